@@ -1,0 +1,32 @@
+"""The cone effect and the modality gap of image-text embeddings: measure them, shift them, probe them.
+
+Names are imported on first use, so that ``import helpers`` is instant and a missing heavy package is reported where it is needed.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "mean_resultant_length": "geometry",
+    "gap_vector": "geometry",
+    "gap_norm": "geometry",
+    "align": "alignment",
+    "GapAlignment": "alignment",
+    "sweep": "probing",
+    "PROTOCOLS": "probing",
+    "Protocol": "probing",
+    "EmbeddingSet": "store",
+    "load_dataset": "datasets",
+    "load_backbone": "backbones",
+    "extract": "extraction",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'helpers' has no attribute {name!r}; public names: {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,71 @@
+"""What every entrance of the package asks of its input: one sentence that says what is wrong and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+import numpy as np
+
+ZERO_NORM = 1e-8
+UNIT_NORM_TOLERANCE = 1e-3
+
+
+def choose(value: str, valid: Iterable[str], what: str) -> str:
+    """Return ``value`` if it is one of ``valid``.
+
+    Raises:
+        ValueError: names the nearest valid value and lists the others.
+    """
+    valid = list(valid)
+    if value in valid:
+        return value
+    near = difflib.get_close_matches(str(value), valid, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown {what} {value!r}; {hint}valid: {', '.join(valid)}")
+
+
+def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:
+    """Check one modality's vectors: shape (n, d), n >= 1, real, finite.
+
+    Half precision is raised to float32, because sums of many half-precision rows lose digits; float32 and float64 are kept.
+
+    Raises:
+        ValueError: names the argument, and the first offending row where there is one.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"{what} must have shape (n, d) with n, d >= 1, got {x.shape}")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise ValueError(f"{what} must be floating point, got {x.dtype}; convert with .astype('float32')")
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        raise ValueError(f"{what} has {len(bad)} row(s) with non-finite values, first at row {bad[0]}; drop or re-extract them")
+    return x
+
+
+def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
+    """Image and text vectors must live in one space.
+
+    Raises:
+        ValueError: when the dimensions differ.
+    """
+    if image.shape[1] != text.shape[1]:
+        raise ValueError(
+            f"image vectors have {image.shape[1]} dimensions and text vectors {text.shape[1]}; "
+            "use the projected features of one dual encoder"
+        )
+
+
+def unit_rows(x, what: str = "embeddings") -> np.ndarray:
+    """Rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``.
+
+    Raises:
+        ValueError: for a row of norm below 1e-8, which has no direction.
+    """
+    x = embedding_matrix(x, what)
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
+    if len(bad):
+        raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {bad[0]}; drop or re-extract them")
+    return x / norm

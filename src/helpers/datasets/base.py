@@ -1,0 +1,55 @@
+"""A paired data set: images, texts, splits and labels as one table, with the card that says what it is."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from ..tasks import Task
+
+SPLITS = ("train", "val", "test")
+REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader must know of a data set before using it."""
+
+    title: str
+    domain: str  # "medical" or "natural"
+    source: str
+    licence: str
+    citation: str  # key in book/references.bib
+    access: str  # how to get it, in one sentence
+    credentialed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairedDataset:
+    """Image-text pairs with labels and splits.
+
+    ``rows`` has one row per pair: ``pair_id`` (unique string), ``image`` (path relative to ``root``, POSIX separators), ``text``,
+    ``split`` (train, val or test; val may be absent), ``group`` (rows that must not straddle splits, such as one patient's),
+    the label columns of ``task`` and, where the source has them, ``subgroup_*`` columns (age band, sex).
+    """
+
+    name: str
+    variant: str
+    rows: pd.DataFrame
+    task: Task
+    card: Card
+    root: Path
+    report: dict = field(default_factory=dict)  # counts of rows left out and why; nothing is dropped silently
+
+    def __post_init__(self):
+        missing = [c for c in (*REQUIRED_COLUMNS, *self.task.columns) if c not in self.rows]
+        if missing:
+            raise ValueError(f"{self.name}: column {missing[0]!r} is missing; found {list(self.rows.columns)}")
+        repeated = self.rows["pair_id"][self.rows["pair_id"].duplicated()]
+        if len(repeated):
+            raise ValueError(f"{self.name}: pair_id {repeated.iloc[0]!r} occurs more than once; every row needs its own id")
+        unknown = sorted(set(self.rows["split"]) - set(SPLITS))
+        if unknown:
+            raise ValueError(f"{self.name}: split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
+        self.task.targets(self.rows)

@@ -1,0 +1,78 @@
+"""What a probe is asked to predict: the kind of task, its classes, and the label columns that hold it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .checks import choose
+
+KINDS = ("binary", "multiclass", "multilabel")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A prediction task over rows of a table.
+
+    Binary and multi-class tasks have one column, ``label``, that holds a class name; the positive class of a binary task is
+    ``classes[1]``. A multi-label task has one 0/1 column per class, ``label_<class>``.
+
+    Args:
+        kind: ``binary``, ``multiclass`` or ``multilabel``.
+        classes: class names; their order is the order of every output.
+
+    Raises:
+        ValueError: for an unknown kind, repeated classes, or a number of classes that does not fit the kind.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+
+    def __post_init__(self):
+        choose(self.kind, KINDS, "task kind")
+        object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
+        repeated = sorted({c for c in self.classes if self.classes.count(c) > 1})
+        if repeated:
+            raise ValueError(f"class {repeated[0]!r} is listed twice; class names must differ")
+        least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
+        if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
+            wanted = "exactly 2" if self.kind == "binary" else f"at least {least}"
+            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {list(self.classes)}")
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the label columns."""
+        return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of logits a probe of this task has: one for binary, one per class otherwise."""
+        return 1 if self.kind == "binary" else len(self.classes)
+
+    def targets(self, rows: pd.DataFrame) -> np.ndarray:
+        """Labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs).
+
+        Raises:
+            ValueError: for a missing column, a missing value or a value outside the classes; names the first row.
+        """
+        missing = [c for c in self.columns if c not in rows]
+        if missing:
+            raise ValueError(f"label column {missing[0]!r} is missing; the table has {list(rows.columns)}")
+        if self.kind == "multilabel":
+            values = rows[self.columns].to_numpy()
+            bad = np.argwhere(~np.isin(values, (0, 1)))
+            if len(bad):
+                row, column = bad[0]
+                raise ValueError(
+                    f"row {rows.index[row]}: {self.columns[column]} is {values[row, column]!r}, expected 0 or 1 ({len(bad)} such values)"
+                )
+            return values.astype(np.int8)
+        codes = pd.Categorical(rows["label"].astype(object), categories=list(self.classes)).codes
+        bad = np.flatnonzero(codes < 0)
+        if len(bad):
+            raise ValueError(
+                f"row {rows.index[bad[0]]}: label is {rows['label'].iloc[bad[0]]!r}, expected one of {list(self.classes)} ({len(bad)} such rows)"
+            )
+        if self.kind == "binary":
+            return codes[:, None].astype(np.int8)
+        return (codes[:, None] == np.arange(len(self.classes))).astype(np.int8)
