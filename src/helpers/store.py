@@ -44,7 +44,7 @@ class EmbeddingSet:
     def __post_init__(self):
         same_dimension(embedding_matrix(self.image, "image"), embedding_matrix(self.text, "text"))
         for modality in ("image", "text"):
-            object.__setattr__(self, modality, np.ascontiguousarray(unit_rows(getattr(self, modality), modality), dtype=np.float32))
+            object.__setattr__(self, modality, _float32_unit_rows(getattr(self, modality), modality))
         object.__setattr__(self, "pairs", self.pairs.reset_index(drop=True))
         for modality, matrix in (("image", self.image), ("text", self.text)):
             outside = np.flatnonzero((self.pairs[modality] < 0) | (self.pairs[modality] >= len(matrix)))
@@ -216,6 +216,16 @@ class EmbeddingSet:
         image, text = (load_file(paths[m])["embeddings"] for m in ("image", "text"))
         provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files", "task")}
         return cls(image, text, pd.read_parquet(paths["pairs"]), task, provenance)
+
+
+def _float32_unit_rows(matrix, what: str) -> np.ndarray:
+    """Unit rows in float32; rows that already are (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
+    matrix = np.asarray(matrix)
+    unit = np.ascontiguousarray(unit_rows(matrix, what), dtype=np.float32)
+    if matrix.dtype == np.float32:
+        already = np.abs(np.linalg.norm(matrix.astype(np.float64), axis=1) - 1) < 1e-6
+        unit[already] = matrix[already]
+    return unit
 
 
 def _distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
