@@ -1,0 +1,130 @@
+"""What a probe is worth on rows it has not seen: areas under curves, losses, and differences with their uncertainty.
+
+Scores are (..., n): any number of probes side by side over n rows.
+"""
+
+import numpy as np
+
+
+def auc(scores, positive, weights=None) -> np.ndarray:
+    r"""Area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
+
+    Args:
+        scores: (..., n).
+        positive: (n,) boolean or 0/1.
+        weights: (b, n) non-negative multiplicities of the rows, such as bootstrap counts; every row counts once when None.
+
+    Returns:
+        (...) float64, or (..., b) with weights; NaN where there is no positive or no negative row.
+
+    Example:
+        >>> float(auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]))
+        0.875
+    """
+    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if scores.shape[-1:] != positive.shape:
+        raise ValueError(f"scores have {scores.shape[-1:]} rows in the last axis, labels {positive.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite; an AUC of NaN scores has no meaning")
+    flat = scores.reshape(-1, scores.shape[-1])
+    if weights is None:
+        result = _auc_of_counts(flat, positive)
+        return result.reshape(scores.shape[:-1])
+    weights = np.asarray(weights, dtype=np.float64)
+    result = np.stack([_weighted_auc(s, positive, weights) for s in flat])
+    return result.reshape(*scores.shape[:-1], len(weights))
+
+
+def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
+    from scipy.stats import rankdata
+
+    n_positive = int(positive.sum())
+    n_negative = len(positive) - n_positive
+    if n_positive == 0 or n_negative == 0:
+        return np.full(len(scores), np.nan)
+    ranks = rankdata(scores, axis=1)
+    return (ranks[:, positive].sum(axis=1) - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+
+
+def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUC of one score vector (n,) under each of b weightings (b, n), from one sort."""
+    order = np.argsort(scores, kind="stable")
+    ordered = scores[order]
+    weights, positive = weights[:, order], positive[order]
+    negative_below = np.cumsum(weights * ~positive, axis=1)
+    total_negative = negative_below[:, -1]
+    first = np.searchsorted(ordered, ordered[positive], side="left") - 1
+    last = np.searchsorted(ordered, ordered[positive], side="right") - 1
+    below = np.where(first >= 0, negative_below[:, first], 0)
+    positive_weights = weights[:, positive]
+    wins = (positive_weights * (below + negative_below[:, last])).sum(axis=1) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return wins / (positive_weights.sum(axis=1) * total_negative)
+
+
+def hard_labels(scores) -> np.ndarray:
+    """Arg-max predictions as one-hot scores: (..., n, K) to the same shape, 0 or 1; the first class wins a tie."""
+    scores = np.asarray(scores)
+    return (scores.argmax(axis=-1)[..., None] == np.arange(scores.shape[-1])).astype(np.float64)
+
+
+def softmax(logits) -> np.ndarray:
+    """Softmax over the last axis, in float64."""
+    from scipy.special import softmax as scipy_softmax
+
+    return scipy_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
+
+
+def average_precision(scores, positive) -> np.ndarray:
+    """Average precision of each score vector (..., n); NaN without a positive row (scikit-learn's definition)."""
+    from sklearn.metrics import average_precision_score
+
+    return _each(lambda s: average_precision_score(positive, s), scores, positive)
+
+
+def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np.ndarray:
+    """Highest sensitivity among thresholds whose specificity is at least the one asked for; NaN if a class is absent."""
+    from sklearn.metrics import roc_curve
+
+    def best(s):
+        false_positive_rate, true_positive_rate, _ = roc_curve(positive, s, drop_intermediate=False)
+        return true_positive_rate[false_positive_rate <= 1 - specificity + 1e-12].max()
+
+    return _each(best, scores, positive)
+
+
+def _each(function, scores, positive) -> np.ndarray:
+    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if positive.all() or not positive.any():
+        return np.full(scores.shape[:-1], np.nan)
+    values = [function(s) for s in scores.reshape(-1, scores.shape[-1])]
+    return np.array(values).reshape(scores.shape[:-1])
+
+
+def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
+    """How often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group are drawn together."""
+    rng = np.random.default_rng(random_state)
+    if groups is None:
+        return rng.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=n_boot)
+    names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_boot)
+    return counts[:, codes]
+
+
+def macro_auc(scores, targets, weights=None) -> np.ndarray:
+    """Mean over classes of one-vs-rest AUC; classes absent from the rows (or from a replicate) are left out of the mean.
+
+    Args:
+        scores: (..., n, K).
+        targets: (n, K) 0/1 indicators.
+        weights: as for :func:`auc`.
+
+    Returns:
+        (...) or (..., b).
+    """
+    scores, targets = np.asarray(scores), np.asarray(targets)
+    per_class = np.stack([auc(scores[..., k], targets[:, k], weights) for k in range(targets.shape[1])])
+    present = ~np.isnan(per_class)
+    with np.errstate(invalid="ignore"):
+        return np.where(present, per_class, 0).sum(axis=0) / present.sum(axis=0)
