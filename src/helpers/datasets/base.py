@@ -53,3 +53,11 @@ class PairedDataset:
         if unknown:
             raise ValueError(f"{self.name}: split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
         self.task.targets(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """Counts only, so that no text or id of a credentialed data set reaches an output by accident."""
+        parts = ", ".join(f"{(self.rows['split'] == s).sum()} {s}" for s in SPLITS)
+        return f"PairedDataset({self.name} {self.variant}: {len(self)} pairs ({parts}), {self.task.kind} with {len(self.task.classes)} classes)"

@@ -1,0 +1,57 @@
+"""easy-VQA: drawn shapes, a question about them and a one-word answer; images and questions come with the Python package."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+
+from ..tasks import Task
+from .base import Card
+from .images import index_images, locate
+from .splits import by_row_in_file_order
+
+SPLITS = {"common": ("official", "by-question")}
+CARD = Card(
+    title="easy-VQA",
+    domain="natural",
+    source="https://github.com/vzhou842/easy-VQA",
+    licence="MIT",
+    citation="zhou2019easyvqa",
+    access="It is installed with the package easy-vqa (pip install easy-vqa); no root is needed.",
+    notes=(
+        "5,000 drawn images of one shape, 48,248 questions, 13 answers; the official split is by image, and no picture is in both parts.",
+        "The questions are 107 distinct sentences, so nearly every test text also occurs in train.",
+        "Split by-question draws 20 % of all questions instead: almost every test image has other questions in train, a leak on purpose.",
+    ),
+)
+
+
+def default_root() -> Path:
+    """Folder of the installed package's data.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+    """
+    package = find_spec("easy_vqa")
+    if package is None:
+        raise ModuleNotFoundError("package easy_vqa is not installed; run `pip install easy-vqa`")
+    return Path(package.origin).parent / "data"
+
+
+def read(root: Path, variant: str, split: str) -> tuple[pd.DataFrame, Task, dict]:
+    """Rows of easy-VQA, one per question; the group is the image."""
+    parts = []
+    for part in ("train", "test"):
+        path = root / part / "questions.json"
+        table = pd.DataFrame(json.loads(path.read_text(encoding="utf-8")), columns=["text", "label", "number"])
+        table["split"] = part
+        table["image"] = locate(table["number"], index_images(root, (f"{part}/images",)))
+        table["group"] = f"{part}-" + table["number"].astype(str)
+        table["pair_id"] = table["group"] + "-q" + table.groupby("number").cumcount().astype(str)
+        parts.append(table.drop(columns="number"))
+    rows = pd.concat(parts, ignore_index=True)
+    classes = tuple(sorted((root / "answers.txt").read_text(encoding="utf-8").split()))
+    if split == "by-question":
+        rows["split"] = by_row_in_file_order(rows["label"])
+    return rows, Task("multiclass", classes), {}

@@ -1,0 +1,101 @@
+"""Flickr8k: photographs with five captions each; the first is the text, the other four say which objects are seen."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..tasks import Task
+from .base import Card
+from .images import index_images, locate
+from .splits import by_group
+from .tables import read_table
+
+FOLDERS = ("Images", "Flicker8k_Dataset", "images")
+MIN_TEST_POSITIVES = 20
+OBJECTS = {  # object -> the words that name it
+    "baby": "baby babies toddler toddlers infant",
+    "ball": "ball balls football basketball baseball",
+    "beach": "beach beaches shore",
+    "bicycle": "bicycle bicycles bike bikes",
+    "boat": "boat boats kayak kayaks canoe raft",
+    "boy": "boy boys",
+    "building": "building buildings house houses",
+    "car": "car cars truck trucks vehicle vehicles",
+    "child": "child children kid kids",
+    "dog": "dog dogs puppy puppies",
+    "girl": "girl girls",
+    "grass": "grass lawn",
+    "hat": "hat hats cap caps helmet helmets",
+    "horse": "horse horses",
+    "man": "man men",
+    "mountain": "mountain mountains hill hills cliff cliffs",
+    "people": "people crowd",
+    "rock": "rock rocks boulder boulders",
+    "shirt": "shirt shirts",
+    "snow": "snow ice",
+    "street": "street streets road roads sidewalk",
+    "tree": "tree trees forest woods",
+    "water": "water ocean lake river stream pool sea waves",
+    "woman": "woman women lady ladies",
+}
+SPLITS = {"common": ("by-image",)}
+CARD = Card(
+    title="Flickr8k",
+    domain="natural",
+    source="Hodosh, Young and Hockenmaier, University of Illinois",
+    licence="For research and teaching; the photographs belong to their Flickr users",
+    citation="hodosh2013flickr8k",
+    access=(
+        "Get it from https://hockenmaier.cs.illinois.edu/DenotationGraph/ and put Images/ and captions.txt (columns image, caption) "
+        "into one folder."
+    ),
+    notes=(
+        "Text is the first caption. Labels are objects named in at least two of the other four captions and shown in at least 20 test images.",
+        "The first caption often names the object itself; the report's input_caption_names_label says how often, per object.",
+        "The label dog marks a narrow subset of natural photographs, a control for the cone effect.",
+    ),
+)
+
+
+def captions(root) -> pd.DataFrame:
+    """All captions in file order, columns ``image`` and ``caption``.
+
+    Raises:
+        FileNotFoundError, ValueError: captions.txt is missing or has other columns.
+    """
+    path = Path(root) / "captions.txt"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
+    return read_table(path, ("image", "caption"), separator=",").dropna()[["image", "caption"]].reset_index(drop=True)
+
+
+def names(texts: pd.Series) -> pd.DataFrame:
+    """Whether each text names each object of ``OBJECTS``, bool (len(texts), n_objects)."""
+    patterns = {name: re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE) for name, words in OBJECTS.items()}
+    return pd.DataFrame({name: texts.str.contains(pattern) for name, pattern in patterns.items()}, index=texts.index)
+
+
+def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TEST_POSITIVES) -> tuple[pd.DataFrame, Task, dict]:
+    """Rows of Flickr8k, one per photograph.
+
+    Raises:
+        ValueError: no object has ``min_test_positives`` test images.
+    """
+    said = captions(root)
+    first = ~said["image"].duplicated()
+    texts = said[first].set_index("image")["caption"]
+    seen = names(said["caption"])[~first].groupby(said["image"]).sum().reindex(texts.index, fill_value=0) >= 2
+    rows = pd.DataFrame({"pair_id": texts.index, "text": texts.to_numpy(), "group": texts.index})
+    rows["image"] = locate(rows["pair_id"], index_images(root, FOLDERS))
+    rows["split"] = by_group(rows["group"])
+    positives = seen.to_numpy()[rows["split"] == "test"].sum(axis=0)
+    classes = [c for c, n in zip(seen, positives, strict=True) if n >= min_test_positives]
+    if not classes:
+        most = f"the most any has is {positives.max()}"
+        raise ValueError(f"{root}: no object is in {min_test_positives} test images ({most}); pass a smaller min_test_positives")
+    rows[[f"label_{c}" for c in classes]] = seen[classes].to_numpy().astype(np.int8)
+    named = names(texts)[classes]
+    report = {"input_caption_names_label": {c: round(float(named.loc[seen[c], c].mean()), 4) for c in classes}}
+    return rows, Task("multilabel", tuple(classes)), report

@@ -1,0 +1,65 @@
+"""HAM10000: dermatoscopic images of pigmented skin lesions, seven diagnoses, a sentence of metadata."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..tasks import Task
+from .base import Card
+from .images import index_images, locate
+from .splits import by_group, by_row
+from .tables import age_band, classes_of, fill, first_file, numbers, read_table
+
+METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata")
+FOLDERS = ("images", "HAM10000_images", *(f"{n}_images_part_{i}" for n in ("HAM10000", "ham10000") for i in (1, 2)))
+COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
+CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+TEXT = {
+    "authors": "Patient diagnosed via {dx_type}. Age: {age} years. Sex: {sex}. Localization: {localization}.",
+    "clean": "Age: {age} years. Sex: {sex}. Localization: {localization}.",
+}
+SPLITS = {"authors": ("by-image", "lesion-disjoint"), "clean": ("lesion-disjoint",)}
+CARD = Card(
+    title="HAM10000",
+    domain="medical",
+    source="Harvard Dataverse, doi:10.7910/DVN/DBW86T",
+    licence="CC BY-NC 4.0",
+    citation="tschandl2018ham10000",
+    access=(
+        "Download HAM10000_images_part_1.zip, HAM10000_images_part_2.zip and HAM10000_metadata from "
+        "https://doi.org/10.7910/DVN/DBW86T and unpack them into one folder."
+    ),
+    notes=(
+        "10,015 images of 7,470 lesions. The authors split by image: 791 of 2,003 test images show a lesion seen in train.",
+        "The authors' text begins with dx_type, how the diagnosis was made: follow_up occurs only for nv, confocal only for bkl.",
+    ),
+)
+
+
+def read(root: Path, variant: str, split: str) -> tuple[pd.DataFrame, Task, dict]:
+    """Rows of HAM10000; ``by-image`` keeps the authors' row order (train block, then test block)."""
+    path = first_file(root, METADATA)
+    table = read_table(path, COLUMNS)
+    classes_of(table["dx"], CLASSES, path)
+    age = numbers(table["age"], path)
+    said = {c: table[c].fillna("No data reported") for c in ("sex", "localization")}
+    said["age"] = age.map(lambda a: "No data reported" if pd.isna(a) else str(int(a)))
+    rows = pd.DataFrame(
+        {
+            "pair_id": table["image_id"],
+            "image": locate(table["image_id"], index_images(root, FOLDERS)),
+            "text": fill(TEXT[variant], {"dx_type": table["dx_type"], **said}),
+            "group": table["lesion_id"],
+            "label": table["dx"],
+            "subgroup_age": age_band(age),
+            "subgroup_sex": table["sex"].fillna("unknown"),
+        }
+    )
+    if split == "lesion-disjoint":
+        rows["split"] = by_group(rows["group"], rows["label"])
+    else:
+        train, test = by_row(rows["label"])
+        rows["split"] = "train"
+        rows.loc[test, "split"] = "test"
+        rows = rows.loc[[*train, *test]]
+    return rows, Task("multiclass", CLASSES), {}

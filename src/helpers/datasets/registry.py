@@ -1,0 +1,121 @@
+"""Every data set by name: its card, its variants and splits, and the one way to load it."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from ..checks import choose
+from .base import REQUIRED_COLUMNS, Card, PairedDataset
+
+NAMES = (
+    "ham10000",
+    "flickr8k",
+    "easy_vqa",
+)
+VARIANTS = ("authors", "clean", "common")
+MISSING_IMAGES = ("error", "drop")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set of the registry. Its module holds CARD, SPLITS (variant -> splits, default first) and ``read``."""
+
+    name: str
+    module: ModuleType
+
+    @property
+    def card(self) -> Card:
+        return self.module.CARD
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(self.module.SPLITS)
+
+    @property
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        return self.module.SPLITS
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What ``load`` takes beside root, variant, split and missing_images."""
+        return tuple(signature(self.module.read).parameters)[3:]
+
+    def load(self, root=None, variant: str = "authors", **options) -> PairedDataset:
+        return load_dataset(self.name, root, variant, **options)
+
+
+DATASETS = {name: Entry(name, import_module(f".{name}", __package__)) for name in NAMES}
+
+
+def canonical_variant(name: str, variant: str) -> str:
+    """The variant that ``variant`` means for data set ``name``: itself, or ``common`` where there is only one.
+
+    Raises:
+        ValueError: for an unknown data set or variant.
+    """
+    variants = DATASETS[choose(name, DATASETS, "data set")].variants
+    if variants == ("common",):
+        choose(variant, VARIANTS, f"variant of {name}")
+        return "common"
+    return choose(variant, variants, f"variant of {name}")
+
+
+def load_dataset(name: str, root=None, variant: str = "authors", split=None, missing_images=None, **options) -> PairedDataset:
+    """Load a data set as image-text pairs.
+
+    Args:
+        name: see ``DATASETS``.
+        root: folder of the release as unpacked; ``easy_vqa`` needs none.
+        variant: ``authors`` (their text, labels, filters and split) or ``clean`` (no label proxies, groups disjoint); a data set
+            with one variant, ``common``, takes either.
+        split: one of the splits the variant offers, by default the variant's own.
+        missing_images: ``error``, or ``drop`` to leave out pairs whose image is not there and count them in ``report``. Fakeddit, a
+            list of links of which some are dead, drops by default; all others raise.
+        options: further options of the data set, see ``DATASETS[name].options``.
+
+    Raises:
+        FileNotFoundError: the root, a table or images are missing; says where to get them.
+        ValueError: a name, column or value is not what the release has.
+    """
+    entry = DATASETS[choose(name, DATASETS, "data set")]
+    variant = canonical_variant(name, variant)
+    offered = entry.splits[variant]
+    split = choose(split or offered[0], offered, f"split of {name} variant {variant}")
+    policy = choose(missing_images or getattr(entry.module, "MISSING_IMAGES", "error"), MISSING_IMAGES, "missing_images")
+    for option in options:
+        choose(option, entry.options, f"option of {name}")
+    root = _root(entry, root)
+    rows, task, report = entry.module.read(root, variant, split, **options)
+    rows, left_out = _usable(rows.reset_index(drop=True), entry, root, policy)
+    return PairedDataset(name, variant, rows, task, entry.card, root, {"split": split, **left_out, **report})
+
+
+def _root(entry: Entry, root) -> Path:
+    if root is None and hasattr(entry.module, "default_root"):
+        return entry.module.default_root()
+    if root is None:
+        raise ValueError(f"{entry.name} needs root, the folder of the release; {entry.card.access}")
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"root {root} of {entry.name} does not exist; {entry.card.access}")
+    return root
+
+
+def _usable(rows: pd.DataFrame, entry: Entry, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
+    """Rows with a text and an image, and how many were left out for want of one."""
+    absent = rows["image"].isna()
+    if absent.any() and (policy == "error" or absent.all()):
+        first = "" if entry.card.credentialed else f", first {rows['pair_id'][absent.idxmax()]}"
+        remedy = "check root and the image folder" if absent.all() else "finish the download, or pass missing_images='drop'"
+        lack = f"{absent.sum()} of {len(rows)} pairs have no image file under {root}{first}"
+        raise FileNotFoundError(f"{entry.name}: {lack}; {remedy}")
+    blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
+    kept = rows[~absent & ~blank].reset_index(drop=True)
+    kept = kept[[*REQUIRED_COLUMNS, *(c for c in kept if c not in REQUIRED_COLUMNS)]]
+    if not len(kept):
+        raise ValueError(f"{entry.name}: no pair under {root} has both an image and a text")
+    return kept, {"rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}

@@ -1,0 +1,58 @@
+"""Splitting a table into train, val and test: by row as in the authors' code, or with groups kept whole."""
+
+import numpy as np
+import pandas as pd
+
+SEED = 42
+SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # the order in which a rare class is served
+
+
+def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of train and test, stratified, groups ignored: scikit-learn's ``train_test_split`` on rows in file order.
+
+    Raises:
+        ValueError: a stratum with one row cannot be split.
+    """
+    from sklearn.model_selection import train_test_split
+
+    counts = strata.value_counts()
+    if counts.min() < 2:
+        raise ValueError(f"{strata.name} {counts.idxmin()!r} has one row only; a stratified split needs 2 of each class")
+    train, test = train_test_split(np.arange(len(strata)), test_size=test_share, stratify=strata.to_numpy(), random_state=seed)
+    return train, test
+
+
+def by_row_in_file_order(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> np.ndarray:
+    """Split name of each row under :func:`by_row`."""
+    split = np.full(len(strata), "train", dtype=object)
+    split[by_row(strata, test_share, seed)[1]] = "test"
+    return split
+
+
+def by_group(groups: pd.Series, strata: pd.Series | None = None, shares=SHARES, seed: int = SEED) -> np.ndarray:
+    """Split name of each row, no group in two splits, every stratum divided in proportion to ``shares`` of its rows.
+
+    Groups come in a seeded order; each goes to the split that lacks the largest part of its due. A group's stratum is that of its
+    first row. A stratum with one group is train only.
+    """
+    codes, _ = pd.factorize(groups)
+    first = np.unique(codes, return_index=True)[1]
+    size = np.bincount(codes)
+    stratum = np.zeros(len(first), dtype=int) if strata is None else pd.factorize(strata, sort=True)[0][first]
+    names, due = list(shares), np.array(list(shares.values()))
+    assigned = np.empty(len(first), dtype=int)
+    rng = np.random.default_rng(seed)
+    for s in np.unique(stratum):
+        members = rng.permutation(np.flatnonzero(stratum == s))
+        target = due * size[members].sum()
+        filled = np.zeros(len(names))
+        for g in members:
+            assigned[g] = np.argmax((target - filled) / target)
+            filled[assigned[g]] += size[g]
+    return np.array(names, dtype=object)[assigned][codes]
+
+
+def straddling(rows: pd.DataFrame, column: str = "group") -> pd.Index:
+    """Values of ``column`` that occur in more than one split."""
+    splits_of = rows.groupby(column)["split"].nunique()
+    return splits_of.index[splits_of > 1]

@@ -1,0 +1,129 @@
+"""Reading the tables of a release: tolerant of BOM, Windows line ends and compression; strict about columns and values."""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ..checks import choose
+
+
+def first_file(root: Path, names: Sequence[str]) -> Path:
+    """The first of ``names`` that is a file under ``root``.
+
+    Raises:
+        FileNotFoundError: names the folder and every name tried.
+    """
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    raise FileNotFoundError(f"{root} has no {' or '.join(names)}; point root at the folder that holds it, or finish the download")
+
+
+def read_table(path: Path, columns: Sequence[str] = (), separator: str | None = None) -> pd.DataFrame:
+    """Read a delimited file as strings; empty cells are missing values. The separator is a tab if the header has one, else a comma.
+
+    Raises:
+        ValueError: an empty or undecodable file, or one without one of ``columns``; names the nearest column.
+    """
+    try:
+        separator = separator or ("\t" if "\t" in _header(path) else ",")
+        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=False, na_values=[""])
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{path} is empty; download it again") from None
+    except pd.errors.ParserError as error:
+        raise ValueError(f"{path} cannot be read as a table ({str(error).strip()}); restore the file as released") from None
+    table.columns = [str(c).strip() for c in table.columns]
+    require_columns(table, columns, path)
+    return table
+
+
+def _header(path: Path) -> str:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
+        return stream.readline()
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
+    """Every one of ``columns`` must be in ``table``.
+
+    Raises:
+        ValueError: names the file, the column and the nearest one there is.
+    """
+    for column in columns:
+        try:
+            choose(column, table.columns, "column")
+        except ValueError as error:
+            raise ValueError(f"{path} has no column {column!r}, which the release has: {error}") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 text file without line ends; blank lines at the end are ignored.
+
+    Raises:
+        ValueError: the file is not UTF-8.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return [line.strip() for line in lines]
+
+
+def numbers(column: pd.Series, path) -> pd.Series:
+    """Cells as float64, missing kept; a comma decimal is read as a point and a letter O as zero, both of which releases contain.
+
+    Raises:
+        ValueError: names the file, the line and the cell that is not a number.
+    """
+    cleaned = column.astype("object").where(column.notna()).map(_numeral, na_action="ignore")
+    values = pd.to_numeric(cleaned, errors="coerce")
+    bad = values.isna() & column.notna()
+    if bad.any():
+        row = bad.to_numpy().argmax()
+        found = f"{column.name} is {column.iloc[row]!r}"
+        raise ValueError(f"{path} line {row + 2}: {found}, expected a number ({bad.sum()} such cells)")
+    return values.astype(float)
+
+
+def _numeral(cell: str) -> str:
+    return str(cell).strip().replace("O", "0").replace("o", "0").replace(",", ".")
+
+
+def classes_of(column: pd.Series, classes: Sequence[str], path) -> pd.Series:
+    """``column`` unchanged if every cell is one of ``classes``.
+
+    Raises:
+        ValueError: names the file, the line, the value and the classes.
+    """
+    bad = (~column.isin(list(classes))).to_numpy()
+    if bad.any():
+        row = bad.argmax()
+        found = f"{column.name} is {column.iloc[row]!r}"
+        raise ValueError(f"{path} line {row + 2}: {found}, expected one of {', '.join(classes)} ({bad.sum()} such rows)")
+    return column
+
+
+def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
+    """Phrases for coded cells: ``of[cell]``, or ``otherwise`` for any other cell, missing ones included."""
+    return column.map(lambda cell: of.get(cell, otherwise)).astype(object)
+
+
+def phrase(column: pd.Series, template: str, otherwise: str) -> pd.Series:
+    """``template`` with each cell in place of ``{}``, or ``otherwise`` where the cell is missing."""
+    return column.map(lambda cell: otherwise if pd.isna(cell) else template.format(cell)).astype(object)
+
+
+def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:
+    """``template`` filled row by row from equally long ``fields``."""
+    names = list(fields)
+    return [template.format(**dict(zip(names, cells, strict=True))) for cells in zip(*fields.values(), strict=True)]
+
+
+def age_band(age: pd.Series) -> pd.Series:
+    """Age in years as a subgroup: under 40, 40-59, 60 and over, unknown."""
+    return pd.cut(age, [-1, 39.99, 59.99, 200], labels=["under 40", "40-59", "60 and over"]).astype(object).fillna("unknown")
