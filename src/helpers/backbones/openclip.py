@@ -1,0 +1,144 @@
+"""Dual encoders of the open_clip library: by architecture and tag, from the hub, from a folder, or with random weights."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from .base import Backbone
+from .fingerprint import settings_hash, tokenizer_hash, weights_hash
+from .quiet import quiet
+
+
+class Pixels:
+    """open_clip's own evaluation transform: one RGB image to one float32 array (3, h, w)."""
+
+    def __init__(self, transform):
+        self.transform = transform
+
+    def __call__(self, image) -> np.ndarray:
+        return self.transform(image).numpy()
+
+
+def load_open_clip(name: str, source: str, device: str) -> Backbone:
+    """Load an open_clip dual encoder.
+
+    Args:
+        source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. A folder of the BioMedCLIP kind
+            needs the configuration of its text tower: reachable on the hub, or as ``text/config.json`` in the folder.
+
+    Raises:
+        ValueError: an unknown architecture or tag, or weights that do not fit the activation they were trained with.
+        FileNotFoundError, OSError: no weights there.
+    """
+    import open_clip
+
+    options = {}
+    if source.startswith("local-dir:"):
+        options = _local_options(Path(source.removeprefix("local-dir:")))
+        model_name, tag = source, None
+    elif source.startswith("hf-hub:"):
+        model_name, tag = source, None
+    else:
+        model_name, _, tag = source.partition("/")
+        if not tag:
+            raise ValueError(f"{name} has no pretrained tag; write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai")
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="QuickGELU mismatch")
+        try:
+            model, _, transform = open_clip.create_model_and_transforms(
+                model_name, pretrained=tag, require_pretrained=True, pretrained_hf=False, weights_only=True, **options
+            )
+        except UserWarning as mismatch:
+            raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
+        except RuntimeError as error:
+            raise OSError(f"{error}") from error
+    return _wrap(name, _public(source), model, transform, open_clip.get_tokenizer(model_name), device)
+
+
+def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
+    """An open_clip architecture at initialisation: the cone before any training."""
+    import open_clip
+    import torch
+
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
+    return _wrap(name, f"{architecture}, random weights, seed {seed}", model, transform, open_clip.get_tokenizer(architecture), device)
+
+
+def _wrap(name: str, source: str, model, transform, tokenizer, device: str) -> Backbone:
+    import open_clip
+
+    model = model.float().eval().requires_grad_(False).to(device)
+    # Towers from transformers mask padding, so it can be left off; open_clip's own take rows of full length.
+    masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
+    inner = getattr(tokenizer, "tokenizer", tokenizer)
+    pad_id = int(model.text.config.pad_token_id) if masked else 0
+    context = int(tokenizer.context_length)
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        rows = tokenizer(texts).tolist()
+        return [_without_padding(row, pad_id) for row in rows] if masked else rows
+
+    def count_tokens(texts: list[str]) -> list[int]:
+        if hasattr(tokenizer, "encode"):
+            return [len(tokenizer.encode(text)) + 2 for text in texts]
+        return [len(ids) for ids in inner([tokenizer.clean_fn(text) for text in texts], truncation=False, verbose=False)["input_ids"]]
+
+    preprocessing = open_clip.get_model_preprocess_cfg(model)
+    return Backbone(
+        name=name,
+        dim=_dimension(model, context, device),
+        preprocess=Pixels(transform),
+        tokenize=tokenize,
+        count_tokens=count_tokens,
+        image_features=model.encode_image,
+        text_features=lambda ids, mask: model.encode_text(ids),
+        context_length=context,
+        pad_id=pad_id,
+        pad_to_context=not masked,
+        device=device,
+        fingerprint={
+            "backbone": name,
+            "source": source,
+            "weights": weights_hash(model),
+            "activation": _activation(model),
+            "preprocessing": settings_hash(preprocessing),
+            "tokenizer": tokenizer_hash(inner),
+            "context_length": context,
+            "padding": "masked" if masked else "to context",
+        },
+    )
+
+
+def _local_options(folder: Path) -> dict:
+    """The text tower's configuration from the folder itself, where it holds one, so that no hub is asked."""
+    if not (folder / "text" / "config.json").is_file():
+        return {}
+    config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    return {"text_cfg": {**config["model_cfg"]["text_cfg"], "hf_model_name": str(folder / "text")}}
+
+
+def _public(source: str) -> str:
+    return Path(source.removeprefix("local-dir:")).name if source.startswith("local-dir:") else source
+
+
+def _without_padding(row: list[int], pad_id: int) -> list[int]:
+    length = len(row)
+    while length > 1 and row[length - 1] == pad_id:
+        length -= 1
+    return row[:length]
+
+
+def _dimension(model, context: int, device: str) -> int:
+    import torch
+
+    with torch.inference_mode():
+        return model.encode_text(torch.ones((1, context), dtype=torch.int64, device=device)).shape[1]
+
+
+def _activation(model) -> str:
+    kinds = {type(module).__name__ for module in model.modules()}
+    return "QuickGELU" if "QuickGELU" in kinds else "GELU"

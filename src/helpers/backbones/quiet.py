@@ -1,0 +1,35 @@
+"""Loading without the libraries' chatter; what matters in it is checked and raised instead."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no messages below ERROR from transformers and open_clip inside the block."""
+    from transformers.utils import logging as hf
+
+    level, bars = hf.get_verbosity(), hf.is_progress_bar_enabled()
+    hf.set_verbosity_error()
+    hf.disable_progress_bar()
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        hf.set_verbosity(level)
+        if bars:
+            hf.enable_progress_bar()
+
+
+def all_weights_found(name: str, info: dict) -> None:
+    """A checkpoint must give every weight, or the encoder would be partly random.
+
+    Raises:
+        ValueError: names the first weight the checkpoint lacks.
+    """
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ValueError(f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}; it is not a model of this architecture")
