@@ -26,6 +26,21 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """What the module of a data set reads: rows that may still lack an image (None) or a text, and counts of what was left out.
+
+    ``name`` and ``card`` are set by a module that does not know them beforehand, such as the manifest.
+    """
+
+    rows: pd.DataFrame
+    task: Task
+    report: dict = field(default_factory=dict)
+    name: str | None = None
+    card: Card | None = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
 class PairedDataset:
     """Image-text pairs with labels and splits.
 
@@ -46,9 +61,11 @@ class PairedDataset:
         missing = [c for c in (*REQUIRED_COLUMNS, *self.task.columns) if c not in self.rows]
         if missing:
             raise ValueError(f"{self.name}: column {missing[0]!r} is missing; found {list(self.rows.columns)}")
-        repeated = self.rows["pair_id"][self.rows["pair_id"].duplicated()]
-        if len(repeated):
-            raise ValueError(f"{self.name}: pair_id {repeated.iloc[0]!r} occurs more than once; every row needs its own id")
+        repeated = self.rows["pair_id"].duplicated().to_numpy()
+        if repeated.any():
+            row = repeated.argmax()
+            which = "" if self.card.credentialed else f" {self.rows['pair_id'].iloc[row]!r}"
+            raise ValueError(f"{self.name} row {row}: pair_id{which} occurs more than once; every row needs its own id")
         unknown = sorted(set(self.rows["split"]) - set(SPLITS))
         if unknown:
             raise ValueError(f"{self.name}: split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
@@ -60,4 +77,5 @@ class PairedDataset:
     def __repr__(self) -> str:
         """Counts only, so that no text or id of a credentialed data set reaches an output by accident."""
         parts = ", ".join(f"{(self.rows['split'] == s).sum()} {s}" for s in SPLITS)
-        return f"PairedDataset({self.name} {self.variant}: {len(self)} pairs ({parts}), {self.task.kind} with {len(self.task.classes)} classes)"
+        task = f"{self.task.kind} with {len(self.task.classes)} classes"
+        return f"PairedDataset({self.name} {self.variant}: {len(self)} pairs ({parts}), {task})"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..tasks import Task
-from .base import Card
+from .base import Card, Draft
 from .images import index_images, locate
 from .splits import by_row_in_file_order
 
@@ -20,9 +20,9 @@ CARD = Card(
     citation="zhou2019easyvqa",
     access="It is installed with the package easy-vqa (pip install easy-vqa); no root is needed.",
     notes=(
-        "5,000 drawn images of one shape, 48,248 questions, 13 answers; the official split is by image, and no picture is in both parts.",
+        "5,000 drawn images of one shape, 48,248 questions, 13 answers; the official split is by image, no picture in both.",
         "The questions are 107 distinct sentences, so nearly every test text also occurs in train.",
-        "Split by-question draws 20 % of all questions instead: almost every test image has other questions in train, a leak on purpose.",
+        "Split by-question draws 20 % of all questions instead: test images have other questions in train, a leak on purpose.",
     ),
 )
 
@@ -39,7 +39,7 @@ def default_root() -> Path:
     return Path(package.origin).parent / "data"
 
 
-def read(root: Path, variant: str, split: str) -> tuple[pd.DataFrame, Task, dict]:
+def read(root: Path, variant: str, split: str) -> Draft:
     """Rows of easy-VQA, one per question; the group is the image."""
     parts = []
     for part in ("train", "test"):
@@ -54,4 +54,4 @@ def read(root: Path, variant: str, split: str) -> tuple[pd.DataFrame, Task, dict
     classes = tuple(sorted((root / "answers.txt").read_text(encoding="utf-8").split()))
     if split == "by-question":
         rows["split"] = by_row_in_file_order(rows["label"])
-    return rows, Task("multiclass", classes), {}
+    return Draft(rows, Task("multiclass", classes))

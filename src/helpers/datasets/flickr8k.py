@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..tasks import Task
-from .base import Card
+from .base import Card, Draft
 from .images import index_images, locate
 from .splits import by_group
 from .tables import read_table
@@ -48,11 +48,12 @@ CARD = Card(
     licence="For research and teaching; the photographs belong to their Flickr users",
     citation="hodosh2013flickr8k",
     access=(
-        "Get it from https://hockenmaier.cs.illinois.edu/DenotationGraph/ and put Images/ and captions.txt (columns image, caption) "
-        "into one folder."
+        "Get it from https://hockenmaier.cs.illinois.edu/DenotationGraph/ and put Images/ and captions.txt "
+        "(columns image, caption) into one folder."
     ),
     notes=(
-        "Text is the first caption. Labels are objects named in at least two of the other four captions and shown in at least 20 test images.",
+        "Text is the first caption. Labels are objects named in at least two of the other four captions, and so in at least 20 "
+        "test images.",
         "The first caption often names the object itself; the report's input_caption_names_label says how often, per object.",
         "The label dog marks a narrow subset of natural photographs, a control for the cone effect.",
     ),
@@ -77,7 +78,7 @@ def names(texts: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({name: texts.str.contains(pattern) for name, pattern in patterns.items()}, index=texts.index)
 
 
-def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TEST_POSITIVES) -> tuple[pd.DataFrame, Task, dict]:
+def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TEST_POSITIVES) -> Draft:
     """Rows of Flickr8k, one per photograph.
 
     Raises:
@@ -98,4 +99,4 @@ def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TES
     rows[[f"label_{c}" for c in classes]] = seen[classes].to_numpy().astype(np.int8)
     named = names(texts)[classes]
     report = {"input_caption_names_label": {c: round(float(named.loc[seen[c], c].mean()), 4) for c in classes}}
-    return rows, Task("multilabel", tuple(classes)), report
+    return Draft(rows, Task("multilabel", tuple(classes)), report)

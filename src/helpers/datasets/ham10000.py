@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from ..tasks import Task
-from .base import Card
+from .base import Card, Draft
 from .images import index_images, locate
 from .splits import by_group, by_row
-from .tables import age_band, classes_of, fill, first_file, numbers, read_table
+from .tables import age_band, classes_of, fill, first_file, numbers, read_table, unique
 
 METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata")
 FOLDERS = ("images", "HAM10000_images", *(f"{n}_images_part_{i}" for n in ("HAM10000", "ham10000") for i in (1, 2)))
@@ -36,10 +36,11 @@ CARD = Card(
 )
 
 
-def read(root: Path, variant: str, split: str) -> tuple[pd.DataFrame, Task, dict]:
+def read(root: Path, variant: str, split: str) -> Draft:
     """Rows of HAM10000; ``by-image`` keeps the authors' row order (train block, then test block)."""
     path = first_file(root, METADATA)
     table = read_table(path, COLUMNS)
+    unique(table["image_id"], path)
     classes_of(table["dx"], CLASSES, path)
     age = numbers(table["age"], path)
     said = {c: table[c].fillna("No data reported") for c in ("sex", "localization")}
@@ -62,4 +63,4 @@ def read(root: Path, variant: str, split: str) -> tuple[pd.DataFrame, Task, dict
         rows["split"] = "train"
         rows.loc[test, "split"] = "test"
         rows = rows.loc[[*train, *test]]
-    return rows, Task("multiclass", CLASSES), {}
+    return Draft(rows, Task("multiclass", CLASSES))

@@ -12,9 +12,8 @@ from ..checks import choose
 from .base import REQUIRED_COLUMNS, Card, PairedDataset
 
 NAMES = (
-    "ham10000",
-    "flickr8k",
-    "easy_vqa",
+    *("mimic_cxr", "ham10000", "brset", "mbrset", "coco_qa", "fakeddit", "recipes5k", "daquar"),
+    *("flickr8k", "easy_vqa", "manifest"),
 )
 VARIANTS = ("authors", "clean", "common")
 MISSING_IMAGES = ("error", "drop")
@@ -89,9 +88,10 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     for option in options:
         choose(option, entry.options, f"option of {name}")
     root = _root(entry, root)
-    rows, task, report = entry.module.read(root, variant, split, **options)
-    rows, left_out = _usable(rows.reset_index(drop=True), entry, root, policy)
-    return PairedDataset(name, variant, rows, task, entry.card, root, {"split": split, **left_out, **report})
+    draft = entry.module.read(root, variant, split, **options)
+    name, card, root = draft.name or name, draft.card or entry.card, draft.root or root
+    rows, left_out = _usable(draft.rows.reset_index(drop=True), name, card, root, policy)
+    return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **left_out, **draft.report})
 
 
 def _root(entry: Entry, root) -> Path:
@@ -105,17 +105,17 @@ def _root(entry: Entry, root) -> Path:
     return root
 
 
-def _usable(rows: pd.DataFrame, entry: Entry, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
+def _usable(rows: pd.DataFrame, name: str, card: Card, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
     """Rows with a text and an image, and how many were left out for want of one."""
     absent = rows["image"].isna()
     if absent.any() and (policy == "error" or absent.all()):
-        first = "" if entry.card.credentialed else f", first {rows['pair_id'][absent.idxmax()]}"
+        first = "" if card.credentialed else f", first {rows['pair_id'][absent.idxmax()]}"
         remedy = "check root and the image folder" if absent.all() else "finish the download, or pass missing_images='drop'"
         lack = f"{absent.sum()} of {len(rows)} pairs have no image file under {root}{first}"
-        raise FileNotFoundError(f"{entry.name}: {lack}; {remedy}")
+        raise FileNotFoundError(f"{name}: {lack}; {remedy}")
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
     kept = rows[~absent & ~blank].reset_index(drop=True)
     kept = kept[[*REQUIRED_COLUMNS, *(c for c in kept if c not in REQUIRED_COLUMNS)]]
     if not len(kept):
-        raise ValueError(f"{entry.name}: no pair under {root} has both an image and a text")
+        raise ValueError(f"{name}: no pair under {root} has both an image and a text")
     return kept, {"rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}

@@ -56,3 +56,9 @@ def straddling(rows: pd.DataFrame, column: str = "group") -> pd.Index:
     """Values of ``column`` that occur in more than one split."""
     splits_of = rows.groupby(column)["split"].nunique()
     return splits_of.index[splits_of > 1]
+
+
+def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Whether a row's value of ``column`` does not occur in an earlier split (train before val before test), bool (n,)."""
+    rank = rows["split"].map({name: i for i, name in enumerate(("train", "val", "test"))})
+    return rank == rank.groupby(rows[column]).transform("min")

@@ -18,7 +18,9 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
     for name in names:
         if (root / name).is_file():
             return root / name
-    raise FileNotFoundError(f"{root} has no {' or '.join(names)}; point root at the folder that holds it, or finish the download")
+    below = [path.parent for name in names for path in root.glob(f"*/{name}")]
+    remedy = f"did you mean root={below[0]}?" if below else "point root at the folder that holds it, or finish the download"
+    raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {remedy}")
 
 
 def read_table(path: Path, columns: Sequence[str] = (), separator: str | None = None) -> pd.DataFrame:
@@ -108,6 +110,29 @@ def classes_of(column: pd.Series, classes: Sequence[str], path) -> pd.Series:
     return column
 
 
+def unique(column: pd.Series, path, private: bool = False) -> pd.Series:
+    """``column`` unchanged if no value occurs twice or is missing.
+
+    Raises:
+        ValueError: names the file and both lines; the value too, unless ``private``.
+    """
+    again = (column.duplicated() | column.isna()).to_numpy()
+    if again.any():
+        row = again.argmax()
+        which = "" if private else f" {column.iloc[row]!r}"
+        first = (column == column.iloc[row]).to_numpy().argmax()
+        fault = "is missing" if pd.isna(column.iloc[row]) else f"{which} is also on line {first + 2}".strip()
+        raise ValueError(f"{path} line {row + 2}: {column.name} {fault}; every row needs its own ({again.sum()} such rows)")
+    return column
+
+
+def printed(column: pd.Series, path) -> pd.Series:
+    """Numbers as pandas prints them after reading the column: ``63`` in a column of whole numbers, ``63.0`` in any other."""
+    values = numbers(column, path)
+    whole = values.notna().all() and not column.astype(str).str.contains(".", regex=False).any()
+    return values.map(lambda v: v if pd.isna(v) else str(int(v)) if whole else str(v)).astype(object)
+
+
 def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
     """Phrases for coded cells: ``of[cell]``, or ``otherwise`` for any other cell, missing ones included."""
     return column.map(lambda cell: of.get(cell, otherwise)).astype(object)
@@ -127,3 +152,22 @@ def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:
 def age_band(age: pd.Series) -> pd.Series:
     """Age in years as a subgroup: under 40, 40-59, 60 and over, unknown."""
     return pd.cut(age, [-1, 39.99, 59.99, 200], labels=["under 40", "40-59", "60 and over"]).astype(object).fillna("unknown")
+
+
+def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
+    """One column per file, one row per line.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the files have different numbers of lines.
+    """
+    columns = {}
+    for name, path in files.items():
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist; point root at the folder of the release, or finish the download")
+        columns[name] = read_lines(path)
+    counts = {files[name].name: len(lines) for name, lines in columns.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(f"{next(iter(files.values())).parent}: files that go line by line differ in length ({told}); restore them")
+    return pd.DataFrame(columns)

@@ -1,0 +1,66 @@
+"""What a split gives away, and what the data look like before any encoder: pure functions of a data set's rows."""
+
+import pandas as pd
+
+from .base import SPLITS, PairedDataset
+from .splits import straddling
+
+
+def overlap(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.Series:
+    """Share of the rows of split ``of`` whose group, image path or exact text also occurs in split ``seen``, each in [0, 1]."""
+    there, here = (dataset.rows[dataset.rows["split"] == s] for s in (seen, of))
+    return pd.Series({c: float(here[c].isin(set(there[c])).mean()) for c in ("group", "image", "text")}, name=f"{of} in {seen}")
+
+
+def overlap_per_class(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.DataFrame:
+    """Rows of split ``of`` per class, and how many of them share a group or the exact text with split ``seen``."""
+    rows = dataset.rows
+    there, here = rows[rows["split"] == seen], rows[rows["split"] == of]
+    positive = indicators(dataset).loc[here.index].astype(bool)
+    counts = {"rows": positive.sum()}
+    for column in ("group", "text"):
+        counts[f"{column} in {seen}"] = positive[here[column].isin(set(there[column]))].sum()
+    return pd.DataFrame(counts)
+
+
+def indicators(dataset: PairedDataset) -> pd.DataFrame:
+    """0/1 per row and class, a column for each of the task's classes (both of a binary task)."""
+    task = dataset.task
+    if task.kind == "multilabel":
+        return dataset.rows[task.columns].set_axis(task.classes, axis=1)
+    return pd.DataFrame({c: (dataset.rows["label"] == c).astype("int8") for c in task.classes})
+
+
+def class_balance(dataset: PairedDataset) -> pd.DataFrame:
+    """Positives per class (rows) and split (columns); only splits that have rows."""
+    present = [s for s in SPLITS if (dataset.rows["split"] == s).any()]
+    return indicators(dataset).groupby(dataset.rows["split"]).sum().T[present].rename_axis("class")
+
+
+def straddling_groups(dataset: PairedDataset) -> int:
+    """Number of groups that occur in more than one split."""
+    return len(straddling(dataset.rows))
+
+
+def text_words(dataset: PairedDataset) -> pd.Series:
+    """Number of words of each row's text."""
+    return dataset.rows["text"].str.split().str.len().rename("words")
+
+
+def diversity(dataset: PairedDataset) -> pd.Series:
+    """How much the data repeat themselves, independent of any encoder: numbers of pairs, distinct images, texts and groups."""
+    rows = dataset.rows
+    counts = {"pairs": len(rows), **{f"distinct {c}s": rows[c].nunique() for c in ("image", "text", "group")}}
+    return pd.Series({**counts, "share of distinct texts": rows["text"].nunique() / len(rows)})
+
+
+def card_table() -> pd.DataFrame:
+    """One row per registered data set: title, domain, licence, access, whether credentialed, variants and splits."""
+    from .registry import DATASETS
+
+    entries = [entry for entry in DATASETS.values() if entry.name != "manifest"]
+    columns = ("title", "domain", "source", "licence", "citation", "access", "credentialed")
+    table = pd.DataFrame([{c: getattr(e.card, c) for c in columns} for e in entries], index=[e.name for e in entries])
+    table["variants"] = [", ".join(e.variants) for e in entries]
+    table["splits"] = ["; ".join(f"{v}: {', '.join(s)}" for v, s in e.splits.items()) for e in entries]
+    return table.rename_axis("name")

@@ -1,0 +1,89 @@
+"""BRSET: fundus photographs of two eyes per patient, binary diabetic retinopathy, a sentence of clinical data."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..tasks import Task
+from .base import Card, Draft
+from .images import index_images, locate
+from .splits import by_group, by_row_in_file_order
+from .tables import age_band, classes_of, fill, first_file, numbers, phrase, read_table, unique, words
+
+METADATA = ("labels_brset.csv", "labels.csv")
+FOLDERS = ("fundus_photos", "images")
+HISTORY = ("patient_id", "exam_eye", "patient_sex", "patient_age", "comorbidities", "diabetes_time_y", "insuline")
+FINDINGS = (  # what an expert saw in the same image: in the authors' text, left out of the clean one
+    *("optic_disc", "vessels", "macula", "macular_edema", "scar", "nevus", "amd", "vascular_occlusion", "drusens", "hemorrhage"),
+    *("retinal_detachment", "myopic_fundus", "increased_cup_disc", "other"),
+)
+TEXT = {
+    "authors": (
+        "An image from the {eye} eye of a {sex} patient, aged {age} years, {comorb}, {dm}, {insulin}. "
+        "The optic disc is {optic_disc}, vessels are {vessels}, and the macula is {macula}. Conditions include macular edema: "
+        "{macular_edema}, scar: {scar}, nevus: {nevus}, amd: {amd}, vascular occlusion: {vascular_occlusion}, drusens: {drusens}, "
+        "hemorrhage: {hemorrhage}, retinal detachment: {retinal_detachment}, myopic fundus: {myopic_fundus}, "
+        "increased cup disc ratio: {increased_cup_disc}, and other conditions: {other}."
+    ),
+    "clean": "An image from the {eye} eye of a {sex} patient, aged {age} years, {comorb}, {dm}, {insulin}.",
+}
+EYE = {1: "right", 2: "left"}
+SEX = {1: "male", 2: "female"}
+INSULIN = {  # the authors say "using insulin" of every cell that is not "no", missing ones included
+    "authors": ({"no": "not using insulin"}, "using insulin"),
+    "clean": ({"no": "not using insulin", "yes": "using insulin"}, "with insulin use not reported"),
+}
+GRADES = (0, 1, 2, 3, 4)
+CLASSES = ("no retinopathy", "retinopathy")
+SPLITS = {"authors": ("by-image", "patient-disjoint"), "clean": ("patient-disjoint",)}
+CARD = Card(
+    title="BRSET",
+    domain="medical",
+    source="PhysioNet, Brazilian Multilabel Ophthalmological Dataset, doi:10.13026/xcxw-8198",
+    licence="PhysioNet Credentialed Health Data License 1.5.0",
+    citation="nakayama2024brset",
+    access="Get access at https://physionet.org/content/brazilian-ophthalmological/; keep the labels file beside fundus_photos/.",
+    credentialed=True,
+    notes=(
+        "16,266 images of 8,524 patients. Label: DR_ICDR above 0. The authors split by image, so a patient's eyes can straddle it.",
+        "The authors' text holds findings read from the same image (macular edema, hemorrhage, macula): label proxies.",
+        "Optic disc, vessels and macula are coded 1 normal, 2 abnormal; the authors' text prints them as present and absent.",
+    ),
+)
+
+
+def read(root: Path, variant: str, split: str) -> Draft:
+    """Rows of BRSET in file order."""
+    path = first_file(root, METADATA)
+    table = read_table(path, ("image_id", *HISTORY, *FINDINGS, "DR_ICDR"))
+    unique(table["image_id"], path, private=True)
+    grade = classes_of(numbers(table["DR_ICDR"], path), GRADES, path)
+    age, sex = numbers(table["patient_age"], path), words(numbers(table["patient_sex"], path), SEX, "no sex reported")
+    rows = pd.DataFrame(
+        {
+            "pair_id": table["image_id"],
+            "image": locate(table["image_id"], index_images(root, FOLDERS)),
+            "text": fill(TEXT[variant], _said(table, age, sex, variant, path)),
+            "group": table["patient_id"],
+            "label": (grade > 0).map(dict(zip((False, True), CLASSES, strict=True))),
+            "subgroup_age": age_band(age),
+            "subgroup_sex": sex.replace("no sex reported", "unknown"),
+        }
+    )
+    strata = grade.rename("DR_ICDR")
+    rows["split"] = by_row_in_file_order(strata) if split == "by-image" else by_group(rows["group"], strata)
+    return Draft(rows, Task("binary", CLASSES))
+
+
+def _said(table: pd.DataFrame, age: pd.Series, sex: pd.Series, variant: str, path: Path) -> dict[str, pd.Series]:
+    """What fills each place of the text."""
+    duration = numbers(table["diabetes_time_y"].mask(table["diabetes_time_y"].isin(["Não", "Nao"])), path)
+    return {
+        "eye": words(numbers(table["exam_eye"], path), EYE, "no eye reported"),
+        "sex": sex,
+        "age": phrase(age, "{}", "no age reported"),
+        "comorb": phrase(table["comorbidities"], "with comorbidities: {}", "with no comorbidities reported"),
+        "dm": phrase(duration, "diabetes diagnosed for {} years", "with no diabetes duration reported"),
+        "insulin": words(table["insuline"], *INSULIN[variant]),
+        **{c: words(numbers(table[c], path), {1: "present"}, "absent") for c in FINDINGS},
+    }

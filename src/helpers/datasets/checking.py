@@ -1,0 +1,154 @@
+"""One screen that says whether a copy of a data set can be used, and what is odd about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..files import sha256
+from .audit import class_balance, diversity, overlap, straddling_groups, text_words
+from .base import PairedDataset
+from .registry import DATASETS, load_dataset
+
+SHOWN = 12  # classes, and examples of a fault, on the one screen
+KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`check` found. ``problems`` make a data set unusable, ``warnings`` do not."""
+
+    title: str
+    facts: tuple[str, ...] = ()
+    balance: pd.DataFrame | None = None
+    warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        return not self.problems
+
+    def __str__(self) -> str:
+        lines = [self.title, *(f"  {fact}" for fact in self.facts)]
+        if self.balance is not None:
+            table = self.balance.sort_values(list(self.balance), ascending=False)
+            shown = table if len(table) <= SHOWN else pd.concat([table.head(SHOWN - 3), table.tail(3)])
+            which = "" if len(table) <= SHOWN else f" ({SHOWN - 3} commonest and 3 rarest of {len(table)} classes)"
+            lines += [f"  rows per class{which}", *(f"    {line}" for line in shown.to_string(header=True, index_names=False).splitlines())]
+        lines += [f"  warning: {w}" for w in self.warnings] + [f"  problem: {p}" for p in self.problems]
+        return "\n".join([*lines, "usable" if self.usable else "NOT usable"])
+
+
+def check(
+    name: str,
+    root=None,
+    variant: str = "authors",
+    split=None,
+    missing_images=None,
+    open_images: bool = True,
+    cut_by: Mapping[str, Callable[[list[str]], np.ndarray]] | None = None,
+    **options,
+) -> Report:
+    """Check a copy of a data set: files, labels, splits, duplicates.
+
+    Args:
+        name, root, variant, split, missing_images, options: as for :func:`load_dataset`. Missing images are counted either way, and
+            are a problem unless the policy is to drop them.
+        open_images: decode every distinct image.
+        cut_by: for each encoder, a function from texts to bool (n,), whether its tokenizer cuts the text.
+    """
+    title = f"{name} {variant} at {root or 'its package'}"
+    try:
+        dataset = load_dataset(name, root, variant, split, "drop", **options)
+    except (OSError, ValueError, ImportError) as error:
+        return Report(title, problems=(str(error),))
+    policy = missing_images or getattr(DATASETS[name].module, "MISSING_IMAGES", "error")
+    faults = _images(dataset) if open_images else {"unreadable": [], "duplicate": 0}
+    facts = (*_facts(dataset), f"images with the same bytes as another: {faults['duplicate']}") if open_images else _facts(dataset)
+    facts += tuple(_cut(dataset, cut_by or {}))
+    title = f"{dataset.name} {dataset.variant}, split {dataset.report['split']}, at {dataset.root}"
+    return Report(title, facts, class_balance(dataset), tuple(_warnings(dataset)), tuple(_problems(dataset, policy, faults["unreadable"])))
+
+
+def _facts(dataset: PairedDataset) -> tuple[str, ...]:
+    counts = diversity(dataset)
+    splits = dataset.rows["split"].value_counts()
+    words = text_words(dataset)
+    shared = overlap(dataset)
+    left_out = {k: v for k, v in dataset.report.items() if k.startswith(("rows_", "images_", "repeated_", "frontal_"))}
+    return (
+        f"{len(dataset)} pairs ({', '.join(f'{splits.get(s, 0)} {s}' for s in ('train', 'val', 'test'))}), {dataset.task.kind}",
+        ", ".join(f"{int(counts[k])} {k}" for k in counts.index[1:4]),
+        f"words per text: median {words.median():.0f}, longest {words.max()}",
+        f"test rows whose group, image, exact text is also in train: {', '.join(f'{v:.1%}' for v in shared)}",
+        "left out: " + (", ".join(f"{v} {k.replace('_', ' ')}" for k, v in left_out.items() if v) or "nothing"),
+    )
+
+
+def _cut(dataset: PairedDataset, cut_by: Mapping[str, Callable]) -> list[str]:
+    texts = dataset.rows["text"].drop_duplicates()
+    how_often = dataset.rows["text"].value_counts()[texts].to_numpy()
+    return [f"texts cut by {name}: {np.average(cut(texts.tolist()), weights=how_often):.1%}" for name, cut in cut_by.items()]
+
+
+def _images(dataset: PairedDataset) -> dict:
+    """Rows of images that cannot be decoded, and the number of files with the same bytes as an earlier one."""
+    from PIL import Image
+    from tqdm import tqdm
+
+    first_row = dataset.rows["image"].drop_duplicates()
+    unreadable, seen = [], set()
+    for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
+        file = Path(dataset.root) / path
+        try:
+            with Image.open(file) as image:
+                image.load()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            unreadable.append((row, "" if dataset.card.credentialed else f" ({path}: {type(error).__name__})"))
+        seen.add(sha256(file))
+    return {"unreadable": unreadable, "duplicate": len(first_row) - len(seen)}
+
+
+def _warnings(dataset: PairedDataset) -> list[str]:
+    found = []
+    straddle = straddling_groups(dataset)
+    if straddle:
+        found.append(f"{straddle} groups are in more than one split; test scores are too high for unseen groups")
+    balance = class_balance(dataset)
+    for split in ("train", "val", "test"):
+        absent = balance.index[balance[split] == 0] if split in balance else []
+        if len(absent):
+            found.append(f"{len(absent)} classes have no {split} row: {_few(absent)}; they drop out of the mean over classes")
+    rare = balance.index[(balance.sum(axis=1) == 1)]
+    if len(rare):
+        found.append(f"{len(rare)} classes have one example only: {_few(rare)}")
+    if dataset.task.kind == "multilabel":
+        empty = (dataset.rows[dataset.task.columns].sum(axis=1) == 0).to_numpy()
+        if empty.any():
+            found.append(f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class")
+    return found
+
+
+def _problems(dataset: PairedDataset, policy: str, unreadable: list) -> list[str]:
+    found = []
+    missing = dataset.report["rows_without_image"]
+    if missing and policy == "error":
+        found.append(f"{missing} pairs have no image file; finish the download, or use missing_images='drop'")
+    if unreadable:
+        told = ", ".join(f"row {row}{path}" for row, path in unreadable[:SHOWN])
+        found.append(f"{len(unreadable)} images cannot be decoded: {told}; download them again")
+    if dataset.report["split"] in KEEPS_GROUPS and dataset.variant == "clean" and straddling_groups(dataset):
+        found.append("the clean variant must keep groups whole, and does not")
+    balance = class_balance(dataset)
+    for split in ("train", "test"):
+        if split not in balance:
+            found.append(f"there is no {split} row")
+        elif (balance[split] > 0).sum() < min(2, len(balance)):
+            found.append(f"{split} rows are of fewer than two classes")
+    return found
+
+
+def _few(names) -> str:
+    return ", ".join(map(str, names[:5])) + (" ..." if len(names) > 5 else "")

@@ -1,0 +1,78 @@
+"""DAQUAR: questions about indoor photographs (NYU Depth v2), answers of one or more words."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from ..tasks import Task
+from .base import Card, Draft
+from .images import index_images, locate
+from .tables import read_lines
+
+FOLDERS = ("nyu_depth_images", "images")
+FILES = {"train": "qa.894.raw.train.txt", "test": "qa.894.raw.test.txt"}
+COUNTED_IN = {"authors": "test", "clean": "train"}  # the part in which an answer must be frequent
+MIN_COUNT = 100
+NUMBER = re.compile(r"image\s*(\d+)")
+MENTION = re.compile(r"\s*\b(?:(?:in|on|of|at|from)\s+)?(?:(?:the|this)\s+)?image\s*\d+")
+SPLITS = {"authors": ("official",), "clean": ("official",)}
+CARD = Card(
+    title="DAQUAR",
+    domain="natural",
+    source="Max Planck Institute for Informatics; photographs from NYU Depth v2",
+    licence="For research",
+    citation="malinowski2014daquar",
+    access=(
+        "Download nyu_depth_images.tar, qa.894.raw.train.txt and qa.894.raw.test.txt from https://www.mpi-inf.mpg.de/departments/"
+        "computer-vision-and-machine-learning/research/vision-and-language/visual-turing-challenge and unpack them into one folder."
+    ),
+    notes=(
+        "12,468 questions; a question asked twice of one image is kept once, which leaves the authors' 12,163.",
+        "Every question of the authors' text ends with the number of its image ('in the image3 ?'); the clean text leaves it out.",
+        "The authors keep answers that occur 100 times or more in test, classes chosen on test; the clean variant counts in train.",
+    ),
+)
+
+
+def read(root: Path, variant: str, split: str, min_count: int = MIN_COUNT) -> Draft:
+    """Rows of DAQUAR that have a frequent answer; the group is the image.
+
+    Raises:
+        ValueError: a question without an image number, a question without an answer, or no answer that is frequent enough.
+    """
+    rows = pd.concat([_questions(root / name, part) for part, name in FILES.items()], ignore_index=True)
+    again = rows.duplicated(["group", "text"])
+    rows = rows[~again].reset_index(drop=True)
+    if variant == "clean":
+        rows["text"] = rows["text"].str.replace(MENTION, "", regex=True)
+    answers = rows.pop("answer").str.split(",").map(lambda words: {word.strip() for word in words})
+    counts = answers[rows["split"] == COUNTED_IN[variant]].explode().value_counts()
+    classes = tuple(sorted(counts.index[counts >= min_count]))
+    if not classes:
+        most = f"the most frequent occurs {counts.max()} times"
+        raise ValueError(f"{root}: no answer occurs {min_count} times in {COUNTED_IN[variant]} ({most}); pass a smaller min_count")
+    for name in classes:
+        rows[f"label_{name}"] = answers.map(lambda given, name=name: int(name in given))
+    frequent = rows[[f"label_{name}" for name in classes]].any(axis=1)
+    rows["image"] = locate(rows["group"], index_images(root, FOLDERS))
+    report = {"repeated_questions": int(again.sum()), "rows_without_frequent_answer": int((~frequent).sum())}
+    return Draft(rows[frequent], Task("multilabel", classes), report)
+
+
+def _questions(path: Path, part: str) -> pd.DataFrame:
+    """Questions and answers of one part, from alternating lines."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
+    lines = read_lines(path)
+    if len(lines) % 2:
+        raise ValueError(f"{path} has {len(lines)} lines, expected question and answer by turns; line {len(lines)} has no answer")
+    table = pd.DataFrame({"text": lines[::2], "answer": lines[1::2]})
+    number = table["text"].str.extract(NUMBER, expand=False)
+    if number.isna().any():
+        row = number.isna().to_numpy().argmax()
+        raise ValueError(f"{path} line {2 * row + 1}: expected a question that names its image ('... in the image3 ?')")
+    table["group"] = "image" + number
+    table["pair_id"] = [f"{part}-{i:05d}" for i in range(len(table))]
+    table["split"] = part
+    return table

@@ -1,0 +1,61 @@
+"""Reports of MIMIC-CXR: read from the archive or from the folders, and the part written before the image was read."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+
+ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
+WANTED = re.compile(
+    r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+# A blank line, a line that opens with a heading, or a heading in capitals within a line: what follows may be findings.
+END = re.compile(r"\n[ \t]*\n|\n[ \t]*[A-Za-z][A-Za-z ,/()-]{2,40}:|\b[A-Z]{4,}(?: [A-Z]+)*:")
+
+
+def section(report: str) -> str:
+    """Indication, history and reason for the examination of one report, joined; empty if it has none.
+
+    A section ends at the first blank line or heading, so that a finding is never taken for history.
+    """
+    found = []
+    for heading in WANTED.finditer(report):
+        end = END.search(report, heading.end())
+        body = " ".join(report[heading.end() : end.start() if end else None].split())
+        if body and body not in found:
+            found.append(body)
+    return " ".join(found)
+
+
+def read_reports(root: Path, paths: pd.Series) -> pd.Series:
+    """Text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None where there is none; each is read once.
+
+    Raises:
+        FileNotFoundError: neither the archive nor a report in the folders is there.
+        ValueError: a report is not UTF-8; says which row of the table asked for it.
+    """
+    from tqdm import tqdm
+
+    archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
+    if archive is None and not (root / "files").is_dir():
+        raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")
+    opened = zipfile.ZipFile(archive) if archive else None
+    try:
+        members = set(opened.namelist()) if opened else set()
+        texts: dict[str, str | None] = {}
+        for row, path in enumerate(tqdm(paths, desc="reports", unit="report", leave=False)):
+            if path in texts or pd.isna(path):
+                continue
+            try:
+                if path in members:
+                    texts[path] = opened.read(path).decode("utf-8")
+                else:
+                    texts[path] = (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
+            except UnicodeDecodeError as error:
+                raise ValueError(f"the report of table row {row} is not UTF-8 (byte {error.start}); restore it") from None
+    finally:
+        if opened:
+            opened.close()
+    return pd.Series([texts.get(path) for path in paths], index=paths.index, dtype=object)

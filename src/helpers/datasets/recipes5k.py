@@ -1,0 +1,50 @@
+"""Recipes5k: photographs of dishes with their lists of ingredients, 101 dishes."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..tasks import Task
+from .base import Card, Draft
+from .images import existing
+from .tables import first_file, parallel_lines, read_lines
+
+INGREDIENTS = ("annotations/ingredients_Recipes5k.txt", "ingredients_Recipes5k.txt")
+SPLITS = {"common": ("official",)}
+CARD = Card(
+    title="Recipes5k",
+    domain="natural",
+    source="University of Barcelona",
+    licence="For research",
+    citation="bolanos2017recipes5k",
+    access="Unpack the archive of http://www.ub.edu/cvub/recipes5k/ and point root at Recipes5k/ (annotations/ and images/).",
+    notes=("4,826 recipes of 101 dishes, one photograph each; official train, val and test parts.",),
+)
+
+
+def read(root: Path, variant: str, split: str) -> Draft:
+    """Rows of Recipes5k: text is the recipe's raw ingredient list, label its dish (the folder of the image).
+
+    Raises:
+        ValueError: a line of a labels file is not a line number of the ingredients file.
+    """
+    path = first_file(root, INGREDIENTS)
+    ingredients = read_lines(path)
+    parts = []
+    for part in ("train", "val", "test"):
+        files = {"file": "images", "recipe": "labels"}
+        files = {column: root / "annotations" / f"{part}_{name}.txt" for column, name in files.items()}
+        table = parallel_lines(files)
+        for line, recipe in enumerate(table["recipe"], 1):
+            if not recipe.isdigit() or int(recipe) >= len(ingredients):
+                wanted = f"a number below {len(ingredients)}, a line of {path.name} counted from 0"
+                raise ValueError(f"{files['recipe']} line {line}: found {recipe!r}, expected {wanted}")
+        table["split"] = part
+        parts.append(table)
+    rows = pd.concat(parts, ignore_index=True)
+    rows["text"] = [ingredients[int(recipe)] for recipe in rows["recipe"]]
+    rows["label"] = rows["file"].str.split("/").str[0]
+    rows["pair_id"] = rows["file"]
+    rows["image"] = existing(root, "images/" + rows["file"])
+    rows["group"] = "recipe-" + rows["recipe"]
+    return Draft(rows.drop(columns=["file", "recipe"]), Task("multiclass", tuple(sorted(set(rows["label"])))))
