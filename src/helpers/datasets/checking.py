@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..files import sha256
-from .audit import class_balance, diversity, overlap, straddling_groups, text_words
+from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
 
@@ -36,7 +36,7 @@ class Report:
             table = self.balance.sort_values(list(self.balance), ascending=False)
             shown = table if len(table) <= SHOWN else pd.concat([table.head(SHOWN - 3), table.tail(3)])
             which = "" if len(table) <= SHOWN else f" ({SHOWN - 3} commonest and 3 rarest of {len(table)} classes)"
-            lines += [f"  rows per class{which}", *(f"    {line}" for line in shown.to_string(header=True, index_names=False).splitlines())]
+            lines += [f"  rows per class{which}", *(f"    {line}" for line in shown.to_string(index_names=False).splitlines())]
         lines += [f"  warning: {w}" for w in self.warnings] + [f"  problem: {p}" for p in self.problems]
         return "\n".join([*lines, "usable" if self.usable else "NOT usable"])
 
@@ -65,11 +65,13 @@ def check(
     except (OSError, ValueError, ImportError) as error:
         return Report(title, problems=(str(error),))
     policy = missing_images or getattr(DATASETS[name].module, "MISSING_IMAGES", "error")
-    faults = _images(dataset) if open_images else {"unreadable": [], "duplicate": 0}
-    facts = (*_facts(dataset), f"images with the same bytes as another: {faults['duplicate']}") if open_images else _facts(dataset)
-    facts += tuple(_cut(dataset, cut_by or {}))
+    facts, unreadable = [*_facts(dataset), *_cut(dataset, cut_by or {})], []
+    if open_images:
+        unreadable, duplicates = _images(dataset)
+        facts.append(f"images with the same bytes as another: {duplicates}")
     title = f"{dataset.name} {dataset.variant}, split {dataset.report['split']}, at {dataset.root}"
-    return Report(title, facts, class_balance(dataset), tuple(_warnings(dataset)), tuple(_problems(dataset, policy, faults["unreadable"])))
+    problems = _problems(dataset, policy, unreadable)
+    return Report(title, tuple(facts), class_balance(dataset), tuple(_warnings(dataset)), tuple(problems))
 
 
 def _facts(dataset: PairedDataset) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ def _cut(dataset: PairedDataset, cut_by: Mapping[str, Callable]) -> list[str]:
     return [f"texts cut by {name}: {np.average(cut(texts.tolist()), weights=how_often):.1%}" for name, cut in cut_by.items()]
 
 
-def _images(dataset: PairedDataset) -> dict:
+def _images(dataset: PairedDataset) -> tuple[list, int]:
     """Rows of images that cannot be decoded, and the number of files with the same bytes as an earlier one."""
     from PIL import Image
     from tqdm import tqdm
@@ -108,7 +110,7 @@ def _images(dataset: PairedDataset) -> dict:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             unreadable.append((row, "" if dataset.card.credentialed else f" ({path}: {type(error).__name__})"))
         seen.add(sha256(file))
-    return {"unreadable": unreadable, "duplicate": len(first_row) - len(seen)}
+    return unreadable, len(first_row) - len(seen)
 
 
 def _warnings(dataset: PairedDataset) -> list[str]:
@@ -123,7 +125,8 @@ def _warnings(dataset: PairedDataset) -> list[str]:
             found.append(f"{len(absent)} classes have no {split} row: {_few(absent)}; they drop out of the mean over classes")
     rare = balance.index[(balance.sum(axis=1) == 1)]
     if len(rare):
-        found.append(f"{len(rare)} classes have one example only: {_few(rare)}")
+        row = indicators(dataset)[rare[0]].to_numpy().argmax()
+        found.append(f"{len(rare)} classes have one example only: {_few(rare)}; the first is row {row}")
     if dataset.task.kind == "multilabel":
         empty = (dataset.rows[dataset.task.columns].sum(axis=1) == 0).to_numpy()
         if empty.any():

@@ -36,6 +36,7 @@ CARD = Card(
         "Variant clean reads the release itself: frontal views, official patient-disjoint split, the paper's five labels, and as "
         "text only what was written before the image was read (indication, history, reason for the examination).",
         "Uncertain labels: rows dropped (the authors' choice), or read as zero or one. A label that is not mentioned is negative.",
+        "The paper's R counts every image, rows with an uncertain label included: load with uncertain='zero' to compare with it.",
     ),
 )
 
@@ -94,7 +95,8 @@ def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
     stem = ("files/p" + table["subject_id"].str[:2] + "/p" + table["subject_id"] + "/s" + table["study_id"]).astype(object)
     table["text"] = read_reports(root, stem + ".txt").map(section, na_action="ignore")
     table["image"] = existing(root, stem + "/" + table["dicom_id"] + ".jpg")
-    report = {"images_not_frontal": int((~frontal).sum()), "frontal_images_without_labels_or_split": int(frontal.sum() - len(table))}
+    unlabelled = int(frontal.sum()) - len(table)
+    report = {"images_not_frontal": int((~frontal).sum()), "frontal_images_without_labels_or_split": unlabelled}
     return table.rename(columns={"dicom_id": "pair_id", "subject_id": "group"}), report
 
 

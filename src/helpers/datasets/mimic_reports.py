@@ -41,7 +41,10 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
     archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
     if archive is None and not (root / "files").is_dir():
         raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")
-    opened = zipfile.ZipFile(archive) if archive else None
+    try:
+        opened = zipfile.ZipFile(archive) if archive else None
+    except zipfile.BadZipFile:
+        raise ValueError(f"{archive} is cut short or not a zip file; download it again") from None
     try:
         members = set(opened.namelist()) if opened else set()
         texts: dict[str, str | None] = {}

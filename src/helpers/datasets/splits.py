@@ -17,7 +17,9 @@ def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tupl
 
     counts = strata.value_counts()
     if counts.min() < 2:
-        raise ValueError(f"{strata.name} {counts.idxmin()!r} has one row only; a stratified split needs 2 of each class")
+        rare = counts.idxmin()
+        row = int((strata == rare).to_numpy().argmax())
+        raise ValueError(f"{strata.name} {rare!r} occurs once (table row {row}); a stratified split needs 2 of each class")
     train, test = train_test_split(np.arange(len(strata)), test_size=test_share, stratify=strata.to_numpy(), random_state=seed)
     return train, test
 

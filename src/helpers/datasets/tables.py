@@ -34,6 +34,8 @@ def read_table(path: Path, columns: Sequence[str] = (), separator: str | None = 
         table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=False, na_values=[""])
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except (EOFError, gzip.BadGzipFile):
+        raise ValueError(f"{path} is cut short or not a gzip file; download it again") from None
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty; download it again") from None
     except pd.errors.ParserError as error:
