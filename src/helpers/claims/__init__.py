@@ -1,0 +1,46 @@
+"""The claims ledger: what the paper says, the test that answers it, and what the numbers give. Nothing in it is typed in."""
+
+import pandas as pd
+
+from . import cone, downstream
+from .evidence import VERDICTS, Claim, Finding
+
+__all__ = ["CLAIMS", "VERDICTS", "Claim", "Finding", "ledger"]
+CLAIMS = (*cone.CLAIMS, *downstream.CLAIMS)
+
+
+def ledger(ours_geometry: pd.DataFrame | None = None, ours_sweep: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Every claim of the paper with its test, evidence and verdict; one row a claim, in the paper's order.
+
+    Verdicts rest on published numbers alone. What our own runs show stands in ``our_evidence`` and never decides.
+
+    Args:
+        ours_geometry: tidy rows of dataset, variant, backbone, domain, modality (image, text, joint), quantity, value, low, high.
+        ours_sweep: tidy rows as in :func:`helpers.published.sweep_gains`.
+
+    Returns:
+        claim, where, test, published_evidence, effect, low, high (95 % interval), n, our_evidence (None without runs),
+        verdict, why.
+
+    Raises:
+        ValueError: a table of ours lacks a column.
+    """
+    rows = []
+    for claim in CLAIMS:
+        found = claim.published()
+        rows.append(
+            {
+                "claim": claim.statement,
+                "where": claim.where,
+                "test": claim.test,
+                "published_evidence": found.evidence,
+                "effect": found.effect,
+                "low": found.low,
+                "high": found.high,
+                "n": found.n,
+                "our_evidence": claim.ours(ours_geometry, ours_sweep),
+                "verdict": found.verdict,
+                "why": found.why,
+            }
+        )
+    return pd.DataFrame(rows)
