@@ -13,13 +13,11 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
     """Load a frozen dual encoder; no code from a model repository is run and nothing is unpickled.
 
     Args:
-        name: a registered name (``clip``, ``siglip``, ``siglip-224``, ``biomedclip``, ``medsiglip``, ``lit-natural``, ``lit-derm``,
-            ``random-clip`` or ``random-clip:<seed>``); ``transformers:<id or folder>``; ``open_clip:<architecture>/<pretrained tag>``,
-            ``open_clip:hf-hub:<id>``; a model id ``owner/name`` (transformers); or a folder that holds ``config.json``
-            (transformers) or ``open_clip_config.json``.
+        name: a name of ``REGISTRY``; ``random-clip:<seed>``; ``transformers:<id or folder>``;
+            ``open_clip:<architecture>/<pretrained tag>``; ``open_clip:hf-hub:<id>``; a model id ``owner/name`` (transformers); or a
+            folder that holds ``config.json`` (transformers) or ``open_clip_config.json``.
         device: torch device; CUDA where there is one, else the CPU, when None.
-        weights: a folder to read instead of the model hub; for ``lit-*``, a head file; for any other ``lit-`` name, the head file
-            written by ``heads.train``.
+        weights: a folder to read instead of the model hub; for any ``lit-`` name, a head file written by ``heads.train``.
 
     Raises:
         ValueError: an unknown name (with the nearest known one), a model that is no dual encoder, a device that is not there.
@@ -84,7 +82,9 @@ def _folder(path: Path) -> tuple[str, str]:
         return "open_clip", f"local-dir:{path}"
     if (path / "config.json").is_file():
         return "transformers", str(path)
-    raise FileNotFoundError(f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip); download the model there")
+    raise FileNotFoundError(
+        f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip); download the model there"
+    )
 
 
 def _seed(name: str) -> int:

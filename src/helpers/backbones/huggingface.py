@@ -35,7 +35,9 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
     safe = {"trust_remote_code": False}
     config = AutoConfig.from_pretrained(source, **safe)
     if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
-        raise ValueError(f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip")
+        raise ValueError(
+            f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip"
+        )
     # Half-precision checkpoints would otherwise be computed in half precision.
     with quiet():
         model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **safe)
@@ -49,7 +51,9 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
     padded = config.model_type.startswith("siglip")
     context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
     if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
-        raise ValueError(f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json")
+        raise ValueError(
+            f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json"
+        )
 
     def tokenize(texts: list[str]) -> list[list[int]]:
         return tokenizer(texts, truncation=True, max_length=context, padding=False)["input_ids"]
@@ -58,7 +62,9 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         return [len(ids) for ids in tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]]
 
     def text_features(ids, mask):
-        return _features(model.get_text_features(input_ids=ids) if padded else model.get_text_features(input_ids=ids, attention_mask=mask))
+        return _features(
+            model.get_text_features(input_ids=ids) if padded else model.get_text_features(input_ids=ids, attention_mask=mask)
+        )
 
     pixels = Pixels(processor)
     _takes_pixels_only(name, processor)

@@ -144,7 +144,12 @@ def _minilm():
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     with quiet():
         model, info = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, trust_remote_code=False, output_loading_info=True
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            add_pooling_layer=False,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     all_weights_found("MiniLM", info)
     return model.eval().requires_grad_(False), tokenizer

@@ -25,8 +25,8 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
     """Load an open_clip dual encoder.
 
     Args:
-        source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. A folder of the BioMedCLIP kind
-            needs the configuration of its text tower: reachable on the hub, or as ``text/config.json`` in the folder.
+        source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. A folder of the
+            BioMedCLIP kind needs the configuration of its text tower: on the hub, or as ``text/config.json`` in the folder.
 
     Raises:
         ValueError: an unknown architecture or tag, or weights that do not fit the activation they were trained with.
@@ -43,7 +43,9 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
     else:
         model_name, _, tag = source.partition("/")
         if not tag:
-            raise ValueError(f"{name} has no pretrained tag; write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai")
+            raise ValueError(
+                f"{name} has no pretrained tag; write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai"
+            )
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
@@ -65,7 +67,9 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
-    return _wrap(name, f"{architecture}, random weights, seed {seed}", model, transform, open_clip.get_tokenizer(architecture), device)
+    return _wrap(
+        name, f"{architecture}, random weights, seed {seed}", model, transform, open_clip.get_tokenizer(architecture), device
+    )
 
 
 def _wrap(name: str, source: str, model, transform, tokenizer, device: str) -> Backbone:
@@ -85,7 +89,9 @@ def _wrap(name: str, source: str, model, transform, tokenizer, device: str) -> B
     def count_tokens(texts: list[str]) -> list[int]:
         if hasattr(tokenizer, "encode"):
             return [len(tokenizer.encode(text)) + 2 for text in texts]
-        return [len(ids) for ids in inner([tokenizer.clean_fn(text) for text in texts], truncation=False, verbose=False)["input_ids"]]
+        return [
+            len(ids) for ids in inner([tokenizer.clean_fn(text) for text in texts], truncation=False, verbose=False)["input_ids"]
+        ]
 
     preprocessing = open_clip.get_model_preprocess_cfg(model)
     return Backbone(

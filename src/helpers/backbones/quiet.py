@@ -32,4 +32,6 @@ def all_weights_found(name: str, info: dict) -> None:
     """
     missing = sorted(info["missing_keys"])
     if missing:
-        raise ValueError(f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}; it is not a model of this architecture")
+        raise ValueError(
+            f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}; it is not a model of this architecture"
+        )

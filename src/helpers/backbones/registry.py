@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+GATED = "gated: accept the terms at https://huggingface.co/{0}, then `hf auth login` and `hf download {0}`"
+OPEN = "downloaded on first use; to work offline, `hf download {0}` beforehand, or give a local folder as weights"
+SHIPPED = "shipped in data/heads; its towers come with the package's dependencies"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -15,43 +19,30 @@ class Entry:
     source: str
     domain: str  # what it was trained on: "natural", "medical" or "none"
     access: str  # how to get the weights, in one sentence
+    citation: str  # key in book/references.bib
     gated: bool = False
-    citation: str = ""  # key in book/references.bib
 
 
-def _hub(repository: str) -> str:
-    return f"downloaded on first use; offline: `hf download {repository}` beforehand, or give a local folder with weights="
+def _hub(title: str, library: str, repository: str, domain: str, citation: str, gated: bool = False) -> Entry:
+    source = f"hf-hub:{repository}" if library == "open_clip" else repository
+    return Entry(title, library, source, domain, (GATED if gated else OPEN).format(repository), citation, gated)
 
 
+BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
 REGISTRY = {
-    "clip": Entry(
-        "CLIP ViT-B/32", "transformers", "openai/clip-vit-base-patch32", "natural", _hub("openai/clip-vit-base-patch32"), citation="radford2021clip"
-    ),
-    "siglip": Entry(
-        "SigLIP ViT-B/16, 384 px", "transformers", "google/siglip-base-patch16-384", "natural", _hub("google/siglip-base-patch16-384"),
-        citation="zhai2023siglip",
-    ),
-    "siglip-224": Entry(
-        "SigLIP ViT-B/16, 224 px", "transformers", "google/siglip-base-patch16-224", "natural", _hub("google/siglip-base-patch16-224"),
-        citation="zhai2023siglip",
-    ),
-    "biomedclip": Entry(
-        "BioMedCLIP (PubMedBERT, ViT-B/16)", "open_clip", "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", "medical",
-        _hub("microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"), citation="zhang2023biomedclip",
-    ),
-    "medsiglip": Entry(
-        "MedSigLIP, 448 px", "transformers", "google/medsiglip-448", "medical",
-        "gated: accept the terms at https://huggingface.co/google/medsiglip-448, then `hf auth login` and `hf download google/medsiglip-448`",
-        gated=True, citation="sellergren2025medgemma",
-    ),
-    "lit-natural": Entry(
-        "EfficientNet-Lite0 + MiniLM, heads trained on Flickr8k", "lit", "lit-natural", "natural", "shipped in data/heads; towers from the package index"
-    ),
-    "lit-derm": Entry(
-        "EfficientNet-Lite0 + MiniLM, heads trained on HAM10000", "lit", "lit-derm", "medical", "shipped in data/heads; towers from the package index"
-    ),
+    "clip": _hub("CLIP ViT-B/32", "transformers", "openai/clip-vit-base-patch32", "natural", "radford2021clip"),
+    "siglip": _hub("SigLIP ViT-B/16, 384 px", "transformers", "google/siglip-base-patch16-384", "natural", "zhai2023siglip"),
+    "siglip-224": _hub("SigLIP ViT-B/16, 224 px", "transformers", "google/siglip-base-patch16-224", "natural", "zhai2023siglip"),
+    "biomedclip": _hub("BioMedCLIP: PubMedBERT, ViT-B/16", "open_clip", BIOMEDCLIP, "medical", "zhang2023biomedclip"),
+    "medsiglip": _hub("MedSigLIP, 448 px", "transformers", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True),
+    "lit-natural": Entry("LiT miniature, heads trained on Flickr8k", "lit", "lit-natural", "natural", SHIPPED, "zhai2022lit"),
+    "lit-derm": Entry("LiT miniature, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit"),
     "random-clip": Entry(
-        "CLIP ViT-B/32 at initialisation", "random", "ViT-B-32", "none", "nothing to get: random weights, seed 0 (`random-clip:7` for seed 7)",
-        citation="liang2022mind",
+        "CLIP ViT-B/32 at initialisation",
+        "random",
+        "ViT-B-32",
+        "none",
+        "nothing to get; `random-clip:7` has seed 7",
+        "liang2022mind",
     ),
-}  # fmt: skip
+}

@@ -1,0 +1,320 @@
+"""From a paired data set to an EmbeddingSet: each distinct image and text encoded once, in chunks that survive a kill."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .backbones import Backbone, load_backbone
+from .backbones.base import IMAGES_PER_BATCH, PRECISIONS, TEXTS_PER_BATCH
+from .backbones.fingerprint import settings_hash
+from .checks import choose
+from .chunks import Chunk, claimed, plan, read_chunk, write_chunk
+from .decoding import default_workers, image_batches
+from .files import read_json, replacing, write_json
+from .inputs import InputError, inspect, report_table, summary
+from .store import PROVENANCE, EmbeddingSet
+
+CHUNK = 1024  # items a kill can cost at most
+LIBRARIES = ("torch", "transformers", "open_clip_torch", "pillow", "numpy")
+POLICIES = ("fail", "skip")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One extraction: what is encoded, by what, and where the work is kept."""
+
+    dataset: object
+    backbone: Backbone
+    work: Path
+    precision: str
+    workers: int
+
+
+def extract(
+    dataset,
+    backbone: Backbone | str,
+    out,
+    batch_size: int | None = None,
+    shard: str | tuple[int, int] | None = None,
+    device: str | None = None,
+    *,
+    precision: str = "float32",
+    dtype: str = "float32",
+    workers: int | None = None,
+    on_error: str = "fail",
+    max_skipped: float = 0.05,
+    overwrite: bool = False,
+    image_from=None,
+) -> EmbeddingSet | None:
+    """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
+
+    A set already there is returned if data, encoder and precision are the same. A run that was cut off goes on where it stopped
+    and ends with the same bytes. Work in progress is kept in ``<out>.work`` until the set is whole.
+
+    Args:
+        dataset: a ``PairedDataset``.
+        backbone: a ``Backbone``, or a name for :func:`load_backbone`.
+        out: folder of the set.
+        batch_size: images per batch; found on the first run and reused when None.
+        shard: ``"3/16"`` or ``(3, 16)``: encode the third of sixteen parts only and return None; once all parts are done, a call
+            without ``shard`` checks and joins them (and encodes what is missing).
+        device: see :func:`load_backbone`; only for a backbone given by name.
+        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are normalised in float32 in any case.
+        dtype: of the stored file, ``float32`` or ``float16``.
+        workers: processes that decode images; one per processor core, at most 8, when None; 0 decodes in this process.
+        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; either way all are listed in ``<out>.problems.csv``.
+        max_skipped: largest share of rows ``skip`` may leave out.
+        overwrite: replace a set in ``out`` that was made from other data or by another encoder.
+        image_from: folder of a set with the same image vectors, to refer to instead of storing them twice.
+
+    Raises:
+        InputError: rows that cannot be encoded, with the report.
+        ValueError: ``out`` holds another set; says what differs.
+        BlockingIOError: another process works on the same output.
+        OSError: no space or no permission; finished chunks are kept.
+    """
+    choose(precision, PRECISIONS, "precision")
+    choose(on_error, POLICIES, "on_error")
+    shard, out, started = _parse_shard(shard), Path(out), time.time()
+    if isinstance(backbone, str):
+        backbone = load_backbone(backbone, device)
+    workers = default_workers() if workers is None else workers
+    job = _Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
+    keys, report = inspect(dataset, _progress)
+    identity = _identity(job, keys)
+    if stored := _stored(out, identity, overwrite):
+        return stored
+    try:
+        with claimed(job.work, shard):
+            usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+            chunks, size = _plan(job, keys.loc[usable], batch_size)
+            _encode(job, keys.loc[usable], chunks, size, shard)
+            if shard:
+                return None
+            image, failed = _read_all(job, chunks["image"])
+            text, _ = _read_all(job, chunks["text"])
+            report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
+            kept = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+            provenance = _provenance(job, identity, keys, kept, report, size, started)
+            arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
+            embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
+            embeddings.save(out, dtype=dtype, image_from=image_from)
+            shutil.rmtree(job.work)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or error.errno is None:
+            raise
+        raise OSError(
+            error.errno, f"{error.strerror}; make room or give another output, finished chunks are kept", str(out)
+        ) from error
+    return embeddings
+
+
+def _parse_shard(shard) -> tuple[int, int] | None:
+    if shard is None:
+        return None
+    try:
+        number, count = (int(part) for part in (shard.split("/") if isinstance(shard, str) else shard))
+    except (ValueError, TypeError):
+        raise ValueError(f"shard must look like '3/16', got {shard!r}") from None
+    if not 1 <= number <= count:
+        raise ValueError(f"shard {number}/{count} does not exist; the first number runs from 1 to {count}")
+    return number, count
+
+
+def _progress(items, total: int, desc: str, unit: str, initial: int = 0):
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=desc, unit=unit, initial=initial, mininterval=1, dynamic_ncols=True)
+
+
+def _identity(job: _Job, keys: pd.DataFrame) -> dict:
+    """What decides whether a stored set can be used again."""
+    kept = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
+    manifest = settings_hash([kept.join(keys).to_csv(index=False), repr(job.dataset.task)])
+    return {
+        "dataset": job.dataset.name,
+        "variant": job.dataset.variant,
+        "backbone": job.backbone.name,
+        "encoder": job.backbone.fingerprint,
+        "data_manifest": manifest,
+        "precision": job.precision,
+    }
+
+
+def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
+    if not (out / PROVENANCE).is_file():
+        return None
+    record = read_json(out / PROVENANCE)
+    differing = [key for key, value in _flat(identity).items() if _flat(record).get(key) != value]
+    if not differing:
+        return EmbeddingSet.load(out)
+    if overwrite:
+        return None
+    raise ValueError(
+        f"{out} holds a set that differs in {', '.join(differing)}; pass overwrite=True to replace it, or give another output"
+    )
+
+
+def _flat(record: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in record.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, on_error: str, max_skipped: float) -> np.ndarray:
+    """Rows that can be encoded; the report is written beside ``out`` when there is anything in it.
+
+    Raises:
+        InputError: errors under ``fail``, or more of them than ``max_skipped`` under ``skip``.
+    """
+    problems = out.with_name(out.name + ".problems.csv")
+    if len(report):
+        with replacing(problems) as temporary:
+            report.to_csv(temporary, index=False)
+    else:
+        problems.unlink(missing_ok=True)
+    bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
+    usable = np.setdiff1d(np.arange(len(keys)), bad)
+    if len(bad) and on_error == "fail":
+        what = summary(report, len(keys), dataset.card.credentialed)
+        raise InputError(f"{what}\nall are listed in {problems}; repair them, or pass on_error='skip'", report)
+    if len(bad) > max_skipped * len(keys) or not len(usable):
+        what = summary(report, len(keys), dataset.card.credentialed)
+        raise InputError(f"{what}\nmore than max_skipped={max_skipped:.0%} allows; all are listed in {problems}", report)
+    return usable
+
+
+def _plan(job: _Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
+    """Chunks of both modalities, and the images per batch, recorded on the first run."""
+    record = job.work / "batch_size.json"
+    if batch_size is None and record.is_file():
+        batch_size = read_json(record)["images"]
+    if batch_size is None:
+        batch_size = _largest_batch(job) if job.backbone.device.startswith("cuda") else IMAGES_PER_BATCH
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    write_json(record, {"images": batch_size})
+    settings = settings_hash([job.backbone.fingerprint, job.precision, batch_size, TEXTS_PER_BATCH])
+    size = max(1, CHUNK // batch_size) * batch_size
+    return {
+        "image": plan("image", list(dict.fromkeys(keys["image"])), size, settings),
+        "text": plan("text", list(dict.fromkeys(keys["text"])), CHUNK, settings),
+    }, batch_size
+
+
+def _largest_batch(job: _Job) -> int:
+    """The largest of 512, 256, ... images that the accelerator's memory takes."""
+    import torch
+    from PIL import Image
+
+    one = job.backbone.preprocess(Image.new("RGB", (32, 32)))
+    for size in (512, 256, 128, 64, 32, 16, 8, 4, 2):
+        try:
+            job.backbone.encode_pixels(np.stack([one] * size), job.precision)
+            return size
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+    return 1
+
+
+def _encode(job: _Job, keys: pd.DataFrame, chunks: dict[str, list[Chunk]], batch_size: int, shard: tuple[int, int] | None) -> None:
+    rows = job.dataset.rows.reset_index(drop=True).loc[keys.index]
+    paths = rows["image"][~keys["image"].duplicated()].tolist()
+    texts = rows["text"][~keys["text"].duplicated()].tolist()
+    for modality, items in (("image", paths), ("text", texts)):
+        mine = [chunk for chunk in chunks[modality] if not shard or chunk.number % shard[1] == shard[0] - 1]
+        todo = [chunk for chunk in mine if read_chunk(job.work, chunk) is None]
+        total = sum(len(chunk.items) for chunk in mine)
+        done = total - sum(len(chunk.items) for chunk in todo)
+        with _progress(None, total=total, desc=f"{job.backbone.name} {modality}s", unit=modality, initial=done) as bar:
+            made = _image_chunks(job, items, todo, batch_size, bar) if modality == "image" else _text_chunks(job, items, todo, bar)
+            for chunk, vectors, failed in made:
+                write_chunk(job.work, chunk, vectors, failed)
+
+
+def _image_chunks(job: _Job, paths: list[str], chunks: list[Chunk], batch_size: int, bar) -> Iterator[tuple]:
+    batches = [list(chunk.items)[i : i + batch_size] for chunk in chunks for i in range(0, len(chunk.items), batch_size)]
+    files = [Path(job.dataset.root) / path for path in paths]
+    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin=job.backbone.device.startswith("cuda"))
+    for chunk in chunks:
+        vectors, failed = np.zeros((len(chunk.items), job.backbone.dim), dtype=np.float32), {}
+        for _ in range(0, len(chunk.items), batch_size):
+            numbers, pixels, reasons = next(stream)
+            if numbers:
+                vectors[np.asarray(numbers) - chunk.items.start] = job.backbone.encode_pixels(pixels, job.precision)
+            failed.update(reasons)
+            bar.update(len(numbers) + len(reasons))
+        yield chunk, vectors, failed
+
+
+def _text_chunks(job: _Job, texts: list[str], chunks: list[Chunk], bar) -> Iterator[tuple]:
+    for chunk in chunks:
+        ids = job.backbone.tokenize([texts[i] for i in chunk.items])
+        order = sorted(
+            range(len(ids)), key=lambda i: len(ids[i])
+        )  # texts of like length share a batch, so little padding is computed
+        vectors = np.empty((len(ids), job.backbone.dim), dtype=np.float32)
+        for start in range(0, len(order), TEXTS_PER_BATCH):
+            batch = order[start : start + TEXTS_PER_BATCH]
+            vectors[batch] = job.backbone.encode_tokens([ids[i] for i in batch], job.precision)
+            bar.update(len(batch))
+        yield chunk, vectors, {}
+
+
+def _read_all(job: _Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors of all chunks of a modality, and the items that could not be decoded."""
+    parts = [read_chunk(job.work, chunk) for chunk in chunks]
+    if absent := [chunk.name for chunk, part in zip(chunks, parts, strict=True) if part is None]:
+        raise ValueError(f"{job.work / absent[0]} is missing or damaged although it was just written; check the disk and run again")
+    return np.concatenate([vectors for vectors, _ in parts]), {i: why for _, failed in parts for i, why in failed.items()}
+
+
+def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
+    """The report with one more error for every row whose image could not be decoded."""
+    if not failed:
+        return report
+    number = pd.factorize(image_keys)[0]
+    undecoded = [(int(row), "image", "error", failed[i]) for row, i in zip(image_keys.index, number, strict=True) if i in failed]
+    known = report[["row", "field", "severity", "what"]].itertuples(index=False, name=None)
+    return report_table(rows, [*known, *undecoded])
+
+
+def _pairs(
+    job: _Job, keys: pd.DataFrame, usable: np.ndarray, kept: np.ndarray, matrices: dict
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Matrices and pairs of the rows ``kept``, of the ``usable`` ones that were encoded."""
+    pairs = job.dataset.rows.reset_index(drop=True).loc[kept].drop(columns=["image", "text"]).reset_index(drop=True)
+    for modality in matrices:
+        number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, kept)]
+        used, pairs[modality] = np.unique(number, return_inverse=True)
+        matrices[modality] = matrices[modality][used]
+    return matrices["image"], matrices["text"], pairs
+
+
+def _provenance(
+    job: _Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray, report: pd.DataFrame, batch_size: int, started: float
+) -> dict:
+    backbone, texts = job.backbone, job.dataset.rows.reset_index(drop=True)["text"]
+    distinct = texts[usable][~keys.loc[usable, "text"].duplicated()]
+    cut = np.asarray(backbone.count_tokens(distinct.tolist())) > backbone.context_length
+    pairs_cut = keys.loc[usable, "text"].isin(keys.loc[distinct.index[cut], "text"])
+    notes, errors = (report[report["severity"] == severity] for severity in ("note", "error"))
+    return {
+        **identity,
+        "feature_space": "projected",
+        "normalized": True,
+        "batch_size": {"images": batch_size, "texts": TEXTS_PER_BATCH},
+        "device": backbone.device.split(":")[0],
+        "texts_cut": {"distinct": int(cut.sum()), "pairs": int(pairs_cut.sum()), "context_length": backbone.context_length},
+        "converted": {what: int(count) for what, count in notes["what"].value_counts().items()},
+        "skipped": {what: int(count) for what, count in errors["what"].value_counts().items()},
+        "versions": {name: version(name) for name in LIBRARIES},
+        "time": {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": round(time.time() - started, 1)},
+    }

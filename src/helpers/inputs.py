@@ -1,0 +1,198 @@
+"""What goes into an encoder: files decoded to upright RGB, texts checked, and every problem in one report with its row."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from .files import sha256
+
+MAX_PIXELS = 100_000_000
+REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
+SHOWN = 10
+
+
+class InputError(ValueError):
+    """Rows that cannot be encoded; ``report`` is the table of all of them."""
+
+    def __init__(self, message: str, report: pd.DataFrame):
+        super().__init__(message)
+        self.report = report
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """What a look at an image file found: hash of its bytes, conversions decoding will make, and why it cannot be used."""
+
+    sha256: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def inspect_image(root: Path, relative: str) -> ImageFile:
+    """Hash an image file and read its header; pixels are not decoded."""
+    if not isinstance(relative, str) or not relative:
+        return ImageFile(error=f"image path is {relative!r}, expected a path relative to the data root")
+    if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
+        return ImageFile(error="image path leaves the data root; give a path below it")
+    path = Path(root) / relative
+    try:
+        if path.stat().st_size == 0:
+            return ImageFile(error="file is empty (0 bytes); get it again")
+        with _opened(path) as image:
+            notes = _notes(image)
+        return ImageFile(sha256(path), notes)
+    except Exception as error:  # Pillow raises many types on broken files; each becomes a row of the report
+        return ImageFile(error=_reason(error))
+
+
+def decode(path: Path):
+    """Read an image file as upright 8-bit RGB, first frame only: EXIF rotation applied, alpha ignored, 16 bits scaled to 8.
+
+    Raises:
+        ValueError: the file is truncated, is no image, has floating-point pixels or more than ``MAX_PIXELS``.
+    """
+    from PIL import ImageOps
+
+    try:
+        with _opened(path) as image:
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise ValueError(_reason(error)) from None
+
+
+def text_problem(text) -> str | None:
+    """Why a text cannot be encoded, or None."""
+    if not isinstance(text, str):
+        return f"text is {type(text).__name__}, expected a string"
+    if not text.strip():
+        return "text is empty"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "text is not valid Unicode (lone surrogates, from a file read in the wrong encoding); read the table as UTF-8"
+    return None
+
+
+def inspect(dataset, progress: Callable = lambda items, **_: items) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Look at every text and every image file of a data set, without decoding pixels.
+
+    Args:
+        dataset: a ``PairedDataset``.
+        progress: wraps the iteration over image files, such as tqdm.
+
+    Returns:
+        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None where unusable); ``report`` has
+        columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
+    """
+    rows = dataset.rows.reset_index(drop=True)
+    paths = list(dict.fromkeys(rows["image"]))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        looked = pool.map(lambda path: inspect_image(dataset.root, path), paths)
+        found = dict(zip(paths, progress(looked, total=len(paths), desc="looking at files", unit="file"), strict=True))
+    problems = []
+    for row, path in enumerate(rows["image"]):
+        file = found[path]
+        if file.error:
+            problems.append((row, "image", "error", file.error))
+        problems.extend((row, "image", "note", note) for note in file.notes)
+    why = [text_problem(text) for text in rows["text"]]
+    problems.extend((row, "text", "error", what) for row, what in enumerate(why) if what)
+    problems.extend(
+        (row, "text", "note", "text has replacement characters; it was read in the wrong encoding")
+        for row, text in enumerate(rows["text"])
+        if not why[row] and "\ufffd" in text
+    )
+    keys = pd.DataFrame(
+        {
+            "image": [found[path].sha256 for path in rows["image"]],
+            "text": [None if what else _text_hash(text) for what, text in zip(why, rows["text"], strict=True)],
+        }
+    )
+    return keys, report_table(rows, problems)
+
+
+def report_table(rows: pd.DataFrame, problems: list[tuple[int, str, str, str]]) -> pd.DataFrame:
+    """Problems ``(row, field, severity, what)`` as a table in row order, with the pair ids."""
+    table = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
+    table.insert(1, "pair_id", rows["pair_id"].to_numpy()[table["row"].to_numpy(dtype=int)])
+    return table[list(REPORT_COLUMNS)].reset_index(drop=True)
+
+
+def summary(report: pd.DataFrame, n_rows: int, credentialed: bool) -> str:
+    """The errors of a report in a few lines; ids are left out for a credentialed data set."""
+    errors = report[report["severity"] == "error"]
+    lines = [f"{errors['row'].nunique()} of {n_rows} rows cannot be encoded:"]
+    for row, pair_id, field, what in errors[["row", "pair_id", "field", "what"]].head(SHOWN).itertuples(index=False):
+        lines.append(f"  row {row}{'' if credentialed else f' ({pair_id})'}, {field}: {what}")
+    if len(errors) > SHOWN:
+        lines.append(f"  and {len(errors) - SHOWN} more")
+    return "\n".join(lines)
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _opened(path: Path):
+    """A Pillow image with only its header read, refused if decoding it would fill the memory."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise ValueError(f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
+    return image
+
+
+def _notes(image) -> tuple[str, ...]:
+    notes = []
+    if image.mode not in ("RGB", "L"):
+        notes.append(f"mode {image.mode} converted to RGB")
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append("first frame of several used")
+    if image.getexif().get(0x0112, 1) != 1:
+        notes.append("turned upright by its EXIF orientation")
+    return tuple(notes)
+
+
+def _rgb(image):
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
+        image = Image.fromarray(np.round(values / 257).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    """One sentence without the path, which may hold a patient's number."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, FileNotFoundError):
+        return "file is missing"
+    if isinstance(error, UnidentifiedImageError):
+        return "file is no image that Pillow can read"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
+    if isinstance(error, PermissionError):
+        return "file may not be read (permission denied)"
+    if isinstance(error, OSError) and error.filename is None:
+        return f"file is damaged ({error})"
+    if isinstance(error, OSError):
+        return f"file cannot be read ({error.strerror})"
+    return str(error) if isinstance(error, ValueError) else f"file is damaged ({type(error).__name__})"
