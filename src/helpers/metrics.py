@@ -30,9 +30,9 @@ def auc(scores, positive, weights=None) -> np.ndarray:
     if weights is None:
         result = _auc_of_counts(flat, positive)
         return result.reshape(scores.shape[:-1])
-    weights = np.asarray(weights, dtype=np.float64)
+    weights = np.ascontiguousarray(np.asarray(weights).T, dtype=np.float64)
     result = np.stack([_weighted_auc(s, positive, weights) for s in flat])
-    return result.reshape(*scores.shape[:-1], len(weights))
+    return result.reshape(*scores.shape[:-1], weights.shape[1])
 
 
 def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
@@ -48,19 +48,18 @@ def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC of one score vector (n,) under each of b weightings (b, n), from one sort."""
+    """AUC of one score vector (n,) under each of b weightings, given as (n, b), from one sort."""
     order = np.argsort(scores, kind="stable")
-    ordered = scores[order]
-    weights, positive = weights[:, order], positive[order]
-    negative_below = np.cumsum(weights * ~positive, axis=1)
-    total_negative = negative_below[:, -1]
-    first = np.searchsorted(ordered, ordered[positive], side="left") - 1
-    last = np.searchsorted(ordered, ordered[positive], side="right") - 1
-    below = np.where(first >= 0, negative_below[:, first], 0)
-    positive_weights = weights[:, positive]
-    wins = (positive_weights * (below + negative_below[:, last])).sum(axis=1) / 2
+    ordered, positive = scores[order], positive[order]
+    negative_scores, positive_scores = ordered[~positive], ordered[positive]
+    positive_weights = weights[order[positive]]
+    negatives = np.zeros((len(negative_scores) + 1, weights.shape[1]), dtype=weights.dtype)
+    np.cumsum(weights[order[~positive]], axis=0, out=negatives[1:])
+    below = negatives[np.searchsorted(negative_scores, positive_scores, side="left")]
+    up_to = negatives[np.searchsorted(negative_scores, positive_scores, side="right")]
+    wins = np.einsum("ib,ib->b", positive_weights, below + up_to, dtype=np.float64) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        return wins / (positive_weights.sum(axis=1) * total_negative)
+        return wins / (positive_weights.sum(axis=0, dtype=np.float64) * negatives[-1])
 
 
 def hard_labels(scores) -> np.ndarray:
@@ -77,29 +76,48 @@ def softmax(logits) -> np.ndarray:
 
 
 def average_precision(scores, positive) -> np.ndarray:
-    """Average precision of each score vector (..., n); NaN without a positive row (scikit-learn's definition)."""
-    from sklearn.metrics import average_precision_score
+    """Mean over positive rows of the precision at their score, ties counted together.
 
-    return _each(lambda s: average_precision_score(positive, s), scores, positive)
+    Args:
+        scores: (..., n).
+        positive: (n,) boolean or 0/1.
+
+    Returns:
+        (...) float64; NaN without a positive row.
+    """
+    from scipy.stats import rankdata
+
+    flat, positive = _flat(scores, positive)
+    if not positive.any():
+        return np.full(np.shape(scores)[:-1], np.nan)
+    at_or_above = rankdata(-flat, method="max", axis=1)[:, positive]
+    positive_at_or_above = rankdata(-flat[:, positive], method="max", axis=1)
+    return (positive_at_or_above / at_or_above).mean(axis=1).reshape(np.shape(scores)[:-1])
 
 
 def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np.ndarray:
-    """Highest sensitivity among thresholds whose specificity is at least the one asked for; NaN if a class is absent."""
-    from sklearn.metrics import roc_curve
+    """Highest sensitivity of a threshold that keeps at least this specificity.
 
-    def best(s):
-        false_positive_rate, true_positive_rate, _ = roc_curve(positive, s, drop_intermediate=False)
-        return true_positive_rate[false_positive_rate <= 1 - specificity + 1e-12].max()
+    Args:
+        scores: (..., n).
+        positive: (n,) boolean or 0/1.
 
-    return _each(best, scores, positive)
-
-
-def _each(function, scores, positive) -> np.ndarray:
-    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    Returns:
+        (...) float64; NaN without a positive or without a negative row.
+    """
+    flat, positive = _flat(scores, positive)
     if positive.all() or not positive.any():
-        return np.full(scores.shape[:-1], np.nan)
-    values = [function(s) for s in scores.reshape(-1, scores.shape[-1])]
-    return np.array(values).reshape(scores.shape[:-1])
+        return np.full(np.shape(scores)[:-1], np.nan)
+    negatives = np.sort(flat[:, ~positive], axis=1)[:, ::-1]
+    allowed = int(np.floor((1 - specificity) * negatives.shape[1] + 1e-9))
+    if allowed >= negatives.shape[1]:
+        return np.ones(np.shape(scores)[:-1])
+    return (flat[:, positive] > negatives[:, allowed, None]).mean(axis=1).reshape(np.shape(scores)[:-1])
+
+
+def _flat(scores, positive) -> tuple[np.ndarray, np.ndarray]:
+    scores = np.asarray(scores, dtype=np.float64)
+    return scores.reshape(-1, scores.shape[-1]), np.asarray(positive, dtype=bool)
 
 
 def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:

@@ -1,0 +1,92 @@
+"""Weighted losses of many probes side by side, and their gradients with respect to the logits.
+
+Logits are (K, A, b): K outputs, A probes, b rows; targets are 0/1 indicators (K, b). With one weight per entry both losses have the
+gradient ``weight * (prediction - target)``.
+
+====================  =======================================  ==============================================  ===================
+task                  ``paper``                                ``authors-code``                                ``balanced``
+====================  =======================================  ==============================================  ===================
+binary                positives n0/n1                          positives n0/n1                                 N/(2 n0), N/(2 n1)
+multi-label           positives n0/n1 of each label            N/(K n_k) on positives and negatives of label   as binary, per label
+multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
+====================  =======================================  ==============================================  ===================
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..tasks import Task
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A task's loss with the class weights learned from training targets.
+
+    Args:
+        softmax: cross-entropy over the outputs, or one binary cross-entropy per output.
+        positive, negative: (K,) weight of an entry whose target is 1 or 0 (the latter unused by cross-entropy).
+        absent: names of classes without a positive training row; their weight is 0.
+    """
+
+    softmax: bool
+    positive: np.ndarray
+    negative: np.ndarray
+    absent: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":
+        """Weights from the training targets (n, K).
+
+        Raises:
+            ValueError: the rows hold one class only, so that there is nothing to learn.
+        """
+        n, k = targets.shape
+        ones = targets.sum(axis=0).astype(np.float64)
+        zeros = n - ones
+        softmax = task.kind == "multiclass"
+        learnable = (ones > 0) if softmax else (ones > 0) & (zeros > 0)
+        if learnable.sum() < (2 if softmax else 1):
+            raise ValueError(f"the {n} training rows hold one class only; a probe needs at least two")
+        names = task.classes[1:] if task.kind == "binary" else task.classes
+        absent = tuple(name for name, ok in zip(names, ones > 0, strict=True) if not ok)
+
+        def over(numerator, denominator):
+            return np.divide(numerator, denominator, out=np.zeros(k), where=denominator > 0)
+
+        none = np.ones(k)
+        label_weight = over(n / k, ones)
+        if softmax:
+            positive = none if weighting == "paper" else label_weight
+            return cls(True, positive, none, absent)
+        if weighting == "balanced":
+            return cls(False, over(n / 2, ones), over(n / 2, zeros), absent)
+        if weighting == "authors-code" and task.kind == "multilabel":
+            return cls(False, label_weight, label_weight, absent)
+        return cls(False, over(zeros, ones), none, absent)
+
+    def weights(self, targets):
+        """Weight of each row, (1, 1, b), or of each entry, (K, 1, b), as a tensor like ``targets`` (K, b)."""
+        positive = targets.new_tensor(self.positive)
+        if self.softmax:
+            return (positive @ targets)[None, None]
+        negative = targets.new_tensor(self.negative)
+        return (targets * positive[:, None] + (1 - targets) * negative[:, None])[:, None]
+
+    def residual(self, logits, targets):
+        """Gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""
+        prediction = logits.softmax(dim=0) if self.softmax else logits.sigmoid()
+        return prediction.sub_(targets[:, None])
+
+    def losses(self, logits, targets):
+        """Unweighted loss of each row, (1, A, b), or of each entry, (K, A, b)."""
+        from torch.nn.functional import softplus
+
+        if self.softmax:
+            return logits.logsumexp(dim=0, keepdim=True) - (logits * targets[:, None]).sum(dim=0, keepdim=True)
+        return softplus(logits * (1 - 2 * targets)[:, None])
+
+    def summed(self, logits, targets):
+        """Weighted loss of each probe summed over the rows, (A,) float64; binary losses are averaged over outputs."""
+        weighted = self.losses(logits, targets).mul_(self.weights(targets))
+        return weighted.sum(dim=-1).double().mean(dim=0)

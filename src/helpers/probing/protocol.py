@@ -1,0 +1,81 @@
+"""How a probe is trained: the paper's text, the code that produced its Fig. 3, and a converged probe for conclusions."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..checks import choose
+
+# Four values a decade: a coarser grid moves the AUC more than lambda does.
+STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Every choice that turns embeddings into a probe.
+
+    Args:
+        name: shown in tables.
+        gap_rows: rows that estimate the gap; ``train`` (those the probe is fitted on) or ``all`` (test rows included).
+        optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
+        lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
+            validation loss.
+        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; ``paper``, ``authors-code`` or
+            ``balanced``.
+        multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
+        strengths: L2 strengths alpha that the minimiser chooses from on validation loss, strongest first.
+        tolerance: the minimiser stops when the objective is certified to lie within this fraction of its minimum.
+
+    Raises:
+        ValueError: a value out of range; names the field.
+    """
+
+    name: str = "custom"
+    gap_rows: str = "train"
+    optimizer: str = "sgd"
+    lr: float = 3e-4
+    weight_decay: float = 0.0
+    batch_size: int = 512
+    max_epochs: int = 100
+    patience: int = 10
+    weighting: str = "paper"
+    multiclass_auc: str = "score"
+    strengths: tuple[float, ...] = STRENGTHS
+    tolerance: float = 1e-8
+
+    def __post_init__(self):
+        choose(self.gap_rows, ("train", "all"), "gap_rows")
+        choose(self.optimizer, ("sgd", "adamw", "minimiser"), "optimizer")
+        choose(self.weighting, ("paper", "authors-code", "balanced"), "weighting")
+        choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
+        for field in ("lr", "tolerance"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"Protocol.{field} must be positive, got {getattr(self, field)}")
+        for field in ("batch_size", "max_epochs", "patience"):
+            if int(getattr(self, field)) != getattr(self, field) or getattr(self, field) < 1:
+                raise ValueError(f"Protocol.{field} must be a whole number of at least 1, got {getattr(self, field)}")
+        if self.weight_decay < 0:
+            raise ValueError(f"Protocol.weight_decay must not be negative, got {self.weight_decay}")
+        strengths = tuple(sorted((float(s) for s in self.strengths), reverse=True))
+        if not strengths or strengths[-1] <= 0:
+            raise ValueError(f"Protocol.strengths must be one or more positive numbers, got {self.strengths}")
+        object.__setattr__(self, "strengths", strengths)
+
+    def but(self, **changes) -> "Protocol":
+        """A copy with some fields changed, and a name that says so unless one is given."""
+        changed = ", ".join(f"{k}={v}" for k, v in changes.items() if k != "name")
+        return replace(self, **{"name": f"{self.name} ({changed})", **changes})
+
+
+PROTOCOLS = {
+    "paper": Protocol("paper"),
+    "authors-code": Protocol(
+        "authors-code", gap_rows="all", optimizer="adamw", weight_decay=0.01, weighting="authors-code", multiclass_auc="hard"
+    ),
+    "converged": Protocol("converged", optimizer="minimiser", weighting="balanced"),
+}
+
+
+def resolve_protocol(protocol: str | Protocol) -> Protocol:
+    """A :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``."""
+    return protocol if isinstance(protocol, Protocol) else PROTOCOLS[choose(protocol, PROTOCOLS, "protocol")]

@@ -1,0 +1,222 @@
+"""The whole grid: alignments x features x seeds of one data set under one backbone and protocol."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..alignment import KINDS, Alignment
+from ..checks import choose
+from .objective import Objective
+from .protocol import Protocol, resolve_protocol
+from .result import SweepResult
+from .splits import Split, split_rows
+
+LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
+SEEDS = (42, 43, 44, 45, 46)
+FEATURES = ("joint", "image", "text")
+
+
+def sweep(
+    embeddings,
+    lambdas: Sequence[float] = LAMBDAS,
+    seeds: Sequence[int] = SEEDS,
+    protocol: str | Protocol = "paper",
+    features: Sequence[str] = ("joint",),
+    kinds: Sequence[str] = ("lambda",),
+    lambdas_text: Sequence[float] | None = None,
+    dtype: str = "float32",
+    device: str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> SweepResult:
+    """Train and score a linear probe for every alignment, kind of features and seed.
+
+    Args:
+        embeddings: an :class:`~helpers.store.EmbeddingSet`; its test rows are never re-drawn.
+        lambdas: strengths of the alignment, any finite numbers; 0 is added when missing.
+        seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
+        protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
+        features: any of ``joint``, ``image``, ``text``.
+        kinds: any of ``lambda``, ``shift``, ``common-scale``, ``scale-ratio``, ``spread``, ``centred``.
+        lambdas_text: strengths for texts, for a map over both; images then take ``lambdas``. Equal to the images' when None.
+        dtype: precision of the descents; the minimiser always works in float64.
+        device: ``cpu`` or ``cuda``; the latter where there is one, when None.
+        workers: threads on a CPU, one probe bundle each; all cores when None.
+
+    Raises:
+        ValueError: an empty grid, repeated seeds, non-finite lambdas, unknown names, one class only.
+    """
+    protocol = resolve_protocol(protocol)
+    alignments = alignment_grid(lambdas, kinds, lambdas_text)
+    features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
+    seeds = _distinct_seeds(seeds)
+    splits = {seed: split_rows(embeddings, seed) for seed in seeds}
+    if protocol.optimizer == "minimiser":
+        if splits[seeds[0]].given:
+            seeds = seeds[:1]  # the same problem for every seed
+        dtype = "float64"
+    plan = _Plan(embeddings, alignments, protocol, splits, dtype, device)
+    bundles = [(f, s) for f in features for s in seeds]
+    runs = [run for bundle in plan.execute(bundles, workers, progress) for run in bundle]
+    plan.warn_of_absent_classes()
+    return SweepResult.of_runs(embeddings, protocol, runs, splits)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained probe and what it says of the rows it was not fitted on."""
+
+    alignment: Alignment
+    features: str
+    seed: int
+    val_scores: np.ndarray  # (n_val, K) logits
+    test_scores: np.ndarray  # (n_test, K) logits
+    facts: dict  # validation_loss, epochs, trained, strength, strength_relative, optimality
+
+
+def alignment_grid(lambdas, kinds=("lambda",), lambdas_text=None) -> list[Alignment]:
+    """Distinct alignments of a grid; lambda = 0, the same for every kind, comes first and once.
+
+    Raises:
+        ValueError: an empty list, a non-finite lambda or an unknown kind.
+    """
+    lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
+    pairs = [(v, v) for v in lambdas] if lambdas_text is None else [(v, t) for v in lambdas for t in _nonempty(lambdas_text, "lambdas_text")]
+    grid = {Alignment("lambda", 0.0, 0.0): None}
+    for kind in _nonempty(kinds, "kinds"):
+        choose(kind, KINDS, "alignment")
+        grid.update({Alignment(kind): None} if kind == "centred" else {Alignment(kind, *p): None for p in pairs if p != (0, 0)})
+    return list(grid)
+
+
+def distinct_for(alignments: list[Alignment], features: str) -> list[int]:
+    """Positions of the alignments that differ for these features: one modality does not see the other's lambda.
+
+    Scales that are common to both modalities depend on both lambdas, so these kinds stay as they are.
+    """
+    if features == "joint":
+        return list(range(len(alignments)))
+    first = {}
+    for i, a in enumerate(alignments):
+        own = getattr(a, f"lambda_{features}")
+        first.setdefault((a.kind, own) if a.kind in ("lambda", "shift", "spread") else a, i)
+    return sorted(first.values())
+
+
+class _Plan:
+    """What all bundles share: views by fit rows, targets, and the objective of each fit."""
+
+    def __init__(self, embeddings, alignments, protocol: Protocol, splits: dict[int, Split], dtype: str, device):
+        import torch
+
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = getattr(torch, choose(dtype, ("float32", "float64"), "dtype"))
+        self.embeddings, self.alignments, self.protocol, self.splits = embeddings, alignments, protocol, splits
+        targets = embeddings.targets
+        self.targets = torch.from_numpy(np.ascontiguousarray(targets.T)).to(self.device, self.dtype)
+        self.prepared: dict[bytes, tuple] = {}
+        for split in splits.values():
+            self._prepare(split, targets)
+
+    def _prepare(self, split: Split, targets: np.ndarray) -> None:
+        from .views import build_view
+
+        if split.fit.tobytes() in self.prepared:
+            return
+        gap_rows = self.embeddings.rows() if self.protocol.gap_rows == "all" else split.fit
+        view = build_view(self.embeddings, self.alignments, gap_rows, split.fit, self.dtype, self.device)
+        objective = Objective.of(self.embeddings.task, self.protocol.weighting, targets[split.fit])
+        self.prepared[split.fit.tobytes()] = view, objective
+
+    def warn_of_absent_classes(self) -> None:
+        absent = sorted({name for _, objective in self.prepared.values() for name in objective.absent})
+        if absent:
+            warnings.warn(f"no training row of class {', '.join(absent)}: the probe cannot learn it", stacklevel=3)
+
+    def execute(self, bundles, workers: int | None, progress: bool):
+        """Runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
+        import os
+        from concurrent.futures import ThreadPoolExecutor
+
+        import torch
+        from tqdm.auto import tqdm
+
+        workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
+        tasks = self._tasks(bundles, workers)
+        workers = min(workers, len(tasks))
+        bar = tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress)
+        threads = torch.get_num_threads()
+
+        def start():
+            # Softmax tails underflow; products with denormals are many times slower. The flag is each thread's own.
+            torch.set_flush_denormal(True)
+            if workers > 1:
+                torch.set_num_threads(1)
+
+        def work(task):
+            runs = self._run(*task)
+            bar.update()
+            return runs
+
+        try:
+            with ThreadPoolExecutor(workers, initializer=start) as pool:
+                return list(pool.map(work, tasks))
+        finally:
+            bar.close()
+            torch.set_num_threads(threads)
+
+    def _tasks(self, bundles, workers: int) -> list[tuple]:
+        """One task a bundle; bundles left over after whole rounds of the workers are shared out by alignments."""
+        tasks, left_over = [], len(bundles) % workers
+        for i, (features, seed) in enumerate(bundles):
+            which = distinct_for(self.alignments, features)
+            parts = workers if i >= len(bundles) - left_over else 1
+            tasks += [(features, seed, part.tolist()) for part in np.array_split(which, min(parts, len(which)))]
+        return tasks
+
+    def _run(self, features: str, seed: int, which: list[int]) -> list[Run]:
+        import torch
+
+        split = self.splits[seed]
+        view, objective = self.prepared[split.fit.tobytes()]
+        view = view.only(features).chunk(which)
+        fit, val, test = (torch.from_numpy(rows).to(self.device) for rows in (split.fit, split.val, split.test))
+        train = _minimised if self.protocol.optimizer == "minimiser" else _descended
+        parameters, facts = train(view, self.targets, objective, fit, val, seed, self.protocol)
+        scores = [view.predict(rows, parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test)]
+        return [Run(self.alignments[a], features, seed, scores[0][i], scores[1][i], facts[i]) for i, a in enumerate(which)]
+
+
+def _descended(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
+    from .descent import train
+
+    fitted = train(view, targets, objective, fit, val, seed, protocol)
+    columns = zip(fitted.validation_loss.tolist(), fitted.epochs.tolist(), fitted.trained.tolist(), strict=True)
+    return fitted.parameters, [{"validation_loss": loss, "epochs": best, "trained": last} for loss, best, last in columns]
+
+
+def _minimised(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
+    from .convex import choose_strength
+
+    chosen = choose_strength(view, targets, objective, fit, val, protocol)
+    names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
+    columns = zip(*(getattr(chosen, name).tolist() for name in names), strict=True)
+    return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
+
+
+def _nonempty(values, what: str):
+    values = [values] if isinstance(values, str) else list(values)
+    if not values:
+        raise ValueError(f"{what} is empty; give at least one value")
+    return values
+
+
+def _distinct_seeds(seeds) -> list[int]:
+    seeds = [int(s) for s in _nonempty(seeds, "seeds")]
+    repeated = pd.Series(seeds)[pd.Series(seeds).duplicated()]
+    if len(repeated):
+        raise ValueError(f"seed {repeated.iloc[0]} is given twice; a repeated seed would be the same run counted twice")
+    return seeds

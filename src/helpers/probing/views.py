@@ -1,0 +1,138 @@
+"""Many aligned copies of one set of features, without making any copy.
+
+An alignment turns row x of a modality into ``scale * (x + shift)`` (see :mod:`helpers.alignment`), so the logits of probe a are
+``scale_ia * (x_i W_a + shift_a W_a)``: one product of the unshifted rows with all probes' weights side by side, then a factor per
+row and probe. The gradient has the same form. Arrays are laid out outputs first and rows last, (K, A, b): softmax over the leading
+axis and factors along the trailing one are then vectorised.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..alignment import Alignment
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality under A alignments.
+
+    Args:
+        vectors: (n_items, d) tensor of distinct unit vectors, as stored.
+        item: (n_pairs,) which vector belongs to which pair.
+        shift: (A, d), zero where an alignment does not move the vectors.
+        scale: (n_items, A).
+    """
+
+    name: str
+    vectors: "torch.Tensor"  # noqa: F821
+    item: "torch.Tensor"  # noqa: F821
+    shift: "torch.Tensor"  # noqa: F821
+    scale: "torch.Tensor"  # noqa: F821
+
+
+@dataclass(frozen=True)
+class View:
+    """The features of a probe, text before image, under A alignments."""
+
+    modalities: tuple[Modality, ...]
+
+    @property
+    def n_alignments(self) -> int:
+        return len(self.modalities[0].shift)
+
+    @property
+    def n_features(self) -> int:
+        return sum(m.vectors.shape[1] for m in self.modalities)
+
+    def chunk(self, which: slice) -> "View":
+        """The same features under some of the alignments."""
+        return View(
+            tuple(Modality(m.name, m.vectors, m.item, m.shift[which], m.scale[:, which].contiguous()) for m in self.modalities)
+        )
+
+    def only(self, features: str) -> "View":
+        """The view of ``joint``, ``image`` or ``text`` features."""
+        return self if features == "joint" else View(tuple(m for m in self.modalities if m.name == features))
+
+    def gather(self, rows) -> list[tuple]:
+        """Unshifted vectors (b, d) and scales (A, b) of some pairs, per modality."""
+        batch = []
+        for m in self.modalities:
+            item = m.item[rows]
+            batch.append((m.vectors.index_select(0, item), m.scale.index_select(0, item).T.contiguous()))
+        return batch
+
+    def logits(self, batch, parameters):
+        """Logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
+        total, start = parameters[..., -1:], 0
+        for m, (x, scale) in zip(self.modalities, batch, strict=True):
+            weight = parameters[..., start : start + x.shape[1]]
+            start += x.shape[1]
+            product = (weight.flatten(0, 1) @ x.T).view(*weight.shape[:2], len(x))
+            total = product.add_((weight * m.shift).sum(dim=-1, keepdim=True)).mul_(scale).add_(total)
+        return total
+
+    def gradient(self, batch, residual):
+        """Gradient (K, A, n_features + 1) from the gradient with respect to the logits (K, A, b)."""
+        parts = []
+        for m, (x, scale) in zip(self.modalities, batch, strict=True):
+            scaled = residual * scale
+            product = (scaled.flatten(0, 1) @ x).view(*residual.shape[:2], x.shape[1])
+            parts.append(product.addcmul_(m.shift, scaled.sum(dim=-1, keepdim=True)))
+        return _concatenate([*parts, residual.sum(dim=-1, keepdim=True)])
+
+    def predict(self, rows, parameters, chunk: int = 8192):
+        """Logits (K, A, n) of pairs, in chunks of rows so that memory stays small."""
+        return _concatenate([self.logits(self.gather(part), parameters) for part in rows.split(chunk)])
+
+
+def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, dtype, device) -> View:
+    """Lay the embeddings of one data set out for probes under several alignments.
+
+    Args:
+        embeddings: an :class:`~helpers.store.EmbeddingSet`.
+        gap_rows: pairs whose means define the gap.
+        fit_rows: pairs whose mean inverse norm defines the common scale and the ratio of scales.
+    """
+    import torch
+
+    names = ("text", "image")
+    vectors = {m: torch.from_numpy(getattr(embeddings, m)).to(device, dtype) for m in names}
+    items = {m: embeddings.pairs[m].to_numpy() for m in names}
+    means = {m: _mean(getattr(embeddings, m), items[m][gap_rows]) for m in names}
+    shifts = [a.shifts(means["image"], means["text"]) for a in alignments]
+    shift = {m: torch.as_tensor(np.stack([s[m == "text"] for s in shifts])).to(device, dtype) for m in names}
+    norm = {m: _norms(vectors[m], shift[m]) for m in names}
+    inverse_mean = {m: (1 / norm[m][torch.tensor(items[m][fit_rows]).to(device)]).double().mean(dim=0).tolist() for m in names}
+    scale = {m: torch.empty_like(norm[m]) for m in names}
+    for a, alignment in enumerate(alignments):
+        image, text = alignment.scales(
+            norm["image"][:, a].cpu().numpy(), norm["text"][:, a].cpu().numpy(), inverse_mean["image"][a], inverse_mean["text"][a]
+        )
+        scale["image"][:, a], scale["text"][:, a] = torch.from_numpy(image), torch.from_numpy(text)
+        if not alignment.moves:
+            shift["image"][a], shift["text"][a] = 0, 0
+    return View(tuple(Modality(m, vectors[m], torch.tensor(items[m]).to(device), shift[m], scale[m]) for m in names))
+
+
+def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Mean over pairs, in float64, of vectors that several pairs may share; no copy of the vectors is made."""
+    counts = np.bincount(items, minlength=len(vectors)).astype(np.float64)
+    total = np.zeros(vectors.shape[1])
+    for start in range(0, len(vectors), 8192):
+        total += counts[start : start + 8192] @ vectors[start : start + 8192].astype(np.float64)
+    return total / len(items)
+
+
+def _norms(vectors, shift):
+    """Norms ``||x + shift||`` (n, A) from the expanded square."""
+    squared = vectors.square().sum(dim=1, keepdim=True) + 2 * vectors @ shift.T + shift.square().sum(dim=1)
+    return squared.clamp_(min=1e-12).sqrt_()
+
+
+def _concatenate(parts):
+    import torch
+
+    return torch.cat(parts, dim=-1)
