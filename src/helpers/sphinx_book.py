@@ -1,0 +1,57 @@
+"""What the book asks of Sphinx beyond its settings: mathematics served from the book itself, launch buttons that open templates."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+MATHJAX = "sphinx-mathjax-offline"
+SCRIPT = "mathjax/tex-svg.js"  # draws with paths, so that it needs no font files
+EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
+
+
+def setup(app) -> dict:
+    """Register with Sphinx."""
+    app.connect("config-inited", _serve_mathematics)
+    app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
+    app.connect("build-finished", _copy_mathematics)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def mathjax_folder() -> Path:
+    """Folder of the MathJax files that the package ``sphinx-mathjax-offline`` holds.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed; says how to get it.
+    """
+    spec = find_spec(MATHJAX)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{MATHJAX} is missing, from which the book serves MathJax; run `pip install {MATHJAX}`")
+    return Path(spec.submodule_search_locations[0]) / "static" / "mathjax"
+
+
+def retarget(value):
+    """Links in the theme's buttons, however nested, that point at executed notebooks, pointed at their templates."""
+    if isinstance(value, dict):
+        return {key: retarget(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [retarget(item) for item in value]
+    return value.replace(EXECUTED, TEMPLATES) if isinstance(value, str) and value.startswith("https://") else value
+
+
+def _serve_mathematics(app, config) -> None:
+    mathjax_folder()
+    config.mathjax_path = SCRIPT
+    config.mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "global"}}
+
+
+def _open_templates(app, pagename, templatename, context, doctree) -> None:
+    if pagename.startswith(EXECUTED) and "header_buttons" in context:
+        context["header_buttons"][:] = retarget(context["header_buttons"])
+
+
+def _copy_mathematics(app, exception) -> None:
+    if exception is None and app.builder.format == "html":
+        target = Path(app.outdir) / "_static" / "mathjax"
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(mathjax_folder() / "tex-svg.js", target / "tex-svg.js")
+        shutil.copytree(mathjax_folder() / "input/tex/extensions", target / "input/tex/extensions", dirs_exist_ok=True)
