@@ -67,7 +67,7 @@ class Task:
                     f"row {rows.index[row]}: {self.columns[column]} is {values[row, column]!r}, expected 0 or 1 ({len(bad)} such values)"
                 )
             return values.astype(np.int8)
-        codes = pd.Categorical(rows["label"].astype(object), categories=list(self.classes)).codes
+        codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))
         bad = np.flatnonzero(codes < 0)
         if len(bad):
             raise ValueError(

@@ -111,7 +111,7 @@ def embedding_set(table, image, text, **options):
     made = split_column not in data
     split = by_group(groups, _strata(labels), seed=options.get("seed", 42)) if made else _given(data, split_column, path)
     _whole_groups(pd.DataFrame({"group": groups, "split": split}), path, True)
-    arrays = [np.load(a, allow_pickle=False) if isinstance(a, str | Path) else np.asarray(a) for a in (image, text)]
+    arrays = [_array(image), _array(text)]
     for name, array in zip(("image", "text"), arrays, strict=True):
         if len(array) != len(data):
             counts = f"{name} has {len(array)} rows and {path} {len(data)}"
@@ -121,6 +121,15 @@ def embedding_set(table, image, text, **options):
     return EmbeddingSet.from_arrays(
         *arrays, values, split, task.kind, groups, ids, task.classes, dataset=dataset, variant="common", backbone="given"
     )
+
+
+def _array(given) -> np.ndarray:
+    if not isinstance(given, str | Path):
+        return np.asarray(given)
+    try:
+        return np.load(given, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ValueError(f"{given} is not a plain array of numbers; write it with numpy.save") from None
 
 
 def labels_of(data: pd.DataFrame, label, path: Path, kind=None, separator: str | None = None) -> tuple[Task, pd.DataFrame]:

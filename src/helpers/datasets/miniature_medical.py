@@ -83,7 +83,9 @@ def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> No
             patient |= {"insulin_time": "", "insurance": 0, "educational_level": rng.choice(["", *(f"{k}.0" for k in range(1, 8))])}
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 40 else grade
         row = {**patient, "file": f"{marker}{i // 4 + 1}.{i % 4 + 1}.jpg", "laterality": ("right", "left")[i % 2]}
-        row |= {"final_artifacts": "no", "final_quality": "yes", "final_icdr": "" if i >= 40 and rng.random() < 0.05 else f"{eye}.0", "final_edema": "no"}
+        row |= {"final_artifacts": "no", "final_quality": "yes", "final_icdr": f"{eye}.0", "final_edema": "no"}
+        if i >= 40 and rng.random() < 0.05:
+            row["final_icdr"] = ""
         rows.append(row)
         _save(drawing.fundus(eye, i % 2 == 1, rng), root / "images" / row["file"])
     pd.DataFrame(rows).to_csv(root / "labels_mbrset.csv", index=False)
@@ -112,8 +114,8 @@ def mimic_cxr(root: Path, n: int, rng: np.random.Generator, marker: str = "") ->
         person = {"age": int(rng.integers(20, 90)), "sex": ("Male", "Female")[i // 4 % 2], "race": "White"}
         records.append({**ids, "ViewPosition": view, "split": part, **person, **labels})
     table = pd.DataFrame(records)
-    for kind, columns in {"metadata": ["dicom_id", "subject_id", "study_id", "ViewPosition"], "split": [*ids][:3] + ["split"]}.items():
-        table[columns].to_csv(root / f"mimic-cxr-2.0.0-{kind}.csv.gz", index=False)
+    for kind, own in {"metadata": "ViewPosition", "split": "split"}.items():
+        table[["dicom_id", "subject_id", "study_id", own]].to_csv(root / f"mimic-cxr-2.0.0-{kind}.csv.gz", index=False)
     studies = table.drop_duplicates("study_id")
     findings = studies[["subject_id", "study_id", *sorted(LABELS["authors"])]]
     findings.iloc[:-1].to_csv(root / "mimic-cxr-2.0.0-chexpert.csv.gz", index=False)  # the last study has no labels

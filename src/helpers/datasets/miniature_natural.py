@@ -49,8 +49,9 @@ def fakeddit(root: Path, n: int, rng: np.random.Generator) -> None:
             label, key = str(i % 2), f"{part[:2]}{i:05d}"
             title = shared if i == 4 else f"{rng.choice(TITLES[label if rng.random() < 0.8 else '1'])} number {i} {part}"
             row = {"author": "someone", "clean_title": "" if i == 6 else title, "created_utc": 1.5e9 + i}
-            row |= {"domain": "i.redd.it", "hasImage": i != 8, "id": key, "image_url": f"https://example.org/{key}.jpg", "linked_submission_id": ""}
-            row |= {"num_comments": 1, "score": 10, "subreddit": "pics", "title": f'"{title.title()}", he said', "upvote_ratio": 0.9}
+            row |= {"domain": "i.redd.it", "hasImage": i != 8, "id": key, "image_url": f"https://example.org/{key}.jpg"}
+            row |= {"linked_submission_id": "", "num_comments": 1, "score": 10, "subreddit": "pics"}
+            row |= {"title": f'"{title.title()}", he said', "upvote_ratio": 0.9}
             rows.append(row | {"2_way_label": label, "3_way_label": label, "6_way_label": label})
             if i % 25 != 10:
                 _save(drawing.scene(int(label), 2, rng), root / "images" / f"{key}.jpg")

@@ -107,8 +107,9 @@ def classes_of(column: pd.Series, classes: Sequence[str], path) -> pd.Series:
     bad = (~column.isin(list(classes))).to_numpy()
     if bad.any():
         row = bad.argmax()
-        found = f"{column.name} is {column.iloc[row]!r}"
-        raise ValueError(f"{path} line {row + 2}: {found}, expected one of {', '.join(classes)} ({bad.sum()} such rows)")
+        cell = "missing" if pd.isna(column.iloc[row]) else f"'{column.iloc[row]}'"
+        wanted = f"expected one of {', '.join(map(str, classes))}"
+        raise ValueError(f"{path} line {row + 2}: {column.name} is {cell}, {wanted} ({bad.sum()} such rows)")
     return column
 
 

@@ -1,0 +1,167 @@
+"""Any table: formats, tasks, splits, and embeddings computed elsewhere."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from helpers.datasets import check, load_dataset
+from helpers.datasets.audit import straddling_groups
+from helpers.datasets.manifest import embedding_set
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for i in range(60):
+        Image.new("RGB", (8, 8), (4 * i, 0, 0)).save(tmp_path / "pictures" / f"{i}.png")
+    return pd.DataFrame(
+        {
+            "image": [f"pictures/{i}.png" for i in range(60)],
+            "text": [f"sentence {i}" for i in range(60)],
+            "label": [("cat", "dog", "owl")[i % 3] for i in range(60)],
+            "patient": [f"p{i // 2}" for i in range(60)],
+            "red": [i % 2 for i in range(60)],
+            "round": [int(i % 5 == 0) for i in range(60)],
+            "tags": ["red" * (i % 2) + "|" * (i % 10 == 5) + "round" * (i % 5 == 0) for i in range(60)],
+            "split": [("train", "train", "train", "validate", "test")[i // 2 % 5] for i in range(60)],
+        }
+    )
+
+
+WRITE = {
+    "csv": lambda t, p: t.to_csv(p, index=False),
+    "tsv": lambda t, p: t.to_csv(p, sep="\t", index=False),
+    "parquet": lambda t, p: t.to_parquet(p),
+    "jsonl": lambda t, p: t.to_json(p, orient="records", lines=True),
+}
+
+
+@pytest.mark.parametrize("suffix", WRITE)
+def test_formats_agree(tmp_path, table, suffix):
+    WRITE["csv"](table, tmp_path / "reference.csv")
+    WRITE[suffix](table, tmp_path / f"manifest.{suffix}")
+    expected = load_dataset("manifest", tmp_path / "reference.csv", label=["red", "round"], group="patient")
+    found = load_dataset("manifest", tmp_path, label="red,round", group="patient")
+    pd.testing.assert_frame_equal(expected.rows, found.rows, check_dtype=False)
+    assert found.task.kind == "multilabel" and found.name == "manifest" and expected.name == "reference"
+
+
+def test_bom_windows_lines_and_a_text_with_a_line_break(tmp_path, table):
+    table.loc[3, "text"] = "two\nlines, and a comma"
+    (tmp_path / "manifest.csv").write_text(table.to_csv(index=False, lineterminator="\r\n"), encoding="utf-8-sig", newline="")
+    assert (tmp_path / "manifest.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,")
+    rows = load_dataset("manifest", tmp_path).rows
+    assert rows["text"][3] == "two\nlines, and a comma" and rows["split"][59] == "test"
+
+
+def test_kind_is_inferred_and_confirmed(tmp_path, table):
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    assert load_dataset("manifest", tmp_path).task.kind == "multiclass"
+    binary = load_dataset("manifest", tmp_path, label="red", kind="binary")
+    assert binary.task.kind == "binary" and binary.task.classes == ("0", "1")
+    tags = load_dataset("manifest", tmp_path, label="tags", label_separator="|")
+    columns = load_dataset("manifest", tmp_path, label=["red", "round"])
+    assert (tags.rows[["label_red", "label_round"]] == columns.rows[["label_red", "label_round"]]).all(axis=None)
+    assert tags.report["rows_without_any_label"] == ((table["red"] == 0) & (table["round"] == 0)).sum()
+    with pytest.raises(ValueError, match="label poses a multiclass task .3 classes., not binary"):
+        load_dataset("manifest", tmp_path, kind="binary")
+
+
+def test_given_split_is_kept_and_a_missing_one_is_made_by_group(tmp_path, table):
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    given = load_dataset("manifest", tmp_path, group="patient")
+    assert given.rows["split"].tolist() == table["split"].replace("validate", "val").tolist() and not given.report["split_made"]
+    made = load_dataset("manifest", tmp_path, split="made", group="patient")
+    assert made.report["split_made"] and straddling_groups(made) == 0 and set(made.rows["split"]) == {"train", "val", "test"}
+    assert (made.rows["split"] != load_dataset("manifest", tmp_path, split="made", group="patient", seed=1).rows["split"]).any()
+    WRITE["csv"](table.drop(columns="split"), tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(load_dataset("manifest", tmp_path, group="patient").rows, made.rows)
+    with pytest.raises(ValueError, match="no column 'split'"):
+        load_dataset("manifest", tmp_path, split="given")
+
+
+def spoil(table, line, column, value):
+    table = table.astype(object)
+    table.loc[line - 2, column] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    "change, options, message",
+    [
+        (lambda t: t.rename(columns={"text": "texts"}), {}, r"manifest.csv has no column 'text'.*did you mean 'texts'"),
+        (lambda t: spoil(t, 7, "label", ""), {}, r"manifest.csv line 7: label is missing"),
+        (lambda t: t.assign(label="cat"), {}, r"label holds one class only \('cat'\)"),
+        (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
+        (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is '2', expected one of 0, 1"),
+        (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is missing, expected one of 0, 1"),
+        (lambda t: spoil(t, 9, "split", "dev"), {}, r"manifest.csv line 9: split is 'dev', expected one of train, val, test"),
+        (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"group 'p0' is in two splits \(lines 2 and 3; 1 such"),
+        (lambda t: spoil(t, 3, "split", "test"), {"group": "patient", "credentialed": True}, r"a group is in two splits \(lines 2"),
+        (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),
+        (lambda t: spoil(t, 4, "image", "/etc/secret.png"), {}, r"manifest.csv line 4: image leads out of"),
+        (lambda t: spoil(t, 4, "image", ""), {}, r"manifest.csv line 4: image is missing"),
+        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"manifest: 1 of 60 pairs have no image file.*first 0000002"),
+        (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text 'sentence 1' is also on line 3"),
+        (lambda t: spoil(t, 8, "text", ""), {"id": "text"}, r"line 8: text is missing"),
+        (lambda t: t, {"labels": "red"}, r"unknown option of manifest 'labels'; did you mean 'label'"),
+        (lambda t: t, {"domain": "medicine"}, r"unknown domain 'medicine'; did you mean 'medical'"),
+        (lambda t: t, {"table": "other.csv"}, r"has no other.csv"),
+        (lambda t: t.iloc[:0].drop(columns="image"), {}, r"no column 'image'"),
+    ],
+)
+def test_bad_tables_are_named(tmp_path, table, change, options, message):
+    WRITE["csv"](change(table), tmp_path / "manifest.csv")
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_dataset("manifest", tmp_path, **options)
+
+
+def test_other_bad_files(tmp_path):
+    for name, content, message in [
+        ("manifest.csv", b"", "is empty"),
+        ("manifest.csv", "image,text,label\na,caf\xe9,c\n".encode("latin-1"), "is not UTF-8"),
+        ("manifest.parquet", b"not parquet", "cannot be read as parquet"),
+        ("manifest.jsonl", b"{bad", "cannot be read as jsonl"),
+        ("manifest.xlsx", b"", "unknown kind of table"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            load_dataset("manifest", tmp_path / name)
+        (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match="has no manifest.csv"):
+        load_dataset("manifest", tmp_path)
+
+
+def test_absolute_paths_inside_the_root_are_fine(tmp_path, table):
+    table["image"] = [str(tmp_path / p) for p in table["image"]]
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    assert load_dataset("manifest", tmp_path).rows["image"][1] == "pictures/1.png"
+
+
+def test_the_card_is_the_callers(tmp_path, table):
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    dataset = load_dataset("manifest", tmp_path, title="owls", domain="medical", credentialed=True)
+    assert dataset.name == "owls" and dataset.card.domain == "medical" and dataset.card.credentialed
+    assert check("manifest", tmp_path).usable
+
+
+def test_embeddings_only(tmp_path, table):
+    table = table.drop(columns=["image", "text"])
+    WRITE["csv"](table, tmp_path / "labels.csv")
+    rng = np.random.default_rng(0)
+    image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 5))
+    np.save(tmp_path / "image.npy", image)
+    made = embedding_set(tmp_path / "labels.csv", tmp_path / "image.npy", text, group="patient", title="mine")
+    np.testing.assert_allclose(made.image_of(), image / np.linalg.norm(image, axis=1, keepdims=True), atol=1e-6)
+    assert made.pairs["split"].tolist() == table["split"].replace("validate", "val").tolist()
+    assert made.pairs["label"].tolist() == table["label"].tolist() and made.provenance["dataset"] == "mine"
+    multi = embedding_set(tmp_path / "labels.csv", image, text, label=["red", "round"], group="patient")
+    assert (multi.targets == table[["red", "round"]].to_numpy()).all() and multi.task.classes == ("red", "round")
+    with pytest.raises(ValueError, match="text has 59 rows and .*labels.csv 60"):
+        embedding_set(tmp_path / "labels.csv", image, text[1:])
+    with pytest.raises(ValueError, match="did you mean 'label'"):
+        embedding_set(tmp_path / "labels.csv", image, text, labels="red")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="objects.npy is not a plain array"):
+        embedding_set(tmp_path / "labels.csv", tmp_path / "objects.npy", text)
