@@ -1,0 +1,47 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv from requirements.lock.
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
+CONFIG ?= config/demo.yml
+PORT ?= 8000
+BIN := .venv/bin
+STAMP := .venv/.lock-$(shell $(PYTHON) -c "import hashlib; print(hashlib.sha256(open('requirements.lock','rb').read()).hexdigest()[:16])")
+# The caches of tools stay in the project; nothing is fetched from a model hub; threads are the workflow's to give out.
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+export MPLCONFIGDIR := $(CURDIR)/.snakemake/cache/matplotlib
+export HF_HUB_OFFLINE ?= 1
+export OMP_NUM_THREADS ?= 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.DEFAULT_GOAL := help
+.PHONY: book test serve lock clean help
+
+book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
+	@mkdir -p $(MPLCONFIGDIR) book/executed
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --nolock --rerun-incomplete --quiet all book
+	@echo "[book]     _build/html/index.html"
+
+test: $(STAMP)  ## run the tests
+	@mkdir -p $(MPLCONFIGDIR)
+	@$(BIN)/python -m pytest
+
+serve: book  ## build the book and serve it on http://localhost:8000
+	@echo "http://localhost:$(PORT)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lock:  ## pin every package anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra book --extra test \
+		--python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:  ## remove what was built; the environment and your own embeddings and sweeps stay
+	rm -rf _build book/executed book/generated runs/notebooks .snakemake .pytest_cache .ruff_cache .hypothesis
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The environment is made anew when the lock has changed, and kept otherwise.
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -f $@ ]; then touch $@; else \
+		echo "[env]      .venv from requirements.lock"; \
+		rm -rf .venv && $(PYTHON) -m venv .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && touch $@; fi

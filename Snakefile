@@ -1,0 +1,196 @@
+# The book as steps over files: embeddings -> sweeps -> notebooks -> pages -> HTML.
+#
+#   snakemake --cores 2                                        the shipped data (config/demo.yml)
+#   snakemake --cores 8 --configfile config/paper.yml          the paper's data sets and encoders
+#   snakemake --executor slurm --jobs 64 --configfile ...      the same on a cluster
+#
+# A step runs again when its input, its parameters or a helper module that it imports has changed, and for no other reason.
+import json
+import sys
+from pathlib import Path
+
+from helpers.dependencies import helper_files
+from helpers.library import folder_name, sets_wanted
+from helpers.parameters import assigned_literals
+
+
+configfile: "config/demo.yml"
+
+
+PYTHON, BIN = sys.executable, Path(sys.executable).parent
+OUT = "runs/notebooks"
+STORE, ROOT, SWEEP = config["store"], config["data_root"], dict(config["sweep"])
+THREADS = SWEEP.pop("threads", 1)
+PARTS = ["lambda"] + ["channels"] * bool(SWEEP["channels"] and SWEEP["channel_lambdas"])
+TABLES = {
+    "01_cone_effect": ["cone_effect"],
+    "02_r_table": ["r_table"],
+    "03_lambda_sweep": ["lambda_sweep", "lambda_effects", "channel_effects"],
+    "04_discussion": ["claims"],
+    "05_is_lambda_worth_it": ["worth_it"],
+}
+SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
+SWEPT = [s for s in SETS if s[1] in (SWEEP["variant"], "common")]
+
+
+def modules(script):
+    """Helper files a script or notebook imports, directly or through others."""
+    return [str(path) for path in helper_files(script, "src/helpers")]
+
+
+def command(name):
+    """Helper files that `python -m helpers <name>` runs."""
+    return [str(path) for path in helper_files(f"src/helpers/commands/{name}.py", "src/helpers")]
+
+
+def set_files(dataset, variant, backbone):
+    """The files of one embedding set; its record alone where it is not there yet."""
+    folder = Path(STORE) / dataset / variant / folder_name(backbone)
+    return [str(p) for p in sorted(folder.glob("*.*"))] or [str(folder / "provenance.json")]
+
+
+def all_set_files(variants):
+    return [f for s in SETS if s[1] in (*variants, "common") for f in set_files(*s)]
+
+
+def sweep_records(dataset, variant, backbone, protocols=SWEEP["protocol"]):
+    base = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}"
+    return [f"{base}/{protocol}/{part}/made.json" for protocol in protocols for part in PARTS]
+
+
+def parameters(notebook, **settings):
+    """What papermill injects: settings that differ from the notebook's own defaults, as YAML."""
+    cells = json.loads(Path(f"notebooks/{notebook}.ipynb").read_text())["cells"]
+    cell = next(c for c in cells if "parameters" in c["metadata"].get("tags", []))
+    defaults = assigned_literals(["".join(cell["source"])])
+    settings |= config["notebooks"].get(notebook, {})
+    return json.dumps({k: v for k, v in settings.items() if k not in defaults or v != defaults[k]})
+
+
+def source_settings(**settings):
+    return {"datasets": config["datasets"], "backbones": config["backbones"], "store": STORE, **settings}
+
+
+BUILT = sorted(p.stem for p in Path("notebooks").glob("*.ipynb"))
+
+
+rule book:
+    input:
+        "_build/html/index.html",
+
+
+rule notebooks:
+    input:
+        expand("book/executed/{name}.ipynb", name=BUILT),
+
+
+if ROOT is not None:
+
+    rule extract_shard:
+        input:
+            command("extract"),
+        output:
+            touch(f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.parts/{{shard}}-of-{config['shards']}"),
+        params:
+            out=f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}",
+            shard=lambda w: f"{w.shard}/{config['shards']}",
+        shell:
+            "echo '[extract]  {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}, part {params.shard}'; "
+            "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {wildcards.backbone} "
+            "--root {ROOT} --out {params.out} --shard {params.shard}"
+
+    rule extract_join:
+        input:
+            expand(f"{STORE}/{{{{dataset}}}}/{{{{variant}}}}/.{{{{backbone}}}}.parts/{{shard}}-of-{config['shards']}", shard=range(1, config["shards"] + 1)),
+        output:
+            f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}/provenance.json",
+        params:
+            out=f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}",
+        shell:
+            "echo '[join]     {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}'; "
+            "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {wildcards.backbone} "
+            "--root {ROOT} --out {params.out}"
+
+
+for dataset, variant, backbone in SWEPT:
+
+    rule:
+        name:
+            f"sweep_{dataset}_{variant}_{folder_name(backbone)}"
+        input:
+            set_files(dataset, variant, backbone),
+            command("sweep"),
+        output:
+            sweep_records(dataset, variant, backbone),
+        params:
+            label=f"{dataset}/{variant}/{backbone}",
+            arguments=f"{dataset} {backbone} --variant {variant} --store {STORE} --settings '{json.dumps(SWEEP)}'",
+        threads: THREADS
+        shell:
+            "echo '[sweep]    {params.label}'; {PYTHON} -m helpers sweep {params.arguments} --workers {threads}"
+
+
+def notebook_inputs(notebook):
+    """Files a notebook reads besides its own source and helpers."""
+    own = config["notebooks"].get(notebook, {})
+    return {
+        "01_cone_effect": all_set_files([own.get("variant", "clean")]),
+        "02_r_table": all_set_files([own.get("variant", "authors")]),
+        "03_lambda_sweep": all_set_files([SWEEP["variant"]]) + [r for s in SWEPT for r in sweep_records(*s)],
+        "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
+    }.get(notebook, all_set_files(["clean"]))
+
+
+def notebook_parameters(notebook):
+    if notebook == "03_lambda_sweep":
+        return parameters(notebook, **source_settings(**SWEEP))
+    return parameters(notebook) if notebook == "04_discussion" else parameters(notebook, **source_settings())
+
+
+for notebook in BUILT:
+
+    rule:
+        name:
+            f"notebook_{notebook}"
+        input:
+            f"notebooks/{notebook}.ipynb",
+            notebook_inputs(notebook),
+            modules(f"notebooks/{notebook}.ipynb"),
+        output:
+            f"book/executed/{notebook}.ipynb",
+            [f"{OUT}/{table}.parquet" for table in TABLES.get(notebook, [])],
+        params:
+            values=notebook_parameters(notebook),
+            label=notebook,
+        shell:
+            "echo '[notebook] {params.label}'; "
+            # quiet when it works, the cell and its traceback when it does not
+            "mkdir -p runs/logs; {BIN}/papermill notebooks/{params.label}.ipynb book/executed/{params.label}.ipynb "
+            "-y {params.values:q} --kernel python3 --no-progress-bar >runs/logs/{params.label}.log 2>&1 "
+            "|| {{ cat runs/logs/{params.label}.log >&2; exit 1; }}"
+
+
+rule pages:
+    input:
+        modules("src/helpers/pages.py"),
+        "src/helpers/pages.py",
+        [str(p) for p in sorted(Path("data/published").glob("*"))],
+    output:
+        touch("book/generated/.made"),
+    shell:
+        "echo '[pages]    tables from published numbers and cards'; {PYTHON} -m helpers.pages"
+
+
+rule html:
+    input:
+        expand("book/executed/{name}.ipynb", name=BUILT),
+        "book/generated/.made",
+        "_config.yml",
+        "_toc.yml",
+        [str(p) for p in sorted(Path("book").glob("*.*")) + sorted(Path("book/_static").rglob("*.*"))],
+        [str(p) for p in sorted(Path("src/helpers").rglob("*.py"))],
+    output:
+        "_build/html/index.html",
+    shell:
+        "echo '[html]     _build/html'; "
+        "{BIN}/jupyter-book build -n -W --keep-going -q . && {PYTHON} -m helpers.toc _toc.yml _build/html"

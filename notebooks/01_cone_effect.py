@@ -1,0 +1,117 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The cone effect
+#
+# An encoder that maps its inputs into a narrow cone gives unit vectors whose mean is long. Its length is the mean resultant length
+# $R$ ({eq}`eq-r`): 0 for directions that cancel, 1 for one direction. Two encoders give two cones, and the vector between their
+# means is the modality gap $\Delta$ ({eq}`eq-gap`). This page measures both on every stored embedding set and looks at them.
+
+# %% tags=["parameters"]
+datasets = []  # data sets; an empty list stands for all that are stored
+backbones = []  # encoders; an empty list stands for all that are stored
+variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
+n_boot = 1000  # bootstrap replicates for intervals; 0 for none
+store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
+data_root = None  # folder of raw data, to extract what is not stored
+results = None  # folder for result tables; None for runs/notebooks
+
+# %% tags=["hide-input"]
+import pandas as pd
+
+from helpers.cone import cone_table, subset_resultants
+from helpers.library import select
+from helpers.notebook import Page
+from helpers.parameters import SOURCE, integer
+from helpers.plotting import plane, resultants, sphere
+
+page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
+sets = select(datasets, backbones, variant, store, data_root)
+geometry = page.keep(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
+
+# %% [markdown]
+# ## The two cones, in the plane
+#
+# Both modalities are projected on the first two principal directions of all vectors taken together, centred. In the paper's Fig. 2
+# the encoders differ in what they were trained on, generalist or medical. The shipped encoders repeat that contrast in miniature:
+# `lit-natural` was aligned on photographs, `lit-derm` on skin lesions, and each is shown on both kinds of data, so that the diagonal is
+# in-domain and the off-diagonal out-of-domain.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts. At most 1,500 points per modality are drawn; the directions come from all of them.", "name": "fig-plane"}, "image": {"alt": "Scatter plots, one per data set and encoder: image points and text points form two clouds whose separation differs by panel."}}
+plane(sets);
+
+# %% [markdown]
+# ## The two cones, on the sphere
+#
+# The same vectors, uncentred, in the span of the three directions that carry most of their squared length, brought back to unit length.
+# The view keeps the idea of a cone on a sphere and distorts angles: two vectors that differ outside this span look closer
+# than they are. {numref}`fig-resultants` has the undistorted measure.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings in three uncentred principal directions, projected on the unit sphere. Angles are distorted.", "name": "fig-sphere"}, "image": {"alt": "Wire-frame unit spheres, one per data set and encoder, with image points and text points gathered in caps of different size and place."}}
+sphere(sets);
+
+# %% [markdown]
+# ## How narrow
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals (resampling groups).", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
+resultants(geometry);
+
+# %% [markdown]
+# $R$ is over pairs: an item that occurs in many pairs counts as often. Over distinct items it can be lower, above all for texts
+# that come from a template. The effective rank {cite}`roy2007effective` says over how many directions the centred vectors spread.
+
+# %% tags=["hide-input"]
+by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
+    index=["dataset", "backbone", "modality"], columns="quantity", values="value", sort=False
+)
+by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].style.format(
+    {"R": "{:.3f}", "R_distinct": "{:.3f}", "distinct_share": "{:.3f}", "effective_rank": "{:.1f}"}
+)
+
+# %% [markdown]
+# ## How far apart, and in which direction
+#
+# The cosine of the gap with the first principal direction is near 1 whenever the gap is wide, because two distant clouds differ
+# mostly by their distance; the share of the total variance that lies along the gap says how much there is to it.
+# After the alignment of {eq}`eq-align` with $\lambda = 1$ the shifted means coincide *before* renormalisation; what is left
+# after it is measured, and predicted to first order from the two means alone (see {doc}`/book/theory`).
+
+# %% tags=["hide-input"]
+joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
+joint[["gap_norm", "cos_gap_pc1", "gap_share", "pc1_share", "residual_gap", "residual_gap_predicted"]].style.format("{:.3f}")
+
+# %% [markdown]
+# ## Is it the encoder or the data?
+#
+# Narrow data give narrow cones under any encoder, so the data need a measure of their own: the share of distinct texts in the table
+# above, and a narrow natural subject as control. Photographs of dogs are natural images of one kind of thing, as dermatoscopic
+# images are medical images of one kind of thing.
+
+# %% tags=["hide-input"]
+subsets = [subset_resultants(s, s.rows(), "all pairs") for s in sets]
+subsets += [
+    subset_resultants(s, (s.pairs["label_dog"] == 1).to_numpy().nonzero()[0], "photographs of dogs") for s in sets if "label_dog" in s.pairs
+]
+narrow = page.keep(pd.DataFrame(subsets), "narrow_subsets")
+narrow.style.format(precision=3).hide(axis="index")
+
+# %% tags=["remove-cell"]
+page.glue(n_sets=len(sets), n_pairs=int(sum(len(s) for s in sets)), widest_gap=float(joint["gap_norm"].max()), smallest_gap=float(joint["gap_norm"].min()))
+
+# %% [markdown]
+# Over the {glue:text}`n_sets` sets shown here the gap goes from {glue:text}`smallest_gap:.2f` to {glue:text}`widest_gap:.2f`.
+#
+# ## How this page was made
+
+# %% tags=["hide-input"]
+page.made(sets)

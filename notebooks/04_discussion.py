@@ -1,0 +1,49 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Discussion: the claims, one by one
+#
+# Each claim of the paper with the test that answers it. Verdicts rest on the published numbers, or on the paper's own encoders
+# where they were run; what the miniature shows stands in a column of its own and never decides.
+
+# %% tags=["parameters"]
+results = None  # folder with the tables of notebooks 01 and 03; None for runs/notebooks
+
+# %% tags=["hide-input"]
+from helpers.claims import ledger
+from helpers.notebook import Page
+from helpers.parameters import optional, text
+
+page = Page("04_discussion", globals(), {"results": optional(text())})
+geometry, sweep = page.kept("cone_effect", "01_cone_effect"), page.kept("lambda_sweep", "03_lambda_sweep")
+claims = page.keep(ledger(geometry, sweep), "claims")
+verdicts = claims["verdict"].value_counts()
+page.glue(n_claims=len(claims), verdict_counts=", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()))
+
+# %% [markdown]
+# Of {glue:text}`n_claims` claims: {glue:text}`verdict_counts`.
+
+# %% tags=["hide-input"]
+claims[["claim", "where", "verdict", "why"]].style.hide(axis="index")
+
+# %% [markdown]
+# ## The evidence
+
+# %% tags=["hide-input"]
+claims[["claim", "test", "published_evidence", "effect", "low", "high", "n", "our_evidence"]].style.format(precision=4, na_rep="").hide(axis="index")
+
+# %% [markdown]
+# ## How this page was made
+
+# %% tags=["hide-input"]
+page.made()

@@ -1,0 +1,50 @@
+"""``extract``: images and texts of a data set to an embedding set."""
+
+
+def add_arguments(commands) -> None:
+    parser = commands.add_parser("extract", help="encode a data set; resumes where it was cut off")
+    parser.add_argument("dataset")
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--variant", default="clean", help="clean or authors")
+    parser.add_argument("--root", help="folder of the data set, or the folder that holds it under its name")
+    parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
+    parser.add_argument("--split", help="one of the splits the variant offers")
+    parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
+    parser.add_argument("--shard", help="k/n: only the k-th of n parts; a call without it joins them")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--device", help="cpu or cuda")
+    parser.add_argument("--weights", help="local folder or file of weights")
+    parser.add_argument("--precision", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--dtype", default="float32", help="of the stored vectors: float32 or float16")
+    parser.add_argument("--workers", type=int, help="processes that decode images")
+    parser.add_argument("--on-error", default="fail", help="fail or skip")
+    parser.add_argument("--image-from", help="folder of a set with the same image vectors, to refer to")
+    parser.add_argument("--overwrite", action="store_true", help="replace a set made from other data or by another encoder")
+    parser.set_defaults(run=run)
+
+
+def run(args) -> int:
+    from ..backbones import load_backbone
+    from ..datasets import canonical_variant, load_dataset
+    from ..extraction import extract
+    from ..library import OWN, dataset_root, folder_name, project_root
+
+    root = dataset_root(args.root, args.dataset)
+    dataset = load_dataset(args.dataset, root, args.variant, args.split, args.missing_images)
+    variant = canonical_variant(args.dataset, args.variant)
+    out = args.out or project_root() / OWN / args.dataset / variant / folder_name(args.backbone)
+    embeddings = extract(
+        dataset,
+        load_backbone(args.backbone, args.device, args.weights),
+        out,
+        args.batch_size,
+        args.shard,
+        precision=args.precision,
+        dtype=args.dtype,
+        workers=args.workers,
+        on_error=args.on_error,
+        overwrite=args.overwrite,
+        image_from=args.image_from,
+    )
+    print(f"part {args.shard} is done" if embeddings is None else f"{embeddings}\n{out}")
+    return 0

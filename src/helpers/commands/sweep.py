@@ -1,0 +1,42 @@
+"""``sweep``: probes over the grid of alignments and seeds, kept under ``runs/sweeps`` where notebook 03 finds them."""
+
+import json
+
+from .arguments import add_set
+
+
+def add_arguments(commands) -> None:
+    parser = commands.add_parser("sweep", help="train the probes of an embedding set over lambda and seeds, and keep the results")
+    add_set(parser)
+    parser.add_argument("--settings", default="{}", help="JSON: protocol, lambdas, seeds, features, channels, channel_lambdas")
+    parser.add_argument("--sweeps", help="folder for the results; runs/sweeps if not given")
+    parser.add_argument("--workers", type=int, help="threads")
+    parser.set_defaults(run=run)
+
+
+def run(args) -> int:
+    from ..library import embeddings_for
+    from ..sweeps import PARTS, complete_settings, run_sweep, sweep_folder, sweep_settings
+
+    settings = complete_settings(_parsed(args.settings))
+    embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
+    identity = [str(embeddings.provenance.get(k, given)) for k, given in _identity(args)]
+    for protocol in settings.pop("protocol"):
+        for part in PARTS:
+            grid = sweep_settings(part, **settings)
+            if part == "lambda" or len(grid["kinds"]) > 1:
+                folder = sweep_folder(*identity, protocol, part, args.sweeps)
+                run_sweep(embeddings, protocol, grid, folder, args.workers)
+                print(f"kept: {folder}")
+    return 0
+
+
+def _identity(args):
+    return (("dataset", args.dataset), ("variant", args.variant), ("backbone", args.backbone))
+
+
+def _parsed(settings: str) -> dict:
+    try:
+        return json.loads(settings)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--settings is not valid JSON ({error}); write for example '{{\"protocol\": [\"converged\"]}}'") from None

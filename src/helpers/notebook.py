@@ -1,0 +1,82 @@
+"""What every notebook of the book opens and closes with: checked parameters, one look, numbers for the prose, how it was made."""
+
+import time
+from collections.abc import MutableMapping
+
+import pandas as pd
+
+from .library import results_folder
+from .parameters import Reader, assigned_literals, check_parameters
+from .plotting import use_style
+from .provenance import commit, fingerprints, papermill_command, versions
+
+
+class Page:
+    """One run of a notebook.
+
+    Args:
+        name: file name of the notebook without ending.
+        namespace: the notebook's ``globals()``.
+        spec: a reader for every parameter, see :mod:`helpers.parameters`.
+
+    Raises:
+        ValueError: a parameter is unknown, of the wrong type or out of range.
+    """
+
+    def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, Reader]):
+        self.started = time.perf_counter()
+        self.name = name
+        self.parameters = check_parameters(namespace, spec)
+        self.defaults = assigned_literals(namespace.get("In", ()))
+        self.results = results_folder(self.parameters.get("results"))
+        use_style()
+
+    def keep(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Write a result table as ``<results>/<name>.parquet`` and return it."""
+        from .files import replacing
+
+        with replacing(self.results / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary, index=False)
+        return table
+
+    def kept(self, name: str, maker: str) -> pd.DataFrame:
+        """A result table that the notebook ``maker`` wrote.
+
+        Raises:
+            FileNotFoundError: it was not run yet; says how.
+        """
+        path = self.results / f"{name}.parquet"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; run notebooks/{maker}.ipynb with the same results folder first")
+        return pd.read_parquet(path)
+
+    def glue(self, **values) -> None:
+        """Make numbers and words available to the prose of the book under their names, as plain Python values."""
+        from myst_nb import glue
+
+        for name, value in values.items():
+            glue(name, value.item() if hasattr(value, "item") else value, display=False)
+
+    def made(self, sets=()):
+        """How this page was made, as Markdown: the command to run it again, parameters, software, data and run time."""
+        from IPython.display import Markdown
+
+        command = papermill_command(self.name, self.parameters, self.defaults)
+        given = "; ".join(f"`{k}` = `{v!r}`" for k, v in self.parameters.items())
+        software = ", ".join(f"{name} {version}" for name, version in versions().items())
+        lines = [
+            f"Run this page again:\n\n```bash\n{command}\n```\n",
+            f"- **Parameters**: {given}",
+            f"- **Source**: commit `{commit()}`",
+            f"- **Software**: {software}",
+            f"- **Run time**: {time.perf_counter() - self.started:.0f} s",
+        ]
+        if len(sets):
+            lines.append(f"- **Embeddings**: {len(sets)} sets\n\n{markdown_table(fingerprints(sets))}")
+        return Markdown("\n".join(lines))
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """A small table as Markdown, numbers as they are."""
+    head = "| " + " | ".join(map(str, table.columns)) + " |\n|" + "---|" * len(table.columns)
+    return "\n".join([head, *("| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False))])

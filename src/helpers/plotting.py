@@ -1,0 +1,250 @@
+"""Every figure of the book, in one style: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
+
+Colours are from Okabe and Ito, "Color universal design" (2008). Functions take tidy tables or embedding sets and return a figure.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+INK, GRID = "#22272e", "#d5d9de"
+FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
+BACKBONES = {
+    "lit-natural": "#009e73",
+    "lit-derm": "#cc79a7",
+    "random-clip": "#7a7a7a",
+    "clip": "#009e73",
+    "siglip": "#56b4e9",
+    "siglip-224": "#56b4e9",
+    "biomedclip": "#cc79a7",
+    "medsiglip": "#e69f00",
+}
+PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
+SPARE = ("#e69f00", "#56b4e9", "#f0e442", "#999999")
+MARKERS = "osD^vP"
+DATASETS = {
+    "ham10000": "HAM10000", "flickr8k": "Flickr8k", "easy_vqa": "easy-VQA", "mimic_cxr": "MIMIC-CXR", "brset": "BRSET",
+    "mbrset": "mBRSET", "coco_qa": "COCO-QA", "fakeddit": "Fakeddit", "recipes5k": "Recipes5k", "daquar": "DAQUAR",
+}  # fmt: skip
+ALIGNMENTS = {
+    "lambda": "λ = 1 (all four)",
+    "shift": "shift",
+    "common-scale": "common scale",
+    "scale-ratio": "scale ratio",
+    "spread": "spread",
+    "centred": "centred per modality",
+}
+
+
+def use_style() -> None:
+    """Set the style of all figures; SVG in notebooks, with the same bytes for the same figure."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(
+        {
+            "figure.facecolor": "white", "savefig.facecolor": "white", "figure.constrained_layout.use": True, "figure.dpi": 100,
+            "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
+            "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+            "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
+            "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "axes.linewidth": 0.8,
+        }
+    )  # fmt: skip
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def colour(name: str) -> str:
+    """The one colour of a backbone; a fixed spare colour for a backbone the book does not know."""
+    return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
+
+
+def title(dataset: str) -> str:
+    """A data set's name as printed."""
+    return DATASETS.get(dataset, dataset)
+
+
+def _panels(n: int, columns: int, width: float, height: float, **kwargs):
+    """A grid of n axes in at most ``columns`` columns; unused axes are removed."""
+    import matplotlib.pyplot as plt
+
+    columns = min(columns, n)
+    rows = math.ceil(n / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **kwargs)
+    for spare in axes.ravel()[n:]:
+        spare.remove()
+    return figure, axes.ravel()[:n]
+
+
+def _name(embeddings) -> str:
+    return f"{title(embeddings.provenance.get('dataset', 'own'))} · {embeddings.provenance.get('backbone', 'own')}"
+
+
+def _sample(n: int, size: int, random_state: int = 0) -> np.ndarray:
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(random_state).choice(n, size, replace=False))
+
+
+def plane(sets: list, points: int = 1500):
+    """Both modalities on their first two principal directions, fitted on both together and centred (Fig. 2), one panel per set."""
+    from .geometry import principal_directions
+
+    figure, axes = _panels(len(sets), 2, 3.9, 3.3)
+    for ax, s in zip(axes, sets, strict=True):
+        image, text = s.image_of(), s.text_of()
+        pooled = np.concatenate([image, text])
+        directions, shares = principal_directions(pooled, k=2)
+        centre, rows = pooled.mean(axis=0), _sample(len(s), points)
+        means = []
+        for feature, x in (("image", image), ("text", text)):
+            xy = (x - centre) @ directions.T
+            ax.scatter(*xy[rows].T, s=5, alpha=0.35, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+            means.append(xy.mean(axis=0))
+        ax.annotate("", means[0], means[1], arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.4})
+        ax.set(title=_name(s), xlabel=f"PC 1 ({shares[0]:.0%} of variance)", ylabel=f"PC 2 ({shares[1]:.0%})", aspect="equal")
+        ax.set(adjustable="datalim")
+    _share_legend(figure, axes[0], markerscale=3)
+    return figure
+
+
+def sphere(sets: list, points: int = 700):
+    """Both modalities in the span of three uncentred principal directions, brought to unit norm; angles are distorted."""
+    from .checks import unit_rows
+    from .geometry import principal_directions
+
+    figure, axes = _panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
+    u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
+    for ax, s in zip(axes, sets, strict=True):
+        image, text = s.image_of(), s.text_of()
+        directions, shares = principal_directions(np.concatenate([image, text]), k=3, centred=False)
+        ax.plot_wireframe(np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v), color=GRID, linewidth=0.4)
+        rows = _sample(len(s), points)
+        for feature, x in (("image", image), ("text", text)):
+            xyz = unit_rows(x[rows] @ directions.T)
+            ax.scatter(*xyz.T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+        ax.set(title=f"{_name(s)}\n{shares.sum():.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
+        ax.set_box_aspect((1, 1, 1), zoom=1.25)
+        ax.set_axis_off()
+        ax.view_init(elev=18, azim=35)
+    _share_legend(figure, axes[0], markerscale=3)
+    return figure
+
+
+def _share_legend(figure, ax, **kwargs) -> None:
+    """One legend for the whole figure, below its panels."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), **kwargs)
+
+
+def resultants(table: pd.DataFrame):
+    """R of image and text with bootstrap intervals, one line per data set and backbone; from ``cone_table`` rows."""
+    rows = table[table["quantity"] == "R"]
+    names = list(dict.fromkeys(zip(rows["dataset"], rows["backbone"], strict=True)))
+    figure, (ax,) = _panels(1, 1, 6.4, 0.9 + 0.36 * len(names))
+    for feature, offset in (("image", -0.12), ("text", 0.12)):
+        mine = rows[rows["modality"] == feature].set_index(["dataset", "backbone"]).loc[names]
+        value = mine["value"].to_numpy()
+        error = np.abs(np.stack([value - mine["low"], mine["high"] - value]))
+        style = {"fmt": MARKERS[feature == "text"], "color": FEATURES[feature], "capsize": 2}
+        ax.errorbar(value, np.arange(len(names)) + offset, xerr=error, label=feature, **style)
+    labels = [f"{title(d)} · {b}" for d, b in names]
+    ax.set(xlim=(0, 1.02), xlabel="mean resultant length R", yticks=range(len(names)), yticklabels=labels)
+    ax.invert_yaxis()
+    _share_legend(figure, ax)
+    return figure
+
+
+def published_resultants(table: pd.DataFrame):
+    """The 64 published values of R (Table 1) as points, medical data sets above natural ones; recomputed values as crosses."""
+    names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))
+    medical = table.loc[table["domain"] == "medical", "dataset"].nunique()
+    figure, axes = _panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
+    keys = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
+    for ax, modality in zip(axes, ("text", "image"), strict=True):
+        for i, (backbone, key) in enumerate(keys.items()):
+            mine = table[(table["modality"] == modality) & (table["backbone"] == backbone)].set_index("dataset").loc[names]
+            y = np.arange(len(names)) + (i - 1.5) * 0.16
+            ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
+            if mine["ours"].notna().any():
+                ax.plot(mine["ours"].astype(float), y, "x", color=INK, markersize=6)
+        ax.axhline(medical - 0.5, color=INK, linewidth=0.8, linestyle=":")
+        ax.set(xlim=(0.55, 1.0), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
+    axes[0].invert_yaxis()
+    _share_legend(figure, axes[0])
+    return figure
+
+
+def curves(summary: pd.DataFrame, metric: str = "test AUC"):
+    """AUC against lambda (Fig. 3): a panel per data set and backbone, mean and standard deviation over seeds, a line per feature."""
+    names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
+    figure, axes = _panels(len(names), 2, 3.9, 2.9, sharex=True)
+    for ax, (dataset, backbone) in zip(axes, names, strict=True):
+        for i, feature in enumerate(FEATURES):
+            mine = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone) & (summary["features"] == feature)]
+            mine = mine.sort_values("lambda_image")
+            if len(mine):
+                label = feature if feature == "joint" else f"{feature} only"
+                x, y, sd = (mine[c].to_numpy(float) for c in ("lambda_image", "mean", "sd"))
+                sd = np.nan_to_num(sd)
+                ax.fill_between(x, y - sd, y + sd, color=FEATURES[feature], alpha=0.18, linewidth=0)
+                ax.plot(x, y, MARKERS[i] + "-", color=FEATURES[feature], markersize=3.5, label=label)
+        ax.set(title=f"{title(dataset)} · {backbone}", xlabel="alignment strength λ", ylabel=metric)
+    for ax in axes:
+        ax.tick_params(labelbottom=True)
+    _share_legend(figure, axes[0])
+    return figure
+
+
+def effects(table: pd.DataFrame, label: str = "protocol"):
+    """AUC(lambda) - AUC(0) with bootstrap interval (thick) and the spread over seeds (thin, beside it), one panel per set."""
+    names = list(dict.fromkeys(zip(table["dataset"], table["backbone"], strict=True)))
+    groups = list(dict.fromkeys(table[label]))
+    figure, axes = _panels(len(names), 2, 3.9, 1.0 + 0.34 * len(groups), sharex=True, sharey=True)
+    for ax, (dataset, backbone) in zip(axes, names, strict=True):
+        mine = table[(table["dataset"] == dataset) & (table["backbone"] == backbone)].set_index(label)
+        ax.axvline(0, color=INK, linewidth=0.8)
+        for y, group in enumerate(groups):
+            if group in mine.index:
+                row = mine.loc[group]
+                shade = PROTOCOLS.get(group, INK)
+                ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=3, alpha=0.45, solid_capstyle="butt")
+                spread = np.nan_to_num(row["seed_sd"])
+                ax.errorbar(row["difference"], y, xerr=spread, fmt="o", color=shade, markersize=5, capsize=3, linewidth=1)
+        labels = [ALIGNMENTS.get(g, g) for g in groups]
+        ax.set(title=f"{title(dataset)} · {backbone}", xlabel="change of test AUC", yticks=range(len(groups)), yticklabels=labels)
+        ax.tick_params(labelbottom=True)
+    axes[0].invert_yaxis()
+    _interval_legend(figure)
+    return figure
+
+
+def _interval_legend(figure) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=INK, linewidth=3, alpha=0.45, label="95 % bootstrap interval over test rows"),
+        Line2D([], [], color=INK, linewidth=1, marker="o", markersize=5, label="difference ± standard deviation over seeds"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+
+
+def published_gains(table: pd.DataFrame):
+    """The authors' stored curves as AUC(lambda) - AUC(0), one panel per data set, one line per backbone."""
+    names = list(dict.fromkeys(table["dataset"]))
+    figure, axes = _panels(len(names), 2, 3.9, 2.7, sharex=True)
+    keys = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
+    for ax, dataset in zip(axes, names, strict=True):
+        mine = table[table["dataset"] == dataset]
+        for i, (backbone, key) in enumerate(keys.items()):
+            one = mine[mine["backbone"] == backbone].sort_values("lambda")
+            if len(one):
+                ax.plot(one["lambda"], one["gain"], MARKERS[i] + "-", color=colour(key), markersize=3.5, label=backbone)
+        ax.axhline(0, color=INK, linewidth=0.8)
+        ax.set(title=f"{dataset}: {mine['metric'].iloc[0]}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
+        ax.tick_params(labelbottom=True)
+    _share_legend(figure, axes[0])
+    return figure
