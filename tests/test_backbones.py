@@ -30,7 +30,11 @@ def photos(folder):
 
 @pytest.fixture(scope="module")
 def checkpoints(folder):
-    return {"clip": clip_folder(folder / "clip"), "siglip": siglip_folder(folder / "siglip"), "open_clip": biomedclip_folder(folder / "bio")}
+    return {
+        "clip": clip_folder(folder / "clip"),
+        "siglip": siglip_folder(folder / "siglip"),
+        "open_clip": biomedclip_folder(folder / "bio"),
+    }
 
 
 def unit(x) -> np.ndarray:

@@ -52,7 +52,9 @@ def siglip_folder(folder: Path) -> Path:
     from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
 
     characters = [chr(c) for c in range(33, 127)] + ["▁"]
-    tokenizer = Tokenizer(models.Unigram([("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + [(c, -3.0) for c in characters], unk_id=2))
+    tokenizer = Tokenizer(
+        models.Unigram([("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + [(c, -3.0) for c in characters], unk_id=2)
+    )
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
@@ -60,7 +62,14 @@ def siglip_folder(folder: Path) -> Path:
         tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>", unk_token="<unk>", model_max_length=64, padding_side="right"
     )
     tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    text = {**tower, "vocab_size": len(fast), "max_position_embeddings": 64, "pad_token_id": 1, "bos_token_id": 1, "eos_token_id": 1}
+    text = {
+        **tower,
+        "vocab_size": len(fast),
+        "max_position_embeddings": 64,
+        "pad_token_id": 1,
+        "bos_token_id": 1,
+        "eos_token_id": 1,
+    }
     config = SiglipConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8})
     torch.manual_seed(0)
     SiglipModel(config).save_pretrained(folder)
@@ -70,7 +79,7 @@ def siglip_folder(folder: Path) -> Path:
 
 
 def biomedclip_folder(folder: Path) -> Path:
-    """An open_clip folder of the BioMedCLIP kind: a timm vision tower, a BERT text tower, an MLP projection, a WordPiece vocabulary."""
+    """An open_clip folder of the BioMedCLIP kind: a timm vision tower, a BERT text tower, an MLP projection."""
     import open_clip
     from safetensors.torch import save_file
     from transformers import BertConfig, BertTokenizer
@@ -81,9 +90,8 @@ def biomedclip_folder(folder: Path) -> Path:
     vocabulary = {w: i for i, w in enumerate(words + letters + ["##" + c for c in letters])}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
     (folder / "text").mkdir()
-    BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128
-    ).save_pretrained(folder / "text")  # fmt: skip
+    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **tower).save_pretrained(folder / "text")
     text = {
         "hf_model_name": str(folder / "text"),
         "hf_tokenizer_name": str(folder),
@@ -91,13 +99,23 @@ def biomedclip_folder(folder: Path) -> Path:
         "hf_pooler_type": "cls_last_hidden_state_pooler",
         "context_length": 128,
     }
-    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+    vision = {
+        "timm_model_name": "test_vit",
+        "timm_model_pretrained": False,
+        "timm_pool": "",
+        "timm_proj": "linear",
+        "image_size": 160,
+    }
     model_cfg = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}))
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}})
+    )
     torch.manual_seed(0)
     model = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False})
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
     # The name a release gives is one of the hub; the copy in text/ must be enough.
     model_cfg["text_cfg"] = {**text, "hf_model_name": "nobody/no-such-model", "hf_tokenizer_name": "nobody/no-such-model"}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}))
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}})
+    )
     return folder

@@ -14,6 +14,7 @@ from .tasks import Task
 
 FORMAT = 1
 PROVENANCE = "provenance.json"
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,17 @@ class EmbeddingSet:
         for modality, matrix in (("image", self.image), ("text", self.text)):
             outside = np.flatnonzero((self.pairs[modality] < 0) | (self.pairs[modality] >= len(matrix)))
             if len(outside):
-                raise ValueError(f"pair {outside[0]} points at {modality} {self.pairs[modality][outside[0]]}, but there are {len(matrix)}")
+                raise ValueError(
+                    f"pair {outside[0]} points at {modality} {self.pairs[modality][outside[0]]}, but there are {len(matrix)}"
+                )
+        strange = np.flatnonzero(~self.pairs["split"].isin(SPLITS))
+        if len(strange):
+            raise ValueError(
+                f"pair {strange[0]} has split {self.pairs['split'][strange[0]]!r}, not one of {', '.join(SPLITS)}"
+            )
+        repeated = np.flatnonzero(self.pairs["pair_id"].duplicated())
+        if len(repeated):
+            raise ValueError(f"pair_id {self.pairs['pair_id'][repeated[0]]!r} occurs more than once; every pair needs its own")
         self.task.targets(self.pairs)
 
     def __len__(self) -> int:
@@ -57,7 +68,8 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         name = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone"))
-        return f"EmbeddingSet({name}: {len(self)} pairs of {len(self.image)} images and {len(self.text)} texts, d={self.dim}, {self.task.kind})"
+        counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts"
+        return f"EmbeddingSet({name}: {counts}, d={self.dim}, {self.task.kind})"
 
     @property
     def dim(self) -> int:
@@ -73,7 +85,7 @@ class EmbeddingSet:
         """Row numbers of the pairs of one split, or of all."""
         if split is None:
             return np.arange(len(self))
-        return np.flatnonzero(self.pairs["split"].to_numpy() == choose(split, ("train", "val", "test"), "split"))
+        return np.flatnonzero(self.pairs["split"].to_numpy() == choose(split, SPLITS, "split"))
 
     def image_of(self, rows=slice(None)) -> np.ndarray:
         """Image vectors of pairs, (len(rows), d)."""
@@ -142,6 +154,20 @@ class EmbeddingSet:
         text, pairs["text"] = _distinct_rows(text)
         return cls(image, text, pairs, task, provenance)
 
+    @classmethod
+    def from_csv(cls, path, label, **options) -> "EmbeddingSet":
+        """Read a table of pairs with one column per coordinate; see :func:`helpers.imports.from_csv`."""
+        from .imports import from_csv
+
+        return from_csv(path, label, **options)
+
+    @classmethod
+    def from_npz(cls, path, **options) -> "EmbeddingSet":
+        """Read NPZ, or NPY files and a table; see :func:`helpers.imports.from_npz`."""
+        from .imports import from_npz
+
+        return from_npz(path, **options)
+
     def save(self, directory, dtype: str = "float32", image_from=None) -> Path:
         """Write the set as a folder: ``image.safetensors``, ``text.safetensors``, ``pairs.parquet``, ``provenance.json``.
 
@@ -200,18 +226,24 @@ class EmbeddingSet:
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(
-                f"no embeddings in {directory} ({PROVENANCE} is missing); make them with `python -m helpers extract` or give another folder"
+                f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
             )
         record = read_json(directory / PROVENANCE)
         if record.get("format") != FORMAT:
-            raise ValueError(f"{directory / PROVENANCE} has format {record.get('format')!r}, this version reads {FORMAT}; extract again")
+            raise ValueError(
+                f"{directory / PROVENANCE} has format {record.get('format')!r}, this version reads {FORMAT}; extract again"
+            )
         paths = {}
         for name, entry in record["files"].items():
             paths[name] = directory / entry["path"]
             if not paths[name].is_file():
-                raise FileNotFoundError(f"{paths[name]} is missing though {directory / PROVENANCE} names it; restore it or extract again")
+                raise FileNotFoundError(
+                    f"{paths[name]} is missing though {directory / PROVENANCE} names it; restore it or extract again"
+                )
             if sha256(paths[name]) != entry["sha256"]:
-                raise ValueError(f"{paths[name]} does not match the checksum in {directory / PROVENANCE}; restore it or extract again")
+                raise ValueError(
+                    f"{paths[name]} does not match the checksum in {directory / PROVENANCE}; restore it or extract again"
+                )
         task = Task(record["task"]["kind"], tuple(record["task"]["classes"]))
         image, text = (load_file(paths[m])["embeddings"] for m in ("image", "text"))
         provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files", "task")}
