@@ -1,4 +1,4 @@
-"""What the book asks of Sphinx beyond its settings: mathematics served from the book itself, launch buttons that open templates."""
+"""What the book asks of Sphinx beyond its settings: mathematics of its own, buttons that open templates, short references."""
 
 import shutil
 from importlib.util import find_spec
@@ -14,6 +14,8 @@ def setup(app) -> dict:
     app.connect("config-inited", _serve_mathematics)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", _copy_mathematics)
+    app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
+    app.connect("missing-reference", _short_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -55,3 +57,19 @@ def _copy_mathematics(app, exception) -> None:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(mathjax_folder() / "tex-svg.js", target / "tex-svg.js")
         shutil.copytree(mathjax_folder() / "input/tex/extensions", target / "input/tex/extensions", dirs_exist_ok=True)
+
+
+def _keep_property_text(app, what, name, obj, options, lines) -> None:
+    if what == "property":
+        lines[:0] = ["..", ""]  # an empty comment: napoleon takes words before a colon in the first line for a type
+
+
+def _short_name(app, env, node, contnode):
+    """A docstring's ``gap_vector`` or ``helpers.gap_vector`` for the one documented object of that last name."""
+    if node.get("refdomain") != "py":
+        return None
+    domain, last = env.get_domain("py"), "." + node["reftarget"].removeprefix("helpers.")
+    found = [name for name in domain.objects if name.endswith(last)]
+    if len(found) != 1:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], found[0], node, contnode)
