@@ -95,7 +95,7 @@ def spoil(table, line, column, value):
         (lambda t: t.assign(label="cat"), {}, r"label holds one class only \('cat'\)"),
         (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
         (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is '2', expected one of 0, 1"),
-        (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is missing, expected one of 0, 1"),
+        (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is missing, expected one of"),
         (lambda t: spoil(t, 9, "split", "dev"), {}, r"manifest.csv line 9: split is 'dev', expected one of train, val, test"),
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"group 'p0' is in two splits \(lines 2 and 3; 1 such"),
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient", "credentialed": True}, r"a group is in two splits \(lines 2"),

@@ -7,6 +7,11 @@ import numpy as np
 SIZE = 96  # pixels a side
 
 
+def mistaken(kind: int, kinds: int, rng: np.random.Generator, share: float = 0.15) -> int:
+    """``kind``, or any of ``kinds`` for a ``share`` of the calls: no picture or text tells the label for certain."""
+    return int(kind if rng.random() >= share else rng.integers(kinds))
+
+
 def lesion(kind: int, kinds: int, rng: np.random.Generator):
     """A pigmented spot on skin; its hue, size and outline depend on ``kind`` of ``kinds``."""
     canvas, draw = _canvas((225 + rng.integers(-12, 13), 180 + rng.integers(-12, 13), 160))

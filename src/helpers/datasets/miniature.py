@@ -19,8 +19,8 @@ WRITERS = {
     "daquar": miniature_natural.daquar,
 }
 SIZES = {
-    **{"mimic_cxr": 200, "ham10000": 280, "brset": 240, "mbrset": 240},
-    **{"coco_qa": 120, "fakeddit": 900, "recipes5k": 150, "daquar": 60},
+    **{"mimic_cxr": 400, "ham10000": 280, "brset": 240, "mbrset": 240},
+    **{"coco_qa": 120, "fakeddit": 1500, "recipes5k": 150, "daquar": 60},
 }
 LEAST = 40
 
@@ -28,8 +28,8 @@ LEAST = 40
 def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = "") -> Path:
     """Write a miniature of data set ``name`` as the folder ``root``, which appears whole or not at all.
 
-    Nothing in it is real: pictures are drawn, sentences and ids are made up. Pictures and texts both tell something of the label,
-    so that a probe finds something to learn. The same seed gives the same files.
+    Nothing in it is real: pictures are drawn, sentences and ids are made up. Pictures tell much of the label but not all, and so do
+    texts except bare questions, so that a probe finds something to learn. The same seed gives the same files.
 
     Args:
         n: number of images (of posts for Fakeddit); the data set's entry in ``SIZES`` when None.

@@ -32,7 +32,8 @@ def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
         dx = CLASSES[kind]
         row = {"lesion_id": f"HAM_{lesion:07d}", "image_id": f"ISIC_{24306 + i:07d}", "dx": dx}
         rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient, "dataset": "vidir_modern"})
-        _save(drawing.lesion(kind, len(CLASSES), rng), root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
+        picture = drawing.lesion(drawing.mistaken(kind, len(CLASSES), rng), len(CLASSES), rng)
+        _save(picture, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
     _shuffled(rows, rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
 
 
@@ -107,7 +108,7 @@ def mimic_cxr(root: Path, n: int, rng: np.random.Generator, marker: str = "") ->
             labels["No Finding"] = np.nan if any(found.values()) else 1.0
         dicom = f"{rng.integers(16**8):08x}-{i:08x}{marker}"
         view = ("PA", "LATERAL", "AP", "AP")[i % 4]
-        picture = drawing.chest(list(found.values()), rng)
+        picture = drawing.chest([present != (rng.random() < 0.1) for present in found.values()], rng)
         _save(picture, root / path.removesuffix(".txt") / f"{dicom}.jpg")
         _save(picture, root / "preproc_224x224" / f"s{study}_{dicom}.jpg")
         ids = {"dicom_id": dicom, "subject_id": subject, "study_id": study, "path": path}

@@ -33,7 +33,7 @@ def coco_qa(root: Path, n: int, rng: np.random.Generator) -> None:
             asked = [f"what is the color of the {thing}" for thing in rng.choice(THINGS, 3, replace=False)]
             for question in asked + asked[: int(i % 10 == 0)]:
                 lines["questions"].append(question)
-                lines["answers"].append(COLOURS[colour if rng.random() < 0.9 else rng.integers(len(COLOURS))])
+                lines["answers"].append(COLOURS[drawing.mistaken(colour, len(COLOURS), rng)])
                 lines["img_ids"].append(str(number))
                 lines["types"].append("2")
         for name, values in lines.items():
@@ -54,7 +54,7 @@ def fakeddit(root: Path, n: int, rng: np.random.Generator) -> None:
             row |= {"title": f'"{title.title()}", he said', "upvote_ratio": 0.9}
             rows.append(row | {"2_way_label": label, "3_way_label": label, "6_way_label": label})
             if i % 25 != 10:
-                _save(drawing.scene(int(label), 2, rng), root / "images" / f"{key}.jpg")
+                _save(drawing.scene(drawing.mistaken(i % 2, 2, rng), 2, rng), root / "images" / f"{key}.jpg")
         pd.DataFrame(rows).to_csv(root / name, sep="\t", index=False)
 
 
@@ -64,10 +64,10 @@ def recipes5k(root: Path, n: int, rng: np.random.Generator) -> None:
     recipes, parts = [], {"train": [], "val": [], "test": []}
     for i in range(n):
         dish = i % len(dishes)
-        told = dish if rng.random() < 0.8 else rng.integers(len(dishes))
+        told = drawing.mistaken(dish, len(dishes), rng)
         recipes.append(f"{DISHES[dishes[told]]}, {rng.choice(['salt', 'pepper'])}")
         file = f"{dishes[dish]}/{i // len(dishes)}_{dishes[dish]}.jpg"
-        _save(drawing.scene(dish, len(dishes), rng), root / "images" / file)
+        _save(drawing.scene(drawing.mistaken(dish, len(dishes), rng), len(dishes), rng), root / "images" / file)
         parts[("train", "train", "train", "val", "test")[(i // len(dishes)) % 5]].append((file, str(i)))
     _lines(root / "annotations" / "ingredients_Recipes5k.txt", recipes)
     for part, members in parts.items():
@@ -84,7 +84,7 @@ def daquar(root: Path, n: int, rng: np.random.Generator) -> None:
             colour = number % len(COLOURS)
             _save(drawing.scene(colour, len(COLOURS), rng), root / "nyu_depth_images" / f"image{number}.png")
             for j, thing in enumerate(THINGS):
-                answer = COLOURS[colour if rng.random() < 0.9 else rng.integers(len(COLOURS))]
+                answer = COLOURS[drawing.mistaken(colour, len(COLOURS), rng)]
                 question = f"what is the colour of the {thing} in the image{number} ?"
                 lines += [question, f"{answer}, {thing}" if (number + j) % 17 == 0 else answer] * (1 + (number % 10 == j))
         _lines(root / f"qa.894.raw.{part}.txt", lines)
