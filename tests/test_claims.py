@@ -178,9 +178,16 @@ def test_our_runs_stand_beside_and_never_decide():
     pd.testing.assert_frame_equal(alone.drop(columns="our_evidence"), beside.drop(columns="our_evidence"))
     ours = beside.set_index("claim")["our_evidence"]
     assert "lit-natural (miniature) image: medical 0.700 (1), natural 0.250 (1)" in ours.filter(like="on average").item()
-    assert "effective_rank image 31.500" in ours.filter(like="lower dimension").item()
+    assert (
+        "effective_rank image: 31.500 (HAM10000 authors, lit-natural (miniature)), 1 set"
+        in ours.filter(like="lower dimension").item()
+    )
     assert "+0.0100" in ours.filter(like="always desirable").item() and "+0.0200" in ours.filter(like="Moderate").item()
-    assert "best at 0.5, 0.0100 above lambda 1" in ours.filter(like="intermediate").item()
+    assert (
+        "of 1 curve 0 peak at lambda 0 and 0 at the largest; largest drop from the peak 0.0100"
+        in ours.filter(like="intermediate").item()
+    )
+    assert "0.250 (flickr8k authors" in ours.filter(like="Across").item() and "0.700 (HAM10000" in ours.filter(like="Across").item()
     assert ours.filter(like="principal").isna().all()
 
 

@@ -13,6 +13,7 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     app.connect("config-inited", _serve_mathematics)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
+    app.connect("html-page-context", _leave_out_thebe, priority=900)
     app.connect("build-finished", _copy_mathematics)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
     app.connect("missing-reference", _short_name)
@@ -37,7 +38,7 @@ def retarget(value):
         return {key: retarget(item) for key, item in value.items()}
     if isinstance(value, list):
         return [retarget(item) for item in value]
-    return value.replace(EXECUTED, TEMPLATES) if isinstance(value, str) and value.startswith("https://") else value
+    return value.replace(EXECUTED, TEMPLATES) if isinstance(value, str) and value.endswith(".ipynb") else value
 
 
 def _serve_mathematics(app, config) -> None:
@@ -49,6 +50,14 @@ def _serve_mathematics(app, config) -> None:
 def _open_templates(app, pagename, templatename, context, doctree) -> None:
     if pagename.startswith(EXECUTED) and "header_buttons" in context:
         context["header_buttons"][:] = retarget(context["header_buttons"])
+
+
+def _leave_out_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Live cells are not offered; their script, which would come from another host, is not announced either."""
+    if "script_files" in context:
+        context["script_files"] = [
+            s for s in context["script_files"] if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()
+        ]
 
 
 def _copy_mathematics(app, exception) -> None:

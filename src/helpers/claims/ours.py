@@ -14,14 +14,15 @@ def nothing(geometry, sweep) -> None:
 
 
 def geometry_of(*quantities: str, modality: str | None = None):
-    """A function (geometry, sweep) -> sentence that lists the quantities, data set by data set."""
+    """A function (geometry, sweep) -> sentence with the range of each quantity and modality over our sets."""
 
     def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
         rows = _rows(geometry, quantities, modality)
-        return (
-            None
-            if rows is None
-            else "; ".join(_line(key, group) for key, group in rows.groupby(["dataset", "variant", "backbone"]))
+        if rows is None:
+            return None
+        groups = rows.groupby(["quantity", "modality"], sort=False)
+        return "; ".join(
+            f"{quantity} {of}: {_range(group, 'value', '.3f')}, {_count(group, 'set')}" for (quantity, of), group in groups
         )
 
     return sentence
@@ -45,26 +46,35 @@ def means_by_domain(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -
 
 
 def gains_at(lam: float):
-    """A function (geometry, sweep) -> sentence of AUC(lam) - AUC(0), per set, backbone and protocol, joint features."""
+    """A function (geometry, sweep) -> sentence with the range of AUC(lam) - AUC(0) per protocol, joint features."""
 
     def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
         gains = _joint(sweep)
-        rows = () if gains is None else gains[gains["lambda"].round(6) == lam].itertuples()
-        return "; ".join(f"{_curve(row)} {row.gain:+.4f}" for row in rows) or None
+        if gains is None:
+            return None
+        groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
+        return (
+            "; ".join(f"{protocol}: {_range(group, 'gain', '+.4f')}, {_count(group, 'curve')}" for protocol, group in groups)
+            or None
+        )
 
     return sentence
 
 
 def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-    """Best lambda of each curve and how much its last point lies below, read off the test curve as the paper does."""
+    """Per protocol, how many curves peak at either end and how far the last point lies below the peak, read off the test curve."""
     gains = _joint(sweep)
     if gains is None:
         return None
-    lines = []
+    peaks = []
     for _, curve in gains.rename(columns={"lambda": "lam"}).groupby(CURVE):
         best, last = curve.loc[curve["auc"].idxmax()], curve.loc[curve["lam"].idxmax()]
-        lines.append(f"{_curve(best)} best at {best.lam:g}, {best.auc - last.auc:.4f} above lambda {last.lam:g}")
-    return "; ".join(lines)
+        peaks.append({**best, "drop": best.auc - last.auc, "at_zero": best.lam == 0, "at_last": best.lam == last.lam})
+    return "; ".join(
+        f"{protocol}: of {_count(group, 'curve')} {group['at_zero'].sum()} peak at lambda 0 "
+        f"and {group['at_last'].sum()} at the largest; largest drop from the peak {group['drop'].max():.4f}"
+        for protocol, group in pd.DataFrame(peaks).groupby("protocol")
+    )
 
 
 def _joint(sweep):
@@ -86,13 +96,18 @@ def _rows(geometry, quantities, modality=None):
     return rows if len(rows) else None
 
 
-def _line(key, group) -> str:
-    values = ", ".join(f"{row.quantity} {row.modality} {row.value:.3f}" for row in group.itertuples())
-    return f"{paper_name(key[0])} ({key[1]}), {_label(key[2])}: {values}"
+def _range(rows: pd.DataFrame, column: str, spec: str) -> str:
+    least, most = rows.loc[rows[column].idxmin()], rows.loc[rows[column].idxmax()]
+    ends = [f"{format(row[column], spec)} ({_set(row)})" for row in (least, most)]
+    return ends[0] if len(rows) == 1 else " to ".join(ends)
 
 
-def _curve(row) -> str:
-    return f"{row.dataset} ({row.variant}), {_label(row.backbone)}, {row.protocol}:"
+def _count(rows: pd.DataFrame, what: str) -> str:
+    return f"{len(rows)} {what}{'s' * (len(rows) != 1)}"
+
+
+def _set(row) -> str:
+    return f"{paper_name(row['dataset'])} {row['variant']}, {_label(row['backbone'])}"
 
 
 def _label(backbone: str) -> str:

@@ -1,0 +1,97 @@
+"""The book's configuration, its tables made before each build, and what it asks of Sphinx."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from helpers import pages, sphinx_book
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_table_has_a_cell_per_value_and_escapes_bars():
+    table = pd.DataFrame({"a": ["x|y", None], "b": [0.12345, 2.0]})
+    assert pages.markdown(table, {"b": ".2f"}).splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | 0.12 |", "|  | 2.00 |"]
+
+
+def test_every_difference_is_on_a_page():
+    text = "".join(pages.differences(kind) for kind in ("contradicts", "bears on a claim", "silent"))
+    assert [int(n) for n in sorted(re.findall(r"^\| (\d+) \|", text, re.M), key=int)] == list(range(1, 24))
+
+
+def test_longer_training_shows_the_reversed_sign():
+    lines = [line for line in pages.longer_training().splitlines() if "MedSigLIP" in line]
+    assert "+0.0007" in lines[0] and "-0.0005 | 0.0" in lines[1]
+
+
+def test_what_the_book_includes_is_written(tmp_path):
+    written = {path.name for path in pages.write(tmp_path)}
+    included = {
+        n for page in (ROOT / "book").glob("*.md") for n in re.findall(r"\{include\} generated/(\S+)", page.read_text("utf-8"))
+    }
+    assert included == written
+    assert all(path.stat().st_size > 100 for path in tmp_path.iterdir())
+
+
+def test_every_citation_has_an_entry():
+    keys = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "book/references.bib").read_text("utf-8"), re.M))
+    prose = [p.read_text("utf-8") for p in (ROOT / "book").glob("*.md")] + [make() for make in pages.PAGES.values()]
+    cited = {key.strip() for text in prose for group in re.findall(r"\{cite\}`([^`]+)`", text) for key in group.split(",")}
+    assert cited and cited <= keys
+
+
+def test_configuration_has_known_keys_only():
+    """Jupyter Book passes over keys it does not know, so a misspelt one would change nothing and say nothing."""
+    import jupyter_book
+
+    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    free = {"sphinx": {"config"}, "latex": {"latex_documents"}}
+    unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
+    for section in set(config) & set(known):
+        if isinstance(config[section], dict):
+            unknown += [
+                f"{section}.{key}" for key in config[section] if key not in known[section] and key not in free.get(section, ())
+            ]
+    assert unknown == []
+
+
+def test_contents_name_pages_that_exist():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    files = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    for file in files:
+        folder, name = file.rsplit("/", 1)
+        source = ROOT / "notebooks" / f"{name}.ipynb" if folder == "book/executed" else ROOT / f"{file}.md"
+        assert source.is_file(), file
+    pages_there = {f"book/{p.stem}" for p in (ROOT / "book").glob("*.md")} | {
+        f"book/executed/{p.stem}" for p in (ROOT / "notebooks").glob("*.ipynb")
+    }
+    assert set(files) == pages_there
+
+
+def test_launch_buttons_open_the_template_and_other_links_stay():
+    buttons = [
+        {"url": "https://mybinder.org/v2/gh/o/r/main?urlpath=lab/tree/book/executed/a.ipynb"},
+        {"buttons": ["_sources/book/executed/a.ipynb.txt"]},
+    ]
+    context = {"header_buttons": buttons}
+    sphinx_book._open_templates(None, "book/executed/a", "page.html", context, None)
+    assert context["header_buttons"][0]["url"].endswith("lab/tree/notebooks/a.ipynb")
+    assert context["header_buttons"][1] == {"buttons": ["_sources/book/executed/a.ipynb.txt"]}
+
+
+def test_script_of_another_host_is_left_out():
+    announced = SimpleNamespace(attributes={"body": 'const THEBE_JS_URL = "https://unpkg.com/x"'})
+    context = {"script_files": ["_static/sphinx-thebe.js", announced, "_static/book.js"]}
+    sphinx_book._leave_out_thebe(None, "p", "page.html", context, None)
+    assert context["script_files"] == ["_static/book.js"]
+
+
+def test_missing_mathematics_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(sphinx_book, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="pip install sphinx-mathjax-offline"):
+        sphinx_book.mathjax_folder()
