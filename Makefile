@@ -17,7 +17,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
 	@mkdir -p $(MPLCONFIGDIR) book/executed
-	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --nolock --rerun-incomplete --quiet all book
+	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --nolock --rerun-incomplete --quiet all -- book
 	@echo "[book]     _build/html/index.html"
 
 test: $(STAMP)  ## run the tests

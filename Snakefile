@@ -55,7 +55,7 @@ def all_set_files(variants):
 
 def sweep_records(dataset, variant, backbone, protocols=SWEEP["protocol"]):
     base = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}"
-    return [f"{base}/{protocol}/{part}/made.json" for protocol in protocols for part in PARTS]
+    return [f"{base}/{protocol}/{part}/settings.json" for protocol in protocols for part in PARTS]
 
 
 def parameters(notebook, **settings):
@@ -71,6 +71,13 @@ def source_settings(**settings):
     return {"datasets": config["datasets"], "backbones": config["backbones"], "store": STORE, **settings}
 
 
+def logged(name):
+    """Shell: quiet when the step works; its whole log, a notebook's cell and traceback included, when it does not."""
+    return f" >runs/logs/{name}.log 2>&1 || {{{{ cat runs/logs/{name}.log >&2; exit 1; }}}}"
+
+
+Path("runs/logs").mkdir(parents=True, exist_ok=True)
+Path("book/executed").mkdir(parents=True, exist_ok=True)
 BUILT = sorted(p.stem for p in Path("notebooks").glob("*.ipynb"))
 
 
@@ -101,7 +108,7 @@ if ROOT is not None:
 
     rule extract_join:
         input:
-            expand(f"{STORE}/{{{{dataset}}}}/{{{{variant}}}}/.{{{{backbone}}}}.parts/{{shard}}-of-{config['shards']}", shard=range(1, config["shards"] + 1)),
+            [f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.parts/{i + 1}-of-{config['shards']}" for i in range(config["shards"])],
         output:
             f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}/provenance.json",
         params:
@@ -127,7 +134,8 @@ for dataset, variant, backbone in SWEPT:
             arguments=f"{dataset} {backbone} --variant {variant} --store {STORE} --settings '{json.dumps(SWEEP)}'",
         threads: THREADS
         shell:
-            "echo '[sweep]    {params.label}'; {PYTHON} -m helpers sweep {params.arguments} --workers {threads}"
+            "echo '[sweep]    {params.label}'; "
+            "{PYTHON} -m helpers sweep {params.arguments} --workers {threads}" + logged(f"{dataset}-{variant}-{folder_name(backbone)}")
 
 
 def notebook_inputs(notebook):
@@ -164,10 +172,8 @@ for notebook in BUILT:
             label=notebook,
         shell:
             "echo '[notebook] {params.label}'; "
-            # quiet when it works, the cell and its traceback when it does not
-            "mkdir -p runs/logs; {BIN}/papermill notebooks/{params.label}.ipynb book/executed/{params.label}.ipynb "
-            "-y {params.values:q} --kernel python3 --no-progress-bar >runs/logs/{params.label}.log 2>&1 "
-            "|| {{ cat runs/logs/{params.label}.log >&2; exit 1; }}"
+            "{BIN}/papermill notebooks/{params.label}.ipynb book/executed/{params.label}.ipynb "
+            "-y {params.values:q} --kernel python3 --no-progress-bar" + logged("{params.label}")
 
 
 rule pages:

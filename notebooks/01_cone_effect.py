@@ -14,7 +14,7 @@
 # # The cone effect
 #
 # An encoder that maps its inputs into a narrow cone gives unit vectors whose mean is long. Its length is the mean resultant length
-# $R$ ({eq}`eq-r`): 0 for directions that cancel, 1 for one direction. Two encoders give two cones, and the vector between their
+# $R$ ({eq}`eq-resultant`): 0 for directions that cancel, 1 for one direction. Two encoders give two cones, and the vector between their
 # means is the modality gap $\Delta$ ({eq}`eq-gap`). This page measures both on every stored embedding set and looks at them.
 
 # %% tags=["parameters"]

@@ -58,8 +58,8 @@ class Page:
             glue(name, value.item() if hasattr(value, "item") else value, display=False)
 
     def made(self, sets=()):
-        """How this page was made, as Markdown: the command to run it again, parameters, software, data and run time."""
-        from IPython.display import Markdown
+        """Show how this page was made: the command to run it again, parameters, software, run time, and the embeddings it read."""
+        from IPython.display import Markdown, display
 
         command = papermill_command(self.name, self.parameters, self.defaults)
         given = "; ".join(f"`{k}` = `{v!r}`" for k, v in self.parameters.items())
@@ -71,12 +71,6 @@ class Page:
             f"- **Software**: {software}",
             f"- **Run time**: {time.perf_counter() - self.started:.0f} s",
         ]
+        display(Markdown("\n".join(lines)))
         if len(sets):
-            lines.append(f"- **Embeddings**: {len(sets)} sets\n\n{markdown_table(fingerprints(sets))}")
-        return Markdown("\n".join(lines))
-
-
-def markdown_table(table: pd.DataFrame) -> str:
-    """A small table as Markdown, numbers as they are."""
-    head = "| " + " | ".join(map(str, table.columns)) + " |\n|" + "---|" * len(table.columns)
-    return "\n".join([head, *("| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False))])
+            display(fingerprints(sets).style.hide(axis="index"))

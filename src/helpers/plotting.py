@@ -43,7 +43,8 @@ def use_style() -> None:
 
     mpl.rcParams.update(
         {
-            "figure.facecolor": "white", "savefig.facecolor": "white", "figure.constrained_layout.use": True, "figure.dpi": 100,
+            "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
+            "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.09, "figure.constrained_layout.w_pad": 0.09,
             "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
             "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
@@ -137,7 +138,9 @@ def sphere(sets: list, points: int = 700):
 def _share_legend(figure, ax, **kwargs) -> None:
     """One legend for the whole figure, below its panels."""
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), **kwargs)
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), **kwargs)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
 
 
 def resultants(table: pd.DataFrame):
@@ -153,7 +156,7 @@ def resultants(table: pd.DataFrame):
         ax.errorbar(value, np.arange(len(names)) + offset, xerr=error, label=feature, **style)
     labels = [f"{title(d)} · {b}" for d, b in names]
     ax.set(xlim=(0, 1.02), xlabel="mean resultant length R", yticks=range(len(names)), yticklabels=labels)
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.5, -0.5)
     _share_legend(figure, ax)
     return figure
 
@@ -178,25 +181,37 @@ def published_resultants(table: pd.DataFrame):
     return figure
 
 
-def curves(summary: pd.DataFrame, metric: str = "test AUC"):
-    """AUC against lambda (Fig. 3): a panel per data set and backbone, mean and standard deviation over seeds, a line per feature."""
+def curves(summary: pd.DataFrame):
+    """AUC against lambda (Fig. 3): data set and backbone in rows, protocols in columns, mean and sd over seeds by feature."""
+    import matplotlib.pyplot as plt
+
     names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
-    figure, axes = _panels(len(names), 2, 3.9, 2.9, sharex=True)
-    for ax, (dataset, backbone) in zip(axes, names, strict=True):
-        for i, feature in enumerate(FEATURES):
-            mine = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone) & (summary["features"] == feature)]
-            mine = mine.sort_values("lambda_image")
-            if len(mine):
-                label = feature if feature == "joint" else f"{feature} only"
-                x, y, sd = (mine[c].to_numpy(float) for c in ("lambda_image", "mean", "sd"))
-                sd = np.nan_to_num(sd)
-                ax.fill_between(x, y - sd, y + sd, color=FEATURES[feature], alpha=0.18, linewidth=0)
-                ax.plot(x, y, MARKERS[i] + "-", color=FEATURES[feature], markersize=3.5, label=label)
-        ax.set(title=f"{title(dataset)} · {backbone}", xlabel="alignment strength λ", ylabel=metric)
-    for ax in axes:
-        ax.tick_params(labelbottom=True)
-    _share_legend(figure, axes[0])
+    protocols = list(dict.fromkeys(summary["protocol"]))
+    shape = (2.75 * len(protocols) + 0.6, 2.15 * len(names) + 0.4)
+    figure, axes = plt.subplots(len(names), len(protocols), figsize=shape, squeeze=False, sharex=True, sharey="row")
+    for row, (dataset, backbone) in enumerate(names):
+        of_set = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
+        for column, protocol in enumerate(protocols):
+            ax, mine = axes[row, column], of_set[of_set["protocol"] == protocol]
+            _feature_lines(ax, mine)
+            hard = (mine["metric"] == "auc_hard").any()
+            ax.set_title(f"{protocol}{' (hard labels)' if hard else ''}", fontsize=9.5)
+        axes[row, 0].set_ylabel(f"{title(dataset)} · {backbone}\ntest AUC")
+    for ax in axes[-1]:
+        ax.set_xlabel("alignment strength λ")
+    _share_legend(figure, axes[0, 0])
     return figure
+
+
+def _feature_lines(ax, summary: pd.DataFrame) -> None:
+    """One line per feature; bars are standard deviations over seeds, set apart a little so that they do not cover each other."""
+    for i, feature in enumerate(FEATURES):
+        mine = summary[summary["features"] == feature].sort_values("lambda_image")
+        if len(mine):
+            x, y, sd = (mine[c].to_numpy(float) for c in ("lambda_image", "mean", "sd"))
+            style = {"color": FEATURES[feature], "fmt": MARKERS[i] + "-", "markersize": 3.2, "elinewidth": 0.8, "linewidth": 1.3}
+            label = feature if feature == "joint" else f"{feature} only"
+            ax.errorbar(x + (i - 1) * 0.012, y, yerr=np.nan_to_num(sd), label=label, **style)
 
 
 def effects(table: pd.DataFrame, label: str = "protocol"):

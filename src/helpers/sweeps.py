@@ -9,7 +9,7 @@ from .library import folder_name, project_root
 from .store import EmbeddingSet
 
 FOLDER = Path("runs/sweeps")
-RECORD = "made.json"
+RECORD = "settings.json"
 PARTS = ("lambda", "channels")
 
 
@@ -44,13 +44,13 @@ def sweep_settings(part: str, lambdas, seeds, features, channels=(), channel_lam
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, settings: dict, folder=None, workers: int | None = None):
-    """Run a sweep and, where ``folder`` is given, keep it there with the fingerprint of its embeddings."""
+    """Run a sweep and, where ``folder`` is given, keep it there with its settings."""
     from .probing import sweep
 
     result = sweep(embeddings, protocol=protocol, workers=workers, **_tuples(settings))
     if folder is not None:
         result.save(folder)
-        write_json(Path(folder) / RECORD, {"embeddings": embeddings.fingerprint, "protocol": protocol, "settings": settings})
+        write_json(Path(folder) / RECORD, settings)
     return result
 
 
@@ -66,13 +66,13 @@ def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: di
     folder = sweep_folder(*identity, protocol, part, sweeps)
     if not (folder / RECORD).is_file():
         return run_sweep(embeddings, protocol, settings)
-    record = read_json(folder / RECORD)
-    if record["embeddings"] != embeddings.fingerprint:
+    kept = SweepResult.load(folder)
+    if kept.provenance["embeddings"] != embeddings.fingerprint:
         raise ValueError(
-            f"{folder} is stale: it was made from embeddings {record['embeddings'][:16]}, those of {' / '.join(identity)} are now "
-            f"{embeddings.fingerprint[:16]}; remove the folder or run `python -m helpers sweep` again"
+            f"{folder} is stale: made from embeddings {kept.provenance['embeddings'][:16]}, those of {' / '.join(identity)} are now "
+            f" {embeddings.fingerprint[:16]}; remove the folder or run `python -m helpers sweep` again"
         )
-    return SweepResult.load(folder) if record["settings"] == settings else run_sweep(embeddings, protocol, settings)
+    return kept if read_json(folder / RECORD) == settings else run_sweep(embeddings, protocol, settings)
 
 
 def _tuples(settings: dict) -> dict[str, Sequence]:

@@ -40,7 +40,7 @@ def backbones(args) -> int:
 
     for name, entry in REGISTRY.items():
         print(f"{name:<12} {entry.domain:<8} {entry.title}\n{'':<13}{entry.access}")
-    print("any other: transformers:<id or folder>, open_clip:<architecture>/<tag>, open_clip:hf-hub:<id>, <owner>/<name>, or a folder")
+    print("any other: transformers:<id>, open_clip:<architecture>/<tag>, open_clip:hf-hub:<id>, <owner>/<name>, or a folder")
     return 0
 
 
