@@ -69,8 +69,8 @@ def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: di
     kept = SweepResult.load(folder)
     if kept.provenance["embeddings"] != embeddings.fingerprint:
         raise ValueError(
-            f"{folder} is stale: made from embeddings {kept.provenance['embeddings'][:16]}, those of {' / '.join(identity)} are now "
-            f" {embeddings.fingerprint[:16]}; remove the folder or run `python -m helpers sweep` again"
+            f"{folder} is stale: made from embeddings {kept.provenance['embeddings'][:16]}, but {' / '.join(identity)} is now "
+            f"{embeddings.fingerprint[:16]}; remove the folder or run `python -m helpers sweep` again"
         )
     return kept if read_json(folder / RECORD) == settings else run_sweep(embeddings, protocol, settings)
 

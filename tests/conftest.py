@@ -1,0 +1,39 @@
+"""Small stored embedding sets, made once per run."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def small_set(dataset: str, variant: str, backbone: str, multilabel: bool, seed: int, n: int = 240, d: int = 12):
+    """Two noisy cones with labels that both modalities know something of; texts repeat."""
+    from helpers import EmbeddingSet
+
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 3, n)
+    centre = rng.normal(size=(3, d))
+    image = 0.3 * centre[label] + rng.normal(size=(n, d)) + np.eye(d)[0] * 3
+    text = (0.3 * centre + np.eye(d)[1] * 4 + rng.normal(size=(3, d)) * 0.2)[label] + np.eye(d)[2] * rng.integers(0, 5, n)[:, None]
+    split = np.repeat(["train", "val", "test"], [n // 2, n // 4, n - n // 2 - n // 4])
+    labels = (label[:, None] == np.arange(3)).astype(int) if multilabel else np.array(["mel", "nv", "vasc"])[label]
+    classes = ["dog", "man", "ball"] if multilabel else None
+    return EmbeddingSet.from_arrays(
+        image, text, labels, split, classes=classes, dataset=dataset, variant=variant, backbone=backbone
+    )
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> Path:
+    """A folder of stored sets: flickr8k (multi-label) and ham10000 in two variants (multi-class), two encoders each."""
+    folder = tmp_path_factory.mktemp("store")
+    names = [("flickr8k", "common", True), ("ham10000", "clean", False), ("ham10000", "authors", False)]
+    for i, (dataset, variant, multilabel) in enumerate(names):
+        for j, backbone in enumerate(("lit-natural", "lit-derm")):
+            small_set(dataset, variant, backbone, multilabel, seed=10 * i + j).save(folder / dataset / variant / backbone)
+    return folder

@@ -1,0 +1,57 @@
+"""``python -m helpers``: what it prints and how it exits."""
+
+import pandas as pd
+import pytest
+
+from helpers.cli import main
+
+
+def test_cone_prints_and_writes_the_geometry(store, tmp_path, capsys):
+    out = tmp_path / "cone.csv"
+    assert main(["cone", "ham10000", "lit-derm", "--store", str(store), "--n-boot", "20", "--out", str(out)]) == 0
+    table = pd.read_csv(out)
+    assert {"R", "gap_norm", "residual_gap"} <= set(table["quantity"]) and "gap_norm" in capsys.readouterr().out
+
+
+def test_sweep_keeps_its_results_where_the_notebook_looks(store, tmp_path, capsys):
+    settings = '{"protocol": ["authors-code"], "lambdas": [0, 1], "seeds": [1], "features": ["joint"], "channels": ["spread"]}'
+    arguments = ["sweep", "ham10000", "lit-derm", "--store", str(store), "--sweeps", str(tmp_path), "--settings", settings]
+    assert main(arguments) == 0
+    for part in ("lambda", "channels"):
+        assert (tmp_path / "ham10000/clean/lit-derm/authors-code" / part / "settings.json").is_file()
+
+
+def test_lists(capsys):
+    assert main(["datasets"]) == 0 and main(["backbones"]) == 0
+    printed = capsys.readouterr().out
+    assert "mimic_cxr" in printed and "credentialed" in printed and "medsiglip" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["cone", "ham1000", "lit-derm"], "did you mean 'ham10000'"),
+        (["cone", "ham10000", "lit-derm", "--out", "x.xls"], "must end in .csv or .parquet"),
+        (["sweep", "ham10000", "lit-derm", "--settings", "{"], "not valid JSON"),
+        (["sweep", "ham10000", "lit-derm", "--settings", '{"lambda": [1]}'], "did you mean 'lambdas'"),
+        (["extract", "ham10000", "--backbone", "lit-derm", "--root", "/nowhere/at/all"], "/nowhere/at/all does not exist"),
+        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv or .npz"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(store, arguments, said, capsys):
+    if arguments[0] in ("cone", "sweep"):
+        arguments = [*arguments, "--store", str(store)]
+    assert main(arguments) == 2
+    captured = capsys.readouterr().err
+    assert said in captured and captured.startswith("error: ") and captured.count("\n") == 1
+
+
+def test_an_unusable_data_set_is_exit_code_1(tmp_path, capsys):
+    assert main(["check", "ham10000", "--root", str(tmp_path)]) == 1
+    assert "NOT usable" in capsys.readouterr().out
+
+
+def test_a_command_that_does_not_exist_is_exit_code_2():
+    with pytest.raises(SystemExit) as stopped:
+        main(["swep"])
+    assert stopped.value.code == 2

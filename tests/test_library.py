@@ -1,0 +1,79 @@
+"""Embedding sets by name: found, chosen, and missing ones explained."""
+
+import pytest
+
+from helpers.library import dataset_root, embeddings_for, folder_name, results_folder, select, sets_wanted, stored
+
+
+def test_every_stored_set_is_listed(store):
+    found = stored(store)
+    assert len(found) == 6 and set(found["variant"]) == {"common", "clean", "authors"}
+
+
+def test_a_stored_set_is_loaded_whatever_the_working_directory(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    embeddings = embeddings_for("ham10000", "lit-derm", "authors", store)
+    assert embeddings.provenance["variant"] == "authors" and embeddings.provenance["backbone"] == "lit-derm"
+
+
+def test_a_data_set_with_one_variant_takes_either(store):
+    assert embeddings_for("flickr8k", "lit-derm", "clean", store).provenance["variant"] == "common"
+
+
+def test_all_stored_sets_of_a_variant_are_selected_natural_data_first(store):
+    names = [(s.provenance["dataset"], s.provenance["backbone"]) for s in select(store=store)]
+    assert names == [("flickr8k", "lit-natural"), ("flickr8k", "lit-derm"), ("ham10000", "lit-natural"), ("ham10000", "lit-derm")]
+
+
+def test_selection_by_encoder_alone(store):
+    assert {s.provenance["dataset"] for s in select(backbones=["lit-derm"], store=store)} == {"flickr8k", "ham10000"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("ham1000", "lit-derm"), ValueError, "did you mean 'ham10000'"),
+        (("ham10000", "lit-derm", "cleaned"), ValueError, "did you mean 'clean'"),
+        (("ham10000", "clip"), FileNotFoundError, r"clean/lit-derm.*python -m helpers extract ham10000 --backbone clip --variant clean"),
+        (("brset", "clip"), FileNotFoundError, r"nothing stored.*python -m helpers extract brset"),
+    ],
+)
+def test_a_missing_set_is_explained(store, arguments, error, message):
+    with pytest.raises(error, match=message):
+        embeddings_for(*arguments, store=store)
+
+
+def test_a_missing_encoder_in_a_selection_is_explained(store):
+    with pytest.raises(ValueError, match="did you mean 'lit-derm'"):
+        select(backbones=["lit-dermm"], store=store)
+
+
+def test_a_store_that_is_no_folder_and_a_root_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        stored(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="data root .*nowhere does not exist"):
+        embeddings_for("ham10000", "lit-derm", store=tmp_path, data_root=tmp_path / "nowhere")
+
+
+def test_an_empty_store_says_how_to_fill_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no embeddings of variant 'clean'.*python -m helpers extract"):
+        select(store=tmp_path)
+
+
+def test_own_data_set_that_the_registry_does_not_know(store, tmp_path):
+    embeddings_for("ham10000", "lit-derm", "clean", store).save(tmp_path / "mine" / "v1" / "my--encoder")
+    assert len(embeddings_for("mine", "my/encoder", "clean", tmp_path)) == 240
+    assert len(select(store=tmp_path)) == 1
+
+
+def test_the_workflow_wants_what_is_stored_or_can_be_made(store):
+    assert len(sets_wanted([], [], ["clean"], store)) == 6
+    made = sets_wanted(["brset", "daquar"], ["openai/clip"], ["clean", "authors"], store, extractable=True)
+    assert made[:2] == [("brset", "clean", "openai--clip"), ("brset", "authors", "openai--clip")] and len(made) == 4
+
+
+def test_names_and_folders(tmp_path):
+    assert folder_name("hf-hub:a/b") == "hf-hub-a--b"
+    (tmp_path / "brset").mkdir()
+    assert dataset_root(tmp_path, "brset") == tmp_path / "brset" and dataset_root(tmp_path, "x") == tmp_path
+    assert results_folder(tmp_path / "new").is_dir()
