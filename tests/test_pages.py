@@ -95,3 +95,14 @@ def test_missing_mathematics_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sphinx_book, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="pip install sphinx-mathjax-offline"):
         sphinx_book.mathjax_folder()
+
+
+def test_commands_in_the_prose_exist():
+    import subprocess
+    import sys
+
+    prose = "".join(p.read_text("utf-8") for p in [*(ROOT / "book").glob("*.md"), ROOT / "README.md"])
+    named = set(re.findall(r"python -m helpers ([a-z]+)", prose))
+    said = subprocess.run([sys.executable, "-m", "helpers", "--help"], capture_output=True, text=True, check=True).stdout
+    offered = set(re.search(r"\{([a-z,]+)\}", said).group(1).split(","))
+    assert named and named <= offered
