@@ -119,3 +119,42 @@ def biomedclip_folder(folder: Path) -> Path:
         json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}})
     )
     return folder
+
+
+def eight_by_eight(image) -> np.ndarray:
+    """Preprocessing that a worker process can run: uint8 (8, 8, 3)."""
+    return np.array(image.resize((8, 8), Image.Resampling.BILINEAR))
+
+
+def linear_backbone(name: str = "linear", seed: int = 0):
+    """A dual encoder of two fixed random projections, cheap enough to be killed and started often; ``seen`` counts its work."""
+    from helpers.backbones import Backbone
+
+    generator = torch.Generator().manual_seed(seed)
+    pixels, letters = torch.randn(192, 16, generator=generator), torch.randn(256, 16, generator=generator)
+    seen = {"images": 0, "texts": 0}
+
+    def image_features(batch):
+        seen["images"] += len(batch)
+        return (batch.float().flatten(1) / 255 - 0.5) @ pixels
+
+    def text_features(ids, mask):
+        seen["texts"] += len(ids)
+        return (letters[ids] * mask.unsqueeze(-1)).sum(1)
+
+    backbone = Backbone(
+        name=name,
+        dim=16,
+        preprocess=eight_by_eight,
+        tokenize=lambda texts: [list(t.encode())[:20] for t in texts],
+        count_tokens=lambda texts: [len(t.encode()) for t in texts],
+        image_features=image_features,
+        text_features=text_features,
+        context_length=20,
+        pad_id=0,
+        pad_to_context=False,
+        device="cpu",
+        fingerprint={"backbone": name, "weights": str(seed)},
+    )
+    backbone.seen = seen
+    return backbone

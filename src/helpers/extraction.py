@@ -1,5 +1,6 @@
 """From a paired data set to an EmbeddingSet: each distinct image and text encoded once, in chunks that survive a kill."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -308,6 +309,7 @@ def _provenance(
     notes, errors = (report[report["severity"] == severity] for severity in ("note", "error"))
     return {
         **identity,
+        "data_report": json.loads(json.dumps(job.dataset.report, default=lambda value: value.item())),  # counts may be numpy's
         "feature_space": "projected",
         "normalized": True,
         "batch_size": {"images": batch_size, "texts": TEXTS_PER_BATCH},

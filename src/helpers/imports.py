@@ -119,7 +119,7 @@ def _without_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, d
     """Row numbers to keep, once the two known joining mistakes are ruled out or repaired.
 
     Rows that agree in every other column are one pair. With text vectors that differ they come from joining texts to images by
-    image alone, k questions giving k x k rows; with equal ones, from a distributed sampler that fills its last batch with the first.
+    image alone, k questions giving k x k rows; with equal ones, from a distributed sampler that fills up its last batch.
     """
     first = about.groupby(list(about.columns), sort=False, dropna=False).ngroup().to_numpy()
     leader = np.full(first.max() + 1, -1)

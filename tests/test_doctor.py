@@ -1,0 +1,48 @@
+"""The doctor: every encoder and data set once, with what to do about those that are missing."""
+
+import pytest
+from tiny_encoders import jpegs
+
+from helpers import doctor
+from helpers.backbones import REGISTRY, lit
+from helpers.datasets import DATASETS
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return {what: (status, how) for what, status, how in doctor.report()}
+
+
+def test_every_encoder_and_data_set_is_listed_with_what_to_do(rows):
+    names = {what.split()[-1] for what in rows if what.startswith("encoder")}
+    assert names == set(REGISTRY)
+    assert {what.split()[2] for what in rows if what.startswith("data set")} == set(DATASETS)
+    assert all(status in ("ready", "stored", "missing") and how for status, how in rows.values())
+    assert rows["data set easy_vqa"][0] == "ready" and rows["encoder random-clip"][0] == "ready"
+    assert "physionet.org" in rows["data set mimic_cxr (credentialed)"][1]
+
+
+def test_hub_weights_are_ready_when_the_model_cache_holds_them(monkeypatch):
+    held = {("google/medsiglip-448", name) for name in ("config.json", "model.safetensors", "tokenizer.json")}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: "somewhere" if (repo, name) in held else None)
+    found = {what: (status, how) for what, status, how in doctor._encoders()}
+    assert found["encoder medsiglip"][0] == "ready"
+    assert found["encoder siglip"] == ("missing", REGISTRY["siglip"].access)
+    held.remove(("google/medsiglip-448", "model.safetensors"))
+    assert dict((w, s) for w, s, _ in doctor._encoders())["encoder medsiglip"] == "missing"
+
+
+def test_a_head_file_that_is_gone_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(lit, "HEADS", tmp_path)
+    status, how = doctor._lit("lit-derm")
+    assert status == "missing" and "heads train" in how
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    assert "pip install" in doctor._lit("lit-derm")[1]
+
+
+def test_a_data_root_is_looked_into(tmp_path):
+    jpegs(tmp_path / "flickr8k" / "Images", 3)
+    rows = {what: (status, how) for what, status, how in doctor.report(tmp_path)}
+    assert "captions.txt does not exist" in rows["data set flickr8k"][1]
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        doctor.report(tmp_path / "nowhere")

@@ -1,0 +1,371 @@
+"""Extraction: work in proportion to distinct inputs, exact resumption after a kill, and every bad input named with its row."""
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny_encoders import jpegs, linear_backbone
+
+from helpers import EmbeddingSet, extract, extraction, gap_vector, inputs, mean_resultant_length
+from helpers.datasets.base import Card, PairedDataset
+from helpers.inputs import InputError, decode
+from helpers.tasks import Task
+
+CARD = Card("Drawn", "natural", "drawn here", "CC0", "none", "nothing to get")
+
+
+def drawn(root: Path, n: int = 12, per_image: int = 1, **changes) -> PairedDataset:
+    """``n`` drawn photographs with ``per_image`` questions each."""
+    paths = jpegs(root / "images", n)
+    rows = pd.DataFrame(
+        [
+            {"pair_id": f"p{i}-{k}", "image": f"images/{path.name}", "text": f"question {k} of {n if k else i}", "group": f"g{i}"}
+            for i, path in enumerate(paths)
+            for k in range(per_image)
+        ]
+    )
+    rows["split"] = np.array(["train", "val", "test"])[np.arange(len(rows)) % 3]
+    rows["label"] = np.array(["a", "b"])[np.arange(len(rows)) % 2]
+    for column, values in changes.items():
+        rows[column] = rows[column].astype(object)
+        rows.loc[list(values), column] = list(values.values())
+    return PairedDataset("drawn", "common", rows, Task("binary", ("a", "b")), CARD, root, {"rows_without_image": np.int64(0)})
+
+
+def content(folder: Path) -> dict:
+    """Bytes of every file of a set, the times in its provenance left out."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    record = json.loads(found["provenance.json"])
+    assert record.pop("time").keys() == {"finished", "seconds"}
+    return {**found, "provenance.json": record}
+
+
+def test_each_distinct_input_is_encoded_once_and_statistics_are_over_pairs(tmp_path):
+    dataset = drawn(tmp_path, n=9, per_image=4)
+    dataset.rows.loc[35, "image"] = "images/copy.jpg"  # another name, the same content
+    (tmp_path / "images" / "copy.jpg").write_bytes((tmp_path / "images" / "photo_000.jpg").read_bytes())
+    backbone = linear_backbone()
+    made = extract(dataset, backbone, tmp_path / "set", workers=0)
+    assert backbone.seen == {"images": 9, "texts": 9 + 3} and len(made) == 36
+    assert made.pairs["image"].iloc[35] == 0
+    naive = linear_backbone()
+    image = naive.encode_images([decode(tmp_path / p) for p in dataset.rows["image"]])
+    text = naive.encode_texts(dataset.rows["text"])
+    np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
+    np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
+    assert mean_resultant_length(made.image_of()) == pytest.approx(np.linalg.norm(image.mean(0)), abs=1e-6)
+    assert mean_resultant_length(made.image) != pytest.approx(np.linalg.norm(image.mean(0)), abs=1e-6)
+    np.testing.assert_allclose(gap_vector(made.image_of(), made.text_of()), image.mean(0) - text.mean(0), atol=1e-6)
+
+
+def test_pairs_keep_their_columns_and_nothing_of_the_text(tmp_path):
+    dataset = drawn(tmp_path)
+    dataset.rows["subgroup_age"] = "40-60"
+    made = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert list(made.pairs) == ["pair_id", "group", "split", "label", "subgroup_age", "image", "text"]
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "set").iterdir())
+    assert b"question" not in stored and b"photo_" not in stored and str(tmp_path).encode() not in stored
+
+
+def test_provenance_says_how_the_vectors_were_made(tmp_path):
+    made = extract(drawn(tmp_path, text={3: "a text of more than twenty letters"}), linear_backbone(), tmp_path / "set", workers=0)
+    record = made.provenance
+    assert [record[k] for k in ("dataset", "variant", "backbone", "precision", "device")] == [
+        "drawn",
+        "common",
+        "linear",
+        "float32",
+        "cpu",
+    ]
+    assert record["data_report"] == {"rows_without_image": 0}
+    assert record["texts_cut"] == {"distinct": 1, "pairs": 1, "context_length": 20}
+    assert record["encoder"] == linear_backbone().fingerprint and set(record["versions"]) >= {"torch", "transformers"}
+
+
+def test_worker_processes_change_nothing(tmp_path):
+    dataset = drawn(tmp_path, n=40)
+    extract(dataset, linear_backbone(), tmp_path / "one", batch_size=4, workers=0)
+    extract(dataset, linear_backbone(), tmp_path / "two", batch_size=4, workers=2)
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_path):
+    dataset, first, again = drawn(tmp_path), linear_backbone(), linear_backbone()
+    made = extract(dataset, first, tmp_path / "set", workers=0)
+    assert extract(dataset, again, tmp_path / "set", workers=0).fingerprint == made.fingerprint
+    assert again.seen == {"images": 0, "texts": 0}
+    with pytest.raises(ValueError, match=r"differs in encoder.weights; pass overwrite=True"):
+        extract(dataset, linear_backbone(seed=1), tmp_path / "set", workers=0)
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_004.jpg")
+    with pytest.raises(ValueError, match="differs in data_manifest"):
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    changed = extract(dataset, linear_backbone(), tmp_path / "set", workers=0, overwrite=True)
+    assert changed.fingerprint != made.fingerprint and EmbeddingSet.load(tmp_path / "set").fingerprint == changed.fingerprint
+
+
+# --- kills, shards, several processes -------------------------------------------------------------------------------------------
+
+
+class Slowly:
+    """Preprocessing that takes long enough for a kill to land anywhere."""
+
+    def __call__(self, image):
+        time.sleep(0.004)
+        return np.array(image.resize((8, 8), Image.Resampling.BILINEAR))
+
+
+def slow_extraction(root: Path, out: Path, workers: int):
+    import torch
+
+    torch.set_num_threads(1)
+    sys.stderr = open(os.devnull, "w")
+    extraction.CHUNK = 8
+    backbone = linear_backbone()
+    backbone.preprocess = Slowly()
+    extract(drawn(root, n=60, per_image=2), backbone, out, batch_size=4, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers):
+    def start(out: str):
+        run = multiprocessing.get_context("fork").Process(target=slow_extraction, args=(tmp_path, tmp_path / out, workers))
+        run.start()
+        return run
+
+    whole = start("whole")
+    whole.join(120)
+    assert whole.exitcode == 0
+    rng, kills = random.Random(workers), 0
+    for finished_chunks in (0, 1, 3, 6, 9, 13):  # of 16, so that kills land in images, in texts and between
+        run = start("set")
+        while run.is_alive() and len(list((tmp_path / "set.work").glob("*.safetensors"))) < finished_chunks:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.03))
+        if run.is_alive():
+            os.kill(run.pid, signal.SIGKILL)
+        run.join()
+        kills += run.exitcode == -signal.SIGKILL
+    assert kills >= 4
+    last = start("set")
+    last.join(120)
+    assert last.exitcode == 0
+    assert content(tmp_path / "set") == content(tmp_path / "whole")
+    assert not (tmp_path / "set.work").exists()
+
+
+def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "CHUNK", 4)
+    dataset = drawn(tmp_path, n=20)
+    extract(dataset, linear_backbone(), tmp_path / "whole", batch_size=2, workers=0)
+    parts = [linear_backbone() for _ in range(3)]
+    for number, backbone in enumerate(parts, start=1):
+        assert extract(dataset, backbone, tmp_path / "set", batch_size=2, shard=f"{number}/3", workers=0) is None
+    assert sum(b.seen["images"] for b in parts) == 20 and all(b.seen["images"] for b in parts)
+    chunks = sorted((tmp_path / "set.work").glob("image-*.safetensors"))
+    spoilt = bytearray(chunks[0].read_bytes())
+    spoilt[-1] ^= 1
+    chunks[0].write_bytes(bytes(spoilt))
+    chunks[1].write_bytes(chunks[1].read_bytes()[:-5])
+    chunks[2].unlink()
+    last = linear_backbone()
+    extract(dataset, last, tmp_path / "set", batch_size=2, workers=0)
+    assert last.seen == {"images": 12, "texts": 0}
+    assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", (1, 2, 3)])
+def test_shards_that_do_not_exist(shard, tmp_path):
+    with pytest.raises(ValueError, match="shard"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", shard=shard)
+
+
+def test_the_batch_size_of_the_first_run_is_kept(tmp_path):
+    dataset = drawn(tmp_path, n=20)
+    extract(dataset, linear_backbone(), tmp_path / "set", batch_size=3, shard="1/2", workers=0)
+    again = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert again.provenance["batch_size"]["images"] == 3
+
+
+def test_changing_one_image_costs_one_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "CHUNK", 4)
+    dataset = drawn(tmp_path, n=20)
+    extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard="1/1", workers=0)
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_009.jpg")
+    backbone = linear_backbone()
+    extract(dataset, backbone, tmp_path / "set", workers=0)
+    assert backbone.seen == {"images": 4, "texts": 0}
+
+
+def test_two_processes_on_one_output(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    dataset = drawn(tmp_path, n=60, per_image=2)
+    run = fork.Process(target=slow_extraction, args=(tmp_path, tmp_path / "set", 0))
+    run.start()
+    while not list((tmp_path / "set.work").glob("image-*.safetensors")):
+        time.sleep(0.002)
+    os.kill(run.pid, signal.SIGSTOP)
+    for shard in (None, "1/2"):
+        with pytest.raises(BlockingIOError, match="another process is extracting"):
+            extract(dataset, linear_backbone(), tmp_path / "set", batch_size=4, shard=shard, workers=0)
+    os.kill(run.pid, signal.SIGCONT)
+    run.join(120)
+    assert run.exitcode == 0 and EmbeddingSet.load(tmp_path / "set")
+
+
+def with_little_room(root: Path, answer):
+    dataset = drawn(root)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+    try:
+        extract(dataset, linear_backbone(), root / "results" / "set", workers=0)
+    except OSError as error:
+        answer.send((str(error), sorted(path.name for path in (root / "results").iterdir())))
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
+    """A limit on file size gives the same failing write as a full disk, without filling one."""
+    dataset = drawn(tmp_path)
+    (tmp_path / "results").mkdir()
+    here, there = multiprocessing.Pipe()
+    run = multiprocessing.get_context("fork").Process(target=with_little_room, args=(tmp_path, there))
+    run.start()
+    run.join(60)
+    assert here.poll()
+    message, left = here.recv()
+    assert "make room or give another output" in message
+    assert left == ["set.work"] and not list((tmp_path / "results" / "set.work").glob("*safetensors*"))
+    assert extract(dataset, linear_backbone(), tmp_path / "results" / "set", workers=0)
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="another output"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "file" / "set", workers=0)
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------------------
+
+
+def spoil(root: Path) -> dict[int, str]:
+    """Spoil nine images of a drawn data set; row -> what the report must say."""
+    folder = root / "images"
+    first = (folder / "photo_000.jpg").read_bytes()
+    (folder / "photo_000.jpg").write_bytes(first[: len(first) // 2])
+    (folder / "photo_001.jpg").write_bytes(b"")
+    (folder / "photo_002.jpg").unlink()
+    (folder / "photo_003.jpg").write_text("not an image")
+    Image.new("F", (9, 9)).save(folder / "photo_004.tif")
+    cheap = {1: r"empty \(0 bytes\)", 2: "missing", 3: "no image", 4: "floating-point", 6: "leaves the data root"}
+    return {**cheap, 0: "damaged|truncated", 7: "NoneType|float", 8: "text is empty", 9: "lone surrogates"}
+
+
+def spoilt(root: Path, n: int = 40) -> tuple[PairedDataset, dict[int, str]]:
+    dataset = drawn(
+        root, n, image={4: "images/photo_004.tif", 6: "images/../../secret.jpg"}, text={7: None, 8: "  ", 9: "caf\udce9"}
+    )
+    return dataset, spoil(root)
+
+
+def test_every_bad_row_is_in_one_report_and_the_run_fails(tmp_path):
+    dataset, expected = spoilt(tmp_path)
+    expected.pop(0)  # only decoding finds a truncated file, after the cheap look passed
+    with pytest.raises(InputError, match="8 of 40 rows cannot be encoded") as raised:
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    errors = raised.value.report.query("severity == 'error'").set_index("row")["what"]
+    assert set(errors.index) == set(expected)
+    for row, what in expected.items():
+        assert pd.Series([errors[row]]).str.contains(what).all(), errors[row]
+    written = pd.read_csv(tmp_path / "set.problems.csv")
+    assert set(written.query("severity == 'error'")["row"]) == set(expected) and written["pair_id"].notna().all()
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_truncated_image_is_named_after_decoding_and_finished_chunks_are_kept(tmp_path):
+    dataset = drawn(tmp_path)
+    path = tmp_path / "images" / "photo_005.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    backbone = linear_backbone()
+    with pytest.raises(InputError, match=r"row 5 \(p5-0\), image: file is damaged"):
+        extract(dataset, backbone, tmp_path / "set", workers=0)
+    backbone.seen.update(images=0, texts=0)
+    made = extract(dataset, backbone, tmp_path / "set", workers=0, on_error="skip", max_skipped=0.2)
+    assert backbone.seen == {"images": 0, "texts": 0} and len(made) == 11 and len(made.image) == 11
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipping_keeps_ids_and_vectors_aligned(tmp_path, workers):
+    dataset, expected = spoilt(tmp_path)
+    made = extract(dataset, linear_backbone(), tmp_path / "set", batch_size=4, workers=workers, on_error="skip", max_skipped=0.5)
+    good = dataset.rows.drop(index=list(expected))
+    assert made.pairs["pair_id"].tolist() == good["pair_id"].tolist()
+    backbone = linear_backbone()
+    np.testing.assert_allclose(made.image_of(), backbone.encode_images([decode(tmp_path / p) for p in good["image"]]), atol=1e-6)
+    np.testing.assert_allclose(made.text_of(), backbone.encode_texts(good["text"]), atol=1e-6)
+    assert sum(made.provenance["skipped"].values()) == len(expected)
+    with pytest.raises(InputError, match="more than max_skipped=5% allows"):
+        extract(dataset, linear_backbone(), tmp_path / "other", on_error="skip", workers=0)
+
+
+def test_ids_of_a_credentialed_data_set_stay_out_of_messages(tmp_path):
+    dataset, _ = spoilt(tmp_path)
+    dataset.rows["pair_id"] = [f"patient{i}" for i in range(len(dataset.rows))]
+    with pytest.raises(InputError) as raised:
+        extract(replace(dataset, card=replace(CARD, credentialed=True)), linear_backbone(), tmp_path / "set", workers=0)
+    assert "row 1, image" in str(raised.value) and "patient" not in str(raised.value) and "photo_" not in str(raised.value)
+
+
+def test_images_of_other_kinds_become_upright_eight_bit_rgb(tmp_path):
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (6, 9), dtype=np.uint8)
+    colour = rng.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    Image.fromarray(colour).save(tmp_path / "plain.png")
+    Image.fromarray(colour).convert("CMYK").save(tmp_path / "cmyk.tif")
+    Image.fromarray(colour).quantize(200).save(tmp_path / "palette.png")
+    frames = [Image.fromarray(colour).quantize(200), Image.new("P", (9, 6))]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    turned = Image.fromarray(colour).getexif()
+    turned[0x0112] = 6
+    Image.fromarray(colour).save(tmp_path / "turned.png", exif=turned)
+    read = {path.name: np.asarray(decode(path)) for path in tmp_path.iterdir()}
+    np.testing.assert_array_equal(read["deep.png"], np.repeat(grey[..., None], 3, axis=2))
+    np.testing.assert_array_equal(read["turned.png"], np.rot90(colour, -1))
+    for name in ("plain.png", "cmyk.tif"):
+        np.testing.assert_array_equal(read[name], colour)
+    for name in ("palette.png", "moving.gif"):
+        assert np.abs(read[name].astype(int) - colour).mean() < 12
+    notes = {path.name: " ".join(inputs.inspect_image(tmp_path, path.name).notes) for path in tmp_path.iterdir()}
+    assert notes["plain.png"] == "" and "I;16" in notes["deep.png"] and "CMYK" in notes["cmyk.tif"]
+    assert "first frame" in notes["moving.gif"] and "EXIF" in notes["turned.png"]
+
+
+def test_an_absurdly_large_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("1", (4000, 3000)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(inputs, "MAX_PIXELS", 10_000_000)
+    with pytest.raises(ValueError, match="4000 x 3000 pixels, the limit is 10,000,000"):
+        decode(tmp_path / "huge.png")
+    assert "limit" in inputs.inspect_image(tmp_path, "huge.png").error
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../x.jpg", "a/../../x.jpg", "a\\..\\..\\x.jpg", "", None, 3.0])
+def test_paths_cannot_leave_the_data_root(path, tmp_path):
+    found = inputs.inspect_image(tmp_path, path)
+    assert found.error and ("leaves the data root" in found.error or "expected a path" in found.error)
+
+
+def test_unknown_options_are_answered_with_the_nearest(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'skip'"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", on_error="skipp")
+    with pytest.raises(ValueError, match="did you mean 'bfloat16'"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", precision="bf16")
