@@ -1,19 +1,21 @@
 """The regularised probe solved to a certified optimum, for every alignment side by side.
 
 Each problem is :math:`f(W, b) = \\frac{1}{\\sum_i w_i} \\sum_i w_i\\, l_i + \\frac{\\alpha}{2} \\lVert W \\rVert^2` with an unpenalised bias. The
-solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and two things that make it short:
+solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and three things that make it short:
 
 * it works in centred features, where the bias does not couple to the weights, and is preconditioned by the inverse of
   :math:`h C + \\alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
   strengths, since an alignment hardly changes a centred covariance);
-* the logits of a search direction are linear in the step, so the search costs no product with the data.
+* the logits of a search direction are linear in the step, so the search costs no product with the data;
+* the path over strengths that finds each alignment's alpha is solved in float32 to a loose tolerance; only the chosen problems
+  are then solved in float64 to the stated one.
 
 f is alpha-strongly convex in W, hence :math:`f - \\min f \\le \\lVert \\nabla f \\rVert^2 / 2\\alpha`. That bound, as a fraction of f, is the
 reported *optimality* (the bias gradient is counted in the norm, as it vanishes at the same rate).
 """
 
+import warnings
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .descent import validation_loss
@@ -23,21 +25,21 @@ from .views import View
 
 MEMORY = 20
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.5
+PATH_TOLERANCE = 1e-5
+LOOK_AHEAD = 3
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Probes at one strength.
+    """Probes at one strength each.
 
     Args:
-        strength: alpha.
         parameters: (K, A, n_features + 1), bias last.
         objective: (A,) value of f, summed over the labels of a multi-label task.
         optimality: (A,) certified bound on (f - min f) / f; the worst label's for a multi-label task.
         iterations: L-BFGS iterations, two passes over the data each.
     """
 
-    strength: float
     parameters: "torch.Tensor"  # noqa: F821
     objective: "torch.Tensor"  # noqa: F821
     optimality: "torch.Tensor"  # noqa: F821
@@ -52,15 +54,18 @@ class Problem:
     """
 
     def __init__(self, view: View, targets, objective: Objective, rows):
+        import torch
+
         self.view, self.objective = view, objective
         self.batch, self.targets = view.gather(rows), targets.index_select(1, rows)
         weights = objective.weights(self.targets)
-        self.weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-300)
+        self.weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
         self.axes = (0, 2) if objective.softmax else (2,)
         spread = self.weights.expand(len(self.weights), view.n_alignments, -1).contiguous()
         self.mean = view.gradient(self.batch, spread)[..., :-1]
         self.variances, self.directions = self._spectrum()
         self.curvature = 1 / len(self.targets) if objective.softmax else 0.25
+        self.rounding = 10 * torch.finfo(weights.dtype).eps
 
     def _spectrum(self):
         """Eigendecomposition of the weighted covariance of the unaligned features."""
@@ -73,25 +78,32 @@ class Problem:
         values, vectors = torch.linalg.eigh(covariance)
         return values.clamp(min=0), vectors
 
+    def zeros(self):
+        """Where every path of strengths starts."""
+        return self.targets.new_zeros(len(self.targets), self.view.n_alignments, self.view.n_features + 1)
+
     def native(self, centred):
         """Parameters for the features as they are, from those for centred features."""
         native = centred.clone()
         native[..., -1] -= (centred[..., :-1] * self.mean).sum(dim=-1)
         return native
 
+    def centred(self, native):
+        """The inverse of :meth:`native`."""
+        centred = native.clone()
+        centred[..., -1] += (native[..., :-1] * self.mean).sum(dim=-1)
+        return centred
+
     def logits(self, centred):
         return self.view.logits(self.batch, self.native(centred))
 
-    def loss(self, logits):
-        """Weighted mean loss of each problem."""
-        return (self.weights * self.objective.losses(logits, self.targets)).sum(dim=-1, keepdim=True)
+    def loss_and_residual(self, logits):
+        """Weighted mean loss of each problem, and its gradient with respect to the logits (K, A, n)."""
+        loss = (self.objective.losses(logits, self.targets) * self.weights).sum(dim=-1, keepdim=True)
+        return loss, self.objective.residual(logits, self.targets).mul_(self.weights)
 
-    def slope(self, logits, direction_logits):
-        """Derivative of the loss along a direction."""
-        return self.total(self.weights * self.objective.residual(logits, self.targets) * direction_logits)
-
-    def gradient(self, logits, centred, strength: float):
-        gradient = self.view.gradient(self.batch, self.weights * self.objective.residual(logits, self.targets))
+    def gradient(self, residual, centred, strength):
+        gradient = self.view.gradient(self.batch, residual)
         gradient[..., :-1] += strength * centred[..., :-1] - self.mean * gradient[..., -1:]
         return gradient
 
@@ -100,7 +112,7 @@ class Problem:
         weights = gradient[..., :-1] + self.mean * gradient[..., -1:]
         return self.total(weights.square()) + self.total(gradient[..., -1:].square())
 
-    def precondition(self, gradient, strength: float):
+    def precondition(self, gradient, strength):
         """Approximate inverse Hessian times a gradient."""
         out = gradient / self.curvature
         rotated = gradient[..., :-1] @ self.directions
@@ -112,25 +124,40 @@ class Problem:
         return x.sum(dim=self.axes, keepdim=True)
 
 
-def minimise(
-    view: View, targets, objective: Objective, rows, strengths, tolerance: float, max_iterations: int = 1000
-) -> Iterator[Solution]:
-    """Solve every problem of the view at each strength in turn, each started from the one before.
+def minimise(problem: Problem, start, strength, tolerance: float, max_iterations: int = 1000) -> Solution:
+    """Solve every problem at its strength.
 
     Args:
-        targets: (K, n_pairs) 0/1 tensor, float64 like the view.
-        rows: pairs to fit on.
-        strengths: alphas, strongest first.
+        start: (K, A, n_features + 1) native parameters.
+        strength: alpha, one number or (A,).
         tolerance: stop when the certified relative gap of every problem is below this.
-
-    Yields:
-        one :class:`Solution` per strength.
     """
-    problem = Problem(view, targets, objective, rows)
-    current = targets.new_zeros(len(targets), view.n_alignments, view.n_features + 1)
-    for strength in strengths:
-        current, value, optimality, iterations = _lbfgs(problem, current, strength, tolerance, max_iterations)
-        yield Solution(strength, problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iterations)
+    import torch
+
+    strength = torch.as_tensor(strength, dtype=start.dtype, device=start.device).reshape(1, -1, 1)
+    current = problem.centred(start)
+    logits = problem.logits(current)
+    loss, residual = problem.loss_and_residual(logits)
+    gradient = problem.gradient(residual, current, strength)
+    history: deque = deque(maxlen=MEMORY)
+    for iteration in range(max_iterations + 1):
+        value = loss + strength / 2 * problem.total(current[..., :-1].square())
+        optimality = problem.native_norm_squared(gradient) / (2 * strength * value)
+        running = optimality > tolerance
+        if iteration == max_iterations or not running.any():
+            break
+        direction = _two_loop(problem, gradient, history, strength).neg_().mul_(running)
+        search = _Search(problem, logits, problem.logits(direction), current, direction, gradient, value, strength)
+        step, logits, loss, residual = search.run()
+        move = step * direction
+        current = current + move
+        if iteration % 50 == 49:
+            logits = problem.logits(current)  # the running sum of steps would drift
+            loss, residual = problem.loss_and_residual(logits)
+        new_gradient = problem.gradient(residual, current, strength)
+        history.append(_curvature_pair(problem, move, new_gradient - gradient))
+        gradient = new_gradient
+    return Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration)
 
 
 @dataclass(frozen=True)
@@ -149,35 +176,60 @@ class Chosen:
     strength_at_edge: "torch.Tensor"  # noqa: F821
 
 
-def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, look_ahead: int = 4) -> Chosen:
-    """Follow the path of strengths until every alignment's validation loss has not fallen for ``look_ahead`` values in a row.
+def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Chosen:
+    """Find each alignment's strength on a path from strong to weak, then solve the problems there to the protocol's tolerance.
+
+    Args:
+        view: in float64.
+        targets: (K, n_pairs) 0/1 tensor, float64.
+        fit, val: row numbers (tensors).
 
     Raises:
-        RuntimeError: a problem was not solved to the tolerance, so that its probe may not be called converged.
+        RuntimeError: a chosen problem could not be solved to the tolerance; its probe may not be called converged.
     """
     import torch
 
+    strength, edge, start = _follow_path(view.to(torch.float32), targets.float(), objective, fit, val, protocol, max_iterations)
+    solution = minimise(Problem(view, targets, objective, fit), start.double(), strength, protocol.tolerance, max_iterations)
+    worst = int(solution.optimality.argmax())
+    if solution.optimality[worst] > protocol.tolerance:
+        raise RuntimeError(
+            f"a probe of strength {strength[worst]:.1e} is not converged: the certified gap is {solution.optimality[worst]:.1e} of the "
+            f"objective, asked for {protocol.tolerance:.0e}; raise Protocol.tolerance or leave out the weakest strengths"
+        )
+    loss = validation_loss(view, targets, objective, val, solution.parameters)
+    return Chosen(solution.parameters, loss, strength, strength / _feature_variance(view, fit), solution.optimality, edge)
+
+
+def _follow_path(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int):
+    """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and the parameters there.
+
+    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend on its
+    neighbours; the path ends when all are, or before the first strength that is not solved to PATH_TOLERANCE.
+    """
+    import torch
+
+    problem = Problem(view, targets, objective, fit)
     n = view.n_alignments
     loss = torch.full((n,), torch.inf, dtype=torch.float64)
-    strength, optimality, tried = (torch.zeros(n, dtype=torch.float64) for _ in range(3))
-    parameters = None
-    for position, solution in enumerate(minimise(view, targets, objective, fit, protocol.strengths, protocol.tolerance)):
-        if (solution.optimality > protocol.tolerance).any():
-            raise RuntimeError(
-                f"strength {solution.strength:.1e} was not solved: the certified gap is {solution.optimality.max():.1e} of the objective, "
-                f"asked for {protocol.tolerance:.0e}; leave out the weakest strengths or raise Protocol.tolerance"
-            )
-        parameters = solution.parameters.clone() if parameters is None else parameters
-        current = validation_loss(view, targets, objective, val, solution.parameters).cpu()
-        # An alignment that has looked ahead far enough is settled, so that its choice does not depend on its neighbours.
-        better = (current < loss) & (position - tried <= look_ahead)
-        parameters[:, better] = solution.parameters[:, better]
-        loss[better], strength[better], tried[better] = current[better], solution.strength, float(position)
-        optimality[better] = solution.optimality.cpu()[better]
-        if (position - tried).min() >= look_ahead:
+    best = torch.zeros(n, dtype=torch.int64)
+    current = chosen = problem.zeros()
+    for position, strength in enumerate(protocol.strengths):
+        solution = minimise(problem, current, strength, PATH_TOLERANCE, max_iterations)
+        if (solution.optimality > PATH_TOLERANCE).any():
+            warnings.warn(f"strength {strength:.1e} and weaker ones were not solved and are not considered", stacklevel=4)
             break
-    edge = (tried == 0) | (tried == len(protocol.strengths) - 1)
-    return Chosen(parameters, loss, strength, strength / _feature_variance(view, fit), optimality, edge)
+        last, current = position, solution.parameters
+        now = validation_loss(view, targets, objective, val, current).cpu()
+        better = (now < loss) & (position - best <= LOOK_AHEAD)
+        loss[better], best[better] = now[better], position
+        chosen = torch.where(better.to(current.device)[None, :, None], current, chosen)
+        if (position - best).min() >= LOOK_AHEAD:
+            break
+    else:
+        last = len(protocol.strengths) - 1
+    strength = torch.tensor(protocol.strengths, dtype=torch.float64)[best]
+    return strength, (best == 0) | (best == last), chosen
 
 
 def _feature_variance(view: View, rows):
@@ -190,75 +242,59 @@ def _feature_variance(view: View, rows):
     return total.cpu() / view.n_features
 
 
-def _lbfgs(problem: Problem, current, strength: float, tolerance: float, max_iterations: int):
-    logits = problem.logits(current)
-    history: deque = deque(maxlen=MEMORY)
-    gradient = problem.gradient(logits, current, strength)
-    for iteration in range(max_iterations + 1):
-        value = _penalised(problem, logits, current, strength)
-        optimality = problem.native_norm_squared(gradient) / (2 * strength * value)
-        running = optimality > tolerance
-        if iteration == max_iterations or not running.any():
-            return current, value, optimality, iteration
-        direction = -_two_loop(problem, gradient, history, strength) * running
-        direction_logits = problem.logits(direction)
-        step = _wolfe_step(problem, logits, direction_logits, current, direction, gradient, value, strength) * running
-        current = current + step * direction
-        logits = logits + step * direction_logits
-        if iteration % 50 == 49:
-            logits = problem.logits(current)  # the running sum of steps would drift
-        new_gradient = problem.gradient(logits, current, strength)
-        history.append((step * direction, new_gradient - gradient))
-        gradient = new_gradient
-
-
-def _penalised(problem: Problem, logits, current, strength: float):
-    return problem.loss(logits) + strength / 2 * problem.total(current[..., :-1].square())
-
-
-def _two_loop(problem: Problem, gradient, history, strength: float):
-    """L-BFGS product of the approximate inverse Hessian with the gradient; pairs without curvature are passed over."""
+def _curvature_pair(problem: Problem, s, y):
+    """A step, the change of gradient along it, and the inverse of their product; 0 where a problem did not move."""
     import torch
 
+    product = problem.total(s * y)
+    return s, y, torch.where(product > 0, 1 / product, 0)
+
+
+def _two_loop(problem: Problem, gradient, history, strength):
+    """L-BFGS product of the approximate inverse Hessian with the gradient."""
     q, coefficients = gradient.clone(), []
-    for s, y in reversed(history):
-        curvature = problem.total(s * y)
-        inverse = torch.where(curvature > 0, 1 / curvature, 0)
-        coefficient = inverse * problem.total(s * q)
-        q -= coefficient * y
-        coefficients.append((coefficient, inverse))
+    for s, y, inverse in reversed(history):
+        coefficients.append(inverse * problem.total(s * q))
+        q.addcmul_(coefficients[-1], y, value=-1)
     q = problem.precondition(q, strength)
-    for (s, y), (coefficient, inverse) in zip(history, reversed(coefficients), strict=True):
-        q += (coefficient - inverse * problem.total(y * q)) * s
+    for (s, y, inverse), coefficient in zip(history, reversed(coefficients), strict=True):
+        q.addcmul_(coefficient - inverse * problem.total(y * q), s)
     return q
 
 
-def _wolfe_step(problem: Problem, logits, direction_logits, current, direction, gradient, value, strength: float, rounds: int = 30):
-    """A step per problem that meets the strong Wolfe conditions, by bisection and secants on the derivative of a convex function."""
-    import torch
+class _Search:
+    """Strong Wolfe step of each problem along its direction, by secants and bisection on the derivative of a convex function."""
 
-    slope0 = problem.total(gradient * direction)
-    weights, move = current[..., :-1], direction[..., :-1]
-    cross, square = strength * problem.total(weights * move), strength * problem.total(move.square())
-    step, low, high = torch.ones_like(value), torch.zeros_like(value), torch.full_like(value, torch.inf)
-    low_slope, high_slope = slope0.clone(), torch.zeros_like(value)
-    for _ in range(rounds):
-        moved = logits + step * direction_logits
-        slope = problem.slope(moved, direction_logits) + cross + step * square
-        penalty = strength / 2 * problem.total(weights.square()) + step * cross + step.square() / 2 * square
-        decrease = problem.loss(moved) + penalty - value
-        # Near the optimum a true decrease drowns in rounding; the slope condition alone then decides.
-        short_enough = decrease <= SUFFICIENT_DECREASE * step * slope0 + 1e-14 * value
-        done = short_enough & (slope.abs() <= CURVATURE * slope0.abs())
-        if done.all():
-            break
-        over = ~done & ((slope > 0) | ~short_enough)
-        under = ~done & ~over
-        high, high_slope = torch.where(over, step, high), torch.where(over, slope, high_slope)
-        low, low_slope = torch.where(under, step, low), torch.where(under, slope, low_slope)
-        secant = low + (high - low) * low_slope / (low_slope - high_slope)
-        inside = torch.where(
-            (secant > low + 0.05 * (high - low)) & (secant < high - 0.05 * (high - low)) & (high_slope > 0), secant, (low + high) / 2
-        )
-        step = torch.where(done, step, torch.where(torch.isinf(high), 2 * step, inside))
-    return step
+    def __init__(self, problem: Problem, logits, direction_logits, current, direction, gradient, value, strength):
+        self.problem, self.logits, self.direction_logits, self.value = problem, logits, direction_logits, value
+        weights, move = current[..., :-1], direction[..., :-1]
+        self.slope0 = problem.total(gradient * direction)
+        self.start = strength / 2 * problem.total(weights.square())
+        self.cross, self.square = strength * problem.total(weights * move), strength * problem.total(move.square())
+
+    def run(self, rounds: int = 30):
+        """Steps, and the logits, loss and residual there."""
+        import torch
+
+        step, low, high = torch.ones_like(self.value), torch.zeros_like(self.value), torch.full_like(self.value, torch.inf)
+        low_slope, high_slope = self.slope0, torch.zeros_like(self.value)
+        for _ in range(rounds):
+            logits = torch.addcmul(self.logits, step, self.direction_logits)
+            loss, residual = self.problem.loss_and_residual(logits)
+            slope = self.problem.total(residual * self.direction_logits) + self.cross + step * self.square
+            decrease = loss + self.start + step * self.cross + step.square() / 2 * self.square - self.value
+            # Near the optimum a true decrease drowns in rounding; the slope condition alone then decides.
+            short_enough = decrease <= SUFFICIENT_DECREASE * step * self.slope0 + self.problem.rounding * self.value
+            done = short_enough & (slope.abs() <= CURVATURE * self.slope0.abs())
+            if done.all():
+                break
+            over = ~done & ((slope > 0) | ~short_enough)
+            under = ~done & ~over
+            high, high_slope = torch.where(over, step, high), torch.where(over, slope, high_slope)
+            low, low_slope = torch.where(under, step, low), torch.where(under, slope, low_slope)
+            width = high - low
+            secant = low + width * low_slope / (low_slope - high_slope)
+            usable = (high_slope > 0) & (secant > low + 0.05 * width) & (secant < high - 0.05 * width)
+            inside = torch.where(usable, secant, (low + high) / 2)
+            step = torch.where(done, step, torch.where(torch.isinf(high), 2 * step, inside))
+        return step, logits, loss, residual

@@ -76,7 +76,7 @@ class SweepResult:
         return cls(
             pd.concat(parts, ignore_index=True)[COLUMNS],
             table_of_runs,
-            np.stack([r.test_scores for r in runs]).astype(np.float32),
+            np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
             targets[split.test],
             np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
             task,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..alignment import Alignment
+from ..checks import unit_rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class View:
         return View(
             tuple(Modality(m.name, m.vectors, m.item, m.shift[which], m.scale[:, which].contiguous()) for m in self.modalities)
         )
+
+    def to(self, dtype) -> "View":
+        """The same view in another precision."""
+        return View(tuple(Modality(m.name, m.vectors.to(dtype), m.item, m.shift.to(dtype), m.scale.to(dtype)) for m in self.modalities))
 
     def only(self, features: str) -> "View":
         """The view of ``joint``, ``image`` or ``text`` features."""
@@ -99,7 +104,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
     import torch
 
     names = ("text", "image")
-    vectors = {m: torch.from_numpy(getattr(embeddings, m)).to(device, dtype) for m in names}
+    vectors = {m: _unit(torch.from_numpy(getattr(embeddings, m)).to(device, dtype)) for m in names}
     items = {m: embeddings.pairs[m].to_numpy() for m in names}
     means = {m: _mean(getattr(embeddings, m), items[m][gap_rows]) for m in names}
     shifts = [a.shifts(means["image"], means["text"]) for a in alignments]
@@ -118,12 +123,19 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
 
 
 def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Mean over pairs, in float64, of vectors that several pairs may share; no copy of the vectors is made."""
+    """Mean over pairs, in float64, of unit vectors that several pairs may share; no copy of the vectors is made."""
     counts = np.bincount(items, minlength=len(vectors)).astype(np.float64)
     total = np.zeros(vectors.shape[1])
     for start in range(0, len(vectors), 8192):
-        total += counts[start : start + 8192] @ vectors[start : start + 8192].astype(np.float64)
+        total += counts[start : start + 8192] @ unit_rows(vectors[start : start + 8192].astype(np.float64))
     return total / len(items)
+
+
+def _unit(vectors):
+    """In float64, unit norm to the last digit; float32 rows are unit as they are and stay the caller's memory."""
+    import torch
+
+    return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
 
 
 def _norms(vectors, shift):

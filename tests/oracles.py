@@ -1,0 +1,72 @@
+"""A probe as one would write it for a single alignment: materialised features, ``torch.nn.Linear``, the library's losses."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from helpers import GapAlignment
+from helpers.probing.descent import initial_parameters
+
+
+def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
+    """Aligned features in float64, text before image, computed row by row of the pairs."""
+    gap_part = GapAlignment(alignment.lambda_image, alignment.lambda_text, alignment.kind)
+    image, text = (embeddings.image_of().astype(np.float64), embeddings.text_of().astype(np.float64))
+    image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text))
+    fitted = gap_part.fit(image[gap_rows], text[gap_rows])
+    shifts = alignment.shifts(fitted.image_mean_, fitted.text_mean_)
+    fitted.image_inverse_norm_, fitted.text_inverse_norm_ = (
+        (1 / np.linalg.norm(x[fit_rows] + s, axis=1)).mean() for x, s in zip((image, text), shifts, strict=True)
+    )
+    image, text = fitted.transform(image, text)
+    return {"joint": np.concatenate([text, image], axis=1), "image": image, "text": text}[features]
+
+
+def loss_of(task, weighting, targets):
+    """The loss as the framework offers it, with the class weights worked out by hand."""
+    n, k = targets.shape
+    ones = torch.as_tensor(targets.sum(axis=0), dtype=torch.float64)
+    zeros = n - ones
+
+    def loss(logits, y):
+        dtype = logits.dtype
+        if task.kind == "multiclass":
+            weight = None if weighting == "paper" else (n / (k * ones)).to(dtype)
+            return F.cross_entropy(logits, y, weight=weight)  # probabilities as targets: the mean divides by the batch size
+        if weighting == "authors-code" and task.kind == "multilabel":
+            return F.binary_cross_entropy_with_logits(logits, y, weight=(n / (k * ones)).to(dtype))
+        return F.binary_cross_entropy_with_logits(logits, y, pos_weight=(zeros / ones).to(dtype))
+
+    return loss
+
+
+def train_one(x, targets, task, fit, val, seed, protocol, dtype):
+    """One probe alone; returns weight and bias as (K, d + 1), the best epoch and the epochs run."""
+    generator = torch.Generator().manual_seed(seed)
+    model = torch.nn.Linear(x.shape[1], targets.shape[1]).to(dtype)
+    first = initial_parameters(x.shape[1], targets.shape[1], generator, dtype)
+    with torch.no_grad():
+        model.weight.copy_(first[:, :-1])
+        model.bias.copy_(first[:, -1])
+    if protocol.optimizer == "sgd":
+        optimizer = torch.optim.SGD(model.parameters(), lr=protocol.lr, momentum=0.9)
+    else:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=protocol.lr, weight_decay=protocol.weight_decay)
+    loss = loss_of(task, protocol.weighting, targets[fit])
+    x, y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
+    fit, val = torch.as_tensor(fit), torch.as_tensor(val)
+    best, best_loss, best_epoch = None, float("inf"), 0
+    for epoch in range(1, protocol.max_epochs + 1):
+        order = fit[torch.randperm(len(fit), generator=generator)]
+        for rows in order.split(protocol.batch_size):
+            optimizer.zero_grad()
+            loss(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            current = float(loss(model(x[val]), y[val]))
+        if current < best_loss:
+            best = torch.cat([model.weight.detach().clone(), model.bias.detach().clone()[:, None]], dim=1)
+            best_loss, best_epoch = current, epoch
+        if epoch - best_epoch >= protocol.patience:
+            break
+    return best, best_epoch, epoch

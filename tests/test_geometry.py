@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from helpers import gap_norm, gap_vector, mean_resultant_length
+from helpers.geometry import bootstrap_interval, effective_rank, gap_and_first_direction, principal_directions
+
+RNG = np.random.default_rng(0)
+IMAGE, TEXT = RNG.normal(size=(40, 7)) + 1, RNG.normal(size=(40, 7)) - 0.5
+
+
+def unit(x):
+    return np.stack([row / np.sqrt((row**2).sum()) for row in x.astype(np.float64)])
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-14), (np.float32, 1e-6), (np.float16, 1e-3)])
+def test_resultant_length_and_gap_against_plain_numpy(dtype, tolerance):
+    image, text = IMAGE.astype(dtype), TEXT.astype(dtype)
+    assert mean_resultant_length(image) == pytest.approx(np.sqrt((unit(IMAGE).sum(axis=0) ** 2).sum()) / 40, abs=tolerance)
+    gap = unit(IMAGE).sum(axis=0) / 40 - unit(TEXT).sum(axis=0) / 40
+    np.testing.assert_allclose(gap_vector(image, text), gap, atol=tolerance)
+    assert gap_norm(image, text) == pytest.approx(np.sqrt((gap**2).sum()), abs=tolerance)
+
+
+def test_resultant_length_extremes():
+    assert mean_resultant_length([[3.0, 4.0]]) == pytest.approx(1)
+    assert mean_resultant_length([[1.0, 0], [-2.0, 0]]) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        (np.array([[1.0, 0], [0, 0]]), "zero-norm row.*row 1"),
+        (np.array([[1.0, 0], [np.nan, 0], [np.inf, 1]]), "2 row.*non-finite.*row 1"),
+        (np.ones(3), r"shape \(n, d\)"),
+        (np.ones((0, 3)), r"shape \(n, d\)"),
+        (np.ones((2, 3), dtype=int), "floating point"),
+    ],
+)
+def test_bad_vectors_are_named(bad, message):
+    with pytest.raises(ValueError, match=message):
+        mean_resultant_length(bad)
+
+
+def test_unequal_dimensions_are_named():
+    with pytest.raises(ValueError, match="7 dimensions.*6"):
+        gap_vector(IMAGE, TEXT[:, :6])
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_principal_directions_against_svd(centred):
+    x = IMAGE - IMAGE.mean(axis=0) * centred
+    _, s, v = np.linalg.svd(x)
+    directions, shares = principal_directions(IMAGE, 3, centred)
+    np.testing.assert_allclose(np.abs((directions * v[:3]).sum(axis=1)), 1, atol=1e-12)
+    np.testing.assert_allclose(shares, s[:3] ** 2 / (s**2).sum(), atol=1e-12)
+    assert (directions[np.arange(3), np.abs(directions).argmax(axis=1)] > 0).all()
+
+
+def test_effective_rank_of_known_spectra():
+    axes = np.concatenate([np.eye(5), -np.eye(5)])
+    assert effective_rank(axes) == pytest.approx(5)
+    assert effective_rank(axes[[0, 5]]) == pytest.approx(1)
+    with pytest.raises(ValueError, match="all rows are equal"):
+        effective_rank(np.ones((4, 3)))
+
+
+def test_gap_direction_of_two_distant_cones():
+    cosine, share = gap_and_first_direction(IMAGE + 30, TEXT - 30)
+    assert cosine > 0.99 and share > 0.95
+    even, _ = gap_and_first_direction(np.diag([5.0, 1, 1]) + 1e-3, np.diag([5.0, 1, 1]) + [[1e-3, 1e-3, 2e-3]] * 3)
+    assert even < 0.9
+
+
+def test_bootstrap_interval_is_that_of_resampled_rows():
+    rng = np.random.default_rng(3)
+    counts = rng.multinomial(40, np.full(40, 1 / 40), size=500)
+    values = [np.linalg.norm(c @ unit(IMAGE) / 40) for c in counts]
+    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, n_boot=500, random_state=3)
+    np.testing.assert_allclose([low, high], np.quantile(values, [0.025, 0.975]), atol=1e-12)
+    assert low < mean_resultant_length(IMAGE) < high
+
+
+def test_bootstrap_interval_draws_groups_together():
+    twice = np.repeat(IMAGE, 2, axis=0)
+
+    def norm(m):
+        return np.linalg.norm(m, axis=1)
+
+    grouped = bootstrap_interval(norm, twice, groups=np.repeat([f"{i:02d}" for i in range(40)], 2), random_state=1)
+    np.testing.assert_allclose(grouped, bootstrap_interval(norm, IMAGE, random_state=1), atol=1e-12)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from helpers import metrics
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([2, 5, 1000]))
+def test_ranked_metrics_against_scikit_learn_with_ties(seed, levels):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, size=(3, 60)) / levels
+    positive = rng.random(60) < 0.3
+    positive[:2] = True, False
+    weights = metrics.bootstrap_counts(60, 4, seed)
+    np.testing.assert_allclose(metrics.auc(scores, positive), [roc_auc_score(positive, s) for s in scores], atol=1e-12)
+    valid = [w for w in weights if 0 < w[positive].sum() < 60]
+    expected = [[roc_auc_score(positive, s, sample_weight=w) for w in valid] for s in scores]
+    np.testing.assert_allclose(metrics.auc(scores, positive, valid), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        metrics.average_precision(scores, positive), [average_precision_score(positive, s) for s in scores], atol=1e-12
+    )
+    for s, ours in zip(scores, metrics.sensitivity_at_specificity(scores, positive, 0.9), strict=True):
+        false_positive, true_positive, _ = roc_curve(positive, s, drop_intermediate=False)
+        assert ours == pytest.approx(true_positive[false_positive <= 0.1 + 1e-12].max())
+
+
+def test_example_and_absent_class():
+    assert metrics.auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]) == 0.875
+    assert np.isnan(metrics.auc([0.1, 0.2], [1, 1]))
+    assert np.isnan(metrics.average_precision([0.1, 0.2], [0, 0]))
+    assert np.isnan(metrics.sensitivity_at_specificity([0.1, 0.2], [1, 1]))
+    with pytest.raises(ValueError, match="finite"):
+        metrics.auc([np.nan, 1.0], [0, 1])
+
+
+def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(200, 4))
+    codes = rng.integers(0, 4, size=200)
+    predicted = scores.argmax(axis=1)
+    hard = metrics.hard_labels(scores)
+    for k in range(4):
+        sensitivity = (predicted[codes == k] == k).mean()
+        specificity = (predicted[codes != k] != k).mean()
+        assert metrics.auc(hard[:, k], codes == k) == pytest.approx((sensitivity + specificity) / 2, abs=1e-12)
+
+
+def test_macro_leaves_absent_classes_out_in_each_replicate():
+    rng = np.random.default_rng(1)
+    scores, targets = rng.normal(size=(2, 30, 3)), np.zeros((30, 3), dtype=int)
+    targets[np.arange(30), np.r_[np.zeros(20, int), np.ones(10, int)]] = 1
+    expected = [np.mean([roc_auc_score(targets[:, k], s[:, k]) for k in (0, 1)]) for s in scores]
+    np.testing.assert_allclose(metrics.macro_auc(scores, targets), expected, atol=1e-12)
+    weights = np.ones((2, 30))
+    weights[1, targets[:, 1] == 1] = 0
+    assert np.isnan(metrics.macro_auc(scores, targets, weights)[:, 1]).all()
+
+
+def test_bootstrap_counts_draw_groups_together():
+    groups = np.array(["a", "b", "a", "c"])
+    counts = metrics.bootstrap_counts(4, 50, 0, groups)
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (metrics.bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()
