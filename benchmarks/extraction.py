@@ -1,10 +1,10 @@
 """Images per second of extraction against a plain loop over the same model, with the shares of decoding and computing.
 
-    python benchmarks/extraction.py --backbones lit-natural random-clip --images 256 [--device cuda] [--precision bfloat16] [--json FILE]
+    python benchmarks/extraction.py --backbones lit-natural random-clip --images 256 [--device cuda] [--precision bfloat16]
 
-The plain loop is what one writes first: open, preprocess, stack, run the library's own model as published, one batch after another, no
-workers. ``steady`` is the encoder's rate with pixels already in memory, the most any extraction can reach. All in one run, on the same
-photographs (drawn here), medians over repetitions that alternate between the two sides.
+The plain loop is what one writes first: open, preprocess, stack, run the library's own model as published, one batch after
+another, no workers. ``steady`` is the encoder's rate with pixels already in memory, the most any extraction can reach. All in one
+run, on the same photographs (drawn here), medians over repetitions that alternate between the two sides.
 """
 
 import argparse
