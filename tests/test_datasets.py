@@ -179,6 +179,16 @@ def test_mbrset_leaves_out_and_counts_rows_without_a_grade():
     assert set(dataset.rows["pair_id"]) == set(table["file"][table["final_icdr"].notna()])
 
 
+@pytest.mark.parametrize(
+    "name, file, key, grade", [("brset", "labels_brset.csv", "image_id", "DR_ICDR"), ("mbrset", "labels_mbrset.csv", "file", "final_icdr")]
+)
+def test_every_grade_above_zero_is_retinopathy(name, file, key, grade):
+    grades = pd.read_csv(release(name) / file, dtype={key: str}).dropna(subset=[grade]).set_index(key)[grade]
+    labels = load(name).rows.set_index("pair_id")["label"]
+    assert set(grades) == {0, 1, 2, 3, 4}
+    assert ((grades >= 1) == (labels[grades.index] == "retinopathy")).all()
+
+
 def test_mimic_clean_text_never_holds_findings():
     authors, clean = load("mimic_cxr"), load("mimic_cxr", "clean")
     assert authors.rows["text"].str.contains("FINDINGS").all()

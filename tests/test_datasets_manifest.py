@@ -48,11 +48,11 @@ def test_formats_agree(tmp_path, table, suffix):
 
 
 def test_bom_windows_lines_and_a_text_with_a_line_break(tmp_path, table):
-    table.loc[3, "text"] = "two\nlines, and a comma"
+    table.loc[3:4, "text"] = ["two\nlines, and a comma", "NA"]
     (tmp_path / "manifest.csv").write_text(table.to_csv(index=False, lineterminator="\r\n"), encoding="utf-8-sig", newline="")
     assert (tmp_path / "manifest.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,")
     rows = load_dataset("manifest", tmp_path).rows
-    assert rows["text"][3] == "two\nlines, and a comma" and rows["split"][59] == "test"
+    assert rows["text"][3:5].tolist() == ["two\nlines, and a comma", "NA"] and rows["split"][59] == "test"
 
 
 def test_kind_is_inferred_and_confirmed(tmp_path, table):
