@@ -169,6 +169,7 @@ def test_mbrset_texts(tmp_path):
         "Medical history includes: no history of acute myocardial infarction, without nephropathy, without neuropathy, and does "
         "not have diabetic foot. The patient is with complete primary education."
     )
+    assert "and not on oral treatment for diabetes." in clean["1.1.jpg"]
     assert "vascular disease not reported." in clean["1.1.jpg"] and "and diabetic foot not reported." in clean["1.1.jpg"]
 
 
@@ -180,7 +181,8 @@ def test_mbrset_leaves_out_and_counts_rows_without_a_grade():
 
 
 @pytest.mark.parametrize(
-    "name, file, key, grade", [("brset", "labels_brset.csv", "image_id", "DR_ICDR"), ("mbrset", "labels_mbrset.csv", "file", "final_icdr")]
+    "name, file, key, grade",
+    [("brset", "labels_brset.csv", "image_id", "DR_ICDR"), ("mbrset", "labels_mbrset.csv", "file", "final_icdr")],
 )
 def test_every_grade_above_zero_is_retinopathy(name, file, key, grade):
     grades = pd.read_csv(release(name) / file, dtype={key: str}).dropna(subset=[grade]).set_index(key)[grade]
@@ -197,6 +199,13 @@ def test_mimic_clean_text_never_holds_findings():
     assert clean.rows["text"].str.startswith("___ year old with").all()
     assert clean.report["rows_without_text"] > 0 and clean.report["images_not_frontal"] > 0
     assert authors.task.classes == tuple(sorted([*clean.task.classes, "No Finding"])) and len(clean.task.classes) == 5
+
+
+def test_mimic_splits_are_the_official_and_the_given_ones():
+    official = pd.read_csv(release("mimic_cxr") / "mimic-cxr-2.0.0-split.csv.gz").set_index("dicom_id")["split"]
+    for variant in ("authors", "clean"):
+        rows = load("mimic_cxr", variant).rows.set_index("pair_id")
+        assert (rows["split"] == official[rows.index].replace("validate", "val")).all() and set(rows["split"]) >= {"val"}
 
 
 def test_mimic_uncertain_labels():
