@@ -301,6 +301,7 @@ def test_fakeddit_samples_a_fifth_and_drops_reposts():
     assert clean.report["rows_with_a_title_of_an_earlier_part"] == 2 and overlap(clean)["text"] == 0
     assert overlap(load("fakeddit", share=1))["text"] > 0
     assert clean.report["rows_without_image"] > 0
+    assert clean.report["rows_marked_as_text_only"] == 3 and "tr00008" not in set(clean.rows["pair_id"])
     with pytest.raises(FileNotFoundError, match="fakeddit: 60 of .* first tr00010"):
         load("fakeddit", "clean", missing_images="error")
 

@@ -47,6 +47,11 @@ def test_formats_agree(tmp_path, table, suffix):
     assert found.task.kind == "multilabel" and found.name == "manifest" and expected.name == "reference"
 
 
+def test_true_and_false_are_labels(tmp_path, table):
+    WRITE["jsonl"](table.assign(red=table["red"] == 1), tmp_path / "manifest.jsonl")
+    assert load_dataset("manifest", tmp_path, label="red,round").rows["label_red"].tolist() == table["red"].tolist()
+
+
 def test_bom_windows_lines_and_a_text_with_a_line_break(tmp_path, table):
     table.loc[3:4, "text"] = ["two\nlines, and a comma", "NA"]
     (tmp_path / "manifest.csv").write_text(table.to_csv(index=False, lineterminator="\r\n"), encoding="utf-8-sig", newline="")

@@ -44,22 +44,24 @@ def read(root: Path, variant: str, split: str, share: float | None = None) -> Dr
     share = SHARE[variant] if share is None else float(share)
     if not 0 < share <= 1:
         raise ValueError(f"share is {share}, expected a number above 0 and at most 1")
-    parts = []
+    parts, textual = [], 0
     for part, name in FILES.items():
         path = first_file(root, (name,))
         table = read_table(path, ("id", "clean_title", "hasImage", "2_way_label"), separator="\t")
         unique(table["id"], path)
         classes_of(table["2_way_label"], CLASSES, path)
         table["split"] = part
-        parts.append(_sample(table[table["hasImage"].str.lower() != "false"], share))
+        pictured = table["hasImage"].str.lower() != "false"
+        textual += int((~pictured).sum())
+        parts.append(_sample(table[pictured], share))
     table = pd.concat(parts, ignore_index=True)
     rows = table[["id", "clean_title", "split", "2_way_label"]].set_axis(["pair_id", "text", "split", "label"], axis=1)
     rows["image"] = locate(rows["pair_id"], index_images(root, FOLDERS))
     rows["group"] = rows["text"].str.strip().str.lower().fillna(rows["pair_id"])
-    report = {}
+    report = {"rows_marked_as_text_only": textual}
     if variant == "clean":
         first = first_seen(rows, "group")
-        rows, report = rows[first], {"rows_with_a_title_of_an_earlier_part": int((~first).sum())}
+        rows, report = rows[first], {**report, "rows_with_a_title_of_an_earlier_part": int((~first).sum())}
     return Draft(rows, Task("binary", CLASSES), report)
 
 
