@@ -42,6 +42,6 @@ help:  ## show this list
 $(STAMP): requirements.lock pyproject.toml
 	@if [ -f $@ ]; then touch $@; else \
 		echo "[env]      .venv from requirements.lock"; \
-		rm -rf .venv && $(PYTHON) -m venv .venv && \
+		$(PYTHON) -m venv --clear .venv && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && touch $@; fi

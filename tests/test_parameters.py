@@ -69,7 +69,13 @@ def test_bad_values_are_refused(reader, value, wanted):
 
 @pytest.mark.parametrize(
     ("reader", "value", "result"),
-    [(number(), "1e-3", 1e-3), (integer(), "3", 3), (integer(), 3.0, 3), (many(number()), "[0, 1]", [0.0, 1.0]), (many(text()), "one", ["one"])],
+    [
+        (number(), "1e-3", 1e-3),
+        (integer(), "3", 3),
+        (integer(), 3.0, 3),
+        (many(number()), "[0, 1]", [0.0, 1.0]),
+        (many(text()), "one", ["one"]),
+    ],
 )
 def test_spelled_values_are_converted(reader, value, result):
     found = reader(value)

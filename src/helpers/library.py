@@ -100,7 +100,8 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
     if not wanted and backbones and len(found):
         choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
     if not wanted:
-        raise FileNotFoundError(f"no embeddings of variant {variant!r} in {_place(store)}; make them with `python -m helpers extract`")
+        where = str(store) if store is not None else f"{SHIPPED} or {OWN}"
+        raise FileNotFoundError(f"no embeddings of variant {variant!r} in {where}; make them with `python -m helpers extract`")
     return [embeddings_for(d, b, variant, store, data_root) for d, b in in_book_order(wanted)]
 
 
@@ -157,10 +158,6 @@ def _nothing_stored(dataset: str, variant: str, backbone: str, found: pd.DataFra
     there = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
     command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant} --root FOLDER"
     return f"no embeddings of {dataset} {variant} under {backbone} ({there} stored); make them with `{command}` or set data_root"
-
-
-def _place(store) -> str:
-    return str(store) if store is not None else f"{SHIPPED} or {OWN}"
 
 
 def dataset_root(data_root, dataset: str) -> Path | None:

@@ -1,7 +1,8 @@
 """Parameters of a notebook, checked before any work: unknown names, wrong types and values out of range stop with one sentence.
 
 Papermill only warns of a name the notebook does not know, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as
-strings. A spec maps each name to a reader made by the functions below; a reader takes a value and returns it in its proper type, or raises.
+strings. A spec maps each name to a reader made by the functions below; a reader takes a value and returns it in its proper type,
+or raises.
 """
 
 import ast

@@ -21,7 +21,7 @@ BACKBONES = {
     "medsiglip": "#e69f00",
 }
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
-SPARE = ("#e69f00", "#56b4e9", "#f0e442", "#999999")
+SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
 DATASETS = {
     "ham10000": "HAM10000", "flickr8k": "Flickr8k", "easy_vqa": "easy-VQA", "mimic_cxr": "MIMIC-CXR", "brset": "BRSET",

@@ -1,4 +1,4 @@
-"""Is every page of the table of contents in the built book? Sphinx itself does not ask. ``python -m helpers.toc _toc.yml _build/html``"""
+"""Is every page of the table of contents in the built book? ``python -m helpers.toc _toc.yml _build/html`` exits 1 if not."""
 
 import sys
 from pathlib import Path

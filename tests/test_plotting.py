@@ -1,0 +1,103 @@
+"""Figures: what they must carry, drawn from small tables; nothing overlaps, the same figure has the same bytes."""
+
+import io
+import itertools
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from helpers import plotting, published
+from helpers.cone import cone_table
+from helpers.library import select
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with plt.rc_context():
+        plotting.use_style()
+        yield
+        plt.close("all")
+
+
+def summary_table() -> pd.DataFrame:
+    sets = ("flickr8k", "ham10000"), ("lit-natural", "lit-derm")
+    grid = itertools.product(*sets, ("paper", "converged"), ("joint", "image", "text"), (0.0, 0.5, 1.0))
+    rows = [(*key, 0.8 + 0.01 * i % 0.1, 0.01 if key[2] == "paper" else float("nan"), "auc") for i, key in enumerate(grid)]
+    return pd.DataFrame(rows, columns=["dataset", "backbone", "protocol", "features", "lambda_image", "mean", "sd", "metric"])
+
+
+def effects_table(label: str, groups) -> pd.DataFrame:
+    grid = itertools.product(("flickr8k", "ham10000"), ("lit-natural", "lit-derm"), groups)
+    rows = [(*key, 0.001 * i, 0.001 * i - 0.004, 0.001 * i + 0.004, 0.002) for i, key in enumerate(grid)]
+    return pd.DataFrame(rows, columns=["dataset", "backbone", label, "difference", "low", "high", "seed_sd"])
+
+
+def all_figures(store):
+    sets = select(store=store)
+    geometry = pd.concat([cone_table(s, n_boot=20) for s in sets])
+    yield "plane", lambda: plotting.plane(sets)
+    yield "sphere", lambda: plotting.sphere(sets)
+    yield "resultants", lambda: plotting.resultants(geometry)
+    yield "published_resultants", lambda: plotting.published_resultants(published.compare_table1())
+    yield "curves", lambda: plotting.curves(summary_table())
+    yield "effects", lambda: plotting.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
+    yield "channels", lambda: plotting.effects(effects_table("alignment", tuple(plotting.ALIGNMENTS)), "alignment")
+    yield "published_gains", lambda: plotting.published_gains(published.authors_sweep())
+
+
+NAMES = ["plane", "sphere", "resultants", "published_resultants", "curves", "effects", "channels", "published_gains"]
+
+
+def written_texts(figure) -> list:
+    """Every visible text of a figure that does not belong to a tick, with its box in pixels."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    owners = [t for ax in figure.axes for t in (ax.title, ax.xaxis.label, ax.yaxis.label)]
+    owners += [t for legend in figure.legends for t in legend.get_texts()]
+    return [(t.get_text(), t.get_window_extent(renderer)) for t in owners if t.get_text() and t.get_visible()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_covers_another_or_leaves_the_figure(store, name):
+    figure = dict(all_figures(store))[name]()
+    texts = written_texts(figure)
+    assert texts
+    for (a, box), (b, other) in itertools.combinations(texts, 2):
+        assert not box.overlaps(other), f"{name}: {a!r} overlaps {b!r}"
+    for text, box in texts:
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, f"{name}: {text!r} leaves the figure"
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "sphere"])
+def test_axes_are_labelled_and_a_legend_names_what_is_drawn(store, name):
+    figure = dict(all_figures(store))[name]()
+    assert any(ax.get_xlabel() for ax in figure.axes) and figure.legends
+    bottom = figure.axes[-1]
+    assert bottom.get_xlabel(), f"{name}: the last panel has no x label"
+
+
+def test_the_same_figure_has_the_same_bytes(store):
+    def svg() -> bytes:
+        buffer = io.BytesIO()
+        plotting.effects(effects_table("protocol", ("paper",))).savefig(buffer, format="svg", metadata={"Date": None})
+        return buffer.getvalue()
+
+    assert svg() == svg()
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_words_and_feature_lines_stand_out_from_the_white_panel():
+    assert 1.05 / (luminance(plotting.INK) + 0.05) > 7
+    for colour in plotting.FEATURES.values():
+        assert 1.05 / (luminance(colour) + 0.05) > 3  # WCAG 2.1, graphical objects
+
+
+def test_a_backbone_keeps_its_colour():
+    assert plotting.colour("lit-derm") != plotting.colour("lit-natural")
+    assert plotting.colour("mine") == plotting.colour("mine") in plotting.SPARE
