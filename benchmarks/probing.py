@@ -19,8 +19,8 @@ import torch
 
 from helpers import GapAlignment, __version__
 from helpers.probing import PROTOCOLS
-from helpers.probing.sweep import _Plan, alignment_grid
 from helpers.probing.splits import split_rows
+from helpers.probing.sweep import _Plan, alignment_grid
 from helpers.store import EmbeddingSet
 from helpers.tasks import Task
 
@@ -122,7 +122,9 @@ def converged_arms(embeddings, strengths) -> dict:
             start = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model = LogisticRegression(C=1 / (strength * weight.sum()), tol=1e-4, max_iter=10_000).fit(x, codes, sample_weight=weight)
+                model = LogisticRegression(C=1 / (strength * weight.sum()), tol=1e-4, max_iter=10_000).fit(
+                    x, codes, sample_weight=weight
+                )
             seconds += time.perf_counter() - start
             z = model.decision_function(x)
             losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(codes)), codes]
@@ -130,7 +132,13 @@ def converged_arms(embeddings, strengths) -> dict:
             excess.append((value[a] - theirs) / theirs)
     problems = len(LAMBDAS) * len(strengths)
     theirs = seconds / (len(sample) * len(strengths)) * problems
-    return {"problems": problems, "ours_s": ours, "scikit_learn_s": theirs, "ratio": theirs / ours, "largest_excess_of_our_objective": max(excess)}
+    return {
+        "problems": problems,
+        "ours_s": ours,
+        "scikit_learn_s": theirs,
+        "ratio": theirs / ours,
+        "largest_excess_of_our_objective": max(excess),
+    }
 
 
 def peak_memory(embeddings, protocol) -> float:
@@ -190,12 +198,19 @@ def benchmark(embeddings, repeats: int, single_probes: int, loader_probes: int) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="*", default=["data/embeddings/ham10000/clean/lit-natural", "data/embeddings/ham10000/clean/lit-derm"])
+    parser.add_argument(
+        "--data", nargs="*", default=["data/embeddings/ham10000/clean/lit-natural", "data/embeddings/ham10000/clean/lit-derm"]
+    )
     parser.add_argument("--rows", nargs="*", type=int, default=[10_000])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/probing.json"))
     options = parser.parse_args()
-    report = {"torch": torch.__version__, "version": __version__, "processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+    report = {
+        "torch": torch.__version__,
+        "version": __version__,
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
     report["results"] = {}
     for name in options.data:
         embeddings = EmbeddingSet.load(name)
@@ -213,7 +228,9 @@ def main() -> None:
 
 
 def _show(name: str, result: dict) -> None:
-    print(f"\n{name}: {result['rows']} rows x {result['dimensions']}, {result['outputs']} outputs, {result['probes']} probes, {EPOCHS} epochs")
+    print(
+        f"\n{name}: {result['rows']} rows x {result['dimensions']}, {result['outputs']} outputs, {result['probes']} probes, {EPOCHS} epochs"
+    )
     for arm, seconds in result["median_s"].items():
         print(f"  {arm:<18}{seconds:10.2f} s")
     for key in [k for k in result if "over" in k]:

@@ -22,4 +22,6 @@ def embedding_set(kind="multiclass", n=150, d=6, seed=0, val=True, groups=None, 
         labels = np.where(codes == 0, "benign", "malignant")
     else:
         labels = np.array(["akiec", "bcc", "nv"])[codes]
-    return EmbeddingSet.from_arrays(image, text, labels, split, kind=kind, groups=groups, dataset="sample", variant="common", backbone="normal", **provenance)
+    return EmbeddingSet.from_arrays(
+        image, text, labels, split, kind=kind, groups=groups, dataset="sample", variant="common", backbone="normal", **provenance
+    )

@@ -81,7 +81,9 @@ def test_an_unsolved_problem_is_refused():
     with pytest.raises(RuntimeError, match="is not converged"):
         choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].but(tolerance=1e-40), max_iterations=40)
     with pytest.warns(UserWarning, match="strength 1.0e-09 and weaker ones were not solved"):
-        chosen = choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].but(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60)
+        chosen = choose_strength(
+            view, targets, objective, *rows, PROTOCOLS["converged"].but(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60
+        )
     assert chosen.strength.min() >= 1e-3 and (chosen.optimality <= 1e-8).all() and chosen.strength_at_edge.all()
 
 
@@ -121,7 +123,9 @@ def test_permuting_classes_permutes_outputs(seed):
     embeddings = embedding_set(seed=seed)
     order = np.random.default_rng(seed).permutation(3)
     task = embeddings.task.classes
-    renamed = with_rows(embeddings, np.arange(len(embeddings)), embeddings.pairs["label"].map(dict(zip(task, np.array(task)[order], strict=True))))
+    renamed = with_rows(
+        embeddings, np.arange(len(embeddings)), embeddings.pairs["label"].map(dict(zip(task, np.array(task)[order], strict=True)))
+    )
     _, (first, *_) = solve(embeddings, [1e-2])
     _, (second, *_) = solve(renamed, [1e-2])
     np.testing.assert_allclose(second.parameters[order], first.parameters, atol=1e-3)

@@ -26,7 +26,9 @@ def run(embeddings, protocol="paper", **options):
 
 
 def value(result, metric, seed=1, lam=0.5, name=None, split="test", features="joint"):
-    rows = result.table.query("metric == @metric and seed == @seed and lambda_image == @lam and split == @split and features == @features")
+    rows = result.table.query(
+        "metric == @metric and seed == @seed and lambda_image == @lam and split == @split and features == @features"
+    )
     rows = rows[rows["class"].isna() if name is None else rows["class"] == name]
     assert len(rows) == 1
     return rows["value"].iloc[0]
@@ -73,7 +75,9 @@ def test_test_rows_cannot_change_anything_fitted(protocol, val):
     image[test], text[test] = rng.normal(size=image[test].shape), rng.normal(size=text[test].shape)
     labels = embeddings.pairs["label"].to_numpy().copy()
     labels[test] = rng.permutation(labels[test])
-    changed = EmbeddingSet.from_arrays(image, text, labels, embeddings.pairs["split"], ids=embeddings.pairs["pair_id"], groups=embeddings.pairs["group"])
+    changed = EmbeddingSet.from_arrays(
+        image, text, labels, embeddings.pairs["split"], ids=embeddings.pairs["pair_id"], groups=embeddings.pairs["group"]
+    )
     kinds = ("lambda", "scale-ratio", "centred")
     first, second = (run(e, protocol, kinds=kinds) for e in (embeddings, changed))
     facts = ["epochs", "validation_loss", "strength"]
@@ -113,7 +117,9 @@ def test_chunking_and_workers_change_nothing():
     options = {"lambdas": np.linspace(0, 1, 7), "seeds": (1, 2, 3), "features": ("joint", "text")}
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-6)):
         one, three = (run(embeddings, dtype=dtype, workers=w, **options) for w in (1, 4))
-        pd.testing.assert_frame_equal(one.runs[["features", "seed", "lambda_image", "epochs"]], three.runs[["features", "seed", "lambda_image", "epochs"]])
+        pd.testing.assert_frame_equal(
+            one.runs[["features", "seed", "lambda_image", "epochs"]], three.runs[["features", "seed", "lambda_image", "epochs"]]
+        )
         np.testing.assert_allclose(one.scores, three.scores, atol=max(tolerance, 1e-7))
     whole, parts = (run(embeddings, "converged", workers=w, lambdas=options["lambdas"]) for w in (1, 3))
     pd.testing.assert_series_equal(whole.runs["strength"], parts.runs["strength"])
@@ -187,7 +193,15 @@ def test_bad_protocols_are_named():
 def test_bad_labels_are_named():
     embeddings = embedding_set("binary")
     labels = embeddings.pairs["label"].to_numpy().copy()
-    build = lambda **change: EmbeddingSet.from_arrays(**{"image": embeddings.image_of(), "text": embeddings.text_of(), "labels": labels, "split": embeddings.pairs["split"], **change})  # noqa: E731, E501
+    build = lambda **change: EmbeddingSet.from_arrays(
+        **{
+            "image": embeddings.image_of(),
+            "text": embeddings.text_of(),
+            "labels": labels,
+            "split": embeddings.pairs["split"],
+            **change,
+        }
+    )  # noqa: E731, E501
     with pytest.raises(ValueError, match="one class only"):
         build(labels=np.full(len(labels), "benign"))
     with_gap = labels.astype(object)

@@ -198,8 +198,7 @@ class GapAlignment(BaseEstimator):
         self.image_mean_, self.text_mean_ = mean_direction(image), mean_direction(text)
         self.gap_ = self.image_mean_ - self.text_mean_
         self.image_inverse_norm_, self.text_inverse_norm_ = (
-            float((1 / np.linalg.norm(x + shift, axis=1)).mean())
-            for x, shift in zip((image, text), self._shifts(), strict=True)
+            float((1 / np.linalg.norm(x + shift, axis=1)).mean()) for x, shift in zip((image, text), self._shifts(), strict=True)
         )
         return self
 

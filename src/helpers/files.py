@@ -55,7 +55,9 @@ def sha256(path: Path) -> str:
 def write_json(path: Path, value) -> None:
     """Write ``value`` as indented, key-sorted JSON, so that equal values give equal bytes."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def read_json(path: Path):

@@ -1,4 +1,7 @@
-"""Embeddings computed elsewhere: the authors' CSV, or NPZ / NPY arrays with a table. Joining mistakes are found and named."""
+"""Embeddings computed elsewhere: the authors' CSV, or NPZ / NPY arrays with a table. Joining mistakes are found and named.
+
+The readers return the arguments of :meth:`helpers.EmbeddingSet.from_arrays`; call them as ``EmbeddingSet.from_csv`` and ``from_npz``.
+"""
 
 import re
 from pathlib import Path
@@ -8,14 +11,13 @@ import pandas as pd
 
 from .checks import choose
 from .files import sha256
-from .store import EmbeddingSet
 
 DUPLICATES = ("fail", "drop")
 SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, unit vectors
 NPZ_NAMES = ("image", "text", "labels", "split", "groups", "ids")
 
 
-def from_csv(
+def read_csv(
     path,
     label: str | list[str],
     split: str = "split",
@@ -27,7 +29,7 @@ def from_csv(
     classes=None,
     duplicates: str = "fail",
     **provenance,
-) -> EmbeddingSet:
+) -> dict:
     """Read a table with one row per pair and one column per coordinate, as the authors' pipeline writes it.
 
     Args:
@@ -61,7 +63,7 @@ def from_csv(
     return _assemble(about.iloc[kept], image[kept], text[kept], path, label, split, group, ids, kind, classes, provenance)
 
 
-def from_npz(
+def read_npz(
     path,
     text=None,
     table=None,
@@ -72,7 +74,7 @@ def from_npz(
     kind: str | None = None,
     classes=None,
     **provenance,
-) -> EmbeddingSet:
+) -> dict:
     """Read one NPZ with ``image, text, labels, split`` (and ``groups, ids``), or an image and a text NPY with a table of rows.
 
     Args:
@@ -183,20 +185,20 @@ def _own_table(arrays: dict, path: Path) -> tuple:
     return about, list(columns) if labels.ndim == 2 else "label", "split", *(n if n in arrays else None for n in ("groups", "ids"))
 
 
-def _assemble(about: pd.DataFrame, image, text, path: Path, label, split, group, ids, kind, classes, provenance) -> EmbeddingSet:
+def _assemble(about: pd.DataFrame, image, text, path: Path, label, split, group, ids, kind, classes, provenance) -> dict:
     several = not isinstance(label, str)
     if several and classes is None:
         classes = [name.removeprefix("label_") for name in label]
     known = {"dataset": path.stem, "variant": "imported", "backbone": "unknown", **provenance}
-    return EmbeddingSet.from_arrays(
-        image,
-        text,
-        about[list(label)].to_numpy() if several else about[label].to_numpy(),
-        about[split].to_numpy(),
-        kind=kind,
-        groups=about[group].to_numpy() if group else None,
-        ids=about[ids].to_numpy() if ids else None,
-        classes=classes,
+    return {
+        "image": image,
+        "text": text,
+        "labels": about[list(label)].to_numpy() if several else about[label].to_numpy(),
+        "split": about[split].to_numpy(),
+        "kind": kind,
+        "groups": about[group].to_numpy() if group else None,
+        "ids": about[ids].to_numpy() if ids else None,
+        "classes": classes,
         **known,
-        imported_from={"file": path.name, "sha256": sha256(path)},
-    )
+        "imported_from": {"file": path.name, "sha256": sha256(path)},
+    }

@@ -156,17 +156,17 @@ class EmbeddingSet:
 
     @classmethod
     def from_csv(cls, path, label, **options) -> "EmbeddingSet":
-        """Read a table of pairs with one column per coordinate; see :func:`helpers.imports.from_csv`."""
-        from .imports import from_csv
+        """Read a table of pairs with one column per coordinate; see :func:`helpers.imports.read_csv`."""
+        from .imports import read_csv
 
-        return from_csv(path, label, **options)
+        return cls.from_arrays(**read_csv(path, label, **options))
 
     @classmethod
     def from_npz(cls, path, **options) -> "EmbeddingSet":
-        """Read NPZ, or NPY files and a table; see :func:`helpers.imports.from_npz`."""
-        from .imports import from_npz
+        """Read NPZ, or NPY files and a table; see :func:`helpers.imports.read_npz`."""
+        from .imports import read_npz
 
-        return from_npz(path, **options)
+        return cls.from_arrays(**read_npz(path, **options))
 
     def save(self, directory, dtype: str = "float32", image_from=None) -> Path:
         """Write the set as a folder: ``image.safetensors``, ``text.safetensors``, ``pairs.parquet``, ``provenance.json``.

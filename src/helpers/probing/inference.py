@@ -9,6 +9,7 @@ import pandas as pd
 
 from .. import metrics
 
+KEYS = ["dataset", "variant", "backbone", "protocol", "alignment", "features", "lambda_image", "lambda_text"]
 POWER_FACTOR = 1.959964 + 0.841621  # two-sided 5 %, power 80 %
 
 
@@ -47,7 +48,9 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
         ``difference``, ``low``, ``high``, ``minimum_detectable``.
     """
     weights = metrics.bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
-    validation = result.table.query("split == 'val' and metric == @name and `class`.isna()", local_dict={"name": result.headline_metric})
+    validation = result.table.query(
+        "split == 'val' and metric == @name and `class`.isna()", local_dict={"name": result.headline_metric}
+    )
     rows = []
     for features, runs in result.runs[result.runs["alignment"] == alignment].groupby("features", sort=False):
         keys = ["features", "alignment", "lambda_image", "lambda_text", "seed"]
@@ -126,13 +129,13 @@ def by_subgroup(result) -> pd.DataFrame:
             auc = metrics.macro_auc(result.headline_scores[:, rows], targets)
             frame = result.runs[[*_keys(result.runs), "seed"]].assign(auc=auc)
             mean = frame.groupby(_keys(result.runs), sort=False)["auc"].mean().reset_index()
-            frames.append(mean.assign(subgroup=column.removeprefix("subgroup_"), level=str(value), n_rows=len(rows), n_classes=present))
+            frames.append(
+                mean.assign(subgroup=column.removeprefix("subgroup_"), level=str(value), n_rows=len(rows), n_classes=present)
+            )
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _keys(table: pd.DataFrame) -> list[str]:
-    from .result import KEYS
-
     return [k for k in KEYS if k in table]
 
 
@@ -156,5 +159,7 @@ def _reference(table: pd.DataFrame) -> dict[str, int]:
 
 def _zero_runs(result, features: str) -> pd.DataFrame:
     runs = result.runs.reset_index(names="run")
-    zero = (runs["alignment"] == "lambda") & (runs["lambda_image"] == 0) & (runs["lambda_text"] == 0) & (runs["features"] == features)
+    zero = (
+        (runs["alignment"] == "lambda") & (runs["lambda_image"] == 0) & (runs["lambda_text"] == 0) & (runs["features"] == features)
+    )
     return runs[zero].set_index("seed")

@@ -10,8 +10,9 @@ import pandas as pd
 from .. import metrics
 from ..files import read_json, replacing_folder, write_json
 from ..tasks import Task
+from . import inference
+from .inference import KEYS
 
-KEYS = ["dataset", "variant", "backbone", "protocol", "alignment", "features", "lambda_image", "lambda_text"]
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
 COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
 
@@ -61,7 +62,9 @@ class SweepResult:
         split = next(iter(splits.values()))
         targets, task = embeddings.targets, embeddings.task
         parts = [
-            _metrics_table(table_of_runs, name, task, ((i, getattr(r, f"{name}_scores"), targets[rows_of(r)]) for i, r in enumerate(runs)))
+            _metrics_table(
+                table_of_runs, name, task, ((i, getattr(r, f"{name}_scores"), targets[rows_of(r)]) for i, r in enumerate(runs))
+            )
             for name, rows_of in (("val", lambda r: splits[r.seed].val), ("test", lambda r: split.test))
         ]
         pairs = embeddings.pairs.iloc[split.test]
@@ -96,33 +99,28 @@ class SweepResult:
 
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
-        rows = self.table.query("metric == @name and split == @split and `class`.isna()", local_dict={"name": metric or self.headline_metric, "split": split})
+        rows = self.table.query(
+            "metric == @name and split == @split and `class`.isna()",
+            local_dict={"name": metric or self.headline_metric, "split": split},
+        )
         grouped = rows.groupby(KEYS, sort=False)["value"].agg(mean="mean", sd="std", n_seeds="count")
         return grouped.reset_index()
 
     def effects(self, **options) -> pd.DataFrame:
         """AUC(lambda) - AUC(0) on test with paired bootstrap intervals; see :func:`helpers.probing.inference.effects`."""
-        from .inference import effects
-
-        return effects(self, **options)
+        return inference.effects(self, **options)
 
     def selected(self, **options) -> pd.DataFrame:
         """The lambda chosen on validation and its gain on test; see :func:`helpers.probing.inference.selected`."""
-        from .inference import selected
-
-        return selected(self, **options)
+        return inference.selected(self, **options)
 
     def some_lambda_beats_zero(self, **options) -> pd.DataFrame:
         """p-value of the best lambda, all lambdas counted; see :func:`helpers.probing.inference.some_lambda_beats_zero`."""
-        from .inference import some_lambda_beats_zero
-
-        return some_lambda_beats_zero(self, **options)
+        return inference.some_lambda_beats_zero(self, **options)
 
     def by_subgroup(self, **options) -> pd.DataFrame:
         """Headline AUC within each subgroup; see :func:`helpers.probing.inference.by_subgroup`."""
-        from .inference import by_subgroup
-
-        return by_subgroup(self, **options)
+        return inference.by_subgroup(self, **options)
 
     def save(self, directory) -> Path:
         """Write the result as a folder: table and runs as parquet, scores as safetensors, provenance as JSON; no row ids."""
@@ -149,7 +147,9 @@ class SweepResult:
 
         directory = Path(directory)
         if not (directory / "provenance.json").is_file():
-            raise FileNotFoundError(f"no sweep result in {directory} (provenance.json is missing); make one with `python -m helpers sweep`")
+            raise FileNotFoundError(
+                f"no sweep result in {directory} (provenance.json is missing); make one with `python -m helpers sweep`"
+            )
         provenance = read_json(directory / "provenance.json")
         task = provenance.pop("task")
         rows = pd.read_parquet(directory / "test_rows.parquet")

@@ -84,7 +84,11 @@ def alignment_grid(lambdas, kinds=("lambda",), lambdas_text=None) -> list[Alignm
         ValueError: an empty list, a non-finite lambda or an unknown kind.
     """
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
-    pairs = [(v, v) for v in lambdas] if lambdas_text is None else [(v, t) for v in lambdas for t in _nonempty(lambdas_text, "lambdas_text")]
+    pairs = (
+        [(v, v) for v in lambdas]
+        if lambdas_text is None
+        else [(v, t) for v in lambdas for t in _nonempty(lambdas_text, "lambdas_text")]
+    )
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for kind in _nonempty(kinds, "kinds"):
         choose(kind, KINDS, "alignment")

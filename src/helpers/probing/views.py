@@ -55,7 +55,9 @@ class View:
 
     def to(self, dtype) -> "View":
         """The same view in another precision."""
-        return View(tuple(Modality(m.name, m.vectors.to(dtype), m.item, m.shift.to(dtype), m.scale.to(dtype)) for m in self.modalities))
+        return View(
+            tuple(Modality(m.name, m.vectors.to(dtype), m.item, m.shift.to(dtype), m.scale.to(dtype)) for m in self.modalities)
+        )
 
     def only(self, features: str) -> "View":
         """The view of ``joint``, ``image`` or ``text`` features."""
