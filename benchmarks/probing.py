@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import GapAlignment, __version__
+from helpers import GapAlignment
 from helpers.probing import PROTOCOLS
 from helpers.probing.splits import split_rows
 from helpers.probing.sweep import _Plan, alignment_grid
@@ -228,9 +228,8 @@ def main() -> None:
 
 
 def _show(name: str, result: dict) -> None:
-    print(
-        f"\n{name}: {result['rows']} rows x {result['dimensions']}, {result['outputs']} outputs, {result['probes']} probes, {EPOCHS} epochs"
-    )
+    size = f"{result['rows']} rows x {result['dimensions']}, {result['outputs']} outputs"
+    print(f"\n{name}: {size}, {result['probes']} probes, {EPOCHS} epochs")
     for arm, seconds in result["median_s"].items():
         print(f"  {arm:<18}{seconds:10.2f} s")
     for key in [k for k in result if "over" in k]:

@@ -26,8 +26,8 @@ def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None
             value = (val_quality or quality)[lam]
             table.append({**run, "split": "val", "metric": "auc", "class": None, "value": value})
     return SweepResult(
-        pd.DataFrame(table), pd.DataFrame(runs), np.stack(scores).astype(np.float32), targets, np.arange(n) if groups is None else groups,
-        Task("binary", ("no", "yes")), {"headline_metric": "auc"}, pd.DataFrame(index=range(n)),
+        pd.DataFrame(table), pd.DataFrame(runs), np.stack(scores).astype(np.float32), targets,
+        np.arange(n) if groups is None else groups, Task("binary", ("no", "yes")), {"headline_metric": "auc"}, pd.DataFrame(index=range(n)),
     )  # fmt: skip
 
 

@@ -193,15 +193,11 @@ def test_bad_protocols_are_named():
 def test_bad_labels_are_named():
     embeddings = embedding_set("binary")
     labels = embeddings.pairs["label"].to_numpy().copy()
-    build = lambda **change: EmbeddingSet.from_arrays(
-        **{
-            "image": embeddings.image_of(),
-            "text": embeddings.text_of(),
-            "labels": labels,
-            "split": embeddings.pairs["split"],
-            **change,
-        }
-    )  # noqa: E731, E501
+
+    def build(**change):
+        arrays = {"image": embeddings.image_of(), "text": embeddings.text_of(), "labels": labels, "split": embeddings.pairs["split"]}
+        return EmbeddingSet.from_arrays(**arrays | change)
+
     with pytest.raises(ValueError, match="one class only"):
         build(labels=np.full(len(labels), "benign"))
     with_gap = labels.astype(object)

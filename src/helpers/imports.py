@@ -1,6 +1,6 @@
 """Embeddings computed elsewhere: the authors' CSV, or NPZ / NPY arrays with a table. Joining mistakes are found and named.
 
-The readers return the arguments of :meth:`helpers.EmbeddingSet.from_arrays`; call them as ``EmbeddingSet.from_csv`` and ``from_npz``.
+The readers return the arguments of ``EmbeddingSet.from_arrays``; call them as ``EmbeddingSet.from_csv`` and ``from_npz``.
 """
 
 import re
@@ -60,7 +60,7 @@ def read_csv(
     image, text = (table[names].to_numpy() for names in columns.values())
     about = table.drop(columns=list(numeric))
     kept = _without_repeats(about, image, text, duplicates, path)
-    return _assemble(about.iloc[kept], image[kept], text[kept], path, label, split, group, ids, kind, classes, provenance)
+    return _arguments(about.iloc[kept], image[kept], text[kept], path, label, split, group, ids, kind, classes, provenance)
 
 
 def read_npz(
@@ -97,7 +97,7 @@ def read_npz(
     if not len(image) == len(texts) == len(about):
         found = f"{len(image)} image vectors, {len(texts)} text vectors and {len(about)} rows"
         raise ValueError(f"{path} has {found}; there must be one of each per pair")
-    return _assemble(about, image, texts, path, label, split, group, ids, kind, classes, provenance)
+    return _arguments(about, image, texts, path, label, split, group, ids, kind, classes, provenance)
 
 
 def _coordinates(header: list[str], prefix: str, path: Path) -> list[str]:
@@ -185,7 +185,7 @@ def _own_table(arrays: dict, path: Path) -> tuple:
     return about, list(columns) if labels.ndim == 2 else "label", "split", *(n if n in arrays else None for n in ("groups", "ids"))
 
 
-def _assemble(about: pd.DataFrame, image, text, path: Path, label, split, group, ids, kind, classes, provenance) -> dict:
+def _arguments(about: pd.DataFrame, image, text, path: Path, label, split, group, ids, kind, classes, provenance) -> dict:
     several = not isinstance(label, str)
     if several and classes is None:
         classes = [name.removeprefix("label_") for name in label]

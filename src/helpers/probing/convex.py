@@ -1,17 +1,20 @@
-"""The regularised probe solved to a certified optimum, for every alignment side by side.
+r"""The regularised probe solved to a certified optimum, for every alignment side by side.
 
-Each problem is :math:`f(W, b) = \\frac{1}{\\sum_i w_i} \\sum_i w_i\\, l_i + \\frac{\\alpha}{2} \\lVert W \\rVert^2` with an unpenalised bias. The
-solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and three things that make it short:
+Each problem, with an unpenalised bias, is to minimise
+
+.. math:: f(W, b) = \frac{1}{\sum_i w_i} \sum_i w_i\, l_i + \frac{\alpha}{2} \lVert W \rVert^2 .
+
+The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and three things that make it short:
 
 * it works in centred features, where the bias does not couple to the weights, and is preconditioned by the inverse of
-  :math:`h C + \\alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
+  :math:`h C + \alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
   strengths, since an alignment hardly changes a centred covariance);
 * the logits of a search direction are linear in the step, so the search costs no product with the data;
 * the path over strengths that finds each alignment's alpha is solved in float32 to a loose tolerance; only the chosen problems
   are then solved in float64 to the stated one.
 
-f is alpha-strongly convex in W, hence :math:`f - \\min f \\le \\lVert \\nabla f \\rVert^2 / 2\\alpha`. That bound, as a fraction of f, is the
-reported *optimality* (the bias gradient is counted in the norm, as it vanishes at the same rate).
+f is alpha-strongly convex in W, hence :math:`f - \min f \le \lVert \nabla f \rVert^2 / 2\alpha`. That bound, as a fraction of f,
+is the reported *optimality* (the bias gradient is counted in the norm, as it vanishes at the same rate).
 """
 
 import warnings
@@ -194,8 +197,8 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     worst = int(solution.optimality.argmax())
     if solution.optimality[worst] > protocol.tolerance:
         raise RuntimeError(
-            f"a probe of strength {strength[worst]:.1e} is not converged: the certified gap is {solution.optimality[worst]:.1e} of the "
-            f"objective, asked for {protocol.tolerance:.0e}; raise Protocol.tolerance or leave out the weakest strengths"
+            f"a probe of strength {strength[worst]:.1e} is not converged: the certified gap is {solution.optimality[worst]:.1e} "
+            f"of the objective, asked for {protocol.tolerance:.0e}; raise Protocol.tolerance or leave out the weakest strengths"
         )
     loss = validation_loss(view, targets, objective, val, solution.parameters)
     return Chosen(solution.parameters, loss, strength, strength / _feature_variance(view, fit), solution.optimality, edge)
@@ -204,8 +207,8 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
 def _follow_path(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int):
     """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and the parameters there.
 
-    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend on its
-    neighbours; the path ends when all are, or before the first strength that is not solved to PATH_TOLERANCE.
+    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend
+    on its neighbours; the path ends when all are, or before the first strength that is not solved to PATH_TOLERANCE.
     """
     import torch
 

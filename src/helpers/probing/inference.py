@@ -88,7 +88,8 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
     """One-sided test that the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-T).
 
     Returns:
-        one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``, ``n_lambdas``.
+        one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``,
+        ``n_lambdas``.
     """
     table, replicates, _ = _replicates(result, n_boot, random_state)
     reference = _reference(table)

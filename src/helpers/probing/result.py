@@ -167,7 +167,7 @@ class SweepResult:
 
 
 def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
-    """Scores (..., n, K) to rank rows by: softmax probabilities, one-hot arg-max for ``auc_hard``, or the logits of binary outputs."""
+    """Scores (..., n, K) to rank rows by: softmax probabilities, one-hot arg-max (``auc_hard``), or logits of binary outputs."""
     if task.kind != "multiclass":
         return logits
     return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
