@@ -207,7 +207,6 @@ def main() -> None:
     options = parser.parse_args()
     report = {
         "torch": torch.__version__,
-        "version": __version__,
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
     }

@@ -26,9 +26,15 @@ def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None
             value = (val_quality or quality)[lam]
             table.append({**run, "split": "val", "metric": "auc", "class": None, "value": value})
     return SweepResult(
-        pd.DataFrame(table), pd.DataFrame(runs), np.stack(scores).astype(np.float32), targets,
-        np.arange(n) if groups is None else groups, Task("binary", ("no", "yes")), {"headline_metric": "auc"}, pd.DataFrame(index=range(n)),
-    )  # fmt: skip
+        table=pd.DataFrame(table),
+        runs=pd.DataFrame(runs),
+        scores=np.stack(scores).astype(np.float32),
+        targets=targets,
+        groups=np.arange(n) if groups is None else groups,
+        task=Task("binary", ("no", "yes")),
+        provenance={"headline_metric": "auc"},
+        subgroups=pd.DataFrame(index=range(n)),
+    )
 
 
 def test_effects_against_a_bootstrap_written_out():

@@ -195,8 +195,8 @@ def test_bad_labels_are_named():
     labels = embeddings.pairs["label"].to_numpy().copy()
 
     def build(**change):
-        arrays = {"image": embeddings.image_of(), "text": embeddings.text_of(), "labels": labels, "split": embeddings.pairs["split"]}
-        return EmbeddingSet.from_arrays(**arrays | change)
+        arrays = {"image": embeddings.image_of(), "text": embeddings.text_of(), "labels": labels}
+        return EmbeddingSet.from_arrays(**arrays | {"split": embeddings.pairs["split"]} | change)
 
     with pytest.raises(ValueError, match="one class only"):
         build(labels=np.full(len(labels), "benign"))
