@@ -28,6 +28,7 @@ TABLES = {
     "03_lambda_sweep": ["lambda_sweep", "lambda_effects", "channel_effects"],
     "04_discussion": ["claims"],
     "05_is_lambda_worth_it": ["worth_it"],
+    "06_slider": ["lambda_path"],
 }
 SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
 SWEPT = [s for s in SETS if s[1] in (SWEEP["variant"], "common")]
@@ -131,11 +132,12 @@ for dataset, variant, backbone in SWEPT:
             sweep_records(dataset, variant, backbone),
         params:
             label=f"{dataset}/{variant}/{backbone}",
+            log=f"{dataset}-{variant}-{folder_name(backbone)}",
             arguments=f"{dataset} {backbone} --variant {variant} --store {STORE} --settings '{json.dumps(SWEEP)}'",
         threads: THREADS
         shell:
             "echo '[sweep]    {params.label}'; "
-            "{PYTHON} -m helpers sweep {params.arguments} --workers {threads}" + logged(f"{dataset}-{variant}-{folder_name(backbone)}")
+            "{PYTHON} -m helpers sweep {params.arguments} --workers {threads}" + logged("{params.log}")
 
 
 def notebook_inputs(notebook):
@@ -152,7 +154,8 @@ def notebook_inputs(notebook):
 def notebook_parameters(notebook):
     if notebook == "03_lambda_sweep":
         return parameters(notebook, **source_settings(**SWEEP))
-    return parameters(notebook) if notebook == "04_discussion" else parameters(notebook, **source_settings())
+    shared = {"04_discussion": {}, "05_is_lambda_worth_it": {"store": STORE}}
+    return parameters(notebook, **shared.get(notebook, source_settings()))
 
 
 for notebook in BUILT:
@@ -199,4 +202,4 @@ rule html:
         "_build/html/index.html",
     shell:
         "echo '[html]     _build/html'; "
-        "{BIN}/jupyter-book build -n -W --keep-going -q . && {PYTHON} -m helpers.toc _toc.yml _build/html"
+        "({BIN}/jupyter-book build -n -W --keep-going -q . && {PYTHON} -m helpers.toc _toc.yml _build/html)" + logged("html")

@@ -18,8 +18,8 @@
 # by parameters alone, or make the set from raw data first ({doc}`/book/adapt`).
 
 # %% tags=["parameters"]
-dataset = "ham10000"  # a stored data set, or one of the registry with data_root
-backbone = "lit-natural"  # an encoder under which it is stored
+dataset = None  # a stored data set, or one of the registry with data_root; None for the last that is stored
+backbone = None  # an encoder; None for the last under which the data set is stored
 variant = "clean"  # "clean" or "authors"; a set with one variant takes either
 protocol = "converged"  # "converged", "authors-code" or "paper"
 lambdas = [0.0, 0.25, 0.5, 0.75, 1.0]  # strengths to choose from
@@ -33,17 +33,17 @@ results = None  # folder for result tables and the alignment; None for runs/note
 
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment import CHANNELS
-from helpers.library import embeddings_for
+from helpers.library import select
 from helpers.notebook import Page
-from helpers.parameters import SOURCE, integer, many, number, text
+from helpers.parameters import SOURCE, integer, many, number, optional, text
 from helpers.plotting import effects
 from helpers.sweeps import run_sweep, sweep_settings
 
 source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
-spec = {"dataset": text(), "backbone": text(), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
+spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
 grid = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **grid})
-embeddings = embeddings_for(dataset, backbone, variant, store, data_root)
+embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
 embeddings
 
 # %% tags=["hide-input", "remove-stderr"]
@@ -55,7 +55,7 @@ chosen = float(joint["lambda_image"])
 seen = "is" if joint["low"] > 0 or joint["high"] < 0 else "is not"
 page.glue(
     worth_lambda=chosen, worth_gain=float(joint["difference"]), worth_low=float(joint["low"]), worth_high=float(joint["high"]),
-    worth_least=float(joint["minimum_detectable"]), worth_seen=seen, worth_name=f"{dataset} under {backbone}",
+    worth_least=float(joint["minimum_detectable"]), worth_seen=seen, worth_name="{dataset} under {backbone}".format_map(embeddings.provenance),
     worth_p=float(best.loc[best["features"] == "joint", "p_value"].iloc[0]),
 )  # fmt: skip
 
