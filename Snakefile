@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from helpers.dependencies import helper_files
-from helpers.library import folder_name, sets_wanted
+from helpers.library import SHIPPED, folder_name, sets_wanted
 from helpers.parameters import assigned_literals
 
 
@@ -69,7 +69,12 @@ def parameters(notebook, **settings):
 
 
 def source_settings(**settings):
-    return {"datasets": config["datasets"], "backbones": config["backbones"], "store": STORE, **settings}
+    return {"datasets": config["datasets"], "backbones": config["backbones"], **place(), **settings}
+
+
+def place():
+    """Where notebooks look; the shipped folder is where they look anyway."""
+    return {} if Path(STORE) == SHIPPED else {"store": STORE}
 
 
 def logged(name):
@@ -154,7 +159,7 @@ def notebook_inputs(notebook):
 def notebook_parameters(notebook):
     if notebook == "03_lambda_sweep":
         return parameters(notebook, **source_settings(**SWEEP))
-    shared = {"04_discussion": {}, "05_is_lambda_worth_it": {"store": STORE}}
+    shared = {"04_discussion": {}, "05_is_lambda_worth_it": place()}
     return parameters(notebook, **shared.get(notebook, source_settings()))
 
 

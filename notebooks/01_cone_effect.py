@@ -74,9 +74,8 @@ resultants(geometry);
 by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
     index=["dataset", "backbone", "modality"], columns="quantity", values="value", sort=False
 )
-by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].style.format(
-    {"R": "{:.3f}", "R_distinct": "{:.3f}", "distinct_share": "{:.3f}", "effective_rank": "{:.1f}"}
-)
+shown = by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].reset_index()
+shown.style.format({"effective_rank": "{:.1f}"}, precision=3).hide(axis="index")
 
 # %% [markdown]
 # ## How far apart, and in which direction
@@ -88,7 +87,7 @@ by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].style.forma
 
 # %% tags=["hide-input"]
 joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
-joint[["gap_norm", "cos_gap_pc1", "gap_share", "pc1_share", "residual_gap", "residual_gap_predicted"]].style.format("{:.3f}")
+joint[["gap_norm", "cos_gap_pc1", "gap_share", "pc1_share", "residual_gap", "residual_gap_predicted"]].reset_index().style.format(precision=3).hide(axis="index")
 
 # %% [markdown]
 # ## Is it the encoder or the data?

@@ -53,7 +53,8 @@ published_resultants(table);
 
 # %% tags=["hide-input"]
 cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
-cells.style.format("{:.3f}")
+cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
+cells.reset_index().style.format(precision=3).hide(axis="index")
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]
@@ -67,7 +68,8 @@ beside.style.format(precision=3).hide(axis="index") if len(beside) else missing.
 
 # %% tags=["hide-input"]
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
-own.pivot_table(index=["domain", "dataset", "variant"], columns=["modality", "backbone", "quantity"], values="value", sort=False).style.format("{:.3f}")
+wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
+wide.reset_index().style.format(precision=3).hide(axis="index")
 
 # %% [markdown]
 # ## How this page was made

@@ -88,7 +88,9 @@ curves(summary);
 
 # %% tags=["hide-input"]
 ends = summary[(summary["features"] == "joint") & summary["lambda_image"].isin([min(lambdas), max(lambdas)])]
-ends.pivot_table(index=["dataset", "backbone", "protocol"], columns="lambda_image", values=["mean", "sd"], sort=False).style.format("{:.4f}")
+wide = ends.pivot(index=["dataset", "backbone", "protocol"], columns="lambda_image", values=["mean", "sd"])
+wide.columns = [f"{'AUC' if value == 'mean' else 'sd'}, λ = {lam:g}" for value, lam in wide.columns]
+wide.reset_index().style.format(precision=4, na_rep="–").hide(axis="index")
 
 # %% [markdown]
 # ## AUC per class
@@ -104,7 +106,9 @@ classes = table[
     & (table["protocol"] == shown)
     & table["lambda_image"].isin([min(lambdas), max(lambdas)])
 ]
-classes.pivot_table(index=["dataset", "class"], columns=["backbone", "lambda_image"], values="value", sort=False).style.format("{:.3f}", na_rep="")
+wide = classes.pivot_table(index=["dataset", "class"], columns=["backbone", "lambda_image"], values="value", sort=False)
+wide.columns = [f"{backbone}, λ = {lam:g}" for backbone, lam in wide.columns]
+wide.reset_index().style.format(precision=3, na_rep="–").hide(axis="index")
 
 # %% [markdown]
 # ## How large is the effect, and how sure
@@ -122,7 +126,7 @@ effects(last);
 
 # %% tags=["hide-input"]
 columns = ["dataset", "backbone", "protocol", "auc", "difference", "low", "high", "seed_sd", "minimum_detectable"]
-last[columns].style.format(precision=4).hide(axis="index")
+last[columns].style.format(precision=4, na_rep="–").hide(axis="index")
 
 # %% [markdown]
 # ## Which part of the alignment does it
