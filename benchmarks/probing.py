@@ -109,7 +109,7 @@ def converged_arms(embeddings, strengths) -> dict:
     problem = Problem(view, targets, objective, torch.from_numpy(fit))
     current, values = problem.zeros(), []
     for strength in strengths:
-        solution = minimise(problem, current, strength, 1e-6)
+        solution = minimise(problem, current, strength, 1e-8)
         current = solution.parameters
         values.append(solution.objective.numpy())
     ours = time.perf_counter() - start

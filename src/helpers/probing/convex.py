@@ -10,8 +10,8 @@ The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe searc
   :math:`h C + \alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
   strengths, since an alignment hardly changes a centred covariance);
 * the logits of a search direction are linear in the step, so the search costs no product with the data;
-* the path over strengths that finds each alignment's alpha is solved in float32 to a loose tolerance; only the chosen problems
-  are then solved in float64 to the stated one.
+* the first iterations run in float32, and the curvature they learned goes on into float64; the path over strengths that finds
+  each alignment's alpha is solved to a loose tolerance, only the chosen problems to the stated one.
 
 f is alpha-strongly convex in W, hence :math:`f - \min f \le \lVert \nabla f \rVert^2 / 2\alpha`. That bound, as a fraction of f,
 is the reported *optimality* (the bias gradient is counted in the norm, as it vanishes at the same rate).
@@ -19,7 +19,8 @@ is the reported *optimality* (the bias gradient is counted in the norm, as it va
 
 import warnings
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from .descent import validation_loss
 from .objective import Objective
@@ -30,6 +31,7 @@ MEMORY = 20
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.5
 PATH_TOLERANCE = 1e-5
 LOOK_AHEAD = 3
+SINGLE_NOISE = 1e-6  # gradient norm below which float32 sums over unit vectors no longer resolve
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ class Problem:
         self.variances, self.directions = self._spectrum()
         self.curvature = 1 / len(self.targets) if objective.softmax else 0.25
         self.rounding = 10 * torch.finfo(weights.dtype).eps
+        self.noise = SINGLE_NOISE if weights.dtype == torch.float32 else 0.0
+        self.rows, self.all_targets = rows, targets
+
+    @cached_property
+    def single(self) -> "Problem":
+        """The same problem in float32."""
+        import torch
+
+        return Problem(self.view.to(torch.float32), self.all_targets.float(), self.objective, self.rows)
 
     def _spectrum(self):
         """Eigendecomposition of the weighted covariance of the unaligned features."""
@@ -131,6 +142,7 @@ def minimise(problem: Problem, start, strength, tolerance: float, max_iterations
     """Solve every problem at its strength.
 
     Args:
+        problem: in float64.
         start: (K, A, n_features + 1) native parameters.
         strength: alpha, one number or (A,).
         tolerance: stop when the certified relative gap of every problem is below this.
@@ -138,15 +150,23 @@ def minimise(problem: Problem, start, strength, tolerance: float, max_iterations
     import torch
 
     strength = torch.as_tensor(strength, dtype=start.dtype, device=start.device).reshape(1, -1, 1)
+    coarse, history = _lbfgs(problem.single, start.float(), strength.float(), PATH_TOLERANCE, max_iterations // 3, deque())
+    history = deque([tuple(x.double() for x in pair) for pair in history])
+    left = max_iterations - coarse.iterations
+    fine, _ = _lbfgs(problem, coarse.parameters.double(), strength, tolerance, left, history)
+    return replace(fine, iterations=coarse.iterations + fine.iterations)
+
+
+def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: int, history: deque):
+    """Iterate from native parameters with the curvature known so far; returns the solution and the curvature pairs."""
     current = problem.centred(start)
     logits = problem.logits(current)
     loss, residual = problem.loss_and_residual(logits)
     gradient = problem.gradient(residual, current, strength)
-    history: deque = deque(maxlen=MEMORY)
     for iteration in range(max_iterations + 1):
         value = loss + strength / 2 * problem.total(current[..., :-1].square())
         optimality = problem.native_norm_squared(gradient) / (2 * strength * value)
-        running = optimality > tolerance
+        running = optimality > (problem.noise**2 / (2 * strength * value)).clamp(min=tolerance)
         if iteration == max_iterations or not running.any():
             break
         direction = _two_loop(problem, gradient, history, strength).neg_().mul_(running)
@@ -159,8 +179,11 @@ def minimise(problem: Problem, start, strength, tolerance: float, max_iterations
             loss, residual = problem.loss_and_residual(logits)
         new_gradient = problem.gradient(residual, current, strength)
         history.append(_curvature_pair(problem, move, new_gradient - gradient))
+        if len(history) > MEMORY:
+            history.popleft()
         gradient = new_gradient
-    return Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration)
+    solution = Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration)
+    return solution, history
 
 
 @dataclass(frozen=True)
@@ -192,8 +215,9 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     """
     import torch
 
-    strength, edge, start = _follow_path(view.to(torch.float32), targets.float(), objective, fit, val, protocol, max_iterations)
-    solution = minimise(Problem(view, targets, objective, fit), start.double(), strength, protocol.tolerance, max_iterations)
+    problem = Problem(view, targets, objective, fit)
+    strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
+    solution = minimise(problem, start, strength, protocol.tolerance, max_iterations)
     worst = int(solution.optimality.argmax())
     if solution.optimality[worst] > protocol.tolerance:
         raise RuntimeError(
@@ -204,7 +228,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     return Chosen(solution.parameters, loss, strength, strength / _feature_variance(view, fit), solution.optimality, edge)
 
 
-def _follow_path(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int):
+def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
     """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and the parameters there.
 
     An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend
@@ -212,8 +236,7 @@ def _follow_path(view: View, targets, objective: Objective, fit, val, protocol: 
     """
     import torch
 
-    problem = Problem(view, targets, objective, fit)
-    n = view.n_alignments
+    n = problem.view.n_alignments
     loss = torch.full((n,), torch.inf, dtype=torch.float64)
     best = torch.zeros(n, dtype=torch.int64)
     current = chosen = problem.zeros()
@@ -223,7 +246,7 @@ def _follow_path(view: View, targets, objective: Objective, fit, val, protocol: 
             warnings.warn(f"strength {strength:.1e} and weaker ones were not solved and are not considered", stacklevel=4)
             break
         last, current = position, solution.parameters
-        now = validation_loss(view, targets, objective, val, current).cpu()
+        now = validation_loss(problem.view, problem.all_targets, problem.objective, val, current).cpu()
         better = (now < loss) & (position - best <= LOOK_AHEAD)
         loss[better], best[better] = now[better], position
         chosen = torch.where(better.to(current.device)[None, :, None], current, chosen)
