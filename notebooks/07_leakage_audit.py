@@ -1,0 +1,194 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Leakage audit
+#
+# A joint probe sees whatever the text says. Where the text was written after somebody had read the image, or where one patient's rows
+# fall on both sides of the split, a high AUC says little about the encoders and less about $\lambda$. Labels travel in three ways:
+#
+# - **The text holds the label, or a proxy of it.** MIMIC-CXR's labels were extracted by a program {cite}`irvin2019chexpert` from the
+#   reports used as text. BRSET's text lists findings of the same image. HAM10000's begins with `dx_type`, how the diagnosis was confirmed:
+#   follow-up occurs for nevi only, confocal microscopy for benign keratoses only, carcinomas and melanomas are always confirmed by histology.
+# - **A group straddles the split.** The authors split HAM10000, BRSET and mBRSET by image. By the public metadata of HAM10000 and the
+#   authors' seed, 791 of the 2,003 test images show a lesion that is also in train, 154 of 223 melanomas among them.
+# - **A text repeats, or is a key.** mBRSET's text is patient-level, so all images of a patient share one sentence; DAQUAR's questions end
+#   with the number of their image.
+#
+# The `authors` variant of a data set keeps all that; `clean` leaves out proxies and findings of the same image, keeps groups on one side, and
+# reads of a MIMIC-CXR report only what was written before the image ({doc}`/book/data_and_encoders`). This page measures
+# what the difference is worth, without any alignment ($\lambda = 0$).
+
+# %% tags=["parameters"]
+datasets = []  # data sets to audit; an empty list stands for all that are stored in both variants
+backbones = []  # encoders; an empty list stands for all that are stored
+protocol = "converged"  # "converged", "authors-code" or "paper"
+seeds = [42]  # one probe per seed
+live_backbone = "lit-natural"  # encoder of the two sets that are extracted on the fly
+n_pictures = 200  # pictures of easy-VQA, four questions of each
+n_fundus = 240  # drawn images of the mBRSET miniature, four per patient
+n_draws = 3  # draws of the test groups in the two splits that are compared
+n_boot = 1000  # bootstrap replicates over test rows
+store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
+data_root = None  # folder of raw data, to extract what is not stored
+results = None  # folder for result tables; None for runs/notebooks
+
+# %% tags=["hide-input"]
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from helpers import PROTOCOLS, extract, load_backbone, load_dataset
+from helpers.datasets import miniature
+from helpers.leakage import compare_splits, compare_variants, few_per_group, labelled_by_group, mean_over_draws, seen_in_train
+from helpers.library import embeddings_for, select
+from helpers.notebook import Page
+from helpers.parameters import SOURCE, integer, many, text
+from helpers.plotting import effects
+
+source = {name: reader for name, reader in SOURCE.items() if name != "variant"}
+spec = {
+    "protocol": text(PROTOCOLS, "protocol"),
+    "seeds": many(integer(0, 2**32 - 1), least=1),
+    "live_backbone": text(),
+    "n_pictures": integer(40, 5000),
+    "n_fundus": integer(80, 5000),
+    "n_draws": integer(1, 100),
+    "n_boot": integer(100, 100_000),
+}
+page = Page("07_leakage_audit", globals(), {**source, **spec})
+authors = [s for s in select(datasets, backbones, "authors", store, data_root) if s.provenance["variant"] == "authors"]
+if not authors:
+    raise ValueError("none of these data sets has an `authors` and a `clean` variant; name one that has, such as ham10000")
+clean = [embeddings_for(s.provenance["dataset"], s.provenance["backbone"], "clean", store, data_root) for s in authors]
+
+# %% [markdown]
+# ## What a test row shares with train
+#
+# Shares of test rows whose group, image or exact text also occurs in train. A repeated text is not a leak by itself: short templates recur in
+# any split, and a poorer text recurs more often. What a repetition gives away is measured below.
+
+# %% tags=["hide-input"]
+shares = [{k: s.provenance[k] for k in ("dataset", "variant", "backbone")} | seen_in_train(s.pairs).mean().to_dict() for s in [*clean, *authors]]
+shared = page.keep(pd.DataFrame(shares), "leakage_overlap")
+shared.drop(columns="backbone").drop_duplicates().style.format("{:.1%}", subset=["group", "image", "text"]).hide(axis="index")
+
+# %% [markdown]
+# ## What the text's proxies are worth
+#
+# Probes on text, image and both, fitted to each variant. The difference of their AUCs is over the same test rows, joined by their ids, and its
+# interval resamples them together. *Text as key* uses no encoder: it scores a test row by the class frequencies of the train rows that carry
+# exactly its text, and so says what the wording as such gives away.
+
+# %% tags=["hide-input", "remove-stderr"]
+compared = [compare_variants(a, c, protocol, seeds, n_boot) for a, c in zip(authors, clean, strict=True)]
+worth = page.keep(pd.concat(compared, ignore_index=True), "leakage_text")
+macro = worth[worth["class"].isna()].drop(columns="class").assign(seed_sd=float("nan"))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What the authors' text adds to test AUC over the clean one: difference with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-leak-text"}, "image": {"alt": "Interval plots of the difference in test AUC between the authors' and the clean text for text, image and joint features and for the text as key, one panel per data set and encoder."}}
+effects(macro, "features");
+
+# %% tags=["hide-input"]
+macro.drop(columns="seed_sd").style.format(precision=4).hide(axis="index")
+
+# %% tags=["remove-cell"]
+gain = {f: macro[macro["features"] == f] for f in ("text", "joint", "text as key")}
+for name, rows in gain.items():
+    short = name.split()[-1]
+    page.glue(**{f"leak_{short}_least": float(rows["difference"].min()), f"leak_{short}_most": float(rows["difference"].max())})
+page.glue(leak_sets=", ".join(f"{s.provenance['dataset']} under {s.provenance['backbone']}" for s in authors))
+
+# %% [markdown]
+# For {glue:text}`leak_sets`, what `authors` adds to the text is worth {glue:text}`leak_text_least:+.3f` to {glue:text}`leak_text_most:+.3f` AUC to a
+# probe of the text alone, and {glue:text}`leak_joint_least:+.3f` to {glue:text}`leak_joint_most:+.3f` to the joint probe. As a key, with no encoder at all, it
+# is worth {glue:text}`leak_key_least:+.3f` to {glue:text}`leak_key_most:+.3f`. By class, text alone:
+
+# %% tags=["hide-input"]
+by_class = worth[worth["class"].notna()]
+index = ["dataset", "class"]
+by_class.pivot_table(index=index, columns="backbone", values=["clean", "authors", "difference"], sort=False).style.format("{:.3f}")
+
+# %% [markdown]
+# ## What siblings in train are worth
+#
+# The shipped HAM10000 has one image per lesion, so nothing straddles its split. Group leakage is shown on two sets that are extracted here:
+# easy-VQA, whose questions share pictures, and the miniature of mBRSET, where four images share a patient and the patient's sentence. The test is half
+# of the rows of half of the groups, drawn several times. *By row*, train holds the other half; *by group*, as many rows of other groups take their place. Test rows and
+# sample size are the same, so the difference is what siblings tell. easy-VQA is asked twice: for the answer, which belongs to the question
+# as much as to the picture, and for the colour of the shape, which all questions on a picture share, as a patient's images share a disease.
+#
+# The miniature is drawn, and its sentences are made up by a rule. Its values show that the procedure runs on that layout; whatever they
+# are, they are no evidence about mBRSET.
+
+# %% tags=["hide-input", "remove-stderr"]
+encoder = load_backbone(live_backbone)
+questions = load_dataset("easy_vqa")
+pictures = questions.rows["image"].drop_duplicates().sample(n_pictures, random_state=0)
+questions = replace(questions, rows=questions.rows[questions.rows["image"].isin(pictures)].reset_index(drop=True))
+kept = page.results / page.name
+vqa = extract(questions, encoder, kept / "easy_vqa", overwrite=True)
+with TemporaryDirectory() as folder:
+    release = miniature.write("mbrset", f"{folder}/mbrset", n_fundus)
+    fundus = extract(load_dataset("mbrset", release, "authors"), encoder, kept / "mbrset", overwrite=True)
+
+# %% tags=["hide-input", "remove-stderr"]
+colours = [c for c in questions.task.classes if c not in ("circle", "rectangle", "triangle", "no", "yes")]
+asked = {
+    "easy-VQA: answer": (few_per_group(vqa, 4), "image"),
+    "easy-VQA: colour": (few_per_group(labelled_by_group(vqa, colours), 4), "image"),
+    "mBRSET miniature (drawn)": (fundus, "text"),
+}
+live = [compare_splits(s, protocol, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in asked.items()]
+siblings = mean_over_draws(page.keep(pd.concat(live, ignore_index=True), "leakage_siblings"))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the drawn miniature of mBRSET."}}
+probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
+effects(probed, "features");
+
+# %% tags=["hide-input"]
+siblings.style.format(precision=4).hide(axis="index")
+
+# %% tags=["remove-cell"]
+value = siblings.set_index(["dataset", "features"])
+for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("drawn", "mBRSET miniature (drawn)", "text")):
+    row = value.loc[(name, feature)]
+    page.glue(**{f"{short}_{part}": float(row[part]) for part in ("difference", "low", "high")}, leak_draws=n_draws)
+    page.glue(**{f"{short}_key": float(value.loc[(name, f"{asked[name][1]} as key"), "by row"])})
+
+# %% [markdown]
+# What a straddling group gives away depends on how far it fixes the label. Over {glue:text}`leak_draws` draws, siblings change the joint probe's AUC by
+# {glue:text}`answer_difference:+.3f` (95 % interval {glue:text}`answer_low:+.3f` to {glue:text}`answer_high:+.3f`) for the answer and by
+# {glue:text}`colour_difference:+.3f` ({glue:text}`colour_low:+.3f` to {glue:text}`colour_high:+.3f`) for the colour, on the same pictures. The picture as a key,
+# with no encoder, reaches {glue:text}`answer_key:.2f` and {glue:text}`colour_key:.2f`; split by group, a key knows nothing and stands at 0.5. In the
+# drawn miniature the sentence as a key reaches {glue:text}`drawn_key:.2f`, and siblings change the probe of the text alone by
+# {glue:text}`drawn_difference:+.3f` ({glue:text}`drawn_low:+.3f` to {glue:text}`drawn_high:+.3f`).
+#
+# ## What is shown here and what is not
+#
+# | Proxy or leak | Shown here on | Not shown here |
+# |---|---|---|
+# | `dx_type` in the text (HAM10000) | real embeddings of the whole shipped test split | on images whose lesion is also in train: one image per lesion is shipped |
+# | exact text in train | real embeddings of HAM10000 | DAQUAR's image numbers: its images are not shipped |
+# | a group on both sides | the pictures of easy-VQA | HAM10000's straddling lesions; retinal images of one patient |
+# | patient-level text as a key (mBRSET) | the drawn miniature, as a procedure | its worth on the real data, which needs credentials |
+# | findings of the same image in the text (BRSET) | nothing: a drawn copy would return what was drawn | its worth, which needs the real data |
+# | labels read from the text itself (MIMIC-CXR) | nothing | its worth, which needs the real data |
+#
+# With access, `datasets` and `data_root` point this page at the real releases. Where the two variants of a data set also differ in their
+# split, as in BRSET, the comparison is over the test rows that both have. The overlap of a copy is one line of
+# `python -m helpers check DATASET --root DIR`.
+#
+# ## How this page was made
+
+# %% tags=["hide-input"]
+page.made([*authors, *clean, vqa, fundus])
