@@ -1,5 +1,6 @@
 """``python -m helpers``: what it prints and how it exits."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,6 +22,26 @@ def test_sweep_keeps_its_results_where_the_notebook_looks(store, tmp_path, capsy
         assert (tmp_path / "ham10000/clean/lit-derm/authors-code" / part / "settings.json").is_file()
 
 
+@pytest.mark.parametrize("ending", ["csv", "npz"])
+def test_embeddings_computed_elsewhere_are_brought_in(tmp_path, ending):
+    from helpers import EmbeddingSet
+
+    rng = np.random.default_rng(0)
+    image, text, label = rng.normal(size=(6, 3)), rng.normal(size=(6, 3)), np.array(["a", "b"] * 3)
+    split = np.array(["train"] * 4 + ["test"] * 2)
+    path = tmp_path / f"mine.{ending}"
+    if ending == "npz":
+        np.savez(path, image=image, text=text, labels=label, split=split)
+    else:
+        columns = {f"{name}_emb_{i}": x[:, i] for name, x in (("img", image), ("text", text)) for i in range(3)}
+        pd.DataFrame({**columns, "label": label, "split": split}).to_csv(path, index=False)
+    out = tmp_path / "set"
+    assert main(["import", str(path), "--dataset", "mine", "--backbone", "theirs", "--out", str(out)]) == 0
+    embeddings = EmbeddingSet.load(out)
+    assert embeddings.provenance["backbone"] == "theirs"
+    np.testing.assert_allclose(embeddings.image_of(), image / np.linalg.norm(image, axis=1, keepdims=True), atol=1e-6)
+
+
 def test_lists(capsys):
     assert main(["datasets"]) == 0 and main(["backbones"]) == 0
     printed = capsys.readouterr().out
@@ -35,7 +56,7 @@ def test_lists(capsys):
         (["sweep", "ham10000", "lit-derm", "--settings", "{"], "not valid JSON"),
         (["sweep", "ham10000", "lit-derm", "--settings", '{"lambda": [1]}'], "did you mean 'lambdas'"),
         (["extract", "ham10000", "--backbone", "lit-derm", "--root", "/nowhere/at/all"], "/nowhere/at/all does not exist"),
-        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv or .npz"),
+        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv, .npz or .npy"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(store, arguments, said, capsys):

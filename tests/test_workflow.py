@@ -13,7 +13,6 @@ from conftest import ROOT
 from helpers.dependencies import helper_files
 from helpers.toc import missing_pages, pages
 
-
 PAPER_NOTEBOOKS = {"01_cone_effect", "02_r_table", "03_lambda_sweep", "04_discussion", "05_is_lambda_worth_it"}
 
 

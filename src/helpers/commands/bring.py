@@ -4,12 +4,17 @@ from pathlib import Path
 
 
 def add_arguments(commands) -> None:
-    parser = commands.add_parser("import", help="bring in embeddings computed elsewhere (.csv, .npz)")
-    parser.add_argument("path", help=".csv or .npz")
+    parser = commands.add_parser("import", help="bring in embeddings computed elsewhere (.csv, .npz, .npy)")
+    parser.add_argument("path", help="CSV of img_emb_*, text_emb_* columns; NPZ; or the NPY of image vectors, with --text and --table")
     parser.add_argument("--dataset", required=True, help="name to give")
     parser.add_argument("--backbone", required=True, help="name to give")
     parser.add_argument("--variant", default="clean")
-    parser.add_argument("--labels", help="label column(s) of a CSV, separated by commas")
+    parser.add_argument("--text", help="NPY of text vectors")
+    parser.add_argument("--table", help="CSV of labels, splits and groups, for arrays")
+    parser.add_argument("--label", default="label", help="label column, or 0/1 columns separated by commas")
+    parser.add_argument("--split", default="split", help="column of train, val, test")
+    parser.add_argument("--group", help="column of rows that belong together, such as one patient's")
+    parser.add_argument("--ids", help="column of unique names")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
     parser.set_defaults(run=run)
 
@@ -18,12 +23,16 @@ def run(args) -> int:
     from ..library import OWN, folder_name, project_root
     from ..store import EmbeddingSet
 
-    readers = {".csv": EmbeddingSet.from_csv, ".npz": EmbeddingSet.from_npz}
+    columns = {name: getattr(args, name) for name in ("split", "group", "ids")}
+    columns["label"] = args.label.split(",") if "," in args.label else args.label
+    names = {name: getattr(args, name) for name in ("dataset", "variant", "backbone")}
     ending = Path(args.path).suffix
-    if ending not in readers:
-        raise ValueError(f"{args.path} must end in .csv or .npz")
-    options = {"labels": args.labels.split(",")} if args.labels and ending == ".csv" else {}
-    embeddings = readers[ending](args.path, **options, dataset=args.dataset, variant=args.variant, backbone=args.backbone)
+    if ending == ".csv":
+        embeddings = EmbeddingSet.from_csv(args.path, **columns, **names)
+    elif ending in (".npz", ".npy"):
+        embeddings = EmbeddingSet.from_npz(args.path, text=args.text, table=args.table, **columns, **names)
+    else:
+        raise ValueError(f"{args.path} must end in .csv, .npz or .npy")
     out = args.out or project_root() / OWN / args.dataset / args.variant / folder_name(args.backbone)
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
