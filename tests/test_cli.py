@@ -34,9 +34,10 @@ def test_embeddings_computed_elsewhere_are_brought_in(tmp_path, ending):
         np.savez(path, image=image, text=text, labels=label, split=split)
     else:
         columns = {f"{name}_emb_{i}": x[:, i] for name, x in (("img", image), ("text", text)) for i in range(3)}
-        pd.DataFrame({**columns, "label": label, "split": split}).to_csv(path, index=False)
+        pd.DataFrame({"pair_id": list("uvwxyz"), **columns, "label": label, "split": split}).to_csv(path, index=False)
     out = tmp_path / "set"
-    assert main(["import", str(path), "--dataset", "mine", "--backbone", "theirs", "--out", str(out)]) == 0
+    ids = ["--ids", "pair_id"] if ending == "csv" else []
+    assert main(["import", str(path), "--dataset", "mine", "--backbone", "theirs", "--out", str(out), *ids]) == 0
     embeddings = EmbeddingSet.load(out)
     assert embeddings.provenance["backbone"] == "theirs"
     np.testing.assert_allclose(embeddings.image_of(), image / np.linalg.norm(image, axis=1, keepdims=True), atol=1e-6)

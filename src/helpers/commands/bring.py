@@ -5,7 +5,7 @@ from pathlib import Path
 
 def add_arguments(commands) -> None:
     parser = commands.add_parser("import", help="bring in embeddings computed elsewhere (.csv, .npz, .npy)")
-    parser.add_argument("path", help="CSV of img_emb_*, text_emb_* columns; NPZ; or the NPY of image vectors, with --text and --table")
+    parser.add_argument("path", help="CSV of img_emb_*, text_emb_* columns; NPZ; or NPY of image vectors, with --text and --table")
     parser.add_argument("--dataset", required=True, help="name to give")
     parser.add_argument("--backbone", required=True, help="name to give")
     parser.add_argument("--variant", default="clean")
