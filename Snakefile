@@ -29,6 +29,8 @@ TABLES = {
     "04_discussion": ["claims"],
     "05_is_lambda_worth_it": ["worth_it"],
     "06_slider": ["lambda_path"],
+    "07_leakage_audit": ["leakage_overlap", "leakage_text", "leakage_siblings"],
+    "08_adapt": ["adapt_cone", "adapt_sweep", "adapt_effects", "adapt_elsewhere"],
 }
 SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
 SWEPT = [s for s in SETS if s[1] in (SWEEP["variant"], "common")]
@@ -153,13 +155,15 @@ def notebook_inputs(notebook):
         "02_r_table": all_set_files([own.get("variant", "authors")]),
         "03_lambda_sweep": all_set_files([SWEEP["variant"]]) + [r for s in SWEPT for r in sweep_records(*s)],
         "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
+        "07_leakage_audit": all_set_files(["clean", "authors"]),
+        "08_adapt": [],
     }.get(notebook, all_set_files(["clean"]))
 
 
 def notebook_parameters(notebook):
     if notebook == "03_lambda_sweep":
         return parameters(notebook, **source_settings(**SWEEP))
-    shared = {"04_discussion": {}, "05_is_lambda_worth_it": place()}
+    shared = {"04_discussion": {}, "05_is_lambda_worth_it": place(), "08_adapt": {}}
     return parameters(notebook, **shared.get(notebook, source_settings()))
 
 

@@ -15,7 +15,7 @@
 #
 # One embedding set in, one page out: the $\lambda$ that validation data choose, what that choice honestly gains on test, the smallest
 # gain that could have been seen, which part of the alignment it comes from, and the fitted alignment as a file. Run it on your own set
-# by parameters alone, or make the set from raw data first ({doc}`/book/adapt`).
+# by parameters alone, or make the set from raw data first ({doc}`08_adapt`).
 
 # %% tags=["parameters"]
 dataset = None  # a stored data set, or one of the registry with data_root; None for the last that is stored

@@ -34,7 +34,7 @@ backbones = []  # encoders; an empty list stands for all that are stored
 protocol = "converged"  # "converged", "authors-code" or "paper"
 seeds = [42]  # one probe per seed
 live_backbone = "lit-natural"  # encoder of the two sets that are extracted on the fly
-n_pictures = 200  # pictures of easy-VQA, four questions of each
+n_pictures = 120  # pictures of easy-VQA, four questions of each
 n_fundus = 240  # drawn images of the mBRSET miniature, four per patient
 n_draws = 3  # draws of the test groups in the two splits that are compared
 n_boot = 1000  # bootstrap replicates over test rows
@@ -114,9 +114,8 @@ page.glue(leak_sets=", ".join(f"{s.provenance['dataset']} under {s.provenance['b
 # is worth {glue:text}`leak_key_least:+.3f` to {glue:text}`leak_key_most:+.3f`. By class, text alone:
 
 # %% tags=["hide-input"]
-by_class = worth[worth["class"].notna()]
-index = ["dataset", "class"]
-by_class.pivot_table(index=index, columns="backbone", values=["clean", "authors", "difference"], sort=False).style.format("{:.3f}")
+by_class = worth.loc[worth["class"].notna(), ["dataset", "backbone", "class", "authors", "clean", "difference", "low", "high"]]
+by_class.style.format(precision=3).hide(axis="index")
 
 # %% [markdown]
 # ## What siblings in train are worth

@@ -174,15 +174,15 @@ page.glue(
 # ## From embeddings computed elsewhere
 #
 # Without images and encoder: arrays of one row per pair, or the table of coordinates that the authors' code writes (`img_emb_0 ...`,
-# `text_emb_0 ...`). Below, the set above is written in both forms and read back. Rows may have any norm; equal rows are stored once and still
+# `text_emb_0 ...`). Below, the set above is written in both forms, ids and groups as numbers, and read back. Rows may have any norm; equal rows are stored once and still
 # count once per pair.
 
 # %% tags=["hide-input"]
 elsewhere, pairs, task = page.results / page.name / "elsewhere", embeddings.pairs, embeddings.task
 elsewhere.mkdir(parents=True, exist_ok=True)
 image, texts, several = embeddings.image_of(), embeddings.text_of(), task.kind == "multilabel"
-named = {"split": pairs["split"], "group": pairs["group"], "id": pairs["pair_id"]}
-strings = {k + "s" if k != "split" else k: v.to_numpy().astype("U") for k, v in named.items()}
+named = {"split": pairs["split"], "group": pd.factorize(pairs["group"])[0], "id": range(len(pairs))}
+strings = {k + "s" if k != "split" else k: np.asarray(v).astype("U") for k, v in named.items()}
 labels = pairs[task.columns].to_numpy() if several else pairs["label"].to_numpy().astype("U")
 np.savez(elsewhere / "embeddings.npz", image=image, text=texts, labels=labels, **strings)
 coordinates = {f"{prefix}{i}": x[:, i] for prefix, x in (("img_emb_", image), ("text_emb_", texts)) for i in range(embeddings.dim)}
@@ -198,7 +198,7 @@ from_table = EmbeddingSet.from_csv(
 read = {"extracted": embeddings, "NPZ": from_arrays, "CSV": from_table}
 again = pd.concat([cone_table(s, 0).assign(source=name) for name, s in read.items()])
 again = page.keep(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsewhere")
-again.pivot_table(index="source", columns=["quantity", "modality"], values="value", sort=False).style.format("{:.4f}")
+again[["source", "modality", "quantity", "value"]].style.format(precision=4).hide(axis="index")
 
 # %% [markdown]
 # `sweep(from_arrays, protocol="converged").table` goes on from here, and `python -m helpers import FILE --dataset NAME --backbone NAME` keeps such a

@@ -19,6 +19,9 @@ TINY = {
     "03_lambda_sweep": ["-p", "datasets", '["ham10000"]', "-p", "backbones", '["lit-derm"]', "-p", "protocol", "authors-code"],
     "04_discussion": [],
     "05_is_lambda_worth_it": ["-p", "protocol", "authors-code", "-p", "n_boot", "100"],
+    "06_slider": ["-p", "points", "50", "-p", "lambdas", "[0, 0.5, 1]"],
+    "07_leakage_audit": ["-p", "protocol", "authors-code", "-p", "n_pictures", "40", "-p", "n_fundus", "80", "-p", "n_boot", "100"],
+    "08_adapt": ["-p", "n_images", "40", "-p", "protocol", "authors-code", "-p", "n_boot", "100"],
 }
 
 
@@ -76,7 +79,7 @@ def executed(store, tmp_path_factory) -> dict[str, dict]:
     done = {}
     for name, arguments in TINY.items():
         where = ["-p", "results", str(folder / "results")]
-        where += [] if name == "04_discussion" else ["-p", "store", str(store)]
+        where += [] if name in ("04_discussion", "08_adapt") else ["-p", "store", str(store)]
         where += ["-p", "sweeps", str(folder / "sweeps")] if name == "03_lambda_sweep" else []
         run = papermill(name, folder / f"{name}.ipynb", *arguments, *where)
         assert run.returncode == 0, run.stderr[-3000:]
