@@ -158,15 +158,16 @@ effects(probed, "features");
 siblings.style.format(precision=4).hide(axis="index")
 
 # %% tags=["remove-cell"]
+page.glue(leak_draws=n_draws)
 value = siblings.set_index(["dataset", "features"])
 for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("drawn", "mBRSET miniature (drawn)", "text")):
     row = value.loc[(name, feature)]
-    page.glue(**{f"{short}_{part}": float(row[part]) for part in ("difference", "low", "high")}, leak_draws=n_draws)
+    page.glue(**{f"{short}_{part}": float(row[part]) for part in ("difference", "low", "high")})
     page.glue(**{f"{short}_key": float(value.loc[(name, f"{asked[name][1]} as key"), "by row"])})
 
 # %% [markdown]
 # What a straddling group gives away depends on how far it fixes the label. Over {glue:text}`leak_draws` draws, siblings change the joint probe's AUC by
-# {glue:text}`answer_difference:+.3f` (95 % interval {glue:text}`answer_low:+.3f` to {glue:text}`answer_high:+.3f`) for the answer and by
+# {glue:text}`answer_difference:+.3f` (mean 95 % interval {glue:text}`answer_low:+.3f` to {glue:text}`answer_high:+.3f`) for the answer and by
 # {glue:text}`colour_difference:+.3f` ({glue:text}`colour_low:+.3f` to {glue:text}`colour_high:+.3f`) for the colour, on the same pictures. The picture as a key,
 # with no encoder, reaches {glue:text}`answer_key:.2f` and {glue:text}`colour_key:.2f`; split by group, a key knows nothing and stands at 0.5. In the
 # drawn miniature the sentence as a key reaches {glue:text}`drawn_key:.2f`, and siblings change the probe of the text alone by
