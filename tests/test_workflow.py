@@ -56,6 +56,11 @@ def test_a_computed_import_needs_its_whole_folder(tmp_path):
     assert names(helper_files(script, folder), folder) == expected
 
 
+def test_a_module_of_the_package_depends_on_itself_and_its_relative_imports(tmp_path):
+    folder = package(tmp_path, __init__="", step="def run():\n    from .work import f\n", work="", other="")
+    assert names(helper_files(folder / "step.py", folder), folder) == {"step.py", "work.py", "__init__.py"}
+
+
 def test_the_real_notebooks_depend_on_what_they_use():
     def modules(name):
         return names(helper_files(ROOT / f"notebooks/{name}.ipynb", ROOT / "src/helpers"), ROOT / "src/helpers")
@@ -140,7 +145,9 @@ def test_nothing_runs_again_when_nothing_has_changed(project):
 )
 def test_a_changed_helper_runs_exactly_the_notebooks_that_depend_on_it(project, module, directly):
     with edited(project, f"src/helpers/{module}", "\nCHANGED = True\n"):
-        again = {rule.removeprefix("notebook_") for rule in rerun(project) if rule.startswith("notebook_")}
+        rules = rerun(project)
+    again = {rule.removeprefix("notebook_") for rule in rules if rule.startswith("notebook_")}
+    assert any(rule.startswith("sweep_") for rule in rules) == (module == "probing/sweep.py")
     # 04 reads the tables of 01 and 03, so it follows them
     follows = {"04_discussion"} if directly & {"01_cone_effect", "03_lambda_sweep"} else set()
     assert again & PAPER_NOTEBOOKS == directly | follows

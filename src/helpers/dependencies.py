@@ -14,14 +14,15 @@ def helper_files(script, package_root) -> list[Path]:
     re-exported from; a module that imports by computed name is taken to need every module of its own folder.
 
     Args:
-        script: ``.py`` (percent scripts too) or ``.ipynb`` file.
+        script: ``.py`` (percent scripts too) or ``.ipynb`` file; or a module of the package, which then counts itself.
         package_root: folder of the ``helpers`` package.
 
     Returns:
         sorted paths.
     """
-    package_root = Path(package_root)
-    todo = _imports(_source(Path(script)), None, package_root)
+    package_root, script = Path(package_root), Path(script)
+    # A module of the package resolves relative imports, and is one of the files it depends on.
+    todo = {script} if script.is_relative_to(package_root) else _imports(_source(script), None, package_root)
     found: set[Path] = set()
     while todo:
         path = todo.pop()
