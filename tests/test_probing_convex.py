@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from helpers import EmbeddingSet, Protocol, sweep
 from helpers.probing import PROTOCOLS
-from helpers.probing.convex import Problem, choose_strength, minimise
+from helpers.probing.convex import Problem, _interpolated_minimum, _settled_minimum, choose_strength, minimise
 from helpers.probing.objective import Objective
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
@@ -78,7 +78,7 @@ def test_an_unsolved_problem_is_refused():
     rows = torch.tensor(fit), torch.tensor(embeddings.rows("val"))
     problem = Problem(view, targets, objective, rows[0])
     assert minimise(problem, problem.zeros(), 1e-5, 1e-8, max_iterations=2).optimality.max() > 1e-8
-    with pytest.raises(RuntimeError, match="is not converged"):
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="not even strength 1.0e[+]00 could be solved"):
         choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].but(tolerance=1e-40), max_iterations=40)
     with pytest.warns(UserWarning, match="strength 1.0e-09 and weaker ones were not solved"):
         chosen = choose_strength(
@@ -101,12 +101,47 @@ def test_strength_is_that_of_lowest_weighted_validation_loss():
             model, _ = reference(x[fit], codes[fit], 3, strength)
             z = model.decision_function(x[val])
             losses[strength] = (weight * (np.logaddexp.reduce(z, axis=1) - z[np.arange(len(val)), codes[val]])).mean()
-        best = min(losses, key=losses.get)
+        grid = sorted(losses, reverse=True)
+        best = min(range(len(grid)), key=lambda p: losses[grid[p]])
         run = result.runs.iloc[i]
-        assert run["strength"] == best
-        assert run["validation_loss"] == pytest.approx(losses[best], rel=1e-4)
+        near = np.log(grid[best - 1 : best + 2])
+        curve = np.polyfit(near, [losses[s] for s in grid[best - 1 : best + 2]], 2)
+        assert np.log(run["strength"]) == pytest.approx(-curve[1] / (2 * curve[0]), abs=0.02)
+        assert run["validation_loss"] <= losses[grid[best]] * (1 + 1e-4)
+        assert not run["strength_at_edge"]
         variance = x[fit].var(axis=0).mean()
-        assert run["strength_relative"] == pytest.approx(best / variance, rel=1e-6)
+        assert run["strength_relative"] == pytest.approx(run["strength"] / variance, rel=1e-6)
+
+
+def test_what_only_shifts_or_rescales_all_features_leaves_the_converged_probe_as_it_is():
+    embeddings = embedding_set(d=8, n=240, seed=3)
+    result = sweep(embeddings, [0, 1], protocol="converged", kinds=("lambda", "shift", "common-scale"), progress=False)
+    runs = result.runs.set_index(["alignment", "lambda_image"])
+    scores = dict(zip(runs.index, result.scores, strict=True))
+    unaligned = scores["lambda", 0.0]
+    np.testing.assert_allclose(scores["shift", 1.0], unaligned, atol=1e-3)
+    np.testing.assert_allclose(scores["common-scale", 1.0], unaligned, atol=0.05)
+    assert np.abs(scores["lambda", 1.0] - unaligned).max() > 0.1
+    relative = runs["strength_relative"]
+    assert relative["shift", 1.0] == pytest.approx(relative["lambda", 0.0], rel=1e-3)
+    assert relative["common-scale", 1.0] == pytest.approx(relative["lambda", 0.0], rel=0.02)
+    assert runs["strength"]["common-scale", 1.0] != pytest.approx(runs["strength"]["lambda", 0.0], rel=0.05)
+
+
+def test_the_parabola_finds_a_minimum_between_unevenly_spaced_values():
+    x = torch.tensor([0.0, -1.0, -1.5, -3.0]).double()
+    losses = ((x - -1.2) ** 2)[:, None] * torch.tensor([[1.0, 5.0]]) + 1
+    best = _settled_minimum(losses)
+    assert best.tolist() == [1, 1]
+    np.testing.assert_allclose(_interpolated_minimum(x, losses, best), -1.2)
+    rising = torch.arange(4.0).double()[:, None]
+    assert _interpolated_minimum(x, rising, _settled_minimum(rising)).tolist() == [0.0]
+
+
+def test_a_later_minimum_beyond_the_look_ahead_is_not_taken():
+    losses = torch.tensor([3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 1.0]).double()[:, None]
+    assert _settled_minimum(losses).tolist() == [1]
+    assert _settled_minimum(losses[[0, 1, 2, 6]]).tolist() == [3]
 
 
 def with_rows(embeddings, rows, labels=None) -> EmbeddingSet:

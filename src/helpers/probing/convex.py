@@ -10,8 +10,7 @@ The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe searc
   :math:`h C + \alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
   strengths, since an alignment hardly changes a centred covariance);
 * the logits of a search direction are linear in the step, so the search costs no product with the data;
-* the first iterations run in float32, and the curvature they learned goes on into float64; the path over strengths that finds
-  each alignment's alpha is solved to a loose tolerance, only the chosen problems to the stated one.
+* the first iterations run in float32, and the curvature they learned goes on into float64.
 
 f is alpha-strongly convex in W, hence :math:`f - \min f \le \lVert \nabla f \rVert^2 / 2\alpha`. That bound, as a fraction of f,
 is the reported *optimality* (the bias gradient is counted in the norm, as it vanishes at the same rate).
@@ -29,7 +28,7 @@ from .views import View
 
 MEMORY = 20
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.5
-PATH_TOLERANCE = 1e-5
+SINGLE_TOLERANCE = 1e-5
 LOOK_AHEAD = 3
 SINGLE_NOISE = 1e-6  # gradient norm below which float32 sums over unit vectors no longer resolve
 
@@ -150,7 +149,7 @@ def minimise(problem: Problem, start, strength, tolerance: float, max_iterations
     import torch
 
     strength = torch.as_tensor(strength, dtype=start.dtype, device=start.device).reshape(1, -1, 1)
-    coarse, history = _lbfgs(problem.single, start.float(), strength.float(), PATH_TOLERANCE, max_iterations // 3, deque())
+    coarse, history = _lbfgs(problem.single, start.float(), strength.float(), SINGLE_TOLERANCE, max_iterations // 3, deque())
     history = deque([tuple(x.double() for x in pair) for pair in history])
     left = max_iterations - coarse.iterations
     fine, _ = _lbfgs(problem, coarse.parameters.double(), strength, tolerance, left, history)
@@ -188,7 +187,7 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The strength of each alignment's lowest validation loss, and the probe there; every array is (A,).
+    """The strength of each alignment's lowest validation loss (between the values tried), and the probe there; arrays are (A,).
 
     ``strength_relative`` is alpha in units of the mean variance of a centred aligned feature on the fit rows: what survives when
     alignments only rescale. ``strength_at_edge`` tells that no stronger or no weaker value was tried.
@@ -213,7 +212,6 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     Raises:
         RuntimeError: a chosen problem could not be solved to the tolerance; its probe may not be called converged.
     """
-    import torch
 
     problem = Problem(view, targets, objective, fit)
     strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
@@ -229,33 +227,63 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
 
 
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
-    """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and the parameters there.
+    """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and parameters near it.
 
     An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend
-    on its neighbours; the path ends when all are, or before the first strength that is not solved to PATH_TOLERANCE.
+    on its neighbours; the path ends when all are, or before the first strength that is not solved.
     """
     import torch
 
-    n = problem.view.n_alignments
-    loss = torch.full((n,), torch.inf, dtype=torch.float64)
-    best = torch.zeros(n, dtype=torch.int64)
-    current = chosen = problem.zeros()
-    for position, strength in enumerate(protocol.strengths):
-        solution = minimise(problem, current, strength, PATH_TOLERANCE, max_iterations)
-        if (solution.optimality > PATH_TOLERANCE).any():
+    losses, best, current = [], None, problem.zeros()
+    chosen = current
+    for strength in protocol.strengths:
+        solution = minimise(problem, current, strength, protocol.tolerance, max_iterations)
+        if (solution.optimality > protocol.tolerance).any():
             warnings.warn(f"strength {strength:.1e} and weaker ones were not solved and are not considered", stacklevel=4)
             break
-        last, current = position, solution.parameters
-        now = validation_loss(problem.view, problem.all_targets, problem.objective, val, current).cpu()
-        better = (now < loss) & (position - best <= LOOK_AHEAD)
-        loss[better], best[better] = now[better], position
-        chosen = torch.where(better.to(current.device)[None, :, None], current, chosen)
-        if (position - best).min() >= LOOK_AHEAD:
+        current = solution.parameters
+        losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val, current).cpu())
+        best = _settled_minimum(torch.stack(losses))
+        chosen = torch.where((best == len(losses) - 1).to(current.device)[None, :, None], current, chosen)
+        if (len(losses) - 1 - best).min() >= LOOK_AHEAD:
             break
-    else:
-        last = len(protocol.strengths) - 1
-    strength = torch.tensor(protocol.strengths, dtype=torch.float64)[best]
-    return strength, (best == 0) | (best == last), chosen
+    if best is None:
+        raise RuntimeError(
+            f"not even strength {protocol.strengths[0]:.1e} could be solved; are the embeddings what they should be?"
+        )
+    strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
+    return strength.exp(), (best == 0) | (best == len(losses) - 1), chosen
+
+
+def _settled_minimum(losses):
+    """Position of the first minimum (A,) of losses (p, A) that is not undercut within LOOK_AHEAD positions."""
+    import torch
+
+    best = torch.zeros(losses.shape[1], dtype=torch.int64)
+    for position in range(1, len(losses)):
+        lower = losses[position] < losses[best, torch.arange(losses.shape[1])]
+        best[lower & (position - best <= LOOK_AHEAD)] = position
+    return best
+
+
+def _interpolated_minimum(x, losses, best):
+    """Vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest itself at an end.
+
+    On a grid the choice jumps from one value to the next when an alignment changes nothing but the last digits, and a jump moves
+    the AUC more than lambda does; the vertex moves as little as the losses do.
+    """
+    import torch
+
+    inner = (best > 0) & (best < len(losses) - 1)
+    middle = torch.where(inner, best, 0)
+    left, right = (middle - 1).clamp(min=0), (middle + 1).clamp(max=len(losses) - 1)
+    column = torch.arange(losses.shape[1])
+    rise_left, rise_right = losses[left, column] - losses[middle, column], losses[right, column] - losses[middle, column]
+    to_left, to_right = x[left] - x[middle], x[right] - x[middle]
+    top = to_right**2 * rise_left - to_left**2 * rise_right
+    bottom = to_right * rise_left - to_left * rise_right
+    vertex = x[middle] + torch.where(bottom == 0, 0, top / (2 * bottom))
+    return torch.where(inner, vertex, x[best])
 
 
 def _feature_variance(view: View, rows):

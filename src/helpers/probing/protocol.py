@@ -23,7 +23,8 @@ class Protocol:
         weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; ``paper``, ``authors-code`` or
             ``balanced``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
-        strengths: L2 strengths alpha that the minimiser chooses from on validation loss, strongest first.
+        strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
+            between them.
         tolerance: the minimiser stops when the objective is certified to lie within this fraction of its minimum.
 
     Raises:
