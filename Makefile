@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book test serve lock clean help
+.PHONY: book test serve notebooks lock clean help
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
 	@mkdir -p $(MPLCONFIGDIR) book/executed
@@ -28,6 +28,9 @@ serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
+notebooks: $(STAMP)  ## write the .ipynb files from their .py sources
+	@$(BIN)/jupytext --quiet --to ipynb --update-metadata '{"jupytext": null}' notebooks/*.py
+
 lock:  ## pin every package anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra book --extra test \
 		--python-version 3.11 pyproject.toml -o requirements.lock
@@ -36,7 +39,7 @@ clean:  ## remove what was built; the environment and your own embeddings and sw
 	rm -rf _build book/executed book/generated runs/notebooks .snakemake .pytest_cache .ruff_cache .hypothesis
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The environment is made anew when the lock has changed, and kept otherwise.
 $(STAMP): requirements.lock pyproject.toml

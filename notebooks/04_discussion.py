@@ -14,13 +14,15 @@
 # # Discussion: the claims, one by one
 #
 # Each claim of the paper with the test that answers it. Verdicts rest on the published numbers, or on the paper's own encoders
-# where they were run; what the miniature shows stands in a column of its own and never decides.
+# where they were run; what the miniature shows stands apart and never decides.
 
 # %% tags=["parameters"]
 results = None  # folder with the tables of notebooks 01 and 03; None for runs/notebooks
 
 # %% tags=["hide-input"]
-from helpers.claims import ledger
+from IPython.display import Markdown
+
+from helpers.claims import as_markdown, ledger
 from helpers.notebook import Page
 from helpers.parameters import optional, text
 
@@ -40,7 +42,7 @@ claims[["claim", "where", "verdict", "why"]].style.hide(axis="index")
 # ## The evidence
 
 # %% tags=["hide-input"]
-claims[["claim", "test", "published_evidence", "effect", "low", "high", "n", "our_evidence"]].style.format(precision=4, na_rep="").hide(axis="index")
+Markdown(as_markdown(claims))
 
 # %% [markdown]
 # ## How this page was made

@@ -194,3 +194,16 @@ def test_our_runs_stand_beside_and_never_decide():
 def test_a_missing_column_of_ours_is_named():
     with pytest.raises(ValueError, match="lacks the column 'domain'"):
         ledger(geometry().drop(columns="domain"))
+
+
+def test_evidence_reads_as_one_block_a_claim():
+    from helpers.claims import as_markdown
+
+    table = ledger()
+    blocks = as_markdown(table).split("\n\n**")
+    assert len(blocks) == len(table)
+    first = table.iloc[1]
+    assert f"2. {first['claim']}" in blocks[1] and first["verdict"] in blocks[1]
+    assert f"{first['effect']:.4f} [{first['low']:.4f}, {first['high']:.4f}], n = {first['n']}" in blocks[1]
+    assert "Our runs" not in as_markdown(table)
+    assert "- Our runs: seen" in as_markdown(table.assign(our_evidence="seen"))

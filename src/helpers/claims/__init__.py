@@ -5,7 +5,7 @@ import pandas as pd
 from . import cone, downstream
 from .evidence import VERDICTS, Claim, Finding
 
-__all__ = ["CLAIMS", "VERDICTS", "Claim", "Finding", "ledger"]
+__all__ = ["CLAIMS", "VERDICTS", "Claim", "Finding", "as_markdown", "ledger"]
 CLAIMS = (*cone.CLAIMS, *downstream.CLAIMS)
 
 
@@ -44,3 +44,18 @@ def ledger(ours_geometry: pd.DataFrame | None = None, ours_sweep: pd.DataFrame |
             }
         )
     return pd.DataFrame(rows)
+
+
+def as_markdown(claims: pd.DataFrame) -> str:
+    """The evidence of a :func:`ledger` as one block a claim: statement, verdict, test, published and own evidence, effect size."""
+    blocks = []
+    for number, row in enumerate(claims.itertuples(), start=1):
+        lines = [f"**{number}. {row.claim}** ({row.where}): *{row.verdict}*, {row.why}", "", f"- Test: {row.test}"]
+        lines.append(f"- Published: {row.published_evidence}")
+        if pd.notna(row.effect):
+            interval = f" [{row.low:.4f}, {row.high:.4f}]" if pd.notna(row.low) else ""
+            lines.append(f"- Effect: {row.effect:.4f}{interval}, n = {row.n}")
+        if pd.notna(row.our_evidence):
+            lines.append(f"- Our runs: {row.our_evidence}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
