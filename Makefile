@@ -29,7 +29,7 @@ serve: book  ## build the book and serve it on http://localhost:8000
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 notebooks: $(STAMP)  ## write the .ipynb files from their .py sources
-	@$(BIN)/jupytext --quiet --to ipynb --update-metadata '{"jupytext": null}' notebooks/*.py
+	@$(BIN)/jupytext --quiet --update --to ipynb --update-metadata '{"jupytext": null}' notebooks/*.py
 
 lock:  ## pin every package anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra book --extra test \

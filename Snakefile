@@ -151,7 +151,7 @@ def notebook_inputs(notebook):
     """Files a notebook reads besides its own source and helpers."""
     own = config["notebooks"].get(notebook, {})
     return {
-        "01_cone_effect": all_set_files([own.get("variant", "clean")]),
+        "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]),
         "03_lambda_sweep": all_set_files([SWEEP["variant"]]) + [r for s in SWEPT for r in sweep_records(*s)],
         "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],

@@ -30,7 +30,7 @@ results = None  # folder for result tables; None for runs/notebooks
 import pandas as pd
 
 from helpers.cone import cone_table, subset_resultants
-from helpers.library import select
+from helpers.library import select, shipped_diversity
 from helpers.notebook import Page
 from helpers.parameters import SOURCE, integer
 from helpers.plotting import plane, resultants, sphere
@@ -92,9 +92,17 @@ joint[["gap_norm", "cos_gap_pc1", "gap_share", "pc1_share", "residual_gap", "res
 # %% [markdown]
 # ## Is it the encoder or the data?
 #
-# Narrow data give narrow cones under any encoder, so the data need a measure of their own: the share of distinct texts in the table
-# above, and a narrow natural subject as control. Photographs of dogs are natural images of one kind of thing, as dermatoscopic
-# images are medical images of one kind of thing.
+# Narrow data give narrow cones under any encoder, so the data need a measure of their own: the variance of a pixel over images
+# (in units of the full range, images reduced to 32 by 32) and the share of distinct texts. As a control serves a narrow natural
+# subject: photographs of dogs are natural images of one kind of thing, as dermatoscopic images are medical images of one kind.
+
+# %% tags=["hide-input"]
+raw = shipped_diversity()
+raw = raw[raw["subset"].isin(["all pairs", "dog"])]
+raw.style.format({"pixel_variance": "{:.4f}", "distinct_text_share": "{:.3f}"}).hide(axis="index")
+
+# %% [markdown]
+# What the encoders make of the same subsets:
 
 # %% tags=["hide-input"]
 subsets = [subset_resultants(s, s.rows(), "all pairs") for s in sets]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.datasets import Card, PairedDataset, overlap
-from helpers.datasets.audit import class_balance, diversity, overlap_per_class, straddling_groups, text_words
+from helpers.datasets.audit import class_balance, diversity, diversity_table, overlap_per_class, straddling_groups, text_words
 from helpers.datasets.splits import by_group, by_row, by_row_in_file_order, first_seen, straddling
 from helpers.tasks import Task
 
@@ -95,3 +95,23 @@ def test_audit_tables_by_hand():
     assert text_words(dataset).tolist() == [2, 2, 1, 3, 2, 1, 1, 1]
     assert diversity(dataset)[["pairs", "distinct images", "distinct texts", "distinct groups"]].tolist() == [8, 7, 5, 5]
     assert diversity(dataset)["share of distinct texts"] == 5 / 8
+
+
+def test_pixel_variance_counts_each_image_once(tmp_path):
+    from PIL import Image
+
+    for name, grey in (("a.png", 0), ("b.png", 255)):
+        Image.new("RGB", (64, 48), (grey, grey, grey)).save(tmp_path / name)
+    rows = pd.DataFrame(
+        {
+            "pair_id": list("xyz"),
+            "image": ["a.png", "a.png", "b.png"],
+            "text": ["s", "t", "t"],
+            "split": "train",
+            "group": list("123"),
+            "label_dark": [1, 1, 0],
+        }
+    )
+    table = diversity_table(PairedDataset("t", "common", rows, Task("multilabel", ("dark",)), CARD, tmp_path)).set_index("subset")
+    assert table.loc["all pairs", ["n_images", "pixel_variance"]].tolist() == [2, 0.25]
+    assert table.loc["dark", ["n_images", "pixel_variance", "distinct_text_share"]].tolist() == [1, 0, 1]

@@ -121,6 +121,12 @@ def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = F
     return list(wanted)
 
 
+def shipped_diversity() -> pd.DataFrame:
+    """Diversity of the shipped data sets before any encoder, as ``python -m helpers diversity`` measured it on the raw data."""
+    files = sorted((project_root() / "data/diversity").glob("*.csv"))
+    return pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+
+
 def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """(dataset, backbone) pairs with natural data first and the generalist encoder first, as far as they are known."""
     from .backbones import REGISTRY

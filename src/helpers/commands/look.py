@@ -1,4 +1,6 @@
-"""``doctor``, ``datasets``, ``backbones``, ``check``: what is there, and whether it can be used."""
+"""``doctor``, ``datasets``, ``backbones``, ``check``, ``diversity``: what is there, and whether it can be used."""
+
+from .arguments import write_table
 
 
 def add_arguments(commands) -> None:
@@ -6,13 +8,22 @@ def add_arguments(commands) -> None:
     commands.add_parser("datasets", help="list the data sets, their variants and how to get them").set_defaults(run=datasets)
     commands.add_parser("backbones", help="list the encoders and how to get them").set_defaults(run=backbones)
     parser = commands.add_parser("check", help="check a copy of a data set; exit code 1 if unusable")
+    _add_copy(parser)
+    parser.add_argument("--no-images", action="store_true", help="do not open the images")
+    parser.set_defaults(run=check)
+    parser = commands.add_parser("diversity", help="pixel variance and share of distinct texts, before any encoder")
+    _add_copy(parser)
+    parser.add_argument("--out", help="write the table as .csv or .parquet")
+    parser.set_defaults(run=diversity)
+
+
+def _add_copy(parser) -> None:
+    """Which copy of which data set."""
     parser.add_argument("dataset")
     parser.add_argument("--root", help="folder of the data set")
     parser.add_argument("--variant", default="authors", help="authors or clean")
     parser.add_argument("--split", help="one of the splits the variant offers")
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
-    parser.add_argument("--no-images", action="store_true", help="do not open the images")
-    parser.set_defaults(run=check)
 
 
 def doctor(args) -> int:
@@ -51,3 +62,12 @@ def check(args) -> int:
     report = check_copy(args.dataset, args.root, args.variant, args.split, **options)
     print(report)
     return 0 if report.usable else 1
+
+
+def diversity(args) -> int:
+    from ..datasets import load_dataset
+    from ..datasets.audit import diversity_table
+
+    table = diversity_table(load_dataset(args.dataset, args.root, args.variant, args.split, missing_images=args.missing_images))
+    print(table.to_string(index=False, float_format="{:.4f}".format))
+    return write_table(table, args.out)

@@ -1,5 +1,6 @@
 """What a split gives away, and what the data look like before any encoder: pure functions of a data set's rows."""
 
+import numpy as np
 import pandas as pd
 
 from .base import SPLITS, PairedDataset
@@ -52,6 +53,50 @@ def diversity(dataset: PairedDataset) -> pd.Series:
     rows = dataset.rows
     counts = {"pairs": len(rows), **{f"distinct {c}s": rows[c].nunique() for c in ("image", "text", "group")}}
     return pd.Series({**counts, "share of distinct texts": rows["text"].nunique() / len(rows)})
+
+
+def pixel_variance(dataset: PairedDataset, rows=None, side: int = 32) -> float:
+    """Variance over images of a pixel's value in [0, 1], averaged over pixels and channels: diversity that no encoder has touched.
+
+    Args:
+        rows: row numbers; all when None. An image that occurs in several rows counts once.
+        side: images are resized to side x side first, so that position matters and resolution does not.
+
+    Raises:
+        ValueError: an image cannot be read; see :func:`helpers.inputs.decode`.
+    """
+    from PIL import Image
+    from tqdm import tqdm
+
+    from ..inputs import decode
+
+    paths = (dataset.rows if rows is None else dataset.rows.iloc[rows])["image"].unique()
+    total, squares = np.zeros((side, side, 3)), np.zeros((side, side, 3))
+    for path in tqdm(paths, desc="pixel variance", unit="image"):
+        pixels = np.asarray(decode(dataset.root / path).resize((side, side), Image.Resampling.BOX), dtype=np.float64) / 255
+        total += pixels
+        squares += pixels**2
+    return float((squares / len(paths) - (total / len(paths)) ** 2).mean())
+
+
+def diversity_table(dataset: PairedDataset) -> pd.DataFrame:
+    """Diversity of a data set and of the rows of each label of a multi-label task: dataset, subset, n_images, pixel_variance,
+    distinct_text_share."""
+    subsets = {"all pairs": np.arange(len(dataset.rows))}
+    if dataset.task.kind == "multilabel":
+        subsets |= {c: np.flatnonzero(indicators(dataset)[c]) for c in dataset.task.classes}
+    return pd.DataFrame(
+        [
+            {
+                "dataset": dataset.name,
+                "subset": name,
+                "n_images": dataset.rows["image"].iloc[rows].nunique(),
+                "pixel_variance": pixel_variance(dataset, rows),
+                "distinct_text_share": dataset.rows["text"].iloc[rows].nunique() / len(rows),
+            }
+            for name, rows in subsets.items()
+        ]
+    )
 
 
 def card_table() -> pd.DataFrame:

@@ -146,7 +146,7 @@ class _Plan:
         from concurrent.futures import ThreadPoolExecutor
 
         import torch
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
 
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks = self._tasks(bundles, workers)
