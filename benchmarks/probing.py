@@ -68,36 +68,83 @@ def loss_for(embeddings, protocol):
     return torch.nn.BCEWithLogitsLoss(weight=weight)
 
 
-def one_at_a_time(embeddings, protocol, n_probes: int, loader: bool) -> None:
-    """Probes trained in turn, by index from memory (tight) or through a DataLoader as in the authors' code."""
+class PairItems(torch.utils.data.Dataset):
+    """Items as in the authors' code: one dictionary of text, image and label per pair, converted from arrays on access."""
+
+    def __init__(self, features, targets):
+        half = features.shape[1] // 2
+        self.text, self.image, self.targets = features[:, :half].numpy(), features[:, half:].numpy(), targets.numpy()
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, i):
+        arrays = {"text": self.text[i], "image": self.image[i], "labels": self.targets[i]}
+        return {name: torch.tensor(values, dtype=torch.float32) for name, values in arrays.items()}
+
+
+def loaded(features, targets, batch_size: int, shuffle: bool):
+    """Batches through a DataLoader, text and image concatenated on the way, as often as one iterates."""
+    loader = torch.utils.data.DataLoader(PairItems(features, targets), batch_size, shuffle=shuffle)
+    while True:
+        yield ((torch.cat([b["text"], b["image"]], dim=1), b["labels"]) for b in loader)
+
+
+def indexed(features, targets, batch_size: int, shuffle: bool):
+    """Batches by index from memory, as often as one iterates."""
+    while True:
+        order = torch.randperm(len(targets)) if shuffle else torch.arange(len(targets))
+        yield ((features[rows], targets[rows]) for rows in order.split(batch_size))
+
+
+def one_at_a_time(embeddings, protocol, n_probes: int, batches) -> None:
+    """Probes trained in turn, with batches by index (tight) or through a DataLoader as in the authors' code."""
     fit, val = embeddings.rows("train"), embeddings.rows("val")
     y = torch.from_numpy(embeddings.targets).float()
     loss = loss_for(embeddings, protocol)
     for probe in range(n_probes):
         torch.manual_seed(probe)
         x_fit, x_val = (materialised(embeddings, LAMBDAS[probe % 11], rows) for rows in (fit, val))
-        y_fit, y_val = y[fit], y[val]
         model = torch.nn.Linear(x_fit.shape[1], y.shape[1])
         optimizer = torch.optim.AdamW(model.parameters(), lr=protocol.lr, fused=True)
-        batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x_fit, y_fit), protocol.batch_size, shuffle=True)
+        epochs = batches(x_fit, y[fit], protocol.batch_size, True)
+        validation = batches(x_val, y[val], 8192, False)
         for _ in range(protocol.max_epochs):
-            if loader:
-                steps = iter(batches)
-            else:
-                steps = ((x_fit[rows], y_fit[rows]) for rows in torch.randperm(len(fit)).split(protocol.batch_size))
-            for xb, yb in steps:
+            for xb, yb in next(epochs):
                 optimizer.zero_grad()
                 loss(model(xb), yb).backward()
                 optimizer.step()
             with torch.no_grad():
-                loss(model(x_val), y_val)
+                sum(loss(model(xb), yb) * len(xb) for xb, yb in next(validation))
+
+
+def solve_paths(view, targets, objective, fit, strengths) -> np.ndarray:
+    """Objective (n_strengths, n_alignments) of every distinct problem, on as many threads as a sweep would use."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from helpers.probing.convex import Problem, minimise
+
+    def path(which):
+        problem = Problem(view.chunk(which.tolist()), targets, objective, fit)
+        current, values = problem.zeros(), []
+        for strength in strengths:
+            solution = minimise(problem, current, strength, 1e-8)
+            current = solution.parameters
+            values.append(solution.objective.numpy())
+        return np.stack(values)
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1)) as pool:
+            return np.concatenate(list(pool.map(path, np.array_split(np.arange(view.n_alignments), threads))), axis=1)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def converged_arms(embeddings, strengths) -> dict:
     """Distinct problems (lambda x strength) solved side by side, against scikit-learn one by one, at equal or better objective."""
     from sklearn.linear_model import LogisticRegression
 
-    from helpers.probing.convex import Problem, minimise
     from helpers.probing.objective import Objective
     from helpers.probing.views import build_view
 
@@ -106,12 +153,7 @@ def converged_arms(embeddings, strengths) -> dict:
     targets = torch.from_numpy(embeddings.targets.T.copy()).double()
     start = time.perf_counter()
     view = build_view(embeddings, alignment_grid(LAMBDAS), fit, fit, torch.float64, "cpu")
-    problem = Problem(view, targets, objective, torch.from_numpy(fit))
-    current, values = problem.zeros(), []
-    for strength in strengths:
-        solution = minimise(problem, current, strength, 1e-8)
-        current = solution.parameters
-        values.append(solution.objective.numpy())
+    values = solve_paths(view, targets, objective, torch.from_numpy(fit), strengths)
     ours = time.perf_counter() - start
     codes = embeddings.targets[fit].argmax(axis=1)
     weight = objective.positive[codes]
@@ -170,8 +212,8 @@ def benchmark(embeddings, repeats: int, single_probes: int, loader_probes: int) 
         "one lambda": lambda: timed(fused, embeddings, protocol, lambdas=[0.0]),
         "21 lambdas": lambda: timed(fused, embeddings, protocol, lambdas=np.linspace(0, 1, 21)),
         "one seed": lambda: timed(fused, embeddings, protocol, seeds=SEEDS[:1]),
-        "tight loop": lambda: timed(one_at_a_time, embeddings, protocol, single_probes, False) * grid / single_probes,
-        "DataLoader loop": lambda: timed(one_at_a_time, embeddings, protocol, loader_probes, True) * grid / loader_probes,
+        "tight loop": lambda: timed(one_at_a_time, embeddings, protocol, single_probes, indexed) * grid / single_probes,
+        "DataLoader loop": lambda: timed(one_at_a_time, embeddings, protocol, loader_probes, loaded) * grid / loader_probes,
     }
     fused(embeddings, protocol.but(max_epochs=1), lambdas=[0.0, 1.0], seeds=(0,))
     seconds = {name: [] for name in arms}
@@ -234,7 +276,7 @@ def _show(name: str, result: dict) -> None:
     for key in [k for k in result if "over" in k]:
         print(f"  {key:<32}{result[key]:8.2f}")
     for key, value in result.get("converged", {}).items():
-        print(f"  converged {key:<34}{value:12.4g}")
+        print(f"  converged {key:<34}{value:12.4g}", flush=True)
 
 
 if __name__ == "__main__":

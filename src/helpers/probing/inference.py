@@ -142,6 +142,9 @@ def _keys(table: pd.DataFrame) -> list[str]:
 
 def _replicates(result, n_boot: int, random_state: int):
     """Keys with test AUC by seed, (n_alignments, n_boot) bootstrap AUC averaged over seeds, and how many classes dropped out."""
+    known = result.bootstraps.get((n_boot, random_state))
+    if known is not None:
+        return known
     weights = metrics.bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
     positives = weights @ result.targets
     dropped = int(((positives == 0) | (positives == weights.sum(axis=1, keepdims=True))).sum())
@@ -150,7 +153,9 @@ def _replicates(result, n_boot: int, random_state: int):
         scores = result.headline_scores[runs.sort_values("seed").index]
         rows.append((*keys, metrics.macro_auc(scores, result.targets)))
         replicates.append(metrics.macro_auc(scores, result.targets, weights).mean(axis=0))
-    return pd.DataFrame(rows, columns=[*_keys(result.runs), "values"]), np.stack(replicates), dropped
+    table = pd.DataFrame(rows, columns=[*_keys(result.runs), "values"])
+    result.bootstraps[n_boot, random_state] = table, np.stack(replicates), dropped
+    return result.bootstraps[n_boot, random_state]
 
 
 def _reference(table: pd.DataFrame) -> dict[str, int]:

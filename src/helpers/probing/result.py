@@ -97,6 +97,11 @@ class SweepResult:
         """(n_runs, n_test, K) scores whose one-vs-rest AUC is the headline metric."""
         return ranking_scores(self.scores, self.task, self.headline_metric)
 
+    @cached_property
+    def bootstraps(self) -> dict:
+        """Bootstrap replicates already drawn, by (n_boot, random_state), so that several statements share one draw."""
+        return {}
+
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
         rows = self.table.query(
