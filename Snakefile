@@ -25,7 +25,7 @@ PARTS = ["lambda"] + ["channels"] * bool(SWEEP["channels"] and SWEEP["channel_la
 TABLES = {
     "01_cone_effect": ["cone_effect"],
     "02_r_table": ["r_table"],
-    "03_lambda_sweep": ["lambda_sweep", "lambda_effects", "channel_effects"],
+    "03_lambda_sweep": ["lambda_sweep", "lambda_effects", "lambda_selected", "channel_effects"],
     "04_discussion": ["claims"],
     "05_is_lambda_worth_it": ["worth_it"],
     "06_slider": ["lambda_path"],

@@ -84,6 +84,7 @@ def test_some_lambda_beats_zero_counts_all_lambdas():
     assert clear["best_lambda"] == 0.5 and clear["p_value"] < 0.01 and clear["n_lambdas"] == 2
     worse = result_of({0.0: 1.5, 1.0: 1.0}).some_lambda_beats_zero(n_boot=500).iloc[0]
     assert worse["p_value"] > 0.9
+    assert result_of({0.0: 1.0}).some_lambda_beats_zero(n_boot=100).empty
     same = result_of({0.0: 1.0, 1.0: 1.0}).some_lambda_beats_zero(n_boot=500).iloc[0]
     assert same["p_value"] == 1 and same["difference"] == 0
 

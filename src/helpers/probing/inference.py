@@ -117,7 +117,7 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
                 "n_lambdas": len(others),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["features", "alignment", "best_lambda", "difference", "largest_t", "p_value", "n_lambdas"])
 
 
 def by_subgroup(result) -> pd.DataFrame:
