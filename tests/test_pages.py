@@ -76,12 +76,12 @@ def test_contents_name_pages_that_exist():
 def test_launch_buttons_open_the_template_and_other_links_stay():
     buttons = [
         {"url": "https://mybinder.org/v2/gh/o/r/main?urlpath=lab/tree/book/executed/a.ipynb"},
-        {"buttons": ["_sources/book/executed/a.ipynb.txt"]},
+        {"buttons": ["../../_sources/book/executed/a.ipynb"]},
     ]
     context = {"header_buttons": buttons}
     sphinx_book._open_templates(None, "book/executed/a", "page.html", context, None)
     assert context["header_buttons"][0]["url"].endswith("lab/tree/notebooks/a.ipynb")
-    assert context["header_buttons"][1] == {"buttons": ["_sources/book/executed/a.ipynb.txt"]}
+    assert context["header_buttons"][1] == {"buttons": ["../../_sources/book/executed/a.ipynb"]}
 
 
 def test_script_of_another_host_is_left_out():

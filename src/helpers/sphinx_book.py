@@ -1,5 +1,6 @@
 """What the book asks of Sphinx beyond its settings: mathematics of its own, buttons that open templates, short references."""
 
+import hashlib
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +12,12 @@ EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
 
 def setup(app) -> dict:
     """Register with Sphinx."""
+    # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
+    app.add_config_value("book_hooks", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
     app.connect("config-inited", _serve_mathematics)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
     app.connect("html-page-context", _leave_out_thebe, priority=900)
+    app.connect("html-page-context", _list_references)
     app.connect("build-finished", _copy_mathematics)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
     app.connect("missing-reference", _short_name)
@@ -33,12 +37,13 @@ def mathjax_folder() -> Path:
 
 
 def retarget(value):
-    """Links in the theme's buttons, however nested, that point at executed notebooks, pointed at their templates."""
+    """Links in the theme's buttons, however nested, that open executed notebooks, pointed at their templates; downloads stay."""
     if isinstance(value, dict):
         return {key: retarget(item) for key, item in value.items()}
     if isinstance(value, list):
         return [retarget(item) for item in value]
-    return value.replace(EXECUTED, TEMPLATES) if isinstance(value, str) and value.endswith(".ipynb") else value
+    opens = isinstance(value, str) and value.endswith(".ipynb") and "_sources/" not in value
+    return value.replace(EXECUTED, TEMPLATES) if opens else value
 
 
 def _serve_mathematics(app, config) -> None:
@@ -58,6 +63,12 @@ def _leave_out_thebe(app, pagename, templatename, context, doctree) -> None:
         context["script_files"] = [
             s for s in context["script_files"] if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()
         ]
+
+
+def _list_references(app, pagename, templatename, context, doctree) -> None:
+    """References are items of their list for screen readers too; docutils gives them a role that ARIA has withdrawn."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def _copy_mathematics(app, exception) -> None:
