@@ -106,7 +106,7 @@ function curveLayout(view, ink) {
   return {
     margin: { l: 52, r: 14, t: 10, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: ink.text, size: 13 },
-    xaxis: { ...axis, title: { text: "λ" }, anchor: "y" },
+    xaxis: { ...axis, title: { text: "λ" }, anchor: "y", range: [Math.min(...view.lambdas), Math.max(...view.lambdas)] },
     yaxis: { ...axis, domain: [0, 0.45], title: { text: "R" }, range: [0, 1.05] },
     yaxis2: { ...axis, domain: [0.55, 1], title: { text: "gap" }, range: [0, 1.08 * Math.max(...view.residual)] },
     annotations: [label("r_image", "image", above), label("r_text", "text", !above)],
@@ -115,8 +115,9 @@ function curveLayout(view, ink) {
 
 function sentence(view, k) {
   const two = (value) => value.toFixed(2);
-  return `At λ = ${two(view.lambdas[k])} the gap is ${view.residual[k].toFixed(3)}; R is ${view.r_image[k].toFixed(3)} for images and ` +
-    `${view.r_text[k].toFixed(3)} for texts, over ${view.pairs.toLocaleString("en")} pairs.`;
+  const [gap, image, text] = ["residual", "r_image", "r_text"].map((key) => view[key][k].toFixed(3));
+  const pairs = view.pairs.toLocaleString("en");
+  return `At λ = ${two(view.lambdas[k])} the gap is ${gap}; R is ${image} for images and ${text} for texts, over ${pairs} pairs.`;
 }
 
 function start(root) {
@@ -156,7 +157,9 @@ function start(root) {
   draw();
   range.addEventListener("input", move);
   set.addEventListener("change", draw);
-  for (const button of root.querySelectorAll("[data-turn]")) button.addEventListener("click", () => turn(Number(button.dataset.turn)));
+  for (const button of root.querySelectorAll("[data-turn]")) {
+    button.addEventListener("click", () => turn(Number(button.dataset.turn)));
+  }
   new MutationObserver(draw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 }
 
