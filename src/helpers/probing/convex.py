@@ -28,7 +28,7 @@ from .views import View
 
 MEMORY = 20
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.5
-SINGLE_TOLERANCE = 1e-5
+SINGLE_TOLERANCE = 1e-7
 LOOK_AHEAD = 3
 SINGLE_NOISE = 1e-6  # gradient norm below which float32 sums over unit vectors no longer resolve
 

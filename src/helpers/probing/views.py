@@ -141,8 +141,10 @@ def _unit(vectors):
 
 
 def _norms(vectors, shift):
-    """Norms ``||x + shift||`` (n, A) from the expanded square."""
-    squared = vectors.square().sum(dim=1, keepdim=True) + 2 * vectors @ shift.T + shift.square().sum(dim=1)
+    """Norms ``||x + shift||`` (n, A) from the expanded square; no copy of the vectors is made."""
+    import torch
+
+    squared = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
     return squared.clamp_(min=1e-12).sqrt_()
 
 
