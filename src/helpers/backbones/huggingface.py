@@ -29,31 +29,10 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         ValueError: the model is no dual encoder, needs code from its repository, or takes more than pixel values.
         OSError: no such model, or no connection and no local copy.
     """
-    import torch
-    from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
-
-    safe = {"trust_remote_code": False}
-    config = AutoConfig.from_pretrained(source, **safe)
-    if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
-        raise ValueError(
-            f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip"
-        )
-    # Half-precision checkpoints would otherwise be computed in half precision.
-    with quiet():
-        model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **safe)
-    all_weights_found(name, info)
-    model = model.eval().requires_grad_(False).to(device)
-    lacking = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
-    if lacking:
-        raise ValueError(f"{name} ({type(model).__name__}) has no {lacking[0]}; give a dual encoder such as clip or siglip")
-    tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **safe)
+    config, model, tokenizer, processor = _read_checkpoint(name, source)
+    model = model.to(device)
     padded = config.model_type.startswith("siglip")
     context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
-    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
-        raise ValueError(
-            f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json"
-        )
 
     def tokenize(texts: list[str]) -> list[list[int]]:
         return tokenizer(texts, truncation=True, max_length=context, padding=False)["input_ids"]
@@ -66,12 +45,10 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
             model.get_text_features(input_ids=ids) if padded else model.get_text_features(input_ids=ids, attention_mask=mask)
         )
 
-    pixels = Pixels(processor)
-    _takes_pixels_only(name, processor)
     return Backbone(
         name=name,
         dim=_dimension(model, config, context, device),
-        preprocess=pixels,
+        preprocess=Pixels(processor),
         tokenize=tokenize,
         count_tokens=count_tokens,
         image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
@@ -91,6 +68,34 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
             "padding": "to context, no mask" if padded else "masked",
         },
     )
+
+
+def _read_checkpoint(name: str, source: str) -> tuple:
+    """Configuration, model, tokenizer and image processor, each checked to be what a dual encoder needs."""
+    import torch
+    from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+
+    safe = {"trust_remote_code": False}
+    config = AutoConfig.from_pretrained(source, **safe)
+    if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
+        raise ValueError(
+            f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip"
+        )
+    # Half-precision checkpoints would otherwise be computed in half precision.
+    with quiet():
+        model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **safe)
+    all_weights_found(name, info)
+    lacking = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
+    if lacking:
+        raise ValueError(f"{name} ({type(model).__name__}) has no {lacking[0]}; give a dual encoder such as clip or siglip")
+    tokenizer = AutoTokenizer.from_pretrained(source, **safe)
+    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
+        raise ValueError(
+            f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json"
+        )
+    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **safe)
+    _takes_pixels_only(name, processor)
+    return config, model.eval().requires_grad_(False), tokenizer, processor
 
 
 def _features(output):
