@@ -80,3 +80,21 @@ def test_more_rows_per_batch_than_there_are():
     protocol = PROTOCOLS["paper"].but(batch_size=10_000, max_epochs=3, lr=0.5)
     fitted, singles = both("binary", protocol, torch.float64)
     np.testing.assert_allclose(fitted.parameters[:, 0], singles[0][0], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+def test_probes_do_not_depend_on_how_the_grid_is_chunked(dtype, tolerance):
+    embeddings = embedding_set()
+    fit, val, targets = embeddings.rows("train"), embeddings.rows("val"), embeddings.targets
+    protocol = PROTOCOLS["authors-code"].but(batch_size=16, max_epochs=5, lr=0.05)
+    view = build_view(embeddings, ALIGNMENTS, embeddings.rows(), fit, dtype, "cpu")
+    objective = Objective.of(embeddings.task, protocol.weighting, targets[fit])
+
+    def parameters(part):
+        return train(
+            part, torch.tensor(targets.T).to(dtype), objective, torch.tensor(fit), torch.tensor(val), 7, protocol
+        ).parameters
+
+    whole = parameters(view)
+    parts = torch.cat([parameters(view.chunk(slice(a, a + 2))) for a in range(0, len(ALIGNMENTS), 2)], dim=1)
+    np.testing.assert_allclose(parts, whole, rtol=0, atol=tolerance)
