@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tiny_encoders import SENTENCES, biomedclip_folder, clip_folder, jpegs, siglip_folder
 
 from helpers import load_backbone
-from helpers.backbones import REGISTRY
+from helpers.backbones import REGISTRY, load_tokenizer
 from helpers.backbones.lit import pixels, towers
 
 TOLERANCE = 1e-6
@@ -88,19 +88,36 @@ def test_vectors_equal_the_reference_library_whatever_the_batch(kind, checkpoint
 
 @pytest.mark.parametrize("kind, context", [("clip", 77), ("siglip", 64), ("open_clip", 128)])
 def test_long_texts_are_cut_at_the_context_and_counted_before_the_cut(kind, context, checkpoints):
-    backbone = load_backbone(str(checkpoints[kind]))
-    assert backbone.context_length == context
-    assert [len(ids) <= context for ids in backbone.tokenize(SENTENCES)] == [True] * len(SENTENCES)
-    counts = [backbone.token_count(s) for s in SENTENCES]
-    assert [c > context for c in counts] == [False, False, False, True, False]
-    short = [i for i, c in enumerate(counts) if c <= context]
-    assert [len(backbone.tokenize([SENTENCES[i]])[0]) for i in short] == [counts[i] for i in short]
+    tokenizer = load_tokenizer(str(checkpoints[kind]))
+    assert tokenizer.context_length == context
+    rows, counts = tokenizer.ids(SENTENCES), tokenizer.count(SENTENCES)
+    assert tokenizer.cut(SENTENCES).tolist() == [False, False, False, True, False] == [c > context for c in counts]
+    assert [len(row) for row in rows] == [min(c, context) for c in counts]
+    assert tokenizer.hash == load_backbone(str(checkpoints[kind])).fingerprint["tokenizer"]
+
+
+def test_tokenizers_that_packages_ship_need_no_weights_and_no_hub(monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "__init__", None)
+    clip, random_clip, lit = (load_tokenizer(name) for name in ("clip", "random-clip", "lit-derm"))
+    assert [t.context_length for t in (clip, random_clip, lit)] == [77, 77, 256]
+    assert clip.ids(["a photo of a cat"]) == [[49406, 320, 1125, 539, 320, 2368, 49407]]  # as openai/clip-* has them
+    # Two implementations of one vocabulary: transformers' and open_clip's.
+    assert [t.count(SENTENCES) for t in (clip, random_clip)] == [random_clip.count(SENTENCES)] * 2
+    assert clip.ids(SENTENCES[:3]) == random_clip.ids(SENTENCES[:3])
+    assert lit.count(["A dog runs."]) == [6] and lit.cut(["dog " * 300, "dog"]).tolist() == [True, False]
+    assert clip.count([]) == [] and clip.cut([]).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["siglip", "medsiglip", "biomedclip"])
+def test_tokenizers_that_are_not_here_are_answered_with_how_to_get_them(name):
+    with pytest.raises(OSError, match=f"hf download {REGISTRY[name].source.removeprefix('hf-hub:')}"):
+        load_tokenizer(name)
 
 
 def test_siglip_padding_to_the_longest_of_a_batch_would_change_the_vectors(checkpoints):
     """Why batch-longest padding is not offered: the same text drifts with its neighbours."""
     backbone = load_backbone(str(checkpoints["siglip"]))
-    ids = backbone.tokenize(SENTENCES[:1])
+    ids = backbone.tokenizer.ids(SENTENCES[:1])
     full = backbone.encode_tokens(ids)
     backbone.pad_to_context = False
     assert 1 - float(full[0] @ backbone.encode_tokens(ids)[0]) > 1e-3

@@ -7,7 +7,7 @@ import pytest
 from miniatures import release
 
 from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
-from helpers.backbones import Backbone
+from helpers.backbones import Backbone, Tokenizer
 from helpers.datasets import check, miniature
 
 TOKENS = 512
@@ -37,12 +37,9 @@ def encoder():
         name="bag",
         dim=64,
         preprocess=pixels,
-        tokenize=tokenize,
-        count_tokens=lambda texts: [len(ids) for ids in tokenize(texts)],
+        tokenizer=Tokenizer("bag", TOKENS, 0, tokenize, lambda texts: [len(ids) for ids in tokenize(texts)], "words"),
         image_features=lambda batch: (batch - 0.5) @ image,
         text_features=lambda ids, mask: (words[ids] * mask[..., None]).sum(dim=1),
-        context_length=TOKENS,
-        pad_id=0,
         pad_to_context=False,
         device="cpu",
         fingerprint={"weights": "bag"},

@@ -128,7 +128,7 @@ def eight_by_eight(image) -> np.ndarray:
 
 def linear_backbone(name: str = "linear", seed: int = 0):
     """A dual encoder of two fixed random projections, cheap enough to be killed and started often; ``seen`` counts its work."""
-    from helpers.backbones import Backbone
+    from helpers.backbones import Backbone, Tokenizer
 
     generator = torch.Generator().manual_seed(seed)
     pixels, letters = torch.randn(192, 16, generator=generator), torch.randn(256, 16, generator=generator)
@@ -146,12 +146,16 @@ def linear_backbone(name: str = "linear", seed: int = 0):
         name=name,
         dim=16,
         preprocess=eight_by_eight,
-        tokenize=lambda texts: [list(t.encode())[:20] for t in texts],
-        count_tokens=lambda texts: [len(t.encode()) for t in texts],
+        tokenizer=Tokenizer(
+            name,
+            context_length=20,
+            pad_id=0,
+            ids=lambda texts: [list(t.encode())[:20] for t in texts],
+            lengths=lambda texts: [len(t.encode()) for t in texts],
+            hash="bytes",
+        ),
         image_features=image_features,
         text_features=text_features,
-        context_length=20,
-        pad_id=0,
         pad_to_context=False,
         device="cpu",
         fingerprint={"backbone": name, "weights": str(seed)},

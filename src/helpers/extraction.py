@@ -257,7 +257,7 @@ def _image_chunks(job: _Job, paths: list[str], chunks: list[Chunk], batch_size: 
 
 def _text_chunks(job: _Job, texts: list[str], chunks: list[Chunk], bar) -> Iterator[tuple]:
     for chunk in chunks:
-        ids = job.backbone.tokenize([texts[i] for i in chunk.items])
+        ids = job.backbone.tokenizer.ids([texts[i] for i in chunk.items])
         order = sorted(
             range(len(ids)), key=lambda i: len(ids[i])
         )  # texts of like length share a batch, so little padding is computed
@@ -302,9 +302,9 @@ def _pairs(
 def _provenance(
     job: _Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray, report: pd.DataFrame, batch_size: int, started: float
 ) -> dict:
-    backbone, texts = job.backbone, job.dataset.rows.reset_index(drop=True)["text"]
+    tokenizer, texts = job.backbone.tokenizer, job.dataset.rows.reset_index(drop=True)["text"]
     distinct = texts[usable][~keys.loc[usable, "text"].duplicated()]
-    cut = np.asarray(backbone.count_tokens(distinct.tolist())) > backbone.context_length
+    cut = tokenizer.cut(distinct)
     pairs_cut = keys.loc[usable, "text"].isin(keys.loc[distinct.index[cut], "text"])
     notes, errors = (report[report["severity"] == severity] for severity in ("note", "error"))
     return {
@@ -313,8 +313,8 @@ def _provenance(
         "feature_space": "projected",
         "normalized": True,
         "batch_size": {"images": batch_size, "texts": TEXTS_PER_BATCH},
-        "device": backbone.device.split(":")[0],
-        "texts_cut": {"distinct": int(cut.sum()), "pairs": int(pairs_cut.sum()), "context_length": backbone.context_length},
+        "device": job.backbone.device.split(":")[0],
+        "texts_cut": {"distinct": int(cut.sum()), "pairs": int(pairs_cut.sum()), "context_length": tokenizer.context_length},
         "converted": {what: int(count) for what, count in notes["what"].value_counts().items()},
         "skipped": {what: int(count) for what, count in errors["what"].value_counts().items()},
         "versions": {name: version(name) for name in LIBRARIES},

