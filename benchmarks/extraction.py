@@ -102,6 +102,7 @@ def drift(paths: list[Path], backbone: Backbone, precision: str) -> dict:
 
 def compare(name: str, paths: list[Path], args) -> dict:
     backbone = load_backbone(name, args.device)
+    workers = default_workers(backbone.device) if args.workers is None else args.workers
     features = plain_features(name, backbone)
     plain(paths[: args.batch_size], backbone, features, args.batch_size)
     ours(paths[: args.batch_size], backbone, args.batch_size, 0, args.precision)
@@ -110,12 +111,13 @@ def compare(name: str, paths: list[Path], args) -> dict:
         total, decoding = plain(paths, backbone, features, args.batch_size)
         measured["plain"].append(total)
         measured["decoding"].append(decoding)
-        measured["ours"].append(ours(paths, backbone, args.batch_size, args.workers, args.precision))
+        measured["ours"].append(ours(paths, backbone, args.batch_size, workers, args.precision))
         measured["steady"].append(steady(paths, backbone, args.batch_size, args.precision))
     seconds = {what: statistics.median(values) for what, values in measured.items()}
     rate = {what: len(paths) / seconds[what] for what in ("plain", "ours", "steady")}
     row = {
         "backbone": name,
+        "workers": workers,
         **{f"{what}_images_per_s": round(value, 2) for what, value in rate.items()},
         "speed_up": round(rate["ours"] / rate["plain"], 3),
         "of_steady": round(rate["ours"] / rate["steady"], 3),
@@ -133,7 +135,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(500, 375), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=default_workers())
+    parser.add_argument("--workers", type=int)
     parser.add_argument("--device")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--json", type=Path)

@@ -40,10 +40,10 @@ class Batches:
         return numbers, torch.from_numpy(np.stack(arrays)) if arrays else None, reasons
 
 
-def default_workers() -> int:
-    """One process per processor core this process may use, at most 8."""
+def default_workers(device: str) -> int:
+    """Processes that decode, at most 8: one per core beside an accelerator, half the cores where the encoder needs cores too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+    return min(cores if device.startswith("cuda") else max(1, cores // 2), 8)
 
 
 def image_batches(

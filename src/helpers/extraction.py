@@ -68,7 +68,7 @@ def extract(
         device: see :func:`load_backbone`; only for a backbone given by name.
         precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are normalised in float32 in any case.
         dtype: of the stored file, ``float32`` or ``float16``.
-        workers: processes that decode images; one per processor core, at most 8, when None; 0 decodes in this process.
+        workers: processes that decode images; :func:`helpers.decoding.default_workers` when None; 0 decodes in this process.
         on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; either way all are listed in ``<out>.problems.csv``.
         max_skipped: largest share of rows ``skip`` may leave out.
         overwrite: replace a set in ``out`` that was made from other data or by another encoder.
@@ -85,7 +85,7 @@ def extract(
     shard, out, started = _parse_shard(shard), Path(out), time.time()
     if isinstance(backbone, str):
         backbone = load_backbone(backbone, device)
-    workers = default_workers() if workers is None else workers
+    workers = default_workers(backbone.device) if workers is None else workers
     job = _Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
     keys, report = inspect(dataset, _progress)
     identity = _identity(job, keys)

@@ -100,7 +100,7 @@ def _image_features(dataset, rows: pd.DataFrame) -> np.ndarray:
     files = [Path(dataset.root) / path for path in rows["image"]]
     batches = [list(range(i, min(i + 32, len(files)))) for i in range(0, len(files), 32)]
     features = np.empty((len(files), IMAGE_WIDTH), dtype=np.float32)
-    stream = image_batches(files, pixels, batches, default_workers())
+    stream = image_batches(files, pixels, batches, default_workers("cpu"))
     with torch.inference_mode(), tqdm(total=len(files), desc="image features", unit="image", mininterval=1) as bar:
         for numbers, batch, reasons in stream:
             if reasons:
