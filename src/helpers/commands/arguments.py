@@ -11,6 +11,37 @@ def add_set(parser) -> None:
     parser.add_argument("--store", help="folder <dataset>/<variant>/<backbone>; data/embeddings, then runs/embeddings if not given")
 
 
+def add_options(parser) -> None:
+    """Options of one data set, such as ``--option uncertain=zero --option min_count=5``."""
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the data set, repeatable")
+
+
+def dataset_options(dataset: str, given: list[str]) -> dict:
+    """``NAME=VALUE`` strings as arguments of :func:`helpers.datasets.load_dataset`; the data set judges the values.
+
+    Raises:
+        ValueError: no such data set or option (with the nearest), no ``=``, or a value of another type than the option's.
+    """
+    from ..checks import choose
+    from ..datasets import DATASETS
+
+    kinds = DATASETS[choose(dataset, DATASETS, "data set")].options
+    if given and not kinds:
+        raise ValueError(f"--option {given[0]}: {dataset} takes no options; leave it out")
+    options = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        kind = kinds[choose(name, kinds, f"option of {dataset}")]
+        try:
+            options[name] = _READ.get(kind, str)(value) if equals else int("")
+        except (ValueError, KeyError):
+            raise ValueError(f"--option {item}: write {name}=VALUE, a value of type {getattr(kind, '__name__', kind)}") from None
+    return options
+
+
+_READ = {int: int, float | None: float, bool: {"true": True, "false": False}.__getitem__}
+
+
 def write_table(table, out: str | None) -> int:
     """Write a table as its file name says, if one is given.
 

@@ -1,6 +1,6 @@
-"""``doctor``, ``datasets``, ``backbones``, ``check``, ``diversity``: what is there, and whether it can be used."""
+"""``doctor``, ``datasets``, ``backbones``, ``check``, ``diversity``, ``miniature``: what is there, and whether it can be used."""
 
-from .arguments import write_table
+from .arguments import add_options, dataset_options, write_table
 
 
 def add_arguments(commands) -> None:
@@ -9,12 +9,24 @@ def add_arguments(commands) -> None:
     commands.add_parser("backbones", help="list the encoders and how to get them").set_defaults(run=backbones)
     parser = commands.add_parser("check", help="check a copy of a data set; exit code 1 if unusable")
     _add_copy(parser)
+    add_options(parser)
     parser.add_argument("--no-images", action="store_true", help="do not open the images")
     parser.set_defaults(run=check)
     parser = commands.add_parser("diversity", help="pixel variance and share of distinct texts, before any encoder")
     _add_copy(parser)
     parser.add_argument("--out", help="write the table as .csv or .parquet")
     parser.set_defaults(run=diversity)
+    parser = commands.add_parser("lengths", help="how many texts are how long, in words and in tokens of the encoders at hand")
+    _add_copy(parser)
+    add_options(parser)
+    parser.add_argument("--out", help="write the table as .csv or .parquet")
+    parser.set_defaults(run=lengths)
+    parser = commands.add_parser("miniature", help="write a small drawn copy of a data set, in the layout of its release")
+    parser.add_argument("dataset")
+    parser.add_argument("--out", required=True, help="a new folder")
+    parser.add_argument("--n", type=int, help="number of images")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=miniature)
 
 
 def _add_copy(parser) -> None:
@@ -56,12 +68,25 @@ def backbones(args) -> int:
 
 
 def check(args) -> int:
+    from ..backbones import REGISTRY
     from ..datasets import check as check_copy
 
-    options = {"missing_images": args.missing_images, "open_images": not args.no_images}
-    report = check_copy(args.dataset, args.root, args.variant, args.split, **options)
+    how = {"missing_images": args.missing_images, "open_images": not args.no_images, "tokenizers": _trained(REGISTRY)}
+    report = check_copy(args.dataset, args.root, args.variant, args.split, **how, **dataset_options(args.dataset, args.option))
     print(report)
     return 0 if report.usable else 1
+
+
+def lengths(args) -> int:
+    from ..backbones import REGISTRY
+    from ..datasets import load_dataset
+    from ..datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
+
+    options = dataset_options(args.dataset, args.option)
+    dataset = load_dataset(args.dataset, args.root, args.variant, args.split, args.missing_images, **options)
+    table = text_lengths(dataset, tokenizers_at_hand(_trained(REGISTRY))[0])
+    print(texts_cut(table).to_string(index=False))
+    return write_table(table, args.out)
 
 
 def diversity(args) -> int:
@@ -71,3 +96,15 @@ def diversity(args) -> int:
     table = diversity_table(load_dataset(args.dataset, args.root, args.variant, args.split, missing_images=args.missing_images))
     print(table.to_string(index=False, float_format="{:.4f}".format))
     return write_table(table, args.out)
+
+
+def _trained(registry) -> list[str]:
+    """Encoders worth asking; one of random weights reads as the encoder it has the architecture of."""
+    return [name for name, entry in registry.items() if entry.library != "random"]
+
+
+def miniature(args) -> int:
+    from ..datasets import miniature
+
+    print(f"drawn, nothing in it is real: {miniature.write(args.dataset, args.out, args.n, args.seed)}")
+    return 0

@@ -1,4 +1,4 @@
-"""What a split gives away, and what the data look like before any encoder: pure functions of a data set's rows."""
+"""What a split gives away, and what the data look like before any encoder: functions of a data set's rows and its task."""
 
 import numpy as np
 import pandas as pd
@@ -100,11 +100,11 @@ def diversity_table(dataset: PairedDataset) -> pd.DataFrame:
 
 
 def card_table() -> pd.DataFrame:
-    """One row per registered data set: title, domain, licence, access, whether credentialed, variants and splits."""
+    """One row per registered data set: title, domain, licence, access, size, whether credentialed, variants and splits."""
     from .registry import DATASETS
 
     entries = [entry for entry in DATASETS.values() if entry.name != "manifest"]
-    columns = ("title", "domain", "source", "licence", "citation", "access", "credentialed")
+    columns = ("title", "domain", "source", "licence", "citation", "access", "size", "credentialed")
     table = pd.DataFrame([{c: getattr(e.card, c) for c in columns} for e in entries], index=[e.name for e in entries])
     table["variants"] = [", ".join(e.variants) for e in entries]
     table["splits"] = ["; ".join(f"{v}: {', '.join(s)}" for v, s in e.splits.items()) for e in entries]

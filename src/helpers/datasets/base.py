@@ -23,6 +23,7 @@ class Card:
     access: str  # how to get it, in one sentence
     credentialed: bool = False
     notes: tuple[str, ...] = ()
+    size: str = ""  # of the release
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,9 @@ CARD = Card(
     citation="nakayama2024brset",
     access="Get access at https://physionet.org/content/brazilian-ophthalmological/; keep the labels file beside fundus_photos/.",
     credentialed=True,
+    size="16,266 images of 8,524 patients",
     notes=(
-        "16,266 images of 8,524 patients. Label: DR_ICDR above 0. The authors split by image, so a patient's eyes can straddle it.",
+        "Label: DR_ICDR above 0. The authors split by image, so a patient's eyes can straddle it.",
         "The authors' text holds findings read from the same image (macular edema, hemorrhage, macula): label proxies.",
         "Optic disc, vessels and macula are coded 1 normal, 2 abnormal; the authors' text prints them as present and absent.",
     ),

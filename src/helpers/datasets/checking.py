@@ -1,16 +1,16 @@
 """One screen that says whether a copy of a data set can be used, and what is odd about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..files import sha256
 from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
+from .texts import text_lengths, texts_cut, tokenizers_at_hand
 
 SHOWN = 12  # classes, and examples of a fault, on the one screen
 KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")
@@ -48,16 +48,16 @@ def check(
     split=None,
     missing_images=None,
     open_images: bool = True,
-    cut_by: Mapping[str, Callable[[list[str]], np.ndarray]] | None = None,
+    tokenizers: Iterable[str] = (),
     **options,
 ) -> Report:
-    """Check a copy of a data set: files, labels, splits, duplicates.
+    """Check a copy of a data set: files, labels, splits, duplicates, texts that an encoder would cut.
 
     Args:
         name, root, variant, split, missing_images, options: as for :func:`load_dataset`. Missing images are counted either way, and
             are a problem unless the policy is to drop them.
         open_images: decode every distinct image.
-        cut_by: for each encoder, a function from texts to bool (n,), whether its tokenizer cuts the text.
+        tokenizers: names of encoders whose tokenizers are asked which texts they cut, where their files are here.
     """
     title = f"{name} {variant} at {root or 'its package'}"
     try:
@@ -65,7 +65,7 @@ def check(
     except (OSError, ValueError, ImportError) as error:
         return Report(title, problems=(str(error),))
     policy = missing_images or getattr(DATASETS[name].module, "MISSING_IMAGES", "error")
-    facts, unreadable = [*_facts(dataset), *_cut(dataset, cut_by or {})], []
+    facts, unreadable = [*_facts(dataset), *_cut(dataset, tokenizers)], []
     if open_images:
         unreadable, duplicates = _images(dataset)
         facts.append(f"images with the same bytes as another: {duplicates}")
@@ -89,10 +89,12 @@ def _facts(dataset: PairedDataset) -> tuple[str, ...]:
     )
 
 
-def _cut(dataset: PairedDataset, cut_by: Mapping[str, Callable]) -> list[str]:
-    texts = dataset.rows["text"].drop_duplicates()
-    how_often = dataset.rows["text"].value_counts()[texts].to_numpy()
-    return [f"texts cut by {name}: {np.average(cut(texts.tolist()), weights=how_often):.1%}" for name, cut in cut_by.items()]
+def _cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
+    found, absent = tokenizers_at_hand(names)
+    cut = texts_cut(text_lengths(dataset, found))
+    told = [f"{row.share_cut:.1%} by {row.encoder} (longest {row.longest} of {row.limit} tokens)" for row in cut.itertuples()]
+    lines = [f"texts cut: {', '.join(told)}"] if told else []
+    return lines + ([f"texts cut, not counted for want of tokenizer files: {', '.join(absent)}"] if absent else [])
 
 
 def _images(dataset: PairedDataset) -> tuple[list, int]:

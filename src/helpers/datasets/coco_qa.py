@@ -22,8 +22,9 @@ CARD = Card(
         "https://www.cs.toronto.edu/~mren/research/imageqa/data/cocoqa/ and the COCO images, 2014 or 2017 naming, from "
         "https://cocodataset.org into one folder."
     ),
+    size="117,684 questions",
     notes=(
-        "117,684 questions; a question asked twice of one image is kept once, which leaves the authors' 116,238.",
+        "A question asked twice of one image is kept once, which leaves the authors' 116,238.",
         "The official split has no validation part. An image is repeated once per question.",
     ),
 )

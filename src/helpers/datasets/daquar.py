@@ -27,8 +27,9 @@ CARD = Card(
         "Download nyu_depth_images.tar, qa.894.raw.train.txt and qa.894.raw.test.txt from https://www.mpi-inf.mpg.de/departments/"
         "computer-vision-and-machine-learning/research/vision-and-language/visual-turing-challenge and unpack them into one folder."
     ),
+    size="12,468 questions",
     notes=(
-        "12,468 questions; a question asked twice of one image is kept once, which leaves the authors' 12,163.",
+        "A question asked twice of one image is kept once, which leaves the authors' 12,163.",
         "Every question of the authors' text ends with the number of its image ('in the image3 ?'); the clean text leaves it out.",
         "The authors keep answers that occur 100 times or more in test, classes chosen on test; the clean variant counts in train.",
     ),

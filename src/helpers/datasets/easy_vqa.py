@@ -19,8 +19,9 @@ CARD = Card(
     licence="MIT",
     citation="zhou2019easyvqa",
     access="It is installed with the package easy-vqa (pip install easy-vqa); no root is needed.",
+    size="5,000 drawn images of one shape each, 48,248 questions, 13 answers",
     notes=(
-        "5,000 drawn images of one shape, 48,248 questions, 13 answers; the official split is by image, no picture in both.",
+        "The official split is by image, no picture in both.",
         "The questions are 107 distinct sentences, so every test text also occurs in train.",
         "Split by-question draws 20 % of all questions instead: test images have other questions in train, a leak on purpose.",
     ),

@@ -23,6 +23,7 @@ CARD = Card(
     licence="For research; images belong to their posters",
     citation="nakamura2020fakeddit",
     access="Get the v2.0 tables and images as https://github.com/entitize/Fakeddit says; keep multimodal_*.tsv beside images/.",
+    size="more than a million posts, 90,992 of them used by the authors; the images as one archive of 114 GB",
     notes=(
         "Label: 2_way_label, as numbered in the release. Text: clean_title. Official train, validate and public test parts.",
         "The authors used an unseeded 20 % sample less dead links (90,992 rows), which cannot be matched: variant authors draws "

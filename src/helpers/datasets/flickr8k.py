@@ -51,6 +51,7 @@ CARD = Card(
         "Get it from https://hockenmaier.cs.illinois.edu/DenotationGraph/ and put Images/ and captions.txt "
         "(columns image, caption) into one folder."
     ),
+    size="about 8,000 photographs with five captions each",
     notes=(
         "Text is the first caption. Labels are objects named in at least two of the other four captions, and so in at least 20 "
         "test images.",

@@ -29,8 +29,9 @@ CARD = Card(
         "Download HAM10000_images_part_1.zip, HAM10000_images_part_2.zip and HAM10000_metadata from "
         "https://doi.org/10.7910/DVN/DBW86T and unpack them into one folder."
     ),
+    size="10,015 images of 7,470 lesions",
     notes=(
-        "10,015 images of 7,470 lesions. The authors split by image: 791 of 2,003 test images show a lesion seen in train.",
+        "The authors split by image: 791 of 2,003 test images show a lesion seen in train.",
         "The authors' text begins with dx_type, how the diagnosis was made: follow_up occurs only for nv, confocal only for bkl.",
     ),
 )

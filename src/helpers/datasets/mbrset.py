@@ -54,8 +54,9 @@ CARD = Card(
     citation="nakayama2024mbrset",
     access="Get access at https://physionet.org/content/mbrset/; keep labels_mbrset.csv beside images/.",
     credentialed=True,
+    size="5,164 images of 1,291 patients, 4,884 images with a grade",
     notes=(
-        "5,164 images, 4,884 with a grade. Label: final_icdr above 0.",
+        "Label: final_icdr above 0.",
         "Every column of the text is the patient's: all images of a patient carry one sentence, which the authors' split by image "
         "puts into train and test alike.",
     ),

@@ -30,6 +30,7 @@ CARD = Card(
         "mimic-cxr-2.0.0-*.csv.gz tables and mimic-cxr-reports.zip into one folder."
     ),
     credentialed=True,
+    size="377,110 images with 227,827 reports, 153,128 of the images in the authors' tables",
     notes=(
         "Variant authors needs train.csv, valid.csv and test.csv as the authors used them; their making is not published. Its text "
         "is the whole report, from which the labels were read, and its labels are six: the paper's five and No Finding.",

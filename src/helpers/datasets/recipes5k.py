@@ -18,7 +18,8 @@ CARD = Card(
     licence="For research",
     citation="bolanos2017recipes5k",
     access="Unpack the archive of http://www.ub.edu/cvub/recipes5k/ and point root at Recipes5k/ (annotations/ and images/).",
-    notes=("4,826 recipes of 101 dishes, one photograph each; official train, val and test parts.",),
+    size="4,826 recipes of 101 dishes, one photograph each",
+    notes=("Official train, val and test parts.",),
 )
 
 

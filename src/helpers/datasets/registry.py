@@ -39,9 +39,9 @@ class Entry:
         return self.module.SPLITS
 
     @property
-    def options(self) -> tuple[str, ...]:
-        """What ``load`` takes beside root, variant, split and missing_images."""
-        return tuple(signature(self.module.read).parameters)[3:]
+    def options(self) -> dict[str, object]:
+        """What ``load`` takes beside root, variant, split and missing_images: name and type."""
+        return {name: p.annotation for name, p in list(signature(self.module.read).parameters.items())[3:]}
 
     def load(self, root=None, variant: str = "authors", **options) -> PairedDataset:
         return load_dataset(self.name, root, variant, **options)
@@ -78,7 +78,7 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
 
     Raises:
         FileNotFoundError: the root, a table or images are missing; says where to get them.
-        ValueError: a name, column or value is not what the release has.
+        ValueError: a name, column or value is not what was expected.
     """
     entry = DATASETS[choose(name, DATASETS, "data set")]
     variant = canonical_variant(name, variant)

@@ -60,7 +60,7 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
         try:
             choose(column, table.columns, "column")
         except ValueError as error:
-            raise ValueError(f"{path} has no column {column!r}, which the release has: {error}") from None
+            raise ValueError(f"{path} has no column {column!r}; {str(error).partition('; ')[2]}") from None
 
 
 def read_lines(path: Path) -> list[str]:

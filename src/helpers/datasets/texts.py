@@ -1,0 +1,81 @@
+"""How long the texts of a data set are, in words and in each encoder's tokens: counts only, no text."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from .audit import text_words
+from .base import PairedDataset
+
+BATCH = 1024
+COLUMNS = ("dataset", "variant", "unit", "limit", "length", "pairs", "texts")
+
+
+def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
+    """Tokenizers of named encoders whose files are here, one for encoders that share it, and how to get the others.
+
+    Nothing is downloaded to find out.
+    """
+    from ..backbones import REGISTRY, load_tokenizer
+
+    found, absent = {}, {}
+    for name in names:
+        if name in REGISTRY and not _cached(name, REGISTRY[name]):
+            absent[name] = REGISTRY[name].access
+            continue
+        try:
+            tokenizer = load_tokenizer(name)
+            found.setdefault((tokenizer.hash, tokenizer.context_length), tokenizer)
+        except (OSError, ImportError) as error:
+            absent[name] = str(error)
+    return list(found.values()), absent
+
+
+def _cached(name: str, entry) -> bool:
+    """Whether packages or the local model cache hold the tokenizer's files."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if entry.library in ("lit", "random") or name == "clip":
+        return True
+    file = "open_clip_config.json" if entry.library == "open_clip" else "tokenizer_config.json"
+    return isinstance(try_to_load_from_cache(entry.source.removeprefix("hf-hub:"), file), str)
+
+
+def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFrame:
+    """Histogram of text lengths: a row per unit (``words``, or an encoder) and length.
+
+    Returns:
+        ``dataset, variant, unit, limit`` (tokens the encoder sees, special ones included; 0 for words), ``length, pairs, texts``
+        (numbers of pairs and of distinct texts of that length).
+    """
+    how_often = dataset.rows["text"].value_counts()
+    texts = how_often.index.tolist()
+    units = {"words": (0, text_words(dataset).groupby(dataset.rows["text"]).first()[texts].to_numpy())}
+    units |= {t.name: (t.context_length, _counted(t, texts)) for t in tokenizers}
+    parts = []
+    for unit, (limit, lengths) in units.items():
+        counts = pd.DataFrame({"length": lengths, "pairs": how_often.to_numpy(), "texts": 1}).groupby("length").sum().reset_index()
+        parts.append(counts.assign(dataset=dataset.name, variant=dataset.variant, unit=unit, limit=limit))
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def _counted(tokenizer, texts: list[str]) -> np.ndarray:
+    from tqdm import tqdm
+
+    starts = tqdm(range(0, len(texts), BATCH), desc=f"{tokenizer.name} tokens", unit="batch", leave=False, delay=2)
+    return np.concatenate([tokenizer.count(texts[i : i + BATCH]) for i in starts])
+
+
+def texts_cut(lengths: pd.DataFrame) -> pd.DataFrame:
+    """What each encoder does not see to the end: a row per data set, variant and encoder of :func:`text_lengths`.
+
+    Returns:
+        ``dataset, variant, encoder, limit, longest, pairs_cut, share_cut`` (of pairs, in [0, 1]), ``texts_cut`` (distinct ones).
+    """
+    tokens = lengths[lengths["unit"] != "words"]
+    over = tokens[["pairs", "texts"]].where(tokens["length"] > tokens["limit"], 0).add_suffix("_cut")
+    by = pd.concat([tokens, over], axis=1).groupby(["dataset", "variant", "unit", "limit"], sort=False)
+    found = by[["pairs", "pairs_cut", "texts_cut"]].sum().assign(longest=by["length"].max())
+    found["share_cut"] = found["pairs_cut"] / found.pop("pairs")
+    return found.reset_index().rename(columns={"unit": "encoder"})
