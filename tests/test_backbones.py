@@ -9,11 +9,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny_encoders import SENTENCES, biomedclip_folder, clip_folder, jpegs, siglip_folder
+from sentencepiece import sentencepiece_model_pb2
+from tiny_encoders import SENTENCES, biomedclip_folder, cached, clip_folder, jpegs, released_siglip_folder, siglip_folder
 
 from helpers import load_backbone
 from helpers.backbones import REGISTRY, load_tokenizer
 from helpers.backbones.lit import pixels, towers
+from helpers.backbones.registry import PUBMEDBERT
 
 TOLERANCE = 1e-6
 
@@ -33,6 +35,8 @@ def checkpoints(folder):
     return {
         "clip": clip_folder(folder / "clip"),
         "siglip": siglip_folder(folder / "siglip"),
+        "siglip-spiece": released_siglip_folder(folder / "spiece", with_json=False),
+        "siglip-both": released_siglip_folder(folder / "both", with_json=True),
         "open_clip": biomedclip_folder(folder / "bio"),
     }
 
@@ -50,7 +54,7 @@ def reference(kind: str, folder, photos) -> tuple[np.ndarray, np.ndarray]:
         config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
         text_cfg = {**config["text_cfg"], "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
         model = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg).eval()
-        model.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
+        model.load_state_dict(torch.load(folder / "open_clip_pytorch_model.bin", weights_only=True), strict=False)
         transform = open_clip.image_transform(160, is_train=False)
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
         with torch.no_grad():
@@ -62,18 +66,18 @@ def reference(kind: str, folder, photos) -> tuple[np.ndarray, np.ndarray]:
 
     model = AutoModel.from_pretrained(folder).eval()
     processor, tokenizer = AutoImageProcessor.from_pretrained(folder, backend="pil"), AutoTokenizer.from_pretrained(folder)
-    image, text = [], []
+    image, text, padded = [], [], kind.startswith("siglip")
     with torch.no_grad():
         for photo in photos:
             image.append(unit(model.get_image_features(**processor(images=photo, return_tensors="pt"))))
         for sentence in SENTENCES:
-            ids = tokenizer([sentence], padding="max_length" if kind == "siglip" else True, truncation=True, return_tensors="pt")
-            given = {"input_ids": ids["input_ids"]} if kind == "siglip" else {k: ids[k] for k in ("input_ids", "attention_mask")}
+            ids = tokenizer([sentence], padding="max_length" if padded else True, truncation=True, return_tensors="pt")
+            given = {"input_ids": ids["input_ids"]} if padded else {k: ids[k] for k in ("input_ids", "attention_mask")}
             text.append(unit(model.get_text_features(**given)))
     return np.concatenate(image), np.concatenate(text)
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip", "open_clip"])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip-spiece", "siglip-both", "open_clip"])
 def test_vectors_equal_the_reference_library_whatever_the_batch(kind, checkpoints, photos):
     image, text = reference(kind, checkpoints[kind], photos)
     backbone = load_backbone(str(checkpoints[kind]))
@@ -86,7 +90,7 @@ def test_vectors_equal_the_reference_library_whatever_the_batch(kind, checkpoint
         np.testing.assert_allclose(np.concatenate([backbone.encode_texts(b) for b in batches]), text, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind, context", [("clip", 77), ("siglip", 64), ("open_clip", 128)])
+@pytest.mark.parametrize("kind, context", [("clip", 77), ("siglip", 64), ("siglip-both", 64), ("open_clip", 128)])
 def test_long_texts_are_cut_at_the_context_and_counted_before_the_cut(kind, context, checkpoints):
     tokenizer = load_tokenizer(str(checkpoints[kind]))
     assert tokenizer.context_length == context
@@ -150,7 +154,7 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(folder, checkpoints):
 def test_an_open_clip_folder_without_weights_is_refused(folder, checkpoints):
     empty = folder / "bio-empty"
     shutil.copytree(checkpoints["open_clip"], empty)
-    (empty / "open_clip_model.safetensors").unlink()
+    (empty / "open_clip_pytorch_model.bin").unlink()
     with pytest.raises(OSError, match="not available"):
         load_backbone(str(empty))
 
@@ -158,7 +162,6 @@ def test_an_open_clip_folder_without_weights_is_refused(folder, checkpoints):
 def test_pickled_weights_that_run_code_are_refused(folder, checkpoints):
     hostile = folder / "bio-hostile"
     shutil.copytree(checkpoints["open_clip"], hostile)
-    (hostile / "open_clip_model.safetensors").unlink()
     marker = hostile / "ran"
 
     class Touch:
@@ -169,6 +172,37 @@ def test_pickled_weights_that_run_code_are_refused(folder, checkpoints):
     with pytest.raises(pickle.UnpicklingError):
         load_backbone(str(hostile))
     assert not marker.exists()
+
+
+def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_path, checkpoints, monkeypatch):
+    """Both libraries, offline: CLIP from one repository, BioMedCLIP from two."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    clip, biomedclip = REGISTRY["clip"].source, REGISTRY["biomedclip"].source.removeprefix("hf-hub:")
+    bio, files = checkpoints["open_clip"], {k: [p for p in checkpoints[k].iterdir() if p.is_file()] for k in checkpoints}
+    cached(tmp_path, clip, files["clip"], "c" * 40)
+    cached(tmp_path, biomedclip, [p for p in files["open_clip"] if "token" not in p.name], "b" * 40)
+    assert load_backbone("clip").fingerprint["revision"] == "c" * 40
+    with pytest.raises(OSError, match=f"{PUBMEDBERT} config.json --local-dir FOLDER/text"):
+        load_backbone("biomedclip")
+    cached(tmp_path, PUBMEDBERT, [bio / "text" / "config.json", *(p for p in files["open_clip"] if "token" in p.name)], "a" * 40)
+    found, local = load_backbone("biomedclip"), load_backbone("biomedclip", weights=bio)
+    assert found.fingerprint["revision"] == "b" * 40 and local.fingerprint["revision"] is None
+    np.testing.assert_array_equal(found.encode_texts(SENTENCES), local.encode_texts(SENTENCES))
+
+
+def test_a_folder_without_its_text_tower_says_what_to_download(tmp_path, checkpoints):
+    shutil.copytree(checkpoints["open_clip"], tmp_path / "bio", ignore=shutil.ignore_patterns("text"))
+    with pytest.raises(FileNotFoundError, match=rf"hf download {PUBMEDBERT} config.json --local-dir {tmp_path}/bio/text"):
+        load_backbone("biomedclip", weights=tmp_path / "bio")
+
+
+def test_a_sentencepiece_tokenizer_is_known_by_its_scores_too(tmp_path, checkpoints):
+    before = load_tokenizer(str(checkpoints["siglip-spiece"]))
+    path = shutil.copytree(checkpoints["siglip-spiece"], tmp_path / "spiece") / "spiece.model"
+    model = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    model.pieces[-1].score -= 5
+    path.write_bytes(model.SerializeToString())
+    assert load_tokenizer(str(path.parent)).hash != before.hash
 
 
 def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(folder, checkpoints):

@@ -32,6 +32,16 @@ def test_hub_weights_are_ready_when_the_model_cache_holds_them(monkeypatch):
     assert dict((w, s) for w, s, _ in doctor._encoders())["encoder medsiglip"] == "missing"
 
 
+def test_an_encoder_of_two_repositories_is_ready_when_both_are_here(monkeypatch):
+    entry = REGISTRY["biomedclip"]
+    held = {(entry.source.removeprefix("hf-hub:"), name) for name in ("open_clip_config.json", "open_clip_pytorch_model.bin")}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: "somewhere" if (repo, name) in held else None)
+    assert doctor._encoder("biomedclip", entry) == ("missing", entry.access)
+    assert f"hf download {entry.text_tower} config.json --local-dir FOLDER/text" in entry.access
+    held |= {(entry.text_tower, "config.json"), (entry.text_tower, "vocab.txt")}
+    assert doctor._encoder("biomedclip", entry)[0] == "ready"
+
+
 def test_a_head_file_that_is_gone_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(lit, "HEADS", tmp_path)
     status, how = doctor._lit("lit-derm")

@@ -1,11 +1,15 @@
 """Random-weight dual encoders of a few thousand parameters, saved in the formats of the real releases, and real image files."""
 
+import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+
+from helpers.backbones.registry import PUBMEDBERT
 
 SENTENCES = [
     "A dog runs across wet grass.",
@@ -78,10 +82,35 @@ def siglip_folder(folder: Path) -> Path:
     return folder
 
 
-def biomedclip_folder(folder: Path) -> Path:
-    """An open_clip folder of the BioMedCLIP kind: a timm vision tower, a BERT text tower, an MLP projection."""
+def released_siglip_folder(folder: Path, with_json: bool) -> Path:
+    """The same model with the tokenizer as released: a sentencepiece model, with a ``tokenizer.json`` beside it or without."""
+    import sentencepiece
+
+    siglip_folder(folder)
+    model = io.BytesIO()
+    ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+    small = {"vocab_size": 90, "hard_vocab_limit": False, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(SENTENCES * 3), model_writer=model, **ids, **small)
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    special = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    settings = {
+        "tokenizer_class": "SiglipTokenizer",
+        "model_max_length": 64,
+        "do_lower_case": True,
+        "model_input_names": ["input_ids"],
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, **special}))
+    if not with_json:
+        (folder / "tokenizer.json").unlink()
+    return folder
+
+
+def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
+    """What the two downloads of a model of the BioMedCLIP kind give: a timm vision tower, a BERT text tower, an MLP projection.
+
+    As in the release, weights are a ``.bin`` file, the tokenizer lies beside them, and the text tower is named by its id on the hub.
+    """
     import open_clip
-    from safetensors.torch import save_file
     from transformers import BertConfig, BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +123,6 @@ def biomedclip_folder(folder: Path) -> Path:
     BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **tower).save_pretrained(folder / "text")
     text = {
         "hf_model_name": str(folder / "text"),
-        "hf_tokenizer_name": str(folder),
         "hf_proj_type": "mlp",
         "hf_pooler_type": "cls_last_hidden_state_pooler",
         "context_length": 128,
@@ -106,19 +134,29 @@ def biomedclip_folder(folder: Path) -> Path:
         "timm_proj": "linear",
         "image_size": 160,
     }
-    model_cfg = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
-    (folder / "open_clip_config.json").write_text(
-        json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}})
-    )
     torch.manual_seed(0)
-    model = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False})
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
-    # The name a release gives is one of the hub; the copy in text/ must be enough.
-    model_cfg["text_cfg"] = {**text, "hf_model_name": "nobody/no-such-model", "hf_tokenizer_name": "nobody/no-such-model"}
-    (folder / "open_clip_config.json").write_text(
-        json.dumps({"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}})
-    )
+    weights = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False}).state_dict()
+    weights["text.transformer.embeddings.position_ids"] = torch.arange(128)[None]  # as transformers once saved it
+    torch.save(weights, folder / "open_clip_pytorch_model.bin")
+    model_cfg = {
+        "embed_dim": 24,
+        "vision_cfg": vision,
+        "text_cfg": {**text, "hf_model_name": tower_id, "hf_tokenizer_name": tower_id},
+    }
+    settings = {"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}
+    (folder / "open_clip_config.json").write_text(json.dumps(settings))
     return folder
+
+
+def cached(cache: Path, repository: str, files: list[Path], commit: str) -> None:
+    """Put files of a model repository where the hub's client keeps what it downloaded."""
+    repository_folder = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = repository_folder / "snapshots" / commit
+    snapshot.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        shutil.copy(path, snapshot)
+    (repository_folder / "refs").mkdir(exist_ok=True)
+    (repository_folder / "refs" / "main").write_text(commit)
 
 
 def eight_by_eight(image) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 READY, STORED, MISSING = "ready", "stored", "missing"
 Row = tuple[str, str, str]  # what, status, how to get it
 CONFIGURATION = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
+TOKENIZERS = ("tokenizer.json", "spiece.model", "vocab.json", "vocab.txt")
 WEIGHTS = (
     "model.safetensors",
     "open_clip_model.safetensors",
@@ -49,11 +50,13 @@ def _encoder(name: str, entry) -> tuple[str, str]:
     if entry.library == "lit":
         return _lit(name)
     repository = entry.source.removeprefix("hf-hub:")
-    if not _cached(repository, (CONFIGURATION[entry.library],)) or not _cached(repository, WEIGHTS):
-        return MISSING, entry.access
-    if "siglip" in name and not _cached(repository, ("tokenizer.json",)) and find_spec("sentencepiece") is None:
-        return MISSING, "weights are here, its tokenizer needs a package: pip install sentencepiece protobuf"
-    return READY, f"{repository}, in the local model cache"
+    needed = [(repository, (CONFIGURATION[entry.library],)), (repository, WEIGHTS), (repository, TOKENIZERS)]
+    if entry.text_tower:
+        # open_clip reads the tokenizer of a model of the hub from the repository of its text tower.
+        needed[2:] = [(entry.text_tower, ("config.json",)), (entry.text_tower, TOKENIZERS)]
+    if all(_cached(where, names) for where, names in needed):
+        return READY, f"{repository}, in the local model cache"
+    return MISSING, entry.access
 
 
 def _lit(name: str) -> tuple[str, str]:

@@ -110,6 +110,9 @@ def _resolve(name: str, weights) -> tuple[str, str]:
 
 def _folder(path: Path) -> tuple[str, str]:
     if (path / "open_clip_config.json").is_file():
+        from .openclip import require_text_tower
+
+        require_text_tower(path)
         return "open_clip", f"local-dir:{path}"
     if (path / "config.json").is_file():
         return "transformers", str(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 
 def weights_hash(model) -> str:
@@ -21,11 +22,21 @@ def settings_hash(settings) -> str:
 def tokenizer_hash(tokenizer) -> str:
     """SHA-256 of a tokenizer's vocabulary and rules; padding and truncation, which belong to a call, are left out."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
+    if hasattr(tokenizer, "sp_model"):  # a sentencepiece model; its file holds the scores that decide between segmentations
+        return settings_hash([type(tokenizer).__name__, hashlib.sha256(tokenizer.sp_model.serialized_model_proto()).hexdigest()])
     if backend is None:
         vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else tokenizer.encoder
         return settings_hash([type(tokenizer).__name__, vocabulary])
     rules = json.loads(backend.to_str())
     return settings_hash({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
+
+
+def revision(repository: str, *files: str) -> str | None:
+    """Commit of a model repository, from the first of ``files`` that the hub's local cache holds; None if it holds none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repository, name) for name in files)
+    return next((Path(path).parent.name for path in found if isinstance(path, str)), None)
 
 
 def _bytes(tensor):

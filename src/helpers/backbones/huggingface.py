@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from .base import Backbone
-from .fingerprint import settings_hash, weights_hash
+from .fingerprint import revision, settings_hash, weights_hash
 from .quiet import all_weights_found, quiet
 from .tokenizer import Tokenizer, from_transformers
 
@@ -54,7 +54,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         fingerprint={
             "backbone": name,
             "source": Path(source).name if Path(source).is_dir() else source,
-            "revision": getattr(model.config, "_commit_hash", None),
+            "revision": None if Path(source).is_dir() else revision(source, "config.json"),
             "weights": weights_hash(model),
             "preprocessing": settings_hash(_processor_settings(processor)),
             "tokenizer": tokenizer.hash,
@@ -92,7 +92,8 @@ def clip_tokenizer(name: str) -> Tokenizer:
 def _configuration(name: str, source: str):
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(source, **SAFE)
+    with quiet():
+        config = AutoConfig.from_pretrained(source, **SAFE)
     if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
         raise ValueError(
             f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip"

@@ -1,14 +1,14 @@
 """Dual encoders of the open_clip library: by architecture and tag, from the hub, from a folder, or with random weights."""
 
-import json
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from ..checks import choose
+from ..files import read_json
 from .base import Backbone
-from .fingerprint import settings_hash, tokenizer_hash, weights_hash
+from .fingerprint import revision, settings_hash, tokenizer_hash, weights_hash
 from .quiet import quiet
 from .tokenizer import Tokenizer
 
@@ -28,7 +28,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
 
     Args:
         source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. A folder of the
-            BioMedCLIP kind needs the configuration of its text tower: on the hub, or as ``text/config.json`` in the folder.
+            BioMedCLIP kind needs the configuration of its text tower, which is of another repository, as ``text/config.json``.
 
     Raises:
         ValueError: an unknown architecture or tag, or weights that do not fit the activation they were trained with.
@@ -58,7 +58,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
         except RuntimeError as error:
             raise OSError(f"{error}") from error
-    return _wrap(name, _public(source), model, transform, load_tokenizer(name, source), device)
+    return _wrap(name, _public(source), _commit(source), model, transform, load_tokenizer(name, source), device)
 
 
 def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
@@ -70,7 +70,7 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
         torch.manual_seed(seed)
         model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
     source = f"{architecture}, random weights, seed {seed}"
-    return _wrap(name, source, model, transform, load_tokenizer(name, architecture), device)
+    return _wrap(name, source, None, model, transform, load_tokenizer(name, architecture), device)
 
 
 def load_tokenizer(name: str, source: str) -> Tokenizer:
@@ -104,7 +104,7 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
     )
 
 
-def _wrap(name: str, source: str, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
+def _wrap(name: str, source: str, commit: str | None, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
     import open_clip
 
     model = model.float().eval().requires_grad_(False).to(device)
@@ -123,6 +123,7 @@ def _wrap(name: str, source: str, model, transform, tokenizer: Tokenizer, device
         fingerprint={
             "backbone": name,
             "source": source,
+            "revision": commit,
             "weights": weights_hash(model),
             "activation": _activation(model),
             "preprocessing": settings_hash(preprocessing),
@@ -137,9 +138,37 @@ def _local_options(folder: Path) -> dict:
     """The text tower's configuration from the folder itself, where it holds one, so that no hub is asked."""
     if not (folder / "text" / "config.json").is_file():
         return {}
-    config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
-    text = {**config["model_cfg"]["text_cfg"], "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
-    return {"text_cfg": text}
+    return {"text_cfg": {**_text_settings(folder), "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}}
+
+
+def require_text_tower(folder: Path) -> None:
+    """A folder whose text tower is a model of the hub must be usable without the hub.
+
+    Raises:
+        FileNotFoundError: neither the folder nor the local cache holds the tower's configuration; says how to get it.
+    """
+    tower = _text_settings(folder).get("hf_model_name")
+    if tower and not (folder / "text" / "config.json").is_file() and not revision(tower, "config.json"):
+        raise FileNotFoundError(
+            f"{folder / 'text' / 'config.json'}, the configuration of the text tower, is missing; "
+            f"`hf download {tower} config.json --local-dir {folder / 'text'}`"
+        )
+
+
+def _text_settings(folder: Path) -> dict:
+    return read_json(folder / "open_clip_config.json")["model_cfg"]["text_cfg"]
+
+
+def _commit(source: str) -> str | None:
+    """Commit of the hub's repository that a source stands for; None for a folder or a file."""
+    import open_clip
+
+    if source.startswith("hf-hub:"):
+        return revision(source.removeprefix("hf-hub:"), "open_clip_config.json")
+    if source.startswith("local-dir:"):
+        return None
+    repository, _, file = open_clip.get_pretrained_cfg(*source.split("/", 1)).get("hf_hub", "").rpartition("/")
+    return revision(repository, file or "open_clip_model.safetensors", "open_clip_pytorch_model.bin") if repository else None
 
 
 def _public(source: str) -> str:

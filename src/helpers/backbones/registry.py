@@ -21,20 +21,33 @@ class Entry:
     access: str  # how to get the weights, in one sentence
     citation: str  # key in book/references.bib
     gated: bool = False
+    text_tower: str = ""  # repository of the text tower's configuration, where that is another one
 
 
-def _hub(title: str, library: str, repository: str, domain: str, citation: str, gated: bool = False) -> Entry:
-    source = f"hf-hub:{repository}" if library == "open_clip" else repository
-    return Entry(title, library, source, domain, (GATED if gated else OPEN).format(repository), citation, gated)
+def _hub(title: str, repository: str, domain: str, citation: str, gated: bool = False) -> Entry:
+    return Entry(title, "transformers", repository, domain, (GATED if gated else OPEN).format(repository), citation, gated)
 
 
 BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+PUBMEDBERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
+TWO_REPOSITORIES = (
+    f"downloaded on first use; to work offline, `hf download {BIOMEDCLIP} --local-dir FOLDER`, then "
+    f"`hf download {PUBMEDBERT} config.json --local-dir FOLDER/text`, and give FOLDER as weights"
+)
 REGISTRY = {
-    "clip": _hub("CLIP ViT-B/32", "transformers", "openai/clip-vit-base-patch32", "natural", "radford2021clip"),
-    "siglip": _hub("SigLIP ViT-B/16, 384 px", "transformers", "google/siglip-base-patch16-384", "natural", "zhai2023siglip"),
-    "siglip-224": _hub("SigLIP ViT-B/16, 224 px", "transformers", "google/siglip-base-patch16-224", "natural", "zhai2023siglip"),
-    "biomedclip": _hub("BioMedCLIP: PubMedBERT, ViT-B/16", "open_clip", BIOMEDCLIP, "medical", "zhang2023biomedclip"),
-    "medsiglip": _hub("MedSigLIP, 448 px", "transformers", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True),
+    "clip": _hub("CLIP ViT-B/32", "openai/clip-vit-base-patch32", "natural", "radford2021clip"),
+    "siglip": _hub("SigLIP ViT-B/16, 384 px", "google/siglip-base-patch16-384", "natural", "zhai2023siglip"),
+    "siglip-224": _hub("SigLIP ViT-B/16, 224 px", "google/siglip-base-patch16-224", "natural", "zhai2023siglip"),
+    "biomedclip": Entry(
+        "BioMedCLIP: PubMedBERT, ViT-B/16",
+        "open_clip",
+        f"hf-hub:{BIOMEDCLIP}",
+        "medical",
+        TWO_REPOSITORIES,
+        "zhang2023biomedclip",
+        text_tower=PUBMEDBERT,
+    ),
+    "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True),
     "lit-natural": Entry("LiT miniature, heads trained on Flickr8k", "lit", "lit-natural", "natural", SHIPPED, "zhai2022lit"),
     "lit-derm": Entry("LiT miniature, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit"),
     "random-clip": Entry(
