@@ -31,6 +31,7 @@ TABLES = {
     "06_slider": ["lambda_path"],
     "07_leakage_audit": ["leakage_overlap", "leakage_text", "leakage_siblings"],
     "08_adapt": ["adapt_cone", "adapt_sweep", "adapt_effects", "adapt_elsewhere"],
+    "09_data": ["data_overview", "data_classes", "data_lengths", "data_texts_cut", "data_repeats"],
 }
 SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
 SWEPT = [s for s in SETS if s[1] in (SWEEP["variant"], "common")]
@@ -157,13 +158,14 @@ def notebook_inputs(notebook):
         "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
+        "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],
     }.get(notebook, all_set_files(["clean"]))
 
 
 def notebook_parameters(notebook):
     if notebook == "03_lambda_sweep":
         return parameters(notebook, **source_settings(**SWEEP))
-    shared = {"04_discussion": {}, "05_is_lambda_worth_it": place(), "08_adapt": {}}
+    shared = {"04_discussion": {}, "05_is_lambda_worth_it": place(), "08_adapt": {}, "09_data": source_settings(data_root=ROOT)}
     return parameters(notebook, **shared.get(notebook, source_settings()))
 
 

@@ -21,6 +21,7 @@ TINY = {
     "05_is_lambda_worth_it": ["-p", "protocol", "authors-code", "-p", "n_boot", "100"],
     "06_slider": ["-p", "points", "50", "-p", "lambdas", "[0, 0.5, 1]"],
     "07_leakage_audit": ["-p", "protocol", "authors-code", "-p", "n_pictures", "40", "-p", "n_fundus", "80", "-p", "n_boot", "100"],
+    "09_data": ["-p", "datasets", '["ham10000", "flickr8k"]'],
     "08_adapt": ["-p", "n_images", "40", "-p", "protocol", "authors-code", "-p", "n_boot", "100"],
 }
 

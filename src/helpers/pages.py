@@ -94,6 +94,7 @@ def _dataset_card(entry) -> str:
         f"{card.domain.capitalize()} images and texts{cited}. Name in code: `{entry.name}`.\n",
         f"- **Source**: {card.source}",
         f"- **Licence**: {card.licence}",
+        *([f"- **Size**: {card.size}"] if card.size else []),
         f"- **Access**: {'credentialed. ' if card.credentialed else ''}{card.access}",
         f"- **Variants and their splits**: {splits}",
         *(f"- {note}" for note in card.notes),

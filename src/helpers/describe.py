@@ -1,0 +1,139 @@
+"""What is known of each data set before any encoder: from its raw copy, or from stored sets and shipped counts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .checks import choose
+from .library import dataset_root, domain, project_root, stored
+from .store import SPLITS, EmbeddingSet
+from .tasks import Task
+
+LENGTHS = Path("data/text_lengths")  # <dataset>-<variant>.csv, written by `python -m helpers lengths`
+
+
+@dataclass(frozen=True)
+class Description:
+    """Pairs of one variant of a data set and, where they could be counted, the lengths of its texts.
+
+    ``rows`` has ``split, group, image, text`` and the label columns of ``task``; equal values of ``image`` or ``text`` are equal
+    content, be they paths and sentences or row numbers of a stored set.
+    """
+
+    name: str
+    variant: str
+    rows: pd.DataFrame
+    task: Task
+    source: str
+    lengths: pd.DataFrame | None
+
+
+def described(
+    datasets: Sequence[str] = (), store=None, data_root=None, tokenizers: Iterable = ()
+) -> tuple[list[Description], dict[str, str]]:
+    """Every variant of the named data sets of which anything is here, natural data first, and why others are not described.
+
+    All registered and all stored data sets are meant when none is named; the reason is how to get the data, or what is wrong with
+    the raw copy.
+
+    Raises:
+        ValueError: an unknown data set.
+        FileNotFoundError: ``data_root`` or ``store`` is not there.
+    """
+    from .datasets import DATASETS
+
+    found = stored(store)
+    kept = found.drop_duplicates(["dataset", "variant"]).set_index(["dataset", "variant"])["path"]
+    known = [name for name in dict.fromkeys([*DATASETS, *found["dataset"]]) if name != "manifest"]
+    tokenizers, descriptions, absent = list(tokenizers), [], {}
+    for name in sorted([choose(name, known, "data set") for name in datasets] or known, key=lambda n: (domain(n) != "natural", n)):
+        root = _raw(name, data_root)
+        variants = [v for n, v in kept.index if n == name]
+        if name in DATASETS and (root or not variants):
+            variants = list(dict.fromkeys([*DATASETS[name].variants, *variants]))
+        for variant in variants:
+            try:
+                descriptions.append(_describe(name, variant, kept.get((name, variant)), root, tokenizers))
+            except (OSError, ValueError) as error:
+                absent[name if root is None else f"{name} {variant}"] = str(error)
+    return descriptions, absent
+
+
+def _raw(name: str, data_root) -> Path | None:
+    """The raw copy of a data set: the package that ships it, or its own folder in ``data_root``."""
+    from .datasets import DATASETS
+
+    module = DATASETS[name].module
+    if hasattr(module, "default_root"):
+        return module.default_root()
+    root = dataset_root(data_root, name)
+    return root if root is not None and root.name == name else None
+
+
+def _describe(name: str, variant: str, folder: Path | None, root: Path | None, tokenizers: list) -> Description:
+    from .datasets import DATASETS, load_dataset
+    from .datasets.texts import text_lengths
+
+    if root is None and folder is None:
+        raise FileNotFoundError(DATASETS[name].card.access)
+    dataset = load_dataset(name, root, variant, missing_images="drop") if root else None
+    lengths = text_lengths(dataset, tokenizers) if dataset else _shipped(name, variant)
+    if folder is None:
+        return Description(name, variant, dataset.rows, dataset.task, "raw copy", lengths)
+    embeddings = EmbeddingSet.load(folder)
+    if lengths is not None and lengths.loc[lengths["unit"] == "words", "pairs"].sum() != len(embeddings):
+        lengths = None  # counts of another copy say nothing of this one
+    return Description(name, variant, embeddings.pairs, embeddings.task, "stored set", lengths)
+
+
+def _shipped(name: str, variant: str) -> pd.DataFrame | None:
+    path = project_root() / LENGTHS / f"{name}-{variant}.csv"
+    return pd.read_csv(path) if path.is_file() else None
+
+
+def overview(descriptions: list[Description]) -> pd.DataFrame:
+    """A row per description: counts of pairs and distinct items, splits, and what test rows share with train."""
+    from .datasets.audit import overlap, straddling_groups
+
+    rows = []
+    for d in descriptions:
+        splits = d.rows["split"].value_counts()
+        about = {"dataset": d.name, "variant": d.variant, "from": d.source, "task": d.task.kind, "pairs": len(d.rows)}
+        distinct = {f"distinct_{c}s": d.rows[c].nunique() for c in ("image", "text", "group")}
+        shared = {f"{c}_in_train": share for c, share in overlap(d).items()}
+        sizes = {s: int(splits.get(s, 0)) for s in SPLITS}
+        rows.append({**about, **distinct, **sizes, "straddling_groups": straddling_groups(d), **shared})
+    return pd.DataFrame(rows)
+
+
+def balance(descriptions: list[Description]) -> pd.DataFrame:
+    """A row per description, class and split: ``dataset, variant, class, split, positives, share`` (of the split's rows)."""
+    from .datasets.audit import class_balance
+
+    parts = []
+    for d in descriptions:
+        counts = class_balance(d).rename_axis(columns="split").stack().rename("positives").reset_index()
+        share = counts["positives"] / counts["split"].map(d.rows["split"].value_counts())
+        parts.append(counts.assign(dataset=d.name, variant=d.variant, share=share))
+    return pd.concat(parts, ignore_index=True)[["dataset", "variant", "class", "split", "positives", "share"]]
+
+
+def counted(descriptions: list[Description]) -> pd.DataFrame:
+    """Lengths of the texts of all descriptions that have them; see :func:`helpers.datasets.texts.text_lengths`."""
+    from .datasets.texts import COLUMNS
+
+    lengths = [d.lengths for d in descriptions if d.lengths is not None]
+    return pd.concat(lengths, ignore_index=True) if lengths else pd.DataFrame(columns=COLUMNS).astype({"length": int, "limit": int})
+
+
+def repeats(descriptions: list[Description]) -> pd.DataFrame:
+    """How often contents recur: ``dataset, variant, what`` (image or text), ``occurrences``, ``items`` that occur so often."""
+    parts = []
+    for d in descriptions:
+        for what in ("image", "text"):
+            times = d.rows[what].value_counts().value_counts().sort_index()
+            counts = times.rename_axis("occurrences").rename("items").reset_index()
+            parts.append(counts.assign(dataset=d.name, variant=d.variant, what=what))
+    return pd.concat(parts, ignore_index=True)[["dataset", "variant", "what", "occurrences", "items"]]
