@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,29 +12,18 @@ import numpy as np
 import pandas as pd
 
 from .backbones import Backbone, load_backbone
-from .backbones.base import IMAGES_PER_BATCH, PRECISIONS, TEXTS_PER_BATCH
+from .backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from .backbones.fingerprint import settings_hash
 from .checks import choose
-from .chunks import Chunk, claimed, plan, read_chunk, write_chunk
-from .decoding import default_workers, image_batches
-from .files import read_json, replacing, write_json
+from .chunks import claimed
+from .decoding import default_workers
+from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
+from .files import read_json, replacing
 from .inputs import InputError, inspect, report_table, summary
 from .store import PROVENANCE, EmbeddingSet
 
-CHUNK = 1024  # items a kill can cost at most
-LIBRARIES = ("torch", "transformers", "open_clip_torch", "pillow", "numpy")
+LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 POLICIES = ("fail", "skip")
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One extraction: what is encoded, by what, and where the work is kept."""
-
-    dataset: object
-    backbone: Backbone
-    work: Path
-    precision: str
-    workers: int
 
 
 def extract(
@@ -52,6 +41,7 @@ def extract(
     max_skipped: float = 0.05,
     overwrite: bool = False,
     image_from=None,
+    command: str = "helpers.extract, called from Python",
 ) -> EmbeddingSet | None:
     """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
 
@@ -73,6 +63,7 @@ def extract(
         max_skipped: largest share of rows ``skip`` may leave out.
         overwrite: replace a set in ``out`` that was made from other data or by another encoder.
         image_from: folder of a set with the same image vectors, to refer to instead of storing them twice.
+        command: what makes the set again, for its provenance; without folders of the machine.
 
     Raises:
         InputError: rows that cannot be encoded, with the report.
@@ -82,38 +73,44 @@ def extract(
     """
     choose(precision, PRECISIONS, "precision")
     choose(on_error, POLICIES, "on_error")
+    if not 0 <= max_skipped <= 1:
+        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
     shard, out, started = _parse_shard(shard), Path(out), time.time()
     if isinstance(backbone, str):
         backbone = load_backbone(backbone, device)
     workers = default_workers(backbone.device) if workers is None else workers
-    job = _Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
-    keys, report = inspect(dataset, _progress)
-    identity = _identity(job, keys)
+    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
+    keys, report = inspect(dataset, progress)
+    identity = _identity(job, keys, dtype)
     if stored := _stored(out, identity, overwrite):
         return stored
+    with _what_to_do(out), claimed(job.work, shard):
+        usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+        chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
+        encode_chunks(job, keys.loc[usable], chunks, size, shard)
+        if shard:
+            return None
+        (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
+        report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
+        kept = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+        provenance = _provenance(job, identity, keys, kept, report, size) | {"run": _run(command, started)}
+        arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
+        embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
+        embeddings.save(out, dtype=dtype, image_from=image_from)
+    shutil.rmtree(job.work)  # after the locks in it are closed, since a network file system keeps open files
+    return embeddings
+
+
+@contextmanager
+def _what_to_do(out: Path) -> Iterator[None]:
+    """A full disk or a folder that may not be written, said with what to do."""
     try:
-        with claimed(job.work, shard):
-            usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
-            chunks, size = _plan(job, keys.loc[usable], batch_size)
-            _encode(job, keys.loc[usable], chunks, size, shard)
-            if shard:
-                return None
-            image, failed = _read_all(job, chunks["image"])
-            text, _ = _read_all(job, chunks["text"])
-            report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
-            kept = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
-            provenance = _provenance(job, identity, keys, kept, report, size, started)
-            arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
-            embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
-            embeddings.save(out, dtype=dtype, image_from=image_from)
-            shutil.rmtree(job.work)
+        yield
     except OSError as error:
         if isinstance(error, BlockingIOError) or error.errno is None:
             raise
-        raise OSError(
-            error.errno, f"{error.strerror}; make room or give another output, finished chunks are kept", str(out)
-        ) from error
-    return embeddings
+        what = f"{error.strerror}; make room or give another output, finished chunks are kept"
+        raise OSError(error.errno, what, str(out)) from error
 
 
 def _parse_shard(shard) -> tuple[int, int] | None:
@@ -128,13 +125,7 @@ def _parse_shard(shard) -> tuple[int, int] | None:
     return number, count
 
 
-def _progress(items, total: int, desc: str, unit: str, initial: int = 0):
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, desc=desc, unit=unit, initial=initial, mininterval=1, dynamic_ncols=True)
-
-
-def _identity(job: _Job, keys: pd.DataFrame) -> dict:
+def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
     """What decides whether a stored set can be used again."""
     kept = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
     manifest = settings_hash([kept.join(keys).to_csv(index=False), repr(job.dataset.task)])
@@ -145,6 +136,7 @@ def _identity(job: _Job, keys: pd.DataFrame) -> dict:
         "encoder": job.backbone.fingerprint,
         "data_manifest": manifest,
         "precision": job.precision,
+        "dtype": dtype,
     }
 
 
@@ -192,91 +184,6 @@ def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, 
     return usable
 
 
-def _plan(job: _Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
-    """Chunks of both modalities, and the images per batch, recorded on the first run."""
-    record = job.work / "batch_size.json"
-    if batch_size is None and record.is_file():
-        batch_size = read_json(record)["images"]
-    if batch_size is None:
-        batch_size = _largest_batch(job) if job.backbone.device.startswith("cuda") else IMAGES_PER_BATCH
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    write_json(record, {"images": batch_size})
-    settings = settings_hash([job.backbone.fingerprint, job.precision, batch_size, TEXTS_PER_BATCH])
-    size = max(1, CHUNK // batch_size) * batch_size
-    return {
-        "image": plan("image", list(dict.fromkeys(keys["image"])), size, settings),
-        "text": plan("text", list(dict.fromkeys(keys["text"])), CHUNK, settings),
-    }, batch_size
-
-
-def _largest_batch(job: _Job) -> int:
-    """The largest of 512, 256, ... images that the accelerator's memory takes."""
-    import torch
-    from PIL import Image
-
-    one = job.backbone.preprocess(Image.new("RGB", (32, 32)))
-    for size in (512, 256, 128, 64, 32, 16, 8, 4, 2):
-        try:
-            job.backbone.encode_pixels(np.stack([one] * size), job.precision)
-            return size
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-    return 1
-
-
-def _encode(job: _Job, keys: pd.DataFrame, chunks: dict[str, list[Chunk]], batch_size: int, shard: tuple[int, int] | None) -> None:
-    rows = job.dataset.rows.reset_index(drop=True).loc[keys.index]
-    paths = rows["image"][~keys["image"].duplicated()].tolist()
-    texts = rows["text"][~keys["text"].duplicated()].tolist()
-    for modality, items in (("image", paths), ("text", texts)):
-        mine = [chunk for chunk in chunks[modality] if not shard or chunk.number % shard[1] == shard[0] - 1]
-        todo = [chunk for chunk in mine if read_chunk(job.work, chunk) is None]
-        total = sum(len(chunk.items) for chunk in mine)
-        done = total - sum(len(chunk.items) for chunk in todo)
-        with _progress(None, total=total, desc=f"{job.backbone.name} {modality}s", unit=modality, initial=done) as bar:
-            made = _image_chunks(job, items, todo, batch_size, bar) if modality == "image" else _text_chunks(job, items, todo, bar)
-            for chunk, vectors, failed in made:
-                write_chunk(job.work, chunk, vectors, failed)
-
-
-def _image_chunks(job: _Job, paths: list[str], chunks: list[Chunk], batch_size: int, bar) -> Iterator[tuple]:
-    batches = [list(chunk.items)[i : i + batch_size] for chunk in chunks for i in range(0, len(chunk.items), batch_size)]
-    files = [Path(job.dataset.root) / path for path in paths]
-    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin=job.backbone.device.startswith("cuda"))
-    for chunk in chunks:
-        vectors, failed = np.zeros((len(chunk.items), job.backbone.dim), dtype=np.float32), {}
-        for _ in range(0, len(chunk.items), batch_size):
-            numbers, pixels, reasons = next(stream)
-            if numbers:
-                vectors[np.asarray(numbers) - chunk.items.start] = job.backbone.encode_pixels(pixels, job.precision)
-            failed.update(reasons)
-            bar.update(len(numbers) + len(reasons))
-        yield chunk, vectors, failed
-
-
-def _text_chunks(job: _Job, texts: list[str], chunks: list[Chunk], bar) -> Iterator[tuple]:
-    for chunk in chunks:
-        ids = job.backbone.tokenizer.ids([texts[i] for i in chunk.items])
-        order = sorted(
-            range(len(ids)), key=lambda i: len(ids[i])
-        )  # texts of like length share a batch, so little padding is computed
-        vectors = np.empty((len(ids), job.backbone.dim), dtype=np.float32)
-        for start in range(0, len(order), TEXTS_PER_BATCH):
-            batch = order[start : start + TEXTS_PER_BATCH]
-            vectors[batch] = job.backbone.encode_tokens([ids[i] for i in batch], job.precision)
-            bar.update(len(batch))
-        yield chunk, vectors, {}
-
-
-def _read_all(job: _Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors of all chunks of a modality, and the items that could not be decoded."""
-    parts = [read_chunk(job.work, chunk) for chunk in chunks]
-    if absent := [chunk.name for chunk, part in zip(chunks, parts, strict=True) if part is None]:
-        raise ValueError(f"{job.work / absent[0]} is missing or damaged although it was just written; check the disk and run again")
-    return np.concatenate([vectors for vectors, _ in parts]), {i: why for _, failed in parts for i, why in failed.items()}
-
-
 def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
     """The report with one more error for every row whose image could not be decoded."""
     if not failed:
@@ -288,7 +195,7 @@ def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Ser
 
 
 def _pairs(
-    job: _Job, keys: pd.DataFrame, usable: np.ndarray, kept: np.ndarray, matrices: dict
+    job: Job, keys: pd.DataFrame, usable: np.ndarray, kept: np.ndarray, matrices: dict
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Matrices and pairs of the rows ``kept``, of the ``usable`` ones that were encoded."""
     pairs = job.dataset.rows.reset_index(drop=True).loc[kept].drop(columns=["image", "text"]).reset_index(drop=True)
@@ -299,9 +206,7 @@ def _pairs(
     return matrices["image"], matrices["text"], pairs
 
 
-def _provenance(
-    job: _Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray, report: pd.DataFrame, batch_size: int, started: float
-) -> dict:
+def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray, report: pd.DataFrame, batch_size: int) -> dict:
     tokenizer, texts = job.backbone.tokenizer, job.dataset.rows.reset_index(drop=True)["text"]
     distinct = texts[usable][~keys.loc[usable, "text"].duplicated()]
     cut = tokenizer.cut(distinct)
@@ -318,5 +223,10 @@ def _provenance(
         "converted": {what: int(count) for what, count in notes["what"].value_counts().items()},
         "skipped": {what: int(count) for what, count in errors["what"].value_counts().items()},
         "versions": {name: version(name) for name in LIBRARIES},
-        "time": {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": round(time.time() - started, 1)},
     }
+
+
+def _run(command: str, started: float) -> dict:
+    """What differs from run to run of the same extraction."""
+    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}

@@ -1,5 +1,10 @@
 """``extract``: images and texts of a data set to an embedding set."""
 
+from .arguments import add_options, dataset_options
+
+FOLDERS = ("root", "weights", "image_from")
+OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # change where and how fast, not what
+
 
 def add_arguments(commands) -> None:
     parser = commands.add_parser("extract", help="encode a data set; resumes where it was cut off")
@@ -10,6 +15,7 @@ def add_arguments(commands) -> None:
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
     parser.add_argument("--split", help="one of the splits the variant offers")
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
+    add_options(parser)
     parser.add_argument("--shard", help="k/n: only the k-th of n parts; a call without it joins them")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--device", help="cpu or cuda")
@@ -17,7 +23,8 @@ def add_arguments(commands) -> None:
     parser.add_argument("--precision", default="float32", help="float32, bfloat16 or float16")
     parser.add_argument("--dtype", default="float32", help="of the stored vectors: float32 or float16")
     parser.add_argument("--workers", type=int, help="processes that decode images")
-    parser.add_argument("--on-error", default="fail", help="fail or skip")
+    parser.add_argument("--on-error", default="fail", help="fail, or skip rows that cannot be encoded")
+    parser.add_argument("--max-skipped", type=float, default=0.05, help="largest share of rows that skip may leave out")
     parser.add_argument("--image-from", help="folder of a set with the same image vectors, to refer to")
     parser.add_argument("--overwrite", action="store_true", help="replace a set made from other data or by another encoder")
     parser.set_defaults(run=run)
@@ -30,12 +37,14 @@ def run(args) -> int:
     from ..library import OWN, dataset_root, folder_name, project_root
 
     root = dataset_root(args.root, args.dataset)
-    dataset = load_dataset(args.dataset, root, args.variant, args.split, args.missing_images)
+    options = dataset_options(args.dataset, args.option)
+    dataset = load_dataset(args.dataset, root, args.variant, args.split, args.missing_images, **options)
     variant = canonical_variant(args.dataset, args.variant)
     out = args.out or project_root() / OWN / args.dataset / variant / folder_name(args.backbone)
+    backbone = load_backbone(args.backbone, args.device, args.weights)
     embeddings = extract(
         dataset,
-        load_backbone(args.backbone, args.device, args.weights),
+        backbone,
         out,
         args.batch_size,
         args.shard,
@@ -43,8 +52,28 @@ def run(args) -> int:
         dtype=args.dtype,
         workers=args.workers,
         on_error=args.on_error,
+        max_skipped=args.max_skipped,
         overwrite=args.overwrite,
         image_from=args.image_from,
+        command=command_line(args, backbone.name),
     )
     print(f"part {args.shard} is done" if embeddings is None else f"{embeddings}\n{out}")
     return 0
+
+
+def command_line(args, backbone: str) -> str:
+    """The command that makes the set again, defaults written out; folders of this machine stand as ROOT, WEIGHTS, IMAGE_FROM.
+
+    Args:
+        args: parsed arguments.
+        backbone: the encoder's public name, which of a folder is the last part.
+    """
+    import shlex
+
+    words = ["python", "-m", "helpers", "extract", args.dataset, "--backbone", backbone]
+    for name, value in vars(args).items():
+        if value is None or name in ("command", "run", "dataset", "backbone", *OF_THE_RUN):
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{name.replace('_', '-')}", name.upper() if name in FOLDERS else str(each)]
+    return shlex.join(words)
