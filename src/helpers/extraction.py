@@ -170,7 +170,7 @@ def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, 
     problems = out.with_name(out.name + ".problems.csv")
     if len(report):
         with replacing(problems) as temporary:
-            report.to_csv(temporary, index=False)
+            report.drop(columns="pair_id" if dataset.card.credentialed else []).to_csv(temporary, index=False)
     else:
         problems.unlink(missing_ok=True)
     bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
