@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shlex
 import signal
 import sys
 import time
@@ -14,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from miniatures import release
 from PIL import Image
 from tiny_encoders import jpegs, linear_backbone
 
-from helpers import EmbeddingSet, extract, extraction, gap_vector, inputs, mean_resultant_length
+from helpers import EmbeddingSet, encoding, extract, gap_vector, inputs, mean_resultant_length
+from helpers.cli import main
 from helpers.datasets.base import Card, PairedDataset
 from helpers.inputs import InputError, decode
 from helpers.tasks import Task
@@ -47,7 +50,7 @@ def content(folder: Path) -> dict:
     """Bytes of every file of a set, the times in its provenance left out."""
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     record = json.loads(found["provenance.json"])
-    assert record.pop("time").keys() == {"finished", "seconds"}
+    assert record.pop("run").keys() == {"command", "finished", "seconds"}
     return {**found, "provenance.json": record}
 
 
@@ -93,6 +96,30 @@ def test_provenance_says_how_the_vectors_were_made(tmp_path):
     assert record["encoder"] == linear_backbone().fingerprint and set(record["versions"]) >= {"torch", "transformers"}
 
 
+def test_the_recorded_command_makes_the_set_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("helpers.backbones.load_backbone", lambda name, device, weights: linear_backbone(Path(name).name))
+    once = ["--root", str(release("ham10000")), "--out", str(tmp_path / "one"), "--shard", "1/1", "--workers", "0"]
+    what = [
+        "--variant",
+        "authors",
+        "--split",
+        "lesion-disjoint",
+        "--dtype",
+        "float16",
+        "--on-error",
+        "skip",
+        "--max-skipped",
+        "0.5",
+    ]
+    for arguments in (once, once[:4]):
+        assert main(["extract", "ham10000", "--backbone", str(tmp_path / "linear"), *what, *arguments]) == 0
+    command = json.loads((tmp_path / "one" / "provenance.json").read_text())["run"]["command"]
+    assert "--root ROOT" in command and str(tmp_path) not in command and str(release("ham10000")) not in command
+    words = shlex.split(command.replace("ROOT", str(release("ham10000"))))
+    assert words[:3] == ["python", "-m", "helpers"] and main([*words[3:], "--out", str(tmp_path / "two")]) == 0
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
 def test_worker_processes_change_nothing(tmp_path):
     dataset = drawn(tmp_path, n=40)
     extract(dataset, linear_backbone(), tmp_path / "one", batch_size=4, workers=0)
@@ -105,6 +132,8 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
     made = extract(dataset, first, tmp_path / "set", workers=0)
     assert extract(dataset, again, tmp_path / "set", workers=0).fingerprint == made.fingerprint
     assert again.seen == {"images": 0, "texts": 0}
+    with pytest.raises(ValueError, match="differs in dtype"):
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0, dtype="float16")
     with pytest.raises(ValueError, match=r"differs in encoder.weights; pass overwrite=True"):
         extract(dataset, linear_backbone(seed=1), tmp_path / "set", workers=0)
     Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_004.jpg")
@@ -130,7 +159,7 @@ def slow_extraction(root: Path, out: Path, workers: int):
 
     torch.set_num_threads(1)
     sys.stderr = open(os.devnull, "w")
-    extraction.CHUNK = 8
+    encoding.CHUNK = 8
     backbone = linear_backbone()
     backbone.preprocess = Slowly()
     extract(drawn(root, n=60, per_image=2), backbone, out, batch_size=4, workers=workers)
@@ -165,7 +194,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers):
 
 
 def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(extraction, "CHUNK", 4)
+    monkeypatch.setattr(encoding, "CHUNK", 4)
     dataset = drawn(tmp_path, n=20)
     extract(dataset, linear_backbone(), tmp_path / "whole", batch_size=2, workers=0)
     parts = [linear_backbone() for _ in range(3)]
@@ -198,7 +227,7 @@ def test_the_batch_size_of_the_first_run_is_kept(tmp_path):
 
 
 def test_changing_one_image_costs_one_chunk(tmp_path, monkeypatch):
-    monkeypatch.setattr(extraction, "CHUNK", 4)
+    monkeypatch.setattr(encoding, "CHUNK", 4)
     dataset = drawn(tmp_path, n=20)
     extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard="1/1", workers=0)
     Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_009.jpg")
@@ -367,5 +396,7 @@ def test_paths_cannot_leave_the_data_root(path, tmp_path):
 def test_unknown_options_are_answered_with_the_nearest(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'skip'"):
         extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", on_error="skipp")
+    with pytest.raises(ValueError, match="between 0 and 1, got 5"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", max_skipped=5)
     with pytest.raises(ValueError, match="did you mean 'bfloat16'"):
         extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", precision="bf16")

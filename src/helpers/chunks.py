@@ -70,6 +70,16 @@ def read_chunk(folder: Path, chunk: Chunk) -> tuple[np.ndarray, dict[int, str]] 
 
 
 @contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is inside a block with this lock file."""
+    import fcntl
+
+    with open(path, "a+") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
     """Hold the work folder: alone without a shard, together with the other shards with one; freed when the process ends.
 

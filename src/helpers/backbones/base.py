@@ -56,13 +56,17 @@ class Backbone:
         batches = _batches([self.preprocess(image.convert("RGB")) for image in images], IMAGES_PER_BATCH, "images")
         return np.concatenate([self.encode_pixels(np.stack(batch)) for batch in batches])
 
-    def encode_texts(self, texts: Iterable[str]) -> np.ndarray:
-        """Unit vectors of texts, float32 (n, d); texts of like length share a batch."""
+    def encode_texts(self, texts: Iterable[str], precision: str = "float32", done: Callable = lambda n: None) -> np.ndarray:
+        """Unit vectors of texts, float32 (n, d).
+
+        Texts of like length share a batch, so little padding is computed; ``done`` is told the size of each finished batch.
+        """
         ids = self.tokenizer.ids(list(texts))
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = np.empty((len(ids), self.dim), dtype=np.float32)
         for batch in _batches(order, TEXTS_PER_BATCH, "texts"):
-            vectors[batch] = self.encode_tokens([ids[i] for i in batch])
+            vectors[batch] = self.encode_tokens([ids[i] for i in batch], precision)
+            done(len(batch))
         return vectors
 
     def encode_pixels(self, pixels, precision: str = "float32") -> np.ndarray:
