@@ -34,6 +34,7 @@ TABLES = {
     "09_data": ["data_overview", "data_classes", "data_lengths", "data_texts_cut", "data_repeats"],
 }
 SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
+DROPPED_IN = [str(p) for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")]  # with or without their embeddings
 SWEPT = [s for s in SETS if s[1] in (SWEEP["variant"], "common")]
 
 
@@ -101,31 +102,46 @@ rule notebooks:
 
 
 if ROOT is not None:
+    SET, SHARDS = f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}", config["shards"]
+    SHARD = f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.{{shard}}-of-{SHARDS}"
+    NAMES = {folder_name(name): name for name in config["backbones"]}
+    EXTRACT = (
+        "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {params.backbone:q} "
+        "--root {ROOT} --out {params.out:q}"
+    )
+
+    wildcard_constraints:
+        dataset="[^/]+",
+        variant="[^/]+",
+        backbone="[^/]+",
+        shard=r"\d+",
 
     rule extract_shard:
         input:
             command("extract"),
         output:
-            touch(f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.parts/{{shard}}-of-{config['shards']}"),
+            temp(touch(SHARD)),
         params:
-            out=f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}",
-            shard=lambda w: f"{w.shard}/{config['shards']}",
+            out=SET,
+            backbone=lambda w: NAMES[w.backbone],
+        threads: 8  # one encoder fills a machine; shards are for several
         shell:
-            "echo '[extract]  {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}, part {params.shard}'; "
-            "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {wildcards.backbone} "
-            "--root {ROOT} --out {params.out} --shard {params.shard}"
+            "echo '[extract]  {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}, part {wildcards.shard}/{SHARDS}'; "
+            + EXTRACT + " --shard {wildcards.shard}/{SHARDS}"
 
     rule extract_join:
         input:
-            [f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.parts/{i + 1}-of-{config['shards']}" for i in range(config["shards"])],
+            command("extract"),
+            [SHARD.replace("{shard}", str(i + 1)) for i in range(SHARDS) if SHARDS > 1],
         output:
-            f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}/provenance.json",
+            # kept where it is: the command leaves a set of this data and encoder as it was
+            update(SET + "/provenance.json"),
         params:
-            out=f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}",
+            out=SET,
+            backbone=lambda w: NAMES[w.backbone],
+        threads: 8
         shell:
-            "echo '[join]     {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}'; "
-            "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {wildcards.backbone} "
-            "--root {ROOT} --out {params.out}"
+            "echo '[join]     {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}'; " + EXTRACT + " && touch {output}"
 
 
 for dataset, variant, backbone in SWEPT:
@@ -137,7 +153,8 @@ for dataset, variant, backbone in SWEPT:
             set_files(dataset, variant, backbone),
             command("sweep"),
         output:
-            sweep_records(dataset, variant, backbone),
+            # kept where it is: the command leaves a sweep of these embeddings, settings and code as it was, whoever made it
+            [update(r) for r in sweep_records(dataset, variant, backbone)],
         params:
             label=f"{dataset}/{variant}/{backbone}",
             log=f"{dataset}-{variant}-{folder_name(backbone)}",
@@ -154,7 +171,7 @@ def notebook_inputs(notebook):
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]),
-        "03_lambda_sweep": all_set_files([SWEEP["variant"]]) + [r for s in SWEPT for r in sweep_records(*s)],
+        "03_lambda_sweep": sorted({*all_set_files([SWEEP["variant"]]), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
         "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],

@@ -31,12 +31,13 @@ import pandas as pd
 
 from helpers.cone import cone_table, subset_resultants
 from helpers.library import select, shipped_diversity
-from helpers.notebook import Page
+from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer
 from helpers.plotting import plane, resultants, sphere
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
+page.scope(sets, [variant])
 geometry = page.keep(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
 
 # %% [markdown]
@@ -75,7 +76,7 @@ by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
     index=["dataset", "backbone", "modality"], columns="quantity", values="value", sort=False
 )
 shown = by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].reset_index()
-shown.style.format({"effective_rank": "{:.1f}"}, precision=3).hide(axis="index")
+neat(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
 
 # %% [markdown]
 # ## How far apart, and in which direction
@@ -87,7 +88,11 @@ shown.style.format({"effective_rank": "{:.1f}"}, precision=3).hide(axis="index")
 
 # %% tags=["hide-input"]
 joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
-joint[["gap_norm", "cos_gap_pc1", "gap_share", "pc1_share", "residual_gap", "residual_gap_predicted"]].reset_index().style.format(precision=3).hide(axis="index")
+headings = {
+    "gap_norm": "gap", "cos_gap_pc1": "cosine with PC 1", "gap_share": "variance along it", "pc1_share": "variance along PC 1",
+    "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
+}  # fmt: skip
+neat(joint[list(headings)].rename(columns=headings).reset_index())
 
 # %% [markdown]
 # ## Is it the encoder or the data?
@@ -99,7 +104,7 @@ joint[["gap_norm", "cos_gap_pc1", "gap_share", "pc1_share", "residual_gap", "res
 # %% tags=["hide-input"]
 raw = shipped_diversity()
 raw = raw[raw["subset"].isin(["all pairs", "dog"])]
-raw.style.format({"pixel_variance": "{:.4f}", "distinct_text_share": "{:.3f}"}).hide(axis="index")
+neat(raw, pixel_variance="{:.4f}")
 
 # %% [markdown]
 # What the encoders make of the same subsets:
@@ -110,7 +115,7 @@ subsets += [
     subset_resultants(s, (s.pairs["label_dog"] == 1).to_numpy().nonzero()[0], "photographs of dogs") for s in sets if "label_dog" in s.pairs
 ]
 narrow = page.keep(pd.DataFrame(subsets), "narrow_subsets")
-narrow.style.format(precision=3).hide(axis="index")
+neat(narrow, **dict.fromkeys(["effective rank image", "effective rank text"], "{:.1f}"))
 
 # %% tags=["remove-cell"]
 page.glue(n_sets=len(sets), n_pairs=int(sum(len(s) for s in sets)), widest_gap=float(joint["gap_norm"].max()), smallest_gap=float(joint["gap_norm"].min()))

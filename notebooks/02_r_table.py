@@ -30,13 +30,14 @@ import pandas as pd
 
 from helpers.cone import cone_table
 from helpers.library import select
-from helpers.notebook import Page
+from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer
 from helpers.plotting import published_resultants
-from helpers.published import compare_table1
+from helpers.published import compare_table1, missing_by_dataset
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
+page.scope(sets, [variant])
 ours = pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True)
 table = page.keep(compare_table1(ours), "r_table")
 recomputed = table["ours"].notna()
@@ -49,27 +50,40 @@ page.glue(n_cells=len(table), n_recomputed=int(recomputed.sum()), n_missing=int(
 published_resultants(table);
 
 # %% [markdown]
-# ## Cell by cell
+# ## The published values
 
 # %% tags=["hide-input"]
 cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
 cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
-cells.reset_index().style.format(precision=3).hide(axis="index")
+neat(cells.reset_index())
+
+# %% [markdown]
+# ### Recomputed
+#
+# The interval is the 95 % bootstrap interval of our $R$; a published value inside it, give or take its rounding, is not told apart from ours.
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]
-missing = table[~recomputed].groupby("status", sort=False).size().rename("cells").reset_index()
-beside.style.format(precision=3).hide(axis="index") if len(beside) else missing.style.hide(axis="index")
+neat(beside) if len(beside) else page.say("No cell of the paper was recomputed in this build: none of its data sets is stored under one of its encoders.")
 
 # %% [markdown]
-# ## The miniature's own table
+# ### Not recomputed, and what is missing
 #
-# The shipped encoders are not the paper's, so their values have a table of their own and are compared with nothing.
+# `python -m helpers doctor` says how to get each data set and encoder; with them, `snakemake --configfile config/paper.yml` fills the cells
+# ({doc}`/book/reexecute`).
+
+# %% tags=["hide-input"]
+neat(missing_by_dataset(table))
+
+# %% [markdown]
+# ## Our own table
+#
+# Every set of this build. `lit-natural` and `lit-derm` are not the paper's encoders, so their values are compared with nothing.
 
 # %% tags=["hide-input"]
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
 wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
-wide.reset_index().style.format(precision=3).hide(axis="index")
+neat(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
 
 # %% [markdown]
 # ## How this page was made

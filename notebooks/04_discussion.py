@@ -23,20 +23,22 @@ results = None  # folder with the tables of notebooks 01 and 03; None for runs/n
 from IPython.display import Markdown
 
 from helpers.claims import as_markdown, ledger
-from helpers.notebook import Page
+from helpers.notebook import Page, neat
 from helpers.parameters import optional, text
+from helpers.published import protocol_differences
 
 page = Page("04_discussion", globals(), {"results": optional(text())})
 geometry, sweep = page.kept("cone_effect", "01_cone_effect"), page.kept("lambda_sweep", "03_lambda_sweep")
+page.scope(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
 claims = page.keep(ledger(geometry, sweep), "claims")
 verdicts = claims["verdict"].value_counts()
-page.glue(n_claims=len(claims), verdict_counts=", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()))
+page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()))
 
 # %% [markdown]
 # Of {glue:text}`n_claims` claims: {glue:text}`verdict_counts`.
 
 # %% tags=["hide-input"]
-claims[["claim", "where", "verdict", "why"]].style.hide(axis="index")
+neat(claims[["claim", "where", "verdict", "why"]])
 
 # %% [markdown]
 # ## The evidence

@@ -30,11 +30,10 @@ data_root = None  # folder of raw data, to extract what is not stored
 results = None  # folder for result tables and the alignment; None for runs/notebooks
 
 # %% tags=["hide-input"]
-
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment import CHANNELS
 from helpers.library import select
-from helpers.notebook import Page
+from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, number, optional, text
 from helpers.plotting import effects
 from helpers.sweeps import run_sweep, sweep_settings
@@ -44,6 +43,7 @@ spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": t
 grid = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **grid})
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
+page.scope([embeddings], [variant])
 embeddings
 
 # %% tags=["hide-input", "remove-stderr"]
@@ -69,7 +69,7 @@ page.glue(
 
 # %% tags=["hide-input"]
 shown = ["features", "chosen", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
-worth[shown].style.format(precision=4).hide(axis="index")
+neat(worth[shown], precision=4)
 
 # %% [markdown]
 # ## Which part of the alignment does it

@@ -30,17 +30,20 @@ results = None  # folder for result tables; None for runs/notebooks
 import pandas as pd
 from IPython.display import HTML
 
-from helpers.interactive import MOST_POINTS, lambda_path, slider, sphere_view
+from helpers.interactive import MOST_POINTS, lambda_path, slider, sphere_view, standalone
 from helpers.library import select
 from helpers.notebook import Page
 from helpers.parameters import SOURCE, integer, many, number
 
 page = Page("06_slider", globals(), {**SOURCE, "lambdas": many(number(-2, 2), least=2), "points": integer(1, MOST_POINTS)})
 sets = select(datasets, backbones, variant, store, data_root)
+page.scope(sets, [variant])
 path = page.keep(pd.concat([lambda_path(s, lambdas) for s in sets], ignore_index=True), "lambda_path")
 
 # %% tags=["hide-input"]
-HTML(slider([sphere_view(s, lambdas, points) for s in sets]))
+views = [sphere_view(s, lambdas, points) for s in sets]
+alone = standalone(views, page.results / "06_slider.html")
+HTML(slider(views, file="/".join(alone.parts[-3:])))
 
 # %% [markdown]
 # Drag the sphere to turn it. Image and text vectors are shown in the span of the three directions that carry most of their squared

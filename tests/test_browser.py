@@ -111,6 +111,20 @@ def violations(page) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_ends_with_the_source_and_software_it_was_rendered_from(address, name):
+    footer = (BOOK / f"{name}.html").read_text("utf-8").split("<footer", 1)[1]
+    assert re.search(r"Rendered from commit <code>\w.*</code> with jupyter-book [\d.]+.*, sphinx \d.* and Python 3\.", footer)
+
+
+def test_show_source_unfolds_the_code(tab, address):
+    tab.goto(f"{address}/book/executed/01_cone_effect.html")
+    code = tab.locator("details.hide .highlight").first
+    assert not code.is_visible()
+    tab.locator("details.hide summary").first.click()
+    assert code.is_visible() and "import" in code.inner_text()
+
+
 @pytest.mark.parametrize("name", [n for n in PAGES if "/executed/" in n])
 def test_a_notebook_ends_with_how_it_was_made(tab, address, name):
     tab.goto(f"{address}/{name}.html")
@@ -189,11 +203,31 @@ def luminance(rgb: str) -> float:
     return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
 
 
-def test_the_slider_page_is_light(tab, address):
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(tab, address, name):
     sizes = []
     tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
-    tab.goto(f"{address}/{SLIDER}.html", wait_until="networkidle")
-    assert 1e6 < sum(sizes) < 5e6, f"{sum(sizes):,} bytes"
+    tab.goto(f"{address}/{name}.html", wait_until="networkidle")
+    assert (1e6 if name == SLIDER else 1e4) < sum(sizes) < 5e6, f"{sum(sizes):,} bytes"
+
+
+def test_the_slider_works_from_disk_without_the_book(browser, tmp_path):
+    from conftest import small_set
+
+    from helpers.interactive import sphere_view, standalone
+
+    view = sphere_view(small_set("ham10000", "clean", "lit-derm", False, seed=3), [0.0, 0.5, 1.0], 50)
+    page = browser.new_page()
+    complaints = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(standalone([view], tmp_path / "slider.html").as_uri())
+    page.wait_for_function("() => document.querySelector('.lambda-sphere')?.data?.length === 4")
+    before = points(page)
+    page.locator(".lambda-slider").press("ArrowRight")
+    assert np.abs(np.subtract(points(page), before)).max() > 1e-3
+    assert "λ = 0.50" in page.locator(".lambda-text").inner_text() and complaints == []
+    page.close()
 
 
 def test_without_javascript_the_slider_says_where_its_numbers_are(browser, address):

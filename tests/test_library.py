@@ -1,8 +1,26 @@
 """Embedding sets by name: found, chosen, and missing ones explained."""
 
-import pytest
+import os
+import shutil
 
-from helpers.library import dataset_root, embeddings_for, folder_name, results_folder, select, sets_wanted, stored
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from helpers import published
+from helpers.library import (
+    SHIPPED_SETS,
+    absent,
+    dataset_root,
+    embeddings_for,
+    folder_name,
+    in_both_variants,
+    results_folder,
+    select,
+    sets_wanted,
+    shipped_straddling,
+    stored,
+)
 
 
 def test_every_stored_set_is_listed(store):
@@ -77,3 +95,38 @@ def test_names_and_folders(tmp_path):
     (tmp_path / "brset").mkdir()
     assert dataset_root(tmp_path, "brset") == tmp_path / "brset" and dataset_root(tmp_path, "x") == tmp_path
     assert results_folder(tmp_path / "new").is_dir()
+
+
+def test_what_ships_is_there_and_what_is_gone_is_named(store, tmp_path):
+    tracked = [(*p.parent.parts[-3:],) for p in (ROOT / "data/embeddings").glob("*/*/*/provenance.json")]
+    assert set(SHIPPED_SETS) <= set(tracked)
+    shutil.copytree(store, tmp_path / "store")
+    assert absent("clean", tmp_path / "store") == []
+    shutil.rmtree(tmp_path / "store/ham10000/authors/lit-derm")
+    assert absent("clean", tmp_path / "store") == []
+    assert absent("authors", tmp_path / "store") == [("ham10000", "authors", "lit-derm")]
+
+
+def test_pairs_of_variants_need_both(store, tmp_path):
+    pairs = in_both_variants(store=store)
+    assert [(a.provenance["variant"], c.provenance["variant"]) for a, c in pairs] == [("authors", "clean")] * 2
+    assert [a.provenance["backbone"] for a, _ in in_both_variants([], ["lit-derm"], store)] == ["lit-derm"]
+    shutil.copytree(store / "ham10000/clean", tmp_path / "ham10000/clean")
+    assert in_both_variants(store=tmp_path) == []
+    with pytest.raises(ValueError, match="none of flickr8k is there in the variants"):
+        in_both_variants(["flickr8k"], store=store)
+
+
+def test_straddling_lesions_of_ham10000():
+    table = shipped_straddling()
+    rows = published.datasets().set_index("name").loc["ham10000", "test_rows"]
+    assert table["test_images"].sum() == rows and (table["lesion_in_train"] <= table["test_images"]).all()
+    given = os.environ.get("HAM10000_METADATA")
+    if not given:
+        pytest.skip("set HAM10000_METADATA to the path of the real HAM10000_metadata.csv to count again")
+    from helpers.datasets.splits import by_row
+
+    metadata = pd.read_csv(given)
+    train, test = by_row(metadata["dx"])
+    seen = metadata.loc[test, "lesion_id"].isin(set(metadata.loc[train, "lesion_id"])).groupby(metadata["dx"]).sum()
+    assert table.set_index("class")["lesion_in_train"].to_dict() == seen.to_dict()

@@ -97,6 +97,45 @@ def test_missing_mathematics_says_what_to_install(monkeypatch):
         sphinx_book.mathjax_folder()
 
 
+# What is no number: code, mathematics, roles, targets of links.
+NO_PROSE = (r"(?ms)^(`{3,}|:{3,}).*?^\1\s*$", r"(?s)\$\$.*?\$\$", r"\{[\w:]+\}`[^`]*`", r"`[^`]*`", r"\$[^$]*\$", r"\]\([^)]*\)")
+# What prose may state: definitions, not results. Whatever was measured is glued.
+STATED = {
+    "01_cone_effect": ["32 by 32"],  # size to which images are reduced
+    "02_r_table": ["64 cells"],  # of the paper's Table 1, {glue} n_cells counts them
+    "08_adapt": ["70 / 10 / 20"],  # default shares of a split
+    "09_data": ["77 tokens"],  # CLIP's context
+    "07_leakage_audit": ["0.5"],  # AUC of chance
+    "methods": ["momentum 0.9", "decay 0.01", "batch 512, 100 epochs, patience 10"],  # held to the code below
+    "reexecute": ["Python 3.11"],
+}
+
+
+def test_numbers_in_the_prose_are_glued_not_typed():
+    import jupytext
+
+    texts = {p.stem: p.read_text("utf-8") for p in (ROOT / "book").glob("*.md")}
+    for path in (ROOT / "notebooks").glob("*.py"):
+        texts[path.stem] = "\n\n".join(c.source for c in jupytext.read(path).cells if c.cell_type == "markdown")
+    typed = []
+    for name, text in texts.items():
+        for pattern in NO_PROSE:
+            text = re.sub(pattern, " ", text)
+        for stated in ["95 %", *STATED.get(name, [])]:  # 95 % is the level of every interval
+            text = text.replace(stated, " ")
+        numbers = re.findall(r"(?<![\w.])(?:\d[\d,]*\.\d+|\d[\d,]*\d|\d(?= ?%))(?: ?%)?(?!\w)", text)
+        typed += [f"{name}: {number}" for number in numbers]
+    assert typed == []
+
+
+def test_stated_settings_are_those_of_the_code():
+    from helpers import PROTOCOLS
+
+    for protocol in (PROTOCOLS["paper"], PROTOCOLS["authors-code"]):
+        assert (protocol.batch_size, protocol.max_epochs, protocol.patience, protocol.lr) == (512, 100, 10, 3e-4)
+    assert PROTOCOLS["authors-code"].weight_decay == 0.01
+
+
 def test_commands_in_the_prose_exist():
     import subprocess
     import sys

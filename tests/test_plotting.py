@@ -43,10 +43,52 @@ def all_figures(store):
     yield "curves", lambda: plotting.curves(summary_table())
     yield "effects", lambda: plotting.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
     yield "channels", lambda: plotting.effects(effects_table("alignment", tuple(plotting.ALIGNMENTS)), "alignment")
-    yield "published_gains", lambda: plotting.published_gains(published.authors_sweep())
+    yield "published_gains", lambda: plotting.published_gains(published.compare_sweep())
+    yield "gains", lambda: plotting.gains(gains_table(), published.authors_sweep())
 
 
-NAMES = ["plane", "sphere", "resultants", "published_resultants", "curves", "effects", "channels", "published_gains"]
+def gains_table() -> pd.DataFrame:
+    grid = itertools.product(("Flickr8k", "HAM10000"), ("lit-natural", "CLIP"), ("paper", "authors-code"), (0.0, 1.0))
+    rows = [(*key, 0.01 * key[-1], "auc_hard" if key[2] != "paper" else "auc") for key in grid]
+    return pd.DataFrame(rows, columns=["dataset", "backbone", "protocol", "lambda", "gain", "metric"])
+
+
+NAMES = ["plane", "sphere", "resultants", "published_resultants", "curves", "effects", "channels", "published_gains", "gains"]
+
+
+def shades(ax) -> set:
+    return {line.get_color() for line in ax.lines if len(line.get_xdata()) > 2}
+
+
+def test_published_curves_are_there_without_ours_and_stand_behind_it():
+    alone = plotting.published_gains(published.compare_sweep())
+    assert len(alone.axes) == 16 and all(shades(ax) == {plotting.PUBLISHED} for ax in alone.axes)
+    assert "hard-label AUC" in alone.axes[4].get_ylabel() and "hard" not in alone.axes[0].get_ylabel()
+    assert alone.axes[0].get_ylim() != alone.axes[4].get_ylim() and alone.axes[4].get_ylim() == alone.axes[5].get_ylim()
+    table = published.compare_sweep()
+    cell = (table["dataset"] == "BRSET") & (table["backbone"] == "CLIP")
+    both = plotting.published_gains(table.assign(our_gain=table["published_gain"].where(cell) + 0.001))
+    assert [plotting.INK in shades(ax) for ax in both.axes] == [i == 8 for i in range(16)]
+    grey, ours = both.axes[8].lines[:2]
+    assert grey.get_color() == plotting.PUBLISHED and ours.get_color() == plotting.INK
+
+
+def test_our_gains_have_the_published_curves_of_the_same_data_behind_them():
+    figure = plotting.gains(gains_table(), published.authors_sweep())
+    behind = [sum(line.get_color() in (plotting.PUBLISHED, plotting.PALE) for line in ax.lines) for ax in figure.axes]
+    assert behind == [0, 0, 4, 4]
+    same = [line for line in figure.axes[3].lines if line.get_color() == plotting.PUBLISHED]
+    assert len(same) == 1 and same[0].get_zorder() < figure.axes[3].lines[4].get_zorder()
+
+
+def test_the_legend_says_over_what_the_spread_is_and_says_nothing_of_none():
+    def legend(table, *words):
+        return plotting.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()
+
+    table = effects_table("protocol", ("paper",))
+    assert legend(table) == "difference ± standard deviation over seeds"
+    assert legend(table, "draws") == "difference ± standard deviation over draws"
+    assert legend(table.assign(seed_sd=float("nan"))) == "difference"
 
 
 def written_texts(figure) -> list:

@@ -130,5 +130,22 @@ def test_compare_sweep_takes_one_protocol():
     assert table.loc[("BRSET", "SigLIP", 1.0), "status"] == "not recomputed: the weights of SigLIP"
 
 
+def test_compare_sweep_takes_the_metric_of_the_published_curve():
+    hard = our_sweep(dataset="ham10000", metric="auc_hard")
+    scores = our_sweep(dataset="ham10000", value=0.5)
+    table = published.compare_sweep(pd.concat([scores, hard])).set_index(["dataset", "backbone", "lambda"])
+    assert table.loc[("HAM10000", "CLIP", 1.0), "our_gain"] == pytest.approx(0.03)
+    assert published.compare_sweep(scores)["our_gain"].isna().all()
+
+
+def test_what_is_missing_is_said_once_per_data_set():
+    nothing = published.missing_by_dataset(published.compare_table1())
+    assert nothing["cells"].tolist() == [8] * 8 and nothing["missing"].str.startswith("the data of").all()
+    assert nothing["missing"][0].endswith("the weights of CLIP, SigLIP, BioMedCLIP, MedSigLIP")
+    some = published.missing_by_dataset(published.compare_table1(pd.DataFrame([our_cell(), our_cell(modality="text")])))
+    ham = some.set_index("dataset").loc["HAM10000"]
+    assert ham["cells"] == 6 and ham["missing"] == "the weights of SigLIP, BioMedCLIP, MedSigLIP"
+
+
 def test_names_are_translated_both_ways():
     assert published.paper_name("mimic_cxr") == "MIMIC-CXR" and published.paper_name("lit-derm") == "lit-derm"

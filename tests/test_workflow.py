@@ -174,6 +174,32 @@ def test_a_set_dropped_in_reaches_its_sweep_and_the_notebooks(project):
     assert "sweep_ham10000_clean_lit-natural" not in again
 
 
+def test_sweeps_dropped_in_are_used_without_training_again(project):
+    import json
+
+    import yaml
+
+    config = yaml.safe_load((project / "config/demo.yml").read_text())
+    config["sweep"] |= {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "channels": []}
+    (project / "config/small.yml").write_text(yaml.safe_dump(config))
+    kept = project / "runs/sweeps/ham10000/clean/lit-derm"
+    shutil.rmtree(kept)
+    asked = {k: v for k, v in config["sweep"].items() if k != "threads"}
+    command = [sys.executable, "-m", "helpers", "sweep", "ham10000", "lit-derm", "--settings", json.dumps(asked)]
+    subprocess.run([*command, "--store", "data/embeddings"], cwd=project, check=True, env={**os.environ, "PYTHONPATH": "src"})
+    table, record = (kept / "authors-code/lambda" / name for name in ("table.parquet", "settings.json"))
+    for file in (*record.parent.iterdir(),):
+        os.utime(file, (0, 0))  # older than the embeddings and the code here, as copies from another machine may be
+    steps = ["--configfile", "config/small.yml", "--", str(record.relative_to(project))]
+    assert "sweep_ham10000_clean_lit-derm" in run_of(project, "-n", *steps).stdout
+    done = run_of(project, *steps)
+    assert done.returncode == 0 and table.stat().st_mtime == 0, done.stderr
+    assert "sweep_ham10000_clean_lit-derm" not in run_of(project, "-n", *steps).stdout
+    record.write_text(record.read_text().replace('"code": "', '"code": "of another state '))
+    os.utime(record, (0, 0))
+    assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > 0
+
+
 def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project):
     import json
 

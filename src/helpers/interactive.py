@@ -6,13 +6,17 @@ exactly; the gap and R, which need all d dimensions, are computed here over all 
 """
 
 import json
+import os
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from .alignment import align
+from .files import replacing
 from .geometry import gap_vector, mean_direction, principal_directions
+from .library import project_root
 from .plotting import FEATURES, title
 from .store import EmbeddingSet
 
@@ -75,12 +79,28 @@ def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, ra
     }
 
 
-def slider(views: list[dict]) -> str:
-    """The element that holds the slider for one or more views, as HTML; it fetches nothing but the book's own static files."""
+def slider(views: list[dict], static: str = STATIC, file: str = "") -> str:
+    """The element that holds the slider for one or more views, as HTML; it fetches nothing but the book's own static files.
+
+    Args:
+        static: where those files are, as seen from the page.
+        file: name of a page by itself (:func:`standalone`) that readers are sent to where scripts do not run.
+    """
     options = "".join(f'<option value="{i}">{escape(view["name"])}</option>' for i, view in enumerate(views))
     data = json.dumps({"views": views, "colours": FEATURES}, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
-    scripts = "".join(f'<script defer src="{STATIC}/{name}"></script>' for name in FILES)
-    return PAGE.format(options=options, last=len(views[0]["lambdas"]) - 1, static=STATIC, data=data, scripts=scripts)
+    scripts = "".join(f'<script defer src="{static}/{name}"></script>' for name in FILES)
+    instead = f"; in Jupyter, open {escape(file)} in a browser" if file else ""
+    last = len(views[0]["lambdas"]) - 1
+    return PAGE.format(options=options, last=last, static=static, instead=instead, data=data, scripts=scripts)
+
+
+def standalone(views: list[dict], path) -> Path:
+    """Write the slider as a page by itself, which opens from disk and reads the same static files as the book."""
+    path = Path(path)
+    static = Path(os.path.relpath(project_root() / "book/_static", path.resolve().parent)).as_posix()
+    with replacing(path) as temporary:
+        temporary.write_text(DOCUMENT.format(body=slider(views, static)), encoding="utf-8")
+    return path
 
 
 def _mean_directions(embeddings: EmbeddingSet, lambdas):
@@ -105,9 +125,22 @@ def _rounded(values, decimals: int = 4) -> list:
     return (np.round(np.asarray(values, dtype=np.float64), decimals) + 0.0).tolist()  # no negative zero
 
 
+DOCUMENT = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Moving lambda by hand</title>
+<style>
+:root {{
+--pst-color-text-base: #22272e; --pst-color-text-muted: #48566b; --pst-color-border: #c9c9c9;
+--pst-color-primary: #0a7d91; --pst-color-surface: #f3f4f5;
+}}
+body {{ font-family: sans-serif; max-width: 60rem; margin: auto; padding: 1rem; }}
+</style></head>
+<body>{body}</body>
+</html>
+"""
 PAGE = """<link rel="stylesheet" href="{static}/lambda.css">
 <div class="lambda-view">
-<p class="lambda-fallback">The moving view needs JavaScript and the built book; the table below has its numbers.</p>
+<p class="lambda-fallback">The moving view needs JavaScript and the built book{instead}. The table below has its numbers.</p>
 <div class="lambda-body" hidden>
 <div class="lambda-controls">
 <label>Embeddings <select class="lambda-set">{options}</select></label>

@@ -11,6 +11,11 @@ SHIPPED = Path("data/embeddings")
 OWN = Path("runs/embeddings")
 RESULTS = Path("runs/notebooks")
 LANDMARK = Path("src/helpers/__init__.py")
+SHIPPED_SETS = [
+    (dataset, variant, backbone)
+    for dataset, variant in (("flickr8k", "common"), ("ham10000", "clean"), ("ham10000", "authors"))
+    for backbone in ("lit-natural", "lit-derm")
+]
 
 
 def project_root() -> Path:
@@ -105,6 +110,39 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
     return [embeddings_for(d, b, variant, store, data_root) for d, b in in_book_order(wanted)]
 
 
+def absent(variant: str, store=None) -> list[tuple[str, str, str]]:
+    """(dataset, variant, backbone) of the sets that the repository ships in this variant and that are not stored here."""
+    found = stored(store)
+    there = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
+    return [s for s in SHIPPED_SETS if s not in there and s[1] in (variant, "common")]
+
+
+def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
+    """(authors, clean) for every data set and backbone that has both variants, stored or, with ``data_root``, extracted.
+
+    Raises:
+        ValueError: data sets are named and none of them has both.
+    """
+    found = stored(store)
+    rows = list(found[["dataset", "backbone", "variant"]].itertuples(index=False, name=None))
+    names = {(d, b) for d, b, v in rows if v == "authors"} & {(d, b) for d, b, v in rows if v == "clean"}
+    if data_root is not None:
+        names |= {(d, folder_name(b)) for d in datasets for b in backbones if _has_both_variants(d)}
+    encoders = {folder_name(b) for b in backbones}
+    kept = [(d, b) for d, b in names if (not datasets or d in datasets) and (not backbones or b in encoders)]
+    if datasets and not kept:
+        raise ValueError(
+            f"none of {', '.join(datasets)} is there in the variants `authors` and `clean`; name one that is, such as ham10000"
+        )
+    return [tuple(embeddings_for(d, b, v, store, data_root) for v in ("authors", "clean")) for d, b in in_book_order(kept)]
+
+
+def _has_both_variants(dataset: str) -> bool:
+    from .datasets import canonical_variant
+
+    return canonical_variant(dataset, "authors") != canonical_variant(dataset, "clean")
+
+
 def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = False) -> list[tuple[str, str, str]]:
     """(dataset, variant, backbone) of the sets a workflow is about: those stored, and with ``extractable`` those it is to make.
 
@@ -125,6 +163,11 @@ def shipped_diversity() -> pd.DataFrame:
     """Diversity of the shipped data sets before any encoder, as ``python -m helpers diversity`` measured it on the raw data."""
     files = sorted((project_root() / "data/diversity").glob("*.csv"))
     return pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+
+
+def shipped_straddling() -> pd.DataFrame:
+    """By class of HAM10000: test images under the authors' split, and those whose lesion is also in train (public metadata)."""
+    return pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv")
 
 
 def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -187,4 +230,5 @@ def _extracted(dataset: str, variant: str, backbone: str, store, data_root) -> E
 
     root = dataset_root(data_root, dataset)
     out = (project_root() / OWN if store is None else Path(store)) / dataset / variant / folder_name(backbone)
-    return extract(load_dataset(dataset, root, variant), load_backbone(backbone), out)
+    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant}" + " --root ROOT" * bool(root)
+    return extract(load_dataset(dataset, root, variant), load_backbone(backbone), out, command=command)

@@ -5,10 +5,28 @@ from collections.abc import MutableMapping
 
 import pandas as pd
 
-from .library import results_folder
+from .library import SHIPPED, absent, results_folder
 from .parameters import Reader, assigned_literals, check_parameters
-from .plotting import use_style
+from .plotting import title, use_style
 from .provenance import commit, fingerprints, papermill_command, versions
+
+HEADINGS = {
+    "dataset": "data set", "backbone": "encoder", "auc": "AUC", "auc_at_zero": "AUC at λ = 0",
+    "minimum_detectable": "smallest detectable",
+}  # fmt: skip
+
+
+def neat(table: pd.DataFrame, precision: int = 3, **formats):
+    """A table as the book prints it: headings in words, data sets by their printed names, missing values as a dash.
+
+    ``formats`` gives a format by column.
+    """
+    table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
+    headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
+    own = {headings[column]: form for column, form in formats.items()}
+    styled = table.rename(columns=headings).style.format(own, precision=precision, na_rep="–").hide(axis="index")
+    names = [headings[c] for c in ("dataset", "backbone") if c in headings]
+    return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
 
 
 class Page:
@@ -56,6 +74,34 @@ class Page:
 
         for name, value in values.items():
             glue(name, value.item() if hasattr(value, "item") else value, display=False)
+
+    def say(self, sentence: str, **values) -> None:
+        """Show a sentence with its numbers filled in, where the sentence itself depends on what there is."""
+        from IPython.display import Markdown, display
+
+        display(Markdown(sentence.format(**values)))
+
+    def scope(self, sets, variants=("clean",)) -> None:
+        """Say which sets the page shows, and which shipped ones are not stored here and how to get them.
+
+        ``sets`` are embedding sets, or (dataset, backbone) pairs.
+        """
+        names = [s if isinstance(s, tuple) else [s.provenance.get(k, "own") for k in ("dataset", "backbone")] for s in sets]
+        encoders: dict[str, dict] = {}
+        for dataset, backbone in names:
+            encoders.setdefault(title(dataset), {})[backbone] = None
+        shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
+        self.say(f"Shown here: {shown}." if shown else "No embeddings are stored for this page.")
+        given = self.parameters
+        if given.get("datasets") or given.get("dataset") or given.get("backbones") or given.get("backbone"):
+            return
+        gone = list(dict.fromkeys(s for v in variants for s in absent(v, given.get("store"))))
+        for dataset, variant, backbone in gone:
+            command = f"python -m helpers extract {dataset} --variant {variant} --backbone {backbone} --root FOLDER"
+            self.say(
+                f"Not stored here and therefore not shown: {title(dataset)} ({variant}) under {backbone}. The repository ships it "
+                f"in `{SHIPPED}/{dataset}/{variant}/{backbone}`; `{command}` makes it from raw data."
+            )
 
     def made(self, sets=()):
         """Show how this page was made: the command to run it again, parameters, software, run time, and the embeddings it read."""

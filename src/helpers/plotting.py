@@ -3,12 +3,14 @@
 Colours are from Okabe and Ito, "Color universal design" (2008). Functions take tidy tables or embedding sets and return a figure.
 """
 
+import itertools
 import math
 
 import numpy as np
 import pandas as pd
 
 INK, GRID = "#22272e", "#d5d9de"
+PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
 BACKBONES = {
     "lit-natural": "#009e73",
@@ -214,8 +216,8 @@ def _feature_lines(ax, summary: pd.DataFrame) -> None:
             ax.errorbar(x + (i - 1) * 0.012, y, yerr=np.nan_to_num(sd), label=label, **style)
 
 
-def effects(table: pd.DataFrame, label: str = "protocol"):
-    """AUC(lambda) - AUC(0) with bootstrap interval (thick) and the spread over seeds (thin, beside it), one panel per set."""
+def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds"):
+    """AUC(lambda) - AUC(0) with bootstrap interval (thick) and its standard deviation over ``spread`` (thin), a panel per set."""
     names = list(dict.fromkeys(zip(table["dataset"], table["backbone"], strict=True)))
     groups = list(dict.fromkeys(table[label]))
     figure, axes = _panels(len(names), 2, 3.9, 1.0 + 0.34 * len(groups), sharex=True, sharey=True)
@@ -227,39 +229,86 @@ def effects(table: pd.DataFrame, label: str = "protocol"):
                 row = mine.loc[group]
                 shade = PROTOCOLS.get(group, INK)
                 ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=3, alpha=0.45, solid_capstyle="butt")
-                spread = np.nan_to_num(row["seed_sd"])
-                ax.errorbar(row["difference"], y, xerr=spread, fmt="o", color=shade, markersize=5, capsize=3, linewidth=1)
+                style = {"fmt": "o", "color": shade, "markersize": 5, "capsize": 3, "linewidth": 1}
+                ax.errorbar(row["difference"], y, xerr=np.nan_to_num(row["seed_sd"]), **style)
         labels = [ALIGNMENTS.get(g, g) for g in groups]
         ax.set(title=f"{title(dataset)} · {backbone}", xlabel="change of test AUC", yticks=range(len(groups)), yticklabels=labels)
         ax.tick_params(labelbottom=True)
-    axes[0].invert_yaxis()
-    _interval_legend(figure)
+    axes[0].set_ylim(len(groups) - 0.5, -0.5)
+    _interval_legend(figure, f" ± standard deviation over {spread}" if (table["seed_sd"] > 0).any() else "")
     return figure
 
 
-def _interval_legend(figure) -> None:
+def _interval_legend(figure, spread: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=INK, linewidth=3, alpha=0.45, label="95 % bootstrap interval over test rows"),
-        Line2D([], [], color=INK, linewidth=1, marker="o", markersize=5, label="difference ± standard deviation over seeds"),
+        Line2D([], [], color=INK, linewidth=1, marker="o", markersize=5, label=f"difference{spread}"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
 
 def published_gains(table: pd.DataFrame):
-    """The authors' stored curves as AUC(lambda) - AUC(0), one panel per data set, one line per backbone."""
-    names = list(dict.fromkeys(table["dataset"]))
-    figure, axes = _panels(len(names), 2, 3.9, 2.7, sharex=True)
-    keys = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
-    for ax, dataset in zip(axes, names, strict=True):
-        mine = table[table["dataset"] == dataset]
-        for i, (backbone, key) in enumerate(keys.items()):
-            one = mine[mine["backbone"] == backbone].sort_values("lambda")
-            if len(one):
-                ax.plot(one["lambda"], one["gain"], MARKERS[i] + "-", color=colour(key), markersize=3.5, label=backbone)
+    """The authors' curves as AUC(lambda) - AUC(0), grey, with ours in front where recomputed; from ``compare_sweep`` rows.
+
+    Data sets in rows, each with its own axis and metric, encoders in columns; the band is the published spread of AUC over seeds.
+    """
+    import matplotlib.pyplot as plt
+
+    from .published import BACKBONES as paper_backbones
+    from .published import datasets as paper_datasets
+
+    datasets = [d for d in paper_datasets()["dataset"] if d in set(table["dataset"])]
+    backbones = [b for b in paper_backbones if b in set(table["backbone"])]
+    shape = (2.05 * len(backbones) + 0.6, 1.75 * len(datasets) + 0.5)
+    figure, axes = plt.subplots(len(datasets), len(backbones), figsize=shape, squeeze=False, sharex=True, sharey="row")
+    for (i, dataset), (j, backbone) in itertools.product(enumerate(datasets), enumerate(backbones)):
+        ax, mine = axes[i, j], table[(table["dataset"] == dataset) & (table["backbone"] == backbone)].sort_values("lambda")
+        x, gain, sd = (mine[c].to_numpy(float) for c in ("lambda", "published_gain", "auc_std"))
+        ax.fill_between(x, gain - sd, gain + sd, color=PALE, alpha=0.6, linewidth=0, label="± SD of AUC over seeds")
+        ax.plot(x, gain, "o-", color=PUBLISHED, markersize=3, label="published")
+        if mine["our_gain"].notna().any():
+            ax.plot(x, mine["our_gain"].to_numpy(float), "D-", color=INK, markersize=3, label="ours, authors' text")
         ax.axhline(0, color=INK, linewidth=0.8)
-        ax.set(title=f"{dataset}: {mine['metric'].iloc[0]}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
-        ax.tick_params(labelbottom=True)
-    _share_legend(figure, axes[0])
+        if i == 0:
+            ax.set_title(backbone)
+        if j == 0:
+            hard = "hard-label AUC" if "hard" in mine["metric"].iloc[0] else "AUC"
+            ax.set_ylabel(f"{dataset}\ngain in {hard}")
+    for ax in axes[-1]:
+        ax.set_xlabel("λ")
+    _distinct_legend(figure, axes.ravel())
     return figure
+
+
+def gains(summary: pd.DataFrame, published: pd.DataFrame):
+    """AUC(lambda) - AUC(0) of our sets by protocol, joint features, with the published curves of the same data set behind.
+
+    Args:
+        summary: rows of dataset, backbone (names as the paper prints them where it has them), protocol, lambda, gain, metric.
+        published: rows of ``authors_sweep``.
+    """
+    names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
+    figure, axes = _panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)
+    for ax, (dataset, backbone) in zip(axes, names, strict=True):
+        for other, curve in published[published["dataset"] == dataset].groupby("backbone", sort=False):
+            same = other == backbone
+            label, shade = ("published, same encoder", PUBLISHED) if same else ("published, other encoders", PALE)
+            ax.plot(curve["lambda"], curve["gain"], color=shade, linewidth=1.6, zorder=1 + same, label=label)
+        mine = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
+        for marker, (protocol, curve) in zip(MARKERS, mine.groupby("protocol", sort=False), strict=False):
+            hard = " (hard labels)" if (curve["metric"] == "auc_hard").any() else ""
+            style = {"color": PROTOCOLS.get(protocol, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
+            ax.plot(curve["lambda"], curve["gain"], label=f"{protocol}{hard}", zorder=3, **style)
+        ax.axhline(0, color=INK, linewidth=0.8)
+        ax.set(title=f"{title(dataset)} · {backbone}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
+        ax.tick_params(labelbottom=True)
+    _distinct_legend(figure, axes)
+    return figure
+
+
+def _distinct_legend(figure, axes) -> None:
+    """One legend below all panels with every label that occurs in any of them, once."""
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 4))

@@ -11,6 +11,7 @@ BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "Me
 MEDICAL_BACKBONES = ("BioMedCLIP", "MedSigLIP")
 ROUNDING = 0.0005  # half a unit of the third decimal, to which Table 1 is printed
 SEEDS = 5
+NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
 SCORE_AUC, HARD_AUC = "AUC of scores", "AUC of hard arg-max predictions"
 _STORED_NAMES = {
     "brset": "BRSET",
@@ -86,23 +87,37 @@ def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-cod
         protocol: whose rows of ``ours`` are compared.
 
     Returns:
-        dataset, backbone, metric, lambda, published_gain, our_gain, difference, status.
+        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain, difference, status. The metric of our gain
+        is that of the published curve.
     """
     table = authors_sweep().rename(columns={"gain": "published_gain"})
-    gains = sweep_gains(ours)
+    hard = set(table.loc[table["metric"] == HARD_AUC, "dataset"])
+    scores, labels = sweep_gains(ours), sweep_gains(ours, "auc_hard")
+    gains = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
     kept = gains[(gains["protocol"] == protocol) & (gains["features"] == "joint") & (gains["variant"] != "clean")]
     kept = kept.assign(**{"lambda": kept["lambda"].round(6)}).set_index(["dataset", "backbone", "lambda"])["gain"]
     table = table.join(kept.rename("our_gain"), on=["dataset", "backbone", "lambda"])
     table["difference"] = table["our_gain"] - table["published_gain"]
     table["status"] = [
-        "recomputed" if np.isfinite(row.our_gain) else "not recomputed: " + _missing(row.dataset, row.backbone, gains)
+        "recomputed" if np.isfinite(row.our_gain) else NOT_RECOMPUTED + _missing(row.dataset, row.backbone, scores)
         for row in table.itertuples()
     ]
-    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "our_gain", "difference", "status"]]
+    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "difference", "status"]]
 
 
-def sweep_gains(sweep: pd.DataFrame | None) -> pd.DataFrame:
-    """Gain in macro test AUC of the gap alignment over lambda = 0, mean over seeds.
+def missing_by_dataset(comparison: pd.DataFrame) -> pd.DataFrame:
+    """What was not recomputed and what it lacks, a row per data set: dataset, cells, missing; from :func:`compare_table1` rows."""
+    rows = []
+    for dataset, cells in comparison[comparison["status"].str.startswith(NOT_RECOMPUTED)].groupby("dataset", sort=False):
+        parts = [p for status in cells["status"] for p in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
+        weights = dict.fromkeys(p.removeprefix(WEIGHTS) for p in parts if p.startswith(WEIGHTS))
+        others = dict.fromkeys(p for p in parts if not p.startswith(WEIGHTS))
+        rows.append((dataset, len(cells), "; ".join([*others, *[WEIGHTS + ", ".join(weights)] * bool(weights)])))
+    return pd.DataFrame(rows, columns=["dataset", "cells", "missing"])
+
+
+def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame:
+    """Gain in macro test AUC (``auc`` of scores or ``auc_hard``) of the gap alignment over lambda = 0, mean over seeds.
 
     Args:
         sweep: tidy rows of dataset, variant, backbone, protocol, alignment, features, lambda_image, lambda_text, seed, split,
@@ -120,7 +135,7 @@ def sweep_gains(sweep: pd.DataFrame | None) -> pd.DataFrame:
     rows = _ours(sweep, needed)
     macro = rows["class"].isna() | (rows["class"] == "macro")
     same = rows["lambda_image"] == rows["lambda_text"]
-    rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == "auc") & (rows["alignment"] == "lambda")]
+    rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]
     auc = rows.rename(columns={"lambda_image": "lambda"}).groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
     at_zero = auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("auc_0")
     auc = auc.join(at_zero, on=keys)
@@ -140,7 +155,7 @@ def paper_name(name: str) -> str:
 
 def _cell_status(row, ours: pd.DataFrame) -> str:
     if not np.isfinite(row.ours):
-        return "not recomputed: " + _missing(row.dataset, row.backbone, ours)
+        return NOT_RECOMPUTED + _missing(row.dataset, row.backbone, ours)
     if not np.isfinite(row.low):
         return "recomputed, no interval"
     inside = row.low - ROUNDING <= row.published <= row.high + ROUNDING
@@ -153,7 +168,7 @@ def _missing(dataset: str, backbone: str, ours: pd.DataFrame) -> str:
     both = ours[(ours["dataset"] == dataset) & (ours["backbone"] == backbone)]
     if len(both):
         return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
-    wanted = [f"the data of {dataset}"] * (not has_data) + [f"the weights of {backbone}"] * (not has_weights)
+    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
     return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
 
 

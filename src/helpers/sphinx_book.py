@@ -1,9 +1,13 @@
 """What the book asks of Sphinx beyond its settings: mathematics of its own, buttons that open templates, short references."""
 
 import hashlib
+import platform
 import shutil
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+from .provenance import commit
 
 MATHJAX = "sphinx-mathjax-offline"
 SCRIPT = "mathjax/tex-svg.js"  # draws with paths, so that it needs no font files
@@ -15,6 +19,7 @@ def setup(app) -> dict:
     # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
     app.add_config_value("book_hooks", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
     app.connect("config-inited", _serve_mathematics)
+    app.connect("config-inited", _say_what_rendered)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
     app.connect("html-page-context", _leave_out_thebe, priority=900)
     app.connect("html-page-context", _list_references)
@@ -50,6 +55,13 @@ def _serve_mathematics(app, config) -> None:
     mathjax_folder()
     config.mathjax_path = SCRIPT
     config.mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "global"}}
+
+
+def _say_what_rendered(app, config) -> None:
+    """Every page, those without a run of their own included, ends with the state of the source and the software behind it."""
+    software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
+    said = f"Rendered from commit <code>{commit()}</code> with {software} and Python {platform.python_version()}."
+    config.html_theme_options = {**config.html_theme_options, "extra_footer": said}
 
 
 def _open_templates(app, pagename, templatename, context, doctree) -> None:

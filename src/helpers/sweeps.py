@@ -1,11 +1,12 @@
 """Sweeps kept on disk, one folder per embedding set and protocol, and refused when the embeddings have changed since."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from .checks import choose
 from .files import read_json, write_json
-from .library import folder_name, project_root
+from .library import folder_name, project_root, stored
 from .store import EmbeddingSet
 
 FOLDER = Path("runs/sweeps")
@@ -44,14 +45,33 @@ def sweep_settings(part: str, lambdas, seeds, features, channels=(), channel_lam
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, settings: dict, folder=None, workers: int | None = None):
-    """Run a sweep and, where ``folder`` is given, keep it there with its settings."""
+    """Run a sweep and, where ``folder`` is given, keep it there with its settings and the state of the code that trains probes."""
     from .probing import sweep
 
     result = sweep(embeddings, protocol=protocol, workers=workers, **_tuples(settings))
     if folder is not None:
         result.save(folder)
-        write_json(Path(folder) / RECORD, settings)
+        write_json(Path(folder) / RECORD, {**settings, "code": probing_code()})
     return result
+
+
+def is_up_to_date(folder, embeddings: EmbeddingSet, settings: dict) -> bool:
+    """Was the kept sweep made from these embeddings with these settings by this state of the code, here or on another machine?"""
+    record, provenance = Path(folder) / RECORD, Path(folder) / "provenance.json"
+    if not (record.is_file() and provenance.is_file()) or read_json(record) != {**settings, "code": probing_code()}:
+        return False
+    return read_json(provenance)["embeddings"] == embeddings.fingerprint
+
+
+def probing_code() -> str:
+    """SHA-256 over the modules that train and score probes."""
+    from .dependencies import helper_files
+
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in helper_files(package / "probing/sweep.py", package):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: dict, sweeps=None):
@@ -72,7 +92,42 @@ def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: di
             f"{folder} is stale: made from embeddings {kept.provenance['embeddings'][:16]}, but {' / '.join(identity)} is now "
             f"{embeddings.fingerprint[:16]}; remove the folder or run `python -m helpers sweep` again"
         )
-    return kept if read_json(folder / RECORD) == settings else run_sweep(embeddings, protocol, settings)
+    return kept if _settings(folder) == settings else run_sweep(embeddings, protocol, settings)
+
+
+def kept_alone(grids: dict, protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None):
+    """Kept sweeps whose embeddings are not stored here, such as results from another machine, in the order of their folders.
+
+    Args:
+        grids: settings by part; a sweep kept with other settings is passed over.
+        datasets, backbones: names; empty lists stand for all.
+
+    Returns:
+        the sweeps by part, and a sentence for each set that was found this way or passed over.
+    """
+    from .probing import SweepResult
+
+    root = project_root() / FOLDER if sweeps is None else Path(sweeps)
+    there = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
+    encoders, found, notes = {folder_name(b) for b in backbones}, {part: [] for part in grids}, []
+    for record in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
+        dataset, of_variant, encoder, protocol, part = record.parent.relative_to(root).parts
+        named = (not datasets or dataset in datasets) and (not backbones or encoder in encoders)
+        asked = of_variant in (variant, "common") and protocol in protocols and part in grids
+        if not (named and asked) or (dataset, of_variant, encoder) in there:
+            continue
+        name = f"{dataset} ({of_variant}) under {encoder}"
+        if _settings(record.parent) == grids[part]:
+            found[part].append(SweepResult.load(record.parent))
+            made_from = found[part][-1].provenance["embeddings"][:16]
+            notes.append(f"{name}: kept sweeps of embeddings `{made_from}` that are not stored here, marked with an asterisk.")
+        else:
+            notes.append(f"{name}: a kept sweep ({protocol}, {part}) has other settings than this page and is not shown.")
+    return found, list(dict.fromkeys(notes))
+
+
+def _settings(folder: Path) -> dict:
+    return {name: value for name, value in read_json(folder / RECORD).items() if name != "code"}
 
 
 def _tuples(settings: dict) -> dict[str, Sequence]:

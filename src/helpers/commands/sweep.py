@@ -16,7 +16,7 @@ def add_arguments(commands) -> None:
 
 def run(args) -> int:
     from ..library import embeddings_for
-    from ..sweeps import PARTS, complete_settings, run_sweep, sweep_folder, sweep_settings
+    from ..sweeps import PARTS, RECORD, complete_settings, is_up_to_date, run_sweep, sweep_folder, sweep_settings
 
     settings = complete_settings(_parsed(args.settings))
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
@@ -26,8 +26,12 @@ def run(args) -> int:
             grid = sweep_settings(part, **settings)
             if part == "lambda" or len(grid["kinds"]) > 1:
                 folder = sweep_folder(*identity, protocol, part, args.sweeps)
-                run_sweep(embeddings, protocol, grid, folder, args.workers)
-                print(f"kept: {folder}")
+                if is_up_to_date(folder, embeddings, grid):
+                    (folder / RECORD).touch()
+                    print(f"up to date: {folder}")
+                else:
+                    run_sweep(embeddings, protocol, grid, folder, args.workers)
+                    print(f"kept: {folder}")
     return 0
 
 
