@@ -79,18 +79,20 @@ def _describe(name: str, variant: str, folder: Path | None, root: Path | None, t
     if root is None and folder is None:
         raise FileNotFoundError(DATASETS[name].card.access)
     dataset = load_dataset(name, root, variant, missing_images="drop") if root else None
-    lengths = text_lengths(dataset, tokenizers) if dataset else _shipped(name, variant)
+    lengths = text_lengths(dataset, tokenizers) if dataset else None
     if folder is None:
         return Description(name, variant, dataset.rows, dataset.task, "raw copy", lengths)
     embeddings = EmbeddingSet.load(folder)
-    if lengths is not None and lengths.loc[lengths["unit"] == "words", "pairs"].sum() != len(embeddings):
-        lengths = None  # counts of another copy say nothing of this one
+    if dataset is None:
+        lengths = _shipped(name, variant, len(embeddings))
     return Description(name, variant, embeddings.pairs, embeddings.task, "stored set", lengths)
 
 
-def _shipped(name: str, variant: str) -> pd.DataFrame | None:
+def _shipped(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
+    """Shipped counts, unless they are of another copy: one with another number of pairs."""
     path = project_root() / LENGTHS / f"{name}-{variant}.csv"
-    return pd.read_csv(path) if path.is_file() else None
+    lengths = pd.read_csv(path) if path.is_file() else None
+    return lengths if lengths is not None and lengths.loc[lengths["unit"] == "words", "pairs"].sum() == pairs else None
 
 
 def overview(descriptions: list[Description]) -> pd.DataFrame:

@@ -82,15 +82,15 @@ def numbers(column: pd.Series, path) -> pd.Series:
     """Cells as float64, missing kept; a comma decimal is read as a point and a letter O as zero, both of which releases contain.
 
     Raises:
-        ValueError: names the file, the line and the cell that is not a number.
+        ValueError: names the file, the line and the column of the cell that is not a number; not the cell, which in a table whose
+            columns have slipped may be an id or a sentence of a credentialed set.
     """
     cleaned = column.astype("object").where(column.notna()).map(_numeral, na_action="ignore")
     values = pd.to_numeric(cleaned, errors="coerce")
     bad = values.isna() & column.notna()
     if bad.any():
         row = bad.to_numpy().argmax()
-        found = f"{column.name} is {column.iloc[row]!r}"
-        raise ValueError(f"{path} line {row + 2}: {found}, expected a number ({bad.sum()} such cells)")
+        raise ValueError(f"{path} line {row + 2}: {column.name} is not a number ({bad.sum()} such cells); restore the table")
     return values.astype(float)
 
 

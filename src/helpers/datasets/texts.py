@@ -1,6 +1,7 @@
 """How long the texts of a data set are, in words and in each encoder's tokens: counts only, no text."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
     Nothing is downloaded to find out.
     """
-    from ..backbones import REGISTRY, load_tokenizer
+    from ..backbones import REGISTRY
 
     found, absent = {}, {}
     for name in names:
@@ -25,11 +26,18 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
             absent[name] = REGISTRY[name].access
             continue
         try:
-            tokenizer = load_tokenizer(name)
+            tokenizer = _tokenizer(name)
             found.setdefault((tokenizer.hash, tokenizer.context_length), tokenizer)
         except (OSError, ImportError) as error:
             absent[name] = str(error)
     return list(found.values()), absent
+
+
+@cache
+def _tokenizer(name: str):
+    from ..backbones import load_tokenizer
+
+    return load_tokenizer(name)
 
 
 def _cached(name: str, entry) -> bool:
