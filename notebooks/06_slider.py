@@ -32,7 +32,7 @@ from IPython.display import HTML
 
 from helpers.interactive import MOST_POINTS, lambda_path, slider, sphere_view, standalone
 from helpers.library import select
-from helpers.notebook import Page
+from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, number
 
 page = Page("06_slider", globals(), {**SOURCE, "lambdas": many(number(-2, 2), least=2), "points": integer(1, MOST_POINTS)})
@@ -56,7 +56,7 @@ HTML(slider(views, file="/".join(alone.parts[-3:])))
 
 # %% tags=["hide-input"]
 stops = path[path["lambda"].isin(lambdas[:: max(1, (len(lambdas) - 1) // 4)])]
-stops.pivot_table(index=["dataset", "backbone"], columns="lambda", values=["residual_gap", "R_image", "R_text"], sort=False).style.format("{:.3f}")
+neat(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), **{"λ": "{:g}"})
 
 # %% [markdown]
 # A gap that is left at λ = 1 is no fault of the measurement: renormalising moves the two means apart again when one cone is narrower

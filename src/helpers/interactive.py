@@ -86,7 +86,10 @@ def slider(views: list[dict], static: str = STATIC, file: str = "") -> str:
         static: where those files are, as seen from the page.
         file: name of a page by itself (:func:`standalone`) that readers are sent to where scripts do not run.
     """
-    options = "".join(f'<option value="{i}">{escape(view["name"])}</option>' for i, view in enumerate(views))
+    first = max(range(len(views)), key=lambda i: max(views[i]["residual"]))  # where there is most to see
+    options = "".join(
+        f'<option value="{i}"{" selected" if i == first else ""}>{escape(view["name"])}</option>' for i, view in enumerate(views)
+    )
     data = json.dumps({"views": views, "colours": FEATURES}, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     scripts = "".join(f'<script defer src="{static}/{name}"></script>' for name in FILES)
     instead = f"; in Jupyter, open {escape(file)} in a browser" if file else ""

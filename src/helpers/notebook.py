@@ -11,7 +11,7 @@ from .plotting import title, use_style
 from .provenance import commit, fingerprints, papermill_command, versions
 
 HEADINGS = {
-    "dataset": "data set", "backbone": "encoder", "auc": "AUC", "auc_at_zero": "AUC at λ = 0",
+    "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
     "minimum_detectable": "smallest detectable",
 }  # fmt: skip
 
@@ -119,4 +119,4 @@ class Page:
         ]
         display(Markdown("\n".join(lines)))
         if len(sets):
-            display(fingerprints(sets).style.hide(axis="index"))
+            display(neat(fingerprints(sets)))

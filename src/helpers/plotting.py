@@ -256,11 +256,7 @@ def published_gains(table: pd.DataFrame):
     """
     import matplotlib.pyplot as plt
 
-    from .published import BACKBONES as paper_backbones
-    from .published import datasets as paper_datasets
-
-    datasets = [d for d in paper_datasets()["dataset"] if d in set(table["dataset"])]
-    backbones = [b for b in paper_backbones if b in set(table["backbone"])]
+    datasets, backbones = (list(dict.fromkeys(table[c])) for c in ("dataset", "backbone"))
     shape = (2.05 * len(backbones) + 0.6, 1.75 * len(datasets) + 0.5)
     figure, axes = plt.subplots(len(datasets), len(backbones), figsize=shape, squeeze=False, sharex=True, sharey="row")
     for (i, dataset), (j, backbone) in itertools.product(enumerate(datasets), enumerate(backbones)):
@@ -311,4 +307,4 @@ def gains(summary: pd.DataFrame, published: pd.DataFrame):
 def _distinct_legend(figure, axes) -> None:
     """One legend below all panels with every label that occurs in any of them, once."""
     found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 4))
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 3))

@@ -80,7 +80,7 @@ def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-code") -> pd.DataFrame:
-    """The authors' gains AUC(lambda) - AUC(0) with ours beside them, 176 rows.
+    """The authors' gains AUC(lambda) - AUC(0) with ours beside them, 176 rows in the order of the paper's Table 1.
 
     Args:
         ours: tidy sweep table (see :func:`sweep_gains`); None when nothing was recomputed.
@@ -90,7 +90,9 @@ def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-cod
         dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain, difference, status. The metric of our gain
         is that of the published curve.
     """
+    order = {name: i for i, name in enumerate([*datasets()["dataset"], *BACKBONES])}
     table = authors_sweep().rename(columns={"gain": "published_gain"})
+    table = table.sort_values(["dataset", "backbone", "lambda"], key=lambda c: c.map(order).fillna(c), ignore_index=True)
     hard = set(table.loc[table["metric"] == HARD_AUC, "dataset"])
     scores, labels = sweep_gains(ours), sweep_gains(ours, "auc_hard")
     gains = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
