@@ -74,7 +74,11 @@ def chain(tmp_path_factory) -> Chain:
         miniature.write(name, root, n=200, marker=MARKER) if name in CREDENTIALED else root.symlink_to(release(name))
         printed |= steps(name, root, encoder, folder)
     of_all = {"store": str(folder / "store")}
-    own = {"table": str(marked_table(folder / "data/brset")), "group_column": "group", "backbone": str(encoder)}
+    table = marked_table(folder / "data/brset")
+    own = {"table": str(table), "group_column": "group", "backbone": str(encoder)}
+    words = ["manifest", "--root", table, "--option", "group=group", "--option", "credentialed=true", "--backbone", encoder]
+    code, printed["extract a table"] = command("extract", *words, "--out", folder / "table", "--workers", 0)
+    assert code == 0 and "own common tiny: 200 pairs" in printed["extract a table"]
     where = dict.fromkeys(NOTEBOOKS, of_all) | {"08_adapt": own, "09_data": of_all | {"data_root": str(folder / "data")}}
     where["03_lambda_sweep"] = of_all | {"sweeps": str(folder / "kept")}
     where["07_leakage_audit"] = of_all | {"datasets": CREDENTIALED, "live_backbone": str(encoder)}
@@ -129,6 +133,7 @@ def test_every_miniature_reaches_the_pages(chain):
 
 
 def test_the_marker_is_in_what_a_stored_set_keeps_and_in_nothing_else_of_it(chain):
+    assert MARKER in pd.read_parquet(chain.folder / "table/pairs.parquet")["group"][0]
     for path in (chain.folder / "store").rglob("pairs.parquet"):
         pairs, name = pd.read_parquet(path), path.parts[-4]
         holding = {c for c in pairs if pairs[c].astype(str).str.contains(MARKER).any()}
@@ -138,7 +143,7 @@ def test_the_marker_is_in_what_a_stored_set_keeps_and_in_nothing_else_of_it(chai
 def test_the_marker_is_nowhere_where_others_may_look(chain):
     printed = [step for step, text in chain.printed.items() if MARKER in text]
     assert printed == []
-    folders = [chain.folder / part for part in ("executed", "results", "sweeps", "kept", "store", "pages")]
+    folders = [chain.folder / part for part in ("executed", "results", "sweeps", "kept", "store", "table", "pages")]
     looked = [p for folder in folders for p in folder.rglob("*") if p.is_file() and p.name != "pairs.parquet"]
     assert {p.suffix for p in looked} >= {".ipynb", ".html", ".parquet", ".json", ".csv", ".npz", ".safetensors"}
     assert [p for p in looked if MARKER.encode() in p.read_bytes()] == []

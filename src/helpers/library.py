@@ -210,14 +210,14 @@ def _nothing_stored(dataset: str, variant: str, backbone: str, found: pd.DataFra
 
 
 def dataset_root(data_root, dataset: str) -> Path | None:
-    """``data_root/<dataset>`` where there is one, else ``data_root`` itself; None stays None.
+    """``data_root/<dataset>`` where there is one, else ``data_root`` itself, which may be a table; None stays None.
 
     Raises:
         FileNotFoundError: ``data_root`` is not there.
     """
     if data_root is None:
         return None
-    if not Path(data_root).is_dir():
+    if not Path(data_root).exists():
         raise FileNotFoundError(f"data root {data_root} does not exist; give the folder that holds {dataset}")
     inner = Path(data_root) / dataset
     return inner if inner.is_dir() else Path(data_root)

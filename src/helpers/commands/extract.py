@@ -11,7 +11,7 @@ def add_arguments(commands) -> None:
     parser.add_argument("dataset")
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--variant", default="clean", help="clean or authors")
-    parser.add_argument("--root", help="folder of the data set, or the folder that holds it under its name")
+    parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
     parser.add_argument("--split", help="one of the splits the variant offers")
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
@@ -32,16 +32,15 @@ def add_arguments(commands) -> None:
 
 def run(args) -> int:
     from ..backbones import load_backbone
-    from ..datasets import canonical_variant, load_dataset
+    from ..datasets import load_dataset
     from ..extraction import extract
     from ..library import OWN, dataset_root, folder_name, project_root
 
     root = dataset_root(args.root, args.dataset)
     options = dataset_options(args.dataset, args.option)
     dataset = load_dataset(args.dataset, root, args.variant, args.split, args.missing_images, **options)
-    variant = canonical_variant(args.dataset, args.variant)
-    out = args.out or project_root() / OWN / args.dataset / variant / folder_name(args.backbone)
     backbone = load_backbone(args.backbone, args.device, args.weights)
+    out = args.out or project_root() / OWN / dataset.name / dataset.variant / folder_name(backbone.name)
     embeddings = extract(
         dataset,
         backbone,

@@ -10,6 +10,7 @@ from ..files import sha256
 from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
+from .splits import straddling
 from .texts import text_lengths, texts_cut, tokenizers_at_hand
 
 SHOWN = 12  # classes, and examples of a fault, on the one screen
@@ -117,9 +118,12 @@ def _images(dataset: PairedDataset) -> tuple[list, int]:
 
 def _warnings(dataset: PairedDataset) -> list[str]:
     found = []
-    straddle = straddling_groups(dataset)
-    if straddle:
-        found.append(f"{straddle} groups are in more than one split; test scores are too high for unseen groups")
+    groups = straddling(dataset.rows)
+    if len(groups):
+        splits = dataset.rows.loc[(dataset.rows["group"] == groups[0]).to_numpy(), "split"].drop_duplicates()
+        where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
+        told = f"{len(groups)} groups are in more than one split, the first in {where}"
+        found.append(f"{told}; test scores are too high for unseen groups")
     balance = class_balance(dataset)
     for split in ("train", "val", "test"):
         absent = balance.index[balance[split] == 0] if split in balance else []
