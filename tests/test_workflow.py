@@ -108,10 +108,14 @@ def run_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def rerun(folder: Path, *arguments: str) -> set[str]:
     """Rules that a dry run would run for the notebooks."""
-    dry = run_of(folder, "-n", *arguments, "--", "notebooks")
+    return planned(folder, *arguments, "--", "notebooks") - {"notebooks"}
+
+
+def planned(folder: Path, *arguments: str) -> set[str]:
+    """Rules that a dry run would run."""
+    dry = run_of(folder, "-n", *arguments)
     assert dry.returncode == 0, dry.stderr
-    found = re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE)
-    return set(found) - {"notebooks"}
+    return set(re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE))
 
 
 def edited(folder: Path, path: str, line: str):
@@ -191,10 +195,10 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     for file in (*record.parent.iterdir(),):
         os.utime(file, (0, 0))  # older than the embeddings and the code here, as copies from another machine may be
     steps = ["--configfile", "config/small.yml", "--", str(record.relative_to(project))]
-    assert "sweep_ham10000_clean_lit-derm" in run_of(project, "-n", *steps).stdout
+    assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
     done = run_of(project, *steps)
     assert done.returncode == 0 and table.stat().st_mtime == 0, done.stderr
-    assert "sweep_ham10000_clean_lit-derm" not in run_of(project, "-n", *steps).stdout
+    assert planned(project, *steps) == set()
     record.write_text(record.read_text().replace('"code": "', '"code": "of another state '))
     os.utime(record, (0, 0))
     assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > 0

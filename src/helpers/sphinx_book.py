@@ -101,7 +101,8 @@ def _short_name(app, env, node, contnode):
     if node.get("refdomain") != "py":
         return None
     domain, last = env.get_domain("py"), "." + node["reftarget"].removeprefix("helpers.")
-    found = [name for name in domain.objects if name.endswith(last)]
+    # An object that one module defines and another offers has two names and one place.
+    found = {(entry.docname, entry.node_id): name for name, entry in domain.objects.items() if name.endswith(last)}
     if len(found) != 1:
         return None
-    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], found[0], node, contnode)
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], *found.values(), node, contnode)
