@@ -1,0 +1,96 @@
+"""What the page on the data counts: from stored sets, shipped counts and raw copies."""
+
+import pandas as pd
+import pytest
+from conftest import small_set
+from miniatures import release, spoilable
+
+from helpers import data_figures
+from helpers.backbones import load_tokenizer
+from helpers.datasets import load_dataset
+from helpers.describe import balance, counted, described, overview, repeats
+
+
+def test_stored_sets_are_described_from_their_pairs(store):
+    found, absent = described(["ham10000", "flickr8k", "brset"], store)
+    assert [(d.name, d.variant) for d in found] == [("flickr8k", "common"), ("ham10000", "authors"), ("ham10000", "clean")]
+    assert list(absent) == ["brset"] and "physionet" in absent["brset"]
+    table = overview(found).set_index(["dataset", "variant"])
+    pairs = next(d for d in found if d.variant == "clean").rows
+    assert table.loc[("ham10000", "clean"), ["pairs", "train", "val", "test"]].tolist() == [240, 120, 60, 60]
+    assert table.loc[("ham10000", "clean"), "distinct_texts"] == pairs["text"].nunique() < 240
+    test, train = (pairs.loc[pairs["split"] == s, "text"] for s in ("test", "train"))
+    assert table.loc[("ham10000", "clean"), "text_in_train"] == pytest.approx(test.isin(train).mean())
+
+
+def test_class_shares_are_of_a_splits_rows(store):
+    table = balance(described(["ham10000"], store)[0])
+    assert table.groupby(["variant", "split"])["share"].sum().tolist() == pytest.approx([1.0] * 6)
+    assert table.groupby("variant")["positives"].sum().tolist() == [240, 240]
+
+
+def test_repeats_account_for_every_pair(store):
+    table = repeats(described(["flickr8k"], store)[0])
+    assert (table["occurrences"] * table["items"]).groupby(table["what"]).sum().to_dict() == {"image": 240, "text": 240}
+
+
+def test_shipped_lengths_are_used_for_the_shipped_sets_and_for_no_other(store):
+    shipped, _ = described(["ham10000", "flickr8k"])
+    words = counted(shipped).query("unit == 'words'").groupby(["dataset", "variant"])["pairs"].sum()
+    assert words.tolist() == [len(d.rows) for d in shipped] and len(words) == 3
+    assert counted(described(["ham10000"], store)[0]).empty
+
+
+def test_a_raw_copy_is_read_and_a_spoiled_one_is_told(store, tmp_path):
+    root = spoilable("brset", tmp_path)
+    found, absent = described(["brset"], store, tmp_path, [load_tokenizer("clip")])
+    assert [d.variant for d in found] == ["authors", "clean"] and not absent and found[0].source == "raw copy"
+    words = counted(found).query("variant == 'clean' and unit == 'words'")
+    assert words["pairs"].sum() == len(load_dataset("brset", root, "clean"))
+    (root / "labels_brset.csv").unlink()
+    found, absent = described(["brset"], store, tmp_path)
+    assert not found and set(absent) == {"brset authors", "brset clean"} and "labels_brset.csv" in absent["brset clean"]
+
+
+def test_a_stored_set_with_a_raw_copy_has_the_lengths_of_the_copy(tmp_path):
+    small_set("daquar", "clean", "mine", multilabel=True, seed=0).save(tmp_path / "store/daquar/clean/mine")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/daquar").symlink_to(release("daquar"))
+    found = {d.variant: d for d in described(["daquar"], tmp_path / "store", tmp_path / "raw")[0]}
+    assert found["clean"].source == "stored set" and len(found["clean"].rows) == 240 and found["authors"].source == "raw copy"
+    assert found["clean"].lengths["pairs"].sum() == len(load_dataset("daquar", release("daquar"), "clean"))
+
+
+def test_an_unknown_data_set_is_named(store):
+    with pytest.raises(ValueError, match="did you mean 'ham10000'"):
+        described(["ham1000"], store)
+
+
+def test_variants_that_agree_share_a_panel(store):
+    found, _ = described(["ham10000", "flickr8k"], store)
+    titles = [ax.get_title() for ax in data_figures.class_shares(balance(found)).axes]
+    assert titles == ["Flickr8k", "HAM10000"]
+    changed = balance(found)
+    changed.loc[(changed["variant"] == "clean"), "share"] *= 0.5
+    assert len(data_figures.class_shares(changed).axes) == 3
+
+
+def test_coverage_ends_at_all_pairs_and_lengths_sum_to_one(store):
+    for ax in data_figures.coverage(repeats(described(["ham10000", "flickr8k"], store)[0])).axes:
+        for line in ax.lines:
+            assert line.get_ydata()[-1] == pytest.approx(1) and line.get_xdata()[0] == 1
+    for ax in data_figures.text_lengths(counted(described(["ham10000", "flickr8k"])[0])).axes:
+        assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(1)
+
+
+def test_no_counts_give_a_figure_that_says_so():
+    (ax,) = data_figures.text_lengths(pd.DataFrame(columns=["dataset", "variant", "unit", "length", "pairs"])).axes
+    assert "no texts counted" in ax.get_title()
+
+
+def test_many_classes_are_cut_to_the_commonest_and_rarest():
+    table = pd.DataFrame({"class": [f"c{i:03d}" for i in range(40)], "split": "train", "positives": range(40, 0, -1)})
+    table = table.assign(dataset="t", variant="common", share=table["positives"] / 40)
+    ax = data_figures.class_shares(table).axes[0]
+    labels = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert len(labels) == 16 and labels[-1] == "c039" and "13 commonest, 3 rarest of 40" in ax.get_title()
