@@ -165,7 +165,10 @@ def test_a_split_of_one_class_is_unusable(tmp_path):
         ("recipes5k", "annotations/val_labels.txt", lambda s: "999" + s[s.index("\n") :], r"val_labels.txt line 1: found '999'"),
         ("daquar", "qa.894.raw.train.txt", lambda s: s + "what in the image9 ?\n", r"train.txt has \d+ lines.*has no answer"),
         ("daquar", "qa.894.raw.test.txt", lambda s: "what ?\nred\n" + s, r"test.txt line 1: expected a question that names"),
+        ("recipes5k", "annotations/val_images.txt", lambda s: s.replace("/8_", "/3_"), r"val_images.txt line 6: file .* line 1;"),
         ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("2_way_label", "two_way"), r"no column '2_way_label'"),
+        ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("tr00003", "tr00001"), r"train.tsv line 5: id .* line 3;"),
+        ("fakeddit", "multimodal_test_public.tsv", lambda s: s[:-6] + "7\t1\t1\n", r"line 151: 2_way_label is '7', expected"),
     ],
 )
 def test_line_files_out_of_step(name, path, change, message, tmp_path):
@@ -184,6 +187,21 @@ def test_a_missing_line_file(name, path, tmp_path):
     (root / path).unlink()
     with pytest.raises(FileNotFoundError, match=re.escape(path.rsplit("/")[-1])):
         load_dataset(name, root)
+
+
+def test_windows_line_ends_in_reports_let_no_finding_into_the_clean_text(tmp_path):
+    import zipfile
+
+    root = spoilable("mimic_cxr", tmp_path)
+    path = root / "mimic-cxr-reports.zip"
+    with zipfile.ZipFile(path) as archive:
+        reports = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in reports.items():
+            no_heading = text.replace(b"\n\n FINDINGS:\n\n", b"\n\n")  # so that only a blank line ends the history
+            archive.writestr(name, b"\xef\xbb\xbf" + no_heading.replace(b"\n", b"\r\n"))
+    found, before = (load_dataset("mimic_cxr", r, "clean").rows["text"] for r in (root, release("mimic_cxr")))
+    assert found.tolist() == before.tolist() and not found.str.contains("There is").any()
 
 
 def test_archives_cut_short(tmp_path):

@@ -53,9 +53,9 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
                 continue
             try:
                 if path in members:
-                    texts[path] = opened.read(path).decode("utf-8")
+                    texts[path] = opened.read(path).decode("utf-8-sig").replace("\r\n", "\n")  # a section ends at a blank line
                 else:
-                    texts[path] = (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
+                    texts[path] = (root / path).read_text(encoding="utf-8-sig") if (root / path).is_file() else None
             except UnicodeDecodeError as error:
                 raise ValueError(f"the report of table row {row} is not UTF-8 (byte {error.start}); restore it") from None
     finally:

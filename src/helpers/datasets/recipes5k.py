@@ -7,7 +7,7 @@ import pandas as pd
 from ..tasks import Task
 from .base import Card, Draft
 from .images import existing
-from .tables import first_file, parallel_lines, read_lines
+from .tables import first_file, parallel_lines, read_lines, unique
 
 INGREDIENTS = ("annotations/ingredients_Recipes5k.txt", "ingredients_Recipes5k.txt")
 SPLITS = {"common": ("official",)}
@@ -36,6 +36,7 @@ def read(root: Path, variant: str, split: str) -> Draft:
         files = {"file": "images", "recipe": "labels"}
         files = {column: root / "annotations" / f"{part}_{name}.txt" for column, name in files.items()}
         table = parallel_lines(files)
+        unique(table["file"], files["file"], header=0)
         for line, recipe in enumerate(table["recipe"], 1):
             if not recipe.isdigit() or int(recipe) >= len(ingredients):
                 wanted = f"a number below {len(ingredients)}, a line of {path.name} counted from 0"

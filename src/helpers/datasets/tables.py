@@ -113,8 +113,8 @@ def classes_of(column: pd.Series, classes: Sequence[str], path) -> pd.Series:
     return column
 
 
-def unique(column: pd.Series, path, private: bool = False) -> pd.Series:
-    """``column`` unchanged if no value occurs twice or is missing.
+def unique(column: pd.Series, path, private: bool = False, header: int = 1) -> pd.Series:
+    """``column`` unchanged if no value occurs twice or is missing; the file has ``header`` lines before the first row.
 
     Raises:
         ValueError: names the file and both lines; the value too, unless ``private``.
@@ -123,9 +123,10 @@ def unique(column: pd.Series, path, private: bool = False) -> pd.Series:
     if again.any():
         row = again.argmax()
         which = "" if private else f" {column.iloc[row]!r}"
-        first = (column == column.iloc[row]).to_numpy().argmax()
-        fault = "is missing" if pd.isna(column.iloc[row]) else f"{which} is also on line {first + 2}".strip()
-        raise ValueError(f"{path} line {row + 2}: {column.name} {fault}; every row needs its own ({again.sum()} such rows)")
+        first = (column == column.iloc[row]).to_numpy().argmax() + 1 + header
+        fault = "is missing" if pd.isna(column.iloc[row]) else f"{which} is also on line {first}".strip()
+        where = f"{path} line {row + 1 + header}: {column.name}"
+        raise ValueError(f"{where} {fault}; every row needs its own ({again.sum()} such rows)")
     return column
 
 
