@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
+from sphinx.errors import ConfigError
 
 from helpers import pages, sphinx_book
 
@@ -44,20 +45,14 @@ def test_every_citation_has_an_entry():
     assert cited and cited <= keys
 
 
-def test_configuration_has_known_keys_only():
-    """Jupyter Book passes over keys it does not know, so a misspelt one would change nothing and say nothing."""
-    import jupyter_book
-
-    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
+def test_configuration_has_known_keys_only(tmp_path):
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-    free = {"sphinx": {"config"}, "latex": {"latex_documents"}}
-    unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
-    for section in set(config) & set(known):
-        if isinstance(config[section], dict):
-            unknown += [
-                f"{section}.{key}" for key in config[section] if key not in known[section] and key not in free.get(section, ())
-            ]
-    assert unknown == []
+    assert sphinx_book.unknown_settings(config) == []
+    config["html"] |= {"favcon": "x"}
+    assert sphinx_book.unknown_settings(config | {"titel": "x"}) == ["titel", "html.favcon"]
+    (tmp_path / "_config.yml").write_text("titel: x")
+    with pytest.raises(ConfigError, match="sets titel, which Jupyter Book does not know"):
+        sphinx_book._refuse_unknown_settings(SimpleNamespace(srcdir=tmp_path), None)
 
 
 def test_contents_name_pages_that_exist():

@@ -81,7 +81,7 @@ def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
     _, said = run_page(name, **SMALL[name], **where)
     reads = {"no-flickr8k": name != "07_leakage_audit", "no-authors": name in ("02_r_table", "07_leakage_audit")}
     if reads.get(missing, True):
-        wanted = rf"Not stored here and therefore not shown: .*{re.escape(NAMED[missing])}.*helpers extract"
+        wanted = rf"No embeddings of .*{re.escape(NAMED[missing])}.* are stored here.*helpers extract"
         assert re.search(wanted, said), said[:500]
 
 

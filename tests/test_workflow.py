@@ -13,6 +13,7 @@ from conftest import ROOT
 from helpers.dependencies import helper_files
 from helpers.toc import missing_pages, pages
 
+OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
 PAPER_NOTEBOOKS = {"01_cone_effect", "02_r_table", "03_lambda_sweep", "04_discussion", "05_is_lambda_worth_it"}
 
 
@@ -192,16 +193,15 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     command = [sys.executable, "-m", "helpers", "sweep", "ham10000", "lit-derm", "--settings", json.dumps(asked)]
     subprocess.run([*command, "--store", "data/embeddings"], cwd=project, check=True, env={**os.environ, "PYTHONPATH": "src"})
     table, record = (kept / "authors-code/lambda" / name for name in ("table.parquet", "settings.json"))
-    for file in (*record.parent.iterdir(),):
-        os.utime(file, (0, 0))  # older than the embeddings and the code here, as copies from another machine may be
+    for file in record.parent.iterdir():
+        os.utime(file, (OLD, OLD))  # older than the embeddings and the code here, as copies from another machine may be
     steps = ["--configfile", "config/small.yml", "--", str(record.relative_to(project))]
     assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
     done = run_of(project, *steps)
-    assert done.returncode == 0 and table.stat().st_mtime == 0, done.stderr
+    assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
     assert planned(project, *steps) == set()
-    record.write_text(record.read_text().replace('"code": "', '"code": "of another state '))
-    os.utime(record, (0, 0))
-    assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > 0
+    with edited(project, "src/helpers/probing/sweep.py", "\nCHANGED = True\n"):
+        assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > OLD
 
 
 def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project):

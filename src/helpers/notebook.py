@@ -95,12 +95,14 @@ class Page:
         given = self.parameters
         if given.get("datasets") or given.get("dataset") or given.get("backbones") or given.get("backbone"):
             return
-        gone = list(dict.fromkeys(s for v in variants for s in absent(v, given.get("store"))))
-        for dataset, variant, backbone in gone:
-            command = f"python -m helpers extract {dataset} --variant {variant} --backbone {backbone} --root FOLDER"
+        gone: dict[tuple, dict] = {}
+        for dataset, variant, backbone in (s for v in variants for s in absent(v, given.get("store"))):
+            gone.setdefault((dataset, variant), {})[backbone] = None
+        for (dataset, variant), of in gone.items():
+            command = f"python -m helpers extract {dataset} --variant {variant} --backbone {next(iter(of))} --root FOLDER"
             self.say(
-                f"Not stored here and therefore not shown: {title(dataset)} ({variant}) under {backbone}. The repository ships it "
-                f"in `{SHIPPED}/{dataset}/{variant}/{backbone}`; `{command}` makes it from raw data."
+                f"No embeddings of {title(dataset)} ({variant}) under {' and '.join(of)} are stored here, and what needs them is "
+                f"not shown. The repository ships them in `{SHIPPED}/{dataset}/{variant}`; `{command}` makes them from raw data."
             )
 
     def made(self, sets=()):

@@ -11,6 +11,7 @@ from .provenance import commit
 
 MATHJAX = "sphinx-mathjax-offline"
 SCRIPT = "mathjax/tex-svg.js"  # draws with paths, so that it needs no font files
+FREE = ("sphinx.config", "latex.latex_documents")  # settings that take any key below them
 EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
 
 
@@ -18,6 +19,7 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
     app.add_config_value("book_hooks", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
+    app.connect("config-inited", _refuse_unknown_settings)
     app.connect("config-inited", _serve_mathematics)
     app.connect("config-inited", _say_what_rendered)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
@@ -49,6 +51,28 @@ def retarget(value):
         return [retarget(item) for item in value]
     opens = isinstance(value, str) and value.endswith(".ipynb") and "_sources/" not in value
     return value.replace(EXECUTED, TEMPLATES) if opens else value
+
+
+def unknown_settings(config: dict) -> list[str]:
+    """Keys of a ``_config.yml`` that Jupyter Book does not know; it passes over them, so a misspelt one would change nothing."""
+    import jupyter_book
+    import yaml
+
+    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
+    unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
+    for section in set(config) & set(known):
+        if isinstance(config[section], dict):
+            unknown += [f"{section}.{k}" for k in config[section] if k not in known[section] and f"{section}.{k}" not in FREE]
+    return unknown
+
+
+def _refuse_unknown_settings(app, config) -> None:
+    import yaml
+    from sphinx.errors import ConfigError
+
+    path = Path(app.srcdir) / "_config.yml"
+    if path.is_file() and (unknown := unknown_settings(yaml.safe_load(path.read_text("utf-8")))):
+        raise ConfigError(f"_config.yml sets {', '.join(unknown)}, which Jupyter Book does not know; correct or remove it")
 
 
 def _serve_mathematics(app, config) -> None:
