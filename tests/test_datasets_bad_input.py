@@ -49,6 +49,15 @@ def test_bom_and_windows_line_ends_change_nothing(name, tmp_path):
     pd.testing.assert_frame_equal(load_dataset(name, root).rows, load_dataset(name, release(name)).rows)
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_missing_cells_may_be_empty_or_say_so(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    key = [KEY[name], LABEL[name]] if name != "mimic_cxr" else [KEY[name]]
+    edit(root / TABLE[name], lambda t: t.where((t != "") | t.columns.isin(key), "NA"))
+    assert "NA" in (root / TABLE[name]).read_text(encoding="utf-8")
+    pd.testing.assert_frame_equal(load_dataset(name, root).rows, load_dataset(name, release(name)).rows)
+
+
 @pytest.mark.parametrize("name", ["coco_qa", "recipes5k", "daquar"])
 def test_bom_and_windows_line_ends_change_nothing_in_line_files(name, tmp_path):
     root = spoilable(name, tmp_path)

@@ -56,7 +56,7 @@ CARD = Card(
 def read(root: Path, variant: str, split: str) -> Draft:
     """Rows of BRSET in file order."""
     path = first_file(root, METADATA)
-    table = read_table(path, ("image_id", *HISTORY, *FINDINGS, "DR_ICDR"))
+    table = read_table(path, ("image_id", *HISTORY, *FINDINGS, "DR_ICDR"), na_words=True)
     unique(table["image_id"], path, private=True)
     grade = classes_of(numbers(table["DR_ICDR"], path), GRADES, path)
     age, sex = numbers(table["patient_age"], path), words(numbers(table["patient_sex"], path), SEX, "no sex reported")

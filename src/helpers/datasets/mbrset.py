@@ -66,7 +66,8 @@ CARD = Card(
 def read(root: Path, variant: str, split: str) -> Draft:
     """Rows of mBRSET with a grade, in file order."""
     path = first_file(root, METADATA)
-    table = read_table(path, ("patient", "age", "sex", "dm_time", *YES_NO, "educational_level", "file", "final_icdr"))
+    columns = ("patient", "age", "sex", "dm_time", *YES_NO, "educational_level", "file", "final_icdr")
+    table = read_table(path, columns, na_words=True)
     unique(table["file"], path, private=True)
     fields = _said(table, variant, path)
     grade = numbers(table["final_icdr"], path)

@@ -65,7 +65,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
     parts = []
     for part, name in TABLES.items():
         path = first_file(root, (name,))
-        table = read_table(path, columns)
+        table = read_table(path, columns, na_words=True)
         unique(table["dicom_id"], path, private=True)
         parts.append(_labelled(table, LABELS["authors"], path).assign(split=part))
     table = pd.concat(parts, ignore_index=True)
@@ -104,7 +104,7 @@ def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 def _release(root: Path, kind: str, columns) -> pd.DataFrame:
     names = [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")]
     path = first_file(root, names)
-    table = read_table(path, columns)
+    table = read_table(path, columns, na_words=True)
     unique(table["study_id" if kind == "chexpert" else "dicom_id"], path, private=True)
     if kind == "split":
         classes_of(table["split"], ("train", "validate", "test"), path)

@@ -23,15 +23,17 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
     raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {remedy}")
 
 
-def read_table(path: Path, columns: Sequence[str] = (), separator: str | None = None) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str] = (), separator: str | None = None, na_words: bool = False) -> pd.DataFrame:
     """Read a delimited file as strings; empty cells are missing values. The separator is a tab if the header has one, else a comma.
+
+    With ``na_words``, cells such as ``NA`` and ``nan`` are missing too: pandas reads them so by default, and the authors did.
 
     Raises:
         ValueError: an empty or undecodable file, or one without one of ``columns``; names the nearest column.
     """
     try:
         separator = separator or ("\t" if "\t" in _header(path) else ",")
-        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=na_words, na_values=[""])
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (EOFError, gzip.BadGzipFile):
