@@ -8,6 +8,7 @@ import resource
 import shlex
 import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from miniatures import release
 from PIL import Image
 from tiny_encoders import jpegs, linear_backbone
+from tqdm import tqdm
 
 from helpers import EmbeddingSet, encoding, extract, gap_vector, inputs, mean_resultant_length
 from helpers.cli import main
@@ -154,21 +156,24 @@ class Slowly:
         return np.array(image.resize((8, 8), Image.Resampling.BILINEAR))
 
 
-def slow_extraction(root: Path, out: Path, workers: int):
+def slow_extraction(dataset: PairedDataset, out: Path, workers: int = 0, shard: str | None = None):
     import torch
 
     torch.set_num_threads(1)
     sys.stderr = open(os.devnull, "w")
+    tqdm.set_lock(threading.RLock())  # the inherited one is shared with the parent, and a killed process never gives it back
     encoding.CHUNK = 8
     backbone = linear_backbone()
     backbone.preprocess = Slowly()
-    extract(drawn(root, n=60, per_image=2), backbone, out, batch_size=4, workers=workers)
+    extract(dataset, backbone, out, batch_size=4, workers=workers, shard=shard)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers):
+    dataset = drawn(tmp_path, n=60, per_image=2)
+
     def start(out: str):
-        run = multiprocessing.get_context("fork").Process(target=slow_extraction, args=(tmp_path, tmp_path / out, workers))
+        run = multiprocessing.get_context("fork").Process(target=slow_extraction, args=(dataset, tmp_path / out, workers))
         run.start()
         return run
 
@@ -213,6 +218,45 @@ def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_agai
     assert content(tmp_path / "set") == content(tmp_path / "whole")
 
 
+def test_shards_at_once_do_not_disturb_each_other(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    dataset, out = drawn(tmp_path, n=60, per_image=2), tmp_path / "set"
+    parts = [fork.Process(target=slow_extraction, args=(dataset, out, 0, f"{k}/3")) for k in (1, 2, 3)]
+    for part in parts:
+        part.start()
+    for part in parts:
+        part.join(120)
+    assert [part.exitcode for part in parts] == [0, 0, 0]
+    assert len(list((tmp_path / "set.work").glob("*.safetensors"))) == 8 + 8  # chunks of 60 images and 61 texts
+    for folder in (tmp_path / "whole", out):
+        run = fork.Process(target=slow_extraction, args=(dataset, folder))
+        run.start()
+        run.join(120)
+        assert run.exitcode == 0
+    assert content(out) == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
+
+
+def measured(work: Path, record: Path, take: int):
+    """Let a shard decide the batch size as on an accelerator, where trying takes a while."""
+    backbone = linear_backbone()
+    backbone.device = "cuda"
+    encoding._largest_batch = lambda job: time.sleep(0.2) or take
+    job = encoding.Job(None, backbone, work, "float32", 0)
+    _, size = encoding.plan_chunks(job, pd.DataFrame({"image": ["a"], "text": ["b"]}), None)
+    (record / str(take)).write_text(str(size))
+
+
+def test_shards_that_start_together_agree_on_the_batch_size(tmp_path):
+    work, record = tmp_path / "work", tmp_path / "sizes"
+    work.mkdir(), record.mkdir()
+    runs = [multiprocessing.get_context("fork").Process(target=measured, args=(work, record, take)) for take in (64, 128, 256)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(60)
+    assert len({path.read_text() for path in record.iterdir()}) == 1 and len(list(record.iterdir())) == 3
+
+
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", (1, 2, 3)])
 def test_shards_that_do_not_exist(shard, tmp_path):
     with pytest.raises(ValueError, match="shard"):
@@ -239,7 +283,7 @@ def test_changing_one_image_costs_one_chunk(tmp_path, monkeypatch):
 def test_two_processes_on_one_output(tmp_path):
     fork = multiprocessing.get_context("fork")
     dataset = drawn(tmp_path, n=60, per_image=2)
-    run = fork.Process(target=slow_extraction, args=(tmp_path, tmp_path / "set", 0))
+    run = fork.Process(target=slow_extraction, args=(dataset, tmp_path / "set"))
     run.start()
     while not list((tmp_path / "set.work").glob("image-*.safetensors")):
         time.sleep(0.002)

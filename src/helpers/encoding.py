@@ -14,7 +14,7 @@ from .chunks import Chunk, alone, plan, read_chunk, write_chunk
 from .decoding import image_batches
 from .files import read_json, write_json
 
-CHUNK = 1024  # items a kill can cost at most
+CHUNK = 256  # items a kill can cost at most, and the grain that shards share
 
 
 @dataclass(frozen=True)
