@@ -97,6 +97,7 @@ def _dataset_card(entry) -> str:
         *([f"- **Size**: {card.size}"] if card.size else []),
         f"- **Access**: {'credentialed. ' if card.credentialed else ''}{card.access}",
         f"- **Variants and their splits**: {splits}",
+        *([f"- **Options**: {', '.join(f'`{name}`' for name in entry.options)}"] if entry.options else []),
         *(f"- {note}" for note in card.notes),
     ]
     return "\n".join(lines) + "\n"
