@@ -106,10 +106,11 @@ rows.head(4).style.hide(axis="index") if not own else None
 # %% [markdown]
 # ## Look at it before anything is computed
 #
-# Counts, missing and damaged files, balance, duplicates and groups on both sides; what makes a table unusable stops here, with its line.
+# Counts, missing and damaged files, balance, duplicates, texts that the encoder would cut and groups on both sides; what makes a table unusable
+# stops here, with its line.
 
 # %% tags=["hide-input", "remove-stderr"]
-report = check("manifest", **where, **columns, credentialed=credentialed)
+report = check("manifest", **where, **columns, credentialed=credentialed, tokenizers=[backbone])
 print("\n".join(str(report).splitlines()[1:]))
 if not report.usable:
     raise ValueError(f"the table cannot be used: {report.problems[0]}")
