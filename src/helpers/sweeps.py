@@ -45,22 +45,24 @@ def sweep_settings(part: str, lambdas, seeds, features, channels=(), channel_lam
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, settings: dict, folder=None, workers: int | None = None):
-    """Run a sweep and, where ``folder`` is given, keep it there with its settings and the state of the code that trains probes."""
+    """Run a sweep and, where ``folder`` is given, keep it there with a record of all that it depends on."""
     from .probing import sweep
 
     result = sweep(embeddings, protocol=protocol, workers=workers, **_tuples(settings))
     if folder is not None:
         result.save(folder)
-        write_json(Path(folder) / RECORD, {**settings, "code": probing_code()})
+        write_json(Path(folder) / RECORD, _record(embeddings, settings))
     return result
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, settings: dict) -> bool:
     """Was the kept sweep made from these embeddings with these settings by this state of the code, here or on another machine?"""
-    record, provenance = Path(folder) / RECORD, Path(folder) / "provenance.json"
-    if not (record.is_file() and provenance.is_file()) or read_json(record) != {**settings, "code": probing_code()}:
-        return False
-    return read_json(provenance)["embeddings"] == embeddings.fingerprint
+    record = Path(folder) / RECORD
+    return record.is_file() and read_json(record) == _record(embeddings, settings)
+
+
+def _record(embeddings: EmbeddingSet, settings: dict) -> dict:
+    return {**settings, "code": probing_code(), "embeddings": embeddings.fingerprint}
 
 
 def probing_code() -> str:
@@ -127,7 +129,7 @@ def kept_alone(grids: dict, protocols: Sequence[str], datasets=(), backbones=(),
 
 
 def _settings(folder: Path) -> dict:
-    return {name: value for name, value in read_json(folder / RECORD).items() if name != "code"}
+    return {name: value for name, value in read_json(folder / RECORD).items() if name not in ("code", "embeddings")}
 
 
 def _tuples(settings: dict) -> dict[str, Sequence]:
