@@ -104,7 +104,7 @@ def test_bad_sets_are_named():
     good = make()
     with pytest.raises(ValueError, match="pair 2 has split 'dev', not one of train, val, test"):
         EmbeddingSet(good.image, good.text, good.pairs.assign(split=["train", "val", "dev", *["test"] * 9]), good.task)
-    with pytest.raises(ValueError, match="'same' occurs more than once"):
+    with pytest.raises(ValueError, match="pair 1 has the pair_id of an earlier one .11 such pairs"):
         EmbeddingSet(good.image, good.text, good.pairs.assign(pair_id="same"), good.task)
     with pytest.raises(ValueError, match="pair 0 points at text 99"):
         EmbeddingSet(good.image, good.text, good.pairs.assign(text=99), good.task)

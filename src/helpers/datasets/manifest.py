@@ -106,7 +106,7 @@ def embedding_set(table, image, text, **options):
     group, id, split_column = options.get("group"), options.get("id"), options.get("split_column", "split")
     require_columns(data, [c for c in (group, id) if c], path)
     task, labels = labels_of(data, options.get("label", "label"), path, options.get("kind"), options.get("label_separator"))
-    ids = unique(data[id], path) if id else pd.Series([f"{i:07d}" for i in range(len(data))])
+    ids = unique(data[id], path, private=True) if id else pd.Series([f"{i:07d}" for i in range(len(data))])
     groups = data[group].fillna(ids) if group else ids
     made = split_column not in data
     split = by_group(groups, _strata(labels), seed=options.get("seed", 42)) if made else _given(data, split_column, path)
