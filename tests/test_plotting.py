@@ -4,6 +4,7 @@ import io
 import itertools
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -70,6 +71,8 @@ def test_published_curves_are_there_without_ours_and_stand_behind_it():
     both = plotting.published_gains(table.assign(our_gain=table["published_gain"].where(cell) + 0.001))
     assert [plotting.INK in shades(ax) for ax in both.axes] == [i == 8 for i in range(16)]
     grey, ours = both.axes[8].lines[:2]
+    few = plotting.published_gains(table.assign(our_gain=table["published_gain"].where(cell & table["lambda"].isin([0, 1]))))
+    assert list(few.axes[8].lines[1].get_xdata()) == [0, 1]
     assert grey.get_color() == plotting.PUBLISHED and ours.get_color() == plotting.INK
 
 
@@ -143,3 +146,10 @@ def test_words_and_feature_lines_stand_out_from_the_white_panel():
 def test_a_backbone_keeps_its_colour():
     assert plotting.colour("lit-derm") != plotting.colour("lit-natural")
     assert plotting.colour("mine") == plotting.colour("mine") in plotting.SPARE
+
+
+def test_a_recomputed_cell_stays_within_its_panel():
+    table = published.compare_table1()
+    cell = (table["dataset"] == "HAM10000") & (table["backbone"] == "CLIP")
+    figure = plotting.published_resultants(table.assign(ours=np.where(cell, 0.3, np.nan)))
+    assert all(ax.get_xlim()[0] < 0.3 for ax in figure.axes)

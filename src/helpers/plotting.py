@@ -177,7 +177,8 @@ def published_resultants(table: pd.DataFrame):
             if mine["ours"].notna().any():
                 ax.plot(mine["ours"].astype(float), y, "x", color=INK, markersize=6)
         ax.axhline(medical - 0.5, color=INK, linewidth=0.8, linestyle=":")
-        ax.set(xlim=(0.55, 1.0), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
+        least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
+        ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
     axes[0].invert_yaxis()
     _share_legend(figure, axes[0])
     return figure
@@ -264,8 +265,8 @@ def published_gains(table: pd.DataFrame):
         x, gain, sd = (mine[c].to_numpy(float) for c in ("lambda", "published_gain", "auc_std"))
         ax.fill_between(x, gain - sd, gain + sd, color=PALE, alpha=0.6, linewidth=0, label="± SD of AUC over seeds")
         ax.plot(x, gain, "o-", color=PUBLISHED, markersize=3, label="published")
-        if mine["our_gain"].notna().any():
-            ax.plot(x, mine["our_gain"].to_numpy(float), "D-", color=INK, markersize=3, label="ours, authors' text")
+        if len(own := mine.dropna(subset="our_gain")):
+            ax.plot(own["lambda"], own["our_gain"].astype(float), "D-", color=INK, markersize=3, label="ours, authors' text")
         ax.axhline(0, color=INK, linewidth=0.8)
         if i == 0:
             ax.set_title(backbone)
