@@ -60,7 +60,7 @@ class EmbeddingSet:
             )
         repeated = np.flatnonzero(self.pairs["pair_id"].duplicated())
         if len(repeated):
-            raise ValueError(f"pair {repeated[0]} has the pair_id of an earlier one ({len(repeated)} such pairs); each needs its own")
+            raise ValueError(f"pair {repeated[0]} has the pair_id of an earlier one ({len(repeated)} such pairs); ids must differ")
         self.task.targets(self.pairs)
 
     def __len__(self) -> int:
