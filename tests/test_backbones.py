@@ -109,6 +109,7 @@ def test_tokenizers_that_packages_ship_need_no_weights_and_no_hub(monkeypatch):
     assert [t.count(SENTENCES) for t in (clip, random_clip)] == [random_clip.count(SENTENCES)] * 2
     assert clip.ids(SENTENCES[:3]) == random_clip.ids(SENTENCES[:3])
     assert lit.count(["A dog runs."]) == [6] and lit.cut(["dog " * 300, "dog"]).tolist() == [True, False]
+    assert (np.array([t.count(["word " * 5_000]) for t in (clip, random_clip, lit)]) == 5_002).all()  # a chapter as one text
     assert clip.count([]) == [] and clip.cut([]).shape == (0,)
 
 

@@ -8,6 +8,7 @@ import resource
 import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -327,6 +328,31 @@ def test_an_output_that_cannot_be_written(tmp_path):
         extract(drawn(tmp_path), linear_backbone(), tmp_path / "file" / "set", workers=0)
 
 
+def as_nobody(dataset: PairedDataset, out: Path, answer):
+    if os.geteuid() == 0:
+        os.setuid(65534)  # the superuser may write anywhere
+    tqdm.set_lock(threading.RLock())
+    try:
+        extract(dataset, linear_backbone(), out, workers=0)
+    except OSError as error:
+        answer.send(str(error))
+
+
+def test_a_folder_that_may_not_be_written():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        dataset = drawn(root)
+        (root / "results").mkdir(mode=0o555)
+        here, there = multiprocessing.Pipe()
+        run = multiprocessing.get_context("fork").Process(target=as_nobody, args=(dataset, root / "results" / "set", there))
+        run.start()
+        run.join(60)
+        assert here.poll(), "nothing was refused"
+        assert "Permission denied; make room or give another output" in here.recv()
+        assert not list((root / "results").iterdir())
+
+
 # --- bad input ------------------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +431,8 @@ def test_images_of_other_kinds_become_upright_eight_bit_rgb(tmp_path):
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     Image.fromarray(colour).save(tmp_path / "plain.png")
     Image.fromarray(colour).convert("CMYK").save(tmp_path / "cmyk.tif")
+    smooth = Image.fromarray(colour).resize((90, 60), Image.Resampling.BICUBIC)
+    smooth.convert("CMYK").save(tmp_path / "print.jpg", quality=95)
     Image.fromarray(colour).quantize(200).save(tmp_path / "palette.png")
     frames = [Image.fromarray(colour).quantize(200), Image.new("P", (9, 6))]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
@@ -416,10 +444,11 @@ def test_images_of_other_kinds_become_upright_eight_bit_rgb(tmp_path):
     np.testing.assert_array_equal(read["turned.png"], np.rot90(colour, -1))
     for name in ("plain.png", "cmyk.tif"):
         np.testing.assert_array_equal(read[name], colour)
+    assert np.abs(read["print.jpg"].astype(int) - np.asarray(smooth)).mean() < 3
     for name in ("palette.png", "moving.gif"):
         assert np.abs(read[name].astype(int) - colour).mean() < 12
     notes = {path.name: " ".join(inputs.inspect_image(tmp_path, path.name).notes) for path in tmp_path.iterdir()}
-    assert notes["plain.png"] == "" and "I;16" in notes["deep.png"] and "CMYK" in notes["cmyk.tif"]
+    assert notes["plain.png"] == "" and "I;16" in notes["deep.png"] and "CMYK" in notes["cmyk.tif"] and "CMYK" in notes["print.jpg"]
     assert "first frame" in notes["moving.gif"] and "EXIF" in notes["turned.png"]
 
 
