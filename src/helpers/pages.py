@@ -7,9 +7,10 @@ import pandas as pd
 
 from . import published
 from .claims.downstream import summary
-from .files import replacing
+from .files import read_json, replacing
 
-FOLDER = Path(__file__).resolve().parents[2] / "book" / "generated"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER, PADDING = ROOT / "book" / "generated", ROOT / "benchmarks" / "results" / "padding.json"
 
 
 def markdown(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
@@ -85,6 +86,17 @@ def encoder_cards() -> str:
     return markdown(pd.DataFrame(rows, columns=["Name", "Encoder", "Trained on", "How to get it"]))
 
 
+def padding() -> str:
+    """How far other ways of padding move a SigLIP text vector, as ``benchmarks/padding.py`` measured it."""
+    found = read_json(PADDING)
+    rows = [("full length, no mask (used here)", found["full"]["largest_drift_with_the_batch"], None, found["full"]["R"])]
+    for name, how in (("batch-longest", "longest text of the batch (the authors)"), ("masked", "full length, with a mask")):
+        distance = found[name]["cosine_distance"]
+        rows.append((how, distance["largest"], distance["median"], found[name]["R"]))
+    table = pd.DataFrame(rows, columns=["Padding", "Largest cosine distance", "Median", "R of the texts"])
+    return markdown(table, {"Largest cosine distance": ".2g", "Median": ".2g", "R of the texts": ".3f"})
+
+
 def _dataset_card(entry) -> str:
     card = entry.card
     cited = f" {{cite}}`{card.citation}`" if card.citation else ""
@@ -112,6 +124,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "paper_datasets": paper_datasets,
     "dataset_cards": dataset_cards,
     "encoder_cards": encoder_cards,
+    "padding": padding,
 }
 
 
