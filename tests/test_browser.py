@@ -207,8 +207,15 @@ def luminance(rgb: str) -> float:
 def test_a_page_is_light(tab, address, name):
     sizes = []
     tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
-    tab.goto(f"{address}/{name}.html", wait_until="networkidle")
+    tab.goto(f"{address}/{name}.html")
     assert (1e6 if name == SLIDER else 1e4) < sum(sizes) < 5e6, f"{sum(sizes):,} bytes"
+
+
+def test_icons_are_drawn(tab, address):
+    tab.goto(f"{address}/book/intro.html")
+    drawn = "document.fonts.ready.then(() => document.fonts.check('900 16px \\"Font Awesome 6 Free\\"'))"
+    icon = tab.locator(".bd-header-article .fa-solid, .bd-header-article .fas").first
+    assert tab.evaluate(drawn) and icon.evaluate("i => getComputedStyle(i, '::before').content") not in ("none", "normal")
 
 
 def test_the_slider_works_from_disk_without_the_book(browser, tmp_path):

@@ -105,6 +105,13 @@ def test_every_number_in_the_prose_is_glued_as_a_plain_value(executed):
                 format(float(plain), spec)
 
 
+def test_numbers_in_the_pages_are_glued_by_the_notebook_they_name(executed):
+    pages = "".join(p.read_text("utf-8") for p in (ROOT / "book").glob("*.md"))
+    named = re.findall(r"\{glue:text\}`executed/(\w+)\.ipynb::([\w-]+):", pages)
+    assert len(named) >= 5
+    assert [f"{name}: {key}" for name, key in named if key not in glued(executed["notebooks"][name])] == []
+
+
 def test_results_are_left_as_tables(executed):
     left = {p.stem for p in (executed["folder"] / "results").glob("*.parquet")}
     assert {"cone_effect", "r_table", "lambda_sweep", "lambda_effects", "channel_effects", "claims", "worth_it"} <= left

@@ -26,6 +26,7 @@ def setup(app) -> dict:
     app.connect("html-page-context", _leave_out_thebe, priority=900)
     app.connect("html-page-context", _list_references)
     app.connect("build-finished", _copy_mathematics)
+    app.connect("build-finished", _leave_icons_to_their_font)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
     app.connect("missing-reference", _short_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -113,6 +114,13 @@ def _copy_mathematics(app, exception) -> None:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(mathjax_folder() / "tex-svg.js", target / "tex-svg.js")
         shutil.copytree(mathjax_folder() / "input/tex/extensions", target / "input/tex/extensions", dirs_exist_ok=True)
+
+
+def _leave_icons_to_their_font(app, exception) -> None:
+    """The theme loads its icons twice, as a web font and as a script of 1.5 MB on every page; the font is enough."""
+    script = Path(app.outdir) / "_static/scripts/fontawesome.js"
+    if exception is None and script.is_file():
+        script.write_text("// icons come from the web font\n", encoding="utf-8")
 
 
 def _keep_property_text(app, what, name, obj, options, lines) -> None:
