@@ -213,7 +213,7 @@ def test_a_page_is_light(tab, address, name):
 
 def test_icons_are_drawn(tab, address):
     tab.goto(f"{address}/book/intro.html")
-    drawn = "document.fonts.ready.then(() => document.fonts.check('900 16px \\"Font Awesome 6 Free\\"'))"
+    drawn = """document.fonts.ready.then(() => document.fonts.check('900 16px "Font Awesome 6 Free"'))"""
     icon = tab.locator(".bd-header-article .fa-solid, .bd-header-article .fas").first
     assert tab.evaluate(drawn) and icon.evaluate("i => getComputedStyle(i, '::before').content") not in ("none", "normal")
 
