@@ -206,6 +206,17 @@ def test_a_sentencepiece_tokenizer_is_known_by_its_scores_too(tmp_path, checkpoi
     assert load_tokenizer(str(path.parent)).hash != before.hash
 
 
+def test_code_in_a_model_folder_is_not_run_even_if_the_terminal_says_yes(folder, checkpoints, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda prompt: "y")
+    marker = folder / "code-ran"
+    hostile = shutil.copytree(checkpoints["open_clip"], folder / "bio-code")
+    (hostile / "text" / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}))
+    (hostile / "text" / "own.py").write_text(f"open({str(marker)!r}, 'w')\nclass Config: pass\n")
+    with pytest.raises(ValueError, match="custom code"):
+        load_backbone(str(hostile))
+    assert not marker.exists()
+
+
 def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(folder, checkpoints):
     original = load_backbone(str(checkpoints["clip"])).fingerprint
     copy = folder / "elsewhere" / "clip"

@@ -9,7 +9,7 @@ from ..checks import choose
 from ..files import read_json
 from .base import Backbone
 from .fingerprint import revision, settings_hash, tokenizer_hash, weights_hash
-from .quiet import quiet
+from .quiet import no_remote_code, quiet
 from .tokenizer import Tokenizer
 
 
@@ -48,7 +48,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
             raise ValueError(
                 f"{name} has no pretrained tag; write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai"
             )
-    with quiet(), warnings.catch_warnings():
+    with quiet(), no_remote_code(), warnings.catch_warnings():
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
             model, _, transform = open_clip.create_model_and_transforms(
@@ -85,7 +85,8 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
     model_name = source if ":" in source else source.partition("/")[0]
     if open_clip.get_model_config(model_name) is None:  # get_tokenizer would answer with CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
-    tokenizer = open_clip.get_tokenizer(model_name)
+    with quiet(), no_remote_code():
+        tokenizer = open_clip.get_tokenizer(model_name)
     inner = getattr(tokenizer, "tokenizer", tokenizer)
     pad_id = getattr(inner, "pad_token_id", 0)
 

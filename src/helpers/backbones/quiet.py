@@ -24,6 +24,19 @@ def quiet() -> Iterator[None]:
             hf.enable_progress_bar()
 
 
+@contextmanager
+def no_remote_code() -> Iterator[None]:
+    """Refuse code from a model repository where open_clip leaves the question to transformers, which would ask at the terminal."""
+    from transformers import dynamic_module_utils as transformers_loading
+
+    seconds_to_answer = transformers_loading.TIME_OUT_REMOTE_CODE
+    transformers_loading.TIME_OUT_REMOTE_CODE = 0
+    try:
+        yield
+    finally:
+        transformers_loading.TIME_OUT_REMOTE_CODE = seconds_to_answer
+
+
 def all_weights_found(name: str, info: dict) -> None:
     """A checkpoint must give every weight, or the encoder would be partly random.
 
