@@ -217,6 +217,13 @@ def test_code_in_a_model_folder_is_not_run_even_if_the_terminal_says_yes(folder,
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("kind", ["clip", "siglip", "open_clip", "lit-derm"])
+def test_every_library_says_what_its_vectors_depend_on(kind, checkpoints):
+    found = load_backbone(str(checkpoints.get(kind, kind))).fingerprint
+    assert found.keys() >= {"backbone", "source", "weights", "preprocessing", "tokenizer", "context_length", "padding"}
+    assert all(len(found[what]) == 64 for what in ("weights", "preprocessing", "tokenizer"))
+
+
 def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(folder, checkpoints):
     original = load_backbone(str(checkpoints["clip"])).fingerprint
     copy = folder / "elsewhere" / "clip"
