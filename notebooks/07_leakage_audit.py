@@ -130,7 +130,7 @@ neat(by_class) if both else None
 # as much as to the picture, and for the colour of the shape, which all questions on a picture share, as a patient's images share a disease.
 #
 # The miniature is drawn, and its sentences are made up by a rule. Its values show that the procedure runs on that layout; whatever they
-# are, they are no evidence about mBRSET.
+# are, they are no evidence about mBRSET. On so few rows the converged probe tries no strength below `1e-5`, for the sake of time.
 
 # %% tags=["hide-input", "remove-stderr"]
 encoder = load_backbone(live_backbone)
