@@ -21,9 +21,10 @@ from PIL import Image
 from tiny_encoders import jpegs, linear_backbone
 from tqdm import tqdm
 
-from helpers import EmbeddingSet, encoding, extract, gap_vector, mean_resultant_length
+from helpers import EmbeddingSet, encoding, extract, gap_vector, inputs, mean_resultant_length
 from helpers.cli import main
 from helpers.datasets.base import Card, PairedDataset
+from helpers.files import sha256
 from helpers.inputs import decode
 from helpers.tasks import Task
 
@@ -216,6 +217,27 @@ def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_agai
     extract(dataset, last, tmp_path / "set", batch_size=2, workers=0)
     assert last.seen == {"images": 12, "texts": 0}
     assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path, monkeypatch):
+    dataset, hashed = drawn(tmp_path, n=8), []
+    monkeypatch.setattr(inputs, "sha256", lambda path: hashed.append(path.name) or sha256(path))
+    for number in (1, 2):
+        extract(dataset, linear_backbone(), tmp_path / "set", shard=f"{number}/2", workers=0)
+    changed = tmp_path / dataset.rows["image"][3]
+    Image.new("RGB", (40, 30), "red").save(changed)
+    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert len(hashed) == 9 and hashed[-1] == changed.name
+    extract(dataset, linear_backbone(), tmp_path / "whole", workers=0)
+    assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+def test_what_a_run_killed_at_its_end_left_over_goes(tmp_path):
+    dataset, backbone = drawn(tmp_path), linear_backbone()
+    extract(dataset, backbone, tmp_path / "set", workers=0)
+    (tmp_path / "set.work").mkdir()
+    extract(dataset, backbone, tmp_path / "set", workers=0)
+    assert not (tmp_path / "set.work").exists()
 
 
 def test_shards_at_once_do_not_disturb_each_other(tmp_path):

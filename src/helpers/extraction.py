@@ -15,7 +15,7 @@ from .backbones import Backbone, load_backbone
 from .backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from .backbones.fingerprint import settings_hash
 from .checks import choose
-from .chunks import claimed
+from .chunks import alone, claimed
 from .decoding import default_workers
 from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
 from .files import read_json, replacing
@@ -80,9 +80,10 @@ def extract(
         backbone = load_backbone(backbone, device)
     workers = default_workers(backbone.device) if workers is None else workers
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
-    keys, report = inspect(dataset, progress)
+    keys, report = _inspected(job, out)
     identity = _identity(job, keys, dtype)
     if stored := _stored(out, identity, overwrite):
+        shutil.rmtree(job.work, ignore_errors=True)  # of a run that was killed when the set was whole
         return stored
     with _what_to_do(out), claimed(job.work, shard):
         usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
@@ -99,6 +100,16 @@ def extract(
         embeddings.save(out, dtype=dtype, image_from=image_from)
     shutil.rmtree(job.work)  # after the locks in it are closed, since a network file system keeps open files
     return embeddings
+
+
+def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contents and problems of the data set; files are looked at once for all shards and for all runs until the set is whole."""
+    if (out / PROVENANCE).is_file():
+        return inspect(job.dataset, progress)
+    with _what_to_do(out):
+        job.work.mkdir(parents=True, exist_ok=True)
+        with alone(job.work / "lock-files"):
+            return inspect(job.dataset, progress, job.work / "files.json")
 
 
 @contextmanager

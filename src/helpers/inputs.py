@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from .files import sha256
+from .files import read_json, sha256, write_json
 
 MAX_PIXELS = 100_000_000
 REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
@@ -81,12 +81,13 @@ def text_problem(text) -> str | None:
     return None
 
 
-def inspect(dataset, progress: Callable = lambda items, **_: items) -> tuple[pd.DataFrame, pd.DataFrame]:
+def inspect(dataset, progress: Callable = lambda items, **_: items, kept=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Look at every text and every image file of a data set, without decoding pixels.
 
     Args:
         dataset: a ``PairedDataset``.
         progress: wraps the iteration over image files, such as tqdm.
+        kept: file in which to keep what the look found, so that the next one only reads files of another size or time.
 
     Returns:
         (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None where unusable); ``report`` has
@@ -95,9 +96,7 @@ def inspect(dataset, progress: Callable = lambda items, **_: items) -> tuple[pd.
     rows = dataset.rows.reset_index(drop=True)
     named = [path if isinstance(path, str) else None for path in rows["image"]]
     paths = list(dict.fromkeys(named))
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        looked = pool.map(lambda path: inspect_image(dataset.root, path), paths)
-        found = dict(zip(paths, progress(looked, total=len(paths), desc="looking at files", unit="file"), strict=True))
+    found = _look(dataset.root, paths, progress, kept)
     problems = []
     for row, path in enumerate(named):
         file = found[path]
@@ -118,6 +117,30 @@ def inspect(dataset, progress: Callable = lambda items, **_: items) -> tuple[pd.
         }
     )
     return keys, report_table(rows, problems)
+
+
+def _look(root: Path, paths: list, progress: Callable, kept) -> dict[str | None, ImageFile]:
+    """What :func:`inspect_image` finds of each path, or found: usable files that ``kept`` knows are read again only if changed."""
+    stamps = {path: _stamp(root, path) for path in paths}
+    known = read_json(kept) if kept is not None and Path(kept).is_file() else {}
+    same = [path for path in paths if path in known and known[path][2] == stamps[path]]
+    found = {path: ImageFile(known[path][0], tuple(known[path][1])) for path in same}
+    new = [path for path in paths if path not in found]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        looked = pool.map(lambda path: inspect_image(root, path), new)
+        found |= zip(new, progress(looked, total=len(paths), desc="looking at files", unit="file", initial=len(found)), strict=True)
+    if kept is not None and new:
+        write_json(kept, {path: (file.sha256, file.notes, stamps[path]) for path, file in found.items() if file.sha256})
+    return found
+
+
+def _stamp(root: Path, relative) -> list[int] | None:
+    """Size and time of a file, by which a changed one is known; None where there is no such file."""
+    try:
+        status = os.stat(Path(root) / relative)
+    except (OSError, TypeError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def report_table(rows: pd.DataFrame, problems: list[tuple[int, str, str, str]]) -> pd.DataFrame:
