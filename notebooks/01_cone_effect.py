@@ -33,7 +33,7 @@ from helpers.cone import cone_table, subset_resultants
 from helpers.library import select, shipped_diversity
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer
-from helpers.plotting import plane, resultants, sphere
+from helpers.plotting.cones import plane, resultants, sphere
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)

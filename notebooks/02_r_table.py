@@ -32,7 +32,7 @@ from helpers.cone import cone_table
 from helpers.library import select
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer
-from helpers.plotting import published_resultants
+from helpers.plotting.published import published_resultants
 from helpers.published import compare_table1, missing_by_dataset
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})

@@ -43,7 +43,8 @@ from helpers.alignment import KINDS
 from helpers.library import select
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, number, optional, text
-from helpers.plotting import curves, effects, gains, published_gains
+from helpers.plotting.published import published_gains
+from helpers.plotting.sweeps import curves, effects, gains
 from helpers.published import authors_sweep, compare_sweep, paper_name
 from helpers.sweeps import kept_alone, kept_or_new, sweep_settings
 

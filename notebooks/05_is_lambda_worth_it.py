@@ -35,7 +35,7 @@ from helpers.alignment import CHANNELS
 from helpers.library import select
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, number, optional, text
-from helpers.plotting import effects
+from helpers.plotting.sweeps import effects
 from helpers.sweeps import run_sweep, sweep_settings
 
 source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}

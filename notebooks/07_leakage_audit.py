@@ -55,7 +55,7 @@ from helpers.leakage import compare_splits, compare_variants, few_per_group, lab
 from helpers.library import in_both_variants, shipped_straddling
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, text
-from helpers.plotting import effects
+from helpers.plotting.sweeps import effects
 
 source = {name: reader for name, reader in SOURCE.items() if name != "variant"}
 spec = {

@@ -61,7 +61,8 @@ from helpers.files import replacing_folder
 from helpers.library import folder_name
 from helpers.notebook import Page
 from helpers.parameters import flag, integer, many, number, optional, text
-from helpers.plotting import curves, effects, plane
+from helpers.plotting.cones import plane
+from helpers.plotting.sweeps import curves, effects
 from helpers.sweeps import run_sweep, sweep_settings
 
 page = Page(

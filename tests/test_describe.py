@@ -5,10 +5,10 @@ import pytest
 from conftest import small_set
 from miniatures import release, spoilable
 
-from helpers import data_figures
 from helpers.backbones import load_tokenizer
 from helpers.datasets import load_dataset
 from helpers.describe import balance, counted, described, overview, repeats
+from helpers.plotting import data
 
 
 def test_stored_sets_are_described_from_their_pairs(store):
@@ -68,29 +68,29 @@ def test_an_unknown_data_set_is_named(store):
 
 def test_variants_that_agree_share_a_panel(store):
     found, _ = described(["ham10000", "flickr8k"], store)
-    titles = [ax.get_title() for ax in data_figures.class_shares(balance(found)).axes]
+    titles = [ax.get_title() for ax in data.class_shares(balance(found)).axes]
     assert titles == ["Flickr8k", "HAM10000"]
     changed = balance(found)
     changed.loc[(changed["variant"] == "clean"), "share"] *= 0.5
-    assert len(data_figures.class_shares(changed).axes) == 3
+    assert len(data.class_shares(changed).axes) == 3
 
 
 def test_coverage_ends_at_all_pairs_and_lengths_sum_to_one(store):
-    for ax in data_figures.coverage(repeats(described(["ham10000", "flickr8k"], store)[0])).axes:
+    for ax in data.coverage(repeats(described(["ham10000", "flickr8k"], store)[0])).axes:
         for line in ax.lines:
             assert line.get_ydata()[-1] == pytest.approx(1) and line.get_xdata()[0] == 1
-    for ax in data_figures.text_lengths(counted(described(["ham10000", "flickr8k"])[0])).axes:
+    for ax in data.text_lengths(counted(described(["ham10000", "flickr8k"])[0])).axes:
         assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(1)
 
 
 def test_no_counts_give_a_figure_that_says_so():
-    (ax,) = data_figures.text_lengths(pd.DataFrame(columns=["dataset", "variant", "unit", "length", "pairs"])).axes
+    (ax,) = data.text_lengths(pd.DataFrame(columns=["dataset", "variant", "unit", "length", "pairs"])).axes
     assert "no texts counted" in ax.get_title()
 
 
 def test_many_classes_are_cut_to_the_commonest_and_rarest():
     table = pd.DataFrame({"class": [f"c{i:03d}" for i in range(40)], "split": "train", "positives": range(40, 0, -1)})
     table = table.assign(dataset="t", variant="common", share=table["positives"] / 40)
-    ax = data_figures.class_shares(table).axes[0]
+    ax = data.class_shares(table).axes[0]
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     assert len(labels) == 16 and labels[-1] == "c039" and "13 commonest, 3 rarest of 40" in ax.get_title()

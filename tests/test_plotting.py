@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import plotting, published
+from helpers import published
 from helpers.cone import cone_table
 from helpers.library import select
+from helpers.plotting import cones, style, sweeps
+from helpers.plotting import published as published_figures
 
 
 @pytest.fixture(autouse=True)
-def style():
+def book_style():
     with plt.rc_context():
-        plotting.use_style()
+        style.use_style()
         yield
         plt.close("all")
 
@@ -37,15 +39,15 @@ def effects_table(label: str, groups) -> pd.DataFrame:
 def all_figures(store):
     sets = select(store=store)
     geometry = pd.concat([cone_table(s, n_boot=20) for s in sets])
-    yield "plane", lambda: plotting.plane(sets)
-    yield "sphere", lambda: plotting.sphere(sets)
-    yield "resultants", lambda: plotting.resultants(geometry)
-    yield "published_resultants", lambda: plotting.published_resultants(published.compare_table1())
-    yield "curves", lambda: plotting.curves(summary_table())
-    yield "effects", lambda: plotting.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
-    yield "channels", lambda: plotting.effects(effects_table("alignment", tuple(plotting.ALIGNMENTS)), "alignment")
-    yield "published_gains", lambda: plotting.published_gains(published.compare_sweep())
-    yield "gains", lambda: plotting.gains(gains_table(), published.authors_sweep())
+    yield "plane", lambda: cones.plane(sets)
+    yield "sphere", lambda: cones.sphere(sets)
+    yield "resultants", lambda: cones.resultants(geometry)
+    yield "published_resultants", lambda: published_figures.published_resultants(published.compare_table1())
+    yield "curves", lambda: sweeps.curves(summary_table())
+    yield "effects", lambda: sweeps.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
+    yield "channels", lambda: sweeps.effects(effects_table("alignment", tuple(style.ALIGNMENTS)), "alignment")
+    yield "published_gains", lambda: published_figures.published_gains(published.compare_sweep())
+    yield "gains", lambda: sweeps.gains(gains_table(), published.authors_sweep())
 
 
 def gains_table() -> pd.DataFrame:
@@ -62,31 +64,32 @@ def shades(ax) -> set:
 
 
 def test_published_curves_are_there_without_ours_and_stand_behind_it():
-    alone = plotting.published_gains(published.compare_sweep())
-    assert len(alone.axes) == 16 and all(shades(ax) == {plotting.PUBLISHED} for ax in alone.axes)
+    alone = published_figures.published_gains(published.compare_sweep())
+    assert len(alone.axes) == 16 and all(shades(ax) == {style.PUBLISHED} for ax in alone.axes)
     assert "hard-label AUC" in alone.axes[4].get_ylabel() and "hard" not in alone.axes[0].get_ylabel()
     assert alone.axes[0].get_ylim() != alone.axes[4].get_ylim() and alone.axes[4].get_ylim() == alone.axes[5].get_ylim()
     table = published.compare_sweep()
     cell = (table["dataset"] == "BRSET") & (table["backbone"] == "CLIP")
-    both = plotting.published_gains(table.assign(our_gain=table["published_gain"].where(cell) + 0.001))
-    assert [plotting.INK in shades(ax) for ax in both.axes] == [i == 8 for i in range(16)]
+    both = published_figures.published_gains(table.assign(our_gain=table["published_gain"].where(cell) + 0.001))
+    assert [style.INK in shades(ax) for ax in both.axes] == [i == 8 for i in range(16)]
     grey, ours = both.axes[8].lines[:2]
-    few = plotting.published_gains(table.assign(our_gain=table["published_gain"].where(cell & table["lambda"].isin([0, 1]))))
+    sparse = table["published_gain"].where(cell & table["lambda"].isin([0, 1]))
+    few = published_figures.published_gains(table.assign(our_gain=sparse))
     assert list(few.axes[8].lines[1].get_xdata()) == [0, 1]
-    assert grey.get_color() == plotting.PUBLISHED and ours.get_color() == plotting.INK
+    assert grey.get_color() == style.PUBLISHED and ours.get_color() == style.INK
 
 
 def test_our_gains_have_the_published_curves_of_the_same_data_behind_them():
-    figure = plotting.gains(gains_table(), published.authors_sweep())
-    behind = [sum(line.get_color() in (plotting.PUBLISHED, plotting.PALE) for line in ax.lines) for ax in figure.axes]
+    figure = sweeps.gains(gains_table(), published.authors_sweep())
+    behind = [sum(line.get_color() in (style.PUBLISHED, style.PALE) for line in ax.lines) for ax in figure.axes]
     assert behind == [0, 0, 4, 4]
-    same = [line for line in figure.axes[3].lines if line.get_color() == plotting.PUBLISHED]
+    same = [line for line in figure.axes[3].lines if line.get_color() == style.PUBLISHED]
     assert len(same) == 1 and same[0].get_zorder() < figure.axes[3].lines[4].get_zorder()
 
 
 def test_the_legend_says_over_what_the_spread_is_and_says_nothing_of_none():
     def legend(table, *words):
-        return plotting.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()
+        return sweeps.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()
 
     table = effects_table("protocol", ("paper",))
     assert legend(table) == "difference ± standard deviation over seeds"
@@ -125,7 +128,7 @@ def test_axes_are_labelled_and_a_legend_names_what_is_drawn(store, name):
 def test_the_same_figure_has_the_same_bytes(store):
     def svg() -> bytes:
         buffer = io.BytesIO()
-        plotting.effects(effects_table("protocol", ("paper",))).savefig(buffer, format="svg", metadata={"Date": None})
+        sweeps.effects(effects_table("protocol", ("paper",))).savefig(buffer, format="svg", metadata={"Date": None})
         return buffer.getvalue()
 
     assert svg() == svg()
@@ -138,18 +141,18 @@ def luminance(colour: str) -> float:
 
 
 def test_words_and_feature_lines_stand_out_from_the_white_panel():
-    assert 1.05 / (luminance(plotting.INK) + 0.05) > 7
-    for colour in plotting.FEATURES.values():
+    assert 1.05 / (luminance(style.INK) + 0.05) > 7
+    for colour in style.FEATURES.values():
         assert 1.05 / (luminance(colour) + 0.05) > 3  # WCAG 2.1, graphical objects
 
 
 def test_a_backbone_keeps_its_colour():
-    assert plotting.colour("lit-derm") != plotting.colour("lit-natural")
-    assert plotting.colour("mine") == plotting.colour("mine") in plotting.SPARE
+    assert style.colour("lit-derm") != style.colour("lit-natural")
+    assert style.colour("mine") == style.colour("mine") in style.SPARE
 
 
 def test_a_recomputed_cell_stays_within_its_panel():
     table = published.compare_table1()
     cell = (table["dataset"] == "HAM10000") & (table["backbone"] == "CLIP")
-    figure = plotting.published_resultants(table.assign(ours=np.where(cell, 0.3, np.nan)))
+    figure = published_figures.published_resultants(table.assign(ours=np.where(cell, 0.3, np.nan)))
     assert all(ax.get_xlim()[0] < 0.3 for ax in figure.axes)

@@ -17,7 +17,7 @@ from .alignment import align
 from .files import replacing
 from .geometry import gap_vector, mean_direction, principal_directions
 from .library import project_root
-from .plotting import FEATURES, title
+from .plotting.style import FEATURES, title
 from .store import EmbeddingSet
 
 STATIC = "../../_static"  # as seen from a page in book/executed

@@ -7,7 +7,7 @@ import pandas as pd
 
 from .library import SHIPPED, absent, results_folder
 from .parameters import Reader, assigned_literals, check_parameters
-from .plotting import title, use_style
+from .plotting.style import title, use_style
 from .provenance import commit, fingerprints, papermill_command, versions
 
 HEADINGS = {

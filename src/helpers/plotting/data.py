@@ -1,9 +1,10 @@
-"""Figures of the data themselves, one panel per data set: from the tables of :mod:`helpers.describe`, in the style of the book."""
+"""The data themselves, one panel per data set, from the tables of :mod:`helpers.describe`."""
 
 import numpy as np
 import pandas as pd
 
-from .plotting import FEATURES, GRID, INK, _panels, _share_legend, title
+from .panels import panels, share_legend
+from .style import FEATURES, GRID, INK, title
 
 SHOWN = 16  # classes in a panel
 SPLITS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d55e00", 6)}  # marker, colour, size
@@ -26,7 +27,7 @@ def class_shares(balance: pd.DataFrame):
     """Share of each split's rows that are positive for a class, classes in order of frequency."""
     sets = _by_set(balance, ["class", "split", "share", "positives"])
     most = max(min(SHOWN, rows["class"].nunique()) for rows in sets.values())
-    figure, axes = _panels(len(sets), 2, 3.9, 0.9 + 0.19 * most)
+    figure, axes = panels(len(sets), 2, 3.9, 0.9 + 0.19 * most)
     for ax, (name, rows) in zip(axes, sets.items(), strict=True):
         order = rows.groupby("class")["positives"].sum().sort_values(ascending=False, kind="stable").index
         shown = order if len(order) <= SHOWN else order[: SHOWN - 3].append(order[-3:])
@@ -38,7 +39,7 @@ def class_shares(balance: pd.DataFrame):
         ax.set(title=name + left_out, xlabel="share of the split's rows", xlim=(0, None), yticks=range(len(shown)))
         ax.set_yticklabels([str(c)[:24] for c in shown])
         ax.set_ylim(max(len(shown), 2) - 0.5, -0.5)
-    _share_legend(figure, axes[0])
+    share_legend(figure, axes[0])
     return figure
 
 
@@ -46,10 +47,10 @@ def text_lengths(lengths: pd.DataFrame):
     """Words per text as a share of pairs; one panel that says so where no texts were counted."""
     sets = _by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"])
     if not sets:
-        figure, (ax,) = _panels(1, 1, 3.9, 2.1)
+        figure, (ax,) = panels(1, 1, 3.9, 2.1)
         ax.set(title="no raw copy here, no texts counted", xlabel="words in a text", ylabel="share of pairs")
         return figure
-    figure, axes = _panels(len(sets), 2, 3.9, 2.1)
+    figure, axes = panels(len(sets), 2, 3.9, 2.1)
     for ax, (name, rows) in zip(axes, sets.items(), strict=True):
         style = {"width": 1, "color": FEATURES["text"], "edgecolor": "white", "linewidth": 0.4}
         ax.bar(rows["length"], rows["pairs"] / rows["pairs"].sum(), **style)
@@ -60,7 +61,7 @@ def text_lengths(lengths: pd.DataFrame):
 def coverage(repeats: pd.DataFrame):
     """Share of pairs that the commonest images and texts account for."""
     sets = _by_set(repeats, ["what", "occurrences", "items"])
-    figure, axes = _panels(len(sets), 2, 3.9, 2.3, sharey=True)
+    figure, axes = panels(len(sets), 2, 3.9, 2.3, sharey=True)
     for ax, (name, rows) in zip(axes, sets.items(), strict=True):
         for what, line in (("image", "-"), ("text", "--")):
             mine = rows[rows["what"] == what].sort_values("occurrences", ascending=False)
@@ -72,5 +73,5 @@ def coverage(repeats: pd.DataFrame):
         ax.tick_params(labelleft=True)
         ax.grid(color=GRID)
     axes[0].set_ylabel("share of pairs")
-    _share_legend(figure, axes[0])
+    share_legend(figure, axes[0])
     return figure

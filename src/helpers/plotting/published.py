@@ -1,0 +1,59 @@
+"""The paper's own numbers, with ours in front of them where recomputed."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from .panels import distinct_legend, panels, share_legend
+from .style import INK, MARKERS, PALE, PUBLISHED, colour
+
+
+def published_resultants(table: pd.DataFrame):
+    """The 64 published values of R (Table 1) as points, medical data sets above natural ones; recomputed values as crosses."""
+    names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))
+    medical = table.loc[table["domain"] == "medical", "dataset"].nunique()
+    figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
+    keys = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
+    for ax, modality in zip(axes, ("text", "image"), strict=True):
+        for i, (backbone, key) in enumerate(keys.items()):
+            mine = table[(table["modality"] == modality) & (table["backbone"] == backbone)].set_index("dataset").loc[names]
+            y = np.arange(len(names)) + (i - 1.5) * 0.16
+            ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
+            if mine["ours"].notna().any():
+                ax.plot(mine["ours"].astype(float), y, "x", color=INK, markersize=6)
+        ax.axhline(medical - 0.5, color=INK, linewidth=0.8, linestyle=":")
+        least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
+        ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
+    axes[0].invert_yaxis()
+    share_legend(figure, axes[0])
+    return figure
+
+
+def published_gains(table: pd.DataFrame):
+    """The authors' curves as AUC(lambda) - AUC(0), grey, with ours in front where recomputed; from ``compare_sweep`` rows.
+
+    Data sets in rows, each with its own axis and metric, encoders in columns; the band is the published spread of AUC over seeds.
+    """
+    import matplotlib.pyplot as plt
+
+    datasets, backbones = (list(dict.fromkeys(table[c])) for c in ("dataset", "backbone"))
+    shape = (2.05 * len(backbones) + 0.6, 1.75 * len(datasets) + 0.5)
+    figure, axes = plt.subplots(len(datasets), len(backbones), figsize=shape, squeeze=False, sharex=True, sharey="row")
+    for (i, dataset), (j, backbone) in itertools.product(enumerate(datasets), enumerate(backbones)):
+        ax, mine = axes[i, j], table[(table["dataset"] == dataset) & (table["backbone"] == backbone)].sort_values("lambda")
+        x, gain, sd = (mine[c].to_numpy(float) for c in ("lambda", "published_gain", "auc_std"))
+        ax.fill_between(x, gain - sd, gain + sd, color=PALE, alpha=0.6, linewidth=0, label="± SD of AUC over seeds")
+        ax.plot(x, gain, "o-", color=PUBLISHED, markersize=3, label="published")
+        if len(own := mine.dropna(subset="our_gain")):
+            ax.plot(own["lambda"], own["our_gain"].astype(float), "D-", color=INK, markersize=3, label="ours, authors' text")
+        ax.axhline(0, color=INK, linewidth=0.8)
+        if i == 0:
+            ax.set_title(backbone)
+        if j == 0:
+            hard = "hard-label AUC" if "hard" in mine["metric"].iloc[0] else "AUC"
+            ax.set_ylabel(f"{dataset}\ngain in {hard}")
+    for ax in axes[-1]:
+        ax.set_xlabel("λ")
+    distinct_legend(figure, axes.ravel())
+    return figure

@@ -1,0 +1,66 @@
+"""The style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
+
+Colours are from Okabe and Ito, "Color universal design" (2008).
+"""
+
+INK, GRID = "#22272e", "#d5d9de"
+PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
+FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
+BACKBONES = {
+    "lit-natural": "#009e73",
+    "lit-derm": "#cc79a7",
+    "random-clip": "#7a7a7a",
+    "clip": "#009e73",
+    "siglip": "#56b4e9",
+    "siglip-224": "#56b4e9",
+    "biomedclip": "#cc79a7",
+    "medsiglip": "#e69f00",
+}
+PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
+SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
+MARKERS = "osD^vP"
+DATASETS = {
+    "ham10000": "HAM10000", "flickr8k": "Flickr8k", "easy_vqa": "easy-VQA", "mimic_cxr": "MIMIC-CXR", "brset": "BRSET",
+    "mbrset": "mBRSET", "coco_qa": "COCO-QA", "fakeddit": "Fakeddit", "recipes5k": "Recipes5k", "daquar": "DAQUAR",
+}  # fmt: skip
+ALIGNMENTS = {
+    "lambda": "λ = 1 (all four)",
+    "shift": "shift",
+    "common-scale": "common scale",
+    "scale-ratio": "scale ratio",
+    "spread": "spread",
+    "centred": "centred per modality",
+}
+
+
+def use_style() -> None:
+    """Set the style of all figures; SVG in notebooks, with the same bytes for the same figure."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(
+        {
+            "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
+            "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.09, "figure.constrained_layout.w_pad": 0.09,
+            "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
+            "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+            "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
+            "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "axes.linewidth": 0.8,
+        }
+    )  # fmt: skip
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def colour(name: str) -> str:
+    """The one colour of a backbone; a fixed spare colour for a backbone the book does not know."""
+    return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
+
+
+def title(dataset: str) -> str:
+    """A data set's name as printed."""
+    return DATASETS.get(dataset, dataset)
