@@ -211,7 +211,7 @@ rule pages:
     input:
         modules("src/helpers/pages.py"),
         "src/helpers/pages.py",
-        [str(p) for p in [*sorted(Path("data/published").glob("*")), *Path("benchmarks/results").glob("padding.json")]],
+        [str(p) for p in [*sorted(Path("data/published").glob("*")), *sorted(Path("benchmarks/results").glob("*.json"))]],
     output:
         touch("book/generated/.made"),
     shell:

@@ -10,7 +10,7 @@ from .claims.downstream import summary
 from .files import read_json, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER, PADDING = ROOT / "book" / "generated", ROOT / "benchmarks" / "results" / "padding.json"
+FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
 
 
 def markdown(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
@@ -88,13 +88,38 @@ def encoder_cards() -> str:
 
 def padding() -> str:
     """How far other ways of padding move a SigLIP text vector, as ``benchmarks/padding.py`` measured it."""
-    found = read_json(PADDING)
+    found = read_json(BENCHMARKS / "padding.json")
     rows = [("full length, no mask (used here)", found["full"]["largest_drift_with_the_batch"], None, found["full"]["R"])]
     for name, how in (("batch-longest", "longest text of the batch (the authors)"), ("masked", "full length, with a mask")):
         distance = found[name]["cosine_distance"]
         rows.append((how, distance["largest"], distance["median"], found[name]["R"]))
     table = pd.DataFrame(rows, columns=["Padding", "Largest cosine distance", "Median", "R of the texts"])
     return markdown(table, {"Largest cosine distance": ".2g", "Median": ".2g", "R of the texts": ".3f"})
+
+
+def probing_speed() -> str:
+    """How many times longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
+    rows = []
+    for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
+        where = f"`{name.removeprefix('data/embeddings/')}`" if "/" in name else "synthetic"
+        sizes = (where, found["rows"], found["dimensions"], found["outputs"])
+        loops = (found["fused_over_dataloader"], found["fused_over_tight_loop"], found.get("converged", {}).get("ratio"))
+        rows.append((*sizes, *loops, found["peak_memory_over_embeddings"]))
+    columns = ["Data", "Rows", "Features", "Outputs", "DataLoader loop", "Loop in memory", "scikit-learn", "Peak memory"]
+    table = pd.DataFrame(rows, columns=columns)
+    return markdown(table, {"Rows": ",d", "Features": ",d", **dict.fromkeys(columns[4:7], ".1f"), "Peak memory": ".1f"})
+
+
+def extraction_speed() -> str:
+    """Images per second beside a plain loop over the same model, as ``benchmarks/extraction.py`` measured it."""
+    table = pd.DataFrame(read_json(BENCHMARKS / "extraction.json")["rows"])
+    table["backbone"] = [f"`{name}`" for name in table["backbone"]]
+    measured = {
+        "backbone": "Encoder", "plain_images_per_s": "Plain loop, images/s", "ours_images_per_s": "Here, images/s",
+        "speed_up": "Ratio", "of_steady": "Share of the model's own rate", "ours_share_waiting_for_images": "Waiting for images",
+    }  # fmt: skip
+    table = table[list(measured)].set_axis(list(measured.values()), axis=1)
+    return markdown(table, dict.fromkeys(table.columns[1:3], ".1f") | {"Ratio": ".2f"} | dict.fromkeys(table.columns[4:], ".0%"))
 
 
 def _dataset_card(entry) -> str:
@@ -125,6 +150,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "dataset_cards": dataset_cards,
     "encoder_cards": encoder_cards,
     "padding": padding,
+    "probing_speed": probing_speed,
+    "extraction_speed": extraction_speed,
 }
 
 
