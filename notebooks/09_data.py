@@ -30,7 +30,7 @@ import pandas as pd
 
 from helpers.backbones import REGISTRY
 from helpers.datasets.texts import texts_cut, tokenizers_at_hand
-from helpers.describe import balance, counted, described, overview, repeats
+from helpers.describe import all_lengths, balance, describe_all, overview, repeats
 from helpers.notebook import Page
 from helpers.parameters import SOURCE
 from helpers.plotting.data import class_shares, coverage, text_lengths
@@ -38,9 +38,9 @@ from helpers.plotting.data import class_shares, coverage, text_lengths
 page = Page("09_data", globals(), {name: reader for name, reader in SOURCE.items() if name != "variant"})
 asked = backbones or [name for name, entry in REGISTRY.items() if entry.library != "random"]
 tokenizers, not_asked = tokenizers_at_hand(asked)
-here, absent = described(datasets, store, data_root, tokenizers)
+here, unread = describe_all(datasets, store, data_root, tokenizers)
 if not here:
-    raise ValueError(f"nothing is stored or unpacked of {', '.join(absent)}; set store or data_root")
+    raise ValueError(f"nothing is stored or unpacked of {', '.join(unread)}; set store or data_root")
 
 # %% [markdown]
 # ## What is here
@@ -51,11 +51,11 @@ shown = table[["dataset", "variant", "from", "task", "pairs", "distinct_images",
 shown.rename(columns=lambda c: c.replace("distinct_", "")).style.format(thousands=",").hide(axis="index")
 
 # %% tags=["hide-input"]
-spoiled = pd.DataFrame([(name, why) for name, why in absent.items() if " " in name], columns=["raw copy", "cannot be read because"])
+spoiled = pd.DataFrame([(name, why) for name, why in unread.items() if " " in name], columns=["raw copy", "cannot be read because"])
 spoiled.style.hide(axis="index") if len(spoiled) else None
 
 # %% tags=["remove-cell"]
-page.glue(data_absent=", ".join(absent) or "none", data_described=len({d.name for d in here}))
+page.glue(data_absent=", ".join(name for name in unread if " " not in name) or "none", data_described=len({d.name for d in here}))
 
 # %% [markdown]
 # Data sets described: {glue:text}`data_described`. Not here: {glue:text}`data_absent`; {doc}`/book/data_and_encoders` says how to get each. Images and
@@ -74,7 +74,7 @@ class_shares(classes);
 # ## How long the texts are
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
-lengths = page.keep(counted(here), "data_lengths")
+lengths = page.keep(all_lengths(here), "data_lengths")
 text_lengths(lengths);
 
 # %% [markdown]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .checks import choose
 from .library import dataset_root, domain, project_root, stored
-from .store import SPLITS, EmbeddingSet
+from .store import SPLITS, load_pairs
 from .tasks import Task
 
 LENGTHS = Path("data/text_lengths")  # <dataset>-<variant>.csv, written by `python -m helpers lengths`
@@ -30,41 +30,49 @@ class Description:
     lengths: pd.DataFrame | None
 
 
-def described(
+def describe_all(
     datasets: Sequence[str] = (), store=None, data_root=None, tokenizers: Iterable = ()
 ) -> tuple[list[Description], dict[str, str]]:
-    """Every variant of the named data sets of which anything is here, natural data first, and why others are not described.
+    """Every variant of the named data sets of which anything is here, natural data first, and what could not be read.
 
-    All registered and all stored data sets are meant when none is named; the reason is how to get the data, or what is wrong with
-    the raw copy.
+    All registered and all stored data sets are meant when none is named. What could not be read: a data set of which nothing is
+    here, with how to get it, and a variant of a raw copy (``<data set> <variant>``), with what is wrong with it.
 
     Raises:
-        ValueError: an unknown data set.
-        FileNotFoundError: ``data_root`` or ``store`` is not there.
+        ValueError: an unknown data set, or a stored set that does not match its checksums.
+        FileNotFoundError: ``data_root`` or ``store`` is not there, or a stored set lacks a file.
     """
-    from .datasets import DATASETS
+    from .datasets import DATASETS, load_dataset
 
     found = stored(store)
     kept = found.drop_duplicates(["dataset", "variant"]).set_index(["dataset", "variant"])["path"]
-    known = [name for name in dict.fromkeys([*DATASETS, *found["dataset"]]) if name != "manifest"]
-    tokenizers, descriptions, absent = list(tokenizers), [], {}
+    known = list(dict.fromkeys([*(name for name in DATASETS if name != "manifest"), *found["dataset"]]))
+    tokenizers, descriptions, unread = list(tokenizers), [], {}
     for name in sorted([choose(name, known, "data set") for name in datasets] or known, key=lambda n: (domain(n) != "natural", n)):
         root = _raw(name, data_root)
         variants = [v for n, v in kept.index if n == name]
-        if name in DATASETS and (root or not variants):
+        if root is not None:
             variants = list(dict.fromkeys([*DATASETS[name].variants, *variants]))
+        elif not variants:
+            unread[name] = DATASETS[name].card.access
         for variant in variants:
-            try:
-                descriptions.append(_describe(name, variant, kept.get((name, variant)), root, tokenizers))
-            except (OSError, ValueError) as error:
-                absent[name if root is None else f"{name} {variant}"] = str(error)
-    return descriptions, absent
+            dataset, folder = None, kept.get((name, variant))
+            if root is not None and variant in DATASETS[name].variants:
+                try:
+                    dataset = load_dataset(name, root, variant, missing_images="drop")
+                except (OSError, ValueError) as error:
+                    unread[f"{name} {variant}"] = str(error)
+            if dataset is not None or folder is not None:
+                descriptions.append(_describe(name, variant, folder, dataset, tokenizers))
+    return descriptions, unread
 
 
 def _raw(name: str, data_root) -> Path | None:
     """The raw copy of a data set: the package that ships it, or its own folder in ``data_root``."""
     from .datasets import DATASETS
 
+    if name not in DATASETS or name == "manifest":
+        return None
     module = DATASETS[name].module
     if hasattr(module, "default_root"):
         return module.default_root()
@@ -72,20 +80,17 @@ def _raw(name: str, data_root) -> Path | None:
     return root if root is not None and root.name == name else None
 
 
-def _describe(name: str, variant: str, folder: Path | None, root: Path | None, tokenizers: list) -> Description:
-    from .datasets import DATASETS, load_dataset
+def _describe(name: str, variant: str, folder: Path | None, dataset, tokenizers: list) -> Description:
+    """The pairs of the stored set if there is one, the lengths of the raw copy if that is there."""
     from .datasets.texts import text_lengths
 
-    if root is None and folder is None:
-        raise FileNotFoundError(DATASETS[name].card.access)
-    dataset = load_dataset(name, root, variant, missing_images="drop") if root else None
-    lengths = text_lengths(dataset, tokenizers) if dataset else None
+    lengths = text_lengths(dataset, tokenizers) if dataset is not None else None
     if folder is None:
         return Description(name, variant, dataset.rows, dataset.task, "raw copy", lengths)
-    embeddings = EmbeddingSet.load(folder)
+    pairs, task = load_pairs(folder)
     if dataset is None:
-        lengths = _shipped(name, variant, len(embeddings))
-    return Description(name, variant, embeddings.pairs, embeddings.task, "stored set", lengths)
+        lengths = _shipped(name, variant, len(pairs))
+    return Description(name, variant, pairs, task, "stored set", lengths)
 
 
 def _shipped(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
@@ -122,7 +127,7 @@ def balance(descriptions: list[Description]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["dataset", "variant", "class", "split", "positives", "share"]]
 
 
-def counted(descriptions: list[Description]) -> pd.DataFrame:
+def all_lengths(descriptions: list[Description]) -> pd.DataFrame:
     """Lengths of the texts of all descriptions that have them; see :func:`helpers.datasets.texts.text_lengths`."""
     from .datasets.texts import COLUMNS
 

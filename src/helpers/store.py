@@ -223,31 +223,45 @@ class EmbeddingSet:
         """
         from safetensors.numpy import load_file
 
-        directory = Path(directory)
-        if not (directory / PROVENANCE).is_file():
-            raise FileNotFoundError(
-                f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
-            )
-        record = read_json(directory / PROVENANCE)
-        if record.get("format") != FORMAT:
-            raise ValueError(
-                f"{directory / PROVENANCE} has format {record.get('format')!r}, this version reads {FORMAT}; extract again"
-            )
-        paths = {}
-        for name, entry in record["files"].items():
-            paths[name] = directory / entry["path"]
-            if not paths[name].is_file():
-                raise FileNotFoundError(
-                    f"{paths[name]} is missing though {directory / PROVENANCE} names it; restore it or extract again"
-                )
-            if sha256(paths[name]) != entry["sha256"]:
-                raise ValueError(
-                    f"{paths[name]} does not match the checksum in {directory / PROVENANCE}; restore it or extract again"
-                )
-        task = Task(record["task"]["kind"], tuple(record["task"]["classes"]))
+        record, paths = _verified(Path(directory))
         image, text = (load_file(paths[m])["embeddings"] for m in ("image", "text"))
         provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files", "task")}
-        return cls(image, text, pd.read_parquet(paths["pairs"]), task, provenance)
+        return cls(image, text, pd.read_parquet(paths["pairs"]), _task(record), provenance)
+
+
+def load_pairs(directory) -> tuple[pd.DataFrame, Task]:
+    """Pairs and task of a stored set, its vectors checked but not held in memory; raises as :meth:`EmbeddingSet.load`."""
+    record, paths = _verified(Path(directory))
+    return pd.read_parquet(paths["pairs"]), _task(record)
+
+
+def _task(record: dict) -> Task:
+    return Task(record["task"]["kind"], tuple(record["task"]["classes"]))
+
+
+def _verified(directory: Path) -> tuple[dict, dict[str, Path]]:
+    """The record of a stored set, and its files, each of which matches its SHA-256."""
+    if not (directory / PROVENANCE).is_file():
+        raise FileNotFoundError(
+            f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
+        )
+    record = read_json(directory / PROVENANCE)
+    if record.get("format") != FORMAT:
+        raise ValueError(
+            f"{directory / PROVENANCE} has format {record.get('format')!r}, this version reads {FORMAT}; extract again"
+        )
+    paths = {}
+    for name, entry in record["files"].items():
+        paths[name] = directory / entry["path"]
+        if not paths[name].is_file():
+            raise FileNotFoundError(
+                f"{paths[name]} is missing though {directory / PROVENANCE} names it; restore it or extract again"
+            )
+        if sha256(paths[name]) != entry["sha256"]:
+            raise ValueError(
+                f"{paths[name]} does not match the checksum in {directory / PROVENANCE}; restore it or extract again"
+            )
+    return record, paths
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray:
