@@ -160,5 +160,5 @@ def test_kept_sweeps_of_other_embeddings_are_refused(store, tmp_path):
     kept = kept_or_new(embeddings, "authors-code", "lambda", settings, tmp_path)
     assert kept.provenance["embeddings"] == embeddings.fingerprint
     changed = small_set("ham10000", "clean", "lit-derm", multilabel=False, seed=99)
-    with pytest.raises(ValueError, match="is stale: made from embeddings .* remove the folder or run"):
+    with pytest.raises(ValueError, match="is stale: made from embeddings .* remove the folder to train"):
         kept_or_new(changed, "authors-code", "lambda", settings, tmp_path)

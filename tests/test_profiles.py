@@ -1,5 +1,6 @@
 """The book in every profile: sets missing, results without their embeddings; each page says so, and no number in it is empty."""
 
+import json
 import math
 import os
 import re
@@ -8,11 +9,12 @@ import shutil
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, small_set
 
+from helpers.cli import main
 from helpers.library import embeddings_for
 from helpers.parameters import assigned_literals
-from helpers.sweeps import is_up_to_date, probing_code, run_sweep, sweep_folder, sweep_settings
+from helpers.sweeps import is_up_to_date, kept_or_new, probing_code, run_sweep, sweep_folder, sweep_settings
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "channels": ["shift"]}
 SMALL = {
@@ -122,7 +124,20 @@ def test_a_kept_sweep_is_up_to_date_by_content_not_by_date(kept, store, tmp_path
         os.utime(file, (0, 0))
     assert is_up_to_date(folder, kept, settings)
     assert not is_up_to_date(folder, kept, settings | {"seeds": [2]})
-    assert not is_up_to_date(folder, embeddings_for("ham10000", "lit-natural", "clean", store), settings)
+    with pytest.raises(ValueError, match="is stale: made from embeddings"):
+        is_up_to_date(folder, embeddings_for("ham10000", "lit-natural", "clean", store), settings)
+    monkeypatch.setattr("helpers.sweeps.run_sweep", lambda *_: "trained again")
+    assert kept_or_new(kept, "authors-code", "lambda", settings, tmp_path / "sweeps") != "trained again"
     code = probing_code()
     monkeypatch.setattr("helpers.sweeps.probing_code", lambda: code + "changed")
     assert not is_up_to_date(folder, kept, settings)
+    assert kept_or_new(kept, "authors-code", "lambda", settings, tmp_path / "sweeps") == "trained again"
+
+
+def test_a_kept_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(kept, tmp_path, capsys):
+    where = ["--store", str(tmp_path / "store"), "--sweeps", str(tmp_path / "sweeps"), "--settings", json.dumps(SWEEP)]
+    small_set("ham10000", "clean", "lit-derm", False, seed=99).save(tmp_path / "store/ham10000/clean/lit-derm")
+    files = {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}
+    assert main(["sweep", "ham10000", "lit-derm", *where]) == 2
+    assert "lambda is stale: made from embeddings" in capsys.readouterr().err
+    assert files == {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}

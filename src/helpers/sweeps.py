@@ -56,9 +56,23 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, settings: dict, folder=No
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, settings: dict) -> bool:
-    """Was the kept sweep made from these embeddings with these settings by this state of the code, here or on another machine?"""
+    """Was the kept sweep made from these embeddings with these settings by this state of the code, here or on another machine?
+
+    Raises:
+        ValueError: it was made from other embeddings, so it could not be made again here.
+    """
     record = Path(folder) / RECORD
-    return record.is_file() and read_json(record) == _record(embeddings, settings)
+    if not record.is_file():
+        return False
+    kept = read_json(record)
+    made_from = str(kept.get("embeddings"))
+    if made_from != embeddings.fingerprint:
+        identity = " / ".join(str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone"))
+        raise ValueError(
+            f"{folder} is stale: made from embeddings {made_from[:16]}, but {identity} is now {embeddings.fingerprint[:16]}; "
+            "remove the folder to train it again, or put those embeddings back"
+        )
+    return kept == _record(embeddings, settings)
 
 
 def _record(embeddings: EmbeddingSet, settings: dict) -> dict:
@@ -77,7 +91,7 @@ def probing_code() -> str:
 
 
 def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: dict, sweeps=None):
-    """The kept sweep of these settings, or a new one that is not kept.
+    """The kept sweep if it is up to date, or a new one that is not kept.
 
     Raises:
         ValueError: the kept sweep was made from other embeddings than these.
@@ -86,15 +100,7 @@ def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: di
 
     identity = [str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]
     folder = sweep_folder(*identity, protocol, part, sweeps)
-    if not (folder / RECORD).is_file():
-        return run_sweep(embeddings, protocol, settings)
-    kept = SweepResult.load(folder)
-    if kept.provenance["embeddings"] != embeddings.fingerprint:
-        raise ValueError(
-            f"{folder} is stale: made from embeddings {kept.provenance['embeddings'][:16]}, but {' / '.join(identity)} is now "
-            f"{embeddings.fingerprint[:16]}; remove the folder or run `python -m helpers sweep` again"
-        )
-    return kept if _settings(folder) == settings else run_sweep(embeddings, protocol, settings)
+    return SweepResult.load(folder) if is_up_to_date(folder, embeddings, settings) else run_sweep(embeddings, protocol, settings)
 
 
 def kept_alone(grids: dict, protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None):
