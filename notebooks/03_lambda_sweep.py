@@ -67,19 +67,20 @@ features = list(dict.fromkeys(["joint", *features]))  # statements below are on 
 grids = {"lambda": sweep_settings("lambda", lambdas, seeds, features)}
 if channels and channel_lambdas:
     grids["channels"] = sweep_settings("channels", lambdas, seeds, features, channels, channel_lambdas)
-sets = select(datasets, backbones, variant, store, data_root)
 alone, notes = kept_alone(grids, protocol, datasets, backbones, variant, store, sweeps)
-page.scope(sets, [variant])
 for note in notes:
     page.say(note)
+lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
+sets = select(datasets, backbones, variant, store, data_root, but=lone)
+page.scope(sets, [variant])
 
 # %% tags=["hide-input", "remove-stderr"]
 swept = {part: [kept_or_new(s, p, part, grid, sweeps) for s in sets for p in protocol] + alone[part] for part, grid in grids.items()}
 table = page.keep(pd.concat([r.table for r in swept["lambda"]], ignore_index=True), "lambda_sweep")
 summary = page.keep(pd.concat([r.summary().assign(metric=r.headline_metric) for r in swept["lambda"]], ignore_index=True), "lambda_summary")
-shown = "converged" if "converged" in protocol else protocol[0]
+trained = [p for p in protocol if p in set(table["protocol"])]
+shown = "converged" if "converged" in trained else trained[0]
 page.glue(shown_protocol=shown, n_seeds=len(seeds), n_lambdas=int(summary["lambda_image"].nunique()))
-lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
 
 
 def marked(rows):
@@ -168,9 +169,9 @@ neat(marked(chosen).loc[chosen["features"] == "joint", columns], precision=4)
 # can act alone; centring every modality on its own mean is the natural alternative that has no $\lambda$.
 
 # %% tags=["hide-input"]
-parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["channels"]], ignore_index=True) if "channels" in swept else last
+parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["channels"]], ignore_index=True) if swept.get("channels") else last
 parts = page.keep(parts[(parts["lambda_image"] == max(channel_lambdas)) | (parts["alignment"] == "centred")], "channel_effects")
-early = next((p for p in ("authors-code", "paper") if p in protocol), shown)
+early = next((p for p in ("authors-code", "paper") if p in trained), shown)
 page.glue(early_protocol=early)
 
 # %% [markdown]
@@ -220,7 +221,8 @@ page.glue(n_published=len(by_curve), n_curves_recomputed=int(by_curve.sum()))
 joint = summary[summary["features"] == "joint"].rename(columns={"lambda_image": "lambda"})
 start = joint[joint["lambda"] == 0].set_index(["dataset", "backbone", "protocol"])["mean"].rename("start")
 own = joint.join(start, on=["dataset", "backbone", "protocol"]).assign(gain=lambda t: t["mean"] - t["start"])
-gains(marked(own).assign(dataset=own["dataset"].map(paper_name), backbone=lambda t: t["backbone"].map(paper_name)), authors_sweep());
+own = own.assign(dataset=own["dataset"].map(paper_name), backbone=own["backbone"].map(paper_name))
+gains(own, authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone});
 
 # %% [markdown]
 # ## How this page was made

@@ -10,7 +10,6 @@ from conftest import ROOT
 from helpers import published
 from helpers.library import (
     SHIPPED_SETS,
-    absent,
     dataset_root,
     embeddings_for,
     folder_name,
@@ -18,6 +17,7 @@ from helpers.library import (
     results_folder,
     select,
     sets_wanted,
+    shipped_but_not_stored,
     shipped_straddling,
     stored,
 )
@@ -61,6 +61,18 @@ def test_a_missing_set_is_explained(store, arguments, error, message):
         embeddings_for(*arguments, store=store)
 
 
+def test_a_selection_does_without_pairs_of_which_there_are_results(store, tmp_path):
+    def named(*arguments, at=store, **but):
+        return [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(*arguments, store=at, **but)]
+
+    but = {"but": [("ham10000", "openai/clip"), ("brset", "clip"), ("mine", "clip")]}
+    assert named(["ham10000"], ["openai/clip", "lit-derm"], **but) == ["ham10000 lit-derm"]
+    assert named(["brset", "mine", "ham10000"], **but) == ["ham10000 lit-natural", "ham10000 lit-derm"]
+    assert named(["brset"], ["clip"], **but) == named(at=tmp_path, **but) == named([], ["openai/clip"], **but) == []
+    with pytest.raises(FileNotFoundError, match="extract brset --backbone lit-derm"):
+        named(["brset"], ["clip", "lit-derm"], **but)
+
+
 def test_a_missing_encoder_in_a_selection_is_explained(store):
     with pytest.raises(ValueError, match="did you mean 'lit-derm'"):
         select(backbones=["lit-dermm"], store=store)
@@ -101,10 +113,10 @@ def test_what_ships_is_there_and_what_is_gone_is_named(store, tmp_path):
     tracked = [(*p.parent.parts[-3:],) for p in (ROOT / "data/embeddings").glob("*/*/*/provenance.json")]
     assert set(SHIPPED_SETS) <= set(tracked)
     shutil.copytree(store, tmp_path / "store")
-    assert absent("clean", tmp_path / "store") == []
+    assert shipped_but_not_stored("clean", tmp_path / "store") == []
     shutil.rmtree(tmp_path / "store/ham10000/authors/lit-derm")
-    assert absent("clean", tmp_path / "store") == []
-    assert absent("authors", tmp_path / "store") == [("ham10000", "authors", "lit-derm")]
+    assert shipped_but_not_stored("clean", tmp_path / "store") == []
+    assert shipped_but_not_stored("authors", tmp_path / "store") == [("ham10000", "authors", "lit-derm")]
 
 
 def test_pairs_of_variants_need_both(store, tmp_path):
@@ -115,6 +127,13 @@ def test_pairs_of_variants_need_both(store, tmp_path):
     assert in_both_variants(store=tmp_path) == []
     with pytest.raises(ValueError, match="none of flickr8k is there in the variants"):
         in_both_variants(["flickr8k"], store=store)
+
+
+def test_pairs_of_variants_are_extracted_under_the_encoder_as_it_was_named(store, monkeypatch):
+    made = []
+    monkeypatch.setattr("helpers.library._extracted", lambda dataset, variant, backbone, *_: made.append((variant, backbone)))
+    in_both_variants(["ham10000"], ["openai/clip"], store, data_root="raw")
+    assert made == [("authors", "openai/clip"), ("clean", "openai/clip")]
 
 
 def test_straddling_lesions_of_ham10000():

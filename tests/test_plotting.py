@@ -87,6 +87,12 @@ def test_our_gains_have_the_published_curves_of_the_same_data_behind_them():
     assert len(same) == 1 and same[0].get_zorder() < figure.axes[3].lines[4].get_zorder()
 
 
+def test_a_lone_sweep_is_marked_in_its_title_and_keeps_its_published_curve():
+    figure = sweeps.gains(gains_table(), published.authors_sweep(), {("HAM10000", "CLIP")})
+    assert [ax.get_title().endswith(" *") for ax in figure.axes] == [False, False, False, True]
+    assert [line.get_color() for line in figure.axes[3].lines].count(style.PUBLISHED) == 1
+
+
 def test_the_legend_says_over_what_the_spread_is_and_says_nothing_of_none():
     def legend(table, *words):
         return sweeps.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()

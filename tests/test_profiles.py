@@ -8,6 +8,7 @@ import shutil
 
 import matplotlib.pyplot as plt
 import nbformat
+import pandas as pd
 import pytest
 from conftest import ROOT, small_set
 
@@ -101,14 +102,26 @@ def kept(store, tmp_path):
 
 
 def test_kept_sweeps_are_shown_without_their_embeddings(kept, tmp_path):
-    import pandas as pd
-
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where)
     assert f"ham10000 (clean) under lit-derm: kept sweeps of embeddings `{kept.fingerprint[:16]}`" in said
     assert "lit-derm *" in said and "lit-natural *" not in said
     table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
     assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
+def test_kept_sweeps_are_enough_for_their_page(kept, tmp_path, named):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    if named:
+        where |= {"datasets": ["ham10000"], "backbones": ["lit-derm"]}
+    else:
+        for path in (tmp_path / "store").glob("*"):
+            shutil.rmtree(path)
+        shutil.rmtree(tmp_path / "sweeps/ham10000/clean/lit-derm/authors-code/channels")
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"protocol": ["authors-code", "converged"]}, **where)
+    assert "lit-derm *" in said and "No embeddings are stored for this page" in said
+    assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["backbone"]) == {"lit-derm"}
 
 
 def test_kept_sweeps_of_other_settings_are_passed_over_with_a_sentence(kept, tmp_path):

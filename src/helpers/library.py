@@ -88,20 +88,28 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     return _extracted(dataset, variant, backbone, store, data_root)
 
 
-def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None) -> list[EmbeddingSet]:
+def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, but=()) -> list[EmbeddingSet]:
     """Embedding sets of every data set with every backbone; empty lists stand for all that are stored in this variant.
+
+    ``but`` are (dataset, backbone) pairs to do without, such as those of which there are results; with any, the list may be empty.
 
     Raises:
         ValueError, FileNotFoundError: as :func:`embeddings_for`; also when nothing is stored at all.
     """
     found = stored(store)
-    wanted = []
+    wanted, spared = [], {(d, folder_name(b)) for d, b in but}
     for dataset in datasets or dict.fromkeys(found["dataset"]):
         of_dataset = found[found["dataset"] == dataset]
+        asked = [b for b in backbones if (dataset, folder_name(b)) not in spared]
+        nothing_else = not asked if backbones else not of_dataset["variant"].isin([variant, "common"]).any()
+        if nothing_else and dataset in {d for d, _ in spared}:
+            continue
         mine = list(of_dataset.loc[of_dataset["variant"] == _variant_of(dataset, variant, found), "backbone"])
-        if datasets and not (backbones or mine):
+        if datasets and not (asked or mine):
             raise FileNotFoundError(_nothing_stored(dataset, variant, "BACKBONE", found))
-        wanted += [(dataset, b) for b in backbones or mine if datasets or folder_name(b) in mine]
+        wanted += [(dataset, b) for b in (asked if backbones else mine) if datasets or folder_name(b) in mine]
+    if not wanted and spared:
+        return []
     if not wanted and backbones and len(found):
         choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
     if not wanted:
@@ -110,7 +118,7 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
     return [embeddings_for(d, b, variant, store, data_root) for d, b in in_book_order(wanted)]
 
 
-def absent(variant: str, store=None) -> list[tuple[str, str, str]]:
+def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:
     """(dataset, variant, backbone) of the sets that the repository ships in this variant and that are not stored here."""
     found = stored(store)
     there = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
@@ -128,13 +136,13 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
     names = {(d, b) for d, b, v in rows if v == "authors"} & {(d, b) for d, b, v in rows if v == "clean"}
     if data_root is not None:
         names |= {(d, folder_name(b)) for d in datasets for b in backbones if _has_both_variants(d)}
-    encoders = {folder_name(b) for b in backbones}
-    kept = [(d, b) for d, b in names if (not datasets or d in datasets) and (not backbones or b in encoders)]
-    if datasets and not kept:
+    given = {folder_name(b): b for b in backbones}
+    wanted = [(d, given.get(b, b)) for d, b in names if (not datasets or d in datasets) and (not backbones or b in given)]
+    if datasets and not wanted:
         raise ValueError(
             f"none of {', '.join(datasets)} is there in the variants `authors` and `clean`; name one that is, such as ham10000"
         )
-    return [tuple(embeddings_for(d, b, v, store, data_root) for v in ("authors", "clean")) for d, b in in_book_order(kept)]
+    return [tuple(embeddings_for(d, b, v, store, data_root) for v in ("authors", "clean")) for d, b in in_book_order(wanted)]
 
 
 def _has_both_variants(dataset: str) -> bool:

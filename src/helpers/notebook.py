@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 
 import pandas as pd
 
-from .library import SHIPPED, absent, results_folder
+from .library import SHIPPED, results_folder, shipped_but_not_stored
 from .parameters import Reader, assigned_literals, check_parameters
 from .plotting.style import title, use_style
 from .provenance import commit, fingerprints, papermill_command, versions
@@ -96,7 +96,7 @@ class Page:
         if given.get("datasets") or given.get("dataset") or given.get("backbones") or given.get("backbone"):
             return
         gone: dict[tuple, dict] = {}
-        for dataset, variant, backbone in (s for v in variants for s in absent(v, given.get("store"))):
+        for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, given.get("store"))):
             gone.setdefault((dataset, variant), {})[backbone] = None
         for (dataset, variant), of in gone.items():
             command = f"python -m helpers extract {dataset} --variant {variant} --backbone {next(iter(of))} --root FOLDER"

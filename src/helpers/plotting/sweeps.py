@@ -63,12 +63,13 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
     return figure
 
 
-def gains(summary: pd.DataFrame, published: pd.DataFrame):
+def gains(summary: pd.DataFrame, published: pd.DataFrame, lone=()):
     """AUC(lambda) - AUC(0) of our sets by protocol, joint features, with the published curves of the same data set behind.
 
     Args:
         summary: rows of dataset, backbone (names as the paper prints them where it has them), protocol, lambda, gain, metric.
         published: rows of ``authors_sweep``.
+        lone: (dataset, backbone) pairs whose titles get an asterisk.
     """
     names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
     figure, axes = panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)
@@ -83,7 +84,8 @@ def gains(summary: pd.DataFrame, published: pd.DataFrame):
             style = {"color": PROTOCOLS.get(protocol, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
             ax.plot(curve["lambda"], curve["gain"], label=f"{protocol}{hard}", zorder=3, **style)
         ax.axhline(0, color=INK, linewidth=0.8)
-        ax.set(title=f"{title(dataset)} · {backbone}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
+        name = f"{title(dataset)} · {backbone}" + " *" * ((dataset, backbone) in lone)
+        ax.set(title=name, xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
         ax.tick_params(labelbottom=True)
     distinct_legend(figure, axes)
     return figure
