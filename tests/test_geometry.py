@@ -74,10 +74,20 @@ def test_gap_direction_of_two_distant_cones():
 def test_bootstrap_interval_is_that_of_resampled_rows():
     rng = np.random.default_rng(3)
     counts = rng.multinomial(40, np.full(40, 1 / 40), size=500)
-    values = [np.linalg.norm(c @ unit(IMAGE) / 40) for c in counts]
+    squares = np.array([np.linalg.norm(c @ unit(IMAGE) / 40) ** 2 for c in counts])
     low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, n_boot=500, random_state=3)
-    np.testing.assert_allclose([low, high], np.quantile(values, [0.025, 0.975]), atol=1e-12)
-    assert low < mean_resultant_length(IMAGE) < high
+    expected = np.quantile(squares - squares.mean() + mean_resultant_length(IMAGE) ** 2, [0.025, 0.975])
+    np.testing.assert_allclose([low, high], np.sqrt(expected), atol=1e-12)
+
+
+def test_bootstrap_interval_holds_the_length_it_is_of_even_where_noise_is_all_there_is():
+    rng = np.random.default_rng(0)
+    lengths = [mean_resultant_length(rng.standard_normal((500, 256))) for _ in range(400)]
+    one = rng.standard_normal((500, 256))
+    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), one)
+    assert low < mean_resultant_length(one) < high
+    # resampling noise adds to the sample's own, so that the interval is wide rather than narrow here
+    assert 1 < (high - low) / np.subtract(*np.quantile(lengths, [0.975, 0.025])) < 2.5
 
 
 def test_bootstrap_interval_draws_groups_together():

@@ -116,12 +116,13 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
 def bootstrap_interval(
     statistic: Callable[..., np.ndarray], *samples, groups=None, n_boot: int = 1000, level: float = 0.95, random_state: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of a statistic of means of unit vectors, resampling rows (or whole groups) with replacement.
+    """Percentile interval of a length made of means of unit vectors, resampling rows (or whole groups) with replacement.
 
-    The samples are paired: one draw of rows serves them all.
+    The samples are paired: one draw of rows serves them all. Drawing adds noise to a mean, which lengthens it: the square of R by
+    (1 - R^2) / n. Squares of replicates are moved back by as much, so that the interval is that of the length of n rows.
 
     Args:
-        statistic: takes one array of means (n_boot, d) per sample and returns (n_boot,); for example
+        statistic: takes one array of means (m, d) per sample and returns lengths (m,); for example
             ``lambda v, t: np.linalg.norm(v - t, axis=1)`` for the norm of the gap.
         samples: arrays (n, d), row i of each belonging to pair i.
         groups: (n,) rows that are drawn together, such as one patient's.
@@ -138,9 +139,10 @@ def bootstrap_interval(
     rng = np.random.default_rng(random_state)
     counts = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_boot).astype(np.float64)
     rows = (counts @ sizes)[:, None]
-    values = statistic(*(counts @ s / rows for s in sums))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    squares = statistic(*(counts @ s / rows for s in sums)) ** 2
+    estimate = statistic(*(s.sum(axis=0, keepdims=True) / n for s in sums))[0]
+    low, high = np.quantile(squares - squares.mean() + estimate**2, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
 
 
 def _spectrum(x: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
