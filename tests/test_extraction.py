@@ -22,6 +22,7 @@ from tiny_encoders import jpegs, linear_backbone
 from tqdm import tqdm
 
 from helpers import EmbeddingSet, encoding, extract, gap_vector, inputs, mean_resultant_length
+from helpers.chunks import claimed
 from helpers.cli import main
 from helpers.datasets.base import Card, PairedDataset
 from helpers.files import sha256
@@ -139,6 +140,9 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0, dtype="float16")
     with pytest.raises(ValueError, match=r"differs in encoder.weights; pass overwrite=True"):
         extract(dataset, linear_backbone(seed=1), tmp_path / "set", workers=0)
+    moved = linear_backbone()
+    moved.fingerprint |= {"source": "a folder", "revision": "c" * 40}  # said of the encoder, of no weight to its vectors
+    assert extract(dataset, moved, tmp_path / "set", workers=0).provenance["encoder"] == made.provenance["encoder"]
     Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_004.jpg")
     with pytest.raises(ValueError, match="differs in data_manifest"):
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
@@ -230,6 +234,29 @@ def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path,
     assert len(hashed) == 9 and hashed[-1] == changed.name
     extract(dataset, linear_backbone(), tmp_path / "whole", workers=0)
     assert content(tmp_path / "set") == content(tmp_path / "whole")
+    hashed.clear()
+    for shard in ("1/2", "2/2", None):  # all anew, as after a change of the code, though the set is whole
+        extract(dataset, linear_backbone(), tmp_path / "set", shard=shard, workers=0)
+    assert len(hashed) == 8 and not (tmp_path / "set.work").exists()
+
+
+def test_a_look_at_files_that_is_cut_off_goes_on(tmp_path, monkeypatch):
+    dataset, hashed = drawn(tmp_path, n=8), []
+
+    def cut_off(path):
+        hashed.append(path)
+        if path.name == "photo_006.jpg":
+            raise KeyboardInterrupt
+        return sha256(path)
+
+    monkeypatch.setattr(inputs, "SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr(inputs, "sha256", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    hashed.clear()
+    monkeypatch.setattr(inputs, "sha256", lambda path: hashed.append(path) or sha256(path))
+    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert len(hashed) == 2
 
 
 def test_what_a_run_killed_at_its_end_left_over_goes(tmp_path):
@@ -237,6 +264,38 @@ def test_what_a_run_killed_at_its_end_left_over_goes(tmp_path):
     extract(dataset, backbone, tmp_path / "set", workers=0)
     (tmp_path / "set.work").mkdir()
     extract(dataset, backbone, tmp_path / "set", workers=0)
+    assert not (tmp_path / "set.work").exists()
+
+
+def test_work_on_another_set_is_left_alone(tmp_path):
+    dataset, first, second = drawn(tmp_path), linear_backbone(), linear_backbone(seed=1)
+    extract(dataset, first, tmp_path / "set", workers=0)
+    extract(dataset, second, tmp_path / "set", shard="1/2", workers=0, overwrite=True)
+    begun = sorted(path.name for path in (tmp_path / "set.work").glob("*.safetensors"))
+    assert begun and extract(dataset, first, tmp_path / "set", workers=0)
+    assert sorted(path.name for path in (tmp_path / "set.work").glob("*.safetensors")) == begun
+    extract(dataset, second, tmp_path / "set", workers=0, overwrite=True)
+    assert not (tmp_path / "set.work").exists()
+
+
+def held(work: Path, ready, go):
+    with claimed(work, (1, 2)):
+        ready.set()
+        go.wait(60)
+
+
+def test_a_work_folder_that_a_process_holds_is_left_alone(tmp_path):
+    fork, dataset = multiprocessing.get_context("fork"), drawn(tmp_path)
+    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    ready, go = fork.Event(), fork.Event()
+    run = fork.Process(target=held, args=(tmp_path / "set.work", ready, go))
+    run.start()
+    assert ready.wait(60)
+    assert extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert (tmp_path / "set.work" / "lock-1").exists()
+    go.set()
+    run.join(60)
+    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     assert not (tmp_path / "set.work").exists()
 
 
@@ -292,12 +351,13 @@ def test_the_batch_size_of_the_first_run_is_kept(tmp_path):
     assert again.provenance["batch_size"]["images"] == 3
 
 
-def test_changing_one_image_costs_one_chunk(tmp_path, monkeypatch):
+def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
     monkeypatch.setattr(encoding, "CHUNK", 4)
     dataset = drawn(tmp_path, n=20)
     extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard="1/1", workers=0)
     Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_009.jpg")
     backbone = linear_backbone()
+    backbone.fingerprint["revision"] = "c" * 40
     extract(dataset, backbone, tmp_path / "set", workers=0)
     assert backbone.seen == {"images": 4, "texts": 0}
 
@@ -343,6 +403,22 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
     assert extract(dataset, linear_backbone(), tmp_path / "results" / "set", workers=0)
 
 
+def test_a_set_to_refer_to_that_is_not_there_is_named_before_anything_is_encoded(tmp_path):
+    backbone = linear_backbone()
+    with pytest.raises(FileNotFoundError, match=r"image_from: no embeddings in .*nosuchset"):
+        extract(drawn(tmp_path), backbone, tmp_path / "set", workers=0, image_from=tmp_path / "nosuchset")
+    assert not backbone.seen["images"] and not (tmp_path / "set.work").exists()
+
+
+def test_an_error_that_is_not_of_the_output_keeps_its_file(tmp_path, monkeypatch):
+    def lost(*_):
+        raise FileNotFoundError(2, "No such file or directory", "elsewhere")
+
+    monkeypatch.setattr("helpers.extraction.encode_chunks", lost)
+    with pytest.raises(FileNotFoundError, match="No such file or directory: 'elsewhere'"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", workers=0)
+
+
 def test_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="another output"):
@@ -357,6 +433,22 @@ def as_nobody(dataset: PairedDataset, out: Path, answer):
         extract(dataset, linear_backbone(), out, workers=0)
     except OSError as error:
         answer.send(str(error))
+
+
+def test_a_set_that_may_be_read_only_is_used():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        dataset = drawn(root)
+        extract(dataset, linear_backbone(), root / "results" / "set", workers=0)
+        for path in (root / "results" / "set").iterdir():
+            path.chmod(0o444)
+        (root / "results").chmod(0o555)
+        here, there = multiprocessing.Pipe()
+        run = multiprocessing.get_context("fork").Process(target=as_nobody, args=(dataset, root / "results" / "set", there))
+        run.start()
+        run.join(60)
+        assert run.exitcode == 0 and not here.poll(), here.recv()
 
 
 def test_a_folder_that_may_not_be_written():

@@ -70,7 +70,7 @@ def read_chunk(folder: Path, chunk: Chunk) -> tuple[np.ndarray, dict[int, str]] 
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Wait until no other process is inside a block with this lock file."""
     import fcntl
 

@@ -10,7 +10,7 @@ import pandas as pd
 from .backbones import Backbone
 from .backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from .backbones.fingerprint import settings_hash
-from .chunks import Chunk, alone, plan, read_chunk, write_chunk
+from .chunks import Chunk, exclusive, plan, read_chunk, write_chunk
 from .decoding import image_batches
 from .files import read_json, write_json
 
@@ -36,7 +36,7 @@ def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[d
         batch_size: images per batch; found by trying on an accelerator when None.
     """
     record = job.work / "batch_size.json"
-    with alone(job.work / "lock-batch-size"):
+    with exclusive(job.work / "lock-batch-size"):
         if batch_size is None and record.is_file():
             batch_size = read_json(record)["images"]
         if batch_size is None:
@@ -44,7 +44,7 @@ def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[d
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         write_json(record, {"images": batch_size})
-    settings = settings_hash([job.backbone.fingerprint, job.precision, batch_size, TEXTS_PER_BATCH])
+    settings = settings_hash([job.backbone.identity, job.precision, batch_size, TEXTS_PER_BATCH])
     size = max(1, CHUNK // batch_size) * batch_size
     return {
         "image": plan("image", list(dict.fromkeys(keys["image"])), size, settings),

@@ -1,10 +1,12 @@
 """From a paired data set to an EmbeddingSet: each distinct image and text encoded once, in chunks that survive a kill."""
 
+import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,15 +17,16 @@ from .backbones import Backbone, load_backbone
 from .backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from .backbones.fingerprint import settings_hash
 from .checks import choose
-from .chunks import alone, claimed
+from .chunks import claimed, exclusive
 from .decoding import default_workers
 from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
-from .files import read_json, replacing
+from .files import read_json, replacing, write_json
 from .inputs import InputError, inspect, report_table, summary
 from .store import PROVENANCE, EmbeddingSet
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 POLICIES = ("fail", "skip")
+ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
 def extract(
@@ -54,7 +57,7 @@ def extract(
         out: folder of the set.
         batch_size: images per batch; found on the first run and reused when None.
         shard: ``"3/16"`` or ``(3, 16)``: encode the third of sixteen parts only and return None; once all parts are done, a call
-            without ``shard`` checks and joins them (and encodes what is missing).
+            without ``shard`` checks and joins them (encodes what is missing, and clears ``<out>.work``).
         device: see :func:`load_backbone`; only for a backbone given by name.
         precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are normalised in float32 in any case.
         dtype: of the stored file, ``float32`` or ``float16``.
@@ -69,12 +72,10 @@ def extract(
         InputError: rows that cannot be encoded, with the report.
         ValueError: ``out`` holds another set; says what differs.
         BlockingIOError: another process works on the same output.
+        FileNotFoundError: no set in ``image_from``.
         OSError: no space or no permission; finished chunks are kept.
     """
-    choose(precision, PRECISIONS, "precision")
-    choose(on_error, POLICIES, "on_error")
-    if not 0 <= max_skipped <= 1:
-        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
+    _check_arguments(precision, on_error, max_skipped, image_from)
     shard, out, started = _parse_shard(shard), Path(out), time.time()
     if isinstance(backbone, str):
         backbone = load_backbone(backbone, device)
@@ -83,9 +84,11 @@ def extract(
     keys, report = _inspected(job, out)
     identity = _identity(job, keys, dtype)
     if stored := _stored(out, identity, overwrite):
-        shutil.rmtree(job.work, ignore_errors=True)  # of a run that was killed when the set was whole
+        if not shard:
+            _clear(job.work, identity)  # of a run that was killed when the set was whole
         return stored
-    with _what_to_do(out), claimed(job.work, shard):
+    with _explaining_os_errors(out), claimed(job.work, shard):
+        write_json(job.work / "identity.json", identity)
         usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
         chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
         encode_chunks(job, keys.loc[usable], chunks, size, shard)
@@ -98,27 +101,46 @@ def extract(
         arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
         embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
         embeddings.save(out, dtype=dtype, image_from=image_from)
-    shutil.rmtree(job.work)  # after the locks in it are closed, since a network file system keeps open files
+    _clear(job.work, identity)
     return embeddings
 
 
+def _check_arguments(precision: str, on_error: str, max_skipped: float, image_from) -> None:
+    choose(precision, PRECISIONS, "precision")
+    choose(on_error, POLICIES, "on_error")
+    if not 0 <= max_skipped <= 1:
+        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
+    if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
+        raise FileNotFoundError(f"image_from: no embeddings in {image_from} ({PROVENANCE} is missing); give the folder of a set")
+
+
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contents and problems of the data set; files are looked at once for all shards and for all runs until the set is whole."""
-    if (out / PROVENANCE).is_file():
+    """Contents and problems of the data set; each file is read once for all shards and runs until the set is whole."""
+    if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
         return inspect(job.dataset, progress)
-    with _what_to_do(out):
+    with _explaining_os_errors(out):
         job.work.mkdir(parents=True, exist_ok=True)
-        with alone(job.work / "lock-files"):
+        with exclusive(job.work / "lock-files"):
             return inspect(job.dataset, progress, job.work / "files.json")
 
 
+def _clear(work: Path, identity: dict) -> None:
+    """Remove the work folder of a set that is whole, unless it holds another set's work or a process is in it."""
+    with suppress(OSError), claimed(work, None):
+        owner = work / "identity.json"  # absent where an earlier removal was cut off
+        if not owner.is_file() or read_json(owner) == identity:
+            shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):
+        work.rmdir()  # a network file system keeps the lock files until they are closed
+
+
 @contextmanager
-def _what_to_do(out: Path) -> Iterator[None]:
+def _explaining_os_errors(out: Path) -> Iterator[None]:
     """A full disk or a folder that may not be written, said with what to do."""
     try:
         yield
     except OSError as error:
-        if isinstance(error, BlockingIOError) or error.errno is None:
+        if error.errno not in ABOUT_THE_OUTPUT:
             raise
         what = f"{error.strerror}; make room or give another output, finished chunks are kept"
         raise OSError(error.errno, what, str(out)) from error
@@ -144,7 +166,7 @@ def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
         "dataset": job.dataset.name,
         "variant": job.dataset.variant,
         "backbone": job.backbone.name,
-        "encoder": job.backbone.fingerprint,
+        "encoder": job.backbone.identity,
         "data_manifest": manifest,
         "precision": job.precision,
         "dtype": dtype,
@@ -225,6 +247,7 @@ def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray
     notes, errors = (report[report["severity"] == severity] for severity in ("note", "error"))
     return {
         **identity,
+        "encoder": job.backbone.fingerprint,
         "data_report": json.loads(json.dumps(job.dataset.report, default=lambda value: value.item())),  # counts may be numpy's
         "feature_space": "projected",
         "normalized": True,

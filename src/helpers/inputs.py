@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from .files import read_json, sha256, write_json
 MAX_PIXELS = 100_000_000
 REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
 SHOWN = 10
+SECONDS_BETWEEN_NOTES = 60  # of a look at files that a kill can cost at most
 
 
 class InputError(ValueError):
@@ -126,11 +128,15 @@ def _look(root: Path, paths: list, progress: Callable, kept) -> dict[str | None,
     same = [path for path in paths if path in known and known[path][2] == stamps[path]]
     found = {path: ImageFile(known[path][0], tuple(known[path][1])) for path in same}
     new = [path for path in paths if path not in found]
+    noted = time.monotonic()
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         looked = pool.map(lambda path: inspect_image(root, path), new)
-        found |= zip(new, progress(looked, total=len(paths), desc="looking at files", unit="file", initial=len(found)), strict=True)
-    if kept is not None and new:
-        write_json(kept, {path: (file.sha256, file.notes, stamps[path]) for path, file in found.items() if file.sha256})
+        bar = progress(looked, total=len(paths), desc="looking at files", unit="file", initial=len(found))
+        for path, file in zip(new, bar, strict=True):
+            found[path] = file
+            if kept is not None and (path == new[-1] or time.monotonic() - noted >= SECONDS_BETWEEN_NOTES):
+                write_json(kept, {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256})
+                noted = time.monotonic()
     return found
 
 

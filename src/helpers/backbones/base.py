@@ -51,6 +51,11 @@ class Backbone:
     def __repr__(self) -> str:
         return f"Backbone({self.name}: d={self.dim}, {self.tokenizer.context_length} tokens, {self.device})"
 
+    @property
+    def identity(self) -> dict:
+        """What the vectors depend on: the fingerprint without names, so that one encoder from the hub or a folder is the same."""
+        return {key: value for key, value in self.fingerprint.items() if key not in ("backbone", "source", "revision")}
+
     def encode_images(self, images: Iterable) -> np.ndarray:
         """Unit vectors of PIL images, float32 (n, d)."""
         batches = _batches([self.preprocess(image.convert("RGB")) for image in images], IMAGES_PER_BATCH, "images")
