@@ -78,8 +78,9 @@ def test_a_renamed_column(name, tmp_path):
 def test_a_label_outside_the_list(name, value, tmp_path):
     root = spoilable(name, tmp_path)
     edit(root / TABLE[name], lambda t: t.__setitem__(LABEL[name], [*t[LABEL[name]][:3], value, *t[LABEL[name]][4:]]))
-    with pytest.raises(ValueError, match=f"{TABLE[name]} line 5: {LABEL[name]} is .*{value}.*, expected one of"):
+    with pytest.raises(ValueError, match=f"{TABLE[name]} line 5: {LABEL[name]} is not one of .* .1 such rows") as caught:
         load_dataset(name, root)
+    assert f"'{value}'" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -177,7 +178,7 @@ def test_a_split_of_one_class_is_unusable(tmp_path):
         ("recipes5k", "annotations/val_images.txt", lambda s: s.replace("/8_", "/3_"), r"val_images.txt line 6: file .* line 1;"),
         ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("2_way_label", "two_way"), r"no column '2_way_label'"),
         ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("tr00003", "tr00001"), r"train.tsv line 5: id .* line 3;"),
-        ("fakeddit", "multimodal_test_public.tsv", lambda s: s[:-6] + "7\t1\t1\n", r"line 151: 2_way_label is '7', expected"),
+        ("fakeddit", "multimodal_test_public.tsv", lambda s: s[:-6] + "7\t1\t1\n", r"line 151: 2_way_label is not one of 0, 1"),
     ],
 )
 def test_line_files_out_of_step(name, path, change, message, tmp_path):
@@ -222,7 +223,7 @@ def test_archives_cut_short(tmp_path):
         with pytest.raises(ValueError, match="split.csv.gz is cut short or not a gzip file"):
             load_dataset("mimic_cxr", root, "clean")
     path.write_bytes(gzip.compress(gzip.decompress(whole).replace(b"validate", b"valid")))
-    with pytest.raises(ValueError, match="split is 'valid', expected one of train, validate, test"):
+    with pytest.raises(ValueError, match="split is not one of train, validate, test"):
         load_dataset("mimic_cxr", root, "clean")
     path.write_bytes(whole)
     reports = root / "mimic-cxr-reports.zip"

@@ -1,6 +1,8 @@
 """Credentialed data sets: no report, text or id in what a person sees by accident (displays, checks, errors)."""
 
+import io
 import re
+import zipfile
 
 import pandas as pd
 import pytest
@@ -57,3 +59,70 @@ def test_faults_are_told_without_ids(marked, fault, capfd):
             load_dataset(name, root, variant)
         assert MARKER not in str(caught.value)
     assert MARKER not in "".join(capfd.readouterr())
+
+
+def slip(table: pd.DataFrame) -> pd.DataFrame:
+    """From the fourth row on, every cell one column further."""
+    table.iloc[3:] = table.iloc[3:].to_numpy()[:, [-1, *range(table.shape[1] - 1)]]
+    return table
+
+
+def headless(table: pd.DataFrame) -> pd.DataFrame:
+    return table.iloc[1:].set_axis(table.iloc[0].tolist(), axis=1)
+
+
+TABLES = [
+    *[("mimic_cxr", "authors", name) for name in ("train.csv", "valid.csv", "cxr-study-list.csv")],
+    *[("mimic_cxr", "clean", f"mimic-cxr-2.0.0-{kind}.csv.gz") for kind in ("metadata", "split", "chexpert")],
+    *[(name, variant, f"labels_{name}.csv") for name in ("brset", "mbrset") for variant in ("authors", "clean")],
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A marked release of each credentialed data set."""
+    folder = tmp_path_factory.mktemp("whole")
+    return {name: miniature.write(name, folder / name, n=80, marker=MARKER) for name in {table[0] for table in TABLES}}
+
+
+@pytest.mark.parametrize("change", [slip, headless], ids=["slipped columns", "no header"])
+@pytest.mark.parametrize(("name", "variant", "table"), TABLES)
+def test_spoiled_tables_are_told_without_their_cells(whole, name, variant, table, change):
+    path = whole[name] / table
+    released = path.read_bytes()
+    try:
+        edit(path, change)
+        report = check(name, whole[name], variant)
+    finally:
+        path.write_bytes(released)
+    assert MARKER in released.decode("latin-1") or path.suffix == ".gz"
+    assert MARKER not in str(report) and not report.usable
+
+
+@pytest.mark.parametrize("name", ["mimic_cxr", "brset", "mbrset"])
+def test_files_that_may_not_be_read_are_told_without_their_paths(whole, name, monkeypatch):
+    image = str(whole[name] / load_dataset(name, whole[name], "clean").rows["image"][3])
+    opened = io.open
+
+    def guarded(file, *args, **kwargs):
+        if str(file) == image:
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *args, **kwargs)
+
+    monkeypatch.setattr("builtins.open", guarded)
+    report = check(name, whole[name], "clean")
+    assert "1 images cannot be decoded: row 3;" in str(report) and MARKER not in str(report)
+    assert "images with the same bytes as another: 0" in report.facts
+
+
+def test_a_spoiled_report_is_told_by_its_row(tmp_path):
+    root = miniature.write("mimic_cxr", tmp_path / "root", n=80, marker=MARKER)
+    path = root / "mimic-cxr-reports.zip"
+    with zipfile.ZipFile(path) as archive:
+        first = next(iter(archive.infolist()))
+    data = bytearray(path.read_bytes())
+    start = first.header_offset + 30 + len(first.filename)
+    data[start : start + first.compress_size] = bytes(first.compress_size)
+    path.write_bytes(data)
+    problem = check("mimic_cxr", root, "clean").problems[0]
+    assert re.match(r"the report of table row \d+ cannot be read", problem) and MARKER not in problem

@@ -99,7 +99,7 @@ def _cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
 
 
 def _images(dataset: PairedDataset) -> tuple[list, int]:
-    """Rows of images that cannot be decoded, and the number of files with the same bytes as an earlier one."""
+    """Rows of images that cannot be decoded, and the number of others with the same bytes as an earlier one."""
     from PIL import Image
     from tqdm import tqdm
 
@@ -110,10 +110,10 @@ def _images(dataset: PairedDataset) -> tuple[list, int]:
         try:
             with Image.open(file) as image:
                 image.load()
+            seen.add(sha256(file))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             unreadable.append((row, "" if dataset.card.credentialed else f" ({path}: {type(error).__name__})"))
-        seen.add(sha256(file))
-    return unreadable, len(first_row) - len(seen)
+    return unreadable, len(first_row) - len(unreadable) - len(seen)
 
 
 def _warnings(dataset: PairedDataset) -> list[str]:

@@ -35,5 +35,5 @@ def locate(names: Iterable[str], found: dict[str, str]) -> pd.Series:
 
 
 def existing(root: Path, paths: Iterable[str]) -> pd.Series:
-    """Relative paths as given; None where no file is. For releases of deep folders, which are cheaper to ask than to list."""
-    return pd.Series([path if (root / path).is_file() else None for path in paths], dtype=object)
+    """Relative paths as given; None where no file is to be seen. For deep folders, cheaper to ask than to list."""
+    return pd.Series([path if os.path.isfile(root / path) else None for path in paths], dtype=object)

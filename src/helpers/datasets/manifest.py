@@ -166,7 +166,7 @@ def _one_column(column: pd.Series, path: Path) -> tuple[Task, pd.DataFrame]:
         raise ValueError(f"{path} line {line}: {column.name} is missing ({missing.sum()} such rows); label or remove them")
     classes = sorted(set(column))
     if len(classes) < 2:
-        raise ValueError(f"{path}: {column.name} holds one class only ({classes[0]!r}); a probe needs at least two")
+        raise ValueError(f"{path}: {column.name} holds one class only; a probe needs at least two")
     if len(classes) > MOST_CLASSES or (len(column) > 20 and len(classes) > len(column) / 2):
         raise ValueError(f"{path}: {column.name} has {len(classes)} distinct values in {len(column)} rows; expected class names")
     return Task("binary" if len(classes) == 2 else "multiclass", tuple(classes)), column.to_frame()

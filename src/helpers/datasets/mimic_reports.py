@@ -1,7 +1,9 @@
 """Reports of MIMIC-CXR: read from the archive or from the folders, and the part written before the image was read."""
 
+import os
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +36,7 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
 
     Raises:
         FileNotFoundError: neither the archive nor a report in the folders is there.
-        ValueError: a report is not UTF-8; says which row of the table asked for it.
+        ValueError: a report cannot be read; says which row of the table asked for it, and not its path, which holds ids.
     """
     from tqdm import tqdm
 
@@ -55,9 +57,11 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
                 if path in members:
                     texts[path] = opened.read(path).decode("utf-8-sig").replace("\r\n", "\n")  # a section ends at a blank line
                 else:
-                    texts[path] = (root / path).read_text(encoding="utf-8-sig") if (root / path).is_file() else None
+                    texts[path] = (root / path).read_text(encoding="utf-8-sig") if os.path.isfile(root / path) else None
             except UnicodeDecodeError as error:
                 raise ValueError(f"the report of table row {row} is not UTF-8 (byte {error.start}); restore it") from None
+            except (OSError, zipfile.BadZipFile, zlib.error) as error:
+                raise ValueError(f"the report of table row {row} cannot be read ({type(error).__name__}); restore it") from None
     finally:
         if opened:
             opened.close()

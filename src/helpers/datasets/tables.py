@@ -1,12 +1,11 @@
 """Reading the tables of a release: tolerant of BOM, Windows line ends and compression; strict about columns and values."""
 
+import difflib
 import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-
-from ..checks import choose
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path:
@@ -56,13 +55,14 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
     """Every one of ``columns`` must be in ``table``.
 
     Raises:
-        ValueError: names the file, the column and the nearest one there is.
+        ValueError: names the file, the column and the nearest one there is; not the others, which in a table without a header are
+            cells, see :func:`numbers`.
     """
     for column in columns:
-        try:
-            choose(column, table.columns, "column")
-        except ValueError as error:
-            raise ValueError(f"{path} has no column {column!r}; {str(error).partition('; ')[2]}") from None
+        if column not in table:
+            near = difflib.get_close_matches(column, table.columns, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "is its first line the header, as released?"
+            raise ValueError(f"{path} has no column {column!r} among its {table.shape[1]}; {hint}")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -104,14 +104,14 @@ def classes_of(column: pd.Series, classes: Sequence[str], path) -> pd.Series:
     """``column`` unchanged if every cell is one of ``classes``.
 
     Raises:
-        ValueError: names the file, the line, the value and the classes.
+        ValueError: names the file, the line, the column and the classes; not the cell, see :func:`numbers`.
     """
     bad = (~column.isin(list(classes))).to_numpy()
     if bad.any():
         row = bad.argmax()
-        cell = "missing" if pd.isna(column.iloc[row]) else f"'{column.iloc[row]}'"
-        wanted = f"expected one of {', '.join(map(str, classes))}"
-        raise ValueError(f"{path} line {row + 2}: {column.name} is {cell}, {wanted} ({bad.sum()} such rows)")
+        fault = "missing, expected" if pd.isna(column.iloc[row]) else "not"
+        wanted = f"one of {', '.join(map(str, classes))}"
+        raise ValueError(f"{path} line {row + 2}: {column.name} is {fault} {wanted} ({bad.sum()} such rows)")
     return column
 
 
