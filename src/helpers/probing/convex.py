@@ -12,8 +12,9 @@ The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe searc
 * the logits of a search direction are linear in the step, so the search costs no product with the data;
 * the first iterations run in float32, and the curvature they learned goes on into float64.
 
-f is alpha-strongly convex in W, hence :math:`f - \min f \le \lVert \nabla f \rVert^2 / 2\alpha`. That bound, as a fraction of f,
-is the reported *optimality* (the bias gradient is counted in the norm, as it vanishes at the same rate).
+Minimised over b, f is alpha-strongly convex in W, hence :math:`f - \min f \le \lVert \nabla f \rVert^2 / 2\alpha`. That bound, as a
+fraction of f, is the reported *optimality*. The bias gradient is counted in the norm, which covers what b lacks where f curves in
+b by at least alpha; at stronger alpha the part of b is a measure and no bound.
 """
 
 import warnings
