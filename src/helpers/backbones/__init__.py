@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..checks import choose
 from .base import Backbone
+from .fingerprint import public
 from .registry import REGISTRY, Entry
 from .tokenizer import Tokenizer
 
@@ -36,14 +37,14 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
         from .openclip import random_clip
 
         return random_clip(name, source, device, _seed(name))
-    with _explained(name):
+    with _explaining_os_errors(name):
         if library == "open_clip":
             from .openclip import load_open_clip
 
-            return load_open_clip(_public_name(str(name)), source, device)
+            return load_open_clip(public(str(name)), source, device)
         from .huggingface import load_transformers
 
-        return load_transformers(_public_name(str(name)), source, device)
+        return load_transformers(public(str(name)), source, device)
 
 
 def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
@@ -64,16 +65,16 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
         from .huggingface import clip_tokenizer
 
         return clip_tokenizer(name)
-    with _explained(name):
+    with _explaining_os_errors(name):
         if library in ("open_clip", "random"):
             from .openclip import load_tokenizer
         else:
             from .huggingface import load_tokenizer
-        return load_tokenizer(_public_name(str(name)), source)
+        return load_tokenizer(public(str(name)), source)
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _explaining_os_errors(name: str) -> Iterator[None]:
     """What a library says when files are not there, with how to get them."""
     try:
         yield
@@ -119,12 +120,6 @@ def _folder(path: Path) -> tuple[str, str]:
     raise FileNotFoundError(
         f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip); download the model there"
     )
-
-
-def _public_name(name: str) -> str:
-    """The name as given; of a folder its last part only, since results carry the name and should not carry a path."""
-    path = Path(name.partition(":")[2] if name.startswith(("transformers:", "open_clip:", "local-dir:")) else name)
-    return path.name if path.is_dir() else name
 
 
 def _seed(name: str) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 
@@ -37,6 +38,16 @@ def revision(repository: str, *files: str) -> str | None:
 
     found = (try_to_load_from_cache(repository, name) for name in files)
     return next((Path(path).parent.name for path in found if isinstance(path, str)), None)
+
+
+def public(name: str) -> str:
+    """A name or source as given; of a folder its last part and of a weights file its own name, since results carry no path."""
+    prefix = re.match("((transformers|open_clip|local-dir):)*", name)[0]
+    path = name.removeprefix(prefix)
+    architecture, _, tag = path.partition("/")
+    if Path(path).is_dir():
+        return Path(path).name
+    return f"{prefix}{architecture}/{Path(tag).name}" if Path(tag).is_file() else name
 
 
 def _bytes(tensor):

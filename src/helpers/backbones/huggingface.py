@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from .base import Backbone
-from .fingerprint import revision, settings_hash, weights_hash
+from .fingerprint import public, revision, settings_hash, weights_hash
 from .quiet import all_weights_found, quiet
 from .tokenizer import Tokenizer, from_transformers
 
@@ -53,7 +53,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         device=device,
         fingerprint={
             "backbone": name,
-            "source": Path(source).name if Path(source).is_dir() else source,
+            "source": public(source),
             "revision": None if Path(source).is_dir() else revision(source, "config.json"),
             "weights": weights_hash(model),
             "preprocessing": settings_hash(_processor_settings(processor)),

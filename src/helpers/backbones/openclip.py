@@ -8,7 +8,7 @@ import numpy as np
 from ..checks import choose
 from ..files import read_json
 from .base import Backbone
-from .fingerprint import revision, settings_hash, tokenizer_hash, weights_hash
+from .fingerprint import public, revision, settings_hash, tokenizer_hash, weights_hash
 from .quiet import no_remote_code, quiet
 from .tokenizer import Tokenizer
 
@@ -58,7 +58,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
         except RuntimeError as error:
             raise OSError(f"{error}") from error
-    return _wrap(name, _public(source), _commit(source), model, transform, load_tokenizer(name, source), device)
+    return _wrap(name, public(source), _commit(source), model, transform, load_tokenizer(name, source), device)
 
 
 def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
@@ -82,7 +82,7 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
     """
     import open_clip
 
-    model_name = source if ":" in source else source.partition("/")[0]
+    model_name = source if source.startswith(("hf-hub:", "local-dir:")) else source.partition("/")[0]
     if open_clip.get_model_config(model_name) is None:  # get_tokenizer would answer with CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
     with quiet(), no_remote_code():
@@ -170,10 +170,6 @@ def _commit(source: str) -> str | None:
         return None
     repository, _, file = open_clip.get_pretrained_cfg(*source.split("/", 1)).get("hf_hub", "").rpartition("/")
     return revision(repository, file or "open_clip_model.safetensors", "open_clip_pytorch_model.bin") if repository else None
-
-
-def _public(source: str) -> str:
-    return Path(source.removeprefix("local-dir:")).name if source.startswith("local-dir:") else source
 
 
 def _without_padding(row: list[int], pad_id: int) -> list[int]:
