@@ -16,14 +16,14 @@ def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None
     rng = np.random.default_rng(0)
     targets = (rng.random((n, 1)) < 0.4).astype(np.int8)
     runs, scores, table = [], [], []
-    for seed in seeds:
+    for s, seed in enumerate(seeds):
         noise = rng.normal(size=(n, 1)) + 0.05 * rng.normal(size=(n, 1))
         for lam, q in quality.items():
             keys = {"dataset": "d", "variant": "v", "backbone": "b", "protocol": "p", "alignment": "lambda", "features": "joint"}
             run = {**keys, "lambda_image": lam, "lambda_text": lam, "seed": seed}
             runs.append(run)
             scores.append(q * targets + noise)
-            value = (val_quality or quality)[lam]
+            value = np.broadcast_to((val_quality or quality)[lam], len(seeds))[s]
             table.append({**run, "split": "val", "metric": "auc", "class": None, "value": value})
     return SweepResult(
         table=pd.DataFrame(table),
@@ -72,7 +72,7 @@ def test_a_group_drawn_together_widens_the_interval():
 def test_lambda_is_selected_on_validation_and_judged_on_test():
     result = result_of({0.0: 1.0, 0.5: 2.0, 1.0: 1.5}, val_quality={0.0: 0.7, 0.5: 0.6, 1.0: 0.8})
     row = result.selected(n_boot=200).iloc[0]
-    assert row["lambda_image"] == 1.0 and row["chosen"] == "1, 1"
+    assert row["lambda_image"] == 1.0 and row["chosen"] == "1"
     effect = result.effects(n_boot=200).set_index("lambda_image").loc[1.0]
     assert row["difference"] == pytest.approx(effect["difference"])
     assert row["low"] == pytest.approx(effect["low"]) and row["high"] == pytest.approx(effect["high"])
@@ -81,6 +81,24 @@ def test_lambda_is_selected_on_validation_and_judged_on_test():
 def test_among_equal_validation_scores_the_smallest_lambda_is_chosen():
     result = result_of({0.0: 1.0, 0.5: 2.0, 1.0: 1.5}, val_quality={0.0: 0.6, 0.5: 0.8, 1.0: 0.8})
     assert result.selected(n_boot=100).iloc[0]["lambda_image"] == 0.5
+
+
+def test_one_lambda_that_was_evaluated_is_chosen_although_seeds_disagree():
+    each = {0.0: (0.80, 0.80, 0.50), 0.25: (0.79, 0.79, 0.79), 1.0: (0.60, 0.60, 0.90)}  # the seeds alone: 0, 0, 1
+    result = result_of({0.0: 1.0, 0.25: 1.4, 1.0: 2.0}, seeds=(1, 2, 3), val_quality=each)
+    row = result.selected(n_boot=100).iloc[0]
+    assert row["lambda_image"] == row["lambda_text"] == 0.25 and row["chosen"] == "0.25"
+    effect = result.effects(n_boot=100).set_index("lambda_image").loc[0.25]
+    for name in ("auc", "difference", "low", "high"):
+        assert row[name] == pytest.approx(effect[name])
+
+
+def test_no_power_is_claimed_where_lambda_zero_is_compared_with_itself():
+    result = result_of({0.0: 1.0, 1.0: 1.5}, val_quality={0.0: 0.8, 1.0: 0.7})
+    row = result.selected(n_boot=100).iloc[0]
+    assert row["difference"] == 0 and np.isnan(row["minimum_detectable"])
+    table = result.effects(n_boot=100).set_index("lambda_image")["minimum_detectable"]
+    assert np.isnan(table[0.0]) and table[1.0] > 0
 
 
 def test_some_lambda_beats_zero_counts_all_lambdas():

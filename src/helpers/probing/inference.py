@@ -19,7 +19,8 @@ def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int =
     Returns:
         one row per alignment and features: ``auc`` (mean over seeds), ``difference``, ``low``, ``high`` (percentile interval),
         ``standard_error`` (of the bootstrap), ``seed_sd`` (of the paired difference over seeds), ``minimum_detectable`` (the
-        difference found with 80 % power at 5 %), ``classes_dropped`` (class-replicate pairs without a positive or negative row).
+        difference found with 80 % power at 5 %; NaN at lambda = 0 itself), ``classes_dropped`` (class-replicate pairs without a
+        positive or negative row).
     """
     table, replicates, dropped = _replicates(result, n_boot, random_state)
     reference = _reference(table)
@@ -32,20 +33,20 @@ def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int =
         error = np.nanstd(draws, ddof=1)
         paired = row["values"] - table["values"][base]
         spread = paired.std(ddof=1) if len(paired) > 1 else np.nan
-        rows.append((row["values"].mean(), difference, low, high, error, spread, POWER_FACTOR * error, dropped, len(paired)))
+        rows.append((row["values"].mean(), difference, low, high, error, spread, _detectable(error), dropped, len(paired)))
     names = ["auc", "difference", "low", "high", "standard_error", "seed_sd", "minimum_detectable", "classes_dropped", "n_seeds"]
     return pd.concat([table[_keys(table)], pd.DataFrame(rows, columns=names)], axis=1)
 
 
 def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
-    """Lambda chosen on validation rows for each seed, and what that choice gains on test.
+    """The one lambda that validation rows choose, and what it gains on test.
 
-    The choice takes the highest headline AUC on validation, the smallest ``|lambda|`` among equals. The bootstrap is over test
-    rows with the choice held fixed, so it is the interval of the chosen probes.
+    The choice takes the highest headline AUC on validation (mean over seeds), the smallest ``|lambda|`` among equals. The bootstrap
+    is over test rows with the choice held fixed, so it is the interval of the chosen probes.
 
     Returns:
-        one row per features: ``lambda_image``, ``lambda_text`` (means over seeds), ``chosen`` (per seed), ``auc``, ``auc_at_zero``,
-        ``difference``, ``low``, ``high``, ``minimum_detectable``.
+        one row per features: ``lambda_image``, ``lambda_text``, ``chosen`` (the image lambda as text), ``auc``, ``auc_at_zero``,
+        ``difference``, ``low``, ``high``, ``minimum_detectable`` (NaN where lambda = 0 is chosen).
     """
     weights = metrics.bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
     validation = result.table.query(
@@ -53,14 +54,14 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
     )
     rows = []
     for features, runs in result.runs[result.runs["alignment"] == alignment].groupby("features", sort=False):
-        keys = ["features", "alignment", "lambda_image", "lambda_text", "seed"]
+        lambdas = ["lambda_image", "lambda_text"]
+        keys = ["features", "alignment", *lambdas, "seed"]
         scored = runs.reset_index(names="run").merge(validation[[*keys, "value"]], on=keys)
-        scored["size"] = scored["lambda_image"].abs() + scored["lambda_text"].abs()
-        best = scored.sort_values(["value", "size"], ascending=[False, True]).groupby("seed").first()
-        zero = scored[scored["size"] == 0].set_index("seed")
-        if zero.empty:
-            zero = _zero_runs(result, features)
-        chosen, base = best["run"].to_numpy(), zero.loc[best.index, "run"].to_numpy()
+        mean = scored.groupby(lambdas)["value"].mean().reset_index()
+        mean["size"] = mean[lambdas].abs().sum(axis=1)
+        best = mean.sort_values(["value", "size"], ascending=[False, True]).iloc[0]
+        picked = scored[(scored[lambdas] == best[lambdas]).all(axis=1)].set_index("seed")["run"]
+        chosen, base = picked.to_numpy(), _zero_runs(result, features).loc[picked.index, "run"].to_numpy()
         score = result.headline_scores
         auc, at_zero = (metrics.macro_auc(score[i], result.targets).mean() for i in (chosen, base))
         draws = metrics.macro_auc(score[chosen], result.targets, weights) - metrics.macro_auc(score[base], result.targets, weights)
@@ -70,15 +71,14 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
             {
                 "features": features,
                 "alignment": alignment,
-                "lambda_image": best["lambda_image"].mean(),
-                "lambda_text": best["lambda_text"].mean(),
-                "chosen": ", ".join(f"{v:g}" for v in best["lambda_image"]),
+                **best[lambdas],
+                "chosen": f"{best['lambda_image']:g}",
                 "auc": auc,
                 "auc_at_zero": at_zero,
                 "difference": auc - at_zero,
                 "low": low,
                 "high": high,
-                "minimum_detectable": POWER_FACTOR * np.nanstd(draws, ddof=1),
+                "minimum_detectable": _detectable(np.nanstd(draws, ddof=1)),
             }
         )
     return pd.DataFrame(rows)
@@ -88,8 +88,8 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
     """One-sided test that the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-T).
 
     Returns:
-        one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``,
-        ``n_lambdas``.
+        one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``
+        (one-sided), ``n_lambdas``.
     """
     table, replicates, _ = _replicates(result, n_boot, random_state)
     reference = _reference(table)
@@ -134,6 +134,11 @@ def by_subgroup(result) -> pd.DataFrame:
                 mean.assign(subgroup=column.removeprefix("subgroup_"), level=str(value), n_rows=len(rows), n_classes=present)
             )
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _detectable(error: float) -> float:
+    """Smallest difference found with 80 % power at 5 %; NaN where a probe is compared with itself and nothing could be found."""
+    return POWER_FACTOR * error if error > 0 else np.nan
 
 
 def _keys(table: pd.DataFrame) -> list[str]:
