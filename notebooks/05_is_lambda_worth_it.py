@@ -32,7 +32,7 @@ results = None  # folder for result tables and the alignment; None for runs/note
 # %% tags=["hide-input"]
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment import CHANNELS
-from helpers.library import select
+from helpers.library import folder_name, project_root, select
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, number, optional, text
 from helpers.plotting.sweeps import effects
@@ -50,22 +50,23 @@ embeddings
 swept = run_sweep(embeddings, protocol, sweep_settings("lambda", lambdas, seeds, ["joint", "image", "text"]))
 worth = page.keep(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
-joint = worth[worth["features"] == "joint"].iloc[0]
-chosen = float(joint["lambda_image"])
-seen = "is" if joint["low"] > 0 or joint["high"] < 0 else "is not"
-page.glue(
-    worth_lambda=chosen, worth_gain=float(joint["difference"]), worth_low=float(joint["low"]), worth_high=float(joint["high"]),
-    worth_least=float(joint["minimum_detectable"]), worth_seen=seen, worth_name="{dataset} under {backbone}".format_map(embeddings.provenance),
-    worth_p=float(best.loc[best["features"] == "joint", "p_value"].iloc[0]),
-)  # fmt: skip
 
 # %% [markdown]
 # ## The answer
-#
-# For {glue:text}`worth_name`, validation chooses $\lambda$ = {glue:text}`worth_lambda:.2f`. On test that gains {glue:text}`worth_gain:+.4f` AUC
-# (95 % bootstrap interval {glue:text}`worth_low:+.4f` to {glue:text}`worth_high:+.4f`), which {glue:text}`worth_seen` told apart from zero;
-# the smallest gain that could have been seen in four of five such test sets is {glue:text}`worth_least:.4f`. Whether *some* $\lambda$ beats 0,
-# all of them counted, has $p$ = {glue:text}`worth_p:.3f`.
+
+# %% tags=["hide-input"]
+joint = worth[worth["features"] == "joint"].iloc[0]
+gains = (
+    "validation chooses $\\lambda$ = {lambda_image:g} (highest AUC on validation rows, mean over seeds). On test that gains {difference:+.4f} AUC (95 % "
+    "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} told apart from zero; the smallest gain that could have been seen in four of five such "
+    "test sets is {minimum_detectable:.4f}."
+)
+page.say(
+    "For {name}, " + (gains if joint["lambda_image"] else "validation chooses no alignment ($\\lambda$ = 0).")
+    + " Whether *some* $\\lambda$ beats 0, all of them counted, has one-sided $p$ = {p:.3f}.",
+    name="{dataset} under {backbone}".format_map(embeddings.provenance), seen="is" if joint["low"] > 0 or joint["high"] < 0 else "is not",
+    p=best.loc[best["features"] == "joint", "p_value"].iloc[0], **joint,
+)  # fmt: skip
 
 # %% tags=["hide-input"]
 shown = ["features", "chosen", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
@@ -86,12 +87,15 @@ effects(parts, "alignment");
 # %% [markdown]
 # ## The alignment to take home
 #
-# Learned on the training rows only; `GapAlignment.load(path).transform(image, text)` applies it to new vectors.
+# Learned on the training rows only, at the $\lambda$ that validation chose.
 
 # %% tags=["hide-input"]
 train = embeddings.rows("train")
-alignment = GapAlignment(lam=chosen).fit(embeddings.image_of(train), embeddings.text_of(train))
-alignment.save(page.results / "alignment.safetensors").name
+alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
+name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "backbone"))
+path = alignment.save(page.results.resolve() / f"{name}.safetensors")
+path = path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
+page.say("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
 
 # %% [markdown]
 # ## How this page was made

@@ -152,24 +152,21 @@ curves(swept.summary().assign(metric=swept.headline_metric));
 last = effect[effect["lambda_image"] == max(lambdas)]
 effects(last, "features");
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-input"]
 shown = last.iloc[0]
 R = geometry[geometry["quantity"] == "R"].set_index("modality")["value"]
-page.glue(
-    adapt_name=data.name, adapt_pairs=len(embeddings), adapt_images=len(embeddings.image), adapt_texts=len(embeddings.text),
-    adapt_R_image=float(R["image"]), adapt_R_text=float(R["text"]),
-    adapt_gap=float(geometry.loc[geometry["quantity"] == "gap_norm", "value"].iloc[0]),
-    adapt_lambda=float(max(lambdas)), adapt_features=shown["features"], adapt_change=float(shown["difference"]),
-    adapt_low=float(shown["low"]), adapt_high=float(shown["high"]), adapt_least=float(shown["minimum_detectable"]),
+change = (
+    " At $\\lambda$ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}); "
+    "the smallest change that four of five such test sets would show is {minimum_detectable:.4f}."
+)
+page.say(
+    "{name} has {pairs} pairs of {images} images and {texts} texts, with $R$ = {R_image:.2f} for images and {R_text:.2f} for texts, and a gap of "
+    "{gap:.2f}." + change * bool(shown["lambda_image"]),
+    name=data.name, pairs=len(embeddings), images=len(embeddings.image), texts=len(embeddings.text), R_image=R["image"], R_text=R["text"],
+    gap=geometry.loc[geometry["quantity"] == "gap_norm", "value"].iloc[0], **shown,
 )  # fmt: skip
 
 # %% [markdown]
-# {glue:text}`adapt_name` has {glue:text}`adapt_pairs` pairs of {glue:text}`adapt_images` images and {glue:text}`adapt_texts` texts, with
-# $R$ = {glue:text}`adapt_R_image:.2f` for images and {glue:text}`adapt_R_text:.2f` for texts, and a gap of {glue:text}`adapt_gap:.2f`. At
-# $\lambda$ = {glue:text}`adapt_lambda:g` the AUC of the {glue:text}`adapt_features` probe changes by {glue:text}`adapt_change:+.4f` (95 % interval
-# {glue:text}`adapt_low:+.4f` to {glue:text}`adapt_high:+.4f`); the smallest change that four of five such test sets would show is
-# {glue:text}`adapt_least:.4f`.
-#
 # With `keep` set to `runs/embeddings` the set is known to the other notebooks by the name of its table. {doc}`05_is_lambda_worth_it`
 # then chooses $\lambda$ on validation data, says which part of the alignment a gain comes from, and leaves the fitted alignment as a file.
 #
