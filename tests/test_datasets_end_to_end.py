@@ -8,6 +8,7 @@ from miniatures import release
 
 from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
 from helpers.backbones import Backbone, Tokenizer
+from helpers.cli import main
 from helpers.datasets import check, miniature
 
 TOKENS = 512
@@ -62,3 +63,20 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
     auc = result.summary("auc")["mean"]
     assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc
+
+
+@pytest.mark.parametrize("command", ["check", "lengths", "diversity"])
+def test_the_folder_that_holds_a_data_set_will_do_as_root(command, capsys):
+    root = release("daquar")
+    for given in (root, root.parent):
+        assert main([command, "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
+    first, *_ = printed = capsys.readouterr().out.splitlines()
+    half = len(printed) // 2
+    assert printed[:half] == printed[half:] and (str(root) in first or command != "check")
+    assert main([command, "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["credentialed=yes", "credentialed"])
+def test_a_yes_or_no_option_says_what_it_takes(given, capsys):
+    assert main(["check", "manifest", "--option", given]) == 2
+    assert f"--option {given}: write credentialed=VALUE, true or false" in capsys.readouterr().err

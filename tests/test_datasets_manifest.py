@@ -1,4 +1,4 @@
-"""Any table: formats, tasks, splits, and embeddings computed elsewhere."""
+"""Any table: formats, tasks and splits."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,6 @@ from PIL import Image
 
 from helpers.datasets import check, load_dataset
 from helpers.datasets.audit import straddling_groups
-from helpers.datasets.manifest import embedding_set
 
 
 @pytest.fixture
@@ -149,24 +148,3 @@ def test_the_card_is_the_callers(tmp_path, table):
     dataset = load_dataset("manifest", tmp_path, title="owls", domain="medical", credentialed=True)
     assert dataset.name == "owls" and dataset.card.domain == "medical" and dataset.card.credentialed
     assert check("manifest", tmp_path).usable
-
-
-def test_embeddings_only(tmp_path, table):
-    table = table.drop(columns=["image", "text"])
-    WRITE["csv"](table, tmp_path / "labels.csv")
-    rng = np.random.default_rng(0)
-    image, text = rng.normal(size=(60, 5)), rng.normal(size=(60, 5))
-    np.save(tmp_path / "image.npy", image)
-    made = embedding_set(tmp_path / "labels.csv", tmp_path / "image.npy", text, group="patient", title="mine")
-    np.testing.assert_allclose(made.image_of(), image / np.linalg.norm(image, axis=1, keepdims=True), atol=1e-6)
-    assert made.pairs["split"].tolist() == table["split"].replace("validate", "val").tolist()
-    assert made.pairs["label"].tolist() == table["label"].tolist() and made.provenance["dataset"] == "mine"
-    multi = embedding_set(tmp_path / "labels.csv", image, text, label=["red", "round"], group="patient")
-    assert (multi.targets == table[["red", "round"]].to_numpy()).all() and multi.task.classes == ("red", "round")
-    with pytest.raises(ValueError, match="text has 59 rows and .*labels.csv 60"):
-        embedding_set(tmp_path / "labels.csv", image, text[1:])
-    with pytest.raises(ValueError, match="did you mean 'label'"):
-        embedding_set(tmp_path / "labels.csv", image, text, labels="red")
-    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="objects.npy is not a plain array"):
-        embedding_set(tmp_path / "labels.csv", tmp_path / "objects.npy", text)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.datasets import Card, PairedDataset, overlap
-from helpers.datasets.audit import class_balance, diversity, diversity_table, overlap_per_class, straddling_groups, text_words
+from helpers.datasets.audit import class_balance, diversity, diversity_table, straddling_groups, text_words
 from helpers.datasets.splits import by_group, by_row, by_row_in_file_order, first_seen, straddling
 from helpers.tasks import Task
 
@@ -84,8 +84,6 @@ def test_first_seen():
 def test_overlap_by_hand():
     assert overlap(small()).to_dict() == {"group": 0.25, "image": 0.25, "text": 0.5}
     assert overlap(small(), of="train", seen="test").to_dict() == {"group": 0.5, "image": 0.25, "text": 0.75}
-    table = overlap_per_class(small())
-    assert table.to_dict() == {"rows": {"A": 2, "B": 2}, "group in train": {"A": 1, "B": 0}, "text in train": {"A": 1, "B": 1}}
 
 
 def test_audit_tables_by_hand():

@@ -26,13 +26,13 @@ class Scored:
     classes: tuple[str, ...]  # K names
 
 
-def seen_in_train(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Whether each test pair's group, image and exact text also occur in train, bool (n_test, 3).
+def seen_in_train(pairs: pd.DataFrame, of: str = "test", seen: str = "train") -> pd.DataFrame:
+    """Whether the group, image and exact text of each pair of split ``of`` also occur in split ``seen``, bool (n_of, 3).
 
-    Distinct images and texts are stored once, so equal row numbers are equal content.
+    Equal values are equal content, be they paths and sentences or row numbers of a stored set, which holds each content once.
     """
-    train, test = (pairs[pairs["split"] == s] for s in ("train", "test"))
-    return pd.DataFrame({key: test[key].isin(set(train[key])) for key in KEYS})
+    there, here = (pairs[pairs["split"] == s] for s in (seen, of))
+    return pd.DataFrame({key: here[key].isin(set(there[key])) for key in KEYS})
 
 
 def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:

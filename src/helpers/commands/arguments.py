@@ -31,15 +31,22 @@ def dataset_options(dataset: str, given: list[str]) -> dict:
     options = {}
     for item in given:
         name, equals, value = item.partition("=")
-        kind = kinds[choose(name, kinds, f"option of {dataset}")]
+        read, expected = _READ.get(kinds[choose(name, kinds, f"option of {dataset}")], (str, "a text"))
+        message = f"--option {item}: write {name}=VALUE, {expected}"
+        if not equals:
+            raise ValueError(message)
         try:
-            options[name] = _READ.get(kind, str)(value) if equals else int("")
+            options[name] = read(value)
         except (ValueError, KeyError):
-            raise ValueError(f"--option {item}: write {name}=VALUE, a value of type {getattr(kind, '__name__', kind)}") from None
+            raise ValueError(message) from None
     return options
 
 
-_READ = {int: int, float | None: float, bool: {"true": True, "false": False}.__getitem__}
+_READ = {
+    int: (int, "a value of type int"),
+    float | None: (float, "a value of type float"),
+    bool: ({"true": True, "false": False}.__getitem__, "true or false"),
+}
 
 
 def write_table(table, out: str | None) -> int:

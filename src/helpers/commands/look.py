@@ -1,4 +1,4 @@
-"""``doctor``, ``datasets``, ``backbones``, ``check``, ``diversity``, ``miniature``: what is there, and whether it can be used."""
+"""``doctor``, ``datasets``, ``backbones``, ``check``, ``diversity``, ``lengths``, ``miniature``: what is there, is it usable."""
 
 from .arguments import add_options, dataset_options, write_table
 
@@ -9,7 +9,6 @@ def add_arguments(commands) -> None:
     commands.add_parser("backbones", help="list the encoders and how to get them").set_defaults(run=backbones)
     parser = commands.add_parser("check", help="check a copy of a data set; exit code 1 if unusable")
     _add_copy(parser)
-    add_options(parser)
     parser.add_argument("--no-images", action="store_true", help="do not open the images")
     parser.set_defaults(run=check)
     parser = commands.add_parser("diversity", help="pixel variance and share of distinct texts, before any encoder")
@@ -18,7 +17,6 @@ def add_arguments(commands) -> None:
     parser.set_defaults(run=diversity)
     parser = commands.add_parser("lengths", help="how many texts are how long, in words and in tokens of the encoders at hand")
     _add_copy(parser)
-    add_options(parser)
     parser.add_argument("--out", help="write the table as .csv or .parquet")
     parser.set_defaults(run=lengths)
     parser = commands.add_parser("miniature", help="write a small drawn copy of a data set, in the layout of its release")
@@ -30,12 +28,21 @@ def add_arguments(commands) -> None:
 
 
 def _add_copy(parser) -> None:
-    """Which copy of which data set."""
+    """Which copy of which data set; see :func:`_copy`."""
     parser.add_argument("dataset")
-    parser.add_argument("--root", help="folder of the data set")
+    parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
     parser.add_argument("--variant", default="authors", help="authors or clean")
     parser.add_argument("--split", help="one of the splits the variant offers")
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
+    add_options(parser)
+
+
+def _copy(args) -> dict:
+    """The arguments of :func:`helpers.datasets.load_dataset` and :func:`helpers.datasets.check`."""
+    from ..library import dataset_root
+
+    about = {"name": args.dataset, "root": dataset_root(args.root, args.dataset), "variant": args.variant, "split": args.split}
+    return about | {"missing_images": args.missing_images} | dataset_options(args.dataset, args.option)
 
 
 def doctor(args) -> int:
@@ -71,8 +78,7 @@ def check(args) -> int:
     from ..backbones import REGISTRY
     from ..datasets import check as check_copy
 
-    how = {"missing_images": args.missing_images, "open_images": not args.no_images, "tokenizers": _trained(REGISTRY)}
-    report = check_copy(args.dataset, args.root, args.variant, args.split, **how, **dataset_options(args.dataset, args.option))
+    report = check_copy(**_copy(args), open_images=not args.no_images, tokenizers=_trained(REGISTRY))
     print(report)
     return 0 if report.usable else 1
 
@@ -82,9 +88,7 @@ def lengths(args) -> int:
     from ..datasets import load_dataset
     from ..datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
 
-    options = dataset_options(args.dataset, args.option)
-    dataset = load_dataset(args.dataset, args.root, args.variant, args.split, args.missing_images, **options)
-    table = text_lengths(dataset, tokenizers_at_hand(_trained(REGISTRY))[0])
+    table = text_lengths(load_dataset(**_copy(args)), tokenizers_at_hand(_trained(REGISTRY))[0])
     print(texts_cut(table).to_string(index=False))
     return write_table(table, args.out)
 
@@ -93,7 +97,7 @@ def diversity(args) -> int:
     from ..datasets import load_dataset
     from ..datasets.audit import diversity_table
 
-    table = diversity_table(load_dataset(args.dataset, args.root, args.variant, args.split, missing_images=args.missing_images))
+    table = diversity_table(load_dataset(**_copy(args)))
     print(table.to_string(index=False, float_format="{:.4f}".format))
     return write_table(table, args.out)
 

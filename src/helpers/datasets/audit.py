@@ -3,25 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from ..leakage import seen_in_train
 from .base import SPLITS, PairedDataset
 from .splits import straddling
 
 
 def overlap(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.Series:
-    """Share of the rows of split ``of`` whose group, image path or exact text also occurs in split ``seen``, each in [0, 1]."""
-    there, here = (dataset.rows[dataset.rows["split"] == s] for s in (seen, of))
-    return pd.Series({c: float(here[c].isin(set(there[c])).mean()) for c in ("group", "image", "text")}, name=f"{of} in {seen}")
-
-
-def overlap_per_class(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.DataFrame:
-    """Rows of split ``of`` per class, and how many of them share a group or the exact text with split ``seen``."""
-    rows = dataset.rows
-    there, here = rows[rows["split"] == seen], rows[rows["split"] == of]
-    positive = indicators(dataset).loc[here.index].astype(bool)
-    counts = {"rows": positive.sum()}
-    for column in ("group", "text"):
-        counts[f"{column} in {seen}"] = positive[here[column].isin(set(there[column]))].sum()
-    return pd.DataFrame(counts)
+    """Share of the rows of split ``of`` whose group, image or exact text also occurs in split ``seen``, each in [0, 1]."""
+    return seen_in_train(dataset.rows, of, seen).mean().rename(f"{of} in {seen}")
 
 
 def indicators(dataset: PairedDataset) -> pd.DataFrame:
@@ -97,15 +86,3 @@ def diversity_table(dataset: PairedDataset) -> pd.DataFrame:
             for name, rows in subsets.items()
         ]
     )
-
-
-def card_table() -> pd.DataFrame:
-    """One row per registered data set: title, domain, licence, access, size, whether credentialed, variants and splits."""
-    from .registry import DATASETS
-
-    entries = [entry for entry in DATASETS.values() if entry.name != "manifest"]
-    columns = ("title", "domain", "source", "licence", "citation", "access", "size", "credentialed")
-    table = pd.DataFrame([{c: getattr(e.card, c) for c in columns} for e in entries], index=[e.name for e in entries])
-    table["variants"] = [", ".join(e.variants) for e in entries]
-    table["splits"] = ["; ".join(f"{v}: {', '.join(s)}" for v, s in e.splits.items()) for e in entries]
-    return table.rename_axis("name")

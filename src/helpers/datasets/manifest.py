@@ -85,53 +85,6 @@ def read(
     return Draft(rows, task, report, name=title, card=card, root=root)
 
 
-def embedding_set(table, image, text, **options):
-    """Embeddings computed elsewhere, with a table of the same rows, as an :class:`~helpers.store.EmbeddingSet`.
-
-    Args:
-        table: path of the table; needs label columns and, for a given split, a split column.
-        image, text: arrays (n, d), or paths of ``.npy`` files, row i belonging to row i of the table.
-        options: ``label, group, id, split_column, kind, label_separator, seed, title`` as in :func:`read`.
-
-    Raises:
-        ValueError: arrays and table have different lengths, or as in :func:`read`.
-    """
-    from ..store import EmbeddingSet
-
-    known = ("label", "group", "id", "split_column", "kind", "label_separator", "seed", "title")
-    for option in options:
-        choose(option, known, "option")
-    path = Path(table)
-    data = _read(path)
-    group, id, split_column = options.get("group"), options.get("id"), options.get("split_column", "split")
-    require_columns(data, [c for c in (group, id) if c], path)
-    task, labels = labels_of(data, options.get("label", "label"), path, options.get("kind"), options.get("label_separator"))
-    ids = unique(data[id], path, private=True) if id else pd.Series([f"{i:07d}" for i in range(len(data))])
-    groups = data[group].fillna(ids) if group else ids
-    made = split_column not in data
-    split = by_group(groups, _strata(labels), seed=options.get("seed", 42)) if made else _given(data, split_column, path)
-    _whole_groups(pd.DataFrame({"group": groups, "split": split}), path, True)
-    arrays = [_array(image), _array(text)]
-    for name, array in zip(("image", "text"), arrays, strict=True):
-        if len(array) != len(data):
-            counts = f"{name} has {len(array)} rows and {path} {len(data)}"
-            raise ValueError(f"{counts}; every row of the table needs its vector, in order")
-    values = labels.to_numpy() if task.kind == "multilabel" else labels["label"].to_numpy()
-    dataset = options.get("title") or path.stem
-    return EmbeddingSet.from_arrays(
-        *arrays, values, split, task.kind, groups, ids, task.classes, dataset=dataset, variant="common", backbone="given"
-    )
-
-
-def _array(given) -> np.ndarray:
-    if not isinstance(given, str | Path):
-        return np.asarray(given)
-    try:
-        return np.load(given, allow_pickle=False)
-    except (ValueError, EOFError):
-        raise ValueError(f"{given} is not a plain array of numbers; write it with numpy.save") from None
-
-
 def labels_of(data: pd.DataFrame, label, path: Path, kind=None, separator: str | None = None) -> tuple[Task, pd.DataFrame]:
     """The task that the label column or columns pose, and its label columns as :class:`Task` names them.
 
