@@ -6,6 +6,7 @@
 #
 # A step runs again when its input, its parameters or a helper module that it imports has changed, and for no other reason.
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ PYTHON, BIN = sys.executable, Path(sys.executable).parent
 OUT = "runs/notebooks"
 STORE, ROOT, SWEEP = config["store"], config["data_root"], dict(config["sweep"])
 THREADS = SWEEP.pop("threads", 1)
-PARTS = ["lambda"] + ["channels"] * bool(SWEEP["channels"] and SWEEP["channel_lambdas"])
+TEXTS = SWEEP["variant"] = [SWEEP["variant"]] if isinstance(SWEEP["variant"], str) else SWEEP["variant"]
 TABLES = {
     "01_cone_effect": ["cone_effect"],
     "02_r_table": ["r_table"],
@@ -35,7 +36,7 @@ TABLES = {
 }
 SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
 DROPPED_IN = [str(p) for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")]  # with or without their embeddings
-SWEPT = [s for s in SETS if s[1] in (SWEEP["variant"], "common")]
+SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
 
 
 def modules(script):
@@ -58,9 +59,15 @@ def all_set_files(variants):
     return [f for s in SETS if s[1] in (*variants, "common") for f in set_files(*s)]
 
 
-def sweep_records(dataset, variant, backbone, protocols=SWEEP["protocol"]):
-    base = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}"
-    return [f"{base}/{protocol}/{part}/settings.json" for protocol in protocols for part in PARTS]
+def sweep_of(variant):
+    """Settings of the sweeps of a text; of those after the first only what Fig. 3 is compared with."""
+    return SWEEP if variant in (TEXTS[0], "common") else SWEEP | {"protocol": ["authors-code"], "channels": []}
+
+
+def sweep_records(dataset, variant, backbone):
+    base, asked = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}", sweep_of(variant)
+    parts = ["lambda"] + ["channels"] * bool(asked["channels"] and asked["channel_lambdas"])
+    return [f"{base}/{protocol}/{part}/settings.json" for protocol in asked["protocol"] for part in parts]
 
 
 def parameters(notebook, **settings):
@@ -101,19 +108,19 @@ rule notebooks:
         expand("book/executed/{name}.ipynb", name=BUILT),
 
 
-if ROOT is not None:
+if ROOT is not None and config["datasets"] and config["backbones"]:
     SET, SHARDS = f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}", config["shards"]
     SHARD = f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.{{shard}}-of-{SHARDS}"
     NAMES = {folder_name(name): name for name in config["backbones"]}
     EXTRACT = (
         "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {params.backbone:q} "
-        "--root {ROOT} --out {params.out:q}"
+        "--root {ROOT:q} --out {params.out:q}"
     )
 
     wildcard_constraints:
-        dataset="[^/]+",
+        dataset="|".join(map(re.escape, config["datasets"])),
         variant="[^/]+",
-        backbone="[^/]+",
+        backbone="|".join(map(re.escape, NAMES)),
         shard=r"\d+",
 
     rule extract_shard:
@@ -141,7 +148,7 @@ if ROOT is not None:
             backbone=lambda w: NAMES[w.backbone],
         threads: 8
         shell:
-            "echo '[join]     {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}'; " + EXTRACT + " && touch {output}"
+            "echo '[join]     {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}'; " + EXTRACT + " && touch {output:q}"
 
 
 for dataset, variant, backbone in SWEPT:
@@ -158,11 +165,11 @@ for dataset, variant, backbone in SWEPT:
         params:
             label=f"{dataset}/{variant}/{backbone}",
             log=f"{dataset}-{variant}-{folder_name(backbone)}",
-            arguments=f"{dataset} {backbone} --variant {variant} --store {STORE} --settings '{json.dumps(SWEEP)}'",
+            arguments=f"{dataset} {backbone} --variant {variant} --settings '{json.dumps(sweep_of(variant))}'",
         threads: THREADS
         shell:
             "echo '[sweep]    {params.label}'; "
-            "{PYTHON} -m helpers sweep {params.arguments} --workers {threads}" + logged("{params.log}")
+            "{PYTHON} -m helpers sweep {params.arguments} --store {STORE:q} --workers {threads}" + logged("{params.log}")
 
 
 def notebook_inputs(notebook):
@@ -171,7 +178,7 @@ def notebook_inputs(notebook):
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]),
-        "03_lambda_sweep": sorted({*all_set_files([SWEEP["variant"]]), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
+        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
         "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],

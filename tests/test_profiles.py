@@ -110,6 +110,22 @@ def test_kept_sweeps_are_shown_without_their_embeddings(kept, tmp_path):
     assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
 
 
+@pytest.mark.parametrize("lone", [True, False], ids=["lone", "stored"])
+def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lone):
+    for i, variant in enumerate(("clean", "authors")):
+        small_set("ham10000", variant, "clip", False, seed=i).save(tmp_path / "store/ham10000" / variant / "clip")
+    if lone:
+        embeddings = embeddings_for("ham10000", "clip", "authors", tmp_path / "store")
+        folder = sweep_folder("ham10000", "authors", "clip", "authors-code", "lambda", tmp_path / "sweeps")
+        run_sweep(embeddings, "authors-code", sweep_settings("lambda", [0.0, 1.0], [1], ["joint", "image", "text"]), folder)
+        shutil.rmtree(tmp_path / "store/ham10000/authors")
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    for texts, curves in (("clean", 0), (["clean", "authors"], 1)):
+        glued, _ = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where, variant=texts)
+        assert int(glued["n_curves_recomputed"]) == curves
+        assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
 def test_kept_sweeps_are_enough_for_their_page(kept, tmp_path, named):
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}

@@ -219,10 +219,29 @@ def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project)
     assert run.returncode != 0 and "Exception encountered at" in run.stderr and "Traceback" in run.stderr
 
 
+@pytest.mark.parametrize("lists", [[], ["backbones=[lit-derm]"], ["datasets=[ham10000]"]], ids=["none", "encoders", "sets"])
+def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, lists):
+    shutil.copytree(project / "data/embeddings", project / "raw stored", dirs_exist_ok=True)
+    dry = run_of(project, "-n", "--config", "data_root=raw data", "store=raw stored", *lists, "--", "notebooks")
+    assert dry.returncode == 0, dry.stderr
+    assert "sweep_ham10000_clean_lit-derm" in dry.stdout and "extract_" not in dry.stdout
+
+
+def test_folders_with_blanks_reach_the_commands_as_one_word(project):
+    settings = ["--configfile", "config/paper.yml", "--config", "data_root=raw data", "store=my sets", "shards=2"]
+    dry = run_of(project, "-n", "--printshellcmds", *settings, "--", "notebooks")
+    assert dry.returncode == 0, dry.stderr
+    extracted, swept = (re.findall(rf"-m helpers {name} .*", dry.stdout) for name in ("extract", "sweep"))
+    assert len(extracted) > 32 and all("--root 'raw data' --out 'my sets/" in line for line in extracted)
+    assert all("--store 'my sets' --workers" in line for line in swept) and "touch 'my sets/" in dry.stdout
+
+
 def test_the_full_paper_is_planned_from_a_data_root(project, tmp_path):
     settings = ["--configfile", "config/paper.yml", "--config", f"data_root={tmp_path}", "shards=2"]
     dry = run_of(project, "-n", *settings, "--", "notebooks")
     assert dry.returncode == 0, dry.stderr
+    swept = re.search(r"rule sweep_brset_authors_clip:\n.*\n    output: (.*) \(update\)\n", dry.stdout)
+    assert swept[1] == "runs/sweeps/brset/authors/clip/authors-code/lambda/settings.json"  # what Fig. 3 is compared with
     counts = dict(line.split()[:2] for line in dry.stdout.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
     from helpers.datasets import canonical_variant
 
