@@ -112,6 +112,13 @@ def test_numbers_in_the_pages_are_glued_by_the_notebook_they_name(executed):
     assert [f"{name}: {key}" for name, key in named if key not in glued(executed["notebooks"][name])] == []
 
 
+def test_the_page_on_speed_names_the_machine_of_the_kept_timings():
+    extraction, probing = (json.loads((ROOT / f"benchmarks/results/{name}.json").read_text()) for name in ("extraction", "probing"))
+    assert extraction["machine"]["cores"] == probing["threads"] == 2 and extraction["machine"]["accelerator"] is None
+    page = (ROOT / "book/reexecute.md").read_text("utf-8")
+    assert "On two processor cores without an accelerator" in page and "Nothing was timed on an accelerator" in page
+
+
 def test_results_are_left_as_tables(executed):
     left = {p.stem for p in (executed["folder"] / "results").glob("*.parquet")}
     assert {"cone_effect", "r_table", "lambda_sweep", "lambda_effects", "channel_effects", "claims", "worth_it"} <= left
@@ -127,8 +134,8 @@ def test_the_alignment_can_be_taken_home(executed, store):
     from helpers import GapAlignment
     from helpers.library import embeddings_for
 
-    embeddings = embeddings_for("ham10000", "lit-natural", "clean", store)
-    alignment = GapAlignment.load(executed["folder"] / "results" / "alignment.safetensors")
+    embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
+    alignment = GapAlignment.load(executed["folder"] / "results" / "ham10000--lit-derm.safetensors")
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)
 
