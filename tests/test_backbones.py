@@ -197,6 +197,14 @@ def test_a_folder_without_its_text_tower_says_what_to_download(tmp_path, checkpo
         load_backbone("biomedclip", weights=tmp_path / "bio")
 
 
+@pytest.mark.parametrize("kind", ["clip", "siglip", "open_clip"])
+def test_a_folder_without_its_tokenizer_is_refused(kind, tmp_path, checkpoints):
+    """The libraries raise, or make a tokenizer to which all words are unknown."""
+    folder = shutil.copytree(checkpoints[kind], tmp_path / kind, ignore=shutil.ignore_patterns("*token*", "vocab*"))
+    with pytest.raises(OSError, match=f"{kind}.*tokenizer.*; check the id, or give a local folder"):
+        load_backbone(str(folder))
+
+
 def test_a_sentencepiece_tokenizer_is_known_by_its_scores_too(tmp_path, checkpoints):
     before = load_tokenizer(str(checkpoints["siglip-spiece"]))
     path = shutil.copytree(checkpoints["siglip-spiece"], tmp_path / "spiece") / "spiece.model"

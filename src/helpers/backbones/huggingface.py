@@ -7,7 +7,7 @@ import numpy as np
 from .base import Backbone
 from .fingerprint import public, revision, settings_hash, weights_hash
 from .quiet import all_weights_found, quiet
-from .tokenizer import Tokenizer, from_transformers
+from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
 
 SAFE = {"trust_remote_code": False}
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
@@ -73,9 +73,10 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
     from transformers import AutoTokenizer
 
     config = _configuration(name, source)
-    with quiet():
+    with quiet(), absent_files_named():
         tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
-    return from_transformers(name, tokenizer, min(config.text_config.max_position_embeddings, tokenizer.model_max_length))
+    context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
+    return with_vocabulary(from_transformers(name, tokenizer, context))
 
 
 def clip_tokenizer(name: str) -> Tokenizer:

@@ -10,7 +10,7 @@ from ..files import read_json
 from .base import Backbone
 from .fingerprint import public, revision, settings_hash, tokenizer_hash, weights_hash
 from .quiet import no_remote_code, quiet
-from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer, absent_files_named, with_vocabulary
 
 
 class Pixels:
@@ -85,7 +85,7 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
     model_name = source if source.startswith(("hf-hub:", "local-dir:")) else source.partition("/")[0]
     if open_clip.get_model_config(model_name) is None:  # get_tokenizer would answer with CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
-    with quiet(), no_remote_code():
+    with quiet(), no_remote_code(), absent_files_named():
         tokenizer = open_clip.get_tokenizer(model_name)
     inner = getattr(tokenizer, "tokenizer", tokenizer)
     pad_id = getattr(inner, "pad_token_id", 0)
@@ -95,13 +95,15 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
             return [len(tokenizer.encode(text)) + 2 for text in texts]
         return [len(ids) for ids in inner([tokenizer.clean_fn(t) for t in texts], truncation=False, verbose=False)["input_ids"]]
 
-    return Tokenizer(
-        name,
-        int(tokenizer.context_length),
-        pad_id,
-        ids=lambda texts: [_without_padding(row, pad_id) for row in tokenizer(texts).tolist()],
-        lengths=lengths,
-        hash=tokenizer_hash(inner),
+    return with_vocabulary(
+        Tokenizer(
+            name,
+            int(tokenizer.context_length),
+            pad_id,
+            ids=lambda texts: [_without_padding(row, pad_id) for row in tokenizer(texts).tolist()],
+            lengths=lengths,
+            hash=tokenizer_hash(inner),
+        )
     )
 
 

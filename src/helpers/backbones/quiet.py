@@ -1,4 +1,4 @@
-"""Loading without the libraries' chatter; what matters in it is checked and raised instead."""
+"""Loading without the libraries' chatter, questions and downloads; what matters in it is checked and raised instead."""
 
 import logging
 from collections.abc import Iterator
@@ -35,6 +35,18 @@ def no_remote_code() -> Iterator[None]:
         yield
     finally:
         transformers_loading.TIME_OUT_REMOTE_CODE = seconds_to_answer
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Let the model hub's client use its local cache alone inside the block."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def all_weights_found(name: str, info: dict) -> None:

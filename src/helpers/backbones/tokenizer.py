@@ -1,6 +1,7 @@
 """How an encoder reads a text: token ids, their number before the cut, and the cut. Known without the encoder's weights."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,30 @@ class Tokenizer:
     def cut(self, texts: Iterable[str]) -> np.ndarray:
         """Whether the encoder sees only the beginning of each text, bool (n,)."""
         return np.array(self.count(texts), dtype=int) > self.context_length
+
+
+@contextmanager
+def absent_files_named() -> Iterator[None]:
+    """Where a tokenizer's files are absent, transformers raises ValueError of many wordings.
+
+    Raises:
+        FileNotFoundError: instead.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise FileNotFoundError(f"its tokenizer cannot be read: {error}") from error
+
+
+def with_vocabulary(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, unless all words are unknown to it: without its files transformers makes an empty one.
+
+    Raises:
+        FileNotFoundError: it has no vocabulary.
+    """
+    if tokenizer.ids(["dog"]) == tokenizer.ids(["cat"]):
+        raise FileNotFoundError("the files of its tokenizer are missing, such as tokenizer.json, vocab.txt or spiece.model")
+    return tokenizer
 
 
 def from_transformers(name: str, tokenizer, context_length: int) -> Tokenizer:
