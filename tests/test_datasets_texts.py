@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from miniatures import release
+from tiny_encoders import biomedclip_folder, cached, clip_folder
 
-from helpers.backbones import Tokenizer
+from helpers.backbones import REGISTRY, Tokenizer
 from helpers.cli import main
-from helpers.datasets import Card, PairedDataset, check
+from helpers.datasets import Card, PairedDataset, check, texts
 from helpers.datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
 from helpers.tasks import Task
 
@@ -40,6 +41,33 @@ def test_encoders_that_share_a_tokenizer_are_asked_once_and_absent_ones_are_name
     found, absent = tokenizers_at_hand(["lit-derm", "lit-natural", "clip", "siglip"])
     assert [t.name for t in found] == ["lit-derm", "clip"] and [t.context_length for t in found] == [256, 77]
     assert set(absent) == {"siglip"} and "hf download google/siglip-base-patch16-384" in absent["siglip"]
+
+
+def test_asking_for_tokenizers_downloads_nothing(tmp_path, monkeypatch):
+    """An id that is not in the registry, and a model of which only one file of the tokenizer is here, with a connection."""
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, *_, **__: asked.append(host) or [])
+    clip = clip_folder(tmp_path / "clip")
+    for name in ("siglip", "siglip-224"):  # a fast tokenizer without its vocabulary, and none
+        files = ["tokenizer_config.json", "config.json"][: 1 + (name == "siglip-224")]
+        cached(tmp_path, REGISTRY[name].source, [clip / file for file in files], "c" * 40)
+    others = ["siglip", "siglip-224", "biomedclip", "google/siglip2-base-patch16-224", "open_clip:hf-hub:someone/model"]
+    found, absent = tokenizers_at_hand([*others, "lit-derm"])
+    assert [t.name for t in found] == ["lit-derm"] and list(absent) == others and not asked
+    assert absent["siglip"] == REGISTRY["siglip"].access and "give a local folder" in absent[others[3]]
+
+
+def test_a_tokenizer_of_two_repositories_is_at_hand_when_both_are_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(texts, "_tokenizer", texts._tokenizer.__wrapped__)
+    bio = biomedclip_folder(tmp_path / "bio")
+    cached(tmp_path / "hub", REGISTRY["biomedclip"].source.removeprefix("hf-hub:"), [bio / "open_clip_config.json"], "b" * 40)
+    assert tokenizers_at_hand(["biomedclip"]) == ([], {"biomedclip": REGISTRY["biomedclip"].access})
+    tower = [bio / "text" / "config.json", *bio.glob("*token*"), *bio.glob("vocab*")]
+    cached(tmp_path / "hub", REGISTRY["biomedclip"].text_tower, tower, "a" * 40)
+    assert [t.name for t in tokenizers_at_hand(["biomedclip"])[0]] == ["biomedclip"]
 
 
 def test_check_says_on_its_screen_which_texts_are_cut():

@@ -19,17 +19,16 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
     Nothing is downloaded to find out.
     """
     from ..backbones import REGISTRY
+    from ..backbones.quiet import offline
 
     found, absent = {}, {}
     for name in names:
-        if name in REGISTRY and not _cached(name, REGISTRY[name]):
-            absent[name] = REGISTRY[name].access
-            continue
         try:
-            tokenizer = _tokenizer(name)
+            with offline():
+                tokenizer = _tokenizer(name)
             found.setdefault((tokenizer.hash, tokenizer.context_length), tokenizer)
         except (OSError, ImportError) as error:
-            absent[name] = str(error)
+            absent[name] = REGISTRY[name].access if name in REGISTRY else str(error)
     return list(found.values()), absent
 
 
@@ -38,16 +37,6 @@ def _tokenizer(name: str):
     from ..backbones import load_tokenizer
 
     return load_tokenizer(name)
-
-
-def _cached(name: str, entry) -> bool:
-    """Whether packages or the local model cache hold the tokenizer's files."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if entry.library in ("lit", "random") or name == "clip":
-        return True
-    file = "open_clip_config.json" if entry.library == "open_clip" else "tokenizer_config.json"
-    return isinstance(try_to_load_from_cache(entry.source.removeprefix("hf-hub:"), file), str)
 
 
 def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFrame:
