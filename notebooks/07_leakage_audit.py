@@ -51,7 +51,8 @@ import pandas as pd
 
 from helpers import PROTOCOLS, extract, load_backbone, load_dataset
 from helpers.datasets import miniature
-from helpers.leakage import compare_splits, compare_variants, few_per_group, labelled_by_group, mean_over_draws, seen_in_train
+from helpers.datasets.splits import seen_in_train
+from helpers.leakage import compare_splits, compare_variants, few_per_group, labelled_by_group, mean_over_draws
 from helpers.library import in_both_variants, shipped_straddling
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, text

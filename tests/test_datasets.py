@@ -9,7 +9,7 @@ from miniatures import EVERY, edit, release, spoilable
 
 from helpers.datasets import DATASETS, canonical_variant, check, flickr8k, load_dataset, overlap
 from helpers.datasets.audit import class_balance, straddling_groups
-from helpers.leakage import seen_in_train
+from helpers.datasets.splits import seen_in_train
 
 CREDENTIALED = {"mimic_cxr", "brset", "mbrset"}
 SINGLE = {"coco_qa", "recipes5k", "flickr8k", "easy_vqa", "manifest"}

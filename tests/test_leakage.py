@@ -8,6 +8,7 @@ import pytest
 from samples import embedding_set
 
 from helpers import leakage, metrics
+from helpers.datasets.splits import seen_in_train
 from helpers.leakage import Scored
 
 
@@ -20,7 +21,7 @@ def test_what_a_test_row_shares_with_train_and_not_with_validation():
     pairs = pd.DataFrame(
         {"split": ["train", "val", "test", "test"], "group": ["p", "q", "p", "q"], "image": [0, 1, 2, 1], "text": [5, 6, 6, 5]}
     )
-    seen = leakage.seen_in_train(pairs)
+    seen = seen_in_train(pairs)
     assert seen["group"].tolist() == [True, False]
     assert seen["image"].tolist() == [False, False]
     assert seen["text"].tolist() == [False, True]

@@ -11,7 +11,6 @@ from .store import EmbeddingSet
 from .tasks import Task
 
 FEATURES = ("text", "image", "joint")
-KEYS = ("group", "image", "text")
 ARMS = ("by row", "by group")
 
 
@@ -24,15 +23,6 @@ class Scored:
     targets: np.ndarray  # (n, K) 0/1
     groups: np.ndarray  # (n,)
     classes: tuple[str, ...]  # K names
-
-
-def seen_in_train(pairs: pd.DataFrame, of: str = "test", seen: str = "train") -> pd.DataFrame:
-    """Whether the group, image and exact text of each pair of split ``of`` also occur in split ``seen``, bool (n_of, 3).
-
-    Equal values are equal content, be they paths and sentences or row numbers of a stored set, which holds each content once.
-    """
-    there, here = (pairs[pairs["split"] == s] for s in (seen, of))
-    return pd.DataFrame({key: here[key].isin(set(there[key])) for key in KEYS})
 
 
 def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ..leakage import seen_in_train
 from .base import SPLITS, PairedDataset
-from .splits import straddling
+from .splits import seen_in_train, straddling
 
 
 def overlap(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.Series:

@@ -60,6 +60,15 @@ def straddling(rows: pd.DataFrame, column: str = "group") -> pd.Index:
     return splits_of.index[splits_of > 1]
 
 
+def seen_in_train(pairs: pd.DataFrame, of: str = "test", seen: str = "train") -> pd.DataFrame:
+    """Whether the group, image and exact text of each pair of split ``of`` also occur in split ``seen``, bool (n_of, 3).
+
+    Equal values are equal content, be they paths and sentences or row numbers of a stored set, which holds each content once.
+    """
+    there, here = (pairs[pairs["split"] == s] for s in (seen, of))
+    return pd.DataFrame({key: here[key].isin(set(there[key])) for key in ("group", "image", "text")})
+
+
 def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:
     """Whether a row's value of ``column`` does not occur in an earlier split (train before val before test), bool (n,)."""
     rank = rows["split"].map({name: i for i, name in enumerate(("train", "val", "test"))})
