@@ -68,6 +68,13 @@ def test_bad_input_is_one_line_and_exit_code_2(store, arguments, said, capsys):
     assert said in captured and captured.startswith("error: ") and captured.count("\n") == 1
 
 
+def test_the_doctor_finds_the_data_sets_of_a_folder(tmp_path, capsys):
+    assert main(["miniature", "brset", "--out", str(tmp_path / "brset"), "--n", "40"]) == 0
+    assert main(["doctor", "--root", str(tmp_path)]) == 0
+    status = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert " ready " in status["data set brset (credentialed)"] and " missing " in status["data set mbrset (credentialed)"]
+
+
 def test_an_unusable_data_set_is_exit_code_1(tmp_path, capsys):
     assert main(["check", "ham10000", "--root", str(tmp_path)]) == 1
     assert "NOT usable" in capsys.readouterr().out

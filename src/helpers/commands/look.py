@@ -4,7 +4,9 @@ from .arguments import add_options, dataset_options, write_table
 
 
 def add_arguments(commands) -> None:
-    commands.add_parser("doctor", help="what is ready, what is missing and how to get it").set_defaults(run=doctor)
+    parser = commands.add_parser("doctor", help="what is ready, what is missing and how to get it")
+    parser.add_argument("--root", help="folder that holds data sets under their names")
+    parser.set_defaults(run=doctor)
     commands.add_parser("datasets", help="list the data sets, their variants and how to get them").set_defaults(run=datasets)
     commands.add_parser("backbones", help="list the encoders and how to get them").set_defaults(run=backbones)
     parser = commands.add_parser("check", help="check a copy of a data set; exit code 1 if unusable")
@@ -31,7 +33,7 @@ def _add_copy(parser) -> None:
     """Which copy of which data set; see :func:`_copy`."""
     parser.add_argument("dataset")
     parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
-    parser.add_argument("--variant", default="authors", help="authors or clean")
+    parser.add_argument("--variant", default="clean", help="clean or authors")
     parser.add_argument("--split", help="one of the splits the variant offers")
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
     add_options(parser)
@@ -48,7 +50,7 @@ def _copy(args) -> dict:
 def doctor(args) -> int:
     from ..doctor import report
 
-    rows = report()
+    rows = report(args.root)
     width = max(len(str(row[0])) for row in rows)
     for what, status, how in rows:
         print(f"{what:<{width}}  {status:<8}  {how}")
