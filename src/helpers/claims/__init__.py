@@ -3,9 +3,9 @@
 import pandas as pd
 
 from . import cone, downstream
-from .evidence import VERDICTS, Claim, Finding
+from .evidence import CLEAR, VERDICTS, Claim, Finding
 
-__all__ = ["CLAIMS", "VERDICTS", "Claim", "Finding", "as_markdown", "ledger"]
+__all__ = ["CLAIMS", "CLEAR", "VERDICTS", "Claim", "Finding", "as_markdown", "counted", "ledger"]
 CLAIMS = (*cone.CLAIMS, *downstream.CLAIMS)
 
 
@@ -46,9 +46,18 @@ def ledger(ours_geometry: pd.DataFrame | None = None, ours_sweep: pd.DataFrame |
     return pd.DataFrame(rows)
 
 
+def counted(claims: pd.DataFrame) -> str:
+    """How often each verdict of a :func:`ledger` is given, in the order of ``VERDICTS``."""
+    counts = claims["verdict"].value_counts()
+    return "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
+
+
 def as_markdown(claims: pd.DataFrame) -> str:
-    """The evidence of a :func:`ledger` as one block a claim: statement, verdict, test, published and own evidence, effect size."""
-    blocks = []
+    """The evidence of a :func:`ledger` as one block a claim: statement, verdict, test, published and own evidence, effect size.
+
+    Evidence of ours that was given under an earlier claim is referred to.
+    """
+    blocks, given = [], {}
     for number, row in enumerate(claims.itertuples(), start=1):
         lines = [f"**{number}. {row.claim}** ({row.where}): *{row.verdict}*, {row.why}", "", f"- Test: {row.test}"]
         lines.append(f"- Published: {row.published_evidence}")
@@ -56,6 +65,7 @@ def as_markdown(claims: pd.DataFrame) -> str:
             interval = f" [{row.low:.4f}, {row.high:.4f}]" if pd.notna(row.low) else ""
             lines.append(f"- Effect: {row.effect:.4f}{interval}, n = {row.n}")
         if pd.notna(row.our_evidence):
-            lines.append(f"- Our runs: {row.our_evidence}")
+            first = given.setdefault(row.our_evidence, number)
+            lines.append(f"- Our runs: {row.our_evidence if first == number else f'as under claim {first}'}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

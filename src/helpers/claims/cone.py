@@ -199,7 +199,7 @@ CLAIMS = (
         "Introduction; Eq. 3 and 4",
         "diversity of the data, measured without an encoder, against R",
         not_published("a measure of the diversity of the data"),
-        ours.geometry_of("R"),
+        ours.diversity,
     ),
     Claim(
         "Medical pretraining alleviates the cone effect, for medical and non-medical data",

@@ -16,6 +16,8 @@ HOLDS, AVERAGE, NOISE, CONTRADICTED, UNTESTABLE = VERDICTS = (
     "not testable here",
 )
 
+CLEAR = 2  # standard errors over seeds beyond which one curve counts by itself
+
 
 @dataclass(frozen=True)
 class Finding:

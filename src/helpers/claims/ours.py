@@ -2,10 +2,24 @@
 
 import pandas as pd
 
-from ..published import BACKBONES, paper_name, sweep_gains
+from ..library import shipped_diversity
+from ..plotting.style import title
+from ..probing import PROTOCOLS
+from ..published import BACKBONES, HARD_AUC, SCORE_AUC, paper_name, sweep_gains
 
 CURVE = ["dataset", "variant", "backbone", "protocol"]
 GEOMETRY_COLUMNS = ("dataset", "variant", "backbone", "domain", "modality", "quantity", "value")
+WORDS = {
+    "effective_rank": "effective rank",
+    "gap_norm": "norm of the gap",
+    "cos_gap_pc1": "|cos| of the gap and the first principal direction",
+    "pc1_share": "share of variance along it",
+    "residual_gap": "gap left at λ = 1",
+    "image": " of images",
+    "text": " of texts",
+    "joint": "",
+}
+TEXTS = {"clean": ", clean text", "authors": ", the authors' text"}
 
 
 def nothing(geometry, sweep) -> None:
@@ -22,7 +36,8 @@ def geometry_of(*quantities: str, modality: str | None = None):
             return None
         groups = rows.groupby(["quantity", "modality"], sort=False)
         return "; ".join(
-            f"{quantity} {of}: {_range(group, 'value', '.3f')}, {_count(group, 'set')}" for (quantity, of), group in groups
+            f"{WORDS.get(quantity, quantity)}{WORDS[of]}: {_range(group, 'value', '.3f')}, {_count(group, 'set')}"
+            for (quantity, of), group in groups
         )
 
     return sentence
@@ -37,7 +52,7 @@ def means_by_domain(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -
     counts = rows.groupby(["backbone", "modality", "domain"])["dataset"].nunique()
     return (
         "; ".join(
-            f"{_label(backbone)} {modality}: "
+            f"R{WORDS[modality]} under {_label(backbone)}: "
             + ", ".join(f"{domain} {value:.3f} ({counts[(backbone, modality, domain)]})" for domain, value in row.dropna().items())
             for (backbone, modality), row in table.iterrows()
         )
@@ -45,8 +60,22 @@ def means_by_domain(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -
     )
 
 
+def diversity(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
+    """Diversity of the shipped data sets measured without an encoder, beside R."""
+    resultants = geometry_of("R")(geometry, sweep)
+    if resultants is None:
+        return None
+    raw = shipped_diversity()
+    sets = (
+        f"{title(row.dataset)}: variance of a pixel over images {row.pixel_variance:.4f}, share of distinct texts "
+        f"{row.distinct_text_share:.3f}"
+        for row in raw[raw["subset"] == "all pairs"].itertuples()
+    )
+    return f"measured without an encoder, {'; '.join(sets)}; {resultants}"
+
+
 def gains_at(lam: float):
-    """A function (geometry, sweep) -> sentence with the range of AUC(lam) - AUC(0) per protocol, joint features."""
+    """A function (geometry, sweep) -> sentence: range of AUC(lam) - AUC(0) per protocol in its headline AUC, joint features."""
 
     def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
         gains = _joint(sweep)
@@ -71,8 +100,8 @@ def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> st
         best, last = curve.loc[curve["auc"].idxmax()], curve.loc[curve["lam"].idxmax()]
         peaks.append({**best, "drop": best.auc - last.auc, "at_zero": best.lam == 0, "at_last": best.lam == last.lam})
     return "; ".join(
-        f"{protocol}: of {_count(group, 'curve')} {group['at_zero'].sum()} peak at lambda 0 "
-        f"and {group['at_last'].sum()} at the largest; largest drop from the peak {group['drop'].max():.4f}"
+        f"{protocol}: of {_count(group, 'curve')} {group['at_zero'].sum()} peak at lambda 0 and {group['at_last'].sum()} at the "
+        f"largest; largest drop from the peak {_range(group.nlargest(1, 'drop'), 'drop', '.4f')}"
         for protocol, group in pd.DataFrame(peaks).groupby("protocol")
     )
 
@@ -80,8 +109,10 @@ def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> st
 def _joint(sweep):
     if sweep is None:
         return None
-    gains = sweep_gains(sweep)
-    gains = gains[gains["features"] == "joint"]
+    hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
+    labels, scores = sweep_gains(sweep, "auc_hard").assign(metric=HARD_AUC), sweep_gains(sweep).assign(metric=SCORE_AUC)
+    gains = pd.concat([labels[labels["protocol"].isin(hard)], scores]).drop_duplicates([*CURVE, "features", "lambda"])
+    gains = gains[gains["features"] == "joint"].reset_index(drop=True)
     return gains if len(gains) else None
 
 
@@ -107,7 +138,8 @@ def _count(rows: pd.DataFrame, what: str) -> str:
 
 
 def _set(row) -> str:
-    return f"{paper_name(row['dataset'])} {row['variant']}, {_label(row['backbone'])}"
+    hard = f"; {HARD_AUC}" * (row.get("metric") == HARD_AUC)
+    return f"{title(row['dataset'])}{TEXTS.get(row['variant'], '')}, {_label(row['backbone'])}{hard}"
 
 
 def _label(backbone: str) -> str:
