@@ -182,12 +182,14 @@ def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_
     bio, files = checkpoints["open_clip"], {k: [p for p in checkpoints[k].iterdir() if p.is_file()] for k in checkpoints}
     cached(tmp_path, clip, files["clip"], "c" * 40)
     cached(tmp_path, biomedclip, [p for p in files["open_clip"] if "token" not in p.name], "b" * 40)
-    assert load_backbone("clip").fingerprint["revision"] == "c" * 40
+    from_hub, from_folder = load_backbone("clip"), load_backbone("clip", weights=checkpoints["clip"])
+    assert from_hub.fingerprint["revision"] == "c" * 40 and from_hub.identity == from_folder.identity
     with pytest.raises(OSError, match=f"{PUBMEDBERT} config.json --local-dir FOLDER/text"):
         load_backbone("biomedclip")
     cached(tmp_path, PUBMEDBERT, [bio / "text" / "config.json", *(p for p in files["open_clip"] if "token" in p.name)], "a" * 40)
     found, local = load_backbone("biomedclip"), load_backbone("biomedclip", weights=bio)
     assert found.fingerprint["revision"] == "b" * 40 and local.fingerprint["revision"] is None
+    assert found.identity == local.identity and "weights" in found.identity
     np.testing.assert_array_equal(found.encode_texts(SENTENCES), local.encode_texts(SENTENCES))
 
 
