@@ -170,8 +170,11 @@ neat(marked(chosen).loc[chosen["features"] == "joint", columns], precision=4)
 # can act alone; centring every modality on its own mean is the natural alternative that has no $\lambda$.
 
 # %% tags=["hide-input"]
-parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["channels"]], ignore_index=True) if swept.get("channels") else last
-parts = page.keep(parts[(parts["lambda_image"] == max(channel_lambdas)) | (parts["alignment"] == "centred")], "channel_effects")
+parts = last
+if swept.get("channels"):
+    parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["channels"]], ignore_index=True)
+    parts = parts[(parts["lambda_image"] == max(channel_lambdas)) | (parts["alignment"] == "centred")]
+parts = page.keep(parts, "channel_effects")
 early = next((p for p in ("authors-code", "paper") if p in trained), shown)
 page.glue(early_protocol=early)
 

@@ -126,6 +126,13 @@ def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lon
         assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
 
 
+@pytest.mark.parametrize("without", ["channels", "channel_lambdas"])
+def test_the_sweep_is_shown_without_its_channels(store, tmp_path, without):
+    where = {"store": str(store), "results": str(tmp_path), "sweeps": str(tmp_path / "sweeps")}
+    run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"lambdas": [0.0, 0.5], without: []}, **where)
+    assert set(pd.read_parquet(tmp_path / "channel_effects.parquet")["lambda_image"]) == {0.5}
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
 def test_kept_sweeps_are_enough_for_their_page(kept, tmp_path, named):
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
