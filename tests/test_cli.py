@@ -54,6 +54,8 @@ def test_lists(capsys):
     [
         (["cone", "ham1000", "lit-derm"], "did you mean 'ham10000'"),
         (["cone", "ham10000", "lit-derm", "--out", "x.xls"], "must end in .csv or .parquet"),
+        (["cone", "ham10000", "lit-derm", "--n-boot", "-3"], "n_boot is -3; an interval needs at least 2"),
+        (["sweep", "ham10000", "lit-derm", "--settings", '{"protocol": "convergd"}'], "did you mean 'converged'"),
         (["sweep", "ham10000", "lit-derm", "--settings", "{"], "not valid JSON"),
         (["sweep", "ham10000", "lit-derm", "--settings", '{"lambda": [1]}'], "did you mean 'lambdas'"),
         (["extract", "ham10000", "--backbone", "lit-derm", "--root", "/nowhere/at/all"], "/nowhere/at/all does not exist"),

@@ -105,7 +105,9 @@ def test_options_reach_the_data_set_in_their_type(capsys):
     assert main(["check", "mimic_cxr", "--root", root, "--no-images", "--option", "uncertain=zero"]) == 0
     assert "with uncertain label" not in capsys.readouterr().out
     for option, said in [("min_count=few", "a value of type int"), ("min_count=99999", "no answer occurs 99999 times in test")]:
-        assert main(["check", "daquar", "--root", str(release("daquar")), "--no-images", "--option", option])
+        assert main(
+            ["check", "daquar", "--root", str(release("daquar")), "--no-images", "--variant", "authors", "--option", option]
+        )
         captured = capsys.readouterr()
         assert said in captured.out + captured.err
     assert main(["check", "ham10000", "--root", str(release("ham10000")), "--option", "x=1"]) == 2

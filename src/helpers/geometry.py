@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .checks import embedding_matrix, same_dimension, unit_rows
+from .checks import embedding_matrix, replicates, same_dimension, unit_rows
 
 
 def mean_resultant_length(x) -> float:
@@ -137,7 +137,7 @@ def bootstrap_interval(
     sizes = np.bincount(codes)
     sums = [np.stack([np.bincount(codes, x[:, j], n_groups) for j in range(x.shape[1])], axis=1) for x in units]
     rng = np.random.default_rng(random_state)
-    counts = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_boot).astype(np.float64)
+    counts = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=replicates(n_boot)).astype(np.float64)
     rows = (counts @ sizes)[:, None]
     squares = statistic(*(counts @ s / rows for s in sums)) ** 2
     estimate = statistic(*(s.sum(axis=0, keepdims=True) / n for s in sums))[0]

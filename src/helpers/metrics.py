@@ -5,6 +5,8 @@ Scores are (..., n): any number of probes side by side over n rows.
 
 import numpy as np
 
+from .checks import replicates
+
 
 def auc(scores, positive, weights=None) -> np.ndarray:
     r"""Area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
@@ -125,7 +127,7 @@ def _flat(scores, positive) -> tuple[np.ndarray, np.ndarray]:
 
 def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
     """How often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group are drawn together."""
-    rng = np.random.default_rng(random_state)
+    rng, n_boot = np.random.default_rng(random_state), replicates(n_boot)
     if groups is None:
         return rng.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=n_boot)
     names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)

@@ -34,7 +34,7 @@ def complete_settings(given: dict) -> dict:
     }  # fmt: skip
     for name in given:
         choose(name, [*known, "variant"], "setting of a sweep")
-    return known | {name: value for name, value in given.items() if name in known}
+    return known | {name: value if isinstance(value, list) else [value] for name, value in given.items() if name in known}
 
 
 def sweep_settings(part: str, lambdas, seeds, features, channels=(), channel_lambdas=()) -> dict:

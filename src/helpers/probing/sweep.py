@@ -212,7 +212,7 @@ def _minimised(view, targets, objective: Objective, fit, val, seed: int, protoco
 
 
 def _nonempty(values, what: str):
-    values = [values] if isinstance(values, str) else list(values)
+    values = [values] if np.isscalar(values) else list(values)
     if not values:
         raise ValueError(f"{what} is empty; give at least one value")
     return values
