@@ -207,6 +207,56 @@ def test_our_gains_are_in_the_headline_metric_of_their_protocol():
     assert "authors-code: of 1 curve 0 peak at lambda 0 and 1 at the largest; largest drop from the peak 0.0000" in peaks
 
 
+def of_the_paper(values: dict[str, tuple[float, float]], quantity="gap_norm", **other) -> pd.DataFrame:
+    """Our geometry of data sets under CLIP and MedSigLIP."""
+    row = dict(variant="authors", domain="", modality="joint", quantity=quantity, low=np.nan, high=np.nan) | other
+    cells = [(d, b, v) for d, pair in values.items() for b, v in zip(("clip", "medsiglip"), pair, strict=True)]
+    return pd.DataFrame([{**row, "dataset": d, "backbone": b, "value": v} for d, b, v in cells])
+
+
+GAPS = {"brset": (1.0, 0.8), "ham10000": (1.1, 0.8), "daquar": (0.9, 0.8)}
+
+
+def test_our_runs_of_the_papers_encoders_decide_what_was_not_published():
+    row = ledger(of_the_paper({**GAPS, "flickr8k": (0.1, 0.9)})).set_index("claim").filter(like="smaller gaps", axis=0).iloc[0]
+    mean, low, high = evidence.mean_interval([0.2, 0.3, 0.1])
+    assert row["verdict"] == "within noise" and (row["effect"], row["low"], row["high"]) == pytest.approx((mean, low, high))
+    assert "our runs of 3 data sets under 2 of the paper's encoders" in row["why"] and "0 of 32" in row["published_evidence"]
+    clear = {name: (pair[0] + 1, pair[1]) for name, pair in GAPS.items()}
+    assert (ledger(of_the_paper(clear))["verdict"] == "holds").sum() == (ledger()["verdict"] == "holds").sum() + 1
+    steep = ledger(of_the_paper(dict.fromkeys(GAPS, (0.99, 0.98)) | {"brset": (0.97, 0.99)}, "cos_gap_pc1"))
+    row = steep[steep["claim"].str.contains("first principal")].iloc[0]
+    assert row["verdict"] == "holds" and row["effect"] == pytest.approx(
+        np.mean([(0.97**2 + 0.99**2) / 2, *[(0.99**2 + 0.98**2) / 2] * 2]) - 0.5
+    )
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        of_the_paper({"brset": (2.0, 0.8)}),
+        of_the_paper(GAPS, variant="clean"),
+        of_the_paper(GAPS).replace({"clip": "lit-natural", "medsiglip": "lit-derm"}),
+        of_the_paper(GAPS).replace({"medsiglip": "siglip"}),
+        of_the_paper({"flickr8k": (2.0, 0.8), "own": (2.1, 0.8)}),
+    ],
+    ids=["one set", "other texts", "miniature", "generalists only", "other sets"],
+)
+def test_other_runs_decide_nothing(runs):
+    assert ledger(runs)["verdict"].tolist() == ledger()["verdict"].tolist()
+
+
+def test_sensitivity_is_decided_by_gains_on_medical_and_natural_sets():
+    top = {"brset": 0.951, "mbrset": 0.949, "daquar": 0.911, "coco_qa": 0.909}
+    common = {"variant": "common", "backbone": "clip"}
+    runs = [sweep("authors-code", scores=(0.90, 0.92, last)).assign(dataset=d, **common) for d, last in top.items()]
+    table = ledger(None, pd.concat(runs))
+    row = table[table["claim"].str.contains("more sensitive")].iloc[0]
+    assert row["verdict"] == "holds" and row["effect"] == pytest.approx(0.04)
+    alone = ledger(None, pd.concat(runs[:3]))["verdict"]
+    assert alone.tolist() == ledger()["verdict"].tolist()
+
+
 def test_diversity_measured_without_an_encoder_stands_beside_the_cones():
     evidence = ledger(geometry())["our_evidence"][3]
     assert "Flickr8k: variance of a pixel over images 0.0602, share of distinct texts 1.000" in evidence

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..published import MEDICAL_BACKBONES, ROUNDING, datasets, table1
-from . import ours
+from . import decided, ours
 from .evidence import (
     CONTRADICTED,
     HOLDS,
@@ -214,13 +214,15 @@ CLAIMS = (
         "effective rank of the embeddings under medical and generalist backbones",
         not_published("a rank or spectrum of the embeddings"),
         ours.geometry_of("effective_rank"),
+        decided.lower_under_medical("effective_rank"),
     ),
     Claim(
         "The gap lies largely along the first principal direction",
         "Section 3",
-        "|cos| of the gap and the first principal direction, beside the share of variance",
+        "squared cosine of the gap and the first principal direction against one half, beside the share of variance",
         not_published("the direction of the gap"),
         ours.geometry_of("cos_gap_pc1", "pc1_share"),
+        decided.along_first_direction,
     ),
     Claim(
         "Medical backbones have smaller gaps on all data sets",
@@ -228,6 +230,7 @@ CLAIMS = (
         "bounds of the norm of the gap that R allows, medical against generalist",
         smaller_gap_of_medical_backbones,
         ours.geometry_of("gap_norm"),
+        decided.lower_under_medical("gap_norm"),
     ),
     Claim(
         "Lambda controls the size of the gap",

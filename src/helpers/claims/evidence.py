@@ -48,13 +48,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper, where it stands, the test that answers it, and the functions that run the test."""
+    """A statement of the paper, where it stands, the test that answers it, and the functions that run the test.
+
+    ``decided`` runs it on our tables where published numbers cannot; None unless they hold the paper's encoders and data sets.
+    """
 
     statement: str
     where: str
     test: str
     published: Callable[[], Finding]
     ours: Callable[[pd.DataFrame | None, pd.DataFrame | None], str | None]
+    decided: Callable[[pd.DataFrame | None, pd.DataFrame | None], Finding | None] = lambda geometry, sweep: None
 
 
 def verdict_of(cases, low: float, high: float) -> str:

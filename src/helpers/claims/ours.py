@@ -27,11 +27,11 @@ def nothing(geometry, sweep) -> None:
     return None
 
 
-def geometry_of(*quantities: str, modality: str | None = None):
+def geometry_of(*names: str, modality: str | None = None):
     """A function (geometry, sweep) -> sentence with the range of each quantity and modality over our sets."""
 
     def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-        rows = _rows(geometry, quantities, modality)
+        rows = quantities(geometry, names, modality)
         if rows is None:
             return None
         groups = rows.groupby(["quantity", "modality"], sort=False)
@@ -45,7 +45,7 @@ def geometry_of(*quantities: str, modality: str | None = None):
 
 def means_by_domain(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
     """Mean R of medical and of natural data sets, per backbone and modality."""
-    rows = _rows(geometry, ("R",))
+    rows = quantities(geometry, ("R",))
     if rows is None:
         return None
     table = rows.pivot_table(index=["backbone", "modality"], columns="domain", values="value", aggfunc="mean")
@@ -78,7 +78,7 @@ def gains_at(lam: float):
     """A function (geometry, sweep) -> sentence: range of AUC(lam) - AUC(0) per protocol in its headline AUC, joint features."""
 
     def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-        gains = _joint(sweep)
+        gains = joint_gains(sweep)
         if gains is None:
             return None
         groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
@@ -92,7 +92,7 @@ def gains_at(lam: float):
 
 def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
     """Per protocol, how many curves peak at either end and how far the last point lies below the peak, read off the test curve."""
-    gains = _joint(sweep)
+    gains = joint_gains(sweep)
     if gains is None:
         return None
     peaks = []
@@ -106,7 +106,8 @@ def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> st
     )
 
 
-def _joint(sweep):
+def joint_gains(sweep: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Rows of :func:`helpers.published.sweep_gains` of joint features, each curve in its headline AUC, with its ``metric``."""
     if sweep is None:
         return None
     hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
@@ -116,13 +117,14 @@ def _joint(sweep):
     return gains if len(gains) else None
 
 
-def _rows(geometry, quantities, modality=None):
+def quantities(geometry: pd.DataFrame | None, names, modality: str | None = None) -> pd.DataFrame | None:
+    """The rows of some quantities of our geometry table."""
     if geometry is None:
         return None
     missing = [c for c in GEOMETRY_COLUMNS if c not in geometry]
     if missing:
         raise ValueError(f"our geometry table lacks the column {missing[0]!r}; it needs {', '.join(GEOMETRY_COLUMNS)}")
-    rows = geometry[geometry["quantity"].isin(quantities)]
+    rows = geometry[geometry["quantity"].isin(names)]
     rows = rows if modality is None else rows[rows["modality"] == modality]
     return rows if len(rows) else None
 
