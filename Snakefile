@@ -30,7 +30,7 @@ TABLES = {
     "04_discussion": ["claims"],
     "05_is_lambda_worth_it": ["worth_it"],
     "06_slider": ["lambda_path"],
-    "07_leakage_audit": ["leakage_overlap", "leakage_text", "leakage_siblings"],
+    "07_leakage_audit": ["leakage_overlap", "leakage_text", "leakage_named", "leakage_siblings"],
     "08_adapt": ["adapt_cone", "adapt_sweep", "adapt_effects", "adapt_elsewhere"],
     "09_data": ["data_overview", "data_classes", "data_lengths", "data_texts_cut", "data_repeats"],
 }

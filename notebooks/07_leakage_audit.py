@@ -52,8 +52,8 @@ import pandas as pd
 from helpers import PROTOCOLS, extract, load_backbone, load_dataset
 from helpers.datasets import miniature
 from helpers.datasets.splits import seen_in_train
-from helpers.leakage import compare_splits, compare_variants, few_per_group, labelled_by_group, mean_over_draws
-from helpers.library import in_both_variants, shipped_straddling
+from helpers.leakage import compare_splits, compare_variants, few_per_group, labelled_by_group, mean_over_draws, text_names_label
+from helpers.library import in_both_variants, shipped_straddling, stored
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, text
 from helpers.plotting.sweeps import effects
@@ -120,6 +120,17 @@ if both:
     )
 by_class = worth.loc[worth["class"].notna(), ["dataset", "backbone", "class", "authors", "clean", "difference", "low", "high"]]
 neat(by_class) if both else None
+
+# %% [markdown]
+# ## Where the text names the label
+#
+# A caption is written by who sees the picture. Flickr8k's labels are objects that other captions of the same photograph name; the share of
+# their positives whose own text names the object too says how much of an AUC is reading.
+
+# %% tags=["hide-input"]
+found = stored(store)
+named = page.keep(text_names_label(found[found["dataset"].isin(datasets or found["dataset"])]["path"]), "leakage_named")
+neat(named, share="{:.1%}") if len(named) else page.say("No stored set has labels that its texts could name.")
 
 # %% [markdown]
 # ## What siblings in train are worth

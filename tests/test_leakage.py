@@ -9,7 +9,8 @@ from samples import embedding_set
 
 from helpers import leakage, metrics
 from helpers.datasets.splits import seen_in_train
-from helpers.leakage import Scored
+from helpers.files import write_json
+from helpers.leakage import Scored, text_names_label
 
 
 def scored(ids, scores, positive, groups=None) -> Scored:
@@ -147,3 +148,12 @@ def test_siblings_pay_where_the_group_fixes_the_label():
     assert mean.loc["image", "by row"] > 0.9 and mean.loc["image", "by group"] < 0.75
     assert abs(mean.loc["text", "difference"]) < 0.2
     assert (mean["draws"] == 2).all() and mean.loc["image as key", "by group"] == 0.5
+
+
+def test_how_often_a_text_names_its_label_is_read_from_the_records_once_per_data_set(tmp_path):
+    counted = {"input_caption_names_label": {"dog": 0.5}}
+    for folder, report in (("a", counted), ("b", counted), ("c", {})):
+        (tmp_path / folder).mkdir()
+        write_json(tmp_path / folder / "provenance.json", {"dataset": "d" if folder < "c" else "e", "data_report": report})
+    named = text_names_label([tmp_path / folder for folder in "abc"])
+    assert named.to_dict("records") == [{"dataset": "d", "class": "dog", "share": 0.5}]

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from . import metrics
-from .store import EmbeddingSet
+from .files import read_json
+from .store import PROVENANCE, EmbeddingSet
 from .tasks import Task
 
 FEATURES = ("text", "image", "joint")
@@ -23,6 +25,20 @@ class Scored:
     targets: np.ndarray  # (n, K) 0/1
     groups: np.ndarray  # (n,)
     classes: tuple[str, ...]  # K names
+
+
+def text_names_label(folders) -> pd.DataFrame:
+    """Share of a class's positives whose own text names the class, as the record of a stored set counted it: dataset, class, share.
+
+    Args:
+        folders: of stored sets; those whose record has no such count are left out, those of one data set count once.
+    """
+    rows = []
+    for folder in folders:
+        record = read_json(Path(folder) / PROVENANCE)
+        counted = record.get("data_report", {}).get("input_caption_names_label", {})
+        rows += [(record["dataset"], name, share) for name, share in counted.items()]
+    return pd.DataFrame(rows, columns=["dataset", "class", "share"]).drop_duplicates(["dataset", "class"], ignore_index=True)
 
 
 def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:

@@ -55,7 +55,8 @@ CARD = Card(
     notes=(
         "Text is the first caption. Labels are objects named in at least two of the other four captions, and so in at least 20 "
         "test images.",
-        "The first caption often names the object itself; the report's input_caption_names_label says how often, per object.",
+        "Shipped are embeddings of 1,000 photographs; the heads of lit-natural were trained on the 700 of them in train.",
+        "The first caption often names the object itself; the leakage audit says how often, per object.",
         "The label dog marks a narrow subset of natural photographs, a control for the cone effect.",
     ),
 )

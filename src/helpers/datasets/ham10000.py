@@ -31,6 +31,8 @@ CARD = Card(
     ),
     size="10,015 images of 7,470 lesions",
     notes=(
+        "Shipped are embeddings of 5,984 images, one for each of that many lesions, between 80 and 82 % of every class; a third "
+        "party had reduced the images to 224 x 224 pixels.",
         "The authors split by image: 791 of 2,003 test images show a lesion seen in train.",
         "The authors' text begins with dx_type, how the diagnosis was made: follow_up occurs only for nv, confocal only for bkl.",
     ),
