@@ -24,7 +24,7 @@ DATASETS = {
     "mbrset": "mBRSET", "coco_qa": "COCO-QA", "fakeddit": "Fakeddit", "recipes5k": "Recipes5k", "daquar": "DAQUAR",
 }  # fmt: skip
 ALIGNMENTS = {
-    "lambda": "λ = 1 (all four)",
+    "lambda": "all four together",
     "shift": "shift",
     "common-scale": "common scale",
     "scale-ratio": "scale ratio",
