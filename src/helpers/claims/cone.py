@@ -44,7 +44,7 @@ def medical_above_natural_on_average() -> Finding:
         f"{differences.min():.3f} to {differences.max():.3f}",
         verdict_of(differences, low, high),
         f"difference of the domain means {effect:+.3f} [{low:.3f}, {high:.3f}], 4 against 4 data sets; "
-        f"exact permutation p = {p:.3f}",
+        f"exact one-sided permutation p = {p:.3f}",
         effect,
         low,
         high,

@@ -137,7 +137,8 @@ def _gain_everywhere(lam: float) -> Finding:
     cases = [*first["gain"], *longer["gain"]]
     return Finding(
         f"{(first['gain'] > 0).sum()} of {len(first)} curves gain at lambda = {lam:g} ({first['gain'].min():+.4f} to "
-        f"{first['gain'].max():+.4f}; sign test p = {sign_p(first['gain']):.1g}, curves not independent); longer-trained on BRSET: "
+        f"{first['gain'].max():+.4f}; one-sided sign test p = {sign_p(first['gain']):.1g}, curves not independent); "
+        "longer-trained on BRSET: "
         + ", ".join(f"{row.backbone} {row.gain:+.4f}" for row in longer.itertuples()),
         CONTRADICTED if clear else verdict_of(cases, low, high),
         f"mean {effect:+.4f} [{low:+.4f}, {high:+.4f}] over 4 data sets; {worst['backbone']} on BRSET, trained longer, changes by "
