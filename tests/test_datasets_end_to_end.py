@@ -9,7 +9,9 @@ from miniatures import release
 from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
 from helpers.backbones import Backbone, Tokenizer
 from helpers.cli import main
+from helpers.cone import cone_table
 from helpers.datasets import check, miniature
+from helpers.published import compare_sweep, compare_table1
 
 TOKENS = 512
 # What a probe on a bag of pixels and words should at least reach; the mean of chance is 0.5.
@@ -63,6 +65,10 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
     auc = result.summary("auc")["mean"]
     assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc
+    of_the_paper = {"backbone": "clip", "variant": "authors", "protocol": "authors-code"}
+    cones, swept = cone_table(embeddings, 0).assign(**of_the_paper), result.table.assign(**of_the_paper)
+    assert {*cones["dataset"], *swept["dataset"], result.provenance["dataset"]} == {f"{name} (drawn miniature)"}
+    assert compare_table1(cones)["ours"].isna().all() and compare_sweep(swept)["our_gain"].isna().all()
 
 
 @pytest.mark.parametrize("command", ["check", "lengths", "diversity"])

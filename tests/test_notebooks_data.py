@@ -21,6 +21,7 @@ MARKER = "Zebrafinch77"
 CREDENTIALED = [name for name in miniature.WRITERS if DATASETS[name].card.credentialed]
 SHORT = {"n_boot": 100}
 FAST = {**SHORT, "protocol": "authors-code", "seeds": [42]}
+ABOUT_DATA = ("data_overview", "data_texts_cut")
 NOTEBOOKS = {
     "01_cone_effect": SHORT,
     "03_lambda_sweep": {**FAST, "protocol": "converged", "lambdas": [0, 1], "channels": []},
@@ -78,7 +79,7 @@ def chain(tmp_path_factory) -> Chain:
     own = {"table": str(table), "group_column": "group", "backbone": str(encoder)}
     words = ["manifest", "--root", table, "--option", "group=group", "--option", "credentialed=true", "--backbone", encoder]
     code, printed["extract a table"] = command("extract", *words, "--out", folder / "table", "--workers", 0)
-    assert code == 0 and "own common tiny: 200 pairs" in printed["extract a table"]
+    assert code == 0 and "own common tiny (drawn miniature): 200 pairs" in printed["extract a table"]
     where = dict.fromkeys(NOTEBOOKS, of_all) | {"08_adapt": own, "09_data": of_all | {"data_root": str(folder / "data")}}
     where["03_lambda_sweep"] = of_all | {"sweeps": str(folder / "kept")}
     where["07_leakage_audit"] = of_all | {"datasets": CREDENTIALED, "live_backbone": str(encoder)}
@@ -121,15 +122,16 @@ def rendered(folder: Path) -> str:
 
 
 def test_every_miniature_reaches_the_pages(chain):
-    for table in ("cone_effect", "lambda_effects", "data_overview", "data_texts_cut"):
-        assert set(chain.table(table)["dataset"]) >= set(miniature.WRITERS), table
+    marked = {f"{name} (drawn miniature)" for name in miniature.WRITERS}
+    for table, names in (("cone_effect", marked), ("lambda_effects", marked), *((t, miniature.WRITERS) for t in ABOUT_DATA)):
+        assert set(chain.table(table)["dataset"]) >= set(names), table
     auc = chain.table("lambda_sweep").query("features == 'joint' and split == 'test' and metric == 'auc' and `class`.isna()")
-    assert auc.groupby("dataset")["value"].min().between(0, 1).all() and set(auc["dataset"]) == set(miniature.WRITERS)
+    assert auc.groupby("dataset")["value"].min().between(0, 1).all() and set(auc["dataset"]) == marked
     for name in miniature.WRITERS:
         assert pd.read_csv(chain.folder / f"results/{name}_cone.csv")["value"].notna().any()
         assert list((chain.folder / "sweeps" / name).rglob("settings.json"))
     page = (chain.folder / "pages/01_cone_effect.html").read_text()
-    assert all(name in page for name in miniature.WRITERS)
+    assert all(name in page for name in marked)
 
 
 def test_the_marker_is_in_what_a_stored_set_keeps_and_in_nothing_else_of_it(chain):

@@ -51,14 +51,14 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     }
     rows.append(("joint", "gap_norm", gap_norm(image, text), *interval(_difference_norm, image, text)))
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
-    identity = [str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]
+    identity = [embeddings.dataset, *(str(embeddings.provenance.get(k, "own")) for k in ("variant", "backbone"))]
     return pd.DataFrame([(*identity, domain(identity[0]), *row) for row in rows], columns=COLUMNS)
 
 
 def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
     """R of image and text over some pairs only, such as a narrow subject; ``rows`` are row numbers."""
     return {
-        "dataset": embeddings.provenance.get("dataset", "own"),
+        "dataset": embeddings.dataset,
         "backbone": embeddings.provenance.get("backbone", "own"),
         "subset": name,
         "pairs": len(rows),

@@ -35,8 +35,8 @@ def lambda_path(embeddings: EmbeddingSet, lambdas) -> pd.DataFrame:
     for lam, image, text in _mean_directions(embeddings, lambdas):
         rows.append((lam, np.linalg.norm(image - text), np.linalg.norm(image), np.linalg.norm(text)))
     table = pd.DataFrame(rows, columns=["lambda", "residual_gap", "R_image", "R_text"])
-    for column in ("backbone", "dataset"):
-        table.insert(0, column, embeddings.provenance.get(column, "own"))
+    table.insert(0, "backbone", embeddings.provenance.get("backbone", "own"))
+    table.insert(0, "dataset", embeddings.dataset)
     return table
 
 

@@ -86,7 +86,7 @@ class Page:
 
         ``sets`` are embedding sets, or (dataset, backbone) pairs.
         """
-        names = [s if isinstance(s, tuple) else [s.provenance.get(k, "own") for k in ("dataset", "backbone")] for s in sets]
+        names = [s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own")) for s in sets]
         encoders: dict[str, dict] = {}
         for dataset, backbone in names:
             encoders.setdefault(title(dataset), {})[backbone] = None

@@ -15,6 +15,7 @@ from .tasks import Task
 FORMAT = 1
 PROVENANCE = "provenance.json"
 SPLITS = ("train", "val", "test")
+DRAWN = " (drawn miniature)"
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,19 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         name = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone"))
+        name += DRAWN * self.drawn
         counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts"
         return f"EmbeddingSet({name}: {counts}, d={self.dim}, {self.task.kind})"
+
+    @property
+    def drawn(self) -> bool:
+        """Were the data a drawn miniature, of which no value says anything about the data set it is named after?"""
+        return bool(self.provenance.get("data_report", {}).get("drawn"))
+
+    @property
+    def dataset(self) -> str:
+        """The data set as tables name it: a miniature is marked, so that it is never taken for the real one."""
+        return str(self.provenance.get("dataset", "own")) + DRAWN * self.drawn
 
     @property
     def dim(self) -> int:

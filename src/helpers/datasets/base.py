@@ -8,6 +8,7 @@ import pandas as pd
 from ..tasks import Task
 
 SPLITS = ("train", "val", "test")
+DRAWN = "DRAWN.txt"  # lies in the folder of a miniature, so that it is never taken for the real data set
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
 

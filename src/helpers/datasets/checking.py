@@ -70,7 +70,8 @@ def check(
     if open_images:
         unreadable, duplicates = _images(dataset)
         facts.append(f"images with the same bytes as another: {duplicates}")
-    title = f"{dataset.name} {dataset.variant}, split {dataset.report['split']}, at {dataset.root}"
+    drawn = ", a drawn miniature" if dataset.report.get("drawn") else ""
+    title = f"{dataset.name} {dataset.variant}{drawn}, split {dataset.report['split']}, at {dataset.root}"
     problems = _problems(dataset, policy, unreadable)
     return Report(title, tuple(facts), class_balance(dataset), tuple(_warnings(dataset)), tuple(problems))
 

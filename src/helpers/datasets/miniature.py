@@ -7,6 +7,7 @@ import numpy as np
 from ..checks import choose
 from ..files import replacing_folder
 from . import miniature_medical, miniature_natural
+from .base import DRAWN
 
 WRITERS = {
     "mimic_cxr": miniature_medical.mimic_cxr,
@@ -29,7 +30,8 @@ def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = ""
     """Write a miniature of data set ``name`` as the folder ``root``, which appears whole or not at all.
 
     Nothing in it is real: pictures are drawn, sentences and ids are made up. Pictures tell much of the label but not all, and so do
-    texts except bare questions, so that a probe finds something to learn. The same seed gives the same files.
+    texts except bare questions, so that a probe finds something to learn. The same seed gives the same files. Its file
+    ``DRAWN.txt`` tells it from a release: what is extracted from it is called a drawn miniature and set beside no published number.
 
     Args:
         n: number of images (of posts for Fakeddit); the data set's entry in ``SIZES`` when None.
@@ -48,4 +50,5 @@ def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = ""
     options = {"marker": marker} if name in ("mimic_cxr", "brset", "mbrset") else {}
     with replacing_folder(root) as folder:
         writer(folder, n, np.random.default_rng(seed), **options)
+        (folder / DRAWN).write_text(f"A drawn miniature in the layout of {name}: nothing here is real.\n")
     return root

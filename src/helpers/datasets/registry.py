@@ -9,7 +9,7 @@ from types import ModuleType
 import pandas as pd
 
 from ..checks import choose
-from .base import REQUIRED_COLUMNS, Card, PairedDataset
+from .base import DRAWN, REQUIRED_COLUMNS, Card, PairedDataset
 
 NAMES = (
     *("mimic_cxr", "ham10000", "brset", "mbrset", "coco_qa", "fakeddit", "recipes5k", "daquar"),
@@ -91,7 +91,8 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     draft = entry.module.read(root, variant, split, **options)
     name, card, root = draft.name or name, draft.card or entry.card, draft.root or root
     rows, left_out = _usable(draft.rows.reset_index(drop=True), name, card, root, policy)
-    return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **left_out, **draft.report})
+    drawn = {"drawn": True} if (root / DRAWN).is_file() else {}
+    return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **left_out, **draft.report, **drawn})
 
 
 def _root(entry: Entry, root) -> Path:

@@ -71,7 +71,7 @@ def resultants(table: pd.DataFrame):
 
 
 def _name(embeddings) -> str:
-    return f"{title(embeddings.provenance.get('dataset', 'own'))} · {embeddings.provenance.get('backbone', 'own')}"
+    return f"{title(embeddings.dataset)} · {embeddings.provenance.get('backbone', 'own')}"
 
 
 def _sample(n: int, size: int, random_state: int = 0) -> np.ndarray:

@@ -44,7 +44,7 @@ class SweepResult:
     @classmethod
     def of_runs(cls, embeddings, protocol, runs, splits) -> "SweepResult":
         """Score the runs of a sweep."""
-        names = {k: embeddings.provenance.get(k, "unnamed") for k in ("dataset", "variant", "backbone")}
+        names = {"dataset": embeddings.dataset, **{k: embeddings.provenance.get(k, "own") for k in ("variant", "backbone")}}
         rows = [
             {
                 **names,
