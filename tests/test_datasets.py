@@ -315,7 +315,7 @@ def test_fakeddit_samples_a_fifth_and_drops_reposts():
     assert overlap(load("fakeddit", share=1))["text"] > 0
     assert clean.report["rows_without_image"] > 0
     assert clean.report["rows_marked_as_text_only"] == 3 and "tr00008" not in set(clean.rows["pair_id"])
-    with pytest.raises(FileNotFoundError, match="fakeddit: 60 of .* first tr00010"):
+    with pytest.raises(FileNotFoundError, match=r"fakeddit: 60 of .* first row 9 \(tr00010\)"):
         load("fakeddit", "clean", missing_images="error")
 
 

@@ -67,7 +67,9 @@ def test_kind_is_inferred_and_confirmed(tmp_path, table):
     tags = load_dataset("manifest", tmp_path, label="tags", label_separator="|")
     columns = load_dataset("manifest", tmp_path, label=["red", "round"])
     assert (tags.rows[["label_red", "label_round"]] == columns.rows[["label_red", "label_round"]]).all(axis=None)
-    assert tags.report["rows_without_any_label"] == ((table["red"] == 0) & (table["round"] == 0)).sum()
+    assert tags.report["without_any_label"] == ((table["red"] == 0) & (table["round"] == 0)).sum()
+    told = check("manifest", tmp_path, label=["red", "round"])
+    assert "left out: nothing" in told.facts and "rows have no label" in told.warnings[-1]
     with pytest.raises(ValueError, match="label poses a multiclass task .3 classes., not binary"):
         load_dataset("manifest", tmp_path, kind="binary")
 
@@ -106,7 +108,7 @@ def spoil(table, line, column, value):
         (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),
         (lambda t: spoil(t, 4, "image", "/etc/secret.png"), {}, r"manifest.csv line 4: image leads out of"),
         (lambda t: spoil(t, 4, "image", ""), {}, r"manifest.csv line 4: image is missing"),
-        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"manifest: 1 of 60 pairs have no image file.*first 0000002"),
+        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"1 of 60 pairs have no image.*first row 2 .pictures/none.png"),
         (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text 'sentence 1' is also on line 3"),
         (lambda t: spoil(t, 8, "text", ""), {"id": "text"}, r"line 8: text is missing"),
         (lambda t: t, {"labels": "red"}, r"unknown option of manifest 'labels'; did you mean 'label'"),

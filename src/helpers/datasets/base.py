@@ -9,6 +9,7 @@ from ..tasks import Task
 
 SPLITS = ("train", "val", "test")
 DRAWN = "DRAWN.txt"  # lies in the folder of a miniature, so that it is never taken for the real data set
+IMAGE_NAMED = "image_named"  # optional column of a draft: the path that was looked for, when its id does not tell
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
 

@@ -1,5 +1,6 @@
 """One screen that says whether a copy of a data set can be used, and what is odd about it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ class Report:
             which = "" if len(table) <= SHOWN else f" ({SHOWN - 3} commonest and 3 rarest of {len(table)} classes)"
             lines += [f"  rows per class{which}", *(f"    {line}" for line in shown.to_string(index_names=False).splitlines())]
         lines += [f"  warning: {w}" for w in self.warnings] + [f"  problem: {p}" for p in self.problems]
+        if any(re.search(r"\brow \d", told) for told in (*self.warnings, *self.problems)):
+            lines.append("  rows count from 0 as loaded, lines from 1 as in the file")
         return "\n".join([*lines, "usable" if self.usable else "NOT usable"])
 
 
@@ -72,8 +75,13 @@ def check(
         facts.append(f"images with the same bytes as another: {duplicates}")
     drawn = ", a drawn miniature" if dataset.report.get("drawn") else ""
     title = f"{dataset.name} {dataset.variant}{drawn}, split {dataset.report['split']}, at {dataset.root}"
-    problems = _problems(dataset, policy, unreadable)
-    return Report(title, tuple(facts), class_balance(dataset), tuple(_warnings(dataset)), tuple(problems))
+    problems = _problems(dataset, unreadable)
+    if policy == "error" and dataset.report["rows_without_image"]:
+        try:
+            load_dataset(name, root, variant, split, policy, **options)
+        except FileNotFoundError as error:
+            problems.insert(0, str(error))
+    return Report(title, tuple(facts), class_balance(dataset), tuple(oddities(dataset)), tuple(problems))
 
 
 def _facts(dataset: PairedDataset) -> tuple[str, ...]:
@@ -117,7 +125,8 @@ def _images(dataset: PairedDataset) -> tuple[list, int]:
     return unreadable, len(first_row) - len(unreadable) - len(seen)
 
 
-def _warnings(dataset: PairedDataset) -> list[str]:
+def oddities(dataset) -> list[str]:
+    """Sentences on groups, classes and labels of anything with ``rows`` and ``task`` that can be used but should be known."""
     found = []
     groups = straddling(dataset.rows)
     if len(groups):
@@ -141,22 +150,26 @@ def _warnings(dataset: PairedDataset) -> list[str]:
     return found
 
 
-def _problems(dataset: PairedDataset, policy: str, unreadable: list) -> list[str]:
+def _problems(dataset: PairedDataset, unreadable: list) -> list[str]:
     found = []
-    missing = dataset.report["rows_without_image"]
-    if missing and policy == "error":
-        found.append(f"{missing} pairs have no image file; finish the download, or use missing_images='drop'")
     if unreadable:
         told = ", ".join(f"row {row}{path}" for row, path in unreadable[:SHOWN])
         found.append(f"{len(unreadable)} images cannot be decoded: {told}; download them again")
     if dataset.report["split"] in KEEPS_GROUPS and dataset.variant == "clean" and straddling_groups(dataset):
         found.append("the clean variant must keep groups whole, and does not")
-    balance = class_balance(dataset)
+    return found + lacking(dataset)
+
+
+def lacking(dataset) -> list[str]:
+    """Sentences on splits without rows, or with rows of one class only; ``dataset`` is anything with ``rows`` and ``task``."""
+    balance, found = class_balance(dataset), []
     for split in ("train", "test"):
+        present = balance.index[balance[split] > 0] if split in balance else []
         if split not in balance:
-            found.append(f"there is no {split} row")
-        elif (balance[split] > 0).sum() < min(2, len(balance)):
-            found.append(f"{split} rows are of fewer than two classes")
+            found.append(f"there is no {split} row; give the split {split!r} to some rows")
+        elif len(present) < min(2, len(balance)):
+            only = present[0] if len(present) else "no class"
+            found.append(f"all {split} rows are of {only}; an AUC needs two classes in each split: split or label the rows again")
     return found
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..checks import choose
 from ..tasks import KINDS, Task
+from .base import IMAGE_NAMED, Card, Draft
 from .base import SPLITS as PARTS
-from .base import Card, Draft
 from .images import existing
 from .splits import by_group, straddling
 from .tables import classes_of, read_table, require_columns, unique
@@ -67,7 +67,8 @@ def read(
     data = _read(path)
     require_columns(data, [image, text, *([group] if group else []), *([id] if id else [])], path)
     task, labels = labels_of(data, label, path, kind, label_separator)
-    rows = pd.DataFrame({"text": data[text], "image": existing(root, _inside(data[image], root, path))})
+    named = _inside(data[image], root, path)
+    rows = pd.DataFrame({"text": data[text], "image": existing(root, named), IMAGE_NAMED: named})
     rows["pair_id"] = unique(data[id], path, private=credentialed) if id else [f"{i:07d}" for i in range(len(data))]
     rows["group"] = data[group].fillna(rows["pair_id"]) if group else data[image]
     given = split_column in data and split != "made"
@@ -81,7 +82,7 @@ def read(
     card = replace(CARD, title=title, domain=domain, source=path.name, credentialed=bool(credentialed))
     report = {"split_made": not given, "kind": task.kind}
     if task.kind == "multilabel":
-        report["rows_without_any_label"] = int((labels.sum(axis=1) == 0).sum())
+        report["without_any_label"] = int((labels.sum(axis=1) == 0).sum())
     return Draft(rows, task, report, name=title, card=card, root=root)
 
 

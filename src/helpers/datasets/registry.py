@@ -9,7 +9,7 @@ from types import ModuleType
 import pandas as pd
 
 from ..checks import choose
-from .base import DRAWN, REQUIRED_COLUMNS, Card, PairedDataset
+from .base import DRAWN, IMAGE_NAMED, REQUIRED_COLUMNS, Card, PairedDataset
 
 NAMES = (
     *("mimic_cxr", "ham10000", "brset", "mbrset", "coco_qa", "fakeddit", "recipes5k", "daquar"),
@@ -108,14 +108,14 @@ def _root(entry: Entry, root) -> Path:
 
 def _usable(rows: pd.DataFrame, name: str, card: Card, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
     """Rows with a text and an image, and how many were left out for want of one."""
-    absent = rows["image"].isna()
+    absent, named = rows["image"].isna(), rows.get(IMAGE_NAMED, rows["pair_id"])
     if absent.any() and (policy == "error" or absent.all()):
-        first = "" if card.credentialed else f", first {rows['pair_id'][absent.idxmax()]}"
-        remedy = "check root and the image folder" if absent.all() else "finish the download, or pass missing_images='drop'"
-        lack = f"{absent.sum()} of {len(rows)} pairs have no image file under {root}{first}"
-        raise FileNotFoundError(f"{name}: {lack}; {remedy}")
+        first = f"first row {absent.idxmax()}" + ("" if card.credentialed else f" ({named[absent.idxmax()]})")
+        drop = "finish the download, or leave them out with missing_images='drop' (--missing-images drop)"
+        remedy = "check root and the image folder" if absent.all() else drop
+        raise FileNotFoundError(f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}, {first}; {remedy}")
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
-    kept = rows[~absent & ~blank].reset_index(drop=True)
+    kept = rows[~absent & ~blank].drop(columns=IMAGE_NAMED, errors="ignore").reset_index(drop=True)
     kept = kept[[*REQUIRED_COLUMNS, *(c for c in kept if c not in REQUIRED_COLUMNS)]]
     if not len(kept):
         raise ValueError(f"{name}: no pair under {root} has both an image and a text")
