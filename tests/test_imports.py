@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from helpers import EmbeddingSet
+from helpers.cli import main
+from helpers.notebook import Page
 
 D = 12
 
@@ -141,3 +143,18 @@ def test_arrays_that_need_unpickling_or_do_not_fit_are_refused(tmp_path):
     np.savez(tmp_path / "none.npz", image=image)
     with pytest.raises(ValueError, match="array 'text' is missing"):
         EmbeddingSet.from_npz(tmp_path / "none.npz")
+
+
+def test_what_an_import_lacks_is_said_at_once_and_on_the_page(tmp_path, capsys, monkeypatch):
+    about, image, text = table()
+    about = about.assign(patient=[f"p{k % 8}" for k in range(10)], split=["train"] * 8 + ["val"] * 2)
+    with_vectors(about.assign(dx=["rare", *["mel", "nv"] * 4, "nv"]), image, text).to_csv(tmp_path / "e.csv", index=False)
+    names = ["--dataset", "own", "--backbone", "mine", "--out", str(tmp_path / "set")]
+    assert main(["import", str(tmp_path / "e.csv"), "--label", "dx", "--group", "patient", *names]) == 0
+    told = capsys.readouterr().out
+    assert "warning: there is no test row" in told and "warning: 1 classes have one example only: rare" in told
+    assert "warning: 2 groups are in more than one split, the first in train (row 0) and val (row 8)" in told
+    said = []
+    monkeypatch.setattr(Page, "say", lambda page, sentence: said.append(sentence))
+    Page("page", {"results": str(tmp_path)}, {"results": str}).scope([EmbeddingSet.load(tmp_path / "set")])
+    assert said[0] == "Shown here: own under mine." and said[1].startswith("own: 2 groups are in more than one split")

@@ -12,7 +12,7 @@ from .provenance import commit, fingerprints, papermill_command, versions
 
 HEADINGS = {
     "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
-    "minimum_detectable": "smallest detectable",
+    "minimum_detectable": "smallest detectable", "lambda_image": "λ",
 }  # fmt: skip
 
 
@@ -82,16 +82,22 @@ class Page:
         display(Markdown(sentence.format(**values)))
 
     def scope(self, sets, variants=("clean",)) -> None:
-        """Say which sets the page shows, and which shipped ones are not stored here and how to get them.
+        """Say which sets the page shows, whose groups are in more than one split, and how to get shipped ones not stored here.
 
         ``sets`` are embedding sets, or (dataset, backbone) pairs.
         """
+        from .datasets.splits import straddling
+
         names = [s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own")) for s in sets]
         encoders: dict[str, dict] = {}
         for dataset, backbone in names:
             encoders.setdefault(title(dataset), {})[backbone] = None
         shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
         self.say(f"Shown here: {shown}." if shown else "No embeddings are stored for this page.")
+        split = {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}
+        for dataset, groups in split.items():
+            if groups:
+                self.say(f"{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups.")
         given = self.parameters
         if given.get("datasets") or given.get("dataset") or given.get("backbones") or given.get("backbone"):
             return

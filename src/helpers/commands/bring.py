@@ -20,6 +20,8 @@ def add_arguments(commands) -> None:
 
 
 def run(args) -> int:
+    from ..datasets.base import Draft
+    from ..datasets.checking import lacking, oddities
     from ..library import OWN, folder_name, project_root
     from ..store import EmbeddingSet
 
@@ -36,4 +38,7 @@ def run(args) -> int:
     out = args.out or project_root() / OWN / args.dataset / args.variant / folder_name(args.backbone)
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
+    told = Draft(embeddings.pairs, embeddings.task)
+    for sentence in [*lacking(told), *oddities(told)]:
+        print(f"warning: {sentence}")
     return 0
