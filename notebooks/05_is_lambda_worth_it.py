@@ -69,8 +69,8 @@ page.say(
 )  # fmt: skip
 
 # %% tags=["hide-input"]
-shown = ["features", "chosen", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
-neat(worth[shown], precision=4)
+shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
+neat(worth[shown], precision=4, lambda_image="{:g}")
 
 # %% [markdown]
 # ## Which part of the alignment does it

@@ -45,8 +45,8 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
     is over test rows with the choice held fixed, so it is the interval of the chosen probes.
 
     Returns:
-        one row per features: ``lambda_image``, ``lambda_text``, ``chosen`` (the image lambda as text), ``auc``, ``auc_at_zero``,
-        ``difference``, ``low``, ``high``, ``minimum_detectable`` (NaN where lambda = 0 is chosen).
+        one row per features: ``lambda_image``, ``lambda_text``, ``auc``, ``auc_at_zero``, ``difference``,
+        ``low``, ``high``, ``minimum_detectable`` (NaN where lambda = 0 is chosen).
     """
     weights = metrics.bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
     validation = result.table.query(
@@ -72,7 +72,6 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
                 "features": features,
                 "alignment": alignment,
                 **best[lambdas],
-                "chosen": f"{best['lambda_image']:g}",
                 "auc": auc,
                 "auc_at_zero": at_zero,
                 "difference": auc - at_zero,
