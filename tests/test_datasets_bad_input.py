@@ -291,7 +291,7 @@ def test_the_paired_data_set_refuses_bad_rows():
     for frame, message in [
         (rows(pair_id=["a", "a"]), "t row 1: pair_id 'a' occurs more than once"),
         (rows(split=["train", "dev"]), "split 'dev' is not one of train, val, test"),
-        (rows(label=["x", "z"]), "label is 'z', expected one of"),
+        (rows(label=["x", "z"]), "row 1: label is not one of"),
         (rows().drop(columns="group"), "column 'group' is missing"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -85,16 +85,31 @@ def test_a_samplers_padded_row_is_found_and_can_be_dropped(tmp_path):
         (lambda t: t.drop(columns=[c for c in t if c.startswith("text_emb")]), "no column text_emb_0"),
         (lambda t: t.drop(columns="text_emb_11"), "image vectors have 12 dimensions and text vectors 11"),
         (lambda t: t.rename(columns={"dx": "diagnosis"}), "unknown column of e.csv 'dx'"),
-        (lambda t: t.assign(split=["valid"] * 10), "pair 0 has split 'valid'"),
+        (lambda t: t.assign(split=["train", *["secret"] * 9]), "pair 1: split is not one of train, val, test .9 such pairs"),
+        (lambda t: t.assign(dx="secret"), "one class only"),
+        (lambda t: t.set_axis(["secret", *t.columns[1:].str.removeprefix("img_")], axis=1), "no column img_emb_0"),
         (lambda t: t.assign(img_emb_2=np.nan), "10 row.* non-finite"),
-        (lambda t: t.assign(img_emb_2="oops"), "not a number"),
+        (lambda t: t.assign(img_emb_2="secret"), "not a number"),
         (lambda t: t.assign(dx=[None, *["nv"] * 9]), "missing value.* row 0"),
     ],
 )
 def test_bad_tables_are_named(spoil, message, tmp_path):
     spoil(with_vectors(*table())).to_csv(tmp_path / "e.csv", index=False)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
+    assert "secret" not in str(caught.value)  # no cell of a table that may be credentialed
+
+
+def test_splits_are_spelled_as_in_tables_of_ones_own(tmp_path):
+    about, image, text = table()
+    with_vectors(about.assign(split=about["split"].replace("val", "Valid")), image, text).to_csv(tmp_path / "e.csv", index=False)
+    assert EmbeddingSet.from_csv(tmp_path / "e.csv", "dx").pairs["split"].tolist() == about["split"].tolist()
+
+
+@pytest.mark.parametrize("read", [EmbeddingSet.from_npz, lambda path: EmbeddingSet.from_csv(path, "dx")])
+def test_a_file_that_is_not_there_is_named(read, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nope.npz does not exist; give the file of the embeddings"):
+        read(tmp_path / "nope.npz")
 
 
 def test_npz_and_npy_with_a_table_give_the_same_set(tmp_path):

@@ -45,9 +45,10 @@ def read_csv(
     Raises:
         ValueError: a missing column, coordinates with a gap, values that are no numbers, a pair with several text vectors (texts
             joined by image alone), a repeated pair (a sampler's padding), an unknown split.
+        FileNotFoundError: no such file.
     """
     choose(duplicates, DUPLICATES, "duplicates")
-    path = Path(path)
+    path = _there(path)
     header = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
     columns = {what: _coordinates(header, prefix, path) for what, prefix in (("image", image_prefix), ("text", text_prefix))}
     labels = [label] if isinstance(label, str) else list(label)
@@ -55,8 +56,8 @@ def read_csv(
     numeric = dict.fromkeys([*columns["image"], *columns["text"]], np.float32)
     try:
         table = pd.read_csv(path, dtype=numeric, encoding="utf-8-sig", low_memory=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: a coordinate is not a number ({error}); export the embeddings again") from None
+    except ValueError:
+        raise ValueError(f"{path}: a coordinate is not a number; export the embeddings again") from None
     image, text = (table[names].to_numpy() for names in columns.values())
     about = table.drop(columns=list(numeric))
     kept = _without_repeats(about, image, text, duplicates, path)
@@ -84,12 +85,13 @@ def read_npz(
 
     Raises:
         ValueError: a missing array, object arrays (they would need unpickling), unequal numbers of rows, an unknown split.
+        FileNotFoundError: no such file.
     """
-    path = Path(path)
-    arrays = _arrays(path, text)
+    path = _there(path)
+    arrays = _arrays(path, None if text is None else _there(text))
     image, texts = arrays["image"], arrays["text"]
     if table is not None:
-        about = pd.read_csv(table, encoding="utf-8-sig")
+        about = pd.read_csv(_there(table), encoding="utf-8-sig")
         labels = [label] if isinstance(label, str) else list(label)
         _present(list(about.columns), [*labels, split, *filter(None, (group, ids))], Path(table))
     else:
@@ -100,11 +102,17 @@ def read_npz(
     return _arguments(about, image, texts, path, label, split, group, ids, kind, classes, provenance)
 
 
+def _there(path) -> Path:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist; give the file of the embeddings, or of their table")
+    return Path(path)
+
+
 def _coordinates(header: list[str], prefix: str, path: Path) -> list[str]:
     """Columns ``prefix0, prefix1, ...`` in numerical order."""
     numbers = sorted(int(m[1]) for name in header if (m := re.fullmatch(re.escape(prefix) + r"(\d+)", name)))
     if not numbers:
-        raise ValueError(f"{path} has no column {prefix}0; name the prefix of the coordinates (the columns begin {header[:6]})")
+        raise ValueError(f"{path} has no column {prefix}0; name the prefix of the coordinates, or put the header on the first line")
     if numbers != list(range(len(numbers))):
         gap = next(i for i, number in enumerate(numbers) if i != number)
         raise ValueError(f"{path} has {len(numbers)} columns {prefix}*, but {prefix}{gap} is missing; export the embeddings again")

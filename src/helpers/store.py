@@ -15,6 +15,7 @@ from .tasks import Task
 FORMAT = 1
 PROVENANCE = "provenance.json"
 SPLITS = ("train", "val", "test")
+SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
 DRAWN = " (drawn miniature)"
 
 
@@ -56,9 +57,7 @@ class EmbeddingSet:
                 )
         strange = np.flatnonzero(~self.pairs["split"].isin(SPLITS))
         if len(strange):
-            raise ValueError(
-                f"pair {strange[0]} has split {self.pairs['split'][strange[0]]!r}, not one of {', '.join(SPLITS)}"
-            )
+            raise ValueError(f"pair {strange[0]}: split is not one of {', '.join(SPLITS)} ({len(strange)} such pairs)")
         repeated = np.flatnonzero(self.pairs["pair_id"].duplicated())
         if len(repeated):
             raise ValueError(f"pair {repeated[0]} has the pair_id of an earlier one ({len(repeated)} such pairs); ids must differ")
@@ -125,7 +124,7 @@ class EmbeddingSet:
         Args:
             image, text: (n, d) vectors of any norm; equal rows are stored once.
             labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task.
-            split: (n,) of ``train``, ``val``, ``test``.
+            split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid``, ``validate`` and ``validation`` are ``val``.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups: (n,) rows that belong together, such as one patient's; each row is its own group when None.
             ids: (n,) unique names of the pairs; numbered when None.
@@ -144,7 +143,7 @@ class EmbeddingSet:
         pairs = pd.DataFrame(
             {
                 "pair_id": [f"{i:07d}" for i in range(n)] if ids is None else [str(i) for i in ids],
-                "split": np.asarray(split, dtype=object),
+                "split": split_names(split),
                 "group": [f"{i:07d}" for i in range(n)] if groups is None else [str(g) for g in groups],
             }
         )
@@ -159,7 +158,7 @@ class EmbeddingSet:
             names = [str(v) for v in labels]
             classes = tuple(classes if classes is not None else sorted(set(names)))
             if len(classes) < 2:
-                raise ValueError(f"labels hold one class only ({classes[0]!r}); a probe needs at least two")
+                raise ValueError("labels hold one class only; a probe needs at least two")
             task = Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes)
             pairs["label"] = names
         image, pairs["image"] = _distinct_rows(image)
@@ -274,6 +273,12 @@ def _verified(directory: Path) -> tuple[dict, dict[str, Path]]:
                 f"{paths[name]} does not match the checksum in {directory / PROVENANCE}; restore it or extract again"
             )
     return record, paths
+
+
+def split_names(values) -> np.ndarray:
+    """Names of splits in their one spelling, (n,); what is no name of a split stays."""
+    names = (str(v).strip().lower() for v in values)
+    return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray:

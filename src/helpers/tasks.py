@@ -64,16 +64,14 @@ class Task:
             if len(bad):
                 row, column = bad[0]
                 raise ValueError(
-                    f"row {rows.index[row]}: {self.columns[column]} is {values[row, column]!r}, expected 0 or 1 "
-                    f"({len(bad)} such values)"
+                    f"row {rows.index[row]}: {self.columns[column]} is not 0 or 1 ({len(bad)} such values, rows count from 0)"
                 )
             return values.astype(np.int8)
         codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))
         bad = np.flatnonzero(codes < 0)
         if len(bad):
             raise ValueError(
-                f"row {rows.index[bad[0]]}: label is {rows['label'].iloc[bad[0]]!r}, expected one of {list(self.classes)} "
-                f"({len(bad)} such rows)"
+                f"row {rows.index[bad[0]]}: label is not one of {list(self.classes)} ({len(bad)} such rows, counted from 0)"
             )
         if self.kind == "binary":
             return codes[:, None].astype(np.int8)

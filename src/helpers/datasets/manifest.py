@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..checks import choose
+from ..store import split_names
 from ..tasks import KINDS, Task
 from .base import IMAGE_NAMED, Card, Draft
 from .base import SPLITS as PARTS
@@ -172,8 +173,7 @@ def _inside(paths: pd.Series, root: Path, path: Path) -> list[str]:
 
 
 def _given(data: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    names = data[column].str.strip().str.lower().replace({"valid": "val", "validate": "val", "validation": "val"}).rename(column)
-    return classes_of(names, PARTS, path)
+    return classes_of(pd.Series(split_names(data[column]), data.index, name=column).where(data[column].notna()), PARTS, path)
 
 
 def _strata(labels: pd.DataFrame) -> pd.Series:
