@@ -1,10 +1,12 @@
 """EmbeddingSet on disk: what is saved comes back, and what is wrong is named."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import small_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,3 +127,14 @@ def test_fingerprint_follows_content():
     good = make()
     assert make().fingerprint == good.fingerprint != make(seed=1).fingerprint
     assert EmbeddingSet(good.image, good.text, good.pairs.assign(group="g"), good.task).fingerprint != good.fingerprint
+
+
+@pytest.mark.parametrize(("mask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_a_set_may_be_read_by_whom_the_umask_lets_read(mask, file, folder, tmp_path):
+    before = os.umask(mask)
+    try:
+        small_set("mine", "own", "theirs", False, 0).save(tmp_path / "set")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "set").iterdir()} == {file}
+    assert (tmp_path / "set").stat().st_mode & 0o777 == folder

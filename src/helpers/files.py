@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        _as_usual(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -34,7 +34,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
-        temporary.chmod(0o755)
+        for made in (temporary, *temporary.rglob("*")):
+            _as_usual(made)
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
             path.replace(old / path.name)
@@ -44,6 +45,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _as_usual(path: Path) -> None:
+    """Give a file or folder the rights the user's umask gives new ones; temporary ones, and safetensors', are the owner's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def sha256(path: Path) -> str:
