@@ -35,6 +35,7 @@ from helpers.alignment import CHANNELS
 from helpers.library import folder_name, project_root, select
 from helpers.notebook import Page, neat
 from helpers.parameters import SOURCE, integer, many, number, optional, text
+from helpers.plotting.style import title
 from helpers.plotting.sweeps import effects
 from helpers.sweeps import run_sweep, sweep_settings
 
@@ -57,14 +58,14 @@ best = swept.some_lambda_beats_zero(n_boot=n_boot)
 # %% tags=["hide-input"]
 joint = worth[worth["features"] == "joint"].iloc[0]
 gains = (
-    "validation chooses $\\lambda$ = {lambda_image:g} (highest AUC on validation rows, mean over seeds). On test that gains {difference:+.4f} AUC (95 % "
+    "validation chooses λ = {lambda_image:g} (highest AUC on validation rows, mean over seeds). On test that gains {difference:+.4f} AUC (95 % "
     "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} told apart from zero; the smallest gain that could have been seen in four of five such "
     "test sets is {minimum_detectable:.4f}."
 )
 page.say(
-    "For {name}, " + (gains if joint["lambda_image"] else "validation chooses no alignment ($\\lambda$ = 0).")
-    + " Whether *some* $\\lambda$ beats 0, all of them counted, has one-sided $p$ = {p:.3f}.",
-    name="{dataset} under {backbone}".format_map(embeddings.provenance), seen="is" if joint["low"] > 0 or joint["high"] < 0 else "is not",
+    "For {name}, " + (gains if joint["lambda_image"] else "validation chooses no alignment (λ = 0).")
+    + " Whether *some* λ beats 0, all of them counted, has one-sided p = {p:.3f}.",
+    name=f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", seen="is" if joint["low"] > 0 or joint["high"] < 0 else "is not",
     p=best.loc[best["features"] == "joint", "p_value"].iloc[0], **joint,
 )  # fmt: skip
 

@@ -148,7 +148,7 @@ effect = page.keep(swept.effects(n_boot=n_boot), "adapt_effects")
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC of the linear probe against the alignment strength.", "name": "fig-adapt-lambda"}, "image": {"alt": "Line plot of test AUC against lambda for the adapted data set, one line each for joint, image-only and text-only features."}}
 curves(swept.summary().assign(metric=swept.headline_metric));
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep, with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-adapt-effects"}, "image": {"alt": "Interval plot of the change in test AUC at the largest lambda for joint, image-only and text-only features."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest λ of the sweep, with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-adapt-effects"}, "image": {"alt": "Interval plot of the change in test AUC at the largest lambda for joint, image-only and text-only features."}}
 last = effect[effect["lambda_image"] == max(lambdas)]
 effects(last, "features");
 
@@ -156,11 +156,11 @@ effects(last, "features");
 shown = last.iloc[0]
 R = geometry[geometry["quantity"] == "R"].set_index("modality")["value"]
 change = (
-    " At $\\lambda$ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}); "
+    " At λ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}); "
     "the smallest change that four of five such test sets would show is {minimum_detectable:.4f}."
 )
 page.say(
-    "{name} has {pairs} pairs of {images} images and {texts} texts, with $R$ = {R_image:.2f} for images and {R_text:.2f} for texts, and a gap of "
+    "{name} has {pairs} pairs of {images} images and {texts} texts, with R = {R_image:.2f} for images and {R_text:.2f} for texts, and a gap of "
     "{gap:.2f}." + change * bool(shown["lambda_image"]),
     name=data.name, pairs=len(embeddings), images=len(embeddings.image), texts=len(embeddings.text), R_image=R["image"], R_text=R["text"],
     gap=geometry.loc[geometry["quantity"] == "gap_norm", "value"].iloc[0], **shown,

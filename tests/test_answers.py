@@ -28,8 +28,8 @@ def test_whether_lambda_is_worth_it_is_said_where_it_was_run(store, tmp_path, la
     text = run("05_is_lambda_worth_it", tmp_path, dataset="ham10000", backbone="lit-derm", store=store, results=tmp_path, **quick)
     chosen = pd.read_parquet(tmp_path / "worth_it.parquet").set_index("features").loc["joint", "lambda_image"]
     assert chosen == (0.5 if lambdas[1] == 0.5 else 0)
-    answer = f"chooses $\\lambda$ = {chosen:g} (" if chosen else "chooses no alignment ($\\lambda$ = 0)."
-    assert f"For ham10000 under lit-derm, validation {answer}" in text and "has one-sided $p$ = " in text
+    answer = f"chooses λ = {chosen:g} (" if chosen else "chooses no alignment (λ = 0)."
+    assert f"For HAM10000 under lit-derm, validation {answer}" in text and "has one-sided p = " in text
     assert ("On test that gains " in text) == (chosen > 0)
     path = tmp_path / "ham10000--lit-derm.safetensors"
     assert f'GapAlignment.load("{path}")' in text and GapAlignment.load(path).lam == chosen
@@ -37,4 +37,4 @@ def test_whether_lambda_is_worth_it_is_said_where_it_was_run(store, tmp_path, la
 
 def test_what_alignment_does_to_own_data_is_said_where_it_was_run(tmp_path):
     text = run("08_adapt", tmp_path, n_images=40, protocol="authors-code", n_boot=100, results=tmp_path)
-    assert "pairs of 40 images and " in text and "At $\\lambda$ = 1 the AUC of the joint probe changes by " in text
+    assert "pairs of 40 images and " in text and "At λ = 1 the AUC of the joint probe changes by " in text

@@ -54,6 +54,11 @@ def test_it_has_no_outputs_a_portable_kernel_and_a_parameters_cell(source):
         assert line.count("=") == 1 and "#" in line
 
 
+def test_computed_sentences_hold_no_mathematics_that_a_page_would_show_raw(source):
+    said = [c.source for c in jupytext.read(source).cells if c.cell_type == "code" and "page.say(" in c.source]
+    assert not [code for code in said if "$" in code]
+
+
 def test_figures_have_alternative_text_caption_and_name(source):
     notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     for cell in notebook.cells:
