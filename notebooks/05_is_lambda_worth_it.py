@@ -93,7 +93,7 @@ effects(parts, "alignment");
 # %% tags=["hide-input"]
 train = embeddings.rows("train")
 alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
-name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "backbone"))
+name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))
 path = alignment.save(page.results.resolve() / f"{name}.safetensors")
 path = path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
 page.say("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)

@@ -31,7 +31,7 @@ def test_whether_lambda_is_worth_it_is_said_where_it_was_run(store, tmp_path, la
     answer = f"chooses λ = {chosen:g} (" if chosen else "chooses no alignment (λ = 0)."
     assert f"For HAM10000 under lit-derm, validation {answer}" in text and "has one-sided p = " in text
     assert ("On test that gains " in text) == (chosen > 0)
-    path = tmp_path / "ham10000--lit-derm.safetensors"
+    path = tmp_path / "ham10000--clean--lit-derm.safetensors"
     assert f'GapAlignment.load("{path}")' in text and GapAlignment.load(path).lam == chosen
 
 

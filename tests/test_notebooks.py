@@ -140,7 +140,7 @@ def test_the_alignment_can_be_taken_home(executed, store):
     from helpers.library import embeddings_for
 
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
-    alignment = GapAlignment.load(executed["folder"] / "results" / "ham10000--lit-derm.safetensors")
+    alignment = GapAlignment.load(executed["folder"] / "results" / "ham10000--clean--lit-derm.safetensors")
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)
 
