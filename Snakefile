@@ -10,9 +10,9 @@ import re
 import sys
 from pathlib import Path
 
-from helpers.dependencies import helper_files
-from helpers.library import SHIPPED, folder_name, sets_wanted
-from helpers.parameters import assigned_literals
+from helpers.book.parameters import assigned_literals
+from helpers.extraction.find import sets_wanted
+from helpers.store.catalogue import SHIPPED, folder_name
 
 
 configfile: "config/demo.yml"
@@ -34,19 +34,10 @@ TABLES = {
     "08_adapt": ["adapt_cone", "adapt_sweep", "adapt_effects", "adapt_elsewhere"],
     "09_data": ["data_overview", "data_classes", "data_lengths", "data_texts_cut", "data_repeats"],
 }
+PACKAGE = [str(p) for p in sorted(Path("src/helpers").rglob("*.py"))]
 SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
 DROPPED_IN = [str(p) for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")]  # with or without their embeddings
 SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
-
-
-def modules(script):
-    """Helper files a script or notebook imports, directly or through others."""
-    return [str(path) for path in helper_files(script, "src/helpers")]
-
-
-def command(name):
-    """Helper files that `python -m helpers <name>` runs."""
-    return [str(path) for path in helper_files(f"src/helpers/commands/{name}.py", "src/helpers")]
 
 
 def set_files(dataset, variant, backbone):
@@ -125,7 +116,7 @@ if ROOT is not None and config["datasets"] and config["backbones"]:
 
     rule extract_shard:
         input:
-            command("extract"),
+            PACKAGE,
         output:
             temp(touch(SHARD)),
         params:
@@ -138,7 +129,7 @@ if ROOT is not None and config["datasets"] and config["backbones"]:
 
     rule extract_join:
         input:
-            command("extract"),
+            PACKAGE,
             [SHARD.replace("{shard}", str(i + 1)) for i in range(SHARDS) if SHARDS > 1],
         output:
             # kept where it is: the command leaves a set of this data and encoder as it was
@@ -158,7 +149,6 @@ for dataset, variant, backbone in SWEPT:
             f"sweep_{dataset}_{variant}_{folder_name(backbone)}"
         input:
             set_files(dataset, variant, backbone),
-            command("sweep"),
         output:
             # kept where it is: the command leaves a sweep of these embeddings, settings and code as it was, whoever made it
             [update(r) for r in sweep_records(dataset, variant, backbone)],
@@ -201,7 +191,7 @@ for notebook in BUILT:
         input:
             f"notebooks/{notebook}.ipynb",
             notebook_inputs(notebook),
-            modules(f"notebooks/{notebook}.ipynb"),
+            PACKAGE,
         output:
             f"book/executed/{notebook}.ipynb",
             [f"{OUT}/{table}.parquet" for table in TABLES.get(notebook, [])],
@@ -216,13 +206,12 @@ for notebook in BUILT:
 
 rule pages:
     input:
-        modules("src/helpers/pages.py"),
-        "src/helpers/pages.py",
+        PACKAGE,
         [str(p) for p in [*sorted(Path("data/published").glob("*")), *sorted(Path("benchmarks/results").glob("*.json"))]],
     output:
         touch("book/generated/.made"),
     shell:
-        "echo '[pages]    tables from published numbers and cards'; {PYTHON} -m helpers.pages"
+        "echo '[pages]    tables from published numbers and cards'; {PYTHON} -m helpers.book.tables"
 
 
 rule html:
@@ -232,9 +221,9 @@ rule html:
         "_config.yml",
         "_toc.yml",
         [str(p) for p in sorted(Path("book").glob("*.*")) + sorted(Path("book/_static").rglob("*.*"))],
-        [str(p) for p in sorted(Path("src/helpers").rglob("*.py"))],
+        PACKAGE,
     output:
         "_build/html/index.html",
     shell:
         "echo '[html]     _build/html'; "
-        "({BIN}/jupyter-book build -n -W --keep-going -q . && {PYTHON} -m helpers.toc _toc.yml _build/html)" + logged("html")
+        "{BIN}/jupyter-book build -n -W --keep-going -q ." + logged("html")

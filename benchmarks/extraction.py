@@ -20,8 +20,8 @@ import numpy as np
 
 from helpers import mean_resultant_length
 from helpers.backbones import Backbone, load_backbone
-from helpers.decoding import default_workers, image_batches
-from helpers.inputs import decode
+from helpers.extraction.workers import default_workers, image_batches
+from helpers.images import decode
 
 
 def photographs(folder: Path, n: int, width: int, height: int) -> list[Path]:

@@ -19,9 +19,9 @@ import torch
 
 from helpers import GapAlignment
 from helpers.probing import PROTOCOLS
-from helpers.probing.splits import split_rows
 from helpers.probing.sweep import _Plan, alignment_grid
-from helpers.store import EmbeddingSet
+from helpers.probing.validation import split_rows
+from helpers.store.embeddings import EmbeddingSet
 from helpers.tasks import Task
 
 LAMBDAS, SEEDS, EPOCHS = np.linspace(0, 1, 11), (42, 43, 44, 45, 46), 20
@@ -122,7 +122,8 @@ def solve_paths(view, targets, objective, fit, strengths) -> np.ndarray:
     """Objective (n_strengths, n_alignments) of every distinct problem, on as many threads as a sweep would use."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from helpers.probing.convex import Problem, minimise
+    from helpers.probing.problem import Problem
+    from helpers.probing.solver import minimise
 
     def path(which):
         problem = Problem(view.chunk(which.tolist()), targets, objective, fit)

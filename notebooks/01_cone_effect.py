@@ -29,11 +29,12 @@ results = None  # folder for result tables; None for runs/notebooks
 # %% tags=["hide-input"]
 import pandas as pd
 
-from helpers.cone import cone_table, subset_resultants
-from helpers.library import select, shipped_diversity
-from helpers.notebook import Page, neat
-from helpers.parameters import SOURCE, integer
-from helpers.plotting.cones import plane, resultants, sphere
+from helpers.book.page import Page, neat
+from helpers.book.parameters import SOURCE, integer
+from helpers.datasets.audit import shipped_diversity
+from helpers.extraction.find import select
+from helpers.measures import cone_table, subset_resultants
+from helpers.plotting.geometry import plane, resultants, sphere
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)

@@ -28,12 +28,12 @@ results = None  # folder for result tables; None for runs/notebooks
 # %% tags=["hide-input"]
 import pandas as pd
 
-from helpers.cone import cone_table
-from helpers.library import select
-from helpers.notebook import Page, neat
-from helpers.parameters import SOURCE, integer
+from helpers.book.page import Page, neat
+from helpers.book.parameters import SOURCE, integer
+from helpers.extraction.find import select
+from helpers.measures import cone_table
+from helpers.paper.published import compare_table1, missing_by_dataset
 from helpers.plotting.published import published_resultants
-from helpers.published import compare_table1, missing_by_dataset
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)

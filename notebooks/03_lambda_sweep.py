@@ -39,14 +39,14 @@ results = None  # folder for result tables; None for runs/notebooks
 import pandas as pd
 
 from helpers import PROTOCOLS
-from helpers.alignment import KINDS
-from helpers.library import select
-from helpers.notebook import Page, neat
-from helpers.parameters import SOURCE, integer, many, number, optional, text
+from helpers.alignment.channels import KINDS
+from helpers.book.page import Page, neat
+from helpers.book.parameters import SOURCE, integer, many, number, optional, text
+from helpers.extraction.find import select
+from helpers.paper.published import authors_sweep, compare_sweep, paper_name
 from helpers.plotting.published import published_gains
 from helpers.plotting.sweeps import curves, effects, gains
-from helpers.published import authors_sweep, compare_sweep, paper_name
-from helpers.sweeps import kept_alone, kept_or_new, sweep_settings
+from helpers.probing.cache import kept_alone, kept_or_new, sweep_settings
 
 page = Page(
     "03_lambda_sweep",

@@ -23,10 +23,10 @@ results = None  # folder with the tables of notebooks 01 and 03; None for runs/n
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from helpers.claims import CLEAR, as_markdown, counted, ledger
-from helpers.notebook import Page, neat
-from helpers.parameters import optional, text
-from helpers.published import protocol_differences
+from helpers.book.page import Page, neat
+from helpers.book.parameters import optional, text
+from helpers.paper.claims import CLEAR, as_markdown, counted, ledger
+from helpers.paper.published import protocol_differences
 
 page = Page("04_discussion", globals(), {"results": optional(text())})
 geometry, sweep = page.kept("cone_effect", "01_cone_effect"), page.kept("lambda_sweep", "03_lambda_sweep")

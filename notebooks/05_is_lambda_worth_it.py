@@ -31,13 +31,15 @@ results = None  # folder for result tables and the alignment; None for runs/note
 
 # %% tags=["hide-input"]
 from helpers import PROTOCOLS, GapAlignment
-from helpers.alignment import CHANNELS
-from helpers.library import folder_name, project_root, select
-from helpers.notebook import Page, neat
-from helpers.parameters import SOURCE, integer, many, number, optional, text
+from helpers.alignment.channels import CHANNELS
+from helpers.book.page import Page, neat
+from helpers.book.parameters import SOURCE, integer, many, number, optional, text
+from helpers.extraction.find import select
+from helpers.files import project_root
 from helpers.plotting.style import title
 from helpers.plotting.sweeps import effects
-from helpers.sweeps import run_sweep, sweep_settings
+from helpers.probing.cache import run_sweep, sweep_settings
+from helpers.store.catalogue import folder_name
 
 source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
 spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}

@@ -30,10 +30,10 @@ results = None  # folder for result tables; None for runs/notebooks
 import pandas as pd
 from IPython.display import HTML
 
-from helpers.interactive import MOST_POINTS, lambda_path, slider, sphere_view, standalone
-from helpers.library import select
-from helpers.notebook import Page, neat
-from helpers.parameters import SOURCE, integer, many, number
+from helpers.book.page import Page, neat
+from helpers.book.parameters import SOURCE, integer, many, number
+from helpers.book.slider import MOST_POINTS, lambda_path, slider, sphere_view, standalone
+from helpers.extraction.find import select
 
 page = Page("06_slider", globals(), {**SOURCE, "lambdas": many(number(-2, 2), least=2), "points": integer(1, MOST_POINTS)})
 sets = select(datasets, backbones, variant, store, data_root)

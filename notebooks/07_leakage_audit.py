@@ -50,13 +50,22 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from helpers import PROTOCOLS, extract, load_backbone, load_dataset
-from helpers.datasets import miniature
+from helpers.book.page import Page, neat
+from helpers.book.parameters import SOURCE, integer, many, text
+from helpers.datasets import miniatures as miniature
+from helpers.datasets.audit import shipped_straddling
 from helpers.datasets.splits import seen_in_train
-from helpers.leakage import compare_splits, compare_variants, few_per_group, labelled_by_group, mean_over_draws, text_names_label
-from helpers.library import in_both_variants, shipped_straddling, stored
-from helpers.notebook import Page, neat
-from helpers.parameters import SOURCE, integer, many, text
+from helpers.extraction.find import in_both_variants
 from helpers.plotting.sweeps import effects
+from helpers.probing.leakage import (
+    compare_splits,
+    compare_variants,
+    few_per_group,
+    labelled_by_group,
+    mean_over_draws,
+    text_names_label,
+)
+from helpers.store.catalogue import stored
 
 source = {name: reader for name, reader in SOURCE.items() if name != "variant"}
 spec = {

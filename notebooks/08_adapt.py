@@ -55,15 +55,15 @@ import numpy as np
 import pandas as pd
 
 from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_dataset
-from helpers.cone import cone_table
+from helpers.book.page import Page
+from helpers.book.parameters import flag, integer, many, number, optional, text
 from helpers.datasets import check
 from helpers.files import replacing_folder
-from helpers.library import folder_name
-from helpers.notebook import Page
-from helpers.parameters import flag, integer, many, number, optional, text
-from helpers.plotting.cones import plane
+from helpers.measures import cone_table
+from helpers.plotting.geometry import plane
 from helpers.plotting.sweeps import curves, effects
-from helpers.sweeps import run_sweep, sweep_settings
+from helpers.probing.cache import run_sweep, sweep_settings
+from helpers.store.catalogue import folder_name
 
 page = Page(
     "08_adapt",

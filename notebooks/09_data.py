@@ -29,11 +29,11 @@ results = None  # folder for result tables; None for runs/notebooks
 import pandas as pd
 
 from helpers.backbones import REGISTRY
+from helpers.book.page import Page
+from helpers.book.parameters import SOURCE
+from helpers.datasets.overview import all_lengths, balance, describe_all, overview, repeats
 from helpers.datasets.texts import texts_cut, tokenizers_at_hand
-from helpers.describe import all_lengths, balance, describe_all, overview, repeats
-from helpers.notebook import Page
-from helpers.parameters import SOURCE
-from helpers.plotting.data import class_shares, coverage, text_lengths
+from helpers.plotting.datasets import class_shares, coverage, text_lengths
 
 page = Page("09_data", globals(), {name: reader for name, reader in SOURCE.items() if name != "variant"})
 asked = backbones or [name for name, entry in REGISTRY.items() if entry.library != "random"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.datasets import miniature
+from helpers.datasets import miniatures as miniature
 
 EVERY = [
     *[("mimic_cxr", "authors", "given"), ("mimic_cxr", "clean", "official")],

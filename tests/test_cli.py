@@ -82,7 +82,6 @@ def test_an_unusable_data_set_is_exit_code_1(tmp_path, capsys):
     assert "NOT usable" in capsys.readouterr().out
 
 
-def test_a_command_that_does_not_exist_is_exit_code_2():
-    with pytest.raises(SystemExit) as stopped:
-        main(["swep"])
-    assert stopped.value.code == 2
+def test_a_command_that_does_not_exist_is_exit_code_2_and_the_nearest_is_named(capsys):
+    assert main(["swep"]) == 2
+    assert "did you mean 'sweep'" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 from tiny_encoders import jpegs
 
 from helpers import doctor
-from helpers.backbones import REGISTRY, lit
+from helpers.backbones import REGISTRY
 from helpers.datasets import DATASETS
 
 
@@ -24,7 +24,7 @@ def test_every_encoder_and_data_set_is_listed_with_what_to_do(rows):
 
 def test_hub_weights_are_ready_when_the_model_cache_holds_them(monkeypatch):
     held = {("google/medsiglip-448", name) for name in ("config.json", "model.safetensors", "tokenizer.json")}
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: "somewhere" if (repo, name) in held else None)
+    monkeypatch.setattr("helpers.doctor.try_to_load_from_cache", lambda repo, name: "somewhere" if (repo, name) in held else None)
     found = {what: (status, how) for what, status, how in doctor._encoders()}
     assert found["encoder medsiglip"][0] == "ready"
     assert found["encoder siglip"] == ("missing", REGISTRY["siglip"].access)
@@ -35,7 +35,7 @@ def test_hub_weights_are_ready_when_the_model_cache_holds_them(monkeypatch):
 def test_an_encoder_of_two_repositories_is_ready_when_both_are_here(monkeypatch):
     entry = REGISTRY["biomedclip"]
     held = {(entry.source.removeprefix("hf-hub:"), name) for name in ("open_clip_config.json", "open_clip_pytorch_model.bin")}
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: "somewhere" if (repo, name) in held else None)
+    monkeypatch.setattr("helpers.doctor.try_to_load_from_cache", lambda repo, name: "somewhere" if (repo, name) in held else None)
     assert doctor._encoder("biomedclip", entry) == ("missing", entry.access)
     assert f"hf download {entry.text_tower} config.json --local-dir FOLDER/text" in entry.access
     held |= {(entry.text_tower, "config.json"), (entry.text_tower, "vocab.txt")}
@@ -43,7 +43,7 @@ def test_an_encoder_of_two_repositories_is_ready_when_both_are_here(monkeypatch)
 
 
 def test_a_head_file_that_is_gone_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(lit, "HEADS", tmp_path)
+    monkeypatch.setattr(doctor, "HEADS", tmp_path)
     status, how = doctor._lit("lit-derm")
     assert status == "missing" and "heads train" in how
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from helpers import gap_norm, gap_vector, mean_resultant_length
-from helpers.geometry import bootstrap_interval, effective_rank, gap_and_first_direction, principal_directions
+from helpers.geometry import effective_rank, gap_and_first_direction, principal_directions
+from helpers.resampling import bootstrap_interval
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(40, 7)) + 1, RNG.normal(size=(40, 7)) - 0.5

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from helpers import metrics
+from helpers.resampling import bootstrap_counts
 
 
 @settings(max_examples=80, deadline=None)
@@ -14,7 +15,7 @@ def test_ranked_metrics_against_scikit_learn_with_ties(seed, levels):
     scores = rng.integers(0, levels, size=(3, 60)) / levels
     positive = rng.random(60) < 0.3
     positive[:2] = True, False
-    weights = metrics.bootstrap_counts(60, 4, seed)
+    weights = bootstrap_counts(60, 4, seed)
     np.testing.assert_allclose(metrics.auc(scores, positive), [roc_auc_score(positive, s) for s in scores], atol=1e-12)
     valid = [w for w in weights if 0 < w[positive].sum() < 60]
     expected = [[roc_auc_score(positive, s, sample_weight=w) for w in valid] for s in scores]
@@ -61,7 +62,7 @@ def test_macro_leaves_absent_classes_out_in_each_replicate():
 
 def test_bootstrap_counts_draw_groups_together():
     groups = np.array(["a", "b", "a", "c"])
-    counts = metrics.bootstrap_counts(4, 50, 0, groups)
+    counts = bootstrap_counts(4, 50, 0, groups)
     assert (counts[:, 0] == counts[:, 2]).all()
     assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
-    assert (metrics.bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()
+    assert (bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()

@@ -23,17 +23,6 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
     raise ValueError(f"unknown {what} {value!r}; {hint}valid: {', '.join(valid)}")
 
 
-def replicates(n_boot: int) -> int:
-    """Return ``n_boot`` if a bootstrap interval can be made of so many replicates.
-
-    Raises:
-        ValueError: fewer than two.
-    """
-    if n_boot < 2:
-        raise ValueError(f"n_boot is {n_boot}; an interval needs at least 2 replicates, 1000 are usual")
-    return n_boot
-
-
 def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:
     """Check one modality's vectors: shape (n, d), n >= 1, real, finite.
 

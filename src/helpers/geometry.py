@@ -3,11 +3,9 @@
 Every function takes vectors (n, d), reduces them in float64 and returns float64. Equation numbers are the paper's.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
-from .checks import embedding_matrix, replicates, same_dimension, unit_rows
+from .checks import embedding_matrix, same_dimension, unit_rows
 
 
 def mean_resultant_length(x) -> float:
@@ -111,38 +109,6 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
     first, _ = principal_directions(pooled, k=1)
     along = (pooled @ direction).var() / pooled.var(axis=0, dtype=np.float64).sum()
     return float(abs(first[0] @ direction)), float(along)
-
-
-def bootstrap_interval(
-    statistic: Callable[..., np.ndarray], *samples, groups=None, n_boot: int = 1000, level: float = 0.95, random_state: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of a length made of means of unit vectors, resampling rows (or whole groups) with replacement.
-
-    The samples are paired: one draw of rows serves them all. Drawing adds noise to a mean, which lengthens it: the square of R by
-    (1 - R^2) / n. Squares of replicates are moved back by as much, so that the interval is that of the length of n rows.
-
-    Args:
-        statistic: takes one array of means (m, d) per sample and returns lengths (m,); for example
-            ``lambda v, t: np.linalg.norm(v - t, axis=1)`` for the norm of the gap.
-        samples: arrays (n, d), row i of each belonging to pair i.
-        groups: (n,) rows that are drawn together, such as one patient's.
-
-    Returns:
-        lower and upper end.
-    """
-    units = [unit_rows(x) for x in samples]
-    n = len(units[0])
-    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
-    n_groups = codes.max() + 1
-    sizes = np.bincount(codes)
-    sums = [np.stack([np.bincount(codes, x[:, j], n_groups) for j in range(x.shape[1])], axis=1) for x in units]
-    rng = np.random.default_rng(random_state)
-    counts = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=replicates(n_boot)).astype(np.float64)
-    rows = (counts @ sizes)[:, None]
-    squares = statistic(*(counts @ s / rows for s in sums)) ** 2
-    estimate = statistic(*(s.sum(axis=0, keepdims=True) / n for s in sums))[0]
-    low, high = np.quantile(squares - squares.mean() + estimate**2, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
 
 
 def _spectrum(x: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """The contrastive objective read as two forces (Eq. 2): what pulls a pair together and what pushes it from the others."""
 
 import numpy as np
+from scipy.special import logsumexp
 
 from .checks import same_dimension, unit_rows
 
@@ -20,8 +21,6 @@ def info_nce(image, text, temperature: float):
     Raises:
         ValueError: unequal shapes, zero-norm or non-finite rows, a temperature that is not positive.
     """
-    from scipy.special import logsumexp
-
     image, text = (unit_rows(np.asarray(x, dtype=np.float64), what) for x, what in ((image, "image"), (text, "text")))
     same_dimension(image, text)
     if len(image) != len(text):

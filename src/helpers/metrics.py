@@ -4,8 +4,8 @@ Scores are (..., n): any number of probes side by side over n rows.
 """
 
 import numpy as np
-
-from .checks import replicates
+from scipy.special import softmax as scipy_softmax
+from scipy.stats import rankdata
 
 
 def auc(scores, positive, weights=None) -> np.ndarray:
@@ -42,8 +42,6 @@ def auc(scores, positive, weights=None) -> np.ndarray:
 
 def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
-    from scipy.stats import rankdata
-
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     if n_positive == 0 or n_negative == 0:
@@ -75,8 +73,6 @@ def hard_labels(scores) -> np.ndarray:
 
 def softmax(logits) -> np.ndarray:
     """Softmax over the last axis, in float64."""
-    from scipy.special import softmax as scipy_softmax
-
     return scipy_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
 
 
@@ -90,8 +86,6 @@ def average_precision(scores, positive) -> np.ndarray:
     Returns:
         (...) float64; NaN without a positive row.
     """
-    from scipy.stats import rankdata
-
     flat, positive = _flat(scores, positive)
     if not positive.any():
         return np.full(np.shape(scores)[:-1], np.nan)
@@ -123,16 +117,6 @@ def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np
 def _flat(scores, positive) -> tuple[np.ndarray, np.ndarray]:
     scores = np.asarray(scores, dtype=np.float64)
     return scores.reshape(-1, scores.shape[-1]), np.asarray(positive, dtype=bool)
-
-
-def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
-    """How often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group are drawn together."""
-    rng, n_boot = np.random.default_rng(random_state), replicates(n_boot)
-    if groups is None:
-        return rng.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=n_boot)
-    names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_boot)
-    return counts[:, codes]
 
 
 def macro_auc(scores, targets, weights=None) -> np.ndarray:

@@ -7,6 +7,16 @@ import pandas as pd
 
 from .checks import choose
 
+SPLITS = ("train", "val", "test")
+SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
+
+
+def split_names(values) -> np.ndarray:
+    """Names of splits in their one spelling, (n,); what is no name of a split stays."""
+    names = (str(v).strip().lower() for v in values)
+    return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
+
+
 KINDS = ("binary", "multiclass", "multilabel")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
 import numpy as np
+import torch
 
 from ..checks import choose, unit_rows
 from .tokenizer import Tokenizer
@@ -76,15 +77,11 @@ class Backbone:
 
     def encode_pixels(self, pixels, precision: str = "float32") -> np.ndarray:
         """Unit vectors of preprocessed images, stacked (b, ...); float32 (b, d)."""
-        import torch
-
         pixels = torch.as_tensor(pixels).to(self.device, non_blocking=True)
         return self._unit(self.image_features, (pixels,), precision, "image vectors")
 
     def encode_tokens(self, ids: list[list[int]], precision: str = "float32") -> np.ndarray:
         """Unit vectors of token id lists, float32 (b, d)."""
-        import torch
-
         length = self.tokenizer.context_length if self.pad_to_context else max(map(len, ids))
         padded = torch.full((len(ids), length), self.tokenizer.pad_id, dtype=torch.int64)
         mask = torch.zeros((len(ids), length), dtype=torch.int64)
@@ -94,8 +91,6 @@ class Backbone:
         return self._unit(self.text_features, (padded.to(self.device), mask.to(self.device)), precision, "text vectors")
 
     def _unit(self, features: Callable, inputs: tuple, precision: str, what: str) -> np.ndarray:
-        import torch
-
         choose(precision, PRECISIONS, "precision")
         lower = precision != "float32"
         autocast = torch.autocast(torch.device(self.device).type, getattr(torch, precision)) if lower else nullcontext()

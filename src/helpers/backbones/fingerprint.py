@@ -5,6 +5,9 @@ import json
 import re
 from pathlib import Path
 
+import torch
+from huggingface_hub import try_to_load_from_cache
+
 
 def weights_hash(model) -> str:
     """SHA-256 over names, types, shapes and bytes of a torch module's state, in order of name."""
@@ -34,8 +37,6 @@ def tokenizer_hash(tokenizer) -> str:
 
 def revision(repository: str, *files: str) -> str | None:
     """Commit of a model repository, from the first of ``files`` that the hub's local cache holds; None if it holds none."""
-    from huggingface_hub import try_to_load_from_cache
-
     found = (try_to_load_from_cache(repository, name) for name in files)
     return next((Path(path).parent.name for path in found if isinstance(path, str)), None)
 
@@ -51,6 +52,4 @@ def public(name: str) -> str:
 
 
 def _bytes(tensor):
-    import torch
-
     return torch.uint8 if tensor.dtype != torch.bool else torch.bool

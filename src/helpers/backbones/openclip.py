@@ -4,6 +4,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import open_clip
+import torch
 
 from ..checks import choose
 from ..files import read_json
@@ -34,8 +36,6 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
         ValueError: an unknown architecture or tag, or weights that do not fit the activation they were trained with.
         FileNotFoundError, OSError: no weights there.
     """
-    import open_clip
-
     options = {}
     if source.startswith("local-dir:"):
         options = _local_options(Path(source.removeprefix("local-dir:")))
@@ -63,9 +63,6 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
 
 def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
     """An open_clip architecture at initialisation: the cone before any training."""
-    import open_clip
-    import torch
-
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
@@ -80,8 +77,6 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
         ValueError: an unknown architecture.
         OSError: files of the tokenizer are neither here nor to be had.
     """
-    import open_clip
-
     model_name = source if source.startswith(("hf-hub:", "local-dir:")) else source.partition("/")[0]
     if open_clip.get_model_config(model_name) is None:  # get_tokenizer would answer with CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
@@ -108,8 +103,6 @@ def load_tokenizer(name: str, source: str) -> Tokenizer:
 
 
 def _wrap(name: str, source: str, commit: str | None, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
-    import open_clip
-
     model = model.float().eval().requires_grad_(False).to(device)
     # Towers from transformers mask padding, so it can be left off; open_clip's own take rows of full length.
     masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
@@ -164,8 +157,6 @@ def _text_settings(folder: Path) -> dict:
 
 def _commit(source: str) -> str | None:
     """Commit of the hub's repository that a source stands for; None for a folder or a file."""
-    import open_clip
-
     if source.startswith("hf-hub:"):
         return revision(source.removeprefix("hf-hub:"), "open_clip_config.json")
     if source.startswith("local-dir:"):
@@ -182,8 +173,6 @@ def _without_padding(row: list[int], pad_id: int) -> list[int]:
 
 
 def _dimension(model, context: int, device: str) -> int:
-    import torch
-
     with torch.inference_mode():
         return model.encode_text(torch.ones((1, context), dtype=torch.int64, device=device)).shape[1]
 

@@ -4,12 +4,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from huggingface_hub import constants
+from transformers import dynamic_module_utils as transformers_loading
+from transformers.utils import logging as hf
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars and no messages below ERROR from transformers and open_clip inside the block."""
-    from transformers.utils import logging as hf
-
     level, bars = hf.get_verbosity(), hf.is_progress_bar_enabled()
     hf.set_verbosity_error()
     hf.disable_progress_bar()
@@ -27,8 +29,6 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def no_remote_code() -> Iterator[None]:
     """Refuse code from a model repository where open_clip leaves the question to transformers, which would ask at the terminal."""
-    from transformers import dynamic_module_utils as transformers_loading
-
     seconds_to_answer = transformers_loading.TIME_OUT_REMOTE_CODE
     transformers_loading.TIME_OUT_REMOTE_CODE = 0
     try:
@@ -40,8 +40,6 @@ def no_remote_code() -> Iterator[None]:
 @contextmanager
 def offline() -> Iterator[None]:
     """Let the model hub's client use its local cache alone inside the block."""
-    from huggingface_hub import constants
-
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield

@@ -59,3 +59,8 @@ REGISTRY = {
         "liang2022mind",
     ),
 }
+
+
+def trained() -> list[str]:
+    """Return the names of encoders with trained weights; one with random weights shares the tokenizer of its architecture."""
+    return [name for name, entry in REGISTRY.items() if entry.library != "random"]

@@ -1,1 +1,1 @@
-"""The commands of ``python -m helpers``: each module adds its arguments and a ``run`` that returns an exit code."""
+"""The commands of ``python -m helpers``, a module each: ``add_arguments(parser)`` and ``run(args)``, which returns an exit code."""

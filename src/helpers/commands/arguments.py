@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from ..checks import choose
+from ..datasets import DATASETS
+from ..datasets.registry import dataset_root
+from ..files import replacing
+
 
 def add_set(parser) -> None:
     """Which embedding set: data set, encoder, variant, store."""
@@ -16,15 +21,33 @@ def add_options(parser) -> None:
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the data set, repeatable")
 
 
+def add_copy(parser) -> None:
+    """Add the arguments that name one copy of one data set; :func:`copy_arguments` reads them."""
+    parser.add_argument("dataset")
+    parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
+    parser.add_argument("--variant", default="clean", help="clean or authors")
+    parser.add_argument("--split", help="one of the splits the variant offers")
+    parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or drop its row")
+    add_options(parser)
+
+
+def copy_arguments(args) -> dict:
+    """Return the arguments of :func:`helpers.datasets.load_dataset` and :func:`helpers.datasets.check`."""
+    about = {"name": args.dataset, "root": dataset_root(args.root, args.dataset), "variant": args.variant, "split": args.split}
+    return about | {"missing_images": args.missing_images} | dataset_options(args.dataset, args.option)
+
+
+def add_output(parser) -> None:
+    """Add ``--out``, where :func:`write_table` writes a table."""
+    parser.add_argument("--out", help="write the table as .csv or .parquet")
+
+
 def dataset_options(dataset: str, given: list[str]) -> dict:
     """``NAME=VALUE`` strings as arguments of :func:`helpers.datasets.load_dataset`; the data set judges the values.
 
     Raises:
         ValueError: no such data set or option (with the nearest), no ``=``, or a value of another type than the option's.
     """
-    from ..checks import choose
-    from ..datasets import DATASETS
-
     kinds = DATASETS[choose(dataset, DATASETS, "data set")].options
     if given and not kinds:
         raise ValueError(f"--option {given[0]}: {dataset} takes no options; leave it out")
@@ -55,8 +78,6 @@ def write_table(table, out: str | None) -> int:
     Raises:
         ValueError: an ending other than .csv or .parquet.
     """
-    from ..files import replacing
-
     if out is None:
         return 0
     if Path(out).suffix not in (".csv", ".parquet"):

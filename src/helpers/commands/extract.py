@@ -1,13 +1,20 @@
 """``extract``: images and texts of a data set to an embedding set."""
 
+import shlex
+
+from ..backbones import load_backbone
+from ..datasets import load_dataset
+from ..datasets.registry import dataset_root
+from ..extraction.extract import extract
+from ..files import project_root
+from ..store.catalogue import OWN, folder_name
 from .arguments import add_options, dataset_options
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # change where and how fast, not what
 
 
-def add_arguments(commands) -> None:
-    parser = commands.add_parser("extract", help="encode a data set; resumes where it was cut off")
+def add_arguments(parser) -> None:
     parser.add_argument("dataset")
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--variant", default="clean", help="clean or authors")
@@ -27,14 +34,9 @@ def add_arguments(commands) -> None:
     parser.add_argument("--max-skipped", type=float, default=0.05, help="largest share of rows that skip may leave out")
     parser.add_argument("--image-from", help="folder of a set with the same image vectors, to refer to")
     parser.add_argument("--overwrite", action="store_true", help="replace a set made from other data or by another encoder")
-    parser.set_defaults(run=run)
 
 
 def run(args) -> int:
-    from ..backbones import load_backbone
-    from ..datasets import load_dataset
-    from ..extraction import extract
-    from ..library import OWN, dataset_root, folder_name, project_root
 
     root = dataset_root(args.root, args.dataset)
     options = dataset_options(args.dataset, args.option)
@@ -67,11 +69,10 @@ def command_line(args, backbone: str) -> str:
         args: parsed arguments.
         backbone: the encoder's public name, which of a folder is the last part.
     """
-    import shlex
 
     words = ["python", "-m", "helpers", "extract", args.dataset, "--backbone", backbone]
     for name, value in vars(args).items():
-        if value is None or name in ("command", "run", "dataset", "backbone", *OF_THE_RUN):
+        if value is None or name in ("command", "run", "debug", "dataset", "backbone", *OF_THE_RUN):
             continue
         for each in value if isinstance(value, list) else [value]:
             words += [f"--{name.replace('_', '-')}", name.upper() if name in FOLDERS else str(each)]

@@ -1,8 +1,14 @@
 """``heads train``: the projection heads of the small dual encoders."""
 
+import json
+from pathlib import PurePosixPath
 
-def add_arguments(commands) -> None:
-    parser = commands.add_parser("heads", help="train the projection heads of a lit-* encoder")
+from ..datasets import flickr8k, load_dataset
+from ..datasets.registry import dataset_root
+from ..extraction.heads import train
+
+
+def add_arguments(parser) -> None:
     parser.add_argument("action", choices=("train",))
     parser.add_argument("dataset")
     parser.add_argument("--name", required=True, help="of the encoder, such as lit-derm")
@@ -12,15 +18,9 @@ def add_arguments(commands) -> None:
     parser.add_argument("--all-captions", action="store_true", help="Flickr8k: draw among all five captions of a photograph")
     parser.add_argument("--out", help="folder; data/heads if not given")
     parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(run=run)
 
 
 def run(args) -> int:
-    import json
-
-    from ..datasets import load_dataset
-    from ..heads import train
-    from ..library import dataset_root
 
     root = dataset_root(args.root, args.dataset)
     dataset = load_dataset(args.dataset, root, args.variant, missing_images=args.missing_images)
@@ -31,9 +31,6 @@ def run(args) -> int:
 
 def _captions(dataset):
     """All captions of the photographs of a Flickr8k data set, as pair_id and text."""
-    from pathlib import PurePosixPath
-
-    from ..datasets import flickr8k
 
     if dataset.name != "flickr8k":
         raise ValueError(f"--all-captions is for flickr8k, got {dataset.name}; leave it out")

@@ -2,21 +2,19 @@
 
 import json
 
+from ..extraction.find import embeddings_for
+from ..probing.cache import PARTS, RECORD, complete_settings, is_up_to_date, run_sweep, sweep_folder, sweep_settings
 from .arguments import add_set
 
 
-def add_arguments(commands) -> None:
-    parser = commands.add_parser("sweep", help="train the probes of an embedding set over lambda and seeds, and keep the results")
+def add_arguments(parser) -> None:
     add_set(parser)
     parser.add_argument("--settings", default="{}", help="JSON: protocol, lambdas, seeds, features, channels, channel_lambdas")
     parser.add_argument("--sweeps", help="folder for the results; runs/sweeps if not given")
     parser.add_argument("--workers", type=int, help="threads")
-    parser.set_defaults(run=run)
 
 
 def run(args) -> int:
-    from ..library import embeddings_for
-    from ..sweeps import PARTS, RECORD, complete_settings, is_up_to_date, run_sweep, sweep_folder, sweep_settings
 
     settings = complete_settings(_parsed(args.settings))
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
@@ -43,4 +41,4 @@ def _parsed(settings: str) -> dict:
     try:
         return json.loads(settings)
     except json.JSONDecodeError as error:
-        raise ValueError(f"--settings is not valid JSON ({error}); write for example '{{\"protocol\": [\"converged\"]}}'") from None
+        raise ValueError(f'--settings is not valid JSON ({error}); write for example \'{{"protocol": ["converged"]}}\'') from None

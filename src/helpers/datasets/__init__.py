@@ -2,7 +2,7 @@
 
 from .audit import overlap
 from .base import Card, PairedDataset
-from .checking import Report, check
+from .check import Report, check
 from .registry import DATASETS, canonical_variant, load_dataset
 
 __all__ = ["DATASETS", "Card", "PairedDataset", "Report", "canonical_variant", "check", "load_dataset", "overlap"]

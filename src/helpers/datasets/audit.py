@@ -2,9 +2,24 @@
 
 import numpy as np
 import pandas as pd
+from PIL import Image
+from tqdm import tqdm
 
+from ..files import project_root
+from ..images import decode
 from .base import SPLITS, PairedDataset
 from .splits import seen_in_train, straddling
+
+
+def shipped_diversity() -> pd.DataFrame:
+    """Diversity of the shipped data sets before any encoder, as ``python -m helpers diversity`` measured it on the raw data."""
+    files = sorted((project_root() / "data/diversity").glob("*.csv"))
+    return pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+
+
+def shipped_straddling() -> pd.DataFrame:
+    """By class of HAM10000: test images under the authors' split, and those whose lesion is also in train (public metadata)."""
+    return pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv")
 
 
 def overlap(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.Series:
@@ -51,13 +66,8 @@ def pixel_variance(dataset: PairedDataset, rows=None, side: int = 32) -> float:
         side: images are resized to side x side first, so that position matters and resolution does not.
 
     Raises:
-        ValueError: an image cannot be read; see :func:`helpers.inputs.decode`.
+        ValueError: an image cannot be read; see :func:`helpers.images.decode`.
     """
-    from PIL import Image
-    from tqdm import tqdm
-
-    from ..inputs import decode
-
     paths = (dataset.rows if rows is None else dataset.rows.iloc[rows])["image"].unique()
     total, squares = np.zeros((side, side, 3)), np.zeros((side, side, 3))
     for path in tqdm(paths, desc="pixel variance", unit="image"):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..images import index_images, locate
 from ..tasks import Task
 from .base import Card, Draft
-from .images import index_images, locate
 from .splits import by_group, by_row_in_file_order
 from .tables import age_band, classes_of, fill, first_file, numbers, phrase, read_table, unique, words
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..images import index_images
 from ..tasks import Task
 from .base import Card, Draft
-from .images import index_images
 from .tables import parallel_lines
 
 FOLDERS = ("images", "train2017", "val2017", "train2014", "val2014")

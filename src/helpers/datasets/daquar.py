@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..images import index_images, locate
 from ..tasks import Task
 from .base import Card, Draft
-from .images import index_images, locate
 from .tables import read_lines
 
 FOLDERS = ("nyu_depth_images", "images")

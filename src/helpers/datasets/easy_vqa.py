@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..images import index_images, locate
 from ..tasks import Task
 from .base import Card, Draft
-from .images import index_images, locate
 from .splits import by_row_in_file_order
 
 SPLITS = {"common": ("official", "by-question")}

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
+from sklearn.model_selection import train_test_split
 
+from ..images import index_images, locate
 from ..tasks import Task
 from .base import Card, Draft
-from .images import index_images, locate
 from .splits import SEED, first_seen
 from .tables import classes_of, first_file, read_table, unique
 
@@ -69,6 +70,5 @@ def read(root: Path, variant: str, split: str, share: float | None = None) -> Dr
 def _sample(table: pd.DataFrame, share: float) -> pd.DataFrame:
     if share == 1:
         return table
-    from sklearn.model_selection import train_test_split
 
     return train_test_split(table, train_size=share, stratify=table["2_way_label"], random_state=SEED)[0]

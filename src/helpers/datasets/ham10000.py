@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..images import index_images, locate
 from ..tasks import Task
 from .base import Card, Draft
-from .images import index_images, locate
 from .splits import by_group, by_row
 from .tables import age_band, classes_of, fill, first_file, numbers, read_table, unique
 

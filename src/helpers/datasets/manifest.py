@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ..checks import choose
-from ..store import split_names
-from ..tasks import KINDS, Task
+from ..images import existing
+from ..tasks import KINDS, Task, split_names
 from .base import IMAGE_NAMED, Card, Draft
 from .base import SPLITS as PARTS
-from .images import existing
 from .splits import by_group, straddling
 from .tables import classes_of, read_table, require_columns, unique
 

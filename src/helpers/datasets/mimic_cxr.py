@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..checks import choose
+from ..images import existing
 from ..tasks import Task
 from .base import Card, Draft
-from .images import existing
 from .mimic_reports import read_reports, section
 from .tables import age_band, classes_of, first_file, numbers, read_table, unique
 

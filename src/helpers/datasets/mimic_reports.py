@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
 WANTED = re.compile(
@@ -38,8 +39,6 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
         FileNotFoundError: neither the archive nor a report in the folders is there.
         ValueError: a report cannot be read; says which row of the table asked for it, and not its path, which holds ids.
     """
-    from tqdm import tqdm
-
     archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
     if archive is None and not (root / "files").is_dir():
         raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..images import existing
 from ..tasks import Task
 from .base import Card, Draft
-from .images import existing
 from .tables import first_file, parallel_lines, read_lines, unique
 
 INGREDIENTS = ("annotations/ingredients_Recipes5k.txt", "ingredients_Recipes5k.txt")

@@ -50,6 +50,25 @@ class Entry:
 DATASETS = {name: Entry(name, import_module(f".{name}", __package__)) for name in NAMES}
 
 
+def domain(dataset: str) -> str:
+    """``medical`` or ``natural`` by the data set's card; ``own`` for a data set without one."""
+    return DATASETS[dataset].card.domain if dataset in DATASETS else "own"
+
+
+def dataset_root(data_root, dataset: str) -> Path | None:
+    """``data_root/<dataset>`` where there is one, else ``data_root`` itself, which may be a table; None stays None.
+
+    Raises:
+        FileNotFoundError: ``data_root`` is not there.
+    """
+    if data_root is None:
+        return None
+    if not Path(data_root).exists():
+        raise FileNotFoundError(f"data root {data_root} does not exist; give the folder that holds {dataset}")
+    inner = Path(data_root) / dataset
+    return inner if inner.is_dir() else Path(data_root)
+
+
 def canonical_variant(name: str, variant: str) -> str:
     """The variant that ``variant`` means for data set ``name``: itself, or ``common`` where there is only one.
 

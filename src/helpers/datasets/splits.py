@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import train_test_split
 
 SEED = 42
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # the order in which a rare class is served
@@ -13,8 +14,6 @@ def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tupl
     Raises:
         ValueError: a stratum with one row cannot be split.
     """
-    from sklearn.model_selection import train_test_split
-
     counts = strata.value_counts()
     if counts.min() < 2:
         rare = counts.idxmin()

@@ -5,7 +5,10 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
+from ..backbones import REGISTRY, load_tokenizer
+from ..backbones.quiet import offline
 from .audit import text_words
 from .base import PairedDataset
 
@@ -18,9 +21,6 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
     Nothing is downloaded to find out.
     """
-    from ..backbones import REGISTRY
-    from ..backbones.quiet import offline
-
     found, absent = {}, {}
     for name in names:
         try:
@@ -34,8 +34,6 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
 @cache
 def _tokenizer(name: str):
-    from ..backbones import load_tokenizer
-
     return load_tokenizer(name)
 
 
@@ -58,8 +56,6 @@ def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFr
 
 
 def _counted(tokenizer, texts: list[str]) -> np.ndarray:
-    from tqdm import tqdm
-
     starts = tqdm(range(0, len(texts), BATCH), desc=f"{tokenizer.name} tokens", unit="batch", leave=False, delay=2)
     return np.concatenate([tokenizer.count(texts[i : i + BATCH]) for i in starts])
 

@@ -2,13 +2,14 @@
 
 import math
 
+import matplotlib.pyplot as plt
+from matplotlib.lines import Line2D
+
 from .style import INK
 
 
 def panels(n: int, columns: int, width: float, height: float, **kwargs):
     """A grid of n axes in at most ``columns`` columns; unused axes are removed."""
-    import matplotlib.pyplot as plt
-
     columns = min(columns, n)
     rows = math.ceil(n / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **kwargs)
@@ -32,8 +33,6 @@ def distinct_legend(figure, axes) -> None:
 
 
 def interval_legend(figure, spread: str) -> None:
-    from matplotlib.lines import Line2D
-
     handles = [
         Line2D([], [], color=INK, linewidth=3, alpha=0.45, label="95 % bootstrap interval over test rows"),
         Line2D([], [], color=INK, linewidth=1, marker="o", markersize=5, label=f"difference{spread}"),

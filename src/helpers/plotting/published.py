@@ -2,6 +2,7 @@
 
 import itertools
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -35,8 +36,6 @@ def published_gains(table: pd.DataFrame):
 
     Data sets in rows, each with its own axis and metric, encoders in columns; the band is the published spread of AUC over seeds.
     """
-    import matplotlib.pyplot as plt
-
     datasets, backbones = (list(dict.fromkeys(table[c])) for c in ("dataset", "backbone"))
     shape = (2.05 * len(backbones) + 0.6, 1.75 * len(datasets) + 0.5)
     figure, axes = plt.subplots(len(datasets), len(backbones), figsize=shape, squeeze=False, sharex=True, sharey="row")

@@ -3,6 +3,8 @@
 Colours are from Okabe and Ito, "Color universal design" (2008).
 """
 
+import matplotlib as mpl
+
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
@@ -35,8 +37,6 @@ ALIGNMENTS = {
 
 def use_style() -> None:
     """Set the style of all figures; SVG in notebooks, with the same bytes for the same figure."""
-    import matplotlib as mpl
-
     mpl.rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,

@@ -1,5 +1,6 @@
 """AUC against lambda, and what a change of lambda is worth."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -9,8 +10,6 @@ from .style import ALIGNMENTS, FEATURES, INK, MARKERS, PALE, PROTOCOLS, PUBLISHE
 
 def curves(summary: pd.DataFrame):
     """AUC against lambda (Fig. 3): data set and backbone in rows, protocols in columns, mean and sd over seeds by feature."""
-    import matplotlib.pyplot as plt
-
     names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
     protocols = list(dict.fromkeys(summary["protocol"]))
     shape = (2.75 * len(protocols) + 0.6, 2.15 * len(names) + 0.4)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from .objective import Objective
 from .protocol import Protocol
 from .views import View
@@ -18,16 +20,14 @@ class Fitted:
         trained: (A,) epochs run before patience or the limit ended the training.
     """
 
-    parameters: "torch.Tensor"  # noqa: F821
-    validation_loss: "torch.Tensor"  # noqa: F821
-    epochs: "torch.Tensor"  # noqa: F821
-    trained: "torch.Tensor"  # noqa: F821
+    parameters: torch.Tensor
+    validation_loss: torch.Tensor
+    epochs: torch.Tensor
+    trained: torch.Tensor
 
 
 def initial_parameters(n_features: int, n_outputs: int, generator, dtype=None):
     """Weights and bias of one probe, (K, n_features + 1), uniform in +-1/sqrt(n_features) as in ``torch.nn.Linear``."""
-    import torch
-
     draw = torch.rand(n_outputs, n_features + 1, generator=generator, dtype=torch.float32)
     return ((2 * draw - 1) / n_features**0.5).to(dtype or torch.float32)
 
@@ -42,8 +42,6 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
         targets: (K, n_pairs) 0/1 tensor of the view's dtype.
         fit, val: row numbers (tensors).
     """
-    import torch
-
     device, dtype = targets.device, targets.dtype
     generator = torch.Generator().manual_seed(seed)
     first = initial_parameters(view.n_features, len(targets), generator, dtype).to(device)
@@ -88,8 +86,6 @@ def _step(view: View, targets, objective: Objective, rows, parameters, optimizer
 
 def _optimizer(parameters, protocol: Protocol):
     """The library's optimisers act entry by entry, so one call on the stacked probes is a call on each."""
-    import torch
-
     if protocol.optimizer == "sgd":
         return torch.optim.SGD([parameters], lr=protocol.lr, momentum=0.9, weight_decay=protocol.weight_decay, fused=True)
     return torch.optim.AdamW([parameters], lr=protocol.lr, weight_decay=protocol.weight_decay, fused=True)

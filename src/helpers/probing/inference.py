@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
+from ..resampling import bootstrap_counts
 
 KEYS = ["dataset", "variant", "backbone", "protocol", "alignment", "features", "lambda_image", "lambda_text"]
 POWER_FACTOR = 1.959964 + 0.841621  # two-sided 5 %, power 80 %
@@ -48,7 +49,7 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
         one row per features: ``lambda_image``, ``lambda_text``, ``auc``, ``auc_at_zero``, ``difference``,
         ``low``, ``high``, ``minimum_detectable`` (NaN where lambda = 0 is chosen).
     """
-    weights = metrics.bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
+    weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
     validation = result.table.query(
         "split == 'val' and metric == @name and `class`.isna()", local_dict={"name": result.headline_metric}
     )
@@ -149,7 +150,7 @@ def _replicates(result, n_boot: int, random_state: int):
     known = result.bootstraps.get((n_boot, random_state))
     if known is not None:
         return known
-    weights = metrics.bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
+    weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
     positives = weights @ result.targets
     dropped = int(((positives == 0) | (positives == weights.sum(axis=1, keepdims=True))).sum())
     rows, replicates = [], []

@@ -15,6 +15,7 @@ multi-class           none                                     N/(K n_k), divide
 from dataclasses import dataclass
 
 import numpy as np
+from torch.nn.functional import softplus
 
 from ..tasks import Task
 
@@ -80,8 +81,6 @@ class Objective:
 
     def losses(self, logits, targets):
         """Unweighted loss of each row, (1, A, b), or of each entry, (K, A, b)."""
-        from torch.nn.functional import softplus
-
         if self.softmax:
             return logits.logsumexp(dim=0, keepdim=True) - (logits * targets[:, None]).sum(dim=0, keepdim=True)
         return softplus(logits * (1 - 2 * targets)[:, None])

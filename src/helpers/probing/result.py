@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 
 from .. import metrics
 from ..files import read_json, replacing_folder, write_json
@@ -129,8 +130,6 @@ class SweepResult:
 
     def save(self, directory) -> Path:
         """Write the result as a folder: table and runs as parquet, scores as safetensors, provenance as JSON; no row ids."""
-        from safetensors.numpy import save_file
-
         directory = Path(directory)
         with replacing_folder(directory) as folder:
             self.table.to_parquet(folder / "table.parquet", index=False)
@@ -148,8 +147,6 @@ class SweepResult:
         Raises:
             FileNotFoundError: no result there.
         """
-        from safetensors.numpy import load_file
-
         directory = Path(directory)
         if not (directory / "provenance.json").is_file():
             raise FileNotFoundError(

@@ -1,18 +1,25 @@
 """The whole grid: alignments x features x seeds of one data set under one backbone and protocol."""
 
+import os
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
+from tqdm import tqdm
 
-from ..alignment import KINDS, Alignment
+from ..alignment.channels import KINDS, Alignment
 from ..checks import choose
+from .descent import train
 from .objective import Objective
 from .protocol import Protocol, resolve_protocol
 from .result import SweepResult
-from .splits import Split, split_rows
+from .strength import choose_strength
+from .validation import Split, split_rows
+from .views import build_view
 
 LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
 SEEDS = (42, 43, 44, 45, 46)
@@ -35,7 +42,7 @@ def sweep(
     """Train and score a linear probe for every alignment, kind of features and seed.
 
     Args:
-        embeddings: an :class:`~helpers.store.EmbeddingSet`; its test rows are never re-drawn.
+        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`; its test rows are never re-drawn.
         lambdas: strengths of the alignment, any finite numbers; 0 is added when missing.
         seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
@@ -114,8 +121,6 @@ class _Plan:
     """What all bundles share: views by fit rows, targets, and the objective of each fit."""
 
     def __init__(self, embeddings, alignments, protocol: Protocol, splits: dict[int, Split], dtype: str, device):
-        import torch
-
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = getattr(torch, choose(dtype, ("float32", "float64"), "dtype"))
         self.embeddings, self.alignments, self.protocol, self.splits = embeddings, alignments, protocol, splits
@@ -126,8 +131,6 @@ class _Plan:
             self._prepare(split, targets)
 
     def _prepare(self, split: Split, targets: np.ndarray) -> None:
-        from .views import build_view
-
         if split.fit.tobytes() in self.prepared:
             return
         gap_rows = self.embeddings.rows() if self.protocol.gap_rows == "all" else split.fit
@@ -142,12 +145,6 @@ class _Plan:
 
     def execute(self, bundles, workers: int | None, progress: bool):
         """Runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
-        import os
-        from concurrent.futures import ThreadPoolExecutor
-
-        import torch
-        from tqdm import tqdm
-
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks = self._tasks(bundles, workers)
         workers = min(workers, len(tasks))
@@ -182,8 +179,6 @@ class _Plan:
         return tasks
 
     def _run(self, features: str, seed: int, which: list[int]) -> list[Run]:
-        import torch
-
         split = self.splits[seed]
         view, objective = self.prepared[split.fit.tobytes()]
         view = view.only(features).chunk(which)
@@ -195,16 +190,12 @@ class _Plan:
 
 
 def _descended(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    from .descent import train
-
     fitted = train(view, targets, objective, fit, val, seed, protocol)
     columns = zip(fitted.validation_loss.tolist(), fitted.epochs.tolist(), fitted.trained.tolist(), strict=True)
     return fitted.parameters, [{"validation_loss": loss, "epochs": best, "trained": last} for loss, best, last in columns]
 
 
 def _minimised(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    from .convex import choose_strength
-
     chosen = choose_strength(view, targets, objective, fit, val, protocol)
     names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
     columns = zip(*(getattr(chosen, name).tolist() for name in names), strict=True)

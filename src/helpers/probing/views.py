@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from ..alignment import Alignment
+from ..alignment.channels import Alignment
 from ..checks import unit_rows
 
 
@@ -27,10 +28,10 @@ class Modality:
     """
 
     name: str
-    vectors: "torch.Tensor"  # noqa: F821
-    item: "torch.Tensor"  # noqa: F821
-    shift: "torch.Tensor"  # noqa: F821
-    scale: "torch.Tensor"  # noqa: F821
+    vectors: torch.Tensor
+    item: torch.Tensor
+    shift: torch.Tensor
+    scale: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,10 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
     """Lay the embeddings of one data set out for probes under several alignments.
 
     Args:
-        embeddings: an :class:`~helpers.store.EmbeddingSet`.
+        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`.
         gap_rows: pairs whose means define the gap.
         fit_rows: pairs whose mean inverse norm defines the common scale and the ratio of scales.
     """
-    import torch
-
     names = ("text", "image")
     vectors = {m: _unit(torch.from_numpy(getattr(embeddings, m)).to(device, dtype)) for m in names}
     items = {m: embeddings.pairs[m].to_numpy() for m in names}
@@ -135,20 +134,14 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 def _unit(vectors):
     """In float64, unit norm to the last digit; float32 rows are unit as they are and stay the caller's memory."""
-    import torch
-
     return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
 
 
 def _norms(vectors, shift):
     """Norms ``||x + shift||`` (n, A) from the expanded square; no copy of the vectors is made."""
-    import torch
-
     squared = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
     return squared.clamp_(min=1e-12).sqrt_()
 
 
 def _concatenate(parts):
-    import torch
-
     return torch.cat(parts, dim=-1)

@@ -1,0 +1,81 @@
+"""Shift embeddings along the modality gap (Eq. 5), undo the shift, and measure the gap that remains."""
+
+import numpy as np
+
+from ..checks import embedding_matrix, same_dimension, unit_rows
+from ..geometry import mean_direction
+from .channels import Alignment
+
+
+def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
+    r"""Shift both modalities towards each other and renormalise (Eq. 5).
+
+    .. math:: v' = \frac{v - \frac\lambda2 \Delta}{\lVert v - \frac\lambda2 \Delta \rVert}, \qquad
+              t' = \frac{t + \frac\lambda2 \Delta}{\lVert t + \frac\lambda2 \Delta \rVert}
+
+    Args:
+        image, text: (n, d) and (m, d) vectors; brought to unit norm first.
+        gap: (d,), see :func:`helpers.gap_vector`.
+        lam: 0 leaves the vectors as they are; 1 makes the means meet before renormalisation.
+
+    Returns:
+        aligned image and text, unit rows, float64 where the input is float64, else float32.
+
+    Raises:
+        ValueError: unequal dimensions, non-finite input, or a row that the shift sends to zero.
+    """
+    image, text = unit_rows(image, "image"), unit_rows(text, "text")
+    same_dimension(image, text)
+    gap = np.asarray(gap)
+    if gap.shape != (image.shape[1],):
+        raise ValueError(f"gap must have shape ({image.shape[1]},), got {gap.shape}")
+    step = 0.5 * float(lam) * gap
+    return (
+        unit_rows(image - step.astype(image.dtype), "shifted image"),
+        unit_rows(text + step.astype(text.dtype), "shifted text"),
+    )
+
+
+def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
+    r"""Closed-form inverse of :func:`align`.
+
+    With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
+    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`. The map being a bijection of the
+    sphere, no information is lost, whatever lambda.
+
+    Raises:
+        ValueError: the shift is not shorter than 1, so that the map is not one-to-one.
+    """
+    step = 0.5 * float(lam) * np.asarray(gap, dtype=np.float64)
+    if np.linalg.norm(step) >= 1:
+        raise ValueError(f"|lambda| ||gap|| / 2 is {np.linalg.norm(step):.3f}; the map can be undone only below 1")
+    return _unshift(embedding_matrix(image, "image"), -step), _unshift(embedding_matrix(text, "text"), step)
+
+
+def _unshift(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    along = x @ shift
+    scale = along + np.sqrt(along**2 + 1 - shift @ shift)
+    return scale[:, None] * x - shift
+
+
+def residual_gap(image, text, lam: float) -> float:
+    """Norm of the gap that is left after aligning with the rows' own gap (Eq. 1 of Eq. 5)."""
+    image_mean, text_mean = mean_direction(image), mean_direction(text)
+    image, text = align(image, text, image_mean - text_mean, lam)
+    return float(np.linalg.norm(mean_direction(image) - mean_direction(text)))
+
+
+def predicted_residual_gap(image, text, lam: float) -> float:
+    r"""First-order prediction of :func:`residual_gap` from the two means alone.
+
+    A shifted modality has mean :math:`m` and mean squared norm :math:`\lVert m \rVert^2 + 1 - R^2`, so renormalising brings the
+    mean to about :math:`m / \sqrt{\lVert m \rVert^2 + 1 - R^2}`. At lambda = 1 both m coincide, and the gap closes only if both
+    R do.
+    """
+    image_mean, text_mean = mean_direction(image), mean_direction(text)
+    shifted = Alignment("lambda", lam, lam).shifts(image_mean, text_mean)
+    moved = []
+    for mean, shift in zip((image_mean, text_mean), shifted, strict=True):
+        m = mean + shift
+        moved.append(m / np.sqrt(m @ m + 1 - mean @ mean))
+    return float(np.linalg.norm(moved[0] - moved[1]))

@@ -1,0 +1,1 @@
+"""What the pages of the book are made with: parameters, tables, the slider, provenance and Sphinx hooks."""

@@ -1,0 +1,149 @@
+"""What the book asks of Sphinx beyond its settings: mathematics of its own, buttons that open templates, short references."""
+
+import hashlib
+import platform
+import shutil
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import jupyter_book
+import yaml
+from sphinx.errors import ConfigError, ExtensionError
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from .provenance import commit
+
+MATHJAX = "sphinx-mathjax-offline"
+SCRIPT = "mathjax/tex-svg.js"  # draws with paths, so that it needs no font files
+FREE = ("sphinx.config", "latex.latex_documents")  # settings that take any key below them
+EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
+
+
+def setup(app) -> dict:
+    """Register with Sphinx."""
+    # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
+    app.add_config_value("book_hooks", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
+    app.connect("config-inited", _refuse_unknown_settings)
+    app.connect("config-inited", _serve_mathematics)
+    app.connect("config-inited", _say_what_rendered)
+    app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
+    app.connect("html-page-context", _leave_out_thebe, priority=900)
+    app.connect("html-page-context", _list_references)
+    app.connect("build-finished", _copy_mathematics)
+    app.connect("build-finished", _refuse_missing_pages)
+    app.connect("build-finished", _leave_icons_to_their_font)
+    app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
+    app.connect("missing-reference", _short_name)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def mathjax_folder() -> Path:
+    """Folder of the MathJax files that the package ``sphinx-mathjax-offline`` holds.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed; says how to get it.
+    """
+    spec = find_spec(MATHJAX)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{MATHJAX} is missing, from which the book serves MathJax; run `pip install {MATHJAX}`")
+    return Path(spec.submodule_search_locations[0]) / "static" / "mathjax"
+
+
+def retarget(value):
+    """Links in the theme's buttons, however nested, that open executed notebooks, pointed at their templates; downloads stay."""
+    if isinstance(value, dict):
+        return {key: retarget(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [retarget(item) for item in value]
+    opens = isinstance(value, str) and value.endswith(".ipynb") and "_sources/" not in value
+    return value.replace(EXECUTED, TEMPLATES) if opens else value
+
+
+def unknown_settings(config: dict) -> list[str]:
+    """Keys of a ``_config.yml`` that Jupyter Book does not know; it passes over them, so a misspelt one would change nothing."""
+    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
+    unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
+    for section in set(config) & set(known):
+        if isinstance(config[section], dict):
+            unknown += [f"{section}.{k}" for k in config[section] if k not in known[section] and f"{section}.{k}" not in FREE]
+    return unknown
+
+
+def _refuse_unknown_settings(app, config) -> None:
+    path = Path(app.srcdir) / "_config.yml"
+    if path.is_file() and (unknown := unknown_settings(yaml.safe_load(path.read_text("utf-8")))):
+        raise ConfigError(f"_config.yml sets {', '.join(unknown)}, which Jupyter Book does not know; correct or remove it")
+
+
+def _serve_mathematics(app, config) -> None:
+    mathjax_folder()
+    config.mathjax_path = SCRIPT
+    config.mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "global"}}
+
+
+def _say_what_rendered(app, config) -> None:
+    """Every page, those without a run of their own included, ends with the state of the source and the software behind it."""
+    software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
+    said = f"Rendered from commit <code>{commit()}</code> with {software} and Python {platform.python_version()}."
+    config.html_theme_options = {**config.html_theme_options, "extra_footer": said}
+
+
+def _open_templates(app, pagename, templatename, context, doctree) -> None:
+    if pagename.startswith(EXECUTED) and "header_buttons" in context:
+        context["header_buttons"][:] = retarget(context["header_buttons"])
+
+
+def _leave_out_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Live cells are not offered; their script, which would come from another host, is not announced either."""
+    if "script_files" in context:
+        context["script_files"] = [
+            s for s in context["script_files"] if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()
+        ]
+
+
+def _list_references(app, pagename, templatename, context, doctree) -> None:
+    """References are items of their list for screen readers too; docutils gives them a role that ARIA has withdrawn."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def _copy_mathematics(app, exception) -> None:
+    if exception is None and app.builder.format == "html":
+        target = Path(app.outdir) / "_static" / "mathjax"
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(mathjax_folder() / "tex-svg.js", target / "tex-svg.js")
+        shutil.copytree(mathjax_folder() / "input/tex/extensions", target / "input/tex/extensions", dirs_exist_ok=True)
+
+
+def _refuse_missing_pages(app, exception) -> None:
+    """Fail when a page of the table of contents was not built; Jupyter Book exits 0 then."""
+    if exception is None and app.builder.format == "html":
+        pages = parse_toc_yaml(Path(app.srcdir) / "_toc.yml").keys()
+        missing = [page for page in pages if not (Path(app.outdir) / f"{page}.html").is_file()]
+        if missing:
+            raise ExtensionError(f"{', '.join(missing)} is in _toc.yml but was not built; see the warnings above")
+
+
+def _leave_icons_to_their_font(app, exception) -> None:
+    """The theme loads its icons twice, as a web font and as a script of 1.5 MB on every page; the font is enough."""
+    script = Path(app.outdir) / "_static/scripts/fontawesome.js"
+    if exception is None and script.is_file():
+        script.write_text("// icons come from the web font\n", encoding="utf-8")
+
+
+def _keep_property_text(app, what, name, obj, options, lines) -> None:
+    if what == "property":
+        lines[:0] = ["..", ""]  # an empty comment: napoleon takes words before a colon in the first line for a type
+
+
+def _short_name(app, env, node, contnode):
+    """A docstring's ``gap_vector`` or ``helpers.gap_vector`` for the one documented object of that last name."""
+    if node.get("refdomain") != "py":
+        return None
+    domain, last = env.get_domain("py"), "." + node["reftarget"].removeprefix("helpers.")
+    # An object that one module defines and another offers has two names and one place.
+    found = {(entry.docname, entry.node_id): name for name, entry in domain.objects.items() if name.endswith(last)}
+    if len(found) != 1:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], *found.values(), node, contnode)

@@ -1,0 +1,17 @@
+"""``lengths``: how long the texts of a data set are, in words and in tokens; counts only."""
+
+from ..backbones.registry import trained
+from ..datasets import load_dataset
+from ..datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
+from .arguments import add_copy, add_output, copy_arguments, write_table
+
+
+def add_arguments(parser) -> None:
+    add_copy(parser)
+    add_output(parser)
+
+
+def run(args) -> int:
+    table = text_lengths(load_dataset(**copy_arguments(args)), tokenizers_at_hand(trained())[0])
+    print(texts_cut(table).to_string(index=False))
+    return write_table(table, args.out)

@@ -1,0 +1,15 @@
+"""``miniature``: a small synthetic copy of a data set, to try things on."""
+
+from ..datasets import miniatures
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("dataset")
+    parser.add_argument("--out", required=True, help="a new folder")
+    parser.add_argument("--n", type=int, help="number of images")
+    parser.add_argument("--random-state", "--seed", type=int, default=0, help="equal numbers give equal files")
+
+
+def run(args) -> int:
+    print(f"synthetic, nothing in it is real: {miniatures.write(args.dataset, args.out, args.n, args.random_state)}")
+    return 0

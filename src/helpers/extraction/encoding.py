@@ -1,0 +1,122 @@
+"""Distinct images and texts to vectors, chunk by chunk, in a work folder that survives a kill and that shards share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from ..backbones import Backbone
+from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
+from ..backbones.fingerprint import settings_hash
+from ..files import read_json, write_json
+from .chunks import Chunk, exclusive, plan, read_chunk, write_chunk
+from .workers import image_batches
+
+CHUNK = 256  # items a kill can cost at most, and the grain that shards share
+
+
+@dataclass(frozen=True)
+class Job:
+    """One extraction: what is encoded, by what, and where the work is kept."""
+
+    dataset: object
+    backbone: Backbone
+    work: Path
+    precision: str
+    workers: int
+
+
+def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
+    """Chunks of both modalities, and the images per batch; the first of all shards decides it and the others follow.
+
+    Args:
+        keys: content hashes ``image`` and ``text`` of the rows to encode.
+        batch_size: images per batch; found by trying on an accelerator when None.
+    """
+    record = job.work / "batch_size.json"
+    with exclusive(job.work / "lock-batch-size"):
+        if batch_size is None and record.is_file():
+            batch_size = read_json(record)["images"]
+        if batch_size is None:
+            batch_size = _largest_batch(job) if job.backbone.device.startswith("cuda") else IMAGES_PER_BATCH
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        write_json(record, {"images": batch_size})
+    settings = settings_hash([job.backbone.identity, job.precision, batch_size, TEXTS_PER_BATCH])
+    size = max(1, CHUNK // batch_size) * batch_size
+    return {
+        "image": plan("image", list(dict.fromkeys(keys["image"])), size, settings),
+        "text": plan("text", list(dict.fromkeys(keys["text"])), CHUNK, settings),
+    }, batch_size
+
+
+def encode_chunks(
+    job: Job, keys: pd.DataFrame, chunks: dict[str, list[Chunk]], batch_size: int, shard: tuple[int, int] | None
+) -> None:
+    """Write the chunks that are not yet there: all of them, or every n-th from the k-th on for shard (k, n)."""
+    rows = job.dataset.rows.reset_index(drop=True).loc[keys.index]
+    paths = rows["image"][~keys["image"].duplicated()].tolist()
+    texts = rows["text"][~keys["text"].duplicated()].tolist()
+    for modality, items in (("image", paths), ("text", texts)):
+        mine = [chunk for chunk in chunks[modality] if not shard or chunk.number % shard[1] == shard[0] - 1]
+        todo = [chunk for chunk in mine if read_chunk(job.work, chunk) is None]
+        total = sum(len(chunk.items) for chunk in mine)
+        done = total - sum(len(chunk.items) for chunk in todo)
+        with progress(None, total=total, desc=f"{job.backbone.name} {modality}s", unit=modality, initial=done) as bar:
+            made = _image_chunks(job, items, todo, batch_size, bar) if modality == "image" else _text_chunks(job, items, todo, bar)
+            for chunk, vectors, failed in made:
+                write_chunk(job.work, chunk, vectors, failed)
+
+
+def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors of all chunks of a modality, and the items that could not be decoded.
+
+    Raises:
+        ValueError: a chunk is absent or damaged.
+    """
+    parts = [read_chunk(job.work, chunk) for chunk in chunks]
+    if absent := [chunk.name for chunk, part in zip(chunks, parts, strict=True) if part is None]:
+        raise ValueError(f"{job.work / absent[0]} is missing or damaged although it was just written; check the disk and run again")
+    return np.concatenate([vectors for vectors, _ in parts]), {i: why for _, failed in parts for i, why in failed.items()}
+
+
+def progress(items, total: int, desc: str, unit: str, initial: int = 0):
+    """A progress bar with rate and time left; what an earlier run did counts as done and not into the rate."""
+    return tqdm(items, total=total, desc=desc, unit=unit, initial=initial, mininterval=1, dynamic_ncols=True)
+
+
+def _largest_batch(job: Job) -> int:
+    """The largest of 512, 256, ... images that the accelerator's memory takes."""
+    one = job.backbone.preprocess(Image.new("RGB", (32, 32)))
+    for size in (512, 256, 128, 64, 32, 16, 8, 4, 2):
+        try:
+            job.backbone.encode_pixels(np.stack([one] * size), job.precision)
+            return size
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+    return 1
+
+
+def _image_chunks(job: Job, paths: list[str], chunks: list[Chunk], batch_size: int, bar) -> Iterator[tuple]:
+    batches = [list(chunk.items)[i : i + batch_size] for chunk in chunks for i in range(0, len(chunk.items), batch_size)]
+    files = [Path(job.dataset.root) / path for path in paths]
+    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin=job.backbone.device.startswith("cuda"))
+    for chunk in chunks:
+        vectors, failed = np.zeros((len(chunk.items), job.backbone.dim), dtype=np.float32), {}
+        for _ in range(0, len(chunk.items), batch_size):
+            numbers, pixels, reasons = next(stream)
+            if numbers:
+                vectors[np.asarray(numbers) - chunk.items.start] = job.backbone.encode_pixels(pixels, job.precision)
+            failed.update(reasons)
+            bar.update(len(numbers) + len(reasons))
+        yield chunk, vectors, failed
+
+
+def _text_chunks(job: Job, texts: list[str], chunks: list[Chunk], bar) -> Iterator[tuple]:
+    for chunk in chunks:
+        yield chunk, job.backbone.encode_texts([texts[i] for i in chunk.items], job.precision, bar.update), {}

@@ -1,0 +1,266 @@
+"""From a paired data set to an EmbeddingSet: each distinct image and text encoded once, in chunks that survive a kill."""
+
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..backbones import Backbone, load_backbone
+from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH
+from ..backbones.fingerprint import settings_hash
+from ..checks import choose
+from ..files import read_json, replacing, write_json
+from ..store.embeddings import PROVENANCE, EmbeddingSet
+from .chunks import claimed, exclusive
+from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
+from .inspection import InputError, inspect, report_table, summary
+from .workers import default_workers
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
+POLICIES = ("fail", "skip")
+ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+
+
+def extract(
+    dataset,
+    backbone: Backbone | str,
+    out,
+    batch_size: int | None = None,
+    shard: str | tuple[int, int] | None = None,
+    device: str | None = None,
+    *,
+    precision: str = "float32",
+    dtype: str = "float32",
+    workers: int | None = None,
+    on_error: str = "fail",
+    max_skipped: float = 0.05,
+    overwrite: bool = False,
+    image_from=None,
+    command: str = "helpers.extract, called from Python",
+) -> EmbeddingSet | None:
+    """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
+
+    A set already there is returned if data, encoder and precision are the same. A run that was cut off goes on where it stopped
+    and ends with the same bytes. Work in progress is kept in ``<out>.work`` until the set is whole.
+
+    Args:
+        dataset: a ``PairedDataset``.
+        backbone: a ``Backbone``, or a name for :func:`load_backbone`.
+        out: folder of the set.
+        batch_size: images per batch; found on the first run and reused when None.
+        shard: ``"3/16"`` or ``(3, 16)``: encode the third of sixteen parts only and return None; once all parts are done, a call
+            without ``shard`` checks and joins them (encodes what is missing, and clears ``<out>.work``).
+        device: see :func:`load_backbone`; only for a backbone given by name.
+        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are normalised in float32 in any case.
+        dtype: of the stored file, ``float32`` or ``float16``.
+        workers: processes that decode images; see :func:`default_workers` when None; 0 decodes in this process.
+        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; either way all are listed in ``<out>.problems.csv``.
+        max_skipped: largest share of rows ``skip`` may leave out.
+        overwrite: replace a set in ``out`` that was made from other data or by another encoder.
+        image_from: folder of a set with the same image vectors, to refer to instead of storing them twice.
+        command: what makes the set again, for its provenance; without folders of the machine.
+
+    Raises:
+        InputError: rows that cannot be encoded, with the report.
+        ValueError: ``out`` holds another set; says what differs.
+        BlockingIOError: another process works on the same output.
+        FileNotFoundError: no set in ``image_from``.
+        OSError: no space or no permission; finished chunks are kept.
+    """
+    _check_arguments(precision, on_error, max_skipped, image_from)
+    shard, out, started = _parse_shard(shard), Path(out), time.time()
+    if isinstance(backbone, str):
+        backbone = load_backbone(backbone, device)
+    workers = default_workers(backbone.device) if workers is None else workers
+    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
+    keys, report = _inspected(job, out)
+    identity = _identity(job, keys, dtype)
+    if stored := _stored(out, identity, overwrite):
+        if not shard:
+            _clear(job.work, identity)  # of a run that was killed when the set was whole
+        return stored
+    with _explaining_os_errors(out), claimed(job.work, shard):
+        write_json(job.work / "identity.json", identity)
+        usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+        chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
+        encode_chunks(job, keys.loc[usable], chunks, size, shard)
+        if shard:
+            return None
+        (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
+        report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
+        kept = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+        provenance = _provenance(job, identity, keys, kept, report, size) | {"run": _run(command, started)}
+        arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
+        embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
+        embeddings.save(out, dtype=dtype, image_from=image_from)
+    _clear(job.work, identity)
+    return embeddings
+
+
+def _check_arguments(precision: str, on_error: str, max_skipped: float, image_from) -> None:
+    choose(precision, PRECISIONS, "precision")
+    choose(on_error, POLICIES, "on_error")
+    if not 0 <= max_skipped <= 1:
+        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
+    if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
+        raise FileNotFoundError(f"image_from: no embeddings in {image_from} ({PROVENANCE} is missing); give the folder of a set")
+
+
+def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contents and problems of the data set; each file is read once for all shards and runs until the set is whole."""
+    if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
+        return inspect(job.dataset, progress)
+    with _explaining_os_errors(out):
+        job.work.mkdir(parents=True, exist_ok=True)
+        with exclusive(job.work / "lock-files"):
+            return inspect(job.dataset, progress, job.work / "files.json")
+
+
+def _clear(work: Path, identity: dict) -> None:
+    """Remove the work folder of a set that is whole, unless it holds another set's work or a process is in it."""
+    with suppress(OSError), claimed(work, None):
+        owner = work / "identity.json"  # absent where an earlier removal was cut off
+        if not owner.is_file() or read_json(owner) == identity:
+            shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):
+        work.rmdir()  # a network file system keeps the lock files until they are closed
+
+
+@contextmanager
+def _explaining_os_errors(out: Path) -> Iterator[None]:
+    """A full disk or a folder that may not be written, said with what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in ABOUT_THE_OUTPUT:
+            raise
+        what = f"{error.strerror}; make room or give another output, finished chunks are kept"
+        raise OSError(error.errno, what, str(out)) from error
+
+
+def _parse_shard(shard) -> tuple[int, int] | None:
+    if shard is None:
+        return None
+    try:
+        number, count = (int(part) for part in (shard.split("/") if isinstance(shard, str) else shard))
+    except (ValueError, TypeError):
+        raise ValueError(f"shard must look like '3/16', got {shard!r}") from None
+    if not 1 <= number <= count:
+        raise ValueError(f"shard {number}/{count} does not exist; the first number runs from 1 to {count}")
+    return number, count
+
+
+def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
+    """What decides whether a stored set can be used again."""
+    kept = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
+    manifest = settings_hash([kept.join(keys).to_csv(index=False), repr(job.dataset.task)])
+    return {
+        "dataset": job.dataset.name,
+        "variant": job.dataset.variant,
+        "backbone": job.backbone.name,
+        "encoder": job.backbone.identity,
+        "data_manifest": manifest,
+        "precision": job.precision,
+        "dtype": dtype,
+    }
+
+
+def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
+    if not (out / PROVENANCE).is_file():
+        return None
+    record = read_json(out / PROVENANCE)
+    differing = [key for key, value in _flat(identity).items() if _flat(record).get(key) != value]
+    if not differing:
+        return EmbeddingSet.load(out)
+    if overwrite:
+        return None
+    raise ValueError(
+        f"{out} holds a set that differs in {', '.join(differing)}; pass overwrite=True to replace it, or give another output"
+    )
+
+
+def _flat(record: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in record.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, on_error: str, max_skipped: float) -> np.ndarray:
+    """Rows that can be encoded; the report is written beside ``out`` when there is anything in it.
+
+    Raises:
+        InputError: errors under ``fail``, or more of them than ``max_skipped`` under ``skip``.
+    """
+    problems = out.with_name(out.name + ".problems.csv")
+    if len(report):
+        with replacing(problems) as temporary:
+            report.drop(columns="pair_id" if dataset.card.credentialed else []).to_csv(temporary, index=False)
+    else:
+        problems.unlink(missing_ok=True)
+    bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
+    usable = np.setdiff1d(np.arange(len(keys)), bad)
+    if len(bad) and on_error == "fail":
+        what = summary(report, len(keys), dataset.card.credentialed)
+        raise InputError(f"{what}\nall are listed in {problems}; repair them, or pass on_error='skip'", report)
+    if len(bad) > max_skipped * len(keys) or not len(usable):
+        what = summary(report, len(keys), dataset.card.credentialed)
+        raise InputError(f"{what}\nmore than max_skipped={max_skipped:.0%} allows; all are listed in {problems}", report)
+    return usable
+
+
+def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
+    """The report with one more error for every row whose image could not be decoded."""
+    if not failed:
+        return report
+    number = pd.factorize(image_keys)[0]
+    undecoded = [(int(row), "image", "error", failed[i]) for row, i in zip(image_keys.index, number, strict=True) if i in failed]
+    known = report[["row", "field", "severity", "what"]].itertuples(index=False, name=None)
+    return report_table(rows, [*known, *undecoded])
+
+
+def _pairs(
+    job: Job, keys: pd.DataFrame, usable: np.ndarray, kept: np.ndarray, matrices: dict
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Matrices and pairs of the rows ``kept``, of the ``usable`` ones that were encoded."""
+    pairs = job.dataset.rows.reset_index(drop=True).loc[kept].drop(columns=["image", "text"]).reset_index(drop=True)
+    for modality in matrices:
+        number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, kept)]
+        used, pairs[modality] = np.unique(number, return_inverse=True)
+        matrices[modality] = matrices[modality][used]
+    return matrices["image"], matrices["text"], pairs
+
+
+def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray, report: pd.DataFrame, batch_size: int) -> dict:
+    tokenizer, texts = job.backbone.tokenizer, job.dataset.rows.reset_index(drop=True)["text"]
+    distinct = texts[usable][~keys.loc[usable, "text"].duplicated()]
+    cut = tokenizer.cut(distinct)
+    pairs_cut = keys.loc[usable, "text"].isin(keys.loc[distinct.index[cut], "text"])
+    notes, errors = (report[report["severity"] == severity] for severity in ("note", "error"))
+    return {
+        **identity,
+        "encoder": job.backbone.fingerprint,
+        "data_report": json.loads(json.dumps(job.dataset.report, default=lambda value: value.item())),  # counts may be numpy's
+        "feature_space": "projected",
+        "normalized": True,
+        "batch_size": {"images": batch_size, "texts": TEXTS_PER_BATCH},
+        "device": job.backbone.device.split(":")[0],
+        "texts_cut": {"distinct": int(cut.sum()), "pairs": int(pairs_cut.sum()), "context_length": tokenizer.context_length},
+        "converted": {what: int(count) for what, count in notes["what"].value_counts().items()},
+        "skipped": {what: int(count) for what, count in errors["what"].value_counts().items()},
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _run(command: str, started: float) -> dict:
+    """What differs from run to run of the same extraction."""
+    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}

@@ -1,0 +1,141 @@
+"""Find a stored embedding set by name, or extract it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..backbones import REGISTRY, load_backbone
+from ..checks import choose
+from ..datasets import DATASETS, canonical_variant, load_dataset
+from ..datasets.registry import dataset_root, domain
+from ..files import project_root
+from ..store.catalogue import OWN, SHIPPED, folder_name, stored
+from ..store.embeddings import EmbeddingSet
+from .extract import extract
+
+
+def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=None, data_root=None) -> EmbeddingSet:
+    """Stored embeddings if there are any, else extracted ones.
+
+    Args:
+        dataset, backbone: names.
+        variant: ``clean`` or ``authors``; a data set with one variant takes either.
+        store: folder ``<dataset>/<variant>/<backbone>``; the shipped ``data/embeddings`` and then ``runs/embeddings`` when None.
+        data_root: folder with the raw data (``data_root/<dataset>`` where that exists); only read if nothing is stored. New sets
+            go to ``store``, or ``runs/embeddings``.
+
+    Raises:
+        ValueError: an unknown data set, variant or backbone; names the nearest.
+        FileNotFoundError: nothing stored and no raw data; says which command makes them.
+    """
+    found = stored(store)
+    variant = _variant_of(dataset, variant, found)
+    here = found[(found["dataset"] == dataset) & (found["variant"] == variant) & (found["backbone"] == folder_name(backbone))]
+    if len(here):
+        return EmbeddingSet.load(here["path"].iloc[0])
+
+    choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
+    if data_root is None and not _needs_no_root(dataset):
+        raise FileNotFoundError(_nothing_stored(dataset, variant, backbone, found))
+    return _extracted(dataset, variant, backbone, store, data_root)
+
+
+def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, but=()) -> list[EmbeddingSet]:
+    """Embedding sets of every data set with every backbone; empty lists stand for all that are stored in this variant.
+
+    ``but`` are (dataset, backbone) pairs to do without, such as those of which there are results; with any, the list may be empty.
+
+    Raises:
+        ValueError, FileNotFoundError: as :func:`embeddings_for`; also when nothing is stored at all.
+    """
+    found = stored(store)
+    wanted, spared = [], {(d, folder_name(b)) for d, b in but}
+    for dataset in datasets or dict.fromkeys(found["dataset"]):
+        of_dataset = found[found["dataset"] == dataset]
+        asked = [b for b in backbones if (dataset, folder_name(b)) not in spared]
+        nothing_else = not asked if backbones else not of_dataset["variant"].isin([variant, "common"]).any()
+        if nothing_else and dataset in {d for d, _ in spared}:
+            continue
+        mine = list(of_dataset.loc[of_dataset["variant"] == _variant_of(dataset, variant, found), "backbone"])
+        if datasets and not (asked or mine):
+            raise FileNotFoundError(_nothing_stored(dataset, variant, "BACKBONE", found))
+        wanted += [(dataset, b) for b in (asked if backbones else mine) if datasets or folder_name(b) in mine]
+    if not wanted and spared:
+        return []
+    if not wanted and backbones and len(found):
+        choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
+    if not wanted:
+        where = str(store) if store is not None else f"{SHIPPED} or {OWN}"
+        raise FileNotFoundError(f"no embeddings of variant {variant!r} in {where}; make them with `python -m helpers extract`")
+    return [embeddings_for(d, b, variant, store, data_root) for d, b in in_book_order(wanted)]
+
+
+def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
+    """(authors, clean) for every data set and backbone that has both variants, stored or, with ``data_root``, extracted.
+
+    Raises:
+        ValueError: data sets are named and none of them has both.
+    """
+    found = stored(store)
+    rows = list(found[["dataset", "backbone", "variant"]].itertuples(index=False, name=None))
+    names = {(d, b) for d, b, v in rows if v == "authors"} & {(d, b) for d, b, v in rows if v == "clean"}
+    if data_root is not None:
+        names |= {(d, folder_name(b)) for d in datasets for b in backbones if _has_both_variants(d)}
+    given = {folder_name(b): b for b in backbones}
+    wanted = [(d, given.get(b, b)) for d, b in names if (not datasets or d in datasets) and (not backbones or b in given)]
+    if datasets and not wanted:
+        raise ValueError(
+            f"none of {', '.join(datasets)} is there in the variants `authors` and `clean`; name one that is, such as ham10000"
+        )
+    return [tuple(embeddings_for(d, b, v, store, data_root) for v in ("authors", "clean")) for d, b in in_book_order(wanted)]
+
+
+def _has_both_variants(dataset: str) -> bool:
+    return canonical_variant(dataset, "authors") != canonical_variant(dataset, "clean")
+
+
+def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = False) -> list[tuple[str, str, str]]:
+    """(dataset, variant, backbone) of the sets a workflow is about: those stored, and with ``extractable`` those it is to make.
+
+    Empty lists stand for all that are stored.
+    """
+    found = stored(store) if store is None or Path(store).is_dir() else stored(None).iloc[:0]
+    names = {folder_name(b) for b in backbones}
+    kept = found[found["dataset"].isin(datasets or found["dataset"]) & found["backbone"].isin(names or found["backbone"])]
+    wanted = dict.fromkeys(zip(kept["dataset"], kept["variant"], kept["backbone"], strict=True))
+    if extractable:
+        wanted |= {(d, canonical_variant(d, v), folder_name(b)): None for d in datasets for v in variants for b in backbones}
+    return list(wanted)
+
+
+def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(dataset, backbone) pairs with natural data first and the generalist encoder first, as far as they are known."""
+    order = list(REGISTRY)
+    return sorted(names, key=lambda n: (domain(n[0]) != "natural", n[0], order.index(n[1]) if n[1] in order else len(order), n[1]))
+
+
+def _variant_of(dataset: str, variant: str, found: pd.DataFrame) -> str:
+    if dataset in DATASETS:
+        return canonical_variant(dataset, variant)
+    variants = sorted(found.loc[found["dataset"] == dataset, "variant"].unique())
+    if not variants:
+        choose(dataset, sorted({*DATASETS, *found["dataset"]}), "data set")
+    return variants[0] if len(variants) == 1 else choose(variant, variants, f"variant of {dataset}")
+
+
+def _needs_no_root(dataset: str) -> bool:
+    return dataset in DATASETS and hasattr(DATASETS[dataset].module, "default_root")
+
+
+def _nothing_stored(dataset: str, variant: str, backbone: str, found: pd.DataFrame) -> str:
+    mine = found[found["dataset"] == dataset]
+    there = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
+    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant} --root FOLDER"
+    return f"no embeddings of {dataset} {variant} under {backbone} ({there} stored); make them with `{command}` or set data_root"
+
+
+def _extracted(dataset: str, variant: str, backbone: str, store, data_root) -> EmbeddingSet:
+    root = dataset_root(data_root, dataset)
+    out = (project_root() / OWN if store is None else Path(store)) / dataset / variant / folder_name(backbone)
+    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant}" + " --root ROOT" * bool(root)
+    return extract(load_dataset(dataset, root, variant), load_backbone(backbone), out, command=command)

@@ -1,0 +1,126 @@
+"""Inspect every image and text of a data set before encoding, and report each problem with its row."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from ..files import read_json, write_json
+from ..images import ImageFile, inspect_image
+
+REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
+SHOWN = 10
+SECONDS_BETWEEN_NOTES = 60  # of a look at files that a kill can cost at most
+
+
+class InputError(ValueError):
+    """Rows that cannot be encoded; ``report`` is the table of all of them."""
+
+    def __init__(self, message: str, report: pd.DataFrame):
+        super().__init__(message)
+        self.report = report
+
+
+def text_problem(text) -> str | None:
+    """Why a text cannot be encoded, or None."""
+    if not isinstance(text, str):
+        return f"text is {type(text).__name__}, expected a string"
+    if not text.strip():
+        return "text is empty"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "text is not valid Unicode (lone surrogates, from a file read in the wrong encoding); read the table as UTF-8"
+    return None
+
+
+def inspect(dataset, progress: Callable = lambda items, **_: items, kept=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Look at every text and every image file of a data set, without decoding pixels.
+
+    Args:
+        dataset: a ``PairedDataset``.
+        progress: wraps the iteration over image files, such as tqdm.
+        kept: file in which to keep what the look found, so that the next one only reads files of another size or time.
+
+    Returns:
+        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None where unusable); ``report`` has
+        columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
+    """
+    rows = dataset.rows.reset_index(drop=True)
+    named = [path if isinstance(path, str) else None for path in rows["image"]]
+    paths = list(dict.fromkeys(named))
+    found = _look(dataset.root, paths, progress, kept)
+    problems = []
+    for row, path in enumerate(named):
+        file = found[path]
+        if file.error:
+            problems.append((row, "image", "error", file.error))
+        problems.extend((row, "image", "note", note) for note in file.notes)
+    why = [text_problem(text) for text in rows["text"]]
+    problems.extend((row, "text", "error", what) for row, what in enumerate(why) if what)
+    problems.extend(
+        (row, "text", "note", "text has replacement characters; it was read in the wrong encoding")
+        for row, text in enumerate(rows["text"])
+        if not why[row] and "\ufffd" in text
+    )
+    keys = pd.DataFrame(
+        {
+            "image": [found[path].sha256 for path in named],
+            "text": [None if what else _text_hash(text) for what, text in zip(why, rows["text"], strict=True)],
+        }
+    )
+    return keys, report_table(rows, problems)
+
+
+def _look(root: Path, paths: list, progress: Callable, kept) -> dict[str | None, ImageFile]:
+    """What :func:`inspect_image` finds of each path, or found: usable files that ``kept`` knows are read again only if changed."""
+    stamps = {path: _stamp(root, path) for path in paths}
+    known = read_json(kept) if kept is not None and Path(kept).is_file() else {}
+    same = [path for path in paths if path in known and known[path][2] == stamps[path]]
+    found = {path: ImageFile(known[path][0], tuple(known[path][1])) for path in same}
+    new = [path for path in paths if path not in found]
+    noted = time.monotonic()
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        looked = pool.map(lambda path: inspect_image(root, path), new)
+        bar = progress(looked, total=len(paths), desc="looking at files", unit="file", initial=len(found))
+        for path, file in zip(new, bar, strict=True):
+            found[path] = file
+            if kept is not None and (path == new[-1] or time.monotonic() - noted >= SECONDS_BETWEEN_NOTES):
+                write_json(kept, {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256})
+                noted = time.monotonic()
+    return found
+
+
+def _stamp(root: Path, relative) -> list[int] | None:
+    """Size and time of a file, by which a changed one is known; None where there is no such file."""
+    try:
+        status = os.stat(Path(root) / relative)
+    except (OSError, TypeError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def report_table(rows: pd.DataFrame, problems: list[tuple[int, str, str, str]]) -> pd.DataFrame:
+    """Problems ``(row, field, severity, what)`` as a table in row order, with the pair ids."""
+    table = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
+    table.insert(1, "pair_id", rows["pair_id"].to_numpy()[table["row"].to_numpy(dtype=int)])
+    return table[list(REPORT_COLUMNS)].reset_index(drop=True)
+
+
+def summary(report: pd.DataFrame, n_rows: int, credentialed: bool) -> str:
+    """The errors of a report in a few lines; ids are left out for a credentialed data set."""
+    errors = report[report["severity"] == "error"]
+    lines = [f"{errors['row'].nunique()} of {n_rows} rows cannot be encoded:"]
+    for row, pair_id, field, what in errors[["row", "pair_id", "field", "what"]].head(SHOWN).itertuples(index=False):
+        lines.append(f"  row {row}{'' if credentialed else f' ({pair_id})'}, {field}: {what}")
+    if len(errors) > SHOWN:
+        lines.append(f"  and {len(errors) - SHOWN} more")
+    return "\n".join(lines)
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

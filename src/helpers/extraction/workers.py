@@ -1,0 +1,79 @@
+"""Worker processes that decode and preprocess images while the encoder computes."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from ..images import decode
+
+PREFETCH = 2  # batches in flight per worker
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Batches:
+    """Batches of image files as a map-style data set: item b is ``(numbers, pixels, reasons)``.
+
+    ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` maps the numbers that could not be decoded to why.
+    """
+
+    def __init__(self, files: list[Path], preprocess: Callable, batches: list[list[int]]):
+        self.files, self.preprocess, self.batches = files, preprocess, batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, b: int) -> tuple:
+        numbers, arrays, reasons = [], [], {}
+        for number in self.batches[b]:
+            try:
+                image = decode(self.files[number])
+            except ValueError as error:
+                reasons[number] = str(error)
+                continue
+            arrays.append(self.preprocess(image))
+            numbers.append(number)
+        return numbers, torch.from_numpy(np.stack(arrays)) if arrays else None, reasons
+
+
+def default_workers(device: str) -> int:
+    """Processes that decode, at most 8: one per core beside an accelerator, half the cores where the encoder needs cores too."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores if device.startswith("cuda") else max(1, cores // 2), 8)
+
+
+def image_batches(
+    files: list[Path], preprocess: Callable, batches: list[list[int]], workers: int, pin: bool = False
+) -> Iterator[tuple]:
+    """Yield ``(numbers, pixels, reasons)`` for each batch, in order; decoded in ``workers`` processes.
+
+    Small jobs, and machines whose shared memory could not hold the batches in flight, are decoded in this process.
+    """
+    source = Batches(files, preprocess, batches)
+    if not batches:
+        return iter(())
+    first = source[0]
+    held = 0 if first[1] is None else first[1].numel() * first[1].element_size() * (PREFETCH * workers + 1)
+    room = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else held
+    if workers < 1 or len(batches) < 3 or held > room:
+        return _here(source, first)
+    return _elsewhere(source, first, workers, pin)
+
+
+def _here(source: Batches, first: tuple) -> Iterator[tuple]:
+    yield first
+    for b in range(1, len(source)):
+        yield source[b]
+
+
+def _elsewhere(source: Batches, first: tuple, workers: int, pin: bool) -> Iterator[tuple]:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
+    rest = Batches(source.files, source.preprocess, source.batches[1:])
+    loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
+    stream = iter(loader)  # workers start decoding while the first batch is computed
+    yield first
+    yield from stream

@@ -1,0 +1,140 @@
+"""Find, inspect and decode images, safely and within limits."""
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .files import sha256
+
+MAX_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """What a look at an image file found: hash of its bytes, conversions decoding will make, and why it cannot be used."""
+
+    sha256: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def inspect_image(root: Path, relative: str) -> ImageFile:
+    """Hash an image file and read its header; pixels are not decoded."""
+    if not isinstance(relative, str) or not relative:
+        return ImageFile(error=f"image path is {relative!r}, expected a path relative to the data root")
+    if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
+        return ImageFile(error="image path leaves the data root; give a path below it")
+    path = Path(root) / relative
+    try:
+        if path.stat().st_size == 0:
+            return ImageFile(error="file is empty (0 bytes); get it again")
+        with _opened(path) as image:
+            notes = _notes(image)
+        return ImageFile(sha256(path), notes)
+    except Exception as error:  # Pillow raises many types on broken files; each becomes a row of the report
+        return ImageFile(error=_reason(error))
+
+
+def decode(path: Path):
+    """Read an image file as upright 8-bit RGB, first frame only: EXIF rotation applied, alpha ignored, 16 bits scaled to 8.
+
+    Raises:
+        ValueError: the file is truncated, is no image, has floating-point pixels or more than ``MAX_PIXELS``.
+    """
+    try:
+        with _opened(path) as image:
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise ValueError(_reason(error)) from None
+
+
+def _opened(path: Path):
+    """A Pillow image with only its header read, refused if decoding it would fill the memory or have no meaning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise ValueError(f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
+    if image.mode == "F":
+        image.close()
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+    return image
+
+
+def _notes(image) -> tuple[str, ...]:
+    notes = []
+    if image.mode not in ("RGB", "L"):
+        notes.append(f"mode {image.mode} converted to RGB")
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append("first frame of several used")
+    if image.getexif().get(0x0112, 1) != 1:
+        notes.append("turned upright by its EXIF orientation")
+    return tuple(notes)
+
+
+def _rgb(image):
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
+        image = Image.fromarray(np.round(values / 257).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    """One sentence without the path, which may hold a patient's number."""
+    if isinstance(error, FileNotFoundError):
+        return "file is missing"
+    if isinstance(error, UnidentifiedImageError):
+        return "file is no image that Pillow can read"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
+    if isinstance(error, PermissionError):
+        return "file may not be read (permission denied)"
+    if isinstance(error, OSError) and error.filename is None:
+        return f"file is damaged ({error})"
+    if isinstance(error, OSError):
+        return f"file cannot be read ({error.strerror})"
+    return str(error) if isinstance(error, ValueError) else f"file is damaged ({type(error).__name__})"
+
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+
+
+def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
+    """Image files directly in ``folders`` of ``root``: name and stem -> path relative to ``root``; an earlier folder wins.
+
+    Raises:
+        FileNotFoundError: none of the folders is there.
+    """
+    present = [folder for folder in folders if (root / folder).is_dir()]
+    if not present:
+        raise FileNotFoundError(f"{root} has no image folder {' or '.join(folders)}; unpack the images there")
+    found: dict[str, str] = {}
+    for folder in present:
+        with os.scandir(root / folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.lower().endswith(EXTENSIONS))
+        for name in names:
+            path = name if folder == "." else f"{folder}/{name}"
+            found.setdefault(name, path)
+            found.setdefault(name.rsplit(".", 1)[0], path)
+    return found
+
+
+def locate(names: Iterable[str], found: dict[str, str]) -> pd.Series:
+    """Relative path of each named image; None where it is not there."""
+    return pd.Series([found.get(str(name)) for name in names], dtype=object)
+
+
+def existing(root: Path, paths: Iterable[str]) -> pd.Series:
+    """Relative paths as given; None where no file is to be seen. For deep folders, cheaper to ask than to list."""
+    return pd.Series([path if os.path.isfile(root / path) else None for path in paths], dtype=object)

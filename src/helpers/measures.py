@@ -1,0 +1,79 @@
+"""The geometry of one embedding set as a tidy table: cones, gap, directions, ranks, and what an alignment leaves of the gap."""
+
+import numpy as np
+import pandas as pd
+
+from .alignment.shift import predicted_residual_gap, residual_gap
+from .datasets.registry import domain
+from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
+from .resampling import bootstrap_interval
+from .store.embeddings import EmbeddingSet
+
+COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "value", "low", "high"]
+
+
+def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95) -> pd.DataFrame:
+    """Geometry of all pairs of a set, whatever their split.
+
+    Quantities by modality (image, text): ``R`` over pairs (Eq. 7) and ``R_distinct`` over distinct items, ``effective_rank`` of the
+    centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
+    with the first principal direction of both modalities together), ``gap_share`` (share of the pooled variance along the gap),
+    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1.
+
+    Args:
+        n_boot: bootstrap replicates, by group, for R and the gap; 0 leaves the intervals empty.
+
+    Returns:
+        one row per quantity: dataset, variant, backbone, domain, modality, quantity, value, low, high.
+    """
+    image, text = embeddings.image_of(), embeddings.text_of()
+    groups = embeddings.pairs["group"].to_numpy()
+    interval = _no_interval if n_boot == 0 else _interval_of(groups, n_boot, level)
+    rows = []
+    for modality, pairs, distinct in (("image", image, embeddings.image), ("text", text, embeddings.text)):
+        rows.append((modality, "R", mean_resultant_length(pairs), *interval(_norm, pairs)))
+        rows.append((modality, "R_distinct", mean_resultant_length(distinct), np.nan, np.nan))
+        rows.append((modality, "effective_rank", effective_rank(pairs), np.nan, np.nan))
+        rows.append((modality, "distinct_share", len(distinct) / len(pairs), np.nan, np.nan))
+    cosine, share = gap_and_first_direction(image, text)
+    joint = {
+        "cos_gap_pc1": cosine,
+        "gap_share": share,
+        "pc1_share": float(principal_directions(np.concatenate([image, text]), k=1)[1][0]),
+        "residual_gap": residual_gap(image, text, 1.0),
+        "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
+    }
+    rows.append(("joint", "gap_norm", gap_norm(image, text), *interval(_difference_norm, image, text)))
+    rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
+    identity = [embeddings.dataset, *(str(embeddings.provenance.get(k, "own")) for k in ("variant", "backbone"))]
+    return pd.DataFrame([(*identity, domain(identity[0]), *row) for row in rows], columns=COLUMNS)
+
+
+def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
+    """R of image and text over some pairs only, such as a narrow subject; ``rows`` are row numbers."""
+    return {
+        "dataset": embeddings.dataset,
+        "backbone": embeddings.provenance.get("backbone", "own"),
+        "subset": name,
+        "pairs": len(rows),
+        "R image": mean_resultant_length(embeddings.image_of(rows)),
+        "R text": mean_resultant_length(embeddings.text_of(rows)),
+        "effective rank image": effective_rank(embeddings.image_of(rows)),
+        "effective rank text": effective_rank(embeddings.text_of(rows)),
+    }
+
+
+def _norm(mean: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(mean, axis=1)
+
+
+def _difference_norm(image: np.ndarray, text: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(image - text, axis=1)
+
+
+def _no_interval(*_) -> tuple[float, float]:
+    return np.nan, np.nan
+
+
+def _interval_of(groups, n_boot: int, level: float):
+    return lambda statistic, *samples: bootstrap_interval(statistic, *samples, groups=groups, n_boot=n_boot, level=level)

@@ -1,0 +1,1 @@
+"""What the paper publishes and claims, beside what is recomputed here."""

@@ -1,0 +1,208 @@
+"""What the paper and its authors published, and our numbers beside it. No number here is ours."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+FOLDER = Path(__file__).resolve().parents[3] / "data" / "published"
+BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
+MEDICAL_BACKBONES = ("BioMedCLIP", "MedSigLIP")
+ROUNDING = 0.0005  # half a unit of the third decimal, to which Table 1 is printed
+SEEDS = 5
+NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
+SCORE_AUC, HARD_AUC = "AUC of scores", "AUC of hard arg-max predictions"
+_STORED_NAMES = {
+    "brset": "BRSET",
+    "ham10000": "HAM10000",
+    "mbrset": "mBRSET",
+    "mimic": "MIMIC-CXR",
+    "mimic_multi_label": "MIMIC-CXR",
+}
+
+
+def datasets() -> pd.DataFrame:
+    """The paper's eight data sets, a row each; ``name`` is that of ``load_dataset``, ``rows`` and ``test_rows`` the authors'."""
+    return _read("datasets.csv").copy()
+
+
+def table1() -> pd.DataFrame:
+    """Table 1: 64 rows of domain, dataset, modality, backbone, R (three decimals)."""
+    return _read("table1.csv").copy()
+
+
+def authors_sweep() -> pd.DataFrame:
+    """The 16 stored curves behind Fig. 3, 176 rows: dataset, backbone, lambda, auc_mean, auc_std (over 5 seeds), gain, metric.
+
+    ``gain`` is AUC(lambda) - AUC(0). HAM10000's AUC is that of hard arg-max predictions, so only gains may be set beside ours.
+    """
+    return _curves("authors_lambda_sweep.csv")
+
+
+def authors_longer_sweep() -> pd.DataFrame:
+    """The authors' four BRSET curves with batch 32 and learning rate 1e-3, 44 rows, columns as in :func:`authors_sweep`."""
+    return _curves("authors_lambda_sweep_brset_longer.csv")
+
+
+def protocol_differences() -> pd.DataFrame:
+    """The 23 places where paper and code differ: number, topic, paper, code, kind, consequence."""
+    return _read("protocol_differences.csv").copy()
+
+
+def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Table 1 with our R beside each cell that was recomputed, 64 rows.
+
+    Args:
+        ours: tidy rows of dataset, variant, backbone, modality, quantity, value, low, high; rows other than R, and those of the
+            variant ``clean``, whose text is not the paper's, are passed over. None when nothing was recomputed.
+
+    Returns:
+        domain, dataset, modality, backbone, published, ours, difference, low, high, status. ``status`` says for a recomputed cell
+        whether the printed value, give or take its rounding, lies in our interval, and otherwise what is missing.
+
+    Raises:
+        ValueError: a column is missing, or a cell is given twice.
+    """
+    table = table1().rename(columns={"R": "published"})
+    mine = _ours(ours, ["dataset", "variant", "backbone", "modality", "quantity", "value", "low", "high"])
+    kept = mine[(mine["quantity"] == "R") & (mine["variant"] != "clean")]
+    cells = kept.set_index(["dataset", "backbone", "modality"])[["value", "low", "high"]]
+    if repeated := cells.index[cells.index.duplicated()].tolist():
+        raise ValueError(
+            f"R is given more than once for {', '.join(repeated[0])}; keep one row per data set, backbone and modality"
+        )
+    table = table.join(cells.rename(columns={"value": "ours"}), on=["dataset", "backbone", "modality"])
+    table["difference"] = table["ours"] - table["published"]
+    table["status"] = [_cell_status(row, mine) for row in table.itertuples()]
+    columns = ["domain", "dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]
+    return table[columns]
+
+
+def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-code") -> pd.DataFrame:
+    """The authors' gains AUC(lambda) - AUC(0) with ours beside them, 176 rows in the order of the paper's Table 1.
+
+    Args:
+        ours: tidy sweep table (see :func:`sweep_gains`); None when nothing was recomputed.
+        protocol: whose rows of ``ours`` are compared.
+
+    Returns:
+        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain, difference, status. The metric of our gain
+        is that of the published curve.
+    """
+    order = {name: i for i, name in enumerate([*datasets()["dataset"], *BACKBONES])}
+    table = authors_sweep().rename(columns={"gain": "published_gain"})
+    table = table.sort_values(["dataset", "backbone", "lambda"], key=lambda c: c.map(order).fillna(c), ignore_index=True)
+    hard = set(table.loc[table["metric"] == HARD_AUC, "dataset"])
+    scores, labels = sweep_gains(ours), sweep_gains(ours, "auc_hard")
+    gains = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
+    kept = gains[(gains["protocol"] == protocol) & (gains["features"] == "joint") & (gains["variant"] != "clean")]
+    kept = kept.assign(**{"lambda": kept["lambda"].round(6)}).set_index(["dataset", "backbone", "lambda"])["gain"]
+    table = table.join(kept.rename("our_gain"), on=["dataset", "backbone", "lambda"])
+    table["difference"] = table["our_gain"] - table["published_gain"]
+    table["status"] = [
+        "recomputed" if np.isfinite(row.our_gain) else NOT_RECOMPUTED + _missing(row.dataset, row.backbone, scores)
+        for row in table.itertuples()
+    ]
+    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "difference", "status"]]
+
+
+def missing_by_dataset(comparison: pd.DataFrame) -> pd.DataFrame:
+    """What was not recomputed and what it lacks, a row per data set: dataset, cells, missing; from :func:`compare_table1` rows."""
+    rows = []
+    for dataset, cells in comparison[comparison["status"].str.startswith(NOT_RECOMPUTED)].groupby("dataset", sort=False):
+        parts = [p for status in cells["status"] for p in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
+        weights = dict.fromkeys(p.removeprefix(WEIGHTS) for p in parts if p.startswith(WEIGHTS))
+        others = dict.fromkeys(p for p in parts if not p.startswith(WEIGHTS))
+        rows.append((dataset, len(cells), "; ".join([*others, *[WEIGHTS + ", ".join(weights)] * bool(weights)])))
+    return pd.DataFrame(rows, columns=["dataset", "cells", "missing"])
+
+
+def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame:
+    """Gain in macro test AUC (``auc`` of scores or ``auc_hard``) of the gap alignment over lambda = 0, mean over seeds.
+
+    Args:
+        sweep: tidy rows of dataset, variant, backbone, protocol, alignment, features, lambda_image, lambda_text, seed, split,
+            metric, class, value. Kept are test rows of macro AUC (class missing or ``macro``) of the paper's
+            alignment with equal lambdas.
+
+    Returns:
+        dataset, variant, backbone, protocol, features, lambda, auc, gain; names as the paper prints them where it has them.
+
+    Raises:
+        ValueError: a column is missing, or a curve has no row at lambda = 0.
+    """
+    keys = ["dataset", "variant", "backbone", "protocol", "features"]
+    needed = [*keys, "alignment", "lambda_image", "lambda_text", "seed", "split", "metric", "class", "value"]
+    rows = _ours(sweep, needed)
+    macro = rows["class"].isna() | (rows["class"] == "macro")
+    same = rows["lambda_image"] == rows["lambda_text"]
+    rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]
+    auc = rows.rename(columns={"lambda_image": "lambda"}).groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
+    at_zero = auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("auc_0")
+    auc = auc.join(at_zero, on=keys)
+    if auc["auc_0"].isna().any():
+        first = auc[auc["auc_0"].isna()].iloc[0]
+        raise ValueError(
+            f"the sweep of {first['dataset']} under {first['backbone']} has no row at lambda = 0; run it with lambda 0"
+        )
+    auc["gain"] = auc["auc"] - auc["auc_0"]
+    return auc.drop(columns="auc_0")
+
+
+def paper_name(name: str) -> str:
+    """A data set's or backbone's name as the paper prints it; a name that the paper does not have is returned unchanged."""
+    return _paper_names().get(name.lower(), name)
+
+
+def _cell_status(row, ours: pd.DataFrame) -> str:
+    if not np.isfinite(row.ours):
+        return NOT_RECOMPUTED + _missing(row.dataset, row.backbone, ours)
+    if not np.isfinite(row.low):
+        return "recomputed, no interval"
+    inside = row.low - ROUNDING <= row.published <= row.high + ROUNDING
+    return "published value inside our interval" if inside else "published value outside our interval"
+
+
+def _missing(dataset: str, backbone: str, ours: pd.DataFrame) -> str:
+    """What a cell lacks, judged by what our table holds."""
+    has_data, has_weights = (ours["dataset"] == dataset).any(), (ours["backbone"] == backbone).any()
+    both = ours[(ours["dataset"] == dataset) & (ours["backbone"] == backbone)]
+    if len(both):
+        return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
+    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
+    return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
+
+
+def _ours(table: pd.DataFrame | None, columns: list[str]) -> pd.DataFrame:
+    if table is None:
+        table = pd.DataFrame(columns=columns)
+    missing = [c for c in columns if c not in table]
+    if missing:
+        raise ValueError(
+            f"our table lacks the column {missing[0]!r}; it needs {', '.join(columns)} and has {', '.join(map(str, table))}"
+        )
+    return table.assign(dataset=table["dataset"].map(paper_name), backbone=table["backbone"].map(paper_name))
+
+
+def _curves(file: str) -> pd.DataFrame:
+    curves = _read(file).assign(dataset=lambda t: t["dataset"].map(_STORED_NAMES))
+    at_zero = curves[curves["lambda"] == 0].set_index(["dataset", "backbone"])["auc_mean"]
+    curves["gain"] = curves["auc_mean"] - at_zero.loc[pd.MultiIndex.from_frame(curves[["dataset", "backbone"]])].to_numpy()
+    curves["metric"] = np.where(curves["dataset"] == "HAM10000", HARD_AUC, SCORE_AUC)
+    return curves
+
+
+@cache
+def _paper_names() -> dict[str, str]:
+    sets = _read("datasets.csv")
+    names = {name: printed for printed, name in zip(sets["dataset"], sets["name"], strict=True)}
+    return names | {n.lower(): n for n in sets["dataset"]} | {key: printed for printed, key in BACKBONES.items()}
+
+
+@cache
+def _read(file: str) -> pd.DataFrame:
+    path = FOLDER / file
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; run from a checkout of the repository, which ships it under data/published")
+    return pd.read_csv(path)

@@ -1,0 +1,91 @@
+"""The regularised problem that a converged probe solves, for many alignments at once."""
+
+from functools import cached_property
+
+import torch
+
+from .objective import Objective
+from .views import View
+
+SINGLE_NOISE = 1e-6  # gradient norm below which float32 sums over unit vectors no longer resolve
+
+
+class Problem:
+    """The objective on fixed rows, its gradient and its preconditioner, in centred features.
+
+    Losses are separate for each label of a binary or multi-label task and joint for softmax: arrays that hold one number per
+    problem are (K, A, 1) or (1, A, 1).
+    """
+
+    def __init__(self, view: View, targets, objective: Objective, rows):
+        self.view, self.objective = view, objective
+        self.batch, self.targets = view.gather(rows), targets.index_select(1, rows)
+        weights = objective.weights(self.targets)
+        self.weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+        self.axes = (0, 2) if objective.softmax else (2,)
+        spread = self.weights.expand(len(self.weights), view.n_alignments, -1).contiguous()
+        self.mean = view.gradient(self.batch, spread)[..., :-1]
+        self.variances, self.directions = self._spectrum()
+        self.curvature = 1 / len(self.targets) if objective.softmax else 0.25
+        self.rounding = 10 * torch.finfo(weights.dtype).eps
+        self.noise = SINGLE_NOISE if weights.dtype == torch.float32 else 0.0
+        self.rows, self.all_targets = rows, targets
+
+    @cached_property
+    def single(self) -> "Problem":
+        """The same problem in float32."""
+        return Problem(self.view.to(torch.float32), self.all_targets.float(), self.objective, self.rows)
+
+    def _spectrum(self):
+        """Eigendecomposition of the weighted covariance of the unaligned features."""
+        features = torch.cat([x for x, _ in self.batch], dim=1)
+        weights = self.weights.mean(dim=(0, 1))
+        mean = weights @ features
+        covariance = features.T @ (features * weights[:, None]) - mean[:, None] * mean
+        values, vectors = torch.linalg.eigh(covariance)
+        return values.clamp(min=0), vectors
+
+    def zeros(self):
+        """Where every path of strengths starts."""
+        return self.targets.new_zeros(len(self.targets), self.view.n_alignments, self.view.n_features + 1)
+
+    def native(self, centred):
+        """Parameters for the features as they are, from those for centred features."""
+        native = centred.clone()
+        native[..., -1] -= (centred[..., :-1] * self.mean).sum(dim=-1)
+        return native
+
+    def centred(self, native):
+        """The inverse of :meth:`native`."""
+        centred = native.clone()
+        centred[..., -1] += (native[..., :-1] * self.mean).sum(dim=-1)
+        return centred
+
+    def logits(self, centred):
+        return self.view.logits(self.batch, self.native(centred))
+
+    def loss_and_residual(self, logits):
+        """Weighted mean loss of each problem, and its gradient with respect to the logits (K, A, n)."""
+        loss = (self.objective.losses(logits, self.targets) * self.weights).sum(dim=-1, keepdim=True)
+        return loss, self.objective.residual(logits, self.targets).mul_(self.weights)
+
+    def gradient(self, residual, centred, strength):
+        gradient = self.view.gradient(self.batch, residual)
+        gradient[..., :-1] += strength * centred[..., :-1] - self.mean * gradient[..., -1:]
+        return gradient
+
+    def native_norm_squared(self, gradient):
+        """Squared norm of the gradient in the native parameters, one number per problem."""
+        weights = gradient[..., :-1] + self.mean * gradient[..., -1:]
+        return self.total(weights.square()) + self.total(gradient[..., -1:].square())
+
+    def precondition(self, gradient, strength):
+        """Approximate inverse Hessian times a gradient."""
+        out = gradient / self.curvature
+        rotated = gradient[..., :-1] @ self.directions
+        out[..., :-1] = (rotated / (self.curvature * self.variances + strength)) @ self.directions.T
+        return out
+
+    def total(self, x):
+        """Sum over everything that belongs to one problem."""
+        return x.sum(dim=self.axes, keepdim=True)

@@ -1,0 +1,120 @@
+r"""Choose the regularisation strength of a converged probe on validation loss."""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+
+from .descent import validation_loss
+from .objective import Objective
+from .problem import Problem
+from .protocol import Protocol
+from .solver import minimise
+from .views import View
+
+LOOK_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The strength of each alignment's lowest validation loss (between the values tried), and the probe there; arrays are (A,).
+
+    ``strength_relative`` is alpha in units of the mean variance of a centred aligned feature on the fit rows: what survives when
+    alignments only rescale. ``strength_at_edge`` tells that no stronger or no weaker value was tried.
+    """
+
+    parameters: torch.Tensor
+    validation_loss: torch.Tensor
+    strength: torch.Tensor
+    strength_relative: torch.Tensor
+    optimality: torch.Tensor
+    strength_at_edge: torch.Tensor
+
+
+def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Chosen:
+    """Find each alignment's strength on a path from strong to weak, then solve the problems there to the protocol's tolerance.
+
+    Args:
+        view: in float64.
+        targets: (K, n_pairs) 0/1 tensor, float64.
+        fit, val: row numbers (tensors).
+
+    Raises:
+        RuntimeError: a chosen problem could not be solved to the tolerance; its probe may not be called converged.
+    """
+
+    problem = Problem(view, targets, objective, fit)
+    strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
+    solution = minimise(problem, start, strength, protocol.tolerance, max_iterations)
+    worst = int(solution.optimality.argmax())
+    if solution.optimality[worst] > protocol.tolerance:
+        raise RuntimeError(
+            f"a probe of strength {strength[worst]:.1e} is not converged: the certified gap is {solution.optimality[worst]:.1e} "
+            f"of the objective, asked for {protocol.tolerance:.0e}; raise Protocol.tolerance or leave out the weakest strengths"
+        )
+    loss = validation_loss(view, targets, objective, val, solution.parameters)
+    return Chosen(solution.parameters, loss, strength, strength / _feature_variance(view, fit), solution.optimality, edge)
+
+
+def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
+    """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and parameters near it.
+
+    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend
+    on its neighbours; the path ends when all are, or before the first strength that is not solved.
+    """
+    losses, best, current = [], None, problem.zeros()
+    chosen = current
+    for strength in protocol.strengths:
+        solution = minimise(problem, current, strength, protocol.tolerance, max_iterations)
+        if (solution.optimality > protocol.tolerance).any():
+            warnings.warn(f"strength {strength:.1e} and weaker ones were not solved and are not considered", stacklevel=4)
+            break
+        current = solution.parameters
+        losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val, current).cpu())
+        best = _settled_minimum(torch.stack(losses))
+        chosen = torch.where((best == len(losses) - 1).to(current.device)[None, :, None], current, chosen)
+        if (len(losses) - 1 - best).min() >= LOOK_AHEAD:
+            break
+    if best is None:
+        raise RuntimeError(
+            f"not even strength {protocol.strengths[0]:.1e} could be solved; are the embeddings what they should be?"
+        )
+    strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
+    return strength.exp(), (best == 0) | (best == len(losses) - 1), chosen
+
+
+def _settled_minimum(losses):
+    """Position of the first minimum (A,) of losses (p, A) that is not undercut within LOOK_AHEAD positions."""
+    best = torch.zeros(losses.shape[1], dtype=torch.int64)
+    for position in range(1, len(losses)):
+        lower = losses[position] < losses[best, torch.arange(losses.shape[1])]
+        best[lower & (position - best <= LOOK_AHEAD)] = position
+    return best
+
+
+def _interpolated_minimum(x, losses, best):
+    """Vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest itself at an end.
+
+    On a grid the choice jumps from one value to the next when an alignment changes nothing but the last digits, and a jump moves
+    the AUC more than lambda does; the vertex moves as little as the losses do.
+    """
+    inner = (best > 0) & (best < len(losses) - 1)
+    middle = torch.where(inner, best, 0)
+    left, right = (middle - 1).clamp(min=0), (middle + 1).clamp(max=len(losses) - 1)
+    column = torch.arange(losses.shape[1])
+    rise_left, rise_right = losses[left, column] - losses[middle, column], losses[right, column] - losses[middle, column]
+    to_left, to_right = x[left] - x[middle], x[right] - x[middle]
+    top = to_right**2 * rise_left - to_left**2 * rise_right
+    bottom = to_right * rise_left - to_left * rise_right
+    vertex = x[middle] + torch.where(bottom == 0, 0, top / (2 * bottom))
+    return torch.where(inner, vertex, x[best])
+
+
+def _feature_variance(view: View, rows):
+    """Mean variance of a centred aligned feature, (A,): total variance over the number of features."""
+    total = 0
+    for m, (x, scale) in zip(view.modalities, view.gather(rows), strict=True):
+        squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
+        mean = (scale @ x + scale.sum(dim=1, keepdim=True) * m.shift) / len(x)
+        total = total + (scale.square() * squared).mean(dim=1) - mean.square().sum(dim=1)
+    return total.cpu() / view.n_features

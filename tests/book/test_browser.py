@@ -1,0 +1,270 @@
+"""The built book in a real browser: every page, light and dark, as a reader and a screen reader meet it.
+
+Needs Chromium and a built book (``make book``); skipped without, unless ``BOOK`` names the book, as continuous integration does.
+"""
+
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from helpers.book.toc import missing_pages, pages
+
+BOOK = ROOT / os.environ.get("BOOK", "_build/html")
+PAGES = pages(ROOT / "_toc.yml")
+SLIDER = "book/executed/06_slider"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-unsafe-swiftshader"]
+
+
+def needed(there, what: str) -> None:
+    if not there:
+        (pytest.fail if "BOOK" in os.environ else pytest.skip)(what)
+
+
+@pytest.fixture(scope="module")
+def address():
+    needed(BOOK.is_dir(), f"{BOOK} is not built; run `make book`")
+    absent = missing_pages(ROOT / "_toc.yml", BOOK)
+    needed(not absent, f"{BOOK} is out of date, it lacks {', '.join(absent)}; run `make book`")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(BOOK)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(address):
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    needed(chromium, "no chromium on this machine; install it to test the book in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def tab(browser, request):
+    """A page of the browser in the theme of ``theme`` (light by default), with what it complained of and what it fetched."""
+    theme = request.node.callspec.params.get("theme", "light") if hasattr(request.node, "callspec") else "light"
+    context = browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.complaints, page.fetched = [], []
+    page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("response", lambda r: page.complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.on("request", lambda r: page.fetched.append(r.url))
+    yield page
+    context.close()
+
+
+def settled(page, url: str) -> None:
+    """Open a page and wait until its mathematics is set."""
+    page.goto(url)
+    page.wait_for_function("() => !window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_whole_and_reachable_by_everyone(tab, address, name, theme):
+    settled(tab, f"{address}/{name}.html")
+    assert tab.evaluate("document.documentElement.dataset.theme") == theme
+    images = tab.evaluate(
+        """async () => { const out = [];
+        for (const i of document.images) {
+            i.loading = 'eager';
+            await i.decode().catch(() => {});
+            out.push([i.src, i.naturalWidth, i.alt]);
+        } return out }"""
+    )
+    assert [src for src, width, _ in images if width == 0] == [], "images not decoded"
+    assert [src for src, _, alt in images if "_images" in src and len(alt) < 20] == [], "figures without alternative text"
+    assert tab.complaints == []
+    assert [url for url in tab.fetched if not url.startswith((address, "data:", "blob:"))] == []
+    assert violations(tab) == []
+
+
+def violations(page) -> list[str]:
+    """What axe-core finds serious or critical, as rule, element and reason."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {n['html'][:160]} ({(n['failureSummary'] or '').splitlines()[-1].strip()[:160]})"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+        for n in v["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_ends_with_the_source_and_software_it_was_rendered_from(address, name):
+    footer = (BOOK / f"{name}.html").read_text("utf-8").split("<footer", 1)[1]
+    assert re.search(r"Rendered from commit <code>\w.*</code> with jupyter-book [\d.]+.*, sphinx \d.* and Python 3\.", footer)
+
+
+def test_show_source_unfolds_the_code(tab, address):
+    tab.goto(f"{address}/book/executed/01_cone_effect.html")
+    code = tab.locator("details.hide .highlight").first
+    assert not code.is_visible()
+    tab.locator("details.hide summary").first.click()
+    assert code.is_visible() and "import" in code.inner_text()
+
+
+@pytest.mark.parametrize("name", [n for n in PAGES if "/executed/" in n])
+def test_a_notebook_ends_with_how_it_was_made(tab, address, name):
+    tab.goto(f"{address}/{name}.html")
+    last = tab.locator("article section section").last
+    assert last.locator("h2").inner_text().startswith("How this page was made")
+    assert f"papermill notebooks/{Path(name).name}.ipynb" in last.inner_text()
+
+
+@pytest.mark.parametrize("name", [n for n in PAGES if "/executed/" in n])
+def test_buttons_open_the_template_and_download_what_was_run(tab, address, name):
+    tab.goto(f"{address}/{name}.html")
+    links = tab.locator(".bd-header-article a").evaluate_all("all => all.map((a) => a.href)")
+    template = f"notebooks/{Path(name).name}.ipynb"
+    for host in ("mybinder.org", "colab.research.google.com"):
+        assert [link.endswith(template) for link in links if host in link] == [True], host
+    assert [(BOOK / link.removeprefix(f"{address}/")).is_file() for link in links if "_sources/" in link] == [True]
+
+
+def test_every_link_within_the_book_leads_somewhere(address):
+    targets, numbered, dead = {}, 0, []
+    for name in PAGES:
+        html = (BOOK / f"{name}.html").read_text("utf-8")
+        article = html[html.index("<article") : html.index("</article>")]
+        numbered += article.count('class="std std-numref"')
+        for href in re.findall(r'<a [^>]*class="[^"]*reference internal[^"]*"[^>]*href="([^"]+)"', article):
+            path, _, anchor = href.partition("#")
+            file = (BOOK / f"{name}.html").parent / path if path else BOOK / f"{name}.html"
+            if file not in targets:
+                targets[file] = set(re.findall(r'\bid="([^"]+)"', file.read_text("utf-8"))) if file.is_file() else None
+            if targets[file] is None or (anchor and anchor not in targets[file]):
+                dead.append(f"{name}: {href}")
+    assert dead == [] and numbered > 0
+
+
+def points(page) -> list:
+    return page.evaluate("document.querySelector('.lambda-sphere').data.slice(1, 3).map((t) => [t.x, t.y, t.z])")
+
+
+def test_the_slider_moves_points_and_text_by_keyboard(tab, address):
+    tab.goto(f"{address}/{SLIDER}.html")
+    tab.wait_for_function("() => document.querySelector('.lambda-sphere')?.data?.length === 4")
+    data = json.loads(tab.locator(".lambda-data").text_content())
+    tab.select_option(".lambda-set", index=len(data["views"]) - 1)
+    view, before, said = data["views"][-1], points(tab), tab.locator(".lambda-text").inner_text()
+    tab.locator(".lambda-slider").focus()
+    for _ in range(3):
+        tab.keyboard.press("ArrowRight")
+    after = points(tab)
+    for sign, modality, old, new in zip((-1, 1), ("image", "text"), before, after, strict=True):
+        coordinates = np.array(view[modality]) + sign * view["lambdas"][3] / 2 * np.array(view["gap"])[:, None]
+        np.testing.assert_allclose(new, coordinates / np.linalg.norm(coordinates, axis=0), atol=1e-9)
+        assert np.abs(np.subtract(new, old)).max() > 1e-3
+    now = tab.locator(".lambda-text").inner_text()
+    assert now != said and f"{view['lambdas'][3]:.2f}" in now and f"{view['residual'][3]:.3f}" in now
+    marker = tab.evaluate("document.querySelector('.lambda-lines').data.slice(3).map((t) => [t.x[0], t.y[0]])")
+    assert marker == [[view["lambdas"][3], view[key][3]] for key in ("residual", "r_image", "r_text")]
+    assert tab.locator(".lambda-slider").get_attribute("aria-valuetext") == f"{view['lambdas'][3]:.2f}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_words_in_the_slider_stand_out_from_what_is_behind_them(tab, address, theme):
+    tab.goto(f"{address}/{SLIDER}.html")
+    tab.wait_for_selector(".lambda-lines .xtitle")
+    ink, behind = tab.evaluate(
+        """() => { const word = document.querySelector('.lambda-lines .xtitle');
+        let panel = word.closest('.lambda-view');
+        while (getComputedStyle(panel).backgroundColor === 'rgba(0, 0, 0, 0)') panel = panel.parentElement;
+        return [getComputedStyle(word).fill, getComputedStyle(panel).backgroundColor] }"""
+    )
+    light, dark = sorted((luminance(c) for c in (ink, behind)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) > 4.5  # WCAG 2.1, text
+
+
+def luminance(rgb: str) -> float:
+    channels = np.array([int(c) for c in re.findall(r"\d+", rgb)[:3]]) / 255
+    return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(tab, address, name):
+    sizes = []
+    tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    tab.goto(f"{address}/{name}.html")
+    assert (1e6 if name == SLIDER else 1e4) < sum(sizes) < 5e6, f"{sum(sizes):,} bytes"
+
+
+def test_icons_are_drawn(tab, address):
+    tab.goto(f"{address}/book/intro.html")
+    solid = 'f.family.includes("Font Awesome") && f.weight === "900" && f.status === "loaded"'
+    drawn = f"document.fonts.ready.then(() => [...document.fonts].some(f => {solid}))"
+    icon = tab.locator(".bd-header-article .fa-solid, .bd-header-article .fas").first
+    assert tab.evaluate(drawn) and icon.evaluate("i => getComputedStyle(i, '::before').content") not in ("none", "normal")
+
+
+def test_the_slider_works_from_disk_without_the_book(browser, tmp_path):
+    from conftest import small_set
+
+    from helpers.book.slider import sphere_view, standalone
+
+    view = sphere_view(small_set("ham10000", "clean", "lit-derm", False, seed=3), [0.0, 0.5, 1.0], 50)
+    page = browser.new_page()
+    complaints = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(standalone([view], tmp_path / "slider.html").as_uri())
+    page.wait_for_function("() => document.querySelector('.lambda-sphere')?.data?.length === 4")
+    before = points(page)
+    page.locator(".lambda-slider").press("ArrowRight")
+    assert np.abs(np.subtract(points(page), before)).max() > 1e-3
+    assert "λ = 0.50" in page.locator(".lambda-text").inner_text() and complaints == []
+    page.close()
+
+
+def test_without_javascript_the_slider_says_where_its_numbers_are(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/{SLIDER}.html")
+    assert page.locator(".lambda-fallback").is_visible() and not page.locator(".lambda-body").is_visible()
+    context.close()
+
+
+def test_search_finds_mean_resultant_length(tab, address):
+    tab.goto(f"{address}/search.html?q=mean+resultant+length")
+    tab.wait_for_selector("#search-results li a")
+    tab.wait_for_function("() => !/Searching/.test(document.querySelector('#search-results h2')?.textContent ?? 'Searching')")
+    found = tab.locator("#search-results li a").evaluate_all("links => links.map((a) => a.getAttribute('href'))")
+    assert any("01_cone_effect" in href for href in found) and any("methods" in href for href in found)
+
+
+def test_the_keyboard_reaches_content_and_navigation(tab, address):
+    tab.goto(f"{address}/index.html")
+    tab.goto(f"{address}/book/intro.html")
+    reached = []
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        reached.append(
+            tab.evaluate(
+                """() => { const a = document.activeElement, box = a.getBoundingClientRect();
+                const where = { '.bd-sidebar-primary nav': 'navigation', '#pst-skip-link': 'skip' };
+                const found = Object.keys(where).find((selector) => a.closest(selector));
+                return [where[found] ?? '', box.width > 0 && box.height > 0] }"""
+            )
+        )
+    assert ["navigation", True] in reached and reached[0][0] == "skip"

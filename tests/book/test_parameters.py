@@ -1,0 +1,120 @@
+"""Notebook parameters: what is converted, what is refused, and that papermill's own leniency does not get through."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import pytest
+
+from helpers.book.parameters import assigned_literals, check_parameters, flag, integer, many, number, optional, text
+
+CELL = "lam = 0.5\nnames = ['a']  # names\nstore = None"
+SPEC = {"lam": number(0, 1), "names": many(text()), "store": optional(text())}
+
+
+def namespace(*cells: str) -> dict:
+    """What IPython's globals look like after some cells."""
+    values: dict = {}
+    for cell in cells:
+        exec(cell, values)
+    return {**values, "In": ["", *cells, "check_parameters(globals(), spec)"]}
+
+
+def test_values_are_converted_and_put_back():
+    names = namespace(CELL, "# Parameters\nlam = '1e-3'\nnames = '[\"x\", \"y\"]'")
+    assert check_parameters(names, SPEC) == {"lam": 0.001, "names": ["x", "y"], "store": None}
+    assert names["lam"] == 0.001 and names["names"] == ["x", "y"]
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="unknown parameter 'lamda'; did you mean 'lam'"):
+        check_parameters(namespace(CELL, "# Parameters\nlamda = 0.7"), SPEC)
+
+
+def test_names_of_working_cells_are_not_parameters():
+    names = namespace(CELL, "import math\nroot_two = math.sqrt(2)")
+    assert check_parameters(names, SPEC)["lam"] == 0.5
+
+
+def test_a_parameter_without_default_is_named():
+    with pytest.raises(ValueError, match="parameter 'store' is not set"):
+        check_parameters(namespace("lam = 1\nnames = []"), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "wanted"),
+    [
+        (number(0, 1), 1.5, "between 0 and 1"),
+        (number(0, 1), float("nan"), "between 0 and 1"),
+        (number(), "fast", "expected a number"),
+        (number(), True, "expected a number"),
+        (number(low=0), -1, "at least 0"),
+        (integer(1, 9), 2.5, "whole number between 1 and 9"),
+        (integer(), [1], "whole number"),
+        (flag(), "yes", "True or False"),
+        (flag(), 1, "True or False"),
+        (text(), "  ", "non-empty string"),
+        (text(("paper", "converged"), "protocol"), "convergd", "did you mean 'converged'"),
+        (many(number(), least=1), [], "at least 1"),
+        (many(number()), "[0, 1", "a list in JSON"),
+        (many(integer()), [42, 42], "given twice"),
+        (many(text()), [1], "non-empty string"),
+    ],
+)
+def test_bad_values_are_refused(reader, value, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        check_parameters({"x": value}, {"x": reader})
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "result"),
+    [
+        (number(), "1e-3", 1e-3),
+        (integer(), "3", 3),
+        (integer(), 3.0, 3),
+        (many(number()), "[0, 1]", [0.0, 1.0]),
+        (many(text()), "one", ["one"]),
+    ],
+)
+def test_spelled_values_are_converted(reader, value, result):
+    found = reader(value)
+    assert found == result and type(found) is type(result)
+
+
+def test_literal_cells_are_told_from_working_cells():
+    cells = ["a = 1\nb: int = 2", "c = a + 1", "import os", "d = float('nan')", "e = 3\nprint(e)", "a = 9"]
+    found = assigned_literals(cells)
+    assert list(found) == ["a", "b", "d"] and found["a"] == 1
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory) -> Path:
+    source = f"""# %% tags=["parameters"]
+{CELL}
+
+# %%
+from helpers.book.parameters import check_parameters, many, number, optional, text
+print(check_parameters(globals(), {{"lam": number(0, 1), "names": many(text()), "store": optional(text())}}))
+"""
+    document = jupytext.reads(source, fmt="py:percent")
+    document.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    path = tmp_path_factory.mktemp("papermill") / "small.ipynb"
+    jupytext.write(document, path)
+    return path
+
+
+def papermill(notebook: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "papermill", str(notebook), "-", "--no-progress-bar", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_papermill_run_with_an_unknown_parameter_fails(notebook):
+    run = papermill(notebook, "-p", "lamda", "0.7")
+    assert run.returncode != 0 and "unknown parameter 'lamda'; did you mean 'lam'" in run.stderr
+
+
+def test_papermill_run_with_yaml_and_list_strings_converts_them(notebook):
+    run = papermill(notebook, "-y", "lam: 1e-3", "-p", "names", '["p", "q"]')
+    assert run.returncode == 0, run.stderr
+    assert "{'lam': 0.001, 'names': ['p', 'q'], 'store': None}" in run.stdout

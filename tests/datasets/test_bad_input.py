@@ -1,0 +1,301 @@
+"""Spoiled releases: each fault is named with file, line and what was expected, and nothing is dropped without a count."""
+
+import gzip
+import re
+
+import pandas as pd
+import pytest
+from miniatures import edit, release, spoilable
+
+from helpers.datasets import DATASETS, Card, PairedDataset, check, load_dataset
+from helpers.datasets import miniatures as miniature
+from helpers.datasets.base import Draft
+from helpers.tasks import Task
+
+TABLE = {
+    "ham10000": "HAM10000_metadata.csv",
+    "brset": "labels_brset.csv",
+    "mbrset": "labels_mbrset.csv",
+    "mimic_cxr": "train.csv",
+}
+COLUMN = {"ham10000": "dx_type", "brset": "insuline", "mbrset": "dm_time", "mimic_cxr": "path_preproc"}
+LABEL = {"ham10000": "dx", "brset": "DR_ICDR", "mbrset": "final_icdr", "mimic_cxr": "Edema"}
+NUMBER = {"ham10000": "age", "brset": "patient_age", "mbrset": "nephropathy", "mimic_cxr": "Edema"}
+KEY = {"ham10000": "image_id", "brset": "image_id", "mbrset": "file", "mimic_cxr": "dicom_id"}
+
+
+@pytest.mark.parametrize("name", [n for n in DATASETS if n != "easy_vqa"])
+def test_no_root_and_wrong_root(name, tmp_path):
+    with pytest.raises(ValueError, match=f"{name} needs root"):
+        load_dataset(name)
+    with pytest.raises(FileNotFoundError, match=f"root {re.escape(str(tmp_path / 'none'))} of {name} does not exist; "):
+        load_dataset(name, tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
+        load_dataset(name, tmp_path)
+    report = check(name, tmp_path)
+    assert not report.usable and str(tmp_path) in str(report)
+
+
+def test_a_root_one_level_too_high_is_hinted():
+    with pytest.raises(FileNotFoundError, match=f"did you mean root={re.escape(str(release('ham10000')))}"):
+        load_dataset("ham10000", release("ham10000").parent)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_bom_and_windows_line_ends_change_nothing(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    path = root / TABLE[name]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n")
+    pd.testing.assert_frame_equal(load_dataset(name, root).rows, load_dataset(name, release(name)).rows)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_missing_cells_may_be_empty_or_say_so(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    key = [KEY[name], LABEL[name]] if name != "mimic_cxr" else [KEY[name]]
+    edit(root / TABLE[name], lambda t: t.where((t != "") | t.columns.isin(key), "NA"))
+    assert "NA" in (root / TABLE[name]).read_text(encoding="utf-8")
+    pd.testing.assert_frame_equal(load_dataset(name, root).rows, load_dataset(name, release(name)).rows)
+
+
+@pytest.mark.parametrize("name", ["coco_qa", "recipes5k", "daquar"])
+def test_bom_and_windows_line_ends_change_nothing_in_line_files(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    for path in root.rglob("*.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
+    pd.testing.assert_frame_equal(load_dataset(name, root).rows, load_dataset(name, release(name)).rows)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_renamed_column(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    edit(root / TABLE[name], lambda t: t.rename(columns={COLUMN[name]: COLUMN[name] + "s"}))
+    with pytest.raises(ValueError, match=f"{TABLE[name]} has no column '{COLUMN[name]}'.*did you mean '{COLUMN[name]}s'"):
+        load_dataset(name, root)
+
+
+@pytest.mark.parametrize("name, value", [("ham10000", "xyz"), ("brset", "7"), ("mbrset", "5"), ("mimic_cxr", "2")])
+def test_a_label_outside_the_list(name, value, tmp_path):
+    root = spoilable(name, tmp_path)
+    edit(root / TABLE[name], lambda t: t.__setitem__(LABEL[name], [*t[LABEL[name]][:3], value, *t[LABEL[name]][4:]]))
+    with pytest.raises(ValueError, match=f"{TABLE[name]} line 5: {LABEL[name]} is not one of .* .1 such rows") as caught:
+        load_dataset(name, root)
+    assert f"'{value}'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_cell_that_is_not_a_number(name, tmp_path):
+    root, column = spoilable(name, tmp_path), NUMBER[name]
+    edit(root / TABLE[name], lambda t: t.__setitem__(column, [*t[column][:3], "many", *t[column][4:]]))
+    with pytest.raises(ValueError, match=f"{TABLE[name]} line 5: {column} is not a number .1 such cells") as caught:
+        load_dataset(name, root)
+    assert "many" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_two_rows_with_one_id(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    edit(root / TABLE[name], lambda t: t.__setitem__(KEY[name], [*t[KEY[name]][:5], t[KEY[name]][1], *t[KEY[name]][6:]]))
+    with pytest.raises(ValueError, match=f"{TABLE[name]} line 7: {KEY[name]}.* is also on line 3") as caught:
+        load_dataset(name, root)
+    key = pd.read_csv(root / TABLE[name], dtype=str)[KEY[name]][1]
+    assert (key in str(caught.value)) != DATASETS[name].card.credentialed
+
+
+@pytest.mark.parametrize("name", ["ham10000", "brset", "mbrset", "mimic_cxr", "coco_qa", "recipes5k", "daquar"])
+def test_half_a_download(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    images = sorted(set(load_dataset(name, root).rows["image"]))
+    for image in images[::2]:
+        (root / image).unlink()
+    told = rf"{name}: \d+ of \d+ pairs have no image file under .*missing_images='drop'"
+    with pytest.raises(FileNotFoundError, match=told) as caught:
+        load_dataset(name, root)
+    assert bool(re.search(r", first row \d+ \(", str(caught.value))) != DATASETS[name].card.credentialed
+    report = check(name, root)
+    assert not report.usable and report.problems[0] == str(caught.value) and "--missing-images drop" in report.problems[0]
+    assert "rows count from 0 as loaded, lines from 1 as in the file" in str(report)
+    dropped = load_dataset(name, root, missing_images="drop")
+    assert dropped.report["rows_without_image"] > 0 and set(dropped.rows["image"]) == set(images[1::2])
+    for image in images[1::2]:
+        (root / image).unlink()
+    with pytest.raises(FileNotFoundError, match="check root and the image folder|no image folder"):
+        load_dataset(name, root, missing_images="drop")
+
+
+@pytest.mark.parametrize("name", ["ham10000", "brset"])
+def test_images_that_cannot_be_decoded(name, tmp_path):
+    root = spoilable(name, tmp_path)
+    image = load_dataset(name, root).rows["image"][2]
+    (root / image).write_bytes((root / image).read_bytes()[:200])
+    report = check(name, root)
+    assert not report.usable and "1 images cannot be decoded: row 2" in str(report)
+    assert (image in str(report)) != DATASETS[name].card.credentialed
+    assert check(name, root, open_images=False).usable
+
+
+def test_images_with_the_same_bytes_are_counted(tmp_path):
+    root = spoilable("ham10000", tmp_path)
+    images = load_dataset("ham10000", root).rows["image"]
+    (root / images[0]).write_bytes((root / images[1]).read_bytes())
+    assert "images with the same bytes as another: 1" in check("ham10000", root).facts
+
+
+def test_a_class_with_one_example(tmp_path):
+    root = spoilable("ham10000", tmp_path)
+    edit(root / "HAM10000_metadata.csv", lambda t: t[(t["dx"] != "df") | (t["dx"] == "df").cumsum().eq(1)])
+    with pytest.raises(ValueError, match=r"label 'df' occurs once \(table row \d+\)"):
+        load_dataset("ham10000", root)
+    report = check("ham10000", root, "clean")
+    assert any("1 classes have no test row: df" in w for w in report.warnings)
+    assert any(re.search(r"1 classes have one example only: df; the first is row \d+", w) for w in report.warnings)
+
+
+def test_groups_in_two_splits_and_rows_without_a_label_are_warned_of():
+    rows = load_dataset("ham10000", release("ham10000")).rows
+    told = next(w for w in check("ham10000", release("ham10000")).warnings if "groups are in more than one split" in w)
+    (first, second) = (rows.loc[int(row)] for row in re.findall(r"row (\d+)", told))
+    assert first["group"] == second["group"] and [first["split"], second["split"]] == ["train", "test"]
+    warned = check("mimic_cxr", release("mimic_cxr"), "clean").warnings
+    rows = load_dataset("mimic_cxr", release("mimic_cxr"), "clean").rows
+    empty = (rows.filter(like="label_").sum(axis=1) == 0).to_numpy()
+    assert f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class" in warned
+
+
+def test_a_split_of_one_class_is_unusable(tmp_path):
+    root = spoilable("coco_qa", tmp_path)
+    path = root / "test" / "answers.txt"
+    path.write_text("red\n" * len(path.read_text().splitlines()))
+    problem, *others = check("coco_qa", root).problems
+    assert problem.startswith("all test rows are of red; an AUC needs two classes") and not others
+
+
+@pytest.mark.parametrize(
+    "name, path, change, message",
+    [
+        ("coco_qa", "train/answers.txt", lambda s: s + "red\n", r"train: files that go line by line differ in length"),
+        ("recipes5k", "annotations/val_labels.txt", lambda s: "999" + s[s.index("\n") :], r"val_labels.txt line 1: found '999'"),
+        ("daquar", "qa.894.raw.train.txt", lambda s: s + "what in the image9 ?\n", r"train.txt has \d+ lines.*has no answer"),
+        ("daquar", "qa.894.raw.test.txt", lambda s: "what ?\nred\n" + s, r"test.txt line 1: expected a question that names"),
+        ("recipes5k", "annotations/val_images.txt", lambda s: s.replace("/8_", "/3_"), r"val_images.txt line 6: file .* line 1;"),
+        ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("2_way_label", "two_way"), r"no column '2_way_label'"),
+        ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("tr00003", "tr00001"), r"train.tsv line 5: id .* line 3;"),
+        ("fakeddit", "multimodal_test_public.tsv", lambda s: s[:-6] + "7\t1\t1\n", r"line 151: 2_way_label is not one of 0, 1"),
+    ],
+)
+def test_line_files_out_of_step(name, path, change, message, tmp_path):
+    root = spoilable(name, tmp_path)
+    (root / path).write_text(change((root / path).read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        load_dataset(name, root)
+
+
+@pytest.mark.parametrize(
+    "name, path",
+    [("coco_qa", "test/img_ids.txt"), ("daquar", "qa.894.raw.test.txt"), ("recipes5k", "annotations/test_images.txt")],
+)
+def test_a_missing_line_file(name, path, tmp_path):
+    root = spoilable(name, tmp_path)
+    (root / path).unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape(path.rsplit("/")[-1])):
+        load_dataset(name, root)
+
+
+def test_windows_line_ends_in_reports_let_no_finding_into_the_clean_text(tmp_path):
+    import zipfile
+
+    root = spoilable("mimic_cxr", tmp_path)
+    path = root / "mimic-cxr-reports.zip"
+    with zipfile.ZipFile(path) as archive:
+        reports = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in reports.items():
+            no_heading = text.replace(b"\n\n FINDINGS:\n\n", b"\n\n")  # so that only a blank line ends the history
+            archive.writestr(name, b"\xef\xbb\xbf" + no_heading.replace(b"\n", b"\r\n"))
+    found, before = (load_dataset("mimic_cxr", r, "clean").rows["text"] for r in (root, release("mimic_cxr")))
+    assert found.tolist() == before.tolist() and not found.str.contains("There is").any()
+
+
+def test_archives_cut_short(tmp_path):
+    root = spoilable("mimic_cxr", tmp_path)
+    path = root / "mimic-cxr-2.0.0-split.csv.gz"
+    whole = path.read_bytes()
+    for broken in (whole[:40], b"plain text"):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="split.csv.gz is cut short or not a gzip file"):
+            load_dataset("mimic_cxr", root, "clean")
+    path.write_bytes(gzip.compress(gzip.decompress(whole).replace(b"validate", b"valid")))
+    with pytest.raises(ValueError, match="split is not one of train, validate, test"):
+        load_dataset("mimic_cxr", root, "clean")
+    path.write_bytes(whole)
+    reports = root / "mimic-cxr-reports.zip"
+    reports.write_bytes(reports.read_bytes()[:100])
+    with pytest.raises(ValueError, match="mimic-cxr-reports.zip is cut short"):
+        load_dataset("mimic_cxr", root, "clean")
+
+
+def test_unknown_names_give_the_nearest(tmp_path):
+    for call, message in [
+        (lambda: load_dataset("ham1000", tmp_path), "did you mean 'ham10000'"),
+        (lambda: load_dataset("brset", tmp_path, "author"), "did you mean 'authors'"),
+        (lambda: load_dataset("coco_qa", tmp_path, "tidy"), "unknown variant of coco_qa 'tidy'"),
+        (lambda: load_dataset("brset", tmp_path, split="patient-disjunct"), "did you mean 'patient-disjoint'"),
+        (lambda: load_dataset("brset", tmp_path, "clean", split="by-image"), "valid: patient-disjoint"),
+        (lambda: load_dataset("brset", tmp_path, missing_images="ignore"), "valid: error, drop"),
+        (lambda: load_dataset("daquar", tmp_path, minimum_count=3), "did you mean 'min_count'"),
+        (lambda: load_dataset("fakeddit", release("fakeddit"), share=0), "share is 0.0, expected a number above 0"),
+        (lambda: miniature.write("ham", tmp_path / "m"), "did you mean 'ham10000'"),
+        (lambda: miniature.write("brset", tmp_path / "m", n=5), "n is 5; a miniature needs at least 40"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_a_miniature_replaces_nothing_and_is_repeatable(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept.txt").write_text("kept")
+    with pytest.raises(FileExistsError, match="is not empty"):
+        miniature.write("daquar", tmp_path / "mine")
+    assert (tmp_path / "mine" / "kept.txt").read_text() == "kept"
+    first, again, other = (miniature.write("brset", tmp_path / d, n=40, seed=s) for d, s in (("a", 1), ("b", 1), ("c", 2)))
+
+    def content(root):
+        return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    assert content(first) == content(again) != content(other)
+
+
+def test_texts_that_are_blank_are_counted(monkeypatch):
+    entry = DATASETS["ham10000"]
+    whole = entry.module.read
+
+    def blank(*args):
+        draft = whole(*args)
+        draft.rows.iloc[3, draft.rows.columns.get_loc("text")] = "  "
+        return Draft(draft.rows, draft.task)
+
+    monkeypatch.setattr(entry.module, "read", blank)
+    dataset = load_dataset("ham10000", release("ham10000"))
+    assert dataset.report["rows_without_text"] == 1 and len(dataset) == 279
+
+
+def test_the_paired_data_set_refuses_bad_rows():
+    def rows(**columns):
+        base = {"pair_id": ["a", "b"], "image": ["a.png"] * 2, "text": ["t"] * 2, "split": ["train", "test"], "group": ["g"] * 2}
+        return pd.DataFrame({**base, "label": ["x", "y"], **columns})
+
+    def make(frame, credentialed=False):
+        card = Card("t", "medical", "s", "l", "c", "a", credentialed)
+        return PairedDataset("t", "common", frame, Task("binary", ("x", "y")), card, ".")
+
+    for frame, message in [
+        (rows(pair_id=["a", "a"]), "t row 1: pair_id 'a' occurs more than once"),
+        (rows(split=["train", "dev"]), "split 'dev' is not one of train, val, test"),
+        (rows(label=["x", "z"]), "row 1: label is not one of"),
+        (rows().drop(columns="group"), "column 'group' is missing"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make(frame)
+    with pytest.raises(ValueError, match="t row 1: pair_id occurs more than once"):
+        make(rows(pair_id=["a", "a"]), credentialed=True)

@@ -1,0 +1,89 @@
+"""Every data set from its miniature to an AUC: check, extract with a tiny encoder, cone, sweep."""
+
+import zlib
+
+import numpy as np
+import pytest
+from miniatures import release
+
+from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
+from helpers.backbones import Backbone, Tokenizer
+from helpers.cli import main
+from helpers.datasets import check
+from helpers.datasets import miniatures as miniature
+from helpers.measures import cone_table
+from helpers.paper.published import compare_sweep, compare_table1
+
+TOKENS = 512
+# What a probe on a bag of pixels and words should at least reach; the mean of chance is 0.5.
+LEAST_AUC = {"mimic_cxr": 0.75, "ham10000": 0.8, "brset": 0.7, "mbrset": 0.65, "coco_qa": 0.85, "fakeddit": 0.9}
+LEAST_AUC |= {"recipes5k": 0.9, "daquar": 0.8}
+
+
+def pixels(image):
+    """A grid of 12 x 12 mean colours, as (432,)."""
+    return np.asarray(image.resize((12, 12)), dtype=np.float32).ravel() / 255
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    """A dual encoder that knows colours and words only: random projections of pixels and of a hashed bag of words."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    image = torch.tensor(rng.normal(size=(432, 64)), dtype=torch.float32)
+    words = torch.tensor(rng.normal(size=(TOKENS, 64)), dtype=torch.float32)
+
+    def tokenize(texts):
+        return [[1 + zlib.crc32(word.encode()) % (TOKENS - 1) for word in text.lower().split()] for text in texts]
+
+    return Backbone(
+        name="bag",
+        dim=64,
+        preprocess=pixels,
+        tokenizer=Tokenizer("bag", TOKENS, 0, tokenize, lambda texts: [len(ids) for ids in tokenize(texts)], "words"),
+        image_features=lambda batch: (batch - 0.5) @ image,
+        text_features=lambda ids, mask: (words[ids] * mask[..., None]).sum(dim=1),
+        pad_to_context=False,
+        device="cpu",
+        fingerprint={"weights": "bag"},
+    )
+
+
+@pytest.mark.parametrize("name", miniature.WRITERS)
+def test_from_release_to_auc(name, encoder, tmp_path):
+    root = release(name)
+    assert check(name, root, "clean").usable
+    dataset = load_dataset(name, root, "clean")
+    embeddings = extract(dataset, encoder, tmp_path / "set", workers=0)
+    assert len(embeddings) == len(dataset) and len(embeddings.text) == dataset.rows["text"].nunique()
+    assert len(embeddings.image) == dataset.rows["image"].nunique()
+    assert (embeddings.pairs["pair_id"] == dataset.rows["pair_id"]).all()
+    assert "text" not in embeddings.pairs or embeddings.pairs["text"].dtype.kind in "iu"
+    for vectors in (embeddings.image_of(), embeddings.text_of()):
+        assert 0 < mean_resultant_length(vectors) < 1
+    assert gap_norm(embeddings.image_of(), embeddings.text_of()) > 0
+    result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
+    auc = result.summary("auc")["mean"]
+    assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc
+    of_the_paper = {"backbone": "clip", "variant": "authors", "protocol": "authors-code"}
+    cones, swept = cone_table(embeddings, 0).assign(**of_the_paper), result.table.assign(**of_the_paper)
+    assert {*cones["dataset"], *swept["dataset"], result.provenance["dataset"]} == {f"{name} (drawn miniature)"}
+    assert compare_table1(cones)["ours"].isna().all() and compare_sweep(swept)["our_gain"].isna().all()
+
+
+@pytest.mark.parametrize("command", ["check", "lengths", "diversity"])
+def test_the_folder_that_holds_a_data_set_will_do_as_root(command, capsys):
+    root = release("daquar")
+    for given in (root, root.parent):
+        assert main([command, "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
+    first, *_ = printed = capsys.readouterr().out.splitlines()
+    half = len(printed) // 2
+    assert printed[:half] == printed[half:] and (str(root) in first or command != "check")
+    assert main([command, "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["credentialed=yes", "credentialed"])
+def test_a_yes_or_no_option_says_what_it_takes(given, capsys):
+    assert main(["check", "manifest", "--option", given]) == 2
+    assert f"--option {given}: write credentialed=VALUE, true or false" in capsys.readouterr().err

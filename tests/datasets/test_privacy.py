@@ -1,0 +1,128 @@
+"""Credentialed data sets: no report, text or id in what a person sees by accident (displays, checks, errors)."""
+
+import io
+import re
+import zipfile
+
+import pandas as pd
+import pytest
+from miniatures import edit
+
+from helpers.datasets import check, load_dataset
+from helpers.datasets import miniatures as miniature
+
+MARKER = "Zebrafinch77"
+VARIANTS = [(name, variant) for name in ("mimic_cxr", "brset", "mbrset") for variant in ("authors", "clean")]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda p: "-".join(p))
+def marked(request, tmp_path):
+    name, variant = request.param
+    return name, variant, miniature.write(name, tmp_path / "root", n=160, marker=MARKER)
+
+
+def test_the_marker_is_planted(marked):
+    name, variant, root = marked
+    rows = load_dataset(name, root, variant).rows
+    for column in ("pair_id", "group", "image"):
+        assert rows[column].str.contains(MARKER).all()
+    if name == "mimic_cxr" and variant == "authors":
+        assert rows["text"].str.contains(MARKER).all()
+
+
+def test_displays_and_checks_hold_counts_only(marked, capfd):
+    name, variant, root = marked
+    dataset = load_dataset(name, root, variant)
+    shown = [repr(dataset), str(dataset), str(dataset.report), str(check(name, root, variant)), f"{dataset!s:>40}"]
+    assert not any(MARKER in text for text in shown)
+    assert MARKER not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("fault", ["missing image", "unreadable image", "repeated id"])
+def test_faults_are_told_without_ids(marked, fault, capfd):
+    name, variant, root = marked
+    image = root / load_dataset(name, root, variant).rows["image"][0]
+    if fault == "missing image":
+        image.unlink()
+    elif fault == "unreadable image":
+        image.write_bytes(b"")
+    else:
+        path, key = {
+            "mimic_cxr": (root / ("train.csv" if variant == "authors" else "mimic-cxr-2.0.0-metadata.csv.gz"), "dicom_id"),
+            "brset": (root / "labels_brset.csv", "image_id"),
+            "mbrset": (root / "labels_mbrset.csv", "file"),
+        }[name]
+        edit(path, lambda t: pd.concat([t, t.head(1)]))
+    report = check(name, root, variant)
+    assert not report.usable and MARKER not in str(report) and re.search(r"problem: .*\d", str(report))
+    if fault != "unreadable image":
+        with pytest.raises((ValueError, OSError)) as caught:
+            load_dataset(name, root, variant)
+        assert MARKER not in str(caught.value)
+    assert MARKER not in "".join(capfd.readouterr())
+
+
+def slip(table: pd.DataFrame) -> pd.DataFrame:
+    """Every cell of the fourth row one column further."""
+    table.iloc[3] = [table.iat[3, -1], *table.iloc[3, :-1]]
+    return table
+
+
+def headless(table: pd.DataFrame) -> pd.DataFrame:
+    return table.iloc[1:].set_axis(table.iloc[0].tolist(), axis=1)
+
+
+TABLES = [
+    *[("mimic_cxr", "authors", name) for name in ("train.csv", "valid.csv", "cxr-study-list.csv")],
+    *[("mimic_cxr", "clean", f"mimic-cxr-2.0.0-{kind}.csv.gz") for kind in ("metadata", "split", "chexpert")],
+    *[(name, variant, f"labels_{name}.csv") for name in ("brset", "mbrset") for variant in ("authors", "clean")],
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A marked release of each credentialed data set."""
+    folder = tmp_path_factory.mktemp("whole")
+    return {name: miniature.write(name, folder / name, n=80, marker=MARKER) for name in {table[0] for table in TABLES}}
+
+
+@pytest.mark.parametrize("change", [slip, headless], ids=["slipped columns", "no header"])
+@pytest.mark.parametrize(("name", "variant", "table"), TABLES)
+def test_spoiled_tables_are_told_without_their_cells(whole, name, variant, table, change):
+    path = whole[name] / table
+    released = path.read_bytes()
+    try:
+        edit(path, change)
+        report = check(name, whole[name], variant)
+    finally:
+        path.write_bytes(released)
+    assert MARKER not in str(report) and (change is slip or not report.usable)
+
+
+@pytest.mark.parametrize("name", ["mimic_cxr", "brset", "mbrset"])
+def test_files_that_may_not_be_read_are_told_without_their_paths(whole, name, monkeypatch):
+    image = str(whole[name] / load_dataset(name, whole[name], "clean").rows["image"][3])
+    opened = io.open
+
+    def guarded(file, *args, **kwargs):
+        if str(file) == image:
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *args, **kwargs)
+
+    monkeypatch.setattr("builtins.open", guarded)
+    report = check(name, whole[name], "clean")
+    assert "1 images cannot be decoded: row 3;" in str(report) and MARKER not in str(report)
+    assert "images with the same bytes as another: 0" in report.facts
+
+
+def test_a_spoiled_report_is_told_by_its_row(tmp_path):
+    root = miniature.write("mimic_cxr", tmp_path / "root", n=80, marker=MARKER)
+    path = root / "mimic-cxr-reports.zip"
+    with zipfile.ZipFile(path) as archive:
+        first = next(iter(archive.infolist()))
+    data = bytearray(path.read_bytes())
+    start = first.header_offset + 30 + len(first.filename)
+    data[start : start + first.compress_size] = bytes(first.compress_size)
+    path.write_bytes(data)
+    problem = check("mimic_cxr", root, "clean").problems[0]
+    assert re.match(r"the report of table row \d+ cannot be read", problem) and MARKER not in problem

@@ -1,0 +1,348 @@
+"""Every data set from its miniature release: what is read, how it is said, labelled and split."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from miniatures import EVERY, edit, release, spoilable
+
+from helpers.datasets import DATASETS, canonical_variant, check, flickr8k, load_dataset, overlap
+from helpers.datasets.audit import class_balance, straddling_groups
+from helpers.datasets.splits import seen_in_train
+
+CREDENTIALED = {"mimic_cxr", "brset", "mbrset"}
+SINGLE = {"coco_qa", "recipes5k", "flickr8k", "easy_vqa", "manifest"}
+
+
+def load(name, variant="authors", split=None, **options):
+    return load_dataset(name, release(name), variant, split, **options)
+
+
+def row_of(dataset, pair_id):
+    return dataset.rows.set_index("pair_id").loc[pair_id]
+
+
+@pytest.mark.parametrize("name, variant, split", EVERY)
+def test_a_miniature_is_usable_and_learnable(name, variant, split):
+    report = check(name, release(name), variant, split)
+    assert report.usable, str(report)
+    dataset = load(name, variant, split)
+    assert all((dataset.root / image).is_file() for image in dataset.rows["image"])
+    assert (class_balance(dataset)[["train", "test"]] > 0).all().all()
+    assert len(str(report).splitlines()) <= 30
+
+
+@pytest.mark.parametrize("name, variant, split", [case for case in EVERY if case[2] != "by-image"])
+def test_groups_are_kept_whole(name, variant, split):
+    assert straddling_groups(load(name, variant, split)) == 0
+
+
+@pytest.mark.parametrize("name", ["ham10000", "brset", "mbrset"])
+def test_the_authors_split_by_image_shares_groups(name):
+    dataset = load(name)
+    assert overlap(dataset)["group"] > 0.3
+    assert (dataset.rows["split"] == "test").mean() == pytest.approx(0.2, abs=0.01)
+
+
+def test_loading_twice_gives_the_same_rows():
+    for name in ("ham10000", "fakeddit", "brset"):
+        for variant in ("authors", "clean"):
+            pd.testing.assert_frame_equal(load(name, variant).rows, load(name, variant).rows)
+
+
+def test_the_registry_tells_without_loading():
+    assert {n for n, e in DATASETS.items() if e.card.credentialed} == CREDENTIALED
+    assert {n for n, e in DATASETS.items() if e.variants == ("common",)} == SINGLE
+    assert {n for n, e in DATASETS.items() if e.card.domain == "medical"} == CREDENTIALED | {"ham10000"}
+    assert canonical_variant("coco_qa", "clean") == "common" and canonical_variant("brset", "clean") == "clean"
+
+
+def test_the_page_shows_all_that_a_card_says():
+    from helpers.book.tables import dataset_cards
+
+    sections = dict(part.split("\n", 1) for part in dataset_cards().split("### ")[1:])
+    assert len(sections) == len(DATASETS) - 1
+    for entry in (e for e in DATASETS.values() if e.name != "manifest"):
+        card, section = entry.card, sections[entry.card.title]
+        for said in (card.domain.capitalize(), card.citation, card.licence, card.access, card.size, card.source, *entry.options):
+            assert said and said in section, (entry.name, said)
+        assert ("credentialed" in section) == card.credentialed
+
+
+def test_ham10000_texts(tmp_path):
+    root = spoilable("ham10000", tmp_path)
+
+    def change(table):
+        table.loc[0, ["dx_type", "age", "sex", "localization"]] = ["histo", "35.0", "female", "lower extremity"]
+        table.loc[1, ["dx_type", "age", "sex", "localization"]] = ["consensus", "", "unknown", ""]
+
+    edit(root / "HAM10000_metadata.csv", change)
+    ids = pd.read_csv(root / "HAM10000_metadata.csv")["image_id"]
+    authors, clean = (load_dataset("ham10000", root, variant) for variant in ("authors", "clean"))
+    said = row_of(authors, ids[0])["text"]
+    assert said == "Patient diagnosed via histo. Age: 35 years. Sex: female. Localization: lower extremity."
+    missing = "Age: No data reported years. Sex: unknown. Localization: No data reported."
+    assert row_of(authors, ids[1])["text"] == f"Patient diagnosed via consensus. {missing}"
+    assert row_of(clean, ids[1])["text"] == missing
+    assert row_of(clean, ids[0])["subgroup_age"] == "under 40" and row_of(clean, ids[1])["subgroup_age"] == "unknown"
+
+
+def test_ham10000_from_dataverse_and_with_one_image_folder(tmp_path):
+    root = spoilable("ham10000", tmp_path)
+    before = load_dataset("ham10000", root).rows
+    table = pd.read_csv(root / "HAM10000_metadata.csv", dtype=str)
+    table.to_csv(root / "HAM10000_metadata.tab", sep="\t", index=False)
+    (root / "HAM10000_metadata.csv").unlink()
+    (root / "images").mkdir()
+    for path in root.glob("HAM10000_images_part_*/*.jpg"):
+        path.rename(root / "images" / path.name)
+    after = load_dataset("ham10000", root).rows
+    assert set(after["image"].map(lambda p: p.split("/")[0])) == {"images"}
+    pd.testing.assert_frame_equal(before.drop(columns="image"), after.drop(columns="image"))
+
+
+def test_ham10000_variants_share_one_split():
+    authors, clean = load("ham10000", "authors", "lesion-disjoint"), load("ham10000", "clean")
+    pd.testing.assert_frame_equal(authors.rows.drop(columns="text"), clean.rows.drop(columns="text"))
+    assert not clean.rows["text"].str.contains("diagnosed").any() and authors.rows["text"].str.contains("diagnosed").all()
+
+
+def test_ham10000_real_metadata(tmp_path):
+    given = os.environ.get("HAM10000_METADATA")
+    if not given:
+        pytest.skip("set HAM10000_METADATA to the path of the real HAM10000_metadata.csv")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "HAM10000_metadata.csv").write_bytes(Path(given).read_bytes())
+    for name in pd.read_csv(given)["image_id"]:
+        (tmp_path / "images" / f"{name}.jpg").touch()
+    authors = load_dataset("ham10000", tmp_path)
+    test = authors.rows.loc[authors.rows["split"] == "test", "label"]
+    both_sides = test[seen_in_train(authors.rows)["group"]].value_counts()
+    assert authors.rows["pair_id"][0] == "ISIC_0033319" and len(authors) == 10_015
+    assert test.value_counts().to_dict() == {"akiec": 65, "bcc": 103, "bkl": 220, "df": 23, "mel": 223, "nv": 1341, "vasc": 28}
+    assert both_sides.sum() == 791 and both_sides["mel"] == 154
+    for variant in ("authors", "clean"):
+        disjoint = load_dataset("ham10000", tmp_path, variant, "lesion-disjoint")
+        assert straddling_groups(disjoint) == 0
+        shares = class_balance(disjoint).div(class_balance(disjoint).sum(axis=1), axis=0)
+        assert (shares - pd.Series({"train": 0.7, "val": 0.1, "test": 0.2})).abs().max().max() < 0.02
+
+
+def test_brset_texts(tmp_path):
+    root = spoilable("brset", tmp_path)
+    findings = ["scar", "nevus", "amd", "vascular_occlusion", "drusens", "retinal_detachment", "myopic_fundus"]
+
+    def change(table):
+        table.loc[:2, [*findings, "increased_cup_disc", "other", "macular_edema", "hemorrhage"]] = "0"
+        table.loc[:2, ["optic_disc", "vessels", "macula"]] = ["1", "2", "1"]
+        columns = ["exam_eye", "patient_sex", "patient_age", "comorbidities", "diabetes_time_y", "insuline", "DR_ICDR"]
+        table.loc[0, columns] = ["2", "1", "6O", "HAS", "12,5", "no", "3"]
+        table.loc[1, columns] = ["3", "", "", "", "Não", "", "0"]
+        table.loc[0, "hemorrhage"] = "1"
+
+    edit(root / "labels_brset.csv", change)
+    ids = pd.read_csv(root / "labels_brset.csv")["image_id"]
+    authors, clean = (load_dataset("brset", root, variant) for variant in ("authors", "clean"))
+    person = (
+        "An image from the left eye of a male patient, aged 60.0 years, with comorbidities: HAS, "
+        "diabetes diagnosed for 12.5 years, not using insulin."
+    )
+    seen = (
+        " The optic disc is present, vessels are absent, and the macula is present. Conditions include macular edema: absent, "
+        "scar: absent, nevus: absent, amd: absent, vascular occlusion: absent, drusens: absent, hemorrhage: present, "
+        "retinal detachment: absent, myopic fundus: absent, increased cup disc ratio: absent, and other conditions: absent."
+    )
+    assert row_of(authors, ids[0])["text"] == person + seen
+    assert row_of(clean, ids[0])["text"] == person
+    nobody = (
+        "An image from the no eye reported eye of a no sex reported patient, aged no age reported years, "
+        "with no comorbidities reported, with no diabetes duration reported, "
+    )
+    assert row_of(authors, ids[1])["text"].startswith(nobody + "using insulin.")  # as the authors say of a missing value
+    assert row_of(clean, ids[1])["text"] == nobody + "with insulin use not reported."
+    assert [row_of(clean, i)["label"] for i in ids[:2]] == ["retinopathy", "no retinopathy"]
+
+
+def test_mbrset_texts(tmp_path):
+    root = spoilable("mbrset", tmp_path)
+    yes_no = ["insulin", "oraltreatment_dm", "systemic_hypertension", "alcohol_consumption", "smoking", "obesity"]
+    yes_no += ["vascular_disease", "acute_myocardial_infarction", "nephropathy", "neuropathy", "diabetic_foot"]
+
+    def change(table):
+        table.loc[0, ["sex", "age", "dm_time", "educational_level"]] = ["1", "63", "15.0", "3.0"]
+        table.loc[0, yes_no] = ["1.0", "0.0", *["1.0"] * 4, "", *["0.0"] * 3, ""]
+
+    edit(root / "labels_mbrset.csv", change)
+    authors, clean = (load_dataset("mbrset", root, v).rows.set_index("pair_id")["text"] for v in ("authors", "clean"))
+    assert authors["1.1.jpg"] == (
+        "A male patient aged 63 years, diagnosed with diabetes for 15.0 years, using insulin, and not on oral treatment for "
+        "diabetes. The patient is with systemic hypertension, consumes alcohol, smokes, with obesity, and does not have vascular "
+        "disease. "
+        "Medical history includes: no history of acute myocardial infarction, without nephropathy, without neuropathy, and does "
+        "not have diabetic foot. The patient is with complete primary education."
+    )
+    assert "and not on oral treatment for diabetes." in clean["1.1.jpg"]
+    assert "vascular disease not reported." in clean["1.1.jpg"] and "and diabetic foot not reported." in clean["1.1.jpg"]
+
+
+def test_mbrset_leaves_out_and_counts_rows_without_a_grade():
+    table = pd.read_csv(release("mbrset") / "labels_mbrset.csv")
+    dataset = load("mbrset")
+    assert dataset.report["rows_without_grade"] == table["final_icdr"].isna().sum() > 0
+    assert set(dataset.rows["pair_id"]) == set(table["file"][table["final_icdr"].notna()])
+
+
+@pytest.mark.parametrize(
+    "name, file, key, grade",
+    [("brset", "labels_brset.csv", "image_id", "DR_ICDR"), ("mbrset", "labels_mbrset.csv", "file", "final_icdr")],
+)
+def test_every_grade_above_zero_is_retinopathy(name, file, key, grade):
+    grades = pd.read_csv(release(name) / file, dtype={key: str}).dropna(subset=[grade]).set_index(key)[grade]
+    labels = load(name).rows.set_index("pair_id")["label"]
+    assert set(grades) == {0, 1, 2, 3, 4}
+    assert ((grades >= 1) == (labels[grades.index] == "retinopathy")).all()
+
+
+def test_mimic_clean_text_never_holds_findings():
+    authors, clean = load("mimic_cxr"), load("mimic_cxr", "clean")
+    assert authors.rows["text"].str.contains("FINDINGS").all()
+    for word in ("atelectasis", "cardiomegaly", "consolidation", "edema", "effusion", "FINDINGS", "IMPRESSION"):
+        assert not clean.rows["text"].str.contains(word).any(), word
+    assert clean.rows["text"].str.startswith("___ year old with").all()
+    assert clean.report["rows_without_text"] > 0 and clean.report["images_not_frontal"] > 0
+    assert authors.task.classes == tuple(sorted([*clean.task.classes, "No Finding"])) and len(clean.task.classes) == 5
+
+
+def test_mimic_splits_are_the_official_and_the_given_ones():
+    official = pd.read_csv(release("mimic_cxr") / "mimic-cxr-2.0.0-split.csv.gz").set_index("dicom_id")["split"]
+    for variant in ("authors", "clean"):
+        rows = load("mimic_cxr", variant).rows.set_index("pair_id")
+        assert (rows["split"] == official[rows.index].replace("validate", "val")).all() and set(rows["split"]) >= {"val"}
+
+
+def test_mimic_uncertain_labels():
+    sizes, positives = {}, {}
+    for policy in ("drop", "zero", "one"):
+        dataset = load("mimic_cxr", "authors", uncertain=policy)
+        sizes[policy], positives[policy] = len(dataset), int(dataset.rows[dataset.task.columns].sum().sum())
+    tables = pd.concat(pd.read_csv(release("mimic_cxr") / f"{part}.csv") for part in ("train", "valid", "test"))
+    doubtful = tables[list(DATASETS["mimic_cxr"].module.LABELS["authors"])] == -1
+    assert sizes["zero"] == sizes["one"] == len(tables) and sizes["drop"] == (~doubtful.any(axis=1)).sum()
+    assert positives["one"] - positives["zero"] == doubtful.sum().sum() > 0
+    with pytest.raises(ValueError, match="did you mean 'drop'"):
+        load("mimic_cxr", "authors", uncertain="dropped")
+
+
+def test_mimic_reports_from_folders(tmp_path):
+    import zipfile
+
+    root = spoilable("mimic_cxr", tmp_path)
+    with zipfile.ZipFile(root / "mimic-cxr-reports.zip") as archive:
+        archive.extractall(root)
+    (root / "mimic-cxr-reports.zip").unlink()
+    pd.testing.assert_frame_equal(load_dataset("mimic_cxr", root, "clean").rows, load("mimic_cxr", "clean").rows)
+
+
+@pytest.mark.parametrize(
+    "report, said",
+    [
+        (" INDICATION:  Fever.\n\n FINDINGS:  Effusion.\n", "Fever."),
+        (" INDICATION:  Fever.\n FINDINGS:  Effusion.\n", "Fever."),
+        (" History: Fever. FINDINGS: Effusion.", "Fever."),
+        (" INDICATION:  Fever and\n   cough.\n\n  The lungs show effusion.\n", "Fever and cough."),
+        (" INDICATION:\n\n  Effusion.\n", ""),
+        (" REASON FOR EXAM: Fall.\n\n CLINICAL HISTORY: Cough.\n\n IMPRESSION: Effusion.", "Fall. Cough."),
+        (" FINDINGS:  History of effusion.\n", ""),
+        (" COMPARISON: None.\n IMPRESSION: Effusion", ""),
+    ],
+)
+def test_sections_before_the_reading(report, said):
+    from helpers.datasets.mimic_reports import section
+
+    assert section(report) == said
+
+
+def test_daquar_image_numbers_and_frequent_answers():
+    authors, clean = load("daquar"), load("daquar", "clean")
+    assert authors.rows["text"].str.contains(r"image\d+ \?$").all() and not clean.rows["text"].str.contains("image").any()
+    assert clean.rows["text"][0] == "what is the colour of the table ?"
+    assert authors.report["repeated_questions"] == 60
+    raw = [(release("daquar") / f"qa.894.raw.{part}.txt").read_text().splitlines() for part in ("train", "test")]
+    common = {part: set() for part in ("train", "test")}
+    for part, lines in zip(common, raw, strict=True):
+        pairs = dict(zip(lines[::2], lines[1::2], strict=True))  # a repeated question overwrites itself
+        counts = pd.Series([a.strip() for answer in pairs.values() for a in answer.split(",")]).value_counts()
+        common[part] = set(counts.index[counts >= 100])
+    assert set(authors.task.classes) == common["test"] and set(clean.task.classes) == common["train"]
+    two = load("daquar", min_count=1)
+    assert (two.rows[two.task.columns].sum(axis=1) == 2).any()
+
+
+def test_daquar_classes_are_counted_in_the_right_part(tmp_path):
+    root = spoilable("daquar", tmp_path)
+    path = root / "qa.894.raw.test.txt"
+    path.write_text(path.read_text().replace("green", "teal"))
+    assert "teal" in load_dataset("daquar", root).task.classes and "green" not in load_dataset("daquar", root).task.classes
+    assert "green" in load_dataset("daquar", root, "clean").task.classes
+
+
+def test_coco_qa_reads_the_names_of_2014_and_of_2017(tmp_path):
+    before = load("coco_qa")
+    root = spoilable("coco_qa", tmp_path)
+    (root / "images").mkdir()
+    for path in root.glob("*2014/*.jpg"):
+        path.rename(root / "images" / f"{path.stem[-12:]}.jpg")
+    after = load_dataset("coco_qa", root)
+    assert before.rows["image"][0] == "train2014/COCO_train2014_000000000009.jpg"
+    assert after.rows["image"][0] == "images/000000000009.jpg"
+    pd.testing.assert_frame_equal(before.rows.drop(columns="image"), after.rows.drop(columns="image"))
+    assert before.report["repeated_questions"] == 12 and set(before.rows["split"]) == {"train", "test"}
+
+
+def test_recipes5k_label_and_text_belong_to_the_recipe():
+    rows = load("recipes5k").rows.set_index("pair_id")
+    ingredients = (release("recipes5k") / "annotations" / "ingredients_Recipes5k.txt").read_text(encoding="utf-8").splitlines()
+    assert rows.loc["ramen/3_ramen.jpg", "text"] == ingredients[19] and rows.loc["ramen/3_ramen.jpg", "label"] == "ramen"
+    assert rows.loc["ramen/3_ramen.jpg", "split"] == "val"
+
+
+def test_fakeddit_samples_a_fifth_and_drops_reposts():
+    authors, clean, half = load("fakeddit"), load("fakeddit", "clean"), load("fakeddit", share=0.5)
+    assert len(authors) + authors.report["rows_without_image"] + authors.report["rows_without_text"] == pytest.approx(300, abs=3)
+    assert len(half) > 2 * len(authors)
+    assert clean.report["rows_with_a_title_of_an_earlier_part"] == 2 and overlap(clean)["text"] == 0
+    assert overlap(load("fakeddit", share=1))["text"] > 0
+    assert clean.report["rows_without_image"] > 0
+    assert clean.report["rows_marked_as_text_only"] == 3 and "tr00008" not in set(clean.rows["pair_id"])
+    with pytest.raises(FileNotFoundError, match=r"fakeddit: 60 of .* first row 9 \(tr00010\)"):
+        load("fakeddit", "clean", missing_images="error")
+
+
+def test_easy_vqa_official_and_by_question():
+    official, leaking = load_dataset("easy_vqa"), load_dataset("easy_vqa", split="by-question")
+    assert official.rows["split"].value_counts().to_dict() == {"train": 38575, "test": 9673}
+    assert overlap(official)["group"] == 0 and overlap(official)["text"] == 1 and overlap(leaking)["image"] > 0.99
+    assert len(official.task.classes) == 13 and official.rows["image"].nunique() == 5000
+
+
+def test_flickr8k(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "Images").mkdir()
+    lines = ["image,caption"]
+    for i in range(100):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "Images" / f"{i}.jpg")
+        thing, again = ("dog", "Dogs") if i % 2 else ("hotdog", "doggy")
+        others = [f"a {thing} runs", f"{again} run on grass" if i % 4 < 2 else "nothing", "hotdogs", "a man"]
+        lines += [f'{i}.jpg,"a puppy, number {i}"', *(f"{i}.jpg,{other}" for other in others)]
+    (tmp_path / "captions.txt").write_text("\n".join(lines) + "\n")
+    dataset = load_dataset("flickr8k", tmp_path, min_test_positives=2)
+    rows = dataset.rows.set_index("pair_id")
+    assert dataset.task.classes == ("dog",) and rows.loc["3.jpg", "text"] == "a puppy, number 3"
+    assert [int(rows.loc[f"{i}.jpg", "label_dog"]) for i in range(4)] == [0, 1, 0, 0]
+    assert rows["split"].value_counts().to_dict() == {"train": 70, "test": 20, "val": 10}
+    assert dataset.report["input_caption_names_label"] == {"dog": 1.0}
+    assert len(flickr8k.captions(tmp_path)) == 500
+    with pytest.raises(ValueError, match="no object is in 20 test images"):
+        load_dataset("flickr8k", tmp_path)

@@ -1,0 +1,135 @@
+"""Lengths of texts, and which of them an encoder cuts: counted by hand and by the command."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from miniatures import release
+from tiny_encoders import biomedclip_folder, cached, clip_folder
+
+from helpers.backbones import REGISTRY, Tokenizer
+from helpers.cli import main
+from helpers.datasets import Card, PairedDataset, check, texts
+from helpers.datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
+from helpers.tasks import Task
+
+
+def letters(name: str, limit: int) -> Tokenizer:
+    """One token per letter and one at the end."""
+
+    def ids(texts):
+        return [[1] * min(len(t) + 1, limit) for t in texts]
+
+    return Tokenizer(name, limit, 0, ids, lambda texts: [len(t) + 1 for t in texts], name)
+
+
+def small() -> PairedDataset:
+    rows = pd.DataFrame({"text": ["ab", "ab", "ab c", "abcdef g h"], "split": ["train", "test"] * 2, "label": [*"xyxy"]})
+    rows = rows.assign(pair_id=[*"abcd"], image=[*"abcd"], group=[*"abcd"])
+    return PairedDataset("t", "common", rows, Task("binary", ("x", "y")), Card("t", "natural", "s", "l", "c", "a"), ".")
+
+
+def test_lengths_and_cuts_by_hand():
+    lengths = text_lengths(small(), [letters("short", 5), letters("long", 99)])
+    words = lengths[lengths["unit"] == "words"].set_index("length")[["pairs", "texts"]]
+    assert words.T.to_dict("list") == {1: [2, 1], 2: [1, 1], 3: [1, 1]}
+    cut = texts_cut(lengths).set_index("encoder")
+    assert cut.loc["short", ["longest", "limit", "pairs_cut", "texts_cut", "share_cut"]].tolist() == [11, 5, 1, 1, 0.25]
+    assert cut.loc["long", "pairs_cut"] == 0 and list(cut.index) == ["short", "long"]
+
+
+def test_encoders_that_share_a_tokenizer_are_asked_once_and_absent_ones_are_named():
+    found, absent = tokenizers_at_hand(["lit-derm", "lit-natural", "clip", "siglip"])
+    assert [t.name for t in found] == ["lit-derm", "clip"] and [t.context_length for t in found] == [256, 77]
+    assert set(absent) == {"siglip"} and "hf download google/siglip-base-patch16-384" in absent["siglip"]
+
+
+def test_asking_for_tokenizers_downloads_nothing(tmp_path, monkeypatch):
+    """An id that is not in the registry, and a model of which only one file of the tokenizer is here, with a connection."""
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, *_, **__: asked.append(host) or [])
+    clip = clip_folder(tmp_path / "clip")
+    for name in ("siglip", "siglip-224"):  # a fast tokenizer without its vocabulary, and none
+        files = ["tokenizer_config.json", "config.json"][: 1 + (name == "siglip-224")]
+        cached(tmp_path, REGISTRY[name].source, [clip / file for file in files], "c" * 40)
+    others = ["siglip", "siglip-224", "biomedclip", "google/siglip2-base-patch16-224", "open_clip:hf-hub:someone/model"]
+    found, absent = tokenizers_at_hand([*others, "lit-derm"])
+    assert [t.name for t in found] == ["lit-derm"] and list(absent) == others and not asked
+    assert absent["siglip"] == REGISTRY["siglip"].access and "give a local folder" in absent[others[3]]
+
+
+def test_a_tokenizer_of_two_repositories_is_at_hand_when_both_are_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(texts, "_tokenizer", texts._tokenizer.__wrapped__)
+    bio = biomedclip_folder(tmp_path / "bio")
+    cached(tmp_path / "hub", REGISTRY["biomedclip"].source.removeprefix("hf-hub:"), [bio / "open_clip_config.json"], "b" * 40)
+    assert tokenizers_at_hand(["biomedclip"]) == ([], {"biomedclip": REGISTRY["biomedclip"].access})
+    tower = [bio / "text" / "config.json", *bio.glob("*token*"), *bio.glob("vocab*")]
+    cached(tmp_path / "hub", REGISTRY["biomedclip"].text_tower, tower, "a" * 40)
+    assert [t.name for t in tokenizers_at_hand(["biomedclip"])[0]] == ["biomedclip"]
+
+
+def test_check_says_on_its_screen_which_texts_are_cut():
+    facts = "\n".join(check("brset", release("brset"), tokenizers=["clip", "medsiglip"], open_images=False).facts)
+    assert "texts cut: 100.0% by clip (longest " in facts and " of 77 tokens)" in facts
+    assert "not counted for want of tokenizer files: medsiglip" in facts
+    assert "0.0% by clip" in "\n".join(check("brset", release("brset"), "clean", tokenizers=["clip"], open_images=False).facts)
+
+
+def test_the_command_writes_counts_and_no_text(tmp_path, capsys):
+    out = tmp_path / "lengths.csv"
+    assert main(["lengths", "daquar", "--root", str(release("daquar")), "--option", "min_count=1", "--out", str(out)]) == 0
+    table = pd.read_csv(out)
+    assert table.groupby("unit")["pairs"].sum().nunique() == 1 and set(table["unit"]) == {"words", "clip", "lit-natural"}
+    assert all(np.issubdtype(table[c].dtype, np.integer) for c in ("limit", "length", "pairs", "texts"))
+    assert "colour" not in out.read_text() and "share_cut" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("uncertain=maybe", "unknown policy for uncertain labels 'maybe'; valid: drop, zero, one"),
+        ("uncertian=zero", "unknown option of mimic_cxr 'uncertian'; did you mean 'uncertain'"),
+        ("uncertain", "--option uncertain: write uncertain=VALUE"),
+    ],
+)
+def test_options_of_a_data_set_are_judged(given, said, capsys):
+    code = main(["check", "mimic_cxr", "--root", str(release("mimic_cxr")), "--no-images", "--option", given])
+    captured = capsys.readouterr()
+    assert code and said in captured.out + captured.err
+
+
+def test_options_reach_the_data_set_in_their_type(capsys):
+    root = str(release("mimic_cxr"))
+    assert main(["check", "mimic_cxr", "--root", root, "--no-images", "--option", "uncertain=zero"]) == 0
+    assert "with uncertain label" not in capsys.readouterr().out
+    for option, said in [("min_count=few", "a value of type int"), ("min_count=99999", "no answer occurs 99999 times in test")]:
+        assert main(
+            ["check", "daquar", "--root", str(release("daquar")), "--no-images", "--variant", "authors", "--option", option]
+        )
+        captured = capsys.readouterr()
+        assert said in captured.out + captured.err
+    assert main(["check", "ham10000", "--root", str(release("ham10000")), "--option", "x=1"]) == 2
+    assert "ham10000 takes no options" in capsys.readouterr().err
+
+
+def test_a_miniature_by_command(tmp_path, capsys):
+    assert main(["miniature", "daquar", "--out", str(tmp_path / "m"), "--n", "40"]) == 0
+    assert (tmp_path / "m" / "qa.894.raw.test.txt").is_file() and "nothing in it is real" in capsys.readouterr().out
+    assert main(["miniature", "daquar", "--out", str(tmp_path / "m")]) == 2
+    assert main(["miniature", "flickr8k", "--out", str(tmp_path / "n")]) == 2
+
+
+def test_the_padding_table_holds_what_was_measured(monkeypatch, tmp_path):
+    import json
+
+    from helpers.book import tables as pages
+
+    measured = json.loads((pages.BENCHMARKS / "padding.json").read_text())
+    measured["masked"] = {"R": 0.5, "cosine_distance": {"median": 0.125, "largest": 0.25}}
+    (tmp_path / "padding.json").write_text(json.dumps(measured))
+    monkeypatch.setattr(pages, "BENCHMARKS", tmp_path)
+    rows = pages.padding().splitlines()[2:]
+    assert rows[2] == "| full length, with a mask | 0.25 | 0.12 | 0.500 |" and len(rows) == 3
+    assert f"{measured['full']['R']:.3f}" in rows[0]

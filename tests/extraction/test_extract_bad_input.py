@@ -1,0 +1,135 @@
+"""Bad input to extraction: every image, text and path that cannot be encoded is named with its row, and ids stay aligned."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from test_extract import CARD, drawn
+from tiny_encoders import linear_backbone
+
+from helpers import extract, images
+from helpers.datasets.base import PairedDataset
+from helpers.extraction.inspection import InputError
+from helpers.images import decode
+
+
+def spoil(root: Path) -> dict[int, str]:
+    """Spoil nine images of a drawn data set; row -> what the report must say."""
+    folder = root / "images"
+    first = (folder / "photo_000.jpg").read_bytes()
+    (folder / "photo_000.jpg").write_bytes(first[: len(first) // 2])
+    (folder / "photo_001.jpg").write_bytes(b"")
+    (folder / "photo_002.jpg").unlink()
+    (folder / "photo_003.jpg").write_text("not an image")
+    Image.new("F", (9, 9)).save(folder / "photo_004.tif")
+    cheap = {1: r"empty \(0 bytes\)", 2: "missing", 3: "no image", 4: "floating-point", 6: "leaves the data root"}
+    return {**cheap, 0: "damaged|truncated", 7: "NoneType|float", 8: "text is empty", 9: "lone surrogates"}
+
+
+def spoilt(root: Path, n: int = 40) -> tuple[PairedDataset, dict[int, str]]:
+    dataset = drawn(
+        root, n, image={4: "images/photo_004.tif", 6: "images/../../secret.jpg"}, text={7: None, 8: "  ", 9: "caf\udce9"}
+    )
+    return dataset, spoil(root)
+
+
+def test_every_bad_row_is_in_one_report_and_the_run_fails(tmp_path):
+    dataset, expected = spoilt(tmp_path)
+    expected.pop(0)  # only decoding finds a truncated file, after the cheap look passed
+    with pytest.raises(InputError, match="8 of 40 rows cannot be encoded") as raised:
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    errors = raised.value.report.query("severity == 'error'").set_index("row")["what"]
+    assert set(errors.index) == set(expected)
+    for row, what in expected.items():
+        assert pd.Series([errors[row]]).str.contains(what).all(), errors[row]
+    written = pd.read_csv(tmp_path / "set.problems.csv")
+    assert set(written.query("severity == 'error'")["row"]) == set(expected) and written["pair_id"].notna().all()
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_truncated_image_is_named_after_decoding_and_finished_chunks_are_kept(tmp_path):
+    dataset = drawn(tmp_path)
+    path = tmp_path / "images" / "photo_005.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    backbone = linear_backbone()
+    with pytest.raises(InputError, match=r"row 5 \(p5-0\), image: file is damaged"):
+        extract(dataset, backbone, tmp_path / "set", workers=0)
+    backbone.seen.update(images=0, texts=0)
+    made = extract(dataset, backbone, tmp_path / "set", workers=0, on_error="skip", max_skipped=0.2)
+    assert backbone.seen == {"images": 0, "texts": 0} and len(made) == 11 and len(made.image) == 11
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipping_keeps_ids_and_vectors_aligned(tmp_path, workers):
+    dataset, expected = spoilt(tmp_path)
+    made = extract(dataset, linear_backbone(), tmp_path / "set", batch_size=4, workers=workers, on_error="skip", max_skipped=0.5)
+    good = dataset.rows.drop(index=list(expected))
+    assert made.pairs["pair_id"].tolist() == good["pair_id"].tolist()
+    backbone = linear_backbone()
+    np.testing.assert_allclose(made.image_of(), backbone.encode_images([decode(tmp_path / p) for p in good["image"]]), atol=1e-6)
+    np.testing.assert_allclose(made.text_of(), backbone.encode_texts(good["text"]), atol=1e-6)
+    assert sum(made.provenance["skipped"].values()) == len(expected)
+    with pytest.raises(InputError, match="more than max_skipped=5% allows"):
+        extract(dataset, linear_backbone(), tmp_path / "other", on_error="skip", workers=0)
+
+
+def test_ids_of_a_credentialed_data_set_stay_out_of_messages(tmp_path):
+    dataset, _ = spoilt(tmp_path)
+    dataset.rows["pair_id"] = [f"patient{i}" for i in range(len(dataset.rows))]
+    with pytest.raises(InputError) as raised:
+        extract(replace(dataset, card=replace(CARD, credentialed=True)), linear_backbone(), tmp_path / "set", workers=0)
+    assert "row 1, image" in str(raised.value) and "patient" not in str(raised.value) and "photo_" not in str(raised.value)
+
+
+def test_images_of_other_kinds_become_upright_eight_bit_rgb(tmp_path):
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (6, 9), dtype=np.uint8)
+    colour = rng.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    Image.fromarray(colour).save(tmp_path / "plain.png")
+    Image.fromarray(colour).convert("CMYK").save(tmp_path / "cmyk.tif")
+    smooth = Image.fromarray(colour).resize((90, 60), Image.Resampling.BICUBIC)
+    smooth.convert("CMYK").save(tmp_path / "print.jpg", quality=95)
+    Image.fromarray(colour).quantize(200).save(tmp_path / "palette.png")
+    frames = [Image.fromarray(colour).quantize(200), Image.new("P", (9, 6))]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    turned = Image.fromarray(colour).getexif()
+    turned[0x0112] = 6
+    Image.fromarray(colour).save(tmp_path / "turned.png", exif=turned)
+    read = {path.name: np.asarray(decode(path)) for path in tmp_path.iterdir()}
+    np.testing.assert_array_equal(read["deep.png"], np.repeat(grey[..., None], 3, axis=2))
+    np.testing.assert_array_equal(read["turned.png"], np.rot90(colour, -1))
+    for name in ("plain.png", "cmyk.tif"):
+        np.testing.assert_array_equal(read[name], colour)
+    assert np.abs(read["print.jpg"].astype(int) - np.asarray(smooth)).mean() < 3
+    for name in ("palette.png", "moving.gif"):
+        assert np.abs(read[name].astype(int) - colour).mean() < 12
+    notes = {path.name: " ".join(images.inspect_image(tmp_path, path.name).notes) for path in tmp_path.iterdir()}
+    assert notes["plain.png"] == "" and "I;16" in notes["deep.png"] and "CMYK" in notes["cmyk.tif"] and "CMYK" in notes["print.jpg"]
+    assert "first frame" in notes["moving.gif"] and "EXIF" in notes["turned.png"]
+
+
+def test_an_absurdly_large_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("1", (4000, 3000)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(images, "MAX_PIXELS", 10_000_000)
+    with pytest.raises(ValueError, match="4000 x 3000 pixels, the limit is 10,000,000"):
+        decode(tmp_path / "huge.png")
+    assert "limit" in images.inspect_image(tmp_path, "huge.png").error
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../x.jpg", "a/../../x.jpg", "a\\..\\..\\x.jpg", "", None, 3.0])
+def test_paths_cannot_leave_the_data_root(path, tmp_path):
+    found = images.inspect_image(tmp_path, path)
+    assert found.error and ("leaves the data root" in found.error or "expected a path" in found.error)
+
+
+def test_unknown_options_are_answered_with_the_nearest(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'skip'"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", on_error="skipp")
+    with pytest.raises(ValueError, match="between 0 and 1, got 5"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", max_skipped=5)
+    with pytest.raises(ValueError, match="did you mean 'bfloat16'"):
+        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", precision="bf16")

@@ -1,0 +1,143 @@
+"""Embedding sets by name: found, chosen, and missing ones explained."""
+
+import os
+import shutil
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from helpers.book.page import results_folder
+from helpers.datasets.audit import shipped_straddling
+from helpers.datasets.registry import dataset_root
+from helpers.extraction.find import embeddings_for, in_both_variants, select, sets_wanted
+from helpers.paper import published
+from helpers.store.catalogue import SHIPPED_SETS, folder_name, shipped_but_not_stored, stored
+
+
+def test_every_stored_set_is_listed(store):
+    found = stored(store)
+    assert len(found) == 6 and set(found["variant"]) == {"common", "clean", "authors"}
+
+
+def test_a_stored_set_is_loaded_whatever_the_working_directory(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    embeddings = embeddings_for("ham10000", "lit-derm", "authors", store)
+    assert embeddings.provenance["variant"] == "authors" and embeddings.provenance["backbone"] == "lit-derm"
+
+
+def test_a_data_set_with_one_variant_takes_either(store):
+    assert embeddings_for("flickr8k", "lit-derm", "clean", store).provenance["variant"] == "common"
+
+
+def test_all_stored_sets_of_a_variant_are_selected_natural_data_first(store):
+    names = [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(store=store)]
+    assert names == ["flickr8k lit-natural", "flickr8k lit-derm", "ham10000 lit-natural", "ham10000 lit-derm"]
+
+
+def test_selection_by_encoder_alone(store):
+    assert {s.provenance["dataset"] for s in select(backbones=["lit-derm"], store=store)} == {"flickr8k", "ham10000"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("ham1000", "lit-derm"), ValueError, "did you mean 'ham10000'"),
+        (("ham10000", "lit-derm", "cleaned"), ValueError, "did you mean 'clean'"),
+        (("ham10000", "clip"), FileNotFoundError, r"clean/lit-derm.*helpers extract ham10000 --backbone clip --variant clean"),
+        (("brset", "clip"), FileNotFoundError, r"nothing stored.*python -m helpers extract brset"),
+    ],
+)
+def test_a_missing_set_is_explained(store, arguments, error, message):
+    with pytest.raises(error, match=message):
+        embeddings_for(*arguments, store=store)
+
+
+def test_a_selection_does_without_pairs_of_which_there_are_results(store, tmp_path):
+    def named(*arguments, at=store, **but):
+        return [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(*arguments, store=at, **but)]
+
+    but = {"but": [("ham10000", "openai/clip"), ("brset", "clip"), ("mine", "clip")]}
+    assert named(["ham10000"], ["openai/clip", "lit-derm"], **but) == ["ham10000 lit-derm"]
+    assert named(["brset", "mine", "ham10000"], **but) == ["ham10000 lit-natural", "ham10000 lit-derm"]
+    assert named(["brset"], ["clip"], **but) == named(at=tmp_path, **but) == named([], ["openai/clip"], **but) == []
+    with pytest.raises(FileNotFoundError, match="extract brset --backbone lit-derm"):
+        named(["brset"], ["clip", "lit-derm"], **but)
+
+
+def test_a_missing_encoder_in_a_selection_is_explained(store):
+    with pytest.raises(ValueError, match="did you mean 'lit-derm'"):
+        select(backbones=["lit-dermm"], store=store)
+
+
+def test_a_store_that_is_no_folder_and_a_root_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        stored(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="data root .*nowhere does not exist"):
+        embeddings_for("ham10000", "lit-derm", store=tmp_path, data_root=tmp_path / "nowhere")
+
+
+def test_an_empty_store_says_how_to_fill_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no embeddings of variant 'clean'.*python -m helpers extract"):
+        select(store=tmp_path)
+
+
+def test_own_data_set_that_the_registry_does_not_know(store, tmp_path):
+    embeddings_for("ham10000", "lit-derm", "clean", store).save(tmp_path / "mine" / "v1" / "my--encoder")
+    assert len(embeddings_for("mine", "my/encoder", "clean", tmp_path)) == 240
+    assert len(select(store=tmp_path)) == 1
+
+
+def test_the_workflow_wants_what_is_stored_or_can_be_made(store):
+    assert len(sets_wanted([], [], ["clean"], store)) == 6
+    made = sets_wanted(["brset", "daquar"], ["openai/clip"], ["clean", "authors"], store, extractable=True)
+    assert made[:2] == [("brset", "clean", "openai--clip"), ("brset", "authors", "openai--clip")] and len(made) == 4
+
+
+def test_names_and_folders(tmp_path):
+    assert folder_name("hf-hub:a/b") == "hf-hub-a--b"
+    (tmp_path / "brset").mkdir()
+    assert dataset_root(tmp_path, "brset") == tmp_path / "brset" and dataset_root(tmp_path, "x") == tmp_path
+    assert results_folder(tmp_path / "new").is_dir()
+
+
+def test_what_ships_is_there_and_what_is_gone_is_named(store, tmp_path):
+    tracked = [(*p.parent.parts[-3:],) for p in (ROOT / "data/embeddings").glob("*/*/*/provenance.json")]
+    assert set(SHIPPED_SETS) <= set(tracked)
+    shutil.copytree(store, tmp_path / "store")
+    assert shipped_but_not_stored("clean", tmp_path / "store") == []
+    shutil.rmtree(tmp_path / "store/ham10000/authors/lit-derm")
+    assert shipped_but_not_stored("clean", tmp_path / "store") == []
+    assert shipped_but_not_stored("authors", tmp_path / "store") == [("ham10000", "authors", "lit-derm")]
+
+
+def test_pairs_of_variants_need_both(store, tmp_path):
+    pairs = in_both_variants(store=store)
+    assert [(a.provenance["variant"], c.provenance["variant"]) for a, c in pairs] == [("authors", "clean")] * 2
+    assert [a.provenance["backbone"] for a, _ in in_both_variants([], ["lit-derm"], store)] == ["lit-derm"]
+    shutil.copytree(store / "ham10000/clean", tmp_path / "ham10000/clean")
+    assert in_both_variants(store=tmp_path) == []
+    with pytest.raises(ValueError, match="none of flickr8k is there in the variants"):
+        in_both_variants(["flickr8k"], store=store)
+
+
+def test_pairs_of_variants_are_extracted_under_the_encoder_as_it_was_named(store, monkeypatch):
+    made = []
+    monkeypatch.setattr("helpers.extraction.find._extracted", lambda dataset, variant, backbone, *_: made.append((variant, backbone)))
+    in_both_variants(["ham10000"], ["openai/clip"], store, data_root="raw")
+    assert made == [("authors", "openai/clip"), ("clean", "openai/clip")]
+
+
+def test_straddling_lesions_of_ham10000():
+    table = shipped_straddling()
+    rows = published.datasets().set_index("name").loc["ham10000", "test_rows"]
+    assert table["test_images"].sum() == rows and (table["lesion_in_train"] <= table["test_images"]).all()
+    given = os.environ.get("HAM10000_METADATA")
+    if not given:
+        pytest.skip("set HAM10000_METADATA to the path of the real HAM10000_metadata.csv to count again")
+    from helpers.datasets.splits import by_row
+
+    metadata = pd.read_csv(given)
+    train, test = by_row(metadata["dx"])
+    seen = metadata.loc[test, "lesion_id"].isin(set(metadata.loc[train, "lesion_id"])).groupby(metadata["dx"]).sum()
+    assert table.set_index("class")["lesion_in_train"].to_dict() == seen.to_dict()

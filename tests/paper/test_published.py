@@ -1,0 +1,151 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.paper import published
+
+
+def test_table1_is_the_full_grid():
+    table = published.table1()
+    assert list(table) == ["domain", "dataset", "modality", "backbone", "R"]
+    assert len(table.drop_duplicates(["dataset", "modality", "backbone"])) == 8 * 2 * 4
+    cell = table[(table.dataset == "BRSET") & (table.modality == "image") & (table.backbone == "MedSigLIP")]
+    assert cell.R.item() == 0.731
+
+
+def test_authors_sweep_is_sixteen_curves_of_eleven_lambdas():
+    sweep = published.authors_sweep()
+    sizes = sweep.groupby(["dataset", "backbone"])["lambda"].nunique()
+    assert len(sizes) == 16 and (sizes == 11).all()
+    assert (sweep.loc[sweep["lambda"] == 0, "gain"] == 0).all()
+    assert set(sweep.loc[sweep.metric == published.HARD_AUC, "dataset"]) == {"HAM10000"}
+
+
+@pytest.mark.parametrize("read", [published.authors_sweep, published.authors_longer_sweep])
+def test_accuracies_are_whole_numbers_of_test_rows(read):
+    """Accuracy x 5 seeds x test rows is an integer, which checks the transcription and the test sizes."""
+    sweep = read().merge(published.datasets()[["dataset", "test_rows"]], on="dataset")
+    counts = sweep["acc_mean"] * published.SEEDS * sweep["test_rows"]
+    assert np.abs(counts - counts.round()).max() < 0.5e-6 * published.SEEDS * sweep["test_rows"].max() + 1e-9
+    off = np.abs(sweep["acc_mean"] - counts.round() / (published.SEEDS * sweep["test_rows"]))
+    assert off.max() < 0.51e-6
+
+
+def test_longer_probe_reverses_one_curve():
+    """MedSigLIP on BRSET falls from each lambda to the next once the probe is trained longer."""
+    longer = published.authors_longer_sweep()
+    falls = longer.groupby("backbone")["auc_mean"].apply(lambda auc: (auc.diff().dropna() < 0).all())
+    assert falls[falls].index.tolist() == ["MedSigLIP"]
+
+
+def test_protocol_differences_are_numbered_and_complete():
+    table = published.protocol_differences()
+    assert table["number"].tolist() == list(range(1, 24))
+    assert not table.isna().any().any()
+    assert set(table["kind"]) == {"contradicts", "bears on a claim", "silent"}
+
+
+def our_cell(**changes):
+    row = dict(
+        dataset="ham10000", variant="authors", backbone="clip", domain="medical", modality="image", quantity="R", value=0.918
+    )
+    return {**row, "low": 0.915, "high": 0.919, **changes}
+
+
+def test_compare_table1_without_runs_fills_nothing_in():
+    table = published.compare_table1()
+    assert len(table) == 64 and table[["ours", "difference", "low", "high"]].isna().all().all()
+    assert table["status"].str.startswith("not recomputed: the data of").all()
+
+
+def test_compare_table1_places_our_value():
+    ours = pd.DataFrame(
+        [our_cell(), our_cell(modality="text", value=0.9, low=0.89, high=0.92), our_cell(quantity="gap_norm", value=9.0)]
+    )
+    table = published.compare_table1(ours).set_index(["dataset", "backbone", "modality"])
+    image, text = table.loc[("HAM10000", "CLIP", "image")], table.loc[("HAM10000", "CLIP", "text")]
+    assert image["difference"] == pytest.approx(0.918 - 0.920)
+    assert image["status"] == "published value outside our interval"
+    assert text["status"] == "published value inside our interval"
+    assert table["ours"].notna().sum() == 2
+    assert table.loc[("HAM10000", "SigLIP", "image"), "status"] == "not recomputed: the weights of SigLIP"
+    assert table.loc[("BRSET", "CLIP", "image"), "status"] == "not recomputed: the data of BRSET"
+
+
+def test_interval_is_widened_by_rounding_only():
+    inside = published.compare_table1(pd.DataFrame([our_cell(high=0.91951)]))
+    outside = published.compare_table1(pd.DataFrame([our_cell(high=0.91949)]))
+    assert inside["status"].str.contains("inside").sum() == 1 and outside["status"].str.contains("inside").sum() == 0
+
+
+def test_clean_variant_is_not_the_papers_text():
+    table = published.compare_table1(pd.DataFrame([our_cell(variant="clean")])).set_index(["dataset", "backbone", "modality"])
+    assert table["ours"].isna().all()
+    assert "there is clean" in table.loc[("HAM10000", "CLIP", "image"), "status"]
+
+
+def test_a_cell_given_twice_is_refused():
+    with pytest.raises(ValueError, match="more than once for HAM10000, CLIP, image"):
+        published.compare_table1(pd.DataFrame([our_cell(), our_cell(value=0.5)]))
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ValueError, match="lacks the column 'low'"):
+        published.compare_table1(pd.DataFrame([our_cell()]).drop(columns="low"))
+
+
+def our_sweep(**changes):
+    rows = []
+    for seed, offset in ((0, 0.0), (1, 0.02)):
+        for lam, auc in ((0.0, 0.80), (1.0, 0.83)):
+            row = dict(
+                dataset="brset", variant="authors", backbone="clip", protocol="authors-code", alignment="lambda", features="joint"
+            )
+            row |= dict(lambda_image=lam, lambda_text=lam, seed=seed, split="test", metric="auc", value=auc + offset)
+            rows.append({**row, "class": None, **changes})
+    return pd.DataFrame(rows)
+
+
+def test_sweep_gains_average_seeds_and_pass_over_other_rows():
+    noise = [our_sweep(**c, value=0.1) for c in ({"split": "val"}, {"metric": "log_loss"}, {"alignment": "shift"}, {"class": "DR"})]
+    gains = published.sweep_gains(pd.concat([our_sweep(), *noise]))
+    assert gains["lambda"].tolist() == [0.0, 1.0]
+    assert gains["auc"].tolist() == pytest.approx([0.81, 0.84])
+    assert gains["gain"].tolist() == pytest.approx([0.0, 0.03])
+
+
+def test_sweep_without_lambda_zero_is_refused():
+    sweep = our_sweep()
+    with pytest.raises(ValueError, match="BRSET under CLIP has no row at lambda = 0"):
+        published.sweep_gains(sweep[sweep["lambda_image"] > 0])
+
+
+def test_compare_sweep_takes_one_protocol():
+    sweep = pd.concat([our_sweep(), our_sweep(protocol="converged", value=0.5)])
+    table = published.compare_sweep(sweep).set_index(["dataset", "backbone", "lambda"])
+    row = table.loc[("BRSET", "CLIP", 1.0)]
+    assert row["published_gain"] == pytest.approx(0.005833, abs=2e-6)
+    assert row["difference"] == pytest.approx(0.03 - row["published_gain"])
+    assert row["status"] == "recomputed" and (table["status"] == "recomputed").sum() == 2
+    assert table.loc[("BRSET", "SigLIP", 1.0), "status"] == "not recomputed: the weights of SigLIP"
+
+
+def test_compare_sweep_takes_the_metric_of_the_published_curve():
+    hard = our_sweep(dataset="ham10000", metric="auc_hard")
+    scores = our_sweep(dataset="ham10000", value=0.5)
+    table = published.compare_sweep(pd.concat([scores, hard])).set_index(["dataset", "backbone", "lambda"])
+    assert table.loc[("HAM10000", "CLIP", 1.0), "our_gain"] == pytest.approx(0.03)
+    assert published.compare_sweep(scores)["our_gain"].isna().all()
+
+
+def test_what_is_missing_is_said_once_per_data_set():
+    nothing = published.missing_by_dataset(published.compare_table1())
+    assert nothing["cells"].tolist() == [8] * 8 and nothing["missing"].str.startswith("the data of").all()
+    assert nothing["missing"][0].endswith("the weights of CLIP, SigLIP, BioMedCLIP, MedSigLIP")
+    some = published.missing_by_dataset(published.compare_table1(pd.DataFrame([our_cell(), our_cell(modality="text")])))
+    ham = some.set_index("dataset").loc["HAM10000"]
+    assert ham["cells"] == 6 and ham["missing"] == "the weights of SigLIP, BioMedCLIP, MedSigLIP"
+
+
+def test_names_are_translated_both_ways():
+    assert published.paper_name("mimic_cxr") == "MIMIC-CXR" and published.paper_name("lit-derm") == "lit-derm"

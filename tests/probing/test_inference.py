@@ -1,0 +1,134 @@
+import numpy as np
+import pandas as pd
+import pytest
+from samples import embedding_set
+from sklearn.metrics import roc_auc_score
+
+from helpers import PROTOCOLS, sweep
+from helpers.probing import SweepResult
+from helpers.resampling import bootstrap_counts
+from helpers.tasks import Task
+
+QUICK = PROTOCOLS["paper"].but(batch_size=32, max_epochs=4, lr=0.3)
+
+
+def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None, groups=None) -> SweepResult:
+    """A binary result whose scores at each lambda are the label times a quality plus noise shared by all lambdas."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random((n, 1)) < 0.4).astype(np.int8)
+    runs, scores, table = [], [], []
+    for s, seed in enumerate(seeds):
+        noise = rng.normal(size=(n, 1)) + 0.05 * rng.normal(size=(n, 1))
+        for lam, q in quality.items():
+            keys = {"dataset": "d", "variant": "v", "backbone": "b", "protocol": "p", "alignment": "lambda", "features": "joint"}
+            run = {**keys, "lambda_image": lam, "lambda_text": lam, "seed": seed}
+            runs.append(run)
+            scores.append(q * targets + noise)
+            value = np.broadcast_to((val_quality or quality)[lam], len(seeds))[s]
+            table.append({**run, "split": "val", "metric": "auc", "class": None, "value": value})
+    return SweepResult(
+        table=pd.DataFrame(table),
+        runs=pd.DataFrame(runs),
+        scores=np.stack(scores).astype(np.float32),
+        targets=targets,
+        groups=np.arange(n) if groups is None else groups,
+        task=Task("binary", ("no", "yes")),
+        provenance={"headline_metric": "auc"},
+        subgroups=pd.DataFrame(index=range(n)),
+    )
+
+
+def test_effects_against_a_bootstrap_written_out():
+    result = sweep(embedding_set(n=240, groups=np.arange(240) // 3), [0, 1], seeds=(1, 2), protocol=QUICK, progress=False)
+    table = result.effects(n_boot=40, random_state=5).set_index("lambda_image")
+    scores, targets = result.headline_scores, result.targets
+    at = {lam: result.runs.index[result.runs["lambda_image"] == lam] for lam in (0, 1)}
+
+    def auc(runs, weight=None):
+        return np.mean([[roc_auc_score(targets[:, k], scores[r][:, k], sample_weight=weight) for k in range(3)] for r in runs])
+
+    weights = bootstrap_counts(len(targets), 40, 5, result.groups)
+    draws = [auc(at[1], w) - auc(at[0], w) for w in weights if (w @ targets > 0).all()]
+    row = table.loc[1]
+    assert row["difference"] == pytest.approx(auc(at[1]) - auc(at[0]), abs=1e-12)
+    assert len(draws) == 40 and row["classes_dropped"] == 0
+    assert row["low"] == pytest.approx(np.quantile(draws, 0.025), abs=1e-12)
+    assert row["high"] == pytest.approx(np.quantile(draws, 0.975), abs=1e-12)
+    assert row["minimum_detectable"] == pytest.approx((1.959964 + 0.841621) * np.std(draws, ddof=1), rel=1e-9)
+    per_seed = [auc([one]) - auc([zero]) for one, zero in zip(at[1], at[0], strict=True)]
+    assert row["seed_sd"] == pytest.approx(np.std(per_seed, ddof=1), abs=1e-12)
+    assert table.loc[0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
+
+
+def test_a_group_drawn_together_widens_the_interval():
+    rows = np.arange(400)
+    alone, together = (result_of({0.0: 1.0, 1.0: 1.3}, groups=g) for g in (rows, rows // 10))
+    for result in (alone, together):  # each row stands ten times, as a patient's repeated images would
+        result.scores[:] = result.scores[:, rows // 10 * 10]
+        result.targets[:] = result.targets[rows // 10 * 10]
+    narrow, wide = (r.effects(n_boot=400)["standard_error"][1] for r in (alone, together))
+    assert wide > 2 * narrow
+
+
+def test_lambda_is_selected_on_validation_and_judged_on_test():
+    result = result_of({0.0: 1.0, 0.5: 2.0, 1.0: 1.5}, val_quality={0.0: 0.7, 0.5: 0.6, 1.0: 0.8})
+    row = result.selected(n_boot=200).iloc[0]
+    assert row["lambda_image"] == 1.0
+    effect = result.effects(n_boot=200).set_index("lambda_image").loc[1.0]
+    assert row["difference"] == pytest.approx(effect["difference"])
+    assert row["low"] == pytest.approx(effect["low"]) and row["high"] == pytest.approx(effect["high"])
+
+
+def test_among_equal_validation_scores_the_smallest_lambda_is_chosen():
+    result = result_of({0.0: 1.0, 0.5: 2.0, 1.0: 1.5}, val_quality={0.0: 0.6, 0.5: 0.8, 1.0: 0.8})
+    assert result.selected(n_boot=100).iloc[0]["lambda_image"] == 0.5
+
+
+def test_one_lambda_that_was_evaluated_is_chosen_although_seeds_disagree():
+    each = {0.0: (0.80, 0.80, 0.50), 0.25: (0.79, 0.79, 0.79), 1.0: (0.60, 0.60, 0.90)}  # the seeds alone: 0, 0, 1
+    result = result_of({0.0: 1.0, 0.25: 1.4, 1.0: 2.0}, seeds=(1, 2, 3), val_quality=each)
+    row = result.selected(n_boot=100).iloc[0]
+    assert row["lambda_image"] == row["lambda_text"] == 0.25
+    effect = result.effects(n_boot=100).set_index("lambda_image").loc[0.25]
+    for name in ("auc", "difference", "low", "high"):
+        assert row[name] == pytest.approx(effect[name])
+
+
+def test_no_power_is_claimed_where_lambda_zero_is_compared_with_itself():
+    result = result_of({0.0: 1.0, 1.0: 1.5}, val_quality={0.0: 0.8, 1.0: 0.7})
+    row = result.selected(n_boot=100).iloc[0]
+    assert row["difference"] == 0 and np.isnan(row["minimum_detectable"])
+    table = result.effects(n_boot=100).set_index("lambda_image")["minimum_detectable"]
+    assert np.isnan(table[0.0]) and table[1.0] > 0
+
+
+def test_some_lambda_beats_zero_counts_all_lambdas():
+    clear = result_of({0.0: 0.2, 0.5: 1.5, 1.0: 1.0}).some_lambda_beats_zero(n_boot=500).iloc[0]
+    assert clear["best_lambda"] == 0.5 and clear["p_value"] < 0.01 and clear["n_lambdas"] == 2
+    worse = result_of({0.0: 1.5, 1.0: 1.0}).some_lambda_beats_zero(n_boot=500).iloc[0]
+    assert worse["p_value"] > 0.9
+    assert result_of({0.0: 1.0}).some_lambda_beats_zero(n_boot=100).empty
+    same = result_of({0.0: 1.0, 1.0: 1.0}).some_lambda_beats_zero(n_boot=500).iloc[0]
+    assert same["p_value"] == 1 and same["difference"] == 0
+
+
+def test_more_lambdas_under_the_null_do_not_lower_the_p_value():
+    rng = np.random.default_rng(3)
+    p_values = []
+    for _ in range(60):
+        result = result_of(dict.fromkeys((0.0, 0.25, 0.5, 0.75, 1.0), 1.0), n=150, seeds=(1,))
+        noisy = result.scores + 0.3 * rng.normal(size=result.scores.shape).astype(np.float32)
+        object.__setattr__(result, "scores", noisy)
+        p_values.append(result.some_lambda_beats_zero(n_boot=200)["p_value"][0])
+    assert np.mean(np.array(p_values) < 0.1) < 0.25
+
+
+def test_subgroups_are_scored_on_their_own_rows():
+    result = sweep(embedding_set(n=240), [0], seeds=(1,), protocol=QUICK, progress=False)
+    sex = np.where(np.arange(len(result.targets)) % 2, "female", "male")
+    object.__setattr__(result, "subgroups", pd.DataFrame({"subgroup_sex": sex}))
+    table = result.by_subgroup().set_index("level")
+    rows = sex == "female"
+    expected = np.mean([roc_auc_score(result.targets[rows, k], result.headline_scores[0][rows, k]) for k in range(3)])
+    assert table.loc["female", "auc"] == pytest.approx(expected, abs=1e-12)
+    assert table.loc["male", "n_rows"] == (~rows).sum()

@@ -1,0 +1,161 @@
+"""The leakage audit's parts against hand-made tables."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import embedding_set
+
+from helpers import metrics
+from helpers.datasets.splits import seen_in_train
+from helpers.files import write_json
+from helpers.probing import leakage
+from helpers.probing.leakage import Scored, text_names_label
+from helpers.resampling import bootstrap_counts
+
+
+def scored(ids, scores, positive, groups=None) -> Scored:
+    targets = np.array(positive)[:, None]
+    return Scored(pd.Index(list(ids)), np.array(scores, float)[None, :, None], targets, np.array(groups or list(ids)), ("ill",))
+
+
+def test_what_a_test_row_shares_with_train_and_not_with_validation():
+    pairs = pd.DataFrame(
+        {"split": ["train", "val", "test", "test"], "group": ["p", "q", "p", "q"], "image": [0, 1, 2, 1], "text": [5, 6, 6, 5]}
+    )
+    seen = seen_in_train(pairs)
+    assert seen["group"].tolist() == [True, False]
+    assert seen["image"].tolist() == [False, False]
+    assert seen["text"].tolist() == [False, True]
+
+
+def test_key_scores_are_shrunken_frequencies_of_train_rows_alone():
+    key, targets = ["a", "a", "b", "a", "b", "c"], np.array([[1], [0], [0], [1], [1], [1]])
+    scores = leakage.key_scores(key, targets, train=[0, 1, 2], test=[3, 4, 5], weight=1.0)
+    base = 1 / 3
+    assert scores[:, 0] == pytest.approx([(1 + base) / 3, base / 2, base])
+
+
+def test_difference_is_joined_by_id_and_never_by_position():
+    positive = {"a": 1, "b": 1, "c": 0, "d": 0}
+    good = scored("abcd", [4, 3, 2, 1], [positive[i] for i in "abcd"])
+    same = scored("dbca", [1, 3, 2, 4], [positive[i] for i in "dbca"])
+    bad = scored("dcba", [4, 3, 2, 1], [positive[i] for i in "dcba"])
+    assert leakage.paired_difference(good, same, 50)["difference"] == 0
+    found = leakage.paired_difference(good, bad, 200)
+    assert (found["first"], found["second"], found["test_rows"]) == (1, 0, 4)
+    assert found["low"] == found["high"] == 1
+
+
+def test_only_rows_of_both_sets_count():
+    first = scored("abcx", [3, 1, 2, 9], [1, 1, 0, 0])
+    second = scored("cbay", [2, 1, 3, 0], [0, 1, 1, 1])
+    found = leakage.paired_difference(first, second, 20)
+    assert found["test_rows"] == 3 and found["first"] == found["second"] == 0.5
+
+
+def test_interval_draws_the_groups_of_the_second_set_together():
+    rng = np.random.default_rng(0)
+    ids, positive = [f"r{i}" for i in range(40)], [0, 1] * 20
+    a, b = rng.normal(size=40) + positive, rng.normal(size=40)
+    groups = [f"g{i // 4}" for i in range(40)]
+    found = leakage.paired_difference(scored(ids, a, positive), scored(ids, b, positive, groups), 300)
+    counts = bootstrap_counts(40, 300, 0, groups)
+    draws = metrics.auc(a, positive, counts) - metrics.auc(b, positive, counts)
+    assert [found["low"], found["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+
+
+def test_sets_that_cannot_be_compared_are_refused():
+    one = scored("abcd", [4, 3, 2, 1], [1, 1, 0, 0])
+    with pytest.raises(ValueError, match="2 of 4 test rows have other labels"):
+        leakage.paired_difference(one, scored("abcd", [4, 3, 2, 1], [1, 0, 1, 0]))
+    with pytest.raises(ValueError, match="no test row in common"):
+        leakage.paired_difference(one, scored("wxyz", [4, 3, 2, 1], [1, 1, 0, 0]))
+    with pytest.raises(ValueError, match="no class in common"):
+        leakage.paired_difference(one, replace(one, classes=("well",)))
+
+
+def test_the_two_splits_differ_in_siblings_only():
+    groups = np.repeat([f"g{i}" for i in range(20)], [4] * 10 + [3] * 6 + [1] * 4)
+    split = leakage.sibling_splits(groups, test_share=0.4, seed=3)
+    by_row, by_group = (split[c].to_numpy() for c in leakage.ARMS)
+    assert ((by_row == "test") == (by_group == "test")).all() and (by_row == "test").any()
+    assert (by_row == "train").sum() == (by_group == "train").sum()
+    tested = set(groups[by_row == "test"])
+    assert not tested & set(groups[by_group == "train"])
+    assert tested <= set(groups[by_row == "train"])
+
+
+def test_splits_need_groups_and_room():
+    with pytest.raises(ValueError, match="0 groups have two rows or more"):
+        leakage.sibling_splits(list("abcd"))
+    with pytest.raises(ValueError, match="0 rows of other groups cannot take the place of 4 siblings"):
+        leakage.sibling_splits(["a"] * 4 + ["b"] * 4, test_share=1.0)
+
+
+def test_resplit_leaves_out_rows_without_a_split():
+    embeddings = embedding_set(n=60)
+    split = np.array(["train"] * 20 + [None] * 10 + ["test"] * 30, dtype=object)
+    found = leakage.resplit(embeddings, split)
+    assert list(found.pairs["pair_id"]) == [p for p, s in zip(embeddings.pairs["pair_id"], split, strict=True) if s is not None]
+    assert found.pairs["split"].value_counts().to_dict() == {"test": 30, "train": 20}
+
+
+def test_few_per_group_keeps_order_and_every_group():
+    embeddings = embedding_set(n=60, groups=np.repeat(np.arange(15), 4))
+    few = leakage.few_per_group(embeddings, 3)
+    assert (few.pairs["group"].value_counts() == 3).all() and few.pairs["group"].nunique() == 15
+    assert few.pairs["pair_id"].is_monotonic_increasing
+
+
+def test_a_group_gets_the_label_of_its_pair_that_names_it():
+    embeddings = embedding_set(n=60, groups=np.repeat(np.arange(15), 4))
+    labels = np.array(["bcc"] * 60, dtype=object)
+    labels[[1, 4]] = "nv", "akiec"  # groups 0 and 1
+    found = leakage.labelled_by_group(replace(embeddings, pairs=embeddings.pairs.assign(label=labels)), ["akiec", "nv"])
+    assert found.pairs["label"].tolist() == ["nv"] * 4 + ["akiec"] * 4 and found.task.classes == ("akiec", "nv")
+    assert found.task.kind == "binary"
+    labels[2] = "akiec"
+    with pytest.raises(ValueError, match="1 groups have pairs of more than one"):
+        leakage.labelled_by_group(replace(embeddings, pairs=embeddings.pairs.assign(label=labels)), ["akiec", "nv"])
+    with pytest.raises(ValueError, match="0 of the classes"):
+        leakage.labelled_by_group(embeddings, ["df", "mel"])
+
+
+def test_a_proxy_in_the_text_shows_in_text_and_joint_and_not_in_the_image():
+    clean = embedding_set(n=300, val=False)
+    label = pd.factorize(clean.pairs["label"])[0]
+    told = np.eye(6)[label] * 3 + np.random.default_rng(0).normal(size=(300, 6)) * 0.1
+    order = np.random.default_rng(1).permutation(300)
+    pairs = clean.pairs.assign(text=range(300)).iloc[order]
+    authors = replace(clean, text=told / np.linalg.norm(told, axis=1, keepdims=True), pairs=pairs)
+    table = leakage.compare_variants(authors, clean, "converged", [1], 100)
+    macro = table[table["class"].isna()].set_index("features")
+    assert macro.loc["text", "low"] > 0 and macro.loc["text", "authors"] > 0.99
+    assert abs(macro.loc["image", "difference"]) < 0.02
+    assert set(table["class"].dropna()) == set(clean.task.classes)
+
+
+def test_siblings_pay_where_the_group_fixes_the_label():
+    rng = np.random.default_rng(0)
+    groups, noise = np.repeat(np.arange(40), 4), rng.normal(size=(160, 60))
+    embeddings = embedding_set(kind="binary", n=160, groups=groups)
+    label = np.where(rng.permutation(40) < 20, "benign", "malignant")[groups]
+    keys = rng.normal(size=(40, 60))[groups]  # one random vector per group: an identity, no meaning
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (keys, noise)]
+    pairs = embeddings.pairs.assign(label=label, image=range(160), text=range(160))
+    table = leakage.compare_splits(replace(embeddings, image=unit[0], text=unit[1], pairs=pairs), "converged", [1], "image", 100, 2)
+    mean = leakage.mean_over_draws(table).set_index("features")
+    assert mean.loc["image", "by row"] > 0.9 and mean.loc["image", "by group"] < 0.75
+    assert abs(mean.loc["text", "difference"]) < 0.2
+    assert (mean["draws"] == 2).all() and mean.loc["image as key", "by group"] == 0.5
+
+
+def test_how_often_a_text_names_its_label_is_read_from_the_records_once_per_data_set(tmp_path):
+    counted = {"input_caption_names_label": {"dog": 0.5}}
+    for folder, report in (("a", counted), ("b", counted), ("c", {})):
+        (tmp_path / folder).mkdir()
+        write_json(tmp_path / folder / "provenance.json", {"dataset": "d" if folder < "c" else "e", "data_report": report})
+    named = text_names_label([tmp_path / folder for folder in "abc"])
+    assert named.to_dict("records") == [{"dataset": "d", "class": "dog", "share": 0.5}]

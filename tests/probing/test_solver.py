@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import features_of
+from samples import embedding_set
+from sklearn.linear_model import LogisticRegression
+
+from helpers import EmbeddingSet, Protocol, sweep
+from helpers.probing import PROTOCOLS
+from helpers.probing.objective import Objective
+from helpers.probing.problem import Problem
+from helpers.probing.solver import minimise
+from helpers.probing.strength import _interpolated_minimum, _settled_minimum, choose_strength
+from helpers.probing.sweep import alignment_grid
+from helpers.probing.views import build_view
+
+ALIGNMENTS = alignment_grid([0, 0.5, 1.0], ("lambda", "shift", "scale-ratio", "spread", "centred"))
+STRENGTHS = (1e-1, 1e-3, 1e-5)
+
+
+def solve(embeddings, strengths=STRENGTHS, alignments=ALIGNMENTS, tolerance=1e-8):
+    fit = embeddings.rows("train")
+    view = build_view(embeddings, alignments, fit, fit, torch.float64, "cpu")
+    objective = Objective.of(embeddings.task, "balanced", embeddings.targets[fit])
+    problem = Problem(view, torch.tensor(embeddings.targets.T).double(), objective, torch.tensor(fit))
+    return view, [minimise(problem, problem.zeros(), strength, tolerance) for strength in strengths]
+
+
+def reference(x, codes, n_classes, strength):
+    """Weights, bias and objective of scikit-learn's solution with weights N/(K n_k)."""
+    counts = np.bincount(codes, minlength=n_classes)
+    weight = (len(codes) / (n_classes * counts))[codes]
+    model = LogisticRegression(C=1 / (strength * weight.sum()), tol=1e-10, max_iter=20_000).fit(x, codes, sample_weight=weight)
+    logits = model.decision_function(x)
+    if n_classes == 2:
+        losses = np.logaddexp(0, np.where(codes == 1, -logits, logits))
+    else:
+        losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(codes)), codes]
+    value = (weight * losses).sum() / weight.sum() + strength / 2 * (model.coef_**2).sum()
+    return model, value
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_minimum_against_scikit_learn(kind):
+    embeddings = embedding_set(kind)
+    fit = embeddings.rows("train")
+    codes = embeddings.targets[fit].argmax(axis=1) if kind == "multiclass" else embeddings.targets[fit][:, 0]
+    _, solutions = solve(embeddings)
+    for strength, solution in zip(STRENGTHS, solutions, strict=True):
+        assert solution.optimality.max() <= 1e-8
+        for a in (0, 2, len(ALIGNMENTS) - 1):
+            x = features_of(embeddings, ALIGNMENTS[a], fit, fit)[fit]
+            model, value = reference(x, codes.astype(int), len(embeddings.task.classes), strength)
+            ours = float(solution.objective[a])
+            assert ours <= value * (1 + 1e-8)
+            assert ours == pytest.approx(value, rel=1e-6)
+            assert ours * (1 - float(solution.optimality[a])) <= value
+            if strength == 1e-1:
+                np.testing.assert_allclose(solution.parameters[:, a, :-1], model.coef_, atol=2e-4)
+
+
+def test_multilabel_is_one_problem_a_label():
+    embeddings = embedding_set("multilabel")
+    fit = embeddings.rows("train")
+    _, solutions = solve(embeddings)
+    x = features_of(embeddings, ALIGNMENTS[0], fit, fit)[fit]
+    for strength, solution in zip(STRENGTHS, solutions, strict=True):
+        value = sum(reference(x, embeddings.targets[fit][:, k].astype(int), 2, strength)[1] for k in range(3))
+        assert float(solution.objective[0]) == pytest.approx(value, rel=1e-6)
+
+
+def test_an_unsolved_problem_is_refused():
+    embeddings = embedding_set()
+    fit = embeddings.rows("train")
+    view = build_view(embeddings, ALIGNMENTS, fit, fit, torch.float64, "cpu")
+    objective = Objective.of(embeddings.task, "balanced", embeddings.targets[fit])
+    targets = torch.tensor(embeddings.targets.T).double()
+    rows = torch.tensor(fit), torch.tensor(embeddings.rows("val"))
+    problem = Problem(view, targets, objective, rows[0])
+    assert minimise(problem, problem.zeros(), 1e-5, 1e-8, max_iterations=2).optimality.max() > 1e-8
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="not even strength 1.0e[+]00 could be solved"):
+        choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].but(tolerance=1e-40), max_iterations=40)
+    with pytest.warns(UserWarning, match="strength 1.0e-09 and weaker ones were not solved"):
+        chosen = choose_strength(
+            view, targets, objective, *rows, PROTOCOLS["converged"].but(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60
+        )
+    assert chosen.strength.min() >= 1e-3 and (chosen.optimality <= 1e-8).all() and chosen.strength_at_edge.all()
+
+
+def test_strength_is_that_of_lowest_weighted_validation_loss():
+    embeddings = embedding_set(d=8, n=200)
+    result = sweep(embeddings, [0, 1], protocol="converged", progress=False)
+    fit, val = embeddings.rows("train"), embeddings.rows("val")
+    targets = embeddings.targets
+    codes = targets.argmax(axis=1)
+    weight = (len(fit) / (3 * targets[fit].sum(axis=0)))[codes[val]]
+    for i, alignment in enumerate(alignment_grid([0, 1])):
+        x = features_of(embeddings, alignment, fit, fit)
+        losses = {}
+        for strength in PROTOCOLS["converged"].strengths[:20]:
+            model, _ = reference(x[fit], codes[fit], 3, strength)
+            z = model.decision_function(x[val])
+            losses[strength] = (weight * (np.logaddexp.reduce(z, axis=1) - z[np.arange(len(val)), codes[val]])).mean()
+        grid = sorted(losses, reverse=True)
+        best = min(range(len(grid)), key=lambda p: losses[grid[p]])
+        run = result.runs.iloc[i]
+        near = np.log(grid[best - 1 : best + 2])
+        curve = np.polyfit(near, [losses[s] for s in grid[best - 1 : best + 2]], 2)
+        assert np.log(run["strength"]) == pytest.approx(-curve[1] / (2 * curve[0]), abs=0.02)
+        assert run["validation_loss"] <= losses[grid[best]] * (1 + 1e-4)
+        assert not run["strength_at_edge"]
+        variance = x[fit].var(axis=0).mean()
+        assert run["strength_relative"] == pytest.approx(run["strength"] / variance, rel=1e-6)
+
+
+def test_what_only_shifts_or_rescales_all_features_leaves_the_converged_probe_as_it_is():
+    embeddings = embedding_set(d=8, n=240, seed=3)
+    result = sweep(embeddings, [0, 1], protocol="converged", kinds=("lambda", "shift", "common-scale"), progress=False)
+    runs = result.runs.set_index(["alignment", "lambda_image"])
+    scores = dict(zip(runs.index, result.scores, strict=True))
+    unaligned = scores["lambda", 0.0]
+    np.testing.assert_allclose(scores["shift", 1.0], unaligned, atol=1e-3)
+    np.testing.assert_allclose(scores["common-scale", 1.0], unaligned, atol=0.05)
+    assert np.abs(scores["lambda", 1.0] - unaligned).max() > 0.1
+    relative = runs["strength_relative"]
+    assert relative["shift", 1.0] == pytest.approx(relative["lambda", 0.0], rel=1e-3)
+    assert relative["common-scale", 1.0] == pytest.approx(relative["lambda", 0.0], rel=0.02)
+    assert runs["strength"]["common-scale", 1.0] != pytest.approx(runs["strength"]["lambda", 0.0], rel=0.05)
+
+
+def test_the_parabola_finds_a_minimum_between_unevenly_spaced_values():
+    x = torch.tensor([0.0, -1.0, -1.5, -3.0]).double()
+    losses = ((x - -1.2) ** 2)[:, None] * torch.tensor([[1.0, 5.0]]) + 1
+    best = _settled_minimum(losses)
+    assert best.tolist() == [1, 1]
+    np.testing.assert_allclose(_interpolated_minimum(x, losses, best), -1.2)
+    rising = torch.arange(4.0).double()[:, None]
+    assert _interpolated_minimum(x, rising, _settled_minimum(rising)).tolist() == [0.0]
+
+
+def test_a_later_minimum_beyond_the_look_ahead_is_not_taken():
+    losses = torch.tensor([3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 1.0]).double()[:, None]
+    assert _settled_minimum(losses).tolist() == [1]
+    assert _settled_minimum(losses[[0, 1, 2, 6]]).tolist() == [3]
+
+
+def with_rows(embeddings, rows, labels=None) -> EmbeddingSet:
+    pairs = embeddings.pairs.iloc[rows]
+    return EmbeddingSet.from_arrays(
+        embeddings.image_of(rows), embeddings.text_of(rows), pairs["label"] if labels is None else labels, pairs["split"],
+        kind=embeddings.task.kind, classes=embeddings.task.classes,
+    )  # fmt: skip
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_permuting_classes_permutes_outputs(seed):
+    embeddings = embedding_set(seed=seed)
+    order = np.random.default_rng(seed).permutation(3)
+    task = embeddings.task.classes
+    renamed = with_rows(
+        embeddings, np.arange(len(embeddings)), embeddings.pairs["label"].map(dict(zip(task, np.array(task)[order], strict=True)))
+    )
+    _, (first, *_) = solve(embeddings, [1e-2])
+    _, (second, *_) = solve(renamed, [1e-2])
+    np.testing.assert_allclose(second.parameters[order], first.parameters, atol=1e-3)
+    np.testing.assert_allclose(second.objective, first.objective, rtol=1e-7)
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_duplicating_all_rows_changes_nothing(seed):
+    embeddings = embedding_set(seed=seed)
+    rows = np.r_[np.arange(len(embeddings)), np.arange(len(embeddings))]
+    _, once = solve(embeddings, [1e-2])
+    _, twice = solve(with_rows(embeddings, rows), [1e-2])
+    np.testing.assert_allclose(twice[0].objective, once[0].objective, rtol=1e-8)
+    np.testing.assert_allclose(twice[0].parameters, once[0].parameters, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_without_renormalisation_lambda_does_not_change_a_converged_probe(kind):
+    embeddings = embedding_set(kind)
+    alignments = alignment_grid([0, 0.5, 1.0, -2.0], ("shift",))
+    view, (solution,) = solve(embeddings, [1e-2], alignments, tolerance=1e-13)
+    logits = view.predict(torch.arange(len(embeddings)), solution.parameters)
+    for a in range(1, len(alignments)):
+        np.testing.assert_allclose(logits[:, a], logits[:, 0], atol=1e-5)
+        np.testing.assert_allclose(solution.parameters[:, a, :-1], solution.parameters[:, 0, :-1], atol=1e-5)
+    assert not np.allclose(solution.parameters[:, 1, -1], solution.parameters[:, 0, -1], atol=1e-3)
+
+
+def test_a_strength_grid_coarser_than_four_a_decade_is_not_the_default():
+    strengths = np.array(PROTOCOLS["converged"].strengths)
+    assert (np.diff(np.log10(strengths)) >= -0.25 - 1e-9).all()
+    assert Protocol(strengths=(1e-3, 1.0, 1e-2)).strengths == (1.0, 1e-2, 1e-3)

@@ -1,0 +1,236 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from oracles import features_of, train_one
+from samples import embedding_set
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from helpers import PROTOCOLS, EmbeddingSet, sweep
+from helpers.alignment.channels import Alignment
+from helpers.probing import SweepResult, alignment_grid
+from helpers.probing.result import COLUMNS
+
+QUICK = {"batch_size": 32, "max_epochs": 4}
+
+
+def quick(name):
+    return PROTOCOLS[name].but(name=name, **QUICK)
+
+
+def run(embeddings, protocol="paper", **options):
+    options = {"lambdas": [0, 0.5, 1.0], "seeds": (1, 2), "progress": False} | options
+    return sweep(embeddings, protocol=quick(protocol) if protocol != "converged" else protocol, **options)
+
+
+def value(result, metric, seed=1, lam=0.5, name=None, split="test", features="joint"):
+    rows = result.table.query(
+        "metric == @metric and seed == @seed and lambda_image == @lam and split == @split and features == @features"
+    )
+    rows = rows[rows["class"].isna() if name is None else rows["class"] == name]
+    assert len(rows) == 1
+    return rows["value"].iloc[0]
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_metrics_against_a_single_probe_and_scikit_learn(kind):
+    embeddings = embedding_set(kind)
+    result = run(embeddings, dtype="float64")
+    fit, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
+    x, targets = features_of(embeddings, Alignment("lambda", 0.5, 0.5), fit, fit), embeddings.targets
+    parameters, _, _ = train_one(x, targets, embeddings.task, fit, val, 1, quick("paper"), torch.float64)
+    logits = x[test] @ parameters[:, :-1].numpy().T + parameters[:, -1].numpy()
+    scores = torch.softmax(torch.tensor(logits), dim=1).numpy() if kind == "multiclass" else logits
+    names = embeddings.task.classes[1:] if kind == "binary" else embeddings.task.classes
+    aucs = [roc_auc_score(targets[test, k], scores[:, k]) for k in range(len(names))]
+    for k, name in enumerate(names):
+        assert value(result, "auc", name=name) == pytest.approx(aucs[k], abs=1e-12)
+        expected = average_precision_score(targets[test, k], scores[:, k])
+        assert value(result, "average_precision", name=name) == pytest.approx(expected, abs=1e-12)
+    assert value(result, "auc") == pytest.approx(np.mean(aucs), abs=1e-12)
+    if kind == "multiclass":
+        hard = np.eye(3)[logits.argmax(axis=1)]
+        assert value(result, "auc_hard") == pytest.approx(roc_auc_score(targets[test], hard, average="macro"), abs=1e-12)
+        rank_by_logits = np.mean([roc_auc_score(targets[test, k], logits[:, k]) for k in range(3)])
+        assert value(result, "auc") != pytest.approx(rank_by_logits, abs=1e-12)
+    assert list(result.table.columns) == COLUMNS
+
+
+def test_headline_metric_follows_the_protocol():
+    embeddings = embedding_set()
+    assert run(embeddings).headline_metric == "auc"
+    assert run(embeddings, "authors-code").headline_metric == "auc_hard"
+    assert run(embedding_set("binary"), "authors-code").headline_metric == "auc"
+
+
+@pytest.mark.parametrize("protocol", ["paper", "converged"])
+@pytest.mark.parametrize("val", [True, False])
+def test_test_rows_cannot_change_anything_fitted(protocol, val):
+    embeddings = embedding_set(val=val)
+    rng = np.random.default_rng(0)
+    test = embeddings.rows("test")
+    image, text = embeddings.image_of(), embeddings.text_of()
+    image[test], text[test] = rng.normal(size=image[test].shape), rng.normal(size=text[test].shape)
+    labels = embeddings.pairs["label"].to_numpy().copy()
+    labels[test] = rng.permutation(labels[test])
+    changed = EmbeddingSet.from_arrays(
+        image, text, labels, embeddings.pairs["split"], ids=embeddings.pairs["pair_id"], groups=embeddings.pairs["group"]
+    )
+    kinds = ("lambda", "scale-ratio", "centred")
+    first, second = (run(e, protocol, kinds=kinds) for e in (embeddings, changed))
+    facts = ["epochs", "validation_loss", "strength"]
+    pd.testing.assert_frame_equal(first.runs[facts], second.runs[facts])
+    own, other = (r.table.query("split == 'val'")["value"].to_numpy() for r in (first, second))
+    np.testing.assert_array_equal(own, other)
+    assert np.abs(first.scores - second.scores).max() > 0
+
+
+def test_authors_code_does_look_at_the_test_rows():
+    embeddings = embedding_set()
+    image = embeddings.image_of()
+    image[embeddings.rows("test")] *= -1
+    changed = EmbeddingSet.from_arrays(image, embeddings.text_of(), embeddings.pairs["label"], embeddings.pairs["split"])
+    first, second = (run(e, "authors-code").runs["validation_loss"] for e in (embeddings, changed))
+    assert first[0] == second[0] and first[1] != second[1]
+
+
+def test_seeds_redraw_validation_by_group_only_where_none_is_given():
+    given = run(embedding_set(), "converged")
+    assert given.runs["seed"].nunique() == 1
+    groups = np.repeat(np.arange(75), 2)
+    embeddings = embedding_set(val=False, groups=groups)
+    from helpers.probing.validation import split_rows
+
+    first, second = (split_rows(embeddings, seed) for seed in (1, 2))
+    assert set(first.val) != set(second.val)
+    np.testing.assert_array_equal(first.test, second.test)
+    group = embeddings.pairs["group"].to_numpy()
+    assert not set(group[first.fit]) & set(group[first.val])
+    assert len(first.val) == pytest.approx(0.1 * len(embeddings.rows("train")), abs=2)
+    assert run(embeddings, "converged", lambdas=[0]).runs["seed"].nunique() == 2
+
+
+def test_chunking_and_workers_change_nothing():
+    embeddings = embedding_set()
+    options = {"lambdas": np.linspace(0, 1, 7), "seeds": (1, 2, 3), "features": ("joint", "text")}
+    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-6)):
+        one, three = (run(embeddings, dtype=dtype, workers=w, **options) for w in (1, 4))
+        pd.testing.assert_frame_equal(
+            one.runs[["features", "seed", "lambda_image", "epochs"]], three.runs[["features", "seed", "lambda_image", "epochs"]]
+        )
+        np.testing.assert_allclose(one.scores, three.scores, atol=max(tolerance, 1e-7))
+    whole, parts = (run(embeddings, "converged", workers=w, lambdas=options["lambdas"]) for w in (1, 3))
+    pd.testing.assert_series_equal(whole.runs["strength"], parts.runs["strength"])
+    np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-3, atol=1e-3)
+
+
+def test_same_seed_gives_the_same_bits():
+    embeddings = embedding_set()
+    first, second = run(embeddings), run(embeddings)
+    np.testing.assert_array_equal(first.scores, second.scores)
+    pd.testing.assert_frame_equal(first.table, second.table)
+
+
+def test_grid_adds_zero_once_and_gives_each_kind_its_rows():
+    grid = alignment_grid([0.5, 1.0], ("lambda", "spread", "centred"))
+    assert grid[0] == Alignment("lambda", 0, 0)
+    assert [a.kind for a in grid] == ["lambda"] * 3 + ["spread"] * 2 + ["centred"]
+    square = alignment_grid([0, 1], ("lambda",), lambdas_text=[0, 0.5, 1])
+    assert len(square) == 6
+
+
+def test_one_modality_does_not_repeat_the_other_modalitys_lambdas():
+    result = run(embedding_set(), lambdas=[0, 1], lambdas_text=[0, 1], features=("joint", "image"), seeds=(1,))
+    assert result.runs["features"].value_counts().to_dict() == {"joint": 4, "image": 2}
+
+
+def test_lambda_zero_equals_the_unaligned_probe():
+    embeddings = embedding_set()
+    fit, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
+    x = np.concatenate([embeddings.text_of(), embeddings.image_of()], axis=1).astype(np.float64)
+    parameters, _, _ = train_one(x, embeddings.targets, embeddings.task, fit, val, 1, quick("paper"), torch.float64)
+    logits = x[test] @ parameters[:, :-1].numpy().T + parameters[:, -1].numpy()
+    np.testing.assert_allclose(run(embeddings, dtype="float64").scores[0], logits, atol=1e-6)
+
+
+def test_saved_result_reads_back(tmp_path):
+    result = run(embedding_set(groups=np.arange(150) // 2))
+    again = SweepResult.load(result.save(tmp_path / "r"))
+    pd.testing.assert_frame_equal(result.effects(n_boot=50), again.effects(n_boot=50))
+    pd.testing.assert_frame_equal(result.table, again.table)
+    assert "0000007" not in (tmp_path / "r" / "test_rows.parquet").read_bytes().decode("latin1")
+    with pytest.raises(FileNotFoundError, match="python -m helpers sweep"):
+        SweepResult.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"lambdas": []}, "lambdas is empty"),
+        ({"lambdas": [0, float("nan")]}, "finite"),
+        ({"seeds": (1, 1)}, "seed 1 is given twice"),
+        ({"seeds": ()}, "seeds is empty"),
+        ({"features": ("jiont",)}, "did you mean 'joint'"),
+        ({"kinds": ("lamda",)}, "did you mean 'lambda'"),
+    ],
+)
+def test_bad_grids_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        run(embedding_set(), **options)
+
+
+def test_bad_protocols_are_named():
+    with pytest.raises(ValueError, match="did you mean 'converged'"):
+        sweep(embedding_set(), protocol="convergd")
+    with pytest.raises(ValueError, match="lr must be positive"):
+        PROTOCOLS["paper"].but(lr=0)
+    with pytest.raises(ValueError, match="max_epochs must be a whole number"):
+        PROTOCOLS["paper"].but(max_epochs=2.5)
+
+
+def test_bad_labels_are_named():
+    embeddings = embedding_set("binary")
+    labels = embeddings.pairs["label"].to_numpy().copy()
+
+    def build(**change):
+        arrays = {"image": embeddings.image_of(), "text": embeddings.text_of(), "labels": labels}
+        return EmbeddingSet.from_arrays(**arrays | {"split": embeddings.pairs["split"]} | change)
+
+    with pytest.raises(ValueError, match="one class only"):
+        build(labels=np.full(len(labels), "benign"))
+    with_gap = labels.astype(object)
+    with_gap[3] = np.nan
+    with pytest.raises(ValueError, match="missing value.*row 3"):
+        build(labels=with_gap)
+    with pytest.raises(ValueError, match="6 dimensions and text vectors 5"):
+        build(text=embeddings.text_of()[:, :5])
+    half = build(image=embeddings.image_of().astype(np.float16))
+    assert half.image.dtype == np.float32
+    train_only_benign = labels.copy()
+    train_only_benign[embeddings.pairs["split"] == "train"] = "benign"
+    with pytest.raises(ValueError, match="training rows hold one class only"):
+        run(build(labels=train_only_benign))
+    with pytest.raises(ValueError, match="no row in split 'test'"):
+        run(build(split=embeddings.pairs["split"].replace("test", "val")))
+
+
+def test_classes_absent_from_a_split_are_named_and_counted():
+    embeddings = embedding_set()
+    labels = embeddings.pairs["label"].to_numpy().copy()
+    split = embeddings.pairs["split"]
+    labels[(split != "train") & (labels == "akiec")] = "nv"
+    result = run(EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, split))
+    assert np.isnan(value(result, "auc", name="akiec"))
+    assert value(result, "auc") == pytest.approx(np.mean([value(result, "auc", name=n) for n in ("bcc", "nv")]))
+    assert value(result, "classes_absent") == 1
+    labels = embeddings.pairs["label"].to_numpy().copy()
+    labels[(split == "train") & (labels == "akiec")] = "nv"
+    for protocol in ("paper", "authors-code", "converged"):
+        with pytest.warns(UserWarning, match="no training row of class akiec"):
+            result = run(EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, split), protocol)
+        assert np.isfinite(result.scores).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(embeddings)

@@ -1,0 +1,175 @@
+"""Embeddings computed elsewhere: read exactly, with the known joining mistakes found and named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import EmbeddingSet
+from helpers.book.page import Page
+from helpers.cli import main
+
+D = 12
+
+
+def table(n: int = 10, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.normal(size=(2, n, D)).astype(np.float32))
+    about = pd.DataFrame(
+        {
+            "image_id": [f"i{k}" for k in range(n)],
+            "text": [f"sentence {k}" for k in range(n)],
+            "dx": np.array(["mel", "nv"])[np.arange(n) % 2],
+            "edema": np.arange(n) % 2,
+            "effusion": np.arange(n) // 5,
+            "split": ["train"] * (n - 4) + ["val"] * 2 + ["test"] * 2,
+        }
+    )
+    return about, image, text
+
+
+def with_vectors(about: pd.DataFrame, image: np.ndarray, text: np.ndarray) -> pd.DataFrame:
+    image, text = (pd.DataFrame(x).add_prefix(p) for x, p in ((image, "img_emb_"), (text, "text_emb_")))
+    return pd.concat([about.reset_index(drop=True), image, text], axis=1)
+
+
+def test_the_authors_csv_is_read_exactly(tmp_path):
+    about, image, text = table()
+    shuffled = with_vectors(about, image, text).sample(frac=1, axis=1, random_state=0)  # column order is not trusted
+    shuffled.to_csv(tmp_path / "embeddings_clip.csv", index=False, encoding="utf-8-sig")
+    made = EmbeddingSet.from_csv(tmp_path / "embeddings_clip.csv", "dx", ids="image_id", dataset="ham10000", backbone="clip")
+    np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
+    np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
+    assert made.task.kind == "binary" and made.pairs["pair_id"].tolist() == about["image_id"].tolist()
+    assert made.pairs["split"].tolist() == about["split"].tolist()
+    assert made.provenance["dataset"] == "ham10000" and len(made.provenance["imported_from"]["sha256"]) == 64
+
+
+def test_several_label_columns_are_a_multilabel_task(tmp_path):
+    about, image, text = table()
+    with_vectors(about, image, text).to_csv(tmp_path / "e.csv", index=False)
+    made = EmbeddingSet.from_csv(tmp_path / "e.csv", ["edema", "effusion"])
+    assert made.task.kind == "multilabel" and made.task.classes == ("edema", "effusion")
+    np.testing.assert_array_equal(made.targets, about[["edema", "effusion"]])
+
+
+def test_texts_joined_by_image_alone_are_found(tmp_path):
+    """Three questions on one image, merged on the image, give nine rows: every question with every question's vector."""
+    about, image, text = table()
+    about.loc[:2, ["image_id", "dx"]] = ["i0", "mel"]
+    image[:3] = image[0]
+    vectors = with_vectors(about[["image_id"]], image, text)
+    joined = about.merge(vectors, on="image_id", how="left").drop_duplicates()
+    assert len(joined) == 9 + 7
+    joined.to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(ValueError, match=r"different text vectors \(6 such rows\); texts were joined by image alone"):
+        EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
+
+
+def test_a_samplers_padded_row_is_found_and_can_be_dropped(tmp_path):
+    about, image, text = table()
+    rows = with_vectors(about, image, text)
+    again = rows.iloc[[0]].copy()
+    again["img_emb_0"] += 1e-6
+    pd.concat([rows, again]).to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(ValueError, match="row 10 repeats row 0"):
+        EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
+    made = EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", duplicates="drop")
+    assert len(made) == 10
+    np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda t: t.drop(columns="img_emb_3"), "img_emb_3 is missing"),
+        (lambda t: t.drop(columns=[c for c in t if c.startswith("text_emb")]), "no column text_emb_0"),
+        (lambda t: t.drop(columns="text_emb_11"), "image vectors have 12 dimensions and text vectors 11"),
+        (lambda t: t.rename(columns={"dx": "diagnosis"}), "unknown column of e.csv 'dx'"),
+        (lambda t: t.assign(split=["train", *["secret"] * 9]), "pair 1: split is not one of train, val, test .9 such pairs"),
+        (lambda t: t.assign(dx="secret"), "one class only"),
+        (lambda t: t.set_axis(["secret", *t.columns[1:].str.removeprefix("img_")], axis=1), "no column img_emb_0"),
+        (lambda t: t.assign(img_emb_2=np.nan), "10 row.* non-finite"),
+        (lambda t: t.assign(img_emb_2="secret"), "not a number"),
+        (lambda t: t.assign(dx=[None, *["nv"] * 9]), "missing value.* row 0"),
+    ],
+)
+def test_bad_tables_are_named(spoil, message, tmp_path):
+    spoil(with_vectors(*table())).to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(ValueError, match=message) as caught:
+        EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
+    assert "secret" not in str(caught.value)  # no cell of a table that may be credentialed
+
+
+def test_splits_are_spelled_as_in_tables_of_ones_own(tmp_path):
+    about, image, text = table()
+    with_vectors(about.assign(split=about["split"].replace("val", "Valid")), image, text).to_csv(tmp_path / "e.csv", index=False)
+    assert EmbeddingSet.from_csv(tmp_path / "e.csv", "dx").pairs["split"].tolist() == about["split"].tolist()
+
+
+@pytest.mark.parametrize("read", [EmbeddingSet.from_npz, lambda path: EmbeddingSet.from_csv(path, "dx")])
+def test_a_file_that_is_not_there_is_named(read, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nope.npz does not exist; give the file of the embeddings"):
+        read(tmp_path / "nope.npz")
+
+
+def test_npz_and_npy_with_a_table_give_the_same_set(tmp_path):
+    about, image, text = table()
+    np.savez(
+        tmp_path / "e.npz", image=image, text=text, labels=about["dx"].to_numpy("U"), split=about["split"].to_numpy("U"),
+        ids=about["image_id"].to_numpy("U"),
+    )  # fmt: skip
+    np.save(tmp_path / "image.npy", image)
+    np.save(tmp_path / "text.npy", text)
+    about.to_csv(tmp_path / "rows.csv", index=False)
+    one = EmbeddingSet.from_npz(tmp_path / "e.npz")
+    two = EmbeddingSet.from_npz(
+        tmp_path / "image.npy", text=tmp_path / "text.npy", table=tmp_path / "rows.csv", label="dx", ids="image_id"
+    )
+    assert one.pairs["pair_id"].tolist() == two.pairs["pair_id"].tolist() == about["image_id"].tolist()
+    np.testing.assert_array_equal(one.image_of(), two.image_of())
+    np.testing.assert_array_equal(one.targets, two.targets)
+    assert one.targets.ravel().tolist() == [0, 1] * 5
+
+
+def test_npz_with_indicator_labels_is_multilabel(tmp_path):
+    about, image, text = table()
+    np.savez(
+        tmp_path / "e.npz",
+        image=image,
+        text=text,
+        labels=about[["edema", "effusion"]].to_numpy(),
+        split=about["split"].to_numpy("U"),
+    )
+    assert EmbeddingSet.from_npz(tmp_path / "e.npz").task.kind == "multilabel"
+
+
+def test_arrays_that_need_unpickling_or_do_not_fit_are_refused(tmp_path):
+    about, image, text = table()
+    split = about["split"].to_numpy("U")
+    np.savez(tmp_path / "object.npz", image=image, text=text, labels=about["dx"].to_numpy(object), split=split)
+    with pytest.raises(ValueError, match="save strings as a fixed-width array"):
+        EmbeddingSet.from_npz(tmp_path / "object.npz")
+    np.savez(tmp_path / "short.npz", image=image, text=text[:-1], labels=about["dx"].to_numpy("U"), split=split)
+    with pytest.raises(ValueError, match="10 image vectors, 9 text vectors"):
+        EmbeddingSet.from_npz(tmp_path / "short.npz")
+    np.savez(tmp_path / "bare.npz", image=image, text=text)
+    with pytest.raises(ValueError, match="no array 'labels'"):
+        EmbeddingSet.from_npz(tmp_path / "bare.npz")
+    np.savez(tmp_path / "none.npz", image=image)
+    with pytest.raises(ValueError, match="array 'text' is missing"):
+        EmbeddingSet.from_npz(tmp_path / "none.npz")
+
+
+def test_what_an_import_lacks_is_said_at_once_and_on_the_page(tmp_path, capsys, monkeypatch):
+    about, image, text = table()
+    about = about.assign(patient=[f"p{k % 8}" for k in range(10)], split=["train"] * 8 + ["val"] * 2)
+    with_vectors(about.assign(dx=["rare", *["mel", "nv"] * 4, "nv"]), image, text).to_csv(tmp_path / "e.csv", index=False)
+    names = ["--dataset", "own", "--backbone", "mine", "--out", str(tmp_path / "set")]
+    assert main(["import", str(tmp_path / "e.csv"), "--label", "dx", "--group", "patient", *names]) == 0
+    told = capsys.readouterr().out
+    assert "warning: there is no test row" in told and "warning: 1 classes have one example only: rare" in told
+    assert "warning: 2 groups are in more than one split, the first in train (row 0) and val (row 8)" in told
+    said = []
+    monkeypatch.setattr(Page, "say", lambda page, sentence: said.append(sentence))
+    Page("page", {"results": str(tmp_path)}, {"results": str}).scope([EmbeddingSet.load(tmp_path / "set")])
+    assert said[0] == "Shown here: own under mine." and said[1].startswith("own: 2 groups are in more than one split")

@@ -1,0 +1,179 @@
+"""The book in every profile: sets missing, results without their embeddings; each page says so, and no number in it is empty."""
+
+import json
+import math
+import os
+import re
+import shutil
+
+import matplotlib.pyplot as plt
+import nbformat
+import pandas as pd
+import pytest
+from conftest import ROOT, small_set
+
+from helpers.book.parameters import assigned_literals
+from helpers.cli import main
+from helpers.extraction.find import embeddings_for
+from helpers.probing.cache import is_up_to_date, kept_or_new, probing_code, run_sweep, sweep_folder, sweep_settings
+
+SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "channels": ["shift"]}
+SMALL = {
+    "01_cone_effect": {"n_boot": 20},
+    "02_r_table": {"n_boot": 20},
+    "03_lambda_sweep": {**SWEEP, "n_boot": 100},
+    "05_is_lambda_worth_it": {"protocol": "authors-code", "lambdas": [0.0, 1.0], "seeds": [1], "n_boot": 100},
+    "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
+    "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
+}
+PROFILES = {"no-flickr8k": "flickr8k", "no-ham10000": "ham10000", "no-lit-derm": "*/*/lit-derm", "no-authors": "ham10000/authors"}
+NAMED = {"no-flickr8k": "Flickr8k (common)", "no-ham10000": "HAM10000 (", "no-lit-derm": "lit-derm", "no-authors": "(authors)"}
+
+
+def run_page(name: str, **parameters) -> tuple[dict, str]:
+    """Run the code cells of a notebook here; its glued values, and everything it said, as one text.
+
+    Raises:
+        Exception: as the first failing cell.
+    """
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    shell, glued, said = InteractiveShell.instance(), {}, []
+    shell.reset()
+    notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4)
+    sources = [c.source for c in notebook.cells if c.cell_type == "code"]
+    known = assigned_literals(sources[:1])
+    assert set(parameters) <= set(known)
+    injected = "\n".join(f"{k} = {v!r}" for k, v in parameters.items())
+    for source in [sources[0], injected, *sources[1:]]:
+        with capture_output() as captured:
+            run = shell.run_cell(source, store_history=True)
+        run.raise_error()
+        said.append(run.result._repr_html_() if hasattr(run.result, "_repr_html_") else "")
+        for output in captured.outputs:
+            if "scrapbook" in (output.metadata or {}):
+                glued[output.metadata["scrapbook"]["name"]] = next(iter(output.data.values()))
+            else:
+                said.append(output.data.get("text/markdown", output.data.get("text/html", "")))
+    plt.close("all")
+    prose = "".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    for key, spec in re.findall(r"\{glue:text\}`([\w-]+)(?::([^`]+))?`", prose):
+        value = glued[key].strip("'")
+        assert value and value != "nan", f"{name}: {key} is empty"
+        assert not spec or math.isfinite(float(value))
+    return glued, "\n".join(said)
+
+
+@pytest.fixture(params=PROFILES)
+def profile(request, store, tmp_path):
+    """The name of a profile and its store."""
+    shutil.copytree(store, tmp_path / "store")
+    for gone in (tmp_path / "store").glob(PROFILES[request.param]):
+        shutil.rmtree(gone)
+    return request.param, tmp_path / "store"
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
+    missing, folder = profile
+    if name == "07_leakage_audit" and missing in ("no-flickr8k", "no-authors"):
+        pytest.skip("the same page as with all sets, or as without HAM10000")
+    where = {"store": str(folder), "results": str(tmp_path / "results")}
+    where |= {"sweeps": str(tmp_path / "sweeps")} if name == "03_lambda_sweep" else {}
+    _, said = run_page(name, **SMALL[name], **where)
+    reads = {"no-flickr8k": name != "07_leakage_audit", "no-authors": name in ("02_r_table", "07_leakage_audit")}
+    if reads.get(missing, True):
+        wanted = rf"No embeddings of .*{re.escape(NAMED[missing])}.* are stored here.*helpers extract"
+        assert re.search(wanted, said), said[:500]
+
+
+@pytest.fixture
+def kept(store, tmp_path):
+    """Sweeps of HAM10000 under lit-derm, kept; and the same store without that set."""
+    embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
+    for part in ("lambda", "channels"):
+        settings = sweep_settings(part, [0.0, 1.0], [1], ["joint", "image", "text"], ["shift"], [0.0, 1.0])
+        folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", part, tmp_path / "sweeps")
+        run_sweep(embeddings, "authors-code", settings, folder)
+    shutil.copytree(store, tmp_path / "store")
+    shutil.rmtree(tmp_path / "store/ham10000/clean/lit-derm")
+    return embeddings
+
+
+def test_kept_sweeps_are_shown_without_their_embeddings(kept, tmp_path):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where)
+    assert f"ham10000 (clean) under lit-derm: kept sweeps of embeddings `{kept.fingerprint[:16]}`" in said
+    assert "lit-derm *" in said and "lit-natural *" not in said
+    table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
+    assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
+
+
+@pytest.mark.parametrize("lone", [True, False], ids=["lone", "stored"])
+def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lone):
+    for i, variant in enumerate(("clean", "authors")):
+        small_set("ham10000", variant, "clip", False, seed=i).save(tmp_path / "store/ham10000" / variant / "clip")
+    if lone:
+        embeddings = embeddings_for("ham10000", "clip", "authors", tmp_path / "store")
+        folder = sweep_folder("ham10000", "authors", "clip", "authors-code", "lambda", tmp_path / "sweeps")
+        run_sweep(embeddings, "authors-code", sweep_settings("lambda", [0.0, 1.0], [1], ["joint", "image", "text"]), folder)
+        shutil.rmtree(tmp_path / "store/ham10000/authors")
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    for texts, curves in (("clean", 0), (["clean", "authors"], 1)):
+        glued, _ = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where, variant=texts)
+        assert int(glued["n_curves_recomputed"]) == curves
+        assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
+
+
+@pytest.mark.parametrize("without", ["channels", "channel_lambdas"])
+def test_the_sweep_is_shown_without_its_channels(store, tmp_path, without):
+    where = {"store": str(store), "results": str(tmp_path), "sweeps": str(tmp_path / "sweeps")}
+    run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"lambdas": [0.0, 0.5], without: []}, **where)
+    assert set(pd.read_parquet(tmp_path / "channel_effects.parquet")["lambda_image"]) == {0.5}
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
+def test_kept_sweeps_are_enough_for_their_page(kept, tmp_path, named):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    if named:
+        where |= {"datasets": ["ham10000"], "backbones": ["lit-derm"]}
+    else:
+        for path in (tmp_path / "store").glob("*"):
+            shutil.rmtree(path)
+        shutil.rmtree(tmp_path / "sweeps/ham10000/clean/lit-derm/authors-code/channels")
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"protocol": ["authors-code", "converged"]}, **where)
+    assert "lit-derm *" in said and "No embeddings are stored for this page" in said
+    assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["backbone"]) == {"lit-derm"}
+
+
+def test_kept_sweeps_of_other_settings_are_passed_over_with_a_sentence(kept, tmp_path):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"seeds": [2]}, **where)
+    assert "under lit-derm: a kept sweep (authors-code, lambda) has other settings than this page" in said
+
+
+def test_a_kept_sweep_is_up_to_date_by_content_not_by_date(kept, store, tmp_path, monkeypatch):
+    folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", "lambda", tmp_path / "sweeps")
+    settings = sweep_settings("lambda", [0.0, 1.0], [1], ["joint", "image", "text"])
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))
+    assert is_up_to_date(folder, kept, settings)
+    assert not is_up_to_date(folder, kept, settings | {"seeds": [2]})
+    with pytest.raises(ValueError, match="is stale: made from embeddings"):
+        is_up_to_date(folder, embeddings_for("ham10000", "lit-natural", "clean", store), settings)
+    monkeypatch.setattr("helpers.probing.cache.run_sweep", lambda *_: "trained again")
+    assert kept_or_new(kept, "authors-code", "lambda", settings, tmp_path / "sweeps") != "trained again"
+    code = probing_code()
+    monkeypatch.setattr("helpers.probing.cache.probing_code", lambda: code + "changed")
+    assert not is_up_to_date(folder, kept, settings)
+    assert kept_or_new(kept, "authors-code", "lambda", settings, tmp_path / "sweeps") == "trained again"
+
+
+def test_a_kept_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(kept, tmp_path, capsys):
+    where = ["--store", str(tmp_path / "store"), "--sweeps", str(tmp_path / "sweeps"), "--settings", json.dumps(SWEEP)]
+    small_set("ham10000", "clean", "lit-derm", False, seed=99).save(tmp_path / "store/ham10000/clean/lit-derm")
+    files = {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}
+    assert main(["sweep", "ham10000", "lit-derm", *where]) == 2
+    assert "lambda is stale: made from embeddings" in capsys.readouterr().err
+    assert files == {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}

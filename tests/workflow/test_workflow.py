@@ -1,0 +1,250 @@
+"""The workflow: what a step depends on, and that a change re-runs exactly what it must."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from helpers.book.toc import missing_pages, pages
+from helpers.dependencies import helper_files
+
+OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
+PAPER_NOTEBOOKS = {"01_cone_effect", "02_r_table", "03_lambda_sweep", "04_discussion", "05_is_lambda_worth_it"}
+
+
+def package(root: Path, **modules: str) -> Path:
+    """A miniature ``helpers`` package."""
+    folder = root / "helpers"
+    folder.mkdir()
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source)
+    return folder
+
+
+def names(files: list[Path], folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in files}
+
+
+def test_imports_are_followed_wherever_they_stand(tmp_path):
+    folder = package(
+        tmp_path,
+        __init__='_HOME = {"sweep": "probing"}\n',
+        probing="def f():\n    from .deep import g\n    from . import side\n",
+        deep="import helpers.far\n",
+        far="",
+        side="",
+        unused="import helpers.deep\n",
+    )
+    script = tmp_path / "script.py"
+    script.write_text("from helpers import sweep\n")
+    assert names(helper_files(script, folder), folder) == {"__init__.py", "probing.py", "deep.py", "far.py", "side.py"}
+
+
+def test_a_computed_import_needs_its_whole_folder(tmp_path):
+    folder = package(tmp_path, __init__="_HOME = {}\n", plain="")
+    (folder / "many").mkdir()
+    (folder / "many" / "__init__.py").write_text("from .load import get\n")
+    (folder / "many" / "load.py").write_text("from importlib import import_module\ndef get(n):\n    return import_module(n)\n")
+    (folder / "many" / "one.py").write_text("from ..plain import x\n")
+    script = tmp_path / "script.py"
+    script.write_text("import helpers.many\n")
+    expected = {"__init__.py", "many/__init__.py", "many/load.py", "many/one.py", "plain.py"}
+    assert names(helper_files(script, folder), folder) == expected
+
+
+def test_a_module_of_the_package_depends_on_itself_and_its_relative_imports(tmp_path):
+    folder = package(tmp_path, __init__="", step="def run():\n    from .work import f\n", work="", other="")
+    assert names(helper_files(folder / "step.py", folder), folder) == {"step.py", "work.py", "__init__.py"}
+
+
+def test_the_real_notebooks_depend_on_what_they_use():
+    def modules(name):
+        return names(helper_files(ROOT / f"notebooks/{name}.ipynb", ROOT / "src/helpers"), ROOT / "src/helpers")
+
+    assert "probing/sweep.py" in modules("03_lambda_sweep") and "probing/sweep.py" not in modules("01_cone_effect")
+    assert "published.py" in modules("02_r_table") and "published.py" not in modules("01_cone_effect")
+    assert "claims/__init__.py" in modules("04_discussion") and "cone.py" not in modules("04_discussion")
+
+
+def test_the_table_of_contents_is_read_and_missing_pages_are_named(tmp_path):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text("root: intro\nparts:\n- caption: A\n  chapters:\n  - file: a\n    sections:\n    - file: b.md\n")
+    assert pages(toc) == ["intro", "a", "b"]
+    for page in ("intro", "b"):
+        (tmp_path / f"{page}.html").write_text("")
+    assert missing_pages(toc, tmp_path) == ["a"]
+
+
+@pytest.fixture(scope="module")
+def project(store, tmp_path_factory) -> Path:
+    """A copy of what the workflow reads, with every output marked as made."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("Snakefile", "_config.yml", "_toc.yml"):
+        shutil.copy2(ROOT / name, folder / name)
+    made_here = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
+    for name in ("config", "notebooks", "src", "book", "data/published"):
+        shutil.copytree(ROOT / name, folder / name, ignore=made_here)
+    shutil.copytree(store, folder / "data" / "embeddings")
+    outputs = run_of(folder, "--summary").stdout.splitlines()
+    made = [line.split("\t")[0] for line in outputs if "\t" in line][1:]
+    assert len(made) > 10
+    for path in made:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    touched = run_of(folder, "--touch", "notebooks")
+    assert touched.returncode == 0, touched.stderr
+    return folder
+
+
+def run_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONPATH": str(folder / "src")}
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
+
+
+def rerun(folder: Path, *arguments: str) -> set[str]:
+    """Rules that a dry run would run for the notebooks."""
+    return planned(folder, *arguments, "--", "notebooks") - {"notebooks"}
+
+
+def planned(folder: Path, *arguments: str) -> set[str]:
+    """Rules that a dry run would run."""
+    dry = run_of(folder, "-n", *arguments)
+    assert dry.returncode == 0, dry.stderr
+    return set(re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE))
+
+
+def edited(folder: Path, path: str, line: str):
+    """Append a line to a file for the length of a with block."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def change():
+        file = folder / path
+        before, stat = file.read_text(), file.stat()
+        file.write_text(before + line)
+        yield
+        file.write_text(before)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    return change()
+
+
+def test_nothing_runs_again_when_nothing_has_changed(project):
+    assert rerun(project) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "directly"),
+    [
+        ("probing/sweep.py", {"03_lambda_sweep", "05_is_lambda_worth_it"}),
+        ("published.py", {"02_r_table", "03_lambda_sweep", "04_discussion"}),
+        ("claims/__init__.py", {"04_discussion"}),
+        ("cone.py", {"01_cone_effect", "02_r_table"}),
+    ],
+)
+def test_a_changed_helper_runs_exactly_the_notebooks_that_depend_on_it(project, module, directly):
+    with edited(project, f"src/helpers/{module}", "\nCHANGED = True\n"):
+        rules = rerun(project)
+    again = {rule.removeprefix("notebook_") for rule in rules if rule.startswith("notebook_")}
+    assert any(rule.startswith("sweep_") for rule in rules) == (module == "probing/sweep.py")
+    # 04 reads the tables of 01 and 03, so it follows them
+    follows = {"04_discussion"} if directly & {"01_cone_effect", "03_lambda_sweep"} else set()
+    assert again & PAPER_NOTEBOOKS == directly | follows
+
+
+def test_a_changed_parameter_runs_that_notebook_only(project):
+    really = run_of(project, "--force", "--quiet", "all", "--", "book/executed/02_r_table.ipynb")
+    assert really.returncode == 0, really.stderr
+    assert rerun(project) == set()
+    with edited(project, "config/demo.yml", "\n"):
+        text = (project / "config/demo.yml").read_text()
+        (project / "config/demo.yml").write_text(text.replace("notebooks: {}", "notebooks: {02_r_table: {n_boot: 77}}"))
+        assert rerun(project) == {"notebook_02_r_table"}
+
+
+def test_a_set_dropped_in_reaches_its_sweep_and_the_notebooks(project):
+    folder = project / "data/embeddings/ham10000/clean"
+    shutil.copytree(folder / "lit-derm", folder / "mine", copy_function=shutil.copyfile)
+    try:
+        again = rerun(project)
+    finally:
+        shutil.rmtree(folder / "mine")
+    assert "sweep_ham10000_clean_mine" in again and "notebook_01_cone_effect" in again
+    assert "sweep_ham10000_clean_lit-natural" not in again
+
+
+def test_sweeps_dropped_in_are_used_without_training_again(project):
+    import json
+
+    import yaml
+
+    config = yaml.safe_load((project / "config/demo.yml").read_text())
+    config["sweep"] |= {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "channels": []}
+    (project / "config/small.yml").write_text(yaml.safe_dump(config))
+    kept = project / "runs/sweeps/ham10000/clean/lit-derm"
+    shutil.rmtree(kept)
+    asked = {k: v for k, v in config["sweep"].items() if k != "threads"}
+    command = [sys.executable, "-m", "helpers", "sweep", "ham10000", "lit-derm", "--settings", json.dumps(asked)]
+    subprocess.run([*command, "--store", "data/embeddings"], cwd=project, check=True, env={**os.environ, "PYTHONPATH": "src"})
+    table, record = (kept / "authors-code/lambda" / name for name in ("table.parquet", "settings.json"))
+    for file in record.parent.iterdir():
+        os.utime(file, (OLD, OLD))  # older than the embeddings and the code here, as copies from another machine may be
+    steps = ["--configfile", "config/small.yml", "--", str(record.relative_to(project))]
+    assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
+    done = run_of(project, *steps)
+    assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
+    assert planned(project, *steps) == set()
+    with edited(project, "src/helpers/probing/sweep.py", "\nCHANGED = True\n"):
+        assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > OLD
+
+
+def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project):
+    import json
+
+    path = project / "notebooks/04_discussion.ipynb"
+    before, notebook = path.read_text(), json.loads(path.read_text())
+    notebook["cells"][-1]["source"] = ["raise RuntimeError('on purpose')"]
+    path.write_text(json.dumps(notebook))
+    (project / "runs/notebooks/cone_effect.parquet").write_bytes(b"")
+    try:
+        run = run_of(project, "--quiet", "all", "--", "book/executed/04_discussion.ipynb")
+    finally:
+        path.write_text(before)
+    assert run.returncode != 0 and "Exception encountered at" in run.stderr and "Traceback" in run.stderr
+
+
+@pytest.mark.parametrize("lists", [[], ["backbones=[lit-derm]"], ["datasets=[ham10000]"]], ids=["none", "encoders", "sets"])
+def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, lists):
+    shutil.copytree(project / "data/embeddings", project / "raw stored", dirs_exist_ok=True)
+    dry = run_of(project, "-n", "--config", "data_root=raw data", "store=raw stored", *lists, "--", "notebooks")
+    assert dry.returncode == 0, dry.stderr
+    assert "sweep_ham10000_clean_lit-derm" in dry.stdout and "extract_" not in dry.stdout
+
+
+def test_folders_with_blanks_reach_the_commands_as_one_word(project):
+    settings = ["--configfile", "config/paper.yml", "--config", "data_root=raw data", "store=my sets", "shards=2"]
+    dry = run_of(project, "-n", "--printshellcmds", *settings, "--", "notebooks")
+    assert dry.returncode == 0, dry.stderr
+    extracted, swept = (re.findall(rf"-m helpers {name} .*", dry.stdout) for name in ("extract", "sweep"))
+    assert len(extracted) > 32 and all("--root 'raw data' --out 'my sets/" in line for line in extracted)
+    assert all("--store 'my sets' --workers" in line for line in swept) and "touch 'my sets/" in dry.stdout
+
+
+def test_the_full_paper_is_planned_from_a_data_root(project, tmp_path):
+    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={tmp_path}", "shards=2"]
+    dry = run_of(project, "-n", *settings, "--", "notebooks")
+    assert dry.returncode == 0, dry.stderr
+    swept = re.search(r"rule sweep_brset_authors_clip:\n.*\n    output: (.*) \(update\)\n", dry.stdout)
+    assert swept[1] == "runs/sweeps/brset/authors/clip/authors-code/lambda/settings.json"  # what Fig. 3 is compared with
+    counts = dict(line.split()[:2] for line in dry.stdout.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
+    from helpers.datasets import canonical_variant
+
+    wanted = "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split()
+    sets = {(d, canonical_variant(d, v), b) for d in wanted for v in ("clean", "authors") for b in range(4)}
+    assert len(sets) >= 32
+    assert int(counts["extract_join"]) == len(sets) and int(counts["extract_shard"]) == 2 * len(sets)
