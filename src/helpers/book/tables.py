@@ -43,7 +43,7 @@ def longer_training() -> str:
     """BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
     rows = []
     for label, curves in (
-        ("batch 512, rate 3e-4 (Fig. 3)", published.authors_sweep()),
+        ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
         ("batch 32, rate 1e-3", published.authors_longer_sweep()),
     ):
         curves = curves[curves["dataset"] == "BRSET"]
@@ -173,8 +173,8 @@ def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
     """Return what the fault and fuzz runs counted, one row a run; a sentence where no run was stored."""
     if not path.is_file():
         return (
-            "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. The tests named above hold each "
-            "promise at the size that `make test` runs.\n"
+            "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "
+            "The tests named above hold each promise at the size that `make test` runs.\n"
         )
     rows = []
     for name, found in read_json(path).items():
