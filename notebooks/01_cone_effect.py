@@ -13,9 +13,13 @@
 # %% [markdown]
 # # The cone effect
 #
-# An encoder that maps its inputs into a narrow cone gives unit vectors whose mean is long. Its length is the mean resultant length
-# $R$ ({eq}`eq-resultant`): 0 for directions that cancel, 1 for one direction. Two encoders give two cones, and the vector between their
-# means is the modality gap $\Delta$ ({eq}`eq-gap`). This page measures both on every stored embedding set and looks at them.
+# On the {glue:text}`n_sets` embedding sets of this build, the gap between the mean image and the mean text runs from
+# {glue:text}`smallest_gap:.2f` to {glue:text}`widest_gap:.2f`, where two points opposite each other on the sphere would be 2 apart.
+# {numref}`fig-resultants` gives the width of both cones with its interval.
+#
+# Unit vectors in a narrow cone have a long mean. Its length is the mean resultant length $R$ ({eq}`eq-resultant`): 0 when directions
+# cancel, 1 when they coincide. Images and texts form one cone each. The vector between the two means is the modality gap $\Delta$
+# ({eq}`eq-gap`).
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list stands for all that are stored
@@ -42,35 +46,34 @@ page.scope(sets, [variant])
 geometry = page.keep(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
 
 # %% [markdown]
-# ## The two cones, in the plane
+# ## Images and texts form two clouds
 #
-# Both modalities are projected on the first two principal directions of all vectors taken together, centred. In the paper's Fig. 2
-# the encoders differ in what they were trained on, generalist or medical. The shipped encoders repeat that contrast in miniature:
-# `lit-natural` was aligned on photographs, `lit-derm` on skin lesions, and each is shown on both kinds of data, so that the diagonal is
-# in-domain and the off-diagonal out-of-domain.
+# We project both modalities on the first two principal directions of all vectors, centred. The encoders of the paper's Fig. 2
+# were trained on general or on medical data. The two shipped encoders are a test bench for that contrast: `lit-natural` was aligned on
+# photographs and `lit-derm` on skin lesions. Each is shown on both kinds of data, in-domain and out-of-domain.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts. At most 1,500 points per modality are drawn; the directions come from all of them.", "name": "fig-plane"}, "image": {"alt": "Scatter plots, one per data set and encoder: image points and text points form two clouds whose separation differs by panel."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts. At most 1,500 points per modality are shown; the directions come from all of them.", "name": "fig-plane"}, "image": {"alt": "Scatter plots, one per data set and encoder: image points and text points form two clouds whose separation differs by panel."}}
 plane(sets);
 
 # %% [markdown]
-# ## The two cones, on the sphere
+# ## On the sphere, each cloud is a cap
 #
-# The same vectors, uncentred, in the span of the three directions that carry most of their squared length, brought back to unit length.
-# The view keeps the idea of a cone on a sphere and distorts angles: two vectors that differ outside this span look closer
-# than they are. {numref}`fig-resultants` has the undistorted measure.
+# Here we project the uncentred vectors on the three directions that carry most of their squared length and rescale them to unit length.
+# The view shows the cones but distorts angles: two vectors that differ outside these three directions look closer
+# than they are. {numref}`fig-resultants` gives the undistorted measure.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings in three uncentred principal directions, projected on the unit sphere. Angles are distorted.", "name": "fig-sphere"}, "image": {"alt": "Wire-frame unit spheres, one per data set and encoder, with image points and text points gathered in caps of different size and place."}}
 sphere(sets);
 
 # %% [markdown]
-# ## How narrow
+# ## The two modalities differ in the width of their cones
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals (resampling groups).", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals. The bootstrap resamples groups.", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
 resultants(geometry);
 
 # %% [markdown]
-# $R$ is over pairs: an item that occurs in many pairs counts as often. Over distinct items it can be lower, above all for texts
-# that come from a template. The effective rank {cite}`roy2007effective` says over how many directions the centred vectors spread.
+# We compute $R$ over pairs, so an item that occurs in many pairs counts many times. Over distinct items $R$ can be lower, above all for
+# texts written from a template. The effective rank {cite}`roy2007effective` is the number of directions over which the centred vectors spread.
 
 # %% tags=["hide-input"]
 by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
@@ -80,12 +83,12 @@ shown = by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].res
 neat(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
 
 # %% [markdown]
-# ## How far apart, and in which direction
+# ## The full shift leaves part of the gap
 #
-# The cosine of the gap with the first principal direction is near 1 whenever the gap is wide, because two distant clouds differ
-# mostly by their distance; the share of the total variance that lies along the gap says how much there is to it.
-# After the alignment of {eq}`eq-align` with $\lambda = 1$ the shifted means coincide *before* renormalisation; what is left
-# after it is measured, and predicted to first order from the two means alone (see {doc}`/book/theory`).
+# A wide gap always has a cosine near 1 with the first principal direction, because two distant clouds differ mostly by their distance.
+# The share of the total variance along the gap is the more telling number. After the alignment of {eq}`eq-align` with $\lambda = 1$
+# the two means coincide *before* renormalisation. The table gives the gap that renormalisation reopens, and its first-order
+# prediction from the two means and the two $R$ ({doc}`/book/theory`).
 
 # %% tags=["hide-input"]
 joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
@@ -96,11 +99,11 @@ headings = {
 neat(joint[list(headings)].rename(columns=headings).reset_index())
 
 # %% [markdown]
-# ## Is it the encoder or the data?
+# ## The data differ in diversity before any encoder sees them
 #
-# Narrow data give narrow cones under any encoder, so the data need a measure of their own: the variance of a pixel over images
-# (in units of the full range, images reduced to 32 by 32) and the share of distinct texts. As a control serves a narrow natural
-# subject: photographs of dogs are natural images of one kind of thing, as dermatoscopic images are medical images of one kind.
+# Uniform data may give narrow cones under any encoder, so we measure diversity without one. For images it is the variance of a pixel
+# over images (in units of the full range, images reduced to 32 by 32 pixels); for texts it is the share of distinct texts. As a control,
+# we use a narrow natural subset, photographs of dogs: one subject, as dermatoscopic images show one subject.
 
 # %% tags=["hide-input"]
 raw = shipped_diversity()
@@ -108,7 +111,7 @@ raw = raw[raw["subset"].isin(["all pairs", "dog"])]
 neat(raw, pixel_variance="{:.4f}")
 
 # %% [markdown]
-# What the encoders make of the same subsets:
+# The cones of the same subsets under each encoder:
 
 # %% tags=["hide-input"]
 subsets = [subset_resultants(s, s.rows(), "all pairs") for s in sets]
@@ -122,7 +125,11 @@ neat(narrow, **dict.fromkeys(["effective rank image", "effective rank text"], "{
 page.glue(n_sets=len(sets), n_pairs=int(sum(len(s) for s in sets)), widest_gap=float(joint["gap_norm"].max()), smallest_gap=float(joint["gap_norm"].min()))
 
 # %% [markdown]
-# Over the {glue:text}`n_sets` sets shown here the gap goes from {glue:text}`smallest_gap:.2f` to {glue:text}`widest_gap:.2f`.
+# ## What was not tested
+#
+# The sets of this page are few, and each differs from the others in more than its domain. They do not show what *causes* a narrow cone:
+# neither the training data nor the subject was varied alone. Pixel variance and repeated texts are two crude measures of diversity.
+# The paper's own encoders count only where {doc}`02_r_table` lists them as recomputed.
 #
 # ## How this page was made
 

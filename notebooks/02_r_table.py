@@ -13,8 +13,10 @@
 # %% [markdown]
 # # Table 1: mean resultant length
 #
-# The paper's Table 1 has 64 cells: eight data sets, four encoders, two modalities. Below, every cell stands beside ours where the
-# data set *and* the encoder were at hand; a cell that was not recomputed says what is missing, and nothing is filled in.
+# Of the {glue:text}`n_cells` cells of the paper's Table 1, this build recomputed {glue:text}`n_recomputed`; {glue:text}`n_missing` lack
+# their data set, their encoder or both. Nothing is filled in: a cell that was not recomputed says what is missing.
+#
+# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list stands for all that are stored
@@ -44,13 +46,13 @@ recomputed = table["ours"].notna()
 page.glue(n_cells=len(table), n_recomputed=int(recomputed.sum()), n_missing=int((~recomputed).sum()))
 
 # %% [markdown]
-# Of the {glue:text}`n_cells` published cells, {glue:text}`n_recomputed` were recomputed and {glue:text}`n_missing` were not.
+# ## The published values at a glance
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published mean resultant lengths (Table 1); the dotted line parts medical from natural data sets. A cross marks a recomputed cell.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published mean resultant lengths (Table 1); the dotted line separates medical from natural data sets. A cross marks a recomputed cell.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
 published_resultants(table);
 
 # %% [markdown]
-# ## The published values
+# ### The same values as numbers
 
 # %% tags=["hide-input"]
 cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
@@ -58,27 +60,27 @@ cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.colum
 neat(cells.reset_index())
 
 # %% [markdown]
-# ### Recomputed
+# ## The recomputed cells beside the published ones
 #
-# The interval is the 95 % bootstrap interval of our $R$; a published value inside it, give or take its rounding, is not told apart from ours.
+# The interval is the 95 % bootstrap interval of our $R$. A published value inside it, allowing for rounding, does not differ detectably from ours.
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]
-neat(beside) if len(beside) else page.say("No cell of the paper was recomputed in this build: none of its data sets is stored under one of its encoders.")
+neat(beside) if len(beside) else page.say("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
 
 # %% [markdown]
-# ### Not recomputed, and what is missing
+# ## The cells that were not recomputed, and what they need
 #
-# `python -m helpers doctor` says how to get each data set and encoder; with them, `snakemake --configfile config/paper.yml` fills the cells
+# `python -m helpers doctor` says how to get each data set and encoder. With both, `snakemake --configfile config/paper.yml` fills the cells
 # ({doc}`/book/reexecute`).
 
 # %% tags=["hide-input"]
 neat(missing_by_dataset(table))
 
 # %% [markdown]
-# ## Our own table
+# ## R of every set of this build
 #
-# Every set of this build. `lit-natural` and `lit-derm` are not the paper's encoders, so their values are compared with nothing.
+# `lit-natural` and `lit-derm` are not the paper's encoders, so their values have no published counterpart.
 
 # %% tags=["hide-input"]
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
@@ -86,6 +88,12 @@ wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"],
 neat(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
 
 # %% [markdown]
+# ## What was not tested
+#
+# A cell that agrees shows that the published number follows from the authors' rows and encoder. It does not show that another sample of
+# the same data, or another wording of the texts, would give the same $R$. The authors drew their subset of Fakeddit
+# without a seed, so its rows cannot be matched.
+#
 # ## How this page was made
 
 # %% tags=["hide-input"]

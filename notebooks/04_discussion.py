@@ -13,9 +13,14 @@
 # %% [markdown]
 # # Discussion: the claims, one by one
 #
-# Each claim of the paper with the test that answers it. Verdicts rest on the published numbers. Where these cannot
-# decide and the quantity is in our tables, runs of the paper's own encoders on at least two of its data sets do, and the verdict then says
-# on how many it rests; what other encoders show, such as the miniature, stands apart and never decides.
+# Of {glue:text}`n_claims` claims, {glue:text}`verdict_counts`. Each claim is listed below with the test that answers it and the evidence.
+#
+# Verdicts rest on the published numbers. Where these cannot decide, runs of the paper's own encoders on at least two of its data sets do,
+# and the verdict says how many. Other encoders, such as the two of the test bench, are shown apart and never decide.
+#
+# {doc}`03_lambda_sweep` draws its own conclusions from `converged` probes; the verdicts here rest on published curves of probes that had
+# not converged. Both are right about their question: a verdict says whether the paper's numbers bear out the paper's sentence, and
+# only the converged probe says whether $\lambda$ would help a probe trained to the end.
 
 # %% tags=["parameters"]
 results = None  # folder with the tables of notebooks 01 and 03; None for runs/notebooks
@@ -33,11 +38,10 @@ geometry, sweep = page.kept("cone_effect", "01_cone_effect"), page.kept("lambda_
 page.scope(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
 claims = page.keep(ledger(geometry, sweep), "claims")
 page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=counted(claims))
-page.say("Of {n} claims: {counts}.", n=len(claims), counts=counted(claims))
 page.say(
-    "One rule for all: a mean effect counts where its 95 % interval over data sets excludes zero, and *holds* where besides no single case is against "
-    "it. One curve alone counts beyond {clear} standard errors over seeds, and then on these test rows only: seeds say how much the "
-    "training varies, not how much another test set would.",
+    "One rule applies to all claims. A mean effect counts when its 95 % interval over data sets excludes zero. The claim *holds* when, in addition, no "
+    "single case speaks against it. A single curve counts when it lies beyond {clear} standard errors over seeds, and then for these test rows only: "
+    "seeds show how much the training varies, not how much another test set would.",
     clear=CLEAR,
 )
 
@@ -45,12 +49,18 @@ page.say(
 neat(claims[["claim", "where", "verdict", "why"]])
 
 # %% [markdown]
-# ## The evidence
+# ## The evidence for each claim
 
 # %% tags=["hide-input"]
 Markdown(as_markdown(claims))
 
 # %% [markdown]
+# ## What was not tested
+#
+# Claims on the paper's downstream results rest on four medical data sets and on means and standard deviations over five seeds. The
+# authors' row-level scores are not public, so no interval over test rows can be given for the published curves. A verdict on
+# one data set says nothing about another.
+#
 # ## How this page was made
 
 # %% tags=["hide-input"]

@@ -13,16 +13,17 @@
 # %% [markdown]
 # # Is lambda worth it on my data?
 #
-# One embedding set in, one page out: the $\lambda$ that validation data choose, what that choice honestly gains on test, the smallest
-# gain that could have been seen, which part of the alignment it comes from, and the fitted alignment as a file. Run it on your own set
-# by parameters alone, or make the set from raw data first ({doc}`08_adapt`).
+# This page answers for one embedding set. It selects $\lambda$ on validation rows, measures the gain of that choice on test rows with an
+# interval, and shows which part of the alignment the gain comes from.
+#
+# Run it on your own set by parameters alone. To make a set from images and texts, start with {doc}`08_adapt`.
 
 # %% tags=["parameters"]
 dataset = None  # a stored data set, or one of the registry with data_root; None for the last that is stored
 backbone = None  # an encoder; None for the last under which the data set is stored
 variant = "clean"  # "clean" or "authors"; a set with one variant takes either
 protocol = "converged"  # "converged", "authors-code" or "paper"
-lambdas = [0.0, 0.25, 0.5, 0.75, 1.0]  # strengths to choose from
+lambdas = [0.0, 0.25, 0.5, 0.75, 1.0]  # values of lambda to choose from
 seeds = [42, 43, 44, 45, 46]  # one probe per seed and lambda
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
@@ -60,13 +61,13 @@ best = swept.some_lambda_beats_zero(n_boot=n_boot)
 # %% tags=["hide-input"]
 joint = worth[worth["features"] == "joint"].iloc[0]
 gains = (
-    "validation chooses λ = {lambda_image:g} (highest AUC on validation rows, mean over seeds). On test that gains {difference:+.4f} AUC (95 % "
-    "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} told apart from zero; the smallest gain that could have been seen in four of five such "
-    "test sets is {minimum_detectable:.4f}."
+    "validation rows select λ = {lambda_image:g} (highest mean AUC over seeds). On test rows this changes AUC by {difference:+.4f} (95 % "
+    "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} distinguishable from zero. A true gain below {minimum_detectable:.4f} would be missed in "
+    "more than one such test set of five."
 )
 page.say(
-    "For {name}, " + (gains if joint["lambda_image"] else "validation chooses no alignment (λ = 0).")
-    + " Whether *some* λ beats 0, all of them counted, has one-sided p = {p:.3f}.",
+    "For {name}, " + (gains if joint["lambda_image"] else "validation rows select no alignment (λ = 0).")
+    + " The test that *some* λ beats 0, corrected for trying all of them, gives one-sided p = {p:.3f}.",
     name=f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", seen="is" if joint["low"] > 0 or joint["high"] < 0 else "is not",
     p=best.loc[best["features"] == "joint", "p_value"].iloc[0], **joint,
 )  # fmt: skip
@@ -76,9 +77,10 @@ shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", 
 neat(worth[shown], precision=4, lambda_image="{:g}")
 
 # %% [markdown]
-# ## Which part of the alignment does it
+# ## The part of the alignment that the change comes from
 #
-# Each of the four channels alone at the largest $\lambda$, and centring per modality ({doc}`/book/theory`).
+# The figure shows each of the four channels alone at the largest $\lambda$, and centring per modality ({doc}`/book/theory`). If shift or scale
+# alone gives the whole gain, tune the learning rate or the regularisation instead.
 
 # %% tags=["hide-input", "remove-stderr"]
 parts = run_sweep(embeddings, protocol, sweep_settings("channels", [], seeds, [], [*CHANNELS, "centred"], [0.0, max(lambdas)])).effects(n_boot=n_boot)
@@ -88,9 +90,9 @@ parts = page.keep(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "c
 effects(parts, "alignment");
 
 # %% [markdown]
-# ## The alignment to take home
+# ## The fitted alignment, saved for use at inference
 #
-# Learned on the training rows only, at the $\lambda$ that validation chose.
+# The gap is learned on the training rows only; $\lambda$ is the value selected on validation rows.
 
 # %% tags=["hide-input"]
 train = embeddings.rows("train")
@@ -101,6 +103,11 @@ path = path.relative_to(project_root()) if path.is_relative_to(project_root()) e
 page.say("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
 
 # %% [markdown]
+# ## What was not tested
+#
+# The answer holds for this set, this encoder, this task and a linear probe. The page does not measure retrieval, calibration or another
+# classifier on top. One split is used: the interval covers another test set of this size, not another hospital or camera.
+#
 # ## How this page was made
 
 # %% tags=["hide-input"]

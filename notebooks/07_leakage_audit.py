@@ -13,21 +13,24 @@
 # %% [markdown]
 # # Leakage audit
 #
-# A joint probe sees whatever the text says. Where the text was written after somebody had read the image, or where one patient's rows
-# fall on both sides of the split, a high AUC says little about the encoders and less about $\lambda$. Labels travel in three ways:
+# Some texts of the paper's data sets give the label away, and some splits put one patient or lesion on both sides. In HAM10000, split as
+# the authors split it, {glue:text}`straddling` of the {glue:text}`straddling_of:,.0f` test images show a lesion that is also in train; among the
+# melanomas it is {glue:text}`straddling_mel` of {glue:text}`straddling_mel_of`.
 #
-# - **The text holds the label, or a proxy of it.** MIMIC-CXR's labels were extracted by a program {cite}`irvin2019chexpert` from the
-#   reports used as text. BRSET's text lists findings of the same image. HAM10000's begins with `dx_type`, how the diagnosis was confirmed:
-#   follow-up occurs for nevi only, confocal microscopy for benign keratoses only, carcinomas and melanomas are always confirmed by histology.
-# - **A group straddles the split.** The authors split HAM10000, BRSET and mBRSET by image. By the public metadata of HAM10000 and the
-#   authors' seed, {glue:text}`straddling` of the {glue:text}`straddling_of:,.0f` test images show a lesion that is also in train,
-#   {glue:text}`straddling_mel` of {glue:text}`straddling_mel_of` melanomas among them.
-# - **A text repeats, or is a key.** mBRSET's text is patient-level, so all images of a patient share one sentence; DAQUAR's questions end
+# A joint probe uses whatever the text says. A high AUC then says little about the encoders and less about $\lambda$. Labels leak in three ways:
+#
+# - **The text contains the label, or a proxy of it.** A program extracted MIMIC-CXR's labels {cite}`irvin2019chexpert` from the
+#   reports used as text. BRSET's text lists findings of the same image. HAM10000's text begins with `dx_type`, the way the diagnosis was
+#   confirmed. Follow-up occurs for nevi only, and confocal microscopy for benign keratoses only. Carcinomas and melanomas are always
+#   confirmed by histology.
+# - **A group straddles the split.** The authors split HAM10000, BRSET and mBRSET by image, so images of one lesion or patient can be in
+#   both train and test. The counts above follow from HAM10000's public metadata and the authors' seed.
+# - **A text repeats, or is a key.** mBRSET's text is patient-level, so all images of a patient share one sentence. DAQUAR's questions end
 #   with the number of their image.
 #
-# The `authors` variant of a data set keeps all that; `clean` leaves out proxies and findings of the same image, keeps groups on one side, and
-# reads of a MIMIC-CXR report only what was written before the image ({doc}`/book/data_and_encoders`). This page measures
-# what the difference is worth, without any alignment ($\lambda = 0$).
+# The `authors` variant of a data set has all of this. The `clean` variant excludes proxies and findings of the same image and puts each
+# group on one side. It uses only the part of a MIMIC-CXR report that was written before the image ({doc}`/book/data_and_encoders`). This page
+# measures what the difference is worth without any alignment ($\lambda = 0$).
 
 # %% tags=["parameters"]
 datasets = []  # data sets to audit; an empty list stands for all that are stored in both variants
@@ -36,8 +39,8 @@ protocol = "converged"  # "converged", "authors-code" or "paper"
 seeds = [42]  # one probe per seed
 live_backbone = "lit-natural"  # encoder of the two sets that are extracted on the fly
 n_pictures = 120  # pictures of easy-VQA, four questions of each
-n_fundus = 240  # drawn images of the mBRSET miniature, four per patient
-n_draws = 3  # draws of the test groups in the two splits that are compared
+n_fundus = 240  # synthetic images of the mBRSET miniature, four per patient
+n_draws = 3  # random choices of the test groups in the two splits that are compared
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
@@ -82,7 +85,7 @@ both = in_both_variants(datasets, backbones, store, data_root)
 authors, clean = [a for a, _ in both], [c for _, c in both]
 page.scope(authors, ["authors", "clean"])
 if not both:
-    page.say("No data set is stored in both variants, so the two sections on real data are empty; what is extracted here is below.")
+    page.say("No data set is stored in both variants, so the two sections on real data are empty. The sets extracted on this page are shown below.")
 straddling = shipped_straddling().set_index("class")
 page.glue(
     straddling=int(straddling["lesion_in_train"].sum()), straddling_of=int(straddling["test_images"].sum()),
@@ -90,10 +93,10 @@ page.glue(
 )  # fmt: skip
 
 # %% [markdown]
-# ## What a test row shares with train
+# ## Many test rows share a group, an image or a text with train
 #
-# Shares of test rows whose group, image or exact text also occurs in train. A repeated text is not a leak by itself: short templates recur in
-# any split, and a poorer text recurs more often. What a repetition gives away is measured below.
+# The table gives the share of test rows whose group, image or exact text also occurs in train. A repeated text is not a leak by itself:
+# short templates recur in any split, and a less specific text recurs more often. The next section measures what a repetition gives away.
 
 # %% tags=["hide-input"]
 shares = [{k: s.provenance[k] for k in ("dataset", "variant", "backbone")} | seen_in_train(s.pairs).mean().to_dict() for s in [*clean, *authors]]
@@ -101,11 +104,11 @@ shared = page.keep(pd.DataFrame(shares, columns=["dataset", "variant", "backbone
 neat(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(["group", "image", "text"], "{:.1%}")) if both else None
 
 # %% [markdown]
-# ## What the text's proxies are worth
+# ## Proxies in the text add to AUC
 #
-# Probes on text, image and both, fitted to each variant. The difference of their AUCs is over the same test rows, joined by their ids, and its
-# interval resamples them together. *Text as key* uses no encoder: it scores a test row by the class frequencies of the train rows that carry
-# exactly its text, and so says what the wording as such gives away.
+# We fit probes on text, image and both to each variant. Their AUCs are compared on the same test rows, matched by id, and the
+# interval resamples these rows together. *Text as key* uses no encoder: it scores a test row by the class frequencies of the train rows with
+# exactly the same text. It shows what the wording alone gives away.
 
 # %% tags=["hide-input", "remove-stderr"]
 columns = ["dataset", "backbone", "features", "class", "authors", "clean", "difference", "low", "high", "test_rows", "classes"]
@@ -123,18 +126,18 @@ neat(macro.drop(columns="seed_sd"), precision=4) if both else None
 worth_of = {f.split()[-1]: sorted(macro.loc[macro["features"] == f, "difference"]) for f in ("text", "joint", "text as key")}
 if both:
     page.say(
-        "What `authors` adds to the text is worth {text} AUC to a probe of the text alone, and {joint} to the joint probe. As a key, with no "
-        "encoder at all, it is worth {key}. By class, text alone:",
+        "With the `authors` text instead of the `clean` one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
+        "key, without any encoder, the text changes it by {key}. By class, text alone:",
         **{name: " to ".join(dict.fromkeys(f"{d:+.3f}" for d in (values[0], values[-1]))) for name, values in worth_of.items()},
     )
 by_class = worth.loc[worth["class"].notna(), ["dataset", "backbone", "class", "authors", "clean", "difference", "low", "high"]]
 neat(by_class) if both else None
 
 # %% [markdown]
-# ## Where the text names the label
+# ## How many captions name the label
 #
-# A caption is written by who sees the picture. Flickr8k's labels are objects that other captions of the same photograph name; the share of
-# their positives whose own text names the object too says how much of an AUC is reading.
+# The writer of a caption sees the picture. Flickr8k's labels are objects named in other captions of the same photograph. The table gives
+# the share of positives whose own text names the object too: for these, the probe only has to read.
 
 # %% tags=["hide-input"]
 found = stored(store)
@@ -142,16 +145,18 @@ named = page.keep(text_names_label(found[found["dataset"].isin(datasets or found
 neat(named, share="{:.1%}") if len(named) else page.say("No stored set has labels that its texts could name.")
 
 # %% [markdown]
-# ## What siblings in train are worth
+# ## Siblings in train help as far as the group fixes the label
 #
-# The shipped HAM10000 has one image per lesion, so nothing straddles its split. Group leakage is shown on two sets that are extracted here:
-# easy-VQA, whose questions share pictures, and the miniature of mBRSET, where four images share a patient and the patient's sentence. The test is half
-# of the rows of half of the groups, drawn several times. *By row*, train holds the other half; *by group*, as many rows of other groups take their place. Test rows and
-# sample size are the same, so the difference is what siblings tell. easy-VQA is asked twice: for the answer, which belongs to the question
-# as much as to the picture, and for the colour of the shape, which all questions on a picture share, as a patient's images share a disease.
+# The shipped HAM10000 has one image per lesion, so nothing straddles its split. We show group leakage on two sets extracted on this page.
+# In easy-VQA, questions share pictures. In the miniature of mBRSET, four images share a patient and the patient's sentence.
 #
-# The miniature is drawn, and its sentences are made up by a rule. Its values show that the procedure runs on that layout; whatever they
-# are, they are no evidence about mBRSET. On so few rows the converged probe tries no strength below `1e-5`, for the sake of time.
+# The test rows are half of the rows of half of the groups, chosen at random several times. *By row*, train contains the other half of
+# these groups; *by group*, as many rows of other groups replace them. Test rows and sample size are equal, so the difference is the effect of
+# the siblings. easy-VQA has two tasks. The answer depends on the question as much as on the picture. All questions on a picture share
+# the colour of its shape, as a patient's images share a disease.
+#
+# The miniature is synthetic, and a rule writes its sentences. Its values show that the procedure runs on that layout. They are
+# no evidence about mBRSET. To save time on so few rows, the converged probe tries no strength below `1e-5`.
 
 # %% tags=["hide-input", "remove-stderr"]
 encoder = load_backbone(live_backbone)
@@ -170,14 +175,14 @@ colours = [c for c in questions.task.classes if c not in ("circle", "rectangle",
 asked = {
     "easy-VQA: answer": (few_per_group(vqa, 4), "image"),
     "easy-VQA: colour": (few_per_group(labelled_by_group(vqa, colours), 4), "image"),
-    "mBRSET miniature (drawn)": (fundus, "text"),
+    "mBRSET miniature (synthetic)": (fundus, "text"),
 }
 probe = PROTOCOLS[protocol]
 probe = probe.but(name=protocol, strengths=[s for s in probe.strengths if s >= WEAKEST])
 live = [compare_splits(s, probe, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in asked.items()]
 siblings = mean_over_draws(page.keep(pd.concat(live, ignore_index=True), "leakage_siblings"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the drawn miniature of mBRSET."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the synthetic miniature of mBRSET."}}
 probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
 effects(probed, "features", "draws");
 
@@ -187,33 +192,33 @@ neat(siblings.rename(columns={"seed_sd": "sd over draws"}), precision=4, test_ro
 # %% tags=["remove-cell"]
 page.glue(leak_draws=n_draws)
 value = siblings.set_index(["dataset", "features"])
-for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("drawn", "mBRSET miniature (drawn)", "text")):
+for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("drawn", "mBRSET miniature (synthetic)", "text")):
     row = value.loc[(name, feature)]
     page.glue(**{f"{short}_{part}": float(row[part]) for part in ("difference", "low", "high")})
     page.glue(**{f"{short}_key": float(value.loc[(name, f"{asked[name][1]} as key"), "by row"])})
 
 # %% [markdown]
-# What a straddling group gives away depends on how far it fixes the label. Over {glue:text}`leak_draws` draws, siblings change the joint probe's AUC by
+# Over {glue:text}`leak_draws` random choices of the test groups, siblings change the joint probe's AUC by
 # {glue:text}`answer_difference:+.3f` (mean 95 % interval {glue:text}`answer_low:+.3f` to {glue:text}`answer_high:+.3f`) for the answer and by
 # {glue:text}`colour_difference:+.3f` ({glue:text}`colour_low:+.3f` to {glue:text}`colour_high:+.3f`) for the colour, on the same pictures. The picture as a key,
-# with no encoder, reaches {glue:text}`answer_key:.2f` and {glue:text}`colour_key:.2f`; split by group, a key knows nothing and stands at 0.5. In the
-# drawn miniature the sentence as a key reaches {glue:text}`drawn_key:.2f`, and siblings change the probe of the text alone by
+# with no encoder, reaches {glue:text}`answer_key:.2f` and {glue:text}`colour_key:.2f`. Under a split by group a key carries no information (AUC 0.5). In the
+# synthetic miniature the sentence as a key reaches {glue:text}`drawn_key:.2f`, and siblings change the probe of the text alone by
 # {glue:text}`drawn_difference:+.3f` ({glue:text}`drawn_low:+.3f` to {glue:text}`drawn_high:+.3f`).
 #
-# ## What is shown here and what is not
+# ## What was tested and what was not
 #
-# | Proxy or leak | Shown here on | Not shown here |
+# | Proxy or leak | Tested here on | Not tested here |
 # |---|---|---|
-# | `dx_type` in the text (HAM10000) | real embeddings of the whole shipped test split | on images whose lesion is also in train: one image per lesion is shipped |
+# | `dx_type` in the text (HAM10000) | real embeddings of the whole shipped test split | images whose lesion is also in train: one image per lesion is shipped |
 # | exact text in train | real embeddings of HAM10000 | DAQUAR's image numbers: its images are not shipped |
 # | a group on both sides | the pictures of easy-VQA | HAM10000's straddling lesions; retinal images of one patient |
-# | patient-level text as a key (mBRSET) | the drawn miniature, as a procedure | its worth on the real data, which needs credentials |
-# | findings of the same image in the text (BRSET) | nothing: a drawn copy would return what was drawn | its worth, which needs the real data |
-# | labels read from the text itself (MIMIC-CXR) | nothing | its worth, which needs the real data |
+# | patient-level text as a key (mBRSET) | the synthetic miniature, as a procedure | its effect on the real data, which needs credentials |
+# | findings of the same image in the text (BRSET) | nothing: a synthetic copy would return its own rule | its effect, which needs the real data |
+# | labels read from the text itself (MIMIC-CXR) | nothing | its effect, which needs the real data |
 #
-# With access, `datasets` and `data_root` point this page at the real releases. Where the two variants of a data set also differ in their
-# split, as in BRSET, the comparison is over the test rows that both have. The overlap of a copy is one line of
-# `python -m helpers check DATASET --root DIR`.
+# With access, set `datasets` and `data_root` to run this page on the real releases. Where the two variants of a data set also differ in
+# their split, as in BRSET, the comparison uses the test rows that both share. `python -m helpers check DATASET --root DIR` prints the
+# overlap of a copy in one line.
 #
 # ## How this page was made
 

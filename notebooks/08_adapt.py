@@ -13,21 +13,24 @@
 # %% [markdown]
 # # Adapt it to your data
 #
-# From a table of images, texts and labels to the cone, the gap and the sweep, by parameters alone. As it stands this page makes the table from
-# easy-VQA and does everything live from its pictures. For your own, write a table with a row per pair and run
+# A table of images, texts and labels is all you need: this page computes the cone, the gap and the sweep from it by parameters alone.
+# By default it makes such a table from easy-VQA and runs every step on the pictures, encoders included.
+#
+# For your own data, write a table with one row per pair and run
 #
 # ```bash
 # papermill notebooks/08_adapt.ipynb out.ipynb -p table my_study/pairs.csv \
 #   -p image_column file -p text_column report -p label_column diagnosis -p group_column patient -p backbone clip
 # ```
 #
-# - The table is CSV, TSV, Parquet or JSON lines. Paths of images count from its folder and may not leave it.
-# - One label column with two values is a binary task, with more a multi-class one; several columns of 0 and 1
-#   (`-p label_column '["edema", "effusion"]'`) are a multi-label one.
-# - `group_column` names what must not straddle splits, such as a patient; without it, rows of one image form a group. A `split` column with
-#   `train`, `val`, `test` is kept and checked against the groups; without one a split is drawn by group, 70 / 10 / 20.
+# - The table is CSV, TSV, Parquet or JSON lines. Image paths are relative to the table's folder and must stay inside it.
+# - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
+#   (`-p label_column '["edema", "effusion"]'`) make a multi-label task.
+# - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
+# - A `split` column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
+#   into 70 % train, 10 % validation and 20 % test.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
-#   local folder. Images and texts must come to one space: the shift of {eq}`eq-align` needs equal dimensions.
+#   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
 
 # %% tags=["parameters"]
 table = None  # path of your table, or its name in root; None makes one from easy-VQA
@@ -36,15 +39,15 @@ image_column = "image"  # column with paths of images
 text_column = "text"  # column with texts
 label_column = "label"  # column with class names, or a list of columns of 0 and 1
 group_column = None  # column of what must stay on one side of a split; None for the image
-credentialed = False  # True keeps ids of rows and of groups out of every message
-n_images = 200  # pictures taken from easy-VQA; of no effect with a table
+credentialed = False  # True hides ids of rows and groups in every message
+n_images = 200  # pictures taken from easy-VQA; ignored with a table of your own
 backbone = "lit-natural"  # an encoder by name or id, or a local folder
 protocol = "converged"  # "converged", "authors-code" or "paper"
 lambdas = [0.0, 0.5, 1.0]  # alignment strengths, each in [-2, 2]
 seeds = [42]  # one probe per seed and lambda
 features = ["joint", "image", "text"]  # what the probe sees
 n_boot = 1000  # bootstrap replicates
-keep = None  # folder of embedding sets to keep this one in; "runs/embeddings" makes it known to the other notebooks
+keep = None  # folder of embedding sets to store this one in; "runs/embeddings" makes it known to the other notebooks
 results = None  # folder for result tables; None for runs/notebooks
 
 # %% tags=["hide-input"]
@@ -83,9 +86,9 @@ page = Page(
 )
 
 # %% [markdown]
-# ## The table
+# ## A table with one row per pair
 #
-# What it must look like: here, pictures of easy-VQA with a question each row and its answer as the label.
+# In this example, each row is a picture of easy-VQA with a question as its text and the answer as its label.
 
 # %% tags=["hide-input"]
 own = table is not None or root is not None
@@ -105,10 +108,10 @@ columns = {"image": image_column, "text": text_column, "label": label_column if 
 rows.head(4).style.hide(axis="index") if not own else None
 
 # %% [markdown]
-# ## Look at it before anything is computed
+# ## Check the data before anything is computed
 #
-# Counts, missing and damaged files, balance, duplicates, texts that the encoder would cut and groups on both sides; what makes a table unusable
-# stops here, with its line.
+# The check reports counts, missing and damaged files, class balance, duplicates, texts that the encoder would cut, and groups on both sides of
+# the split. It stops at a fault that makes the table unusable and names its line.
 
 # %% tags=["hide-input", "remove-stderr"]
 report = check("manifest", **where, **columns, credentialed=credentialed, tokenizers=[backbone])
@@ -117,9 +120,9 @@ if not report.usable:
     raise ValueError(f"the table cannot be used: {report.problems[0]}")
 
 # %% [markdown]
-# ## Encode it
+# ## Encode each distinct image and text once
 #
-# Each distinct image and text once. The set is kept, a run that was cut off goes on where it stopped, and a second run reads what is there.
+# The embeddings are stored. An interrupted run resumes where it stopped, and a second run reads the stored set.
 
 # %% tags=["hide-input", "remove-stderr"]
 data = load_dataset("manifest", **where, **columns, credentialed=credentialed)
@@ -128,7 +131,7 @@ embeddings = extract(data, load_backbone(backbone), out, overwrite=keep is None)
 embeddings
 
 # %% [markdown]
-# ## The cone and the gap
+# ## Measure the cones and the gap
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts.", "name": "fig-adapt-plane"}, "image": {"alt": "Scatter plot of image points and text points of the adapted data set, two clouds joined by an arrow between their means."}}
 plane([embeddings]);
@@ -138,7 +141,7 @@ geometry = page.keep(cone_table(embeddings, n_boot), "adapt_cone")
 geometry[["modality", "quantity", "value", "low", "high"]].style.format(precision=3, na_rep="").hide(axis="index")
 
 # %% [markdown]
-# ## The sweep
+# ## Sweep lambda
 
 # %% tags=["hide-input", "remove-stderr"]
 swept = run_sweep(embeddings, protocol, sweep_settings("lambda", lambdas, seeds, features))
@@ -157,24 +160,24 @@ shown = last.iloc[0]
 R = geometry[geometry["quantity"] == "R"].set_index("modality")["value"]
 change = (
     " At λ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}); "
-    "the smallest change that four of five such test sets would show is {minimum_detectable:.4f}."
+    "a true change below {minimum_detectable:.4f} would be missed in more than one such test set of five."
 )
 page.say(
-    "{name} has {pairs} pairs of {images} images and {texts} texts, with R = {R_image:.2f} for images and {R_text:.2f} for texts, and a gap of "
+    "{name} has {pairs} pairs of {images} images and {texts} texts. R is {R_image:.2f} for images and {R_text:.2f} for texts, and the gap is "
     "{gap:.2f}." + change * bool(shown["lambda_image"]),
     name=data.name, pairs=len(embeddings), images=len(embeddings.image), texts=len(embeddings.text), R_image=R["image"], R_text=R["text"],
     gap=geometry.loc[geometry["quantity"] == "gap_norm", "value"].iloc[0], **shown,
 )  # fmt: skip
 
 # %% [markdown]
-# With `keep` set to `runs/embeddings` the set is known to the other notebooks by the name of its table. {doc}`05_is_lambda_worth_it`
-# then chooses $\lambda$ on validation data, says which part of the alignment a gain comes from, and leaves the fitted alignment as a file.
+# With `keep` set to `runs/embeddings`, the other notebooks know the set by the name of its table. {doc}`05_is_lambda_worth_it`
+# then selects $\lambda$ on validation rows, shows which part of the alignment a gain comes from, and saves the fitted alignment.
 #
-# ## From embeddings computed elsewhere
+# ## Start from embeddings computed elsewhere
 #
-# Without images and encoder: arrays of one row per pair, or the table of coordinates that the authors' code writes (`img_emb_0 ...`,
-# `text_emb_0 ...`). Below, the set above is written in both forms, ids and groups as numbers, and read back. Rows may have any norm; equal rows are stored once and still
-# count once per pair.
+# You need neither images nor an encoder if you have arrays with one row per pair, or a table of coordinates as the authors' code writes it
+# (`img_emb_0 ...`, `text_emb_0 ...`). Below, the set above is written in both forms, with ids and groups as numbers, and read back. Rows may
+# have any norm. Equal rows are stored once and still count once per pair.
 
 # %% tags=["hide-input"]
 elsewhere, pairs, task = page.results / page.name / "elsewhere", embeddings.pairs, embeddings.task
@@ -200,11 +203,11 @@ again = page.keep(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsew
 again[["source", "modality", "quantity", "value"]].style.format(precision=4).hide(axis="index")
 
 # %% [markdown]
-# `sweep(from_arrays, protocol="converged").table` goes on from here, and `python -m helpers import FILE --dataset NAME --backbone NAME` keeps such a
-# file under a name for the other notebooks. The joining mistakes known from exported files, repeated pairs and texts joined by image alone, are
-# found on reading and named.
+# `sweep(from_arrays, protocol="converged").table` runs the sweep on such a set. `python -m helpers import FILE --dataset NAME --backbone NAME`
+# stores the file under a name for the other notebooks. The reader finds and names two mistakes common in exported files: repeated pairs, and
+# texts joined by image alone.
 #
-# ## Take the alignment home
+# ## Use the alignment at inference
 #
 # ```python
 # from helpers import GapAlignment
@@ -213,9 +216,15 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 # image_new, text_new = alignment.transform(image_test, text_test)
 # ```
 #
-# The estimator follows scikit-learn's contract; the gap is learned on the rows given to `fit` and on no other. Before keeping a $\lambda$, ask three
-# things: is the gain larger than the smallest that your test set could have shown; is it there for a converged probe; and does the whole of
-# {eq}`eq-align` gain more than its {doc}`shift and scales alone </book/theory>`? If not, tune the learning rate or the regularisation instead.
+# `fit` learns the gap from the rows it is given and from no other. Before you adopt a $\lambda$, ask three questions. Does the interval of the
+# gain exclude zero? Is the gain there for a converged probe? Does the whole of {eq}`eq-align` gain more than its
+# {doc}`shift and scales alone </book/theory>`? If not, tune the learning rate or the regularisation instead. {doc}`/book/report_it_well` lists
+# what a paper should say about it.
+#
+# ## What was not tested
+#
+# The example is small and synthetic: it shows that every step runs, and its numbers say nothing about medical data. The check finds faults
+# of files, labels and splits; it cannot tell whether a text was written by somebody who knew the label.
 #
 # ## How this page was made
 

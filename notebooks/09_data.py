@@ -13,14 +13,16 @@
 # %% [markdown]
 # # The data, before any encoder
 #
-# What a probe can reach, how narrow a cone is and what a split gives away depend on the data before they depend on an encoder: on how rare a
-# class is, on how often a text recurs, on whether an encoder sees a text to its end. This page counts these things for every data set of
-# which anything is here: raw copies (easy-VQA comes with a Python package), stored embedding sets, and for the shipped sets the lengths of their texts,
-# counted once on the raw data. Counts are all it needs and all it shows.
+# This page describes {glue:text}`data_described` data sets by counts alone: how rare a class is, how often a text recurs, and whether an
+# encoder sees a text to its end. The largest share of pairs whose text an encoder cuts is {glue:text}`data_cut:.1%`.
+#
+# What a probe can reach, how narrow a cone is and what a split gives away depend on these properties before they depend on an encoder. The page
+# reads raw copies (easy-VQA comes with a Python package) and stored embedding sets. For the shipped sets it also reads the
+# lengths of their texts, which were counted once on the raw data.
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all of which anything is here
-backbones = []  # encoders whose tokenizers are asked; an empty list stands for all with trained weights
+datasets = []  # data sets; an empty list stands for all that are stored or unpacked here
+backbones = []  # encoders whose tokenizers count the texts; an empty list stands for all with trained weights
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, <data_root>/<data set>, to read what is not stored and to count lengths of texts
 results = None  # folder for result tables; None for runs/notebooks
@@ -43,7 +45,7 @@ if not here:
     raise ValueError(f"nothing is stored or unpacked of {', '.join(unread)}; set store or data_root")
 
 # %% [markdown]
-# ## What is here
+# ## The data sets available here
 
 # %% tags=["hide-input"]
 table = page.keep(overview(here), "data_overview")
@@ -58,28 +60,28 @@ spoiled.style.hide(axis="index") if len(spoiled) else None
 page.glue(data_absent=", ".join(name for name in unread if " " not in name) or "none", data_described=len({d.name for d in here}))
 
 # %% [markdown]
-# Data sets described: {glue:text}`data_described`. Not here: {glue:text}`data_absent`; {doc}`/book/data_and_encoders` says how to get each. Images and
-# texts are distinct ones: an image counts once however many questions are asked about it.
+# Not available here: {glue:text}`data_absent`; {doc}`/book/data_and_encoders` says how to get each. The columns *images* and *texts* count
+# distinct items: an image counts once however many questions are asked about it.
 #
-# ## Class balance
+# ## Some classes are rare
 #
-# AUC does not depend on how frequent a class is, but its uncertainty does, and so does what an unweighted loss learns first. A stratified split gives a
-# class the same share everywhere, a split that is not stratified only roughly.
+# AUC does not depend on how frequent a class is, but its uncertainty does, and so does what an unweighted loss learns first. A stratified split
+# gives a class the same share in every part; other splits do so only roughly.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
 classes = page.keep(balance(here), "data_classes")
 class_shares(classes);
 
 # %% [markdown]
-# ## How long the texts are
+# ## Text length differs between data sets
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
 lengths = page.keep(all_lengths(here), "data_lengths")
 text_lengths(lengths);
 
 # %% [markdown]
-# An encoder cuts a text that is longer than its context, special tokens included. Per data set and encoder, the longest text and the share of pairs whose
-# text is cut, counted exactly by the encoder's own tokenizer:
+# An encoder cuts a text that is longer than its context, special tokens included. For each data set and encoder, the table gives the share of
+# pairs whose text is cut and the longest text, counted by the encoder's own tokenizer.
 
 # %% tags=["hide-input"]
 cut = page.keep(texts_cut(lengths), "data_texts_cut")
@@ -97,25 +99,26 @@ page.glue(
 )
 
 # %% [markdown]
-# Asked: {glue:text}`data_asked`; encoders that share a tokenizer are asked once, so that `lit-natural` speaks for `lit-derm`. Not counted, because
-# the files of their tokenizers are not here (`python -m helpers doctor` says how to get them): {glue:text}`data_unasked`. The longest text is
-# {glue:text}`data_longest`; the largest share of pairs cut is {glue:text}`data_cut:.1%`. With `data_root` the same table covers raw copies of the other data sets,
-# where it matters: by the authors' template BRSET's sentence with findings outgrows the context of CLIP. `python -m helpers check` prints the shares for one copy.
+# Counted with the tokenizers of: {glue:text}`data_asked`. Encoders that share a tokenizer are listed once, so `lit-natural` stands for `lit-derm`
+# too. Not counted, because their tokenizers are not on this machine (`python -m helpers doctor` says how to get them):
+# {glue:text}`data_unasked`. Longest text: {glue:text}`data_longest`. With `data_root`, the table covers raw copies of the other data sets
+# as well. There it matters: in the authors' template, BRSET's sentence with findings exceeds the context of CLIP.
+# `python -m helpers check` prints the shares for one copy.
 #
-# ## What recurs
+# ## Few items can account for many pairs
 #
-# A text made from a template recurs, and a picture recurs with each question about it. The fewer items account for the pairs, the fewer points the cone
-# is made of, whatever the encoder.
+# A text made from a template recurs, and a picture recurs with each question about it. The fewer items account for the pairs, the fewer
+# points form the cone, whatever the encoder.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of pairs that the commonest images and texts account for. A line that reaches 1 early stands for few distinct items.", "name": "fig-data-repeats"}, "image": {"alt": "Line plots, one panel per data set and variant: number of the commonest items on a logarithmic axis against the share of pairs they account for, one line for images and one for texts."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of pairs that the most common images and texts account for. A line that reaches 1 early means few distinct items.", "name": "fig-data-repeats"}, "image": {"alt": "Line plots, one panel per data set and variant: number of the commonest items on a logarithmic axis against the share of pairs they account for, one line for images and one for texts."}}
 recurring = page.keep(repeats(here), "data_repeats")
 coverage(recurring);
 
 # %% [markdown]
-# ## What test shares with train
+# ## Test rows that share something with train
 #
-# Shares of test rows whose group (patient, lesion, picture), image or exact text also occurs in train, and the number of groups on both sides of a split.
-# {doc}`07_leakage_audit` measures what that is worth.
+# The table gives the number of groups on both sides of a split, and the share of test rows whose group (patient, lesion, picture), image or
+# exact text also occurs in train. {doc}`07_leakage_audit` measures the effect on AUC.
 
 # %% tags=["hide-input"]
 shared = table[["dataset", "variant", "straddling_groups", "group_in_train", "image_in_train", "text_in_train"]]
@@ -123,6 +126,11 @@ shared = shared.rename(columns=lambda c: c.replace("_", " "))
 shared.style.format("{:.1%}", subset=[c for c in shared if c.endswith("in train")]).hide(axis="index")
 
 # %% [markdown]
+# ## What was not tested
+#
+# Counts find repeated files and texts, not near-duplicates such as two photographs of one lesion under different names. A data set
+# that is not available here is not described, and nothing is filled in from its publication.
+#
 # ## How this page was made
 
 # %% tags=["hide-input"]

@@ -96,8 +96,7 @@ NO_PROSE = (r"(?ms)^(`{3,}|:{3,}).*?^\1\s*$", r"(?s)\$\$.*?\$\$", r"\{[\w:]+\}`[
 # What prose may state: definitions, not results. Whatever was measured is glued.
 STATED = {
     "01_cone_effect": ["32 by 32"],  # size to which images are reduced
-    "02_r_table": ["64 cells"],  # of the paper's Table 1, {glue} n_cells counts them
-    "08_adapt": ["70 / 10 / 20"],  # default shares of a split
+    "08_adapt": ["70 %", "10 %", "20 %"],  # default shares of a split
     "09_data": ["77 tokens"],  # CLIP's context
     "07_leakage_audit": ["0.5"],  # AUC of chance
     "methods": ["momentum 0.9", "decay 0.01", "batch 512, 100 epochs, patience 10"],  # held to the code below

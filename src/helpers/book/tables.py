@@ -1,6 +1,9 @@
 """Tables of the book made from published numbers and cards, as Markdown, before each build: `python -m helpers.book.tables`."""
 
+import re
+import tomllib
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +43,7 @@ def longer_training() -> str:
     """BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
     rows = []
     for label, curves in (
-        ("batch 512, rate 3e-4 (Fig. 3)", published.authors_sweep()),
+        ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
         ("batch 32, rate 1e-3", published.authors_longer_sweep()),
     ):
         curves = curves[curves["dataset"] == "BRSET"]
@@ -150,6 +153,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "padding": padding,
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
+    "fault_figures": lambda: fault_figures(),
+    "licences": lambda: licences(),
 }
 
 
@@ -162,6 +167,42 @@ def write(folder: Path = FOLDER) -> list[Path]:
             temporary.write_text(make(), encoding="utf-8")
         paths.append(path)
     return paths
+
+
+def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
+    """Return what the fault and fuzz runs counted, one row a run; a sentence where no run was stored."""
+    if not path.is_file():
+        return (
+            "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "
+            "The tests named above hold each promise at the size that `make test` runs.\n"
+        )
+    rows = []
+    for name, found in read_json(path).items():
+        counts = found if isinstance(found, dict) else {"count": found}
+        rows.append((name.replace("_", " "), "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in counts.items())))
+    return markdown(pd.DataFrame(rows, columns=["Run", "Counted"]))
+
+
+def licences() -> str:
+    """Return the licence of every package that ``pyproject.toml`` names, as the installed package states it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {
+        "to run": project["dependencies"],
+        **{f"for the {extra}": of for extra, of in project["optional-dependencies"].items()},
+    }
+    names = [(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0], role) for role, lines in wanted.items() for line in lines]
+    return markdown(pd.DataFrame([(name, role, _licence(name)) for name, role in names], columns=["Package", "Needed", "Licence"]))
+
+
+def _licence(package: str) -> str:
+    """Return the licence expression of an installed package, else its classifiers, else the first line of its licence field."""
+    try:
+        found = metadata(package)
+    except PackageNotFoundError:
+        return "not installed here"
+    classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
+    stated = [line for line in (found.get("License") or "").strip().splitlines() if line != "UNKNOWN"]
+    return found.get("License-Expression") or ", ".join(classifiers) or (stated[0] if stated else "not stated by the package")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+"""Rooms of the package import one way, as `pyproject.toml` lays down."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+LINT = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+
+
+def lint(root: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(LINT, cwd=root, env=os.environ | {"PYTHONPATH": str(root / "src")}, capture_output=True, text=True)
+
+
+def test_every_room_imports_only_rooms_below_it():
+    run = lint(ROOT)
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("geometry.py", "from .cli import main"),
+        ("metrics.py", "import torch"),
+        ("brand_new.py", "from .geometry import gap_norm"),  # a room that the layers do not name
+    ],
+)
+def test_an_import_upwards_or_an_unnamed_room_is_found(tmp_path, module, line):
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "src" / "helpers" / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    assert lint(tmp_path).returncode != 0

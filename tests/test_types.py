@@ -1,0 +1,36 @@
+"""Annotations hold, as mypy sees them; the settings are in `pyproject.toml`."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from conftest import ROOT
+
+
+def mypy(*arguments: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_types_of_the_package_hold():
+    run = mypy()
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_wrong_call_of_a_public_function_is_found(tmp_path):
+    caller = tmp_path / "caller.py"
+    caller.write_text("from helpers.geometry import gap_vector\n\ngap_vector(1, 2, 3, 4)\n")
+    run = mypy(caller)
+    assert run.returncode != 0 and "caller.py:3" in run.stdout
+
+
+def test_modules_excused_from_the_check_exist():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
+    excused = [name for part in settings["overrides"] if part.get("ignore_errors") for name in part["module"]]
+    paths = [ROOT / "src" / name.replace(".", "/") for name in excused]
+    assert [str(p) for p in paths if not (p.with_suffix(".py").is_file() or (p / "__init__.py").is_file())] == []
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "src/helpers/py.typed").is_file()
