@@ -9,8 +9,6 @@ import os
 import sys
 from importlib import import_module
 
-from .checks import choose
-
 COMMANDS = {
     "doctor": "say what is ready, what is missing and how to get it",
     "datasets": "list the data sets, their variants and how to get them",
@@ -46,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        if command is not None:
+        if command is not None and command not in COMMANDS:
+            from .checks import choose  # here alone, so that --help does not wait for numpy
+
             choose(command, COMMANDS, "command")
         args = parser(command).parse_args(arguments)
         return args.run(args)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..datasets.base import Draft
-from ..datasets.check import lacking, oddities
+from ..datasets.check import find_split_problems, find_warnings
 from ..files import project_root
 from ..store.catalogue import OWN, folder_name
 from ..store.embeddings import EmbeddingSet
@@ -39,6 +39,6 @@ def run(args) -> int:
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
     told = Draft(embeddings.pairs, embeddings.task)
-    for sentence in [*lacking(told), *oddities(told)]:
+    for sentence in [*find_split_problems(told), *find_warnings(told)]:
         print(f"warning: {sentence}")
     return 0
