@@ -25,7 +25,7 @@
 # - **A text repeats, or is a key.** mBRSET's text is patient-level, so all images of a patient share one sentence; DAQUAR's questions end
 #   with the number of their image.
 #
-# The `authors` variant of a data set keeps all that; `clean` leaves out proxies and findings of the same image, keeps groups on one side, and
+# The `authors` variant of a data set keeps all that; `clean` excludes proxies and findings of the same image, keeps groups on one side, and
 # reads of a MIMIC-CXR report only what was written before the image ({doc}`/book/data_and_encoders`). This page measures
 # what the difference is worth, without any alignment ($\lambda = 0$).
 
@@ -36,7 +36,7 @@ protocol = "converged"  # "converged", "authors-code" or "paper"
 seeds = [42]  # one probe per seed
 live_backbone = "lit-natural"  # encoder of the two sets that are extracted on the fly
 n_pictures = 120  # pictures of easy-VQA, four questions of each
-n_fundus = 240  # drawn images of the mBRSET miniature, four per patient
+n_fundus = 240  # synthetic images of the mBRSET miniature, four per patient
 n_draws = 3  # draws of the test groups in the two splits that are compared
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
@@ -150,7 +150,7 @@ neat(named, share="{:.1%}") if len(named) else page.say("No stored set has label
 # sample size are the same, so the difference is what siblings tell. easy-VQA is asked twice: for the answer, which belongs to the question
 # as much as to the picture, and for the colour of the shape, which all questions on a picture share, as a patient's images share a disease.
 #
-# The miniature is drawn, and its sentences are made up by a rule. Its values show that the procedure runs on that layout; whatever they
+# The miniature is synthetic: a program draws its pictures, and a rule makes up its sentences. Its values show that the procedure runs on that layout; whatever they
 # are, they are no evidence about mBRSET. On so few rows the converged probe tries no strength below `1e-5`, for the sake of time.
 
 # %% tags=["hide-input", "remove-stderr"]
@@ -158,11 +158,11 @@ encoder = load_backbone(live_backbone)
 questions = load_dataset("easy_vqa")
 pictures = questions.rows["image"].drop_duplicates().sample(n_pictures, random_state=0)
 questions = replace(questions, rows=questions.rows[questions.rows["image"].isin(pictures)].reset_index(drop=True))
-kept = page.results / page.name
-vqa = extract(questions, encoder, kept / "easy_vqa", overwrite=True)
+folder_of_sets = page.results / page.name
+vqa = extract(questions, encoder, folder_of_sets / "easy_vqa", overwrite=True)
 with TemporaryDirectory() as folder:
     release = miniature.write("mbrset", f"{folder}/mbrset", n_fundus)
-    fundus = extract(load_dataset("mbrset", release, "authors"), encoder, kept / "mbrset", overwrite=True)
+    fundus = extract(load_dataset("mbrset", release, "authors"), encoder, folder_of_sets / "mbrset", overwrite=True)
 
 # %% tags=["hide-input", "remove-stderr"]
 WEAKEST = 1e-5  # weaker strengths took two thirds of the time and moved no AUC here by more than 0.01
@@ -170,14 +170,14 @@ colours = [c for c in questions.task.classes if c not in ("circle", "rectangle",
 asked = {
     "easy-VQA: answer": (few_per_group(vqa, 4), "image"),
     "easy-VQA: colour": (few_per_group(labelled_by_group(vqa, colours), 4), "image"),
-    "mBRSET miniature (drawn)": (fundus, "text"),
+    "mBRSET miniature (synthetic)": (fundus, "text"),
 }
 probe = PROTOCOLS[protocol]
 probe = probe.but(name=protocol, strengths=[s for s in probe.strengths if s >= WEAKEST])
 live = [compare_splits(s, probe, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in asked.items()]
 siblings = mean_over_draws(page.keep(pd.concat(live, ignore_index=True), "leakage_siblings"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the drawn miniature of mBRSET."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the synthetic miniature of mBRSET."}}
 probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
 effects(probed, "features", "draws");
 
@@ -187,7 +187,7 @@ neat(siblings.rename(columns={"seed_sd": "sd over draws"}), precision=4, test_ro
 # %% tags=["remove-cell"]
 page.glue(leak_draws=n_draws)
 value = siblings.set_index(["dataset", "features"])
-for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("drawn", "mBRSET miniature (drawn)", "text")):
+for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("synthetic", "mBRSET miniature (synthetic)", "text")):
     row = value.loc[(name, feature)]
     page.glue(**{f"{short}_{part}": float(row[part]) for part in ("difference", "low", "high")})
     page.glue(**{f"{short}_key": float(value.loc[(name, f"{asked[name][1]} as key"), "by row"])})
@@ -197,8 +197,8 @@ for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour",
 # {glue:text}`answer_difference:+.3f` (mean 95 % interval {glue:text}`answer_low:+.3f` to {glue:text}`answer_high:+.3f`) for the answer and by
 # {glue:text}`colour_difference:+.3f` ({glue:text}`colour_low:+.3f` to {glue:text}`colour_high:+.3f`) for the colour, on the same pictures. The picture as a key,
 # with no encoder, reaches {glue:text}`answer_key:.2f` and {glue:text}`colour_key:.2f`; split by group, a key knows nothing and stands at 0.5. In the
-# drawn miniature the sentence as a key reaches {glue:text}`drawn_key:.2f`, and siblings change the probe of the text alone by
-# {glue:text}`drawn_difference:+.3f` ({glue:text}`drawn_low:+.3f` to {glue:text}`drawn_high:+.3f`).
+# synthetic miniature the sentence as a key reaches {glue:text}`synthetic_key:.2f`, and siblings change the probe of the text alone by
+# {glue:text}`synthetic_difference:+.3f` ({glue:text}`synthetic_low:+.3f` to {glue:text}`synthetic_high:+.3f`).
 #
 # ## What is shown here and what is not
 #
@@ -207,8 +207,8 @@ for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour",
 # | `dx_type` in the text (HAM10000) | real embeddings of the whole shipped test split | on images whose lesion is also in train: one image per lesion is shipped |
 # | exact text in train | real embeddings of HAM10000 | DAQUAR's image numbers: its images are not shipped |
 # | a group on both sides | the pictures of easy-VQA | HAM10000's straddling lesions; retinal images of one patient |
-# | patient-level text as a key (mBRSET) | the drawn miniature, as a procedure | its worth on the real data, which needs credentials |
-# | findings of the same image in the text (BRSET) | nothing: a drawn copy would return what was drawn | its worth, which needs the real data |
+# | patient-level text as a key (mBRSET) | the synthetic miniature, as a procedure | its worth on the real data, which needs credentials |
+# | findings of the same image in the text (BRSET) | nothing: a synthetic copy would return what was put in | its worth, which needs the real data |
 # | labels read from the text itself (MIMIC-CXR) | nothing | its worth, which needs the real data |
 #
 # With access, `datasets` and `data_root` point this page at the real releases. Where the two variants of a data set also differ in their

@@ -13,7 +13,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("path", help="CSV of img_emb_*, text_emb_* columns; NPZ; or NPY of image vectors, with --text and --table")
     parser.add_argument("--dataset", required=True, help="name to give")
     parser.add_argument("--backbone", required=True, help="name to give")
-    parser.add_argument("--variant", default="clean")
+    parser.add_argument("--variant", default="clean", help="clean, authors or common")
     parser.add_argument("--text", help="NPY of text vectors")
     parser.add_argument("--table", help="CSV of labels, splits and groups, for arrays")
     parser.add_argument("--label", default="label", help="label column, or 0/1 columns separated by commas")
