@@ -35,9 +35,9 @@ from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment.channels import CHANNELS
 from helpers.book.page import Page, neat
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
+from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.plotting.style import title
 from helpers.plotting.sweeps import effects
 from helpers.probing.cache import run_sweep, sweep_settings
 from helpers.store.catalogue import folder_name

@@ -163,11 +163,11 @@ encoder = load_backbone(live_backbone)
 questions = load_dataset("easy_vqa")
 pictures = questions.rows["image"].drop_duplicates().sample(n_pictures, random_state=0)
 questions = replace(questions, rows=questions.rows[questions.rows["image"].isin(pictures)].reset_index(drop=True))
-kept = page.results / page.name
-vqa = extract(questions, encoder, kept / "easy_vqa", overwrite=True)
+folder_of_sets = page.results / page.name
+vqa = extract(questions, encoder, folder_of_sets / "easy_vqa", overwrite=True)
 with TemporaryDirectory() as folder:
     release = miniature.write("mbrset", f"{folder}/mbrset", n_fundus)
-    fundus = extract(load_dataset("mbrset", release, "authors"), encoder, kept / "mbrset", overwrite=True)
+    fundus = extract(load_dataset("mbrset", release, "authors"), encoder, folder_of_sets / "mbrset", overwrite=True)
 
 # %% tags=["hide-input", "remove-stderr"]
 WEAKEST = 1e-5  # weaker strengths took two thirds of the time and moved no AUC here by more than 0.01

@@ -23,11 +23,12 @@
 #   -p image_column file -p text_column report -p label_column diagnosis -p group_column patient -p backbone clip
 # ```
 #
-# - The table is CSV, TSV, Parquet or JSON lines. Image paths are relative to the table's folder and must stay inside it.
+# - The table is CSV, TSV, Parquet or JSON lines. Image paths are relative to `image_root`, by default the table's folder,
+#   and must stay inside it.
 # - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
 #   (`-p label_column '["edema", "effusion"]'`) make a multi-label task.
 # - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
-# - A `split` column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
+# - A split column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
 #   into 70 % train, 10 % validation and 20 % test.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
 #   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
@@ -38,7 +39,11 @@ root = None  # folder of the table; None when table is a path
 image_column = "image"  # column with paths of images
 text_column = "text"  # column with texts
 label_column = "label"  # column with class names, or a list of columns of 0 and 1
+split_column = "split"  # column with train, val, test; a split is made where the table has no such column
+image_root = None  # folder from which image paths count; None for the folder of the table
+missing_images = "error"  # "error" stops at an image that is not there, "drop" excludes its row
 group_column = None  # column of what must stay on one side of a split; None for the image
+overwrite = False  # True replaces a set in keep that was made from other data or by another encoder
 credentialed = False  # True hides ids of rows and groups in every message
 n_images = 200  # pictures taken from easy-VQA; ignored with a table of your own
 backbone = "lit-natural"  # an encoder by name or id, or a local folder
@@ -61,6 +66,7 @@ from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_datase
 from helpers.book.page import Page
 from helpers.book.parameters import flag, integer, many, number, optional, text
 from helpers.datasets import check
+from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import replacing_folder
 from helpers.measures import cone_table
 from helpers.plotting.geometry import plane
@@ -72,10 +78,12 @@ page = Page(
     "08_adapt",
     globals(),
     {
-        **{name: optional(text()) for name in ("table", "root", "group_column", "keep", "results")},
-        **{name: text() for name in ("image_column", "text_column", "backbone")},
+        **{name: optional(text()) for name in ("table", "root", "image_root", "group_column", "keep", "results")},
+        **{name: text() for name in ("image_column", "text_column", "split_column", "backbone")},
         "label_column": many(text(), least=1),
         "credentialed": flag(),
+        "overwrite": flag(),
+        "missing_images": text(MISSING_IMAGES, "missing_images"),
         "n_images": integer(40, 5000),
         "protocol": text(PROTOCOLS, "protocol"),
         "lambdas": many(number(-2, 2), least=1),
@@ -104,7 +112,8 @@ if not own:
         rows.set_axis([image_column, text_column, label_column[0]], axis=1).to_csv(folder / "easy_vqa.csv", index=False)
     root, table = str(page.results / page.name / "easy_vqa"), "easy_vqa.csv"
 where = {"root": table, "table": None} if root is None else {"root": root, "table": table}
-columns = {"image": image_column, "text": text_column, "label": label_column if len(label_column) > 1 else label_column[0], "group": group_column}
+columns = {"split_column": split_column, "image_root": image_root if own else None, "missing_images": missing_images}
+columns |= {"image": image_column, "text": text_column, "label": label_column if len(label_column) > 1 else label_column[0], "group": group_column}
 rows.head(4).style.hide(axis="index") if not own else None
 
 # %% [markdown]
@@ -127,7 +136,7 @@ if not report.usable:
 # %% tags=["hide-input", "remove-stderr"]
 data = load_dataset("manifest", **where, **columns, credentialed=credentialed)
 out = (page.results / page.name / "embeddings" if keep is None else Path(keep)) / data.name / data.variant / folder_name(backbone)
-embeddings = extract(data, load_backbone(backbone), out, overwrite=keep is None)
+embeddings = extract(data, load_backbone(backbone), out, overwrite=overwrite or keep is None)
 embeddings
 
 # %% [markdown]

@@ -1,5 +1,10 @@
 """``python -m helpers``: what it prints and how it exits."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,3 +90,24 @@ def test_an_unusable_data_set_is_exit_code_1(tmp_path, capsys):
 def test_a_command_that_does_not_exist_is_exit_code_2_and_the_nearest_is_named(capsys):
     assert main(["swep"]) == 2
     assert "did you mean 'sweep'" in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out.strip()
+
+
+def test_every_argument_has_help():
+    from helpers.cli import COMMANDS, parser
+
+    for command in COMMANDS:
+        subparsers = next(action for action in parser(command)._actions if action.dest == "command")
+        silent = [action.dest for action in subparsers.choices[command]._actions if not action.help]
+        assert not silent, (command, silent)
+
+
+def test_help_waits_for_no_library():
+    code = "import sys; from helpers.cli import parser; parser(); print(sorted({'numpy', 'pandas', 'torch'} & set(sys.modules)))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment).stdout == "[]\n"

@@ -56,3 +56,10 @@ def test_a_data_root_is_looked_into(tmp_path):
     assert "captions.txt does not exist" in rows["data set flickr8k"][1]
     with pytest.raises(FileNotFoundError, match="does not exist"):
         doctor.report(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("found", "status"), [("1.0.4.post1", "ready"), ("2.1.0", "missing")])
+def test_only_version_1_of_jupyter_book_is_ready(monkeypatch, found, status):
+    monkeypatch.setattr("helpers.doctor.version", lambda name: found)
+    row = next(row for row in doctor.report() if row[0] == "jupyter-book")
+    assert row[1] == status and found in row[2]

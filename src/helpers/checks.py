@@ -1,6 +1,7 @@
-"""What every entrance of the package asks of its input: one sentence that says what is wrong and what to do."""
+"""Input checks shared by all public functions: each error is one sentence that says what is wrong and what to do."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -21,6 +22,26 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(str(value), valid, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(f"unknown {what} {value!r}; {hint}valid: {', '.join(valid)}")
+
+
+def choose_column(column: str, columns: Iterable, source) -> str:
+    """Return ``column`` if ``source``, a table with these ``columns``, has it.
+
+    Raises:
+        ValueError: names the source and, if it looks like a name, the nearest column. The other columns are not listed: in a table
+            without a header they are the cells of its first row.
+    """
+    columns = [str(c) for c in columns]
+    if column in columns:
+        return column
+    near = [c for c in difflib.get_close_matches(str(column), columns, n=3) if looks_like_a_name(c)]
+    hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
+    raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
+
+
+def looks_like_a_name(column: str) -> bool:
+    """Return whether a header's entry looks like the name of a column: one short word, with at most two digits at its end."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", column) is not None
 
 
 def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:

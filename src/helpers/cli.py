@@ -9,8 +9,7 @@ import os
 import sys
 from importlib import import_module
 
-from .checks import choose
-
+DISTRIBUTION = "modality-gap-book"
 COMMANDS = {
     "doctor": "say what is ready, what is missing and how to get it",
     "datasets": "list the data sets, their variants and how to get them",
@@ -27,10 +26,24 @@ COMMANDS = {
 }
 
 
+class _Version(argparse.Action):
+    """Print the distribution's version; it is looked up only when asked for."""
+
+    def __call__(self, parser, *_) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(version(DISTRIBUTION))
+        except PackageNotFoundError:
+            print(f"{DISTRIBUTION} is not installed; it runs from its source folder")
+        parser.exit()
+
+
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands, with the arguments of ``command`` filled in."""
     root = argparse.ArgumentParser(prog="python -m helpers", description="Measure, shift and probe image-text embeddings.")
     root.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    root.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_text in COMMANDS.items():
         one = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
@@ -46,7 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        if command is not None:
+        if command is not None and command not in COMMANDS:
+            from .checks import choose  # here alone, so that --help does not wait for numpy
+
             choose(command, COMMANDS, "command")
         args = parser(command).parse_args(arguments)
         return args.run(args)

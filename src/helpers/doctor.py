@@ -1,5 +1,6 @@
-"""What is ready on this machine, what is missing, and the exact command or page to get it. Nothing is downloaded to find out."""
+"""Report what is ready on this machine, what is missing, and the command or page to get it. Nothing is downloaded to find out."""
 
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +27,7 @@ WEIGHTS = (
 
 
 def report(data_root=None) -> list[Row]:
-    """Rows ``(what, status, how)`` for the accelerator, every encoder and every data set.
+    """Return rows ``(what, status, how)`` for the accelerator, Jupyter Book, every encoder and every data set.
 
     Status is ``ready``, ``missing``, or ``stored``: the data set itself is not here, but embeddings of it are.
 
@@ -36,13 +37,25 @@ def report(data_root=None) -> list[Row]:
     Raises:
         FileNotFoundError: ``data_root`` is not there.
     """
-    return [_accelerator(), *_encoders(), *_data_sets(data_root)]
+    return [_accelerator(), _jupyter_book(), *_encoders(), *_data_sets(data_root)]
 
 
 def _accelerator() -> Row:
     if torch.cuda.is_available():
         return "accelerator", READY, torch.cuda.get_device_name()
     return "accelerator", MISSING, "no CUDA device found by torch; everything runs on the CPU, extraction of large data sets slowly"
+
+
+def _jupyter_book() -> Row:
+    """Version 2 reads another configuration: it builds nothing from ``_config.yml`` and exits with 0."""
+    get = "pip install 'jupyter-book>=1.0.4.post1,<2', or `make book`, which installs the locked version"
+    try:
+        found = version("jupyter-book")
+    except PackageNotFoundError:
+        return "jupyter-book", MISSING, get
+    if found.split(".")[0] != "1":
+        return "jupyter-book", MISSING, f"version {found} cannot build this book, which needs version 1; {get}"
+    return "jupyter-book", READY, f"version {found}"
 
 
 def _encoders() -> list[Row]:

@@ -18,6 +18,27 @@ def split_names(values) -> np.ndarray:
 
 
 KINDS = ("binary", "multiclass", "multilabel")
+MOST_CLASSES = 1000
+LONGEST_CLASS = 100  # characters of a class name; a longer one is a text
+
+
+def class_names(labels, source) -> tuple[str, ...]:
+    """Return the distinct labels in order, once it is clear that they are class names.
+
+    Args:
+        labels: one label a row, none of them missing.
+        source: what an error calls them, such as a file and a column.
+
+    Raises:
+        ValueError: one class only, or so many distinct labels that they are texts, ids or measurements; the labels are not printed.
+    """
+    labels = [str(label) for label in labels]
+    classes = tuple(sorted(set(labels)))
+    if len(classes) < 2:
+        raise ValueError(f"{source} holds one class only; a probe needs at least two")
+    if len(classes) > MOST_CLASSES or (len(labels) > 20 and len(classes) > len(labels) / 2):
+        raise ValueError(f"{source} has {len(classes)} distinct values in {len(labels)} rows; expected class names")
+    return classes
 
 
 @dataclass(frozen=True)
@@ -41,13 +62,24 @@ class Task:
     def __post_init__(self):
         choose(self.kind, KINDS, "task kind")
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
-        repeated = sorted({c for c in self.classes if self.classes.count(c) > 1})
-        if repeated:
-            raise ValueError(f"class {repeated[0]!r} is listed twice; class names must differ")
+        if len(self.classes) > MOST_CLASSES:
+            raise ValueError(
+                f"the task has {len(self.classes)} classes, at most {MOST_CLASSES} are supported; check the label column"
+            )
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(
+                f"only {len(set(self.classes))} of {len(self.classes)} class names are distinct; class names must differ"
+            )
+        long = [i for i, c in enumerate(self.classes) if len(c) > LONGEST_CLASS]
+        if long:
+            raise ValueError(
+                f"the name of class {long[0]} has {len(self.classes[long[0]])} characters, expected at most {LONGEST_CLASS}; "
+                "give class names as labels, not texts"
+            )
         least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
         if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
             wanted = "exactly 2" if self.kind == "binary" else f"at least {least}"
-            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {list(self.classes)}")
+            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {len(self.classes)}; check kind and classes")
 
     @property
     def columns(self) -> list[str]:
@@ -67,21 +99,21 @@ class Task:
         """
         missing = [c for c in self.columns if c not in rows]
         if missing:
-            raise ValueError(f"label column {missing[0]!r} is missing; the table has {list(rows.columns)}")
+            raise ValueError(f"label column {self.columns.index(missing[0])} of {len(self.columns)} is missing from the table")
         if self.kind == "multilabel":
             values = rows[self.columns].to_numpy()
             bad = np.argwhere(~np.isin(values, (0, 1)))
             if len(bad):
                 row, column = bad[0]
                 raise ValueError(
-                    f"row {rows.index[row]}: {self.columns[column]} is not 0 or 1 ({len(bad)} such values, rows count from 0)"
+                    f"row {rows.index[row]}: label column {column} is not 0 or 1 ({len(bad)} such values, counted from 0)"
                 )
             return values.astype(np.int8)
         codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))
         bad = np.flatnonzero(codes < 0)
         if len(bad):
             raise ValueError(
-                f"row {rows.index[bad[0]]}: label is not one of {list(self.classes)} ({len(bad)} such rows, counted from 0)"
+                f"row {rows.index[bad[0]]}: label is not one of the {len(self.classes)} classes ({len(bad)} such rows)"
             )
         if self.kind == "binary":
             return codes[:, None].astype(np.int8)

@@ -1,7 +1,7 @@
 """Every loader against the reference library's own encoding call, on real JPEG files and sentences."""
 
+import doctest
 import json
-import pickle
 import shutil
 
 import numpy as np
@@ -13,9 +13,9 @@ from sentencepiece import sentencepiece_model_pb2
 from tiny_encoders import SENTENCES, biomedclip_folder, cached, clip_folder, jpegs, released_siglip_folder, siglip_folder
 
 from helpers import load_backbone
-from helpers.backbones import REGISTRY, load_tokenizer
+from helpers.backbones import REGISTRY, base, load_tokenizer
 from helpers.backbones.lit import pixels, towers
-from helpers.backbones.registry import PUBMEDBERT
+from helpers.backbones.registry import PUBMEDBERT, title
 
 TOLERANCE = 1e-6
 
@@ -170,7 +170,7 @@ def test_pickled_weights_that_run_code_are_refused(folder, checkpoints):
             return (open, (str(marker), "w"))
 
     torch.save({"visual": Touch()}, hostile / "open_clip_pytorch_model.bin")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(OSError, match="weights are cut short or damaged"):
         load_backbone(str(hostile))
     assert not marker.exists()
 
@@ -344,3 +344,37 @@ def test_vectors_have_unit_norm_in_float32_also_under_autocast(checkpoints, phot
     assert low.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(low, axis=1), 1, atol=1e-6)
     assert 0 < np.abs(full - low).max() < 0.05
+
+
+@pytest.mark.parametrize("kind", ["clip", "open_clip"])
+def test_truncated_weights_are_told_in_one_sentence(kind, folder, checkpoints):
+    broken = shutil.copytree(checkpoints[kind], folder / f"broken-{kind}")
+    for path in [*broken.glob("*.safetensors"), *broken.glob("*.bin")]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(OSError, match="the files of .* are not available .*weights") as caught:
+        load_backbone(str(broken))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_kernel_named_by_a_configuration_is_not_loaded(folder, checkpoints, photos):
+    named = shutil.copytree(checkpoints["clip"], folder / "named")
+    config = json.loads((named / "config.json").read_text())
+    for part in (config, config["text_config"], config["vision_config"]):
+        part["attn_implementation"] = part["_attn_implementation"] = "attacker/kernel"
+    (named / "config.json").write_text(json.dumps(config))
+    found, expected = (load_backbone(str(path)).encode_images(photos) for path in (named, checkpoints["clip"]))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_presets_state_how_they_read_images_and_texts():
+    presets = {"monet", "pubmedclip", "siglip2", "metaclip2", "pe-core", "dermlip"}
+    assert presets <= set(REGISTRY)
+    for name in presets:
+        entry = REGISTRY[name]
+        assert entry.access and entry.citation and entry.padding and entry.normalisation
+        assert title(name) == entry.title and entry.domain in ("natural", "medical")
+    assert title("mine") == "mine"
+
+
+def test_the_recipe_for_any_callable_works():
+    assert doctest.testmod(base).failed == 0 and doctest.testmod(base).attempted > 0

@@ -68,7 +68,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc
     of_the_paper = {"backbone": "clip", "variant": "authors", "protocol": "authors-code"}
     cones, swept = cone_table(embeddings, 0).assign(**of_the_paper), result.table.assign(**of_the_paper)
-    assert {*cones["dataset"], *swept["dataset"], result.provenance["dataset"]} == {f"{name} (drawn miniature)"}
+    assert {*cones["dataset"], *swept["dataset"], result.provenance["dataset"]} == {f"{name} (synthetic miniature)"}
     assert compare_table1(cones)["ours"].isna().all() and compare_sweep(swept)["our_gain"].isna().all()
 
 

@@ -69,7 +69,7 @@ def test_kind_is_inferred_and_confirmed(tmp_path, table):
     assert (tags.rows[["label_red", "label_round"]] == columns.rows[["label_red", "label_round"]]).all(axis=None)
     assert tags.report["without_any_label"] == ((table["red"] == 0) & (table["round"] == 0)).sum()
     told = check("manifest", tmp_path, label=["red", "round"])
-    assert "left out: nothing" in told.facts and "rows have no label" in told.warnings[-1]
+    assert "excluded: nothing" in told.facts and "rows have no label" in told.warnings[-1]
     with pytest.raises(ValueError, match="label poses a multiclass task .3 classes., not binary"):
         load_dataset("manifest", tmp_path, kind="binary")
 
@@ -103,14 +103,18 @@ def spoil(table, line, column, value):
         (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is not one of 0, 1"),
         (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is missing, expected one of"),
         (lambda t: spoil(t, 9, "split", "dev"), {}, r"manifest.csv line 9: split is not one of train, val, test"),
-        (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"group 'p0' is in two splits \(lines 2 and 3; 1 such"),
+        (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"a group is in two splits \(lines 2 and 3; 1 such"),
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient", "credentialed": True}, r"a group is in two splits \(lines 2"),
         (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),
         (lambda t: spoil(t, 4, "image", "/etc/secret.png"), {}, r"manifest.csv line 4: image leads out of"),
         (lambda t: spoil(t, 4, "image", ""), {}, r"manifest.csv line 4: image is missing"),
-        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"1 of 60 pairs have no image.*first row 2 .pictures/none.png"),
-        (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text 'sentence 1' is also on line 3"),
+        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"1 of 60 pairs have no image.*first row 2;"),
+        (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text is also on line 3"),
         (lambda t: spoil(t, 8, "text", ""), {"id": "text"}, r"line 8: text is missing"),
+        (lambda t: t.assign(id=[*range(59), 3]), {}, r"line 61: id is also on line 5"),
+        (lambda t: t.set_axis([*t.columns[:-1], "text"], axis=1), {}, r"columns 2 and 8 have the same name"),
+        (lambda t: t.iloc[:0], {}, r"manifest.csv has a header and no rows; save it again"),
+        (lambda t: t, {"image_root": "/nowhere/at/all"}, r"image_root /nowhere/at/all is not a folder"),
         (lambda t: t, {"labels": "red"}, r"unknown option of manifest 'labels'; did you mean 'label'"),
         (lambda t: t, {"domain": "medicine"}, r"unknown domain 'medicine'; did you mean 'medical'"),
         (lambda t: t, {"table": "other.csv"}, r"has no other.csv"),
@@ -125,7 +129,8 @@ def test_bad_tables_are_named(tmp_path, table, change, options, message):
 
 def test_other_bad_files(tmp_path):
     for name, content, message in [
-        ("manifest.csv", b"", "is empty"),
+        ("manifest.csv", b"", "is empty; save it again"),
+        ("manifest.csv", b"image,text,label\na,b,c,d\n", "cannot be read as a table.*save it again"),
         ("manifest.csv", "image,text,label\na,caf\xe9,c\n".encode("latin-1"), "is not UTF-8"),
         ("manifest.parquet", b"not parquet", "cannot be read as parquet"),
         ("manifest.jsonl", b"{bad", "cannot be read as jsonl"),
@@ -143,6 +148,40 @@ def test_absolute_paths_inside_the_root_are_fine(tmp_path, table):
     table["image"] = [str(tmp_path / p) for p in table["image"]]
     WRITE["csv"](table, tmp_path / "manifest.csv")
     assert load_dataset("manifest", tmp_path).rows["image"][1] == "pictures/1.png"
+
+
+def test_a_table_may_lie_apart_from_its_images(tmp_path, table):
+    home = tmp_path / "home"
+    home.mkdir()
+    WRITE["csv"](table, home / "pairs.csv")
+    by_option = load_dataset("manifest", home / "pairs.csv", image_root=str(tmp_path))
+    by_root = load_dataset("manifest", tmp_path, table=str(home / "pairs.csv"))
+    assert by_option.root == by_root.root == tmp_path and by_option.rows["image"][1] == "pictures/1.png"
+    with pytest.raises(FileNotFoundError, match="60 of 60 pairs have no image file under .*home"):
+        load_dataset("manifest", home / "pairs.csv")
+
+
+def test_semicolons_separate_cells_too(tmp_path, table):
+    table.to_csv(tmp_path / "manifest.csv", index=False, sep=";")
+    assert load_dataset("manifest", tmp_path).rows["text"].tolist() == table["text"].tolist()
+
+
+def test_a_repeated_pair_is_warned_of(tmp_path, table):
+    table.loc[10, ["image", "text"]] = table.loc[3, ["image", "text"]]
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    report = check("manifest", tmp_path, open_images=False)
+    assert any("1 pairs repeat the image and text" in w and "row 10, as row 3" in w for w in report.warnings)
+
+
+def test_a_column_of_ids_is_used_without_being_named(tmp_path, table):
+    WRITE["csv"](table.assign(id=[f"a{i}" for i in range(60)]), tmp_path / "manifest.csv")
+    assert load_dataset("manifest", tmp_path).rows["pair_id"][7] == "a7"
+
+
+def test_an_option_keeps_its_earlier_name(tmp_path, table):
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    earlier, now = (load_dataset("manifest", tmp_path, split="made", **{name: 3}) for name in ("seed", "random_state"))
+    pd.testing.assert_frame_equal(earlier.rows, now.rows)
 
 
 def test_the_card_is_the_callers(tmp_path, table):

@@ -1,13 +1,17 @@
 """Credentialed data sets: no report, text or id in what a person sees by accident (displays, checks, errors)."""
 
 import io
+import logging
 import re
+import traceback
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from miniatures import edit
 
+from helpers.cli import main
 from helpers.datasets import check, load_dataset
 from helpers.datasets import miniatures as miniature
 
@@ -126,3 +130,70 @@ def test_a_spoiled_report_is_told_by_its_row(tmp_path):
     path.write_bytes(data)
     problem = check("mimic_cxr", root, "clean").problems[0]
     assert re.match(r"the report of table row \d+ cannot be read", problem) and MARKER not in problem
+
+
+def test_an_encrypted_archive_is_told_without_its_names(tmp_path):
+    root = miniature.write("mimic_cxr", tmp_path / "root", n=80, marker=MARKER)
+    path = root / "mimic-cxr-reports.zip"
+    data = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = data.find(signature)
+        while start >= 0:
+            data[start + flags] |= 1
+            start = data.find(signature, start + 4)
+    path.write_bytes(data)
+    problem = check("mimic_cxr", root, "clean").problems[0]
+    assert re.match(r"the report of table row \d+ cannot be read", problem) and MARKER not in problem
+
+
+def reports(n: int = 40) -> pd.DataFrame:
+    """A table of coordinates with a patient's id, a report and a label each row."""
+    rng = np.random.default_rng(0)
+    about = {"patient": [f"{MARKER}{i}" for i in range(n)], "report": [f"seen by {MARKER} on day {i}" for i in range(n)]}
+    columns = {f"{name}_emb_{i}": rng.normal(size=n) for name in ("img", "text") for i in range(2)}
+    return pd.DataFrame(about | {"label": ["a", "b"] * (n // 2), "split": ["train", "test"] * (n // 2)} | columns)
+
+
+IMPORTS = {
+    "no header": (headless, []),
+    "a report as label": (lambda t: t, ["--label", "report"]),
+    "a repeated id": (lambda t: t.assign(patient=t["patient"][0]), ["--ids", "patient"]),
+    "a report as split": (lambda t: t, ["--split", "report"]),
+    "reports as labels of 0 and 1": (lambda t: t, ["--label", "report,patient"]),
+    "few long labels": (lambda t: t.assign(report=[f"{MARKER} " * (20 + i % 2) for i in range(40)]), ["--label", "report"]),
+}
+
+
+@pytest.mark.parametrize("fault", IMPORTS)
+def test_an_import_is_refused_without_cells(tmp_path, fault, capfd, caplog):
+    change, options = IMPORTS[fault]
+    change(reports()).to_csv(tmp_path / "vectors.csv", index=False)
+    words = ["import", str(tmp_path / "vectors.csv"), "--dataset", "own", "--backbone", "theirs", "--out", str(tmp_path / "set")]
+    with caplog.at_level(logging.DEBUG):
+        assert main([*words, *options]) == 2
+    shown = "".join(capfd.readouterr()) + caplog.text
+    assert MARKER not in shown and "error: " in shown and not (tmp_path / "set").exists()
+
+
+MANIFESTS = {
+    "no header": (headless, {"label": "label", "image": "patient", "text": "report"}),
+    "a report as label": (lambda t: t, {"image": "patient", "text": "report", "label": "report"}),
+    "a report as split": (lambda t: t, {"image": "patient", "text": "report", "split_column": "report"}),
+    "no images": (lambda t: t, {"image": "patient", "text": "report"}),
+    "an image elsewhere": (lambda t: t.assign(patient="/" + t["patient"]), {"image": "patient", "text": "report"}),
+    "a repeated id": (lambda t: t.assign(patient=t["patient"][0]), {"image": "patient", "text": "report", "id": "patient"}),
+    "another kind": (lambda t: t, {"image": "patient", "text": "report", "kind": "multilabel"}),
+    "reports in a cell": (lambda t: t, {"image": "patient", "text": "report", "label": "report", "label_separator": " of "}),
+}
+
+
+@pytest.mark.parametrize("fault", MANIFESTS)
+def test_a_table_is_refused_without_cells_in_sentence_or_traceback(tmp_path, fault, capfd):
+    change, options = MANIFESTS[fault]
+    change(reports()).to_csv(tmp_path / "pairs.csv", index=False)
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        load_dataset("manifest", tmp_path / "pairs.csv", **options)
+    shown = "".join(traceback.format_exception(caught.value)) + str(check("manifest", tmp_path / "pairs.csv", **options))
+    words = [word for name, value in options.items() for word in ("--option", f"{name}={value}")]
+    assert main(["check", "manifest", "--root", str(tmp_path / "pairs.csv"), *words]) == 1
+    assert MARKER not in shown + "".join(capfd.readouterr())

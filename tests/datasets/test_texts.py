@@ -73,7 +73,7 @@ def test_a_tokenizer_of_two_repositories_is_at_hand_when_both_are_here(tmp_path,
 def test_check_says_on_its_screen_which_texts_are_cut():
     facts = "\n".join(check("brset", release("brset"), tokenizers=["clip", "medsiglip"], open_images=False).facts)
     assert "texts cut: 100.0% by clip (longest " in facts and " of 77 tokens)" in facts
-    assert "not counted for want of tokenizer files: medsiglip" in facts
+    assert "tokenizer files are missing: medsiglip" in facts
     assert "0.0% by clip" in "\n".join(check("brset", release("brset"), "clean", tokenizers=["clip"], open_images=False).facts)
 
 

@@ -84,7 +84,7 @@ def test_a_samplers_padded_row_is_found_and_can_be_dropped(tmp_path):
         (lambda t: t.drop(columns="img_emb_3"), "img_emb_3 is missing"),
         (lambda t: t.drop(columns=[c for c in t if c.startswith("text_emb")]), "no column text_emb_0"),
         (lambda t: t.drop(columns="text_emb_11"), "image vectors have 12 dimensions and text vectors 11"),
-        (lambda t: t.rename(columns={"dx": "diagnosis"}), "unknown column of e.csv 'dx'"),
+        (lambda t: t.rename(columns={"dx": "diagnosis"}), "e.csv has no column 'dx'"),
         (lambda t: t.assign(split=["train", *["secret"] * 9]), "pair 1: split is not one of train, val, test .9 such pairs"),
         (lambda t: t.assign(dx="secret"), "one class only"),
         (lambda t: t.set_axis(["secret", *t.columns[1:].str.removeprefix("img_")], axis=1), "no column img_emb_0"),

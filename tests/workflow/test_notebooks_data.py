@@ -80,7 +80,7 @@ def chain(tmp_path_factory) -> Chain:
     own = {"table": str(table), "group_column": "group", "backbone": str(encoder)}
     words = ["manifest", "--root", table, "--option", "group=group", "--option", "credentialed=true", "--backbone", encoder]
     code, printed["extract a table"] = command("extract", *words, "--out", folder / "table", "--workers", 0)
-    assert code == 0 and "own common tiny (drawn miniature): 200 pairs" in printed["extract a table"]
+    assert code == 0 and "own common tiny (synthetic miniature): 200 pairs" in printed["extract a table"]
     where = dict.fromkeys(NOTEBOOKS, of_all) | {"08_adapt": own, "09_data": of_all | {"data_root": str(folder / "data")}}
     where["03_lambda_sweep"] = of_all | {"sweeps": str(folder / "kept")}
     where["07_leakage_audit"] = of_all | {"datasets": CREDENTIALED, "live_backbone": str(encoder)}
@@ -123,7 +123,7 @@ def rendered(folder: Path) -> str:
 
 
 def test_every_miniature_reaches_the_pages(chain):
-    marked = {f"{name} (drawn miniature)" for name in miniature.WRITERS}
+    marked = {f"{name} (synthetic miniature)" for name in miniature.WRITERS}
     for table, names in (("cone_effect", marked), ("lambda_effects", marked), *((t, miniature.WRITERS) for t in ABOUT_DATA)):
         assert set(chain.table(table)["dataset"]) >= set(names), table
     auc = chain.table("lambda_sweep").query("features == 'joint' and split == 'test' and metric == 'auc' and `class`.isna()")

@@ -30,6 +30,25 @@ class Backbone:
         pad_to_context: pad every text to the full context (SigLIP is trained so and pools the last position).
         device: torch device name.
         fingerprint: hashes of weights, preprocessing and tokenizer settings; JSON-serialisable.
+
+    Example:
+        Any two callables make an encoder. Here they are a mean colour and counts of bytes; bytes of a text serve as its token ids,
+        so a callable that takes strings decodes them.
+
+        >>> def colours(batch):
+        ...     return batch.float().mean((1, 2))
+        >>> def lengths(ids, mask):
+        ...     words = [bytes(row[seen == 1].tolist()).decode().split() for row, seen in zip(ids, mask)]
+        ...     return torch.tensor([[len(w), len("".join(w)), 1.0] for w in words])
+        >>> def utf8(texts):
+        ...     return [list(text.encode()) for text in texts]
+        >>> tokens = Tokenizer("mine", 10_000, 0, ids=utf8, lengths=lambda texts: [len(t) for t in utf8(texts)], hash="utf-8")
+        >>> mine = Backbone(
+        ...     name="mine", dim=3, preprocess=np.asarray, tokenizer=tokens, image_features=colours, text_features=lengths,
+        ...     pad_to_context=False, device="cpu", fingerprint={"backbone": "mine", "weights": "version 1"},
+        ... )
+        >>> mine.encode_texts(["two words"]).shape
+        (1, 3)
     """
 
     def __init__(

@@ -10,10 +10,11 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenize
 
 from .base import Backbone
 from .fingerprint import public, revision, settings_hash, weights_hash
-from .quiet import all_weights_found, quiet
+from .quiet import all_weights_found, no_remote_code, quiet, readable_weights
 from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
 
 SAFE = {"trust_remote_code": False}
+ATTENTION = ("sdpa", "eager")  # torch's own kernels, the first that a model has; a config.json could name one of the hub
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
 
 
@@ -102,16 +103,28 @@ def _configuration(name: str, source: str):
 def _read_checkpoint(name: str, source: str) -> tuple:
     """Configuration, model and image processor, each checked to be what a dual encoder needs."""
     config = _configuration(name, source)
-    # Half-precision checkpoints would otherwise be computed in half precision.
     with quiet():
-        model, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **SAFE)
+        model, info = _load_weights(source, config)
     all_weights_found(name, info)
-    lacking = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
-    if lacking:
-        raise ValueError(f"{name} ({type(model).__name__}) has no {lacking[0]}; give a dual encoder such as clip or siglip")
+    missing = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
+    if missing:
+        raise ValueError(f"{name} ({type(model).__name__}) has no {missing[0]}; give a dual encoder such as clip or siglip")
     processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
     _takes_pixels_only(name, processor)
     return config, model.eval().requires_grad_(False), processor
+
+
+def _load_weights(source: str, config) -> tuple:
+    """Model and loading report; half-precision checkpoints are raised to float32, or they would be computed in half precision."""
+    with no_remote_code(), readable_weights():
+        for attention in ATTENTION:
+            config._attn_implementation = attention  # of both towers, whatever the file names
+            try:
+                return AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
+            except ValueError as error:
+                if attention == ATTENTION[-1] or "scaled_dot_product_attention" not in str(error):
+                    raise
+    raise AssertionError("unreachable")
 
 
 def _features(output):

@@ -11,7 +11,7 @@ from ..checks import choose
 from ..files import read_json
 from .base import Backbone
 from .fingerprint import public, revision, settings_hash, tokenizer_hash, weights_hash
-from .quiet import no_remote_code, quiet
+from .quiet import no_remote_code, quiet, readable_weights
 from .tokenizer import Tokenizer, absent_files_named, with_vocabulary
 
 
@@ -51,9 +51,10 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
     with quiet(), no_remote_code(), warnings.catch_warnings():
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
-            model, _, transform = open_clip.create_model_and_transforms(
-                model_name, pretrained=tag, require_pretrained=True, pretrained_text=False, weights_only=True, **options
-            )
+            with readable_weights():
+                model, _, transform = open_clip.create_model_and_transforms(
+                    model_name, pretrained=tag, require_pretrained=True, pretrained_text=False, weights_only=True, **options
+                )
         except UserWarning as mismatch:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
         except RuntimeError as error:

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 GATED = "gated: accept the terms at https://huggingface.co/{0}, then `hf auth login` and `hf download {0}`"
 OPEN = "downloaded on first use; to work offline, `hf download {0}` beforehand, or give a local folder as weights"
+MASKED, TO_CONTEXT, UNMASKED = "masked", "to context", "to context, no mask"
+CLIP_PIXELS = "mean (0.481, 0.458, 0.408), deviation (0.269, 0.261, 0.276)"
+HALF_PIXELS = "mean 0.5, deviation 0.5"
+LIT_PIXELS = "(pixel - 127) / 128 of pixels in [0, 255]"
+SIGLIP = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
 SHIPPED = "shipped in data/heads; its towers come with the package's dependencies"
 
 
@@ -12,6 +17,7 @@ class Entry:
     """One named encoder.
 
     ``library`` says who loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is that library's own id.
+    ``padding`` and ``normalisation`` state what loading applies; the model's own files decide, and the fingerprint records them.
     """
 
     title: str
@@ -22,10 +28,21 @@ class Entry:
     citation: str  # key in book/references.bib
     gated: bool = False
     text_tower: str = ""  # repository of the text tower's configuration, where that is another one
+    normalisation: str = CLIP_PIXELS  # of pixels in [0, 1], unless it says otherwise
+    padding: str = MASKED  # of texts
 
 
-def _hub(title: str, repository: str, domain: str, citation: str, gated: bool = False) -> Entry:
-    return Entry(title, "transformers", repository, domain, (GATED if gated else OPEN).format(repository), citation, gated)
+def _hub(title: str, repository: str, domain: str, citation: str, gated: bool = False, **settings) -> Entry:
+    access = (GATED if gated else OPEN).format(repository)
+    return Entry(title, "transformers", repository, domain, access, citation, gated, **settings)
+
+
+def _open_clip(title: str, repository: str, domain: str, citation: str, **settings) -> Entry:
+    return Entry(title, "open_clip", f"hf-hub:{repository}", domain, OPEN.format(repository), citation, **settings)
+
+
+def _lit(title: str, name: str, domain: str) -> Entry:
+    return Entry(title, "lit", name, domain, SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS)
 
 
 BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
@@ -36,8 +53,8 @@ TWO_REPOSITORIES = (
 )
 REGISTRY = {
     "clip": _hub("CLIP ViT-B/32", "openai/clip-vit-base-patch32", "natural", "radford2021clip"),
-    "siglip": _hub("SigLIP ViT-B/16, 384 px", "google/siglip-base-patch16-384", "natural", "zhai2023siglip"),
-    "siglip-224": _hub("SigLIP ViT-B/16, 224 px", "google/siglip-base-patch16-224", "natural", "zhai2023siglip"),
+    "siglip": _hub("SigLIP ViT-B/16, 384 px", "google/siglip-base-patch16-384", "natural", "zhai2023siglip", **SIGLIP),
+    "siglip-224": _hub("SigLIP ViT-B/16, 224 px", "google/siglip-base-patch16-224", "natural", "zhai2023siglip", **SIGLIP),
     "biomedclip": Entry(
         "BioMedCLIP: PubMedBERT, ViT-B/16",
         "open_clip",
@@ -47,9 +64,19 @@ REGISTRY = {
         "zhang2023biomedclip",
         text_tower=PUBMEDBERT,
     ),
-    "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True),
-    "lit-natural": Entry("LiT miniature, heads trained on Flickr8k", "lit", "lit-natural", "natural", SHIPPED, "zhai2022lit"),
-    "lit-derm": Entry("LiT miniature, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit"),
+    "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True, **SIGLIP),
+    "lit-natural": Entry(
+        "LiT miniature, heads trained on Flickr8k",
+        "lit",
+        "lit-natural",
+        "natural",
+        SHIPPED,
+        "zhai2022lit",
+        normalisation=LIT_PIXELS,
+    ),
+    "lit-derm": Entry(
+        "LiT miniature, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS
+    ),
     "random-clip": Entry(
         "CLIP ViT-B/32 at initialisation",
         "random",
@@ -57,8 +84,29 @@ REGISTRY = {
         "none",
         "nothing to get; `random-clip:7` has seed 7",
         "liang2022mind",
+        padding=TO_CONTEXT,
+    ),
+    "siglip2": _hub("SigLIP 2 ViT-B/16, 224 px", "google/siglip2-base-patch16-224", "natural", "tschannen2025siglip2", **SIGLIP),
+    "metaclip2": _hub("MetaCLIP 2 ViT-H/14", "facebook/metaclip-2-worldwide-huge-quickgelu", "natural", "chuang2025metaclip2"),
+    "pe-core": _open_clip(
+        "PE-Core ViT-B/16",
+        "timm/PE-Core-B-16",
+        "natural",
+        "bolya2025perception",
+        normalisation=HALF_PIXELS,
+        padding=TO_CONTEXT,
+    ),
+    "pubmedclip": _hub("PubMedCLIP ViT-B/32", "flaviagiammarino/pubmed-clip-vit-base-patch32", "medical", "eslami2023pubmedclip"),
+    "monet": _hub("MONET ViT-L/14, dermatology", "suinleelab/monet", "medical", "kim2024monet"),
+    "dermlip": _open_clip(
+        "DermLIP ViT-B/16, dermatology", "redlessone/DermLIP_ViT-B-16", "medical", "yan2025derm1m", padding=TO_CONTEXT
     ),
 }
+
+
+def title(backbone: str) -> str:
+    """Return an encoder's name as printed: its card's title, or the name itself of an encoder without a card."""
+    return REGISTRY[backbone].title if backbone in REGISTRY else backbone
 
 
 def trained() -> list[str]:

@@ -8,9 +8,10 @@ import pandas as pd
 from IPython.display import Markdown, display
 from myst_nb import glue
 
+from ..datasets.registry import title
 from ..datasets.splits import straddling
 from ..files import project_root, replacing
-from ..plotting.style import title, use_style
+from ..plotting.style import use_style
 from ..store.catalogue import SHIPPED, shipped_but_not_stored
 from .parameters import Reader, assigned_literals, check_parameters
 from .provenance import commit, fingerprints, papermill_command, versions

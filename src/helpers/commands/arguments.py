@@ -10,8 +10,8 @@ from ..files import replacing
 
 def add_set(parser) -> None:
     """Which embedding set: data set, encoder, variant, store."""
-    parser.add_argument("dataset")
-    parser.add_argument("backbone")
+    parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
+    parser.add_argument("backbone", help="name of the encoder; `backbones` lists them")
     parser.add_argument("--variant", default="clean", help="clean or authors")
     parser.add_argument("--store", help="folder <dataset>/<variant>/<backbone>; data/embeddings, then runs/embeddings if not given")
 
@@ -23,7 +23,7 @@ def add_options(parser) -> None:
 
 def add_copy(parser) -> None:
     """Add the arguments that name one copy of one data set; :func:`copy_arguments` reads them."""
-    parser.add_argument("dataset")
+    parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
     parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
     parser.add_argument("--variant", default="clean", help="clean or authors")
     parser.add_argument("--split", help="one of the splits the variant offers")
@@ -51,9 +51,10 @@ def dataset_options(dataset: str, given: list[str]) -> dict:
     kinds = DATASETS[choose(dataset, DATASETS, "data set")].options
     if given and not kinds:
         raise ValueError(f"--option {given[0]}: {dataset} takes no options; leave it out")
-    options = {}
+    options, aliases = {}, DATASETS[dataset].aliases
     for item in given:
         name, equals, value = item.partition("=")
+        name = aliases.get(name, name)
         read, expected = _READ.get(kinds[choose(name, kinds, f"option of {dataset}")], (str, "a text"))
         message = f"--option {item}: write {name}=VALUE, {expected}"
         if not equals:

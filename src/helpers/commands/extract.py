@@ -15,8 +15,8 @@ OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # change where and how fa
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("dataset")
-    parser.add_argument("--backbone", required=True)
+    parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
+    parser.add_argument("--backbone", required=True, help="name, id or folder of the encoder; `backbones` lists them")
     parser.add_argument("--variant", default="clean", help="clean or authors")
     parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
@@ -24,7 +24,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
     add_options(parser)
     parser.add_argument("--shard", help="k/n: only the k-th of n parts; a call without it joins them")
-    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--batch-size", type=int, help="images encoded at a time")
     parser.add_argument("--device", help="cpu or cuda")
     parser.add_argument("--weights", help="local folder or file of weights")
     parser.add_argument("--precision", default="float32", help="float32, bfloat16 or float16")

@@ -9,15 +9,15 @@ from ..extraction.heads import train
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("action", choices=("train",))
-    parser.add_argument("dataset")
+    parser.add_argument("action", choices=("train",), help="the one action there is")
+    parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
     parser.add_argument("--name", required=True, help="of the encoder, such as lit-derm")
     parser.add_argument("--root", help="folder of the data set")
-    parser.add_argument("--variant", default="clean")
-    parser.add_argument("--missing-images", choices=("error", "drop"))
+    parser.add_argument("--variant", default="clean", help="clean or authors")
+    parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or drop its row")
     parser.add_argument("--all-captions", action="store_true", help="Flickr8k: draw among all five captions of a photograph")
     parser.add_argument("--out", help="folder; data/heads if not given")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of weights and batches; equal numbers give equal heads")
 
 
 def run(args) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..datasets.base import Draft
-from ..datasets.check import lacking, oddities
+from ..datasets.check import find_split_problems, find_warnings
 from ..files import project_root
 from ..store.catalogue import OWN, folder_name
 from ..store.embeddings import EmbeddingSet
@@ -13,7 +13,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("path", help="CSV of img_emb_*, text_emb_* columns; NPZ; or NPY of image vectors, with --text and --table")
     parser.add_argument("--dataset", required=True, help="name to give")
     parser.add_argument("--backbone", required=True, help="name to give")
-    parser.add_argument("--variant", default="clean")
+    parser.add_argument("--variant", default="clean", help="clean, authors or common")
     parser.add_argument("--text", help="NPY of text vectors")
     parser.add_argument("--table", help="CSV of labels, splits and groups, for arrays")
     parser.add_argument("--label", default="label", help="label column, or 0/1 columns separated by commas")
@@ -39,6 +39,6 @@ def run(args) -> int:
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
     told = Draft(embeddings.pairs, embeddings.task)
-    for sentence in [*lacking(told), *oddities(told)]:
+    for sentence in [*find_split_problems(told), *find_warnings(told)]:
         print(f"warning: {sentence}")
     return 0

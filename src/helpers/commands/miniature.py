@@ -4,7 +4,7 @@ from ..datasets import miniatures
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("dataset")
+    parser.add_argument("dataset", help="name of the data set to imitate")
     parser.add_argument("--out", required=True, help="a new folder")
     parser.add_argument("--n", type=int, help="number of images")
     parser.add_argument("--random-state", "--seed", type=int, default=0, help="equal numbers give equal files")

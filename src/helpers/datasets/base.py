@@ -8,8 +8,7 @@ import pandas as pd
 from ..tasks import Task
 
 SPLITS = ("train", "val", "test")
-DRAWN = "DRAWN.txt"  # lies in the folder of a miniature, so that it is never taken for the real data set
-IMAGE_NAMED = "image_named"  # optional column of a draft: the path that was looked for, when its id does not tell
+SYNTHETIC = ("SYNTHETIC.txt", "DRAWN.txt")  # one marks the folder of a miniature; the first is written, the second was
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
 
@@ -30,9 +29,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Draft:
-    """What the module of a data set reads: rows that may still lack an image (None) or a text, and counts of what was left out.
+    """What the module of a data set reads: rows that may still lack an image (None) or a text, and counts of what was excluded.
 
-    ``name`` and ``card`` are set by a module that does not know them beforehand, such as the manifest.
+    ``name``, ``card`` and ``root`` are set by a module that does not know them beforehand, such as the manifest. ``private`` keeps
+    names of images out of errors where the card cannot tell.
     """
 
     rows: pd.DataFrame
@@ -41,6 +41,7 @@ class Draft:
     name: str | None = None
     card: Card | None = None
     root: Path | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,24 +59,31 @@ class PairedDataset:
     task: Task
     card: Card
     root: Path
-    report: dict = field(default_factory=dict)  # counts of rows left out and why; nothing is dropped silently
+    report: dict = field(default_factory=dict)  # counts of excluded rows and why; nothing is dropped silently
 
     def __post_init__(self):
-        missing = [c for c in (*REQUIRED_COLUMNS, *self.task.columns) if c not in self.rows]
+        missing = [c for c in REQUIRED_COLUMNS if c not in self.rows]
         if missing:
-            raise ValueError(f"{self.name}: column {missing[0]!r} is missing; found {list(self.rows.columns)}")
+            raise ValueError(
+                f"{self.name}: column {missing[0]!r} is missing; a data set has {', '.join(REQUIRED_COLUMNS)} and labels"
+            )
         repeated = self.rows["pair_id"].duplicated().to_numpy()
         if repeated.any():
-            row = repeated.argmax()
-            which = "" if self.card.credentialed else f" {self.rows['pair_id'].iloc[row]!r}"
-            raise ValueError(f"{self.name} row {row}: pair_id{which} occurs more than once; every row needs its own id")
-        unknown = sorted(set(self.rows["split"]) - set(SPLITS))
-        if unknown:
-            raise ValueError(f"{self.name}: split {unknown[0]!r} is not one of {', '.join(SPLITS)}")
+            raise ValueError(f"{self.name} row {repeated.argmax()}: pair_id occurs more than once; every row needs its own id")
+        unknown = (~self.rows["split"].isin(SPLITS)).to_numpy()
+        if unknown.any():
+            raise ValueError(
+                f"{self.name} row {unknown.argmax()}: split is not one of {', '.join(SPLITS)} ({unknown.sum()} such rows)"
+            )
         self.task.targets(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def synthetic(self) -> bool:
+        """Is this a miniature, of which no value says anything about the data set it is named after?"""
+        return bool(self.report.get("synthetic"))
 
     def __repr__(self) -> str:
         """Counts only, so that no text or id of a credentialed data set reaches an output by accident."""

@@ -1,4 +1,4 @@
-"""One screen that says whether a copy of a data set can be used, and what is odd about it."""
+"""Check a copy of a data set: one screen says whether it can be used, and what should be known of it."""
 
 import re
 from collections.abc import Iterable
@@ -13,11 +13,10 @@ from ..files import sha256
 from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
-from .splits import straddling
+from .splits import KEEPS_GROUPS, straddling
 from .texts import text_lengths, texts_cut, tokenizers_at_hand
 
 SHOWN = 12  # classes, and examples of a fault, on the one screen
-KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Report:
             which = "" if len(table) <= SHOWN else f" ({SHOWN - 3} commonest and 3 rarest of {len(table)} classes)"
             lines += [f"  rows per class{which}", *(f"    {line}" for line in shown.to_string(index_names=False).splitlines())]
         lines += [f"  warning: {w}" for w in self.warnings] + [f"  problem: {p}" for p in self.problems]
-        if any(re.search(r"\brow \d", told) for told in (*self.warnings, *self.problems)):
+        if any(re.search(r"\brow \d", sentence) for sentence in (*self.warnings, *self.problems)):
             lines.append("  rows count from 0 as loaded, lines from 1 as in the file")
         return "\n".join([*lines, "usable" if self.usable else "NOT usable"])
 
@@ -57,13 +56,13 @@ def check(
     tokenizers: Iterable[str] = (),
     **options,
 ) -> Report:
-    """Check a copy of a data set: files, labels, splits, duplicates, texts that an encoder would cut.
+    """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder would cut.
 
     Args:
         name, root, variant, split, missing_images, options: as for :func:`load_dataset`. Missing images are counted either way, and
             are a problem unless the policy is to drop them.
         open_images: decode every distinct image.
-        tokenizers: names of encoders whose tokenizers are asked which texts they cut, where their files are here.
+        tokenizers: names of encoders; texts that they cut are counted where their tokenizer files are on this machine.
     """
     title = f"{name} {variant} at {root or 'its package'}"
     try:
@@ -71,19 +70,19 @@ def check(
     except (OSError, ValueError, ImportError) as error:
         return Report(title, problems=(str(error),))
     policy = missing_images or getattr(DATASETS[name].module, "MISSING_IMAGES", "error")
-    facts, unreadable = [*_facts(dataset), *_cut(dataset, tokenizers)], []
+    facts, unreadable = [*_facts(dataset), *_texts_cut(dataset, tokenizers)], []
     if open_images:
-        unreadable, duplicates = _images(dataset)
+        unreadable, duplicates = _images(dataset, private=dataset.card.credentialed or name == "manifest")
         facts.append(f"images with the same bytes as another: {duplicates}")
-    drawn = ", a drawn miniature" if dataset.report.get("drawn") else ""
-    title = f"{dataset.name} {dataset.variant}{drawn}, split {dataset.report['split']}, at {dataset.root}"
+    synthetic = ", a synthetic miniature" if dataset.synthetic else ""
+    title = f"{dataset.name} {dataset.variant}{synthetic}, split {dataset.report['split']}, at {dataset.root}"
     problems = _problems(dataset, unreadable)
     if policy == "error" and dataset.report["rows_without_image"]:
         try:
             load_dataset(name, root, variant, split, policy, **options)
         except FileNotFoundError as error:
             problems.insert(0, str(error))
-    return Report(title, tuple(facts), class_balance(dataset), tuple(oddities(dataset)), tuple(problems))
+    return Report(title, tuple(facts), class_balance(dataset), tuple(find_warnings(dataset)), tuple(problems))
 
 
 def _facts(dataset: PairedDataset) -> tuple[str, ...]:
@@ -91,25 +90,25 @@ def _facts(dataset: PairedDataset) -> tuple[str, ...]:
     splits = dataset.rows["split"].value_counts()
     words = text_words(dataset)
     shared = overlap(dataset)
-    left_out = {k: v for k, v in dataset.report.items() if k.startswith(("rows_", "images_", "repeated_", "frontal_"))}
+    excluded = {k: v for k, v in dataset.report.items() if k.startswith(("rows_", "images_", "repeated_", "frontal_"))}
     return (
         f"{len(dataset)} pairs ({', '.join(f'{splits.get(s, 0)} {s}' for s in ('train', 'val', 'test'))}), {dataset.task.kind}",
         ", ".join(f"{int(counts[k])} {k}" for k in counts.index[1:4]),
         f"words per text: median {words.median():.0f}, longest {words.max()}",
         f"test rows whose group, image, exact text is also in train: {', '.join(f'{v:.1%}' for v in shared)}",
-        "left out: " + (", ".join(f"{v} {k.replace('_', ' ')}" for k, v in left_out.items() if v) or "nothing"),
+        "excluded: " + (", ".join(f"{v} {k.replace('_', ' ')}" for k, v in excluded.items() if v) or "nothing"),
     )
 
 
-def _cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
+def _texts_cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
     found, absent = tokenizers_at_hand(names)
     cut = texts_cut(text_lengths(dataset, found))
-    told = [f"{row.share_cut:.1%} by {row.encoder} (longest {row.longest} of {row.limit} tokens)" for row in cut.itertuples()]
-    lines = [f"texts cut: {', '.join(told)}"] if told else []
-    return lines + ([f"texts cut, not counted for want of tokenizer files: {', '.join(absent)}"] if absent else [])
+    shares = [f"{row.share_cut:.1%} by {row.encoder} (longest {row.longest} of {row.limit} tokens)" for row in cut.itertuples()]
+    lines = [f"texts cut: {', '.join(shares)}"] if shares else []
+    return lines + ([f"texts cut, not counted because tokenizer files are missing: {', '.join(absent)}"] if absent else [])
 
 
-def _images(dataset: PairedDataset) -> tuple[list, int]:
+def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
     """Rows of images that cannot be decoded, and the number of others with the same bytes as an earlier one."""
     first_row = dataset.rows["image"].drop_duplicates()
     unreadable, seen = [], set()
@@ -120,47 +119,76 @@ def _images(dataset: PairedDataset) -> tuple[list, int]:
                 image.load()
             seen.add(sha256(file))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            unreadable.append((row, "" if dataset.card.credentialed else f" ({path}: {type(error).__name__})"))
+            unreadable.append((row, "" if private else f" ({path}: {type(error).__name__})"))
     return unreadable, len(first_row) - len(unreadable) - len(seen)
 
 
-def oddities(dataset) -> list[str]:
-    """Sentences on groups, classes and labels of anything with ``rows`` and ``task`` that can be used but should be known."""
-    found = []
+def find_warnings(dataset) -> list[str]:
+    """Return sentences on pairs, groups, classes and labels that do not prevent use but should be known.
+
+    Args:
+        dataset: anything with ``rows`` and ``task``, such as a :class:`PairedDataset` or a draft.
+    """
+    return [*_repeated_pairs(dataset), *_straddling_groups(dataset), *_class_warnings(dataset), *_rows_without_label(dataset)]
+
+
+def _repeated_pairs(dataset) -> list[str]:
+    rows = dataset.rows
+    again = rows.duplicated(["image", "text"]).to_numpy()
+    if not again.any():
+        return []
+    row = again.argmax()
+    same = (rows["image"] == rows["image"].iloc[row]) & (rows["text"] == rows["text"].iloc[row])
+    where = f"the first is row {row}, as row {same.to_numpy().argmax()}"
+    return [
+        f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}; each counts again: remove them if unintended"
+    ]
+
+
+def _straddling_groups(dataset) -> list[str]:
     groups = straddling(dataset.rows)
-    if len(groups):
-        splits = dataset.rows.loc[(dataset.rows["group"] == groups[0]).to_numpy(), "split"].drop_duplicates()
-        where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
-        told = f"{len(groups)} groups are in more than one split, the first in {where}"
-        found.append(f"{told}; test scores are too high for unseen groups")
-    balance = class_balance(dataset)
+    if not len(groups):
+        return []
+    splits = dataset.rows.loc[(dataset.rows["group"] == groups[0]).to_numpy(), "split"].drop_duplicates()
+    where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
+    return [f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for unseen groups"]
+
+
+def _class_warnings(dataset) -> list[str]:
+    found, balance = [], class_balance(dataset)
     for split in ("train", "val", "test"):
         absent = balance.index[balance[split] == 0] if split in balance else []
         if len(absent):
-            found.append(f"{len(absent)} classes have no {split} row: {_few(absent)}; they drop out of the mean over classes")
+            found.append(
+                f"{len(absent)} classes have no {split} row: {_first_names(absent)}; they drop out of the mean over classes"
+            )
     rare = balance.index[(balance.sum(axis=1) == 1)]
     if len(rare):
         row = indicators(dataset)[rare[0]].to_numpy().argmax()
-        found.append(f"{len(rare)} classes have one example only: {_few(rare)}; the first is row {row}")
-    if dataset.task.kind == "multilabel":
-        empty = (dataset.rows[dataset.task.columns].sum(axis=1) == 0).to_numpy()
-        if empty.any():
-            found.append(f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class")
+        found.append(f"{len(rare)} classes have one example only: {_first_names(rare)}; the first is row {row}")
     return found
+
+
+def _rows_without_label(dataset) -> list[str]:
+    if dataset.task.kind != "multilabel":
+        return []
+    empty = (dataset.rows[dataset.task.columns].sum(axis=1) == 0).to_numpy()
+    message = f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class"
+    return [message] if empty.any() else []
 
 
 def _problems(dataset: PairedDataset, unreadable: list) -> list[str]:
     found = []
     if unreadable:
-        told = ", ".join(f"row {row}{path}" for row, path in unreadable[:SHOWN])
-        found.append(f"{len(unreadable)} images cannot be decoded: {told}; download them again")
+        where = ", ".join(f"row {row}{path}" for row, path in unreadable[:SHOWN])
+        found.append(f"{len(unreadable)} images cannot be decoded: {where}; get them again")
     if dataset.report["split"] in KEEPS_GROUPS and dataset.variant == "clean" and straddling_groups(dataset):
         found.append("the clean variant must keep groups whole, and does not")
-    return found + lacking(dataset)
+    return found + find_split_problems(dataset)
 
 
-def lacking(dataset) -> list[str]:
-    """Sentences on splits without rows, or with rows of one class only; ``dataset`` is anything with ``rows`` and ``task``."""
+def find_split_problems(dataset) -> list[str]:
+    """Return sentences on splits without rows, or with rows of one class only; ``dataset`` is as for :func:`find_warnings`."""
     balance, found = class_balance(dataset), []
     for split in ("train", "test"):
         present = balance.index[balance[split] > 0] if split in balance else []
@@ -172,5 +200,5 @@ def lacking(dataset) -> list[str]:
     return found
 
 
-def _few(names) -> str:
+def _first_names(names) -> str:
     return ", ".join(map(str, names[:5])) + (" ..." if len(names) > 5 else "")

@@ -1,7 +1,7 @@
 """Any table of yours: a row per pair, with an image path, a text and one or more label columns."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,15 +9,17 @@ import pandas as pd
 
 from ..checks import choose
 from ..images import existing
-from ..tasks import KINDS, Task, split_names
-from .base import IMAGE_NAMED, Card, Draft
+from ..tasks import KINDS, Task, class_names, split_names
 from .base import SPLITS as PARTS
-from .splits import by_group, straddling
-from .tables import classes_of, read_table, require_columns, unique
+from .base import Card, Draft
+from .splits import SEED, by_group, straddling
+from .tables import classes_of, read_table, require_columns, require_rows, unique
 
 READERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".gz": None, ".parquet": "parquet", ".jsonl": "jsonl"}
 NAMES = tuple(f"manifest{suffix}" for suffix in READERS if suffix != ".gz")
-MOST_CLASSES = 1000
+ID_COLUMNS = ("pair_id", "id")  # hold the ids of pairs when no column is named
+REMEDY = "save it again, as UTF-8 with a header line"
+ALIASES = {"seed": "random_state"}
 SPLITS = {"common": ("given-or-made", "given", "made")}
 CARD = Card(
     title="Your own table",
@@ -29,104 +31,134 @@ CARD = Card(
 )
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of a table.
+
+    Args:
+        image, text: paths of images, and texts.
+        label: class names; or several columns of 0 and 1, which make a multi-label task.
+        label_separator: divides the class names of a cell, which makes a multi-label task too.
+        group: what must not straddle splits, such as a patient; rows of one image form a group when None.
+        id: a unique name of each pair; the column ``pair_id`` or ``id`` where there is one, else the row number, when None.
+        split_column: train, val or test.
+    """
+
+    image: str = "image"
+    text: str = "text"
+    label: str | Sequence[str] = "label"
+    label_separator: str | None = None
+    group: str | None = None
+    id: str | None = None
+    split_column: str = "split"
+
+
+@dataclass(frozen=True)
+class About:
+    """What the card of a table says: its title (the file's name when None), its domain, and whether it is credentialed."""
+
+    title: str | None = None
+    domain: str = "natural"
+    credentialed: bool = False
+
+
 def read(
     root: Path,
     variant: str,
     split: str,
+    columns: Columns,
+    about: About,
     table: str | None = None,
-    image: str = "image",
-    text: str = "text",
-    label: str | Sequence[str] = "label",
-    group: str | None = None,
-    id: str | None = None,
-    split_column: str = "split",
+    image_root: str | None = None,
     kind: str | None = None,
-    label_separator: str | None = None,
-    seed: int = 42,
-    title: str | None = None,
-    domain: str = "natural",
-    credentialed: bool = False,
+    random_state: int = SEED,
 ) -> Draft:
-    """Rows of a table.
+    """Return the rows of a table. No error prints a cell: whose data these are is not known here.
 
     Args:
-        root: the table, or the folder that holds it and from which image paths count.
-        table: file name in the folder; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
-        image, text, label, group, id, split_column: names of columns. Several label columns, or one whose cells hold several
-            names divided by ``label_separator``, make a multi-label task; otherwise two classes make a binary task, more a
-            multi-class one.
+        root: the table, or the folder that holds it; image paths count from the folder.
+        columns, about: see :class:`Columns` and :class:`About`; ``load_dataset`` takes their fields as options.
+        table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
+        image_root: folder from which image paths count instead, such as a read-only drive.
         kind: the kind of task you expect; checked against what was found.
-        seed: of the split, made 70/10/20 with groups kept whole when the table gives none (``split="given"`` insists on one).
-        title, domain, credentialed: go to the card.
+        random_state: of the split, made 70/10/20 with whole groups when the table gives none (``split="given"`` requires one).
 
     Raises:
         FileNotFoundError, ValueError: names file, line and what was expected.
     """
-    path = _table(root, table)
-    root = path.parent
+    path = _find_table(root, table)
+    images = _image_folder(root, path, image_root)
     data = _read(path)
-    require_columns(data, [image, text, *([group] if group else []), *([id] if id else [])], path)
-    task, labels = labels_of(data, label, path, kind, label_separator)
-    named = _inside(data[image], root, path)
-    rows = pd.DataFrame({"text": data[text], "image": existing(root, named), IMAGE_NAMED: named})
-    rows["pair_id"] = unique(data[id], path, private=credentialed) if id else [f"{i:07d}" for i in range(len(data))]
-    rows["group"] = data[group].fillna(rows["pair_id"]) if group else data[image]
-    given = split_column in data and split != "made"
-    if split == "given":
-        require_columns(data, [split_column], path)
-    rows["split"] = _given(data, split_column, path) if given else by_group(rows["group"], _strata(labels), seed=seed)
-    _whole_groups(rows, path, credentialed)
-    rows = pd.concat([rows, labels], axis=1)
-    title = title or path.stem
-    choose(domain, ("medical", "natural"), "domain")
-    card = replace(CARD, title=title, domain=domain, source=path.name, credentialed=bool(credentialed))
+    names = [columns.image, columns.text, columns.group, columns.id, columns.split_column if split == "given" else None]
+    require_columns(data, [name for name in names if name], path)
+    require_rows(data, path, REMEDY)
+    task, labels = read_labels(data, columns, path, kind)
+    rows = pd.DataFrame({"text": data[columns.text]})
+    rows["image"] = existing(images, _paths_inside(data[columns.image], images, path))
+    rows["pair_id"] = _pair_ids(data, columns.id, path)
+    rows["group"] = data[columns.group].fillna(rows["pair_id"]) if columns.group else data[columns.image]
+    given = columns.split_column in data and split != "made"
+    rows["split"] = (
+        _given_split(data[columns.split_column], path)
+        if given
+        else by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
+    )
+    _require_whole_groups(rows, path)
+    title = about.title or path.stem
+    choose(about.domain, ("medical", "natural"), "domain")
+    card = replace(CARD, title=title, domain=about.domain, source=path.name, credentialed=bool(about.credentialed))
     report = {"split_made": not given, "kind": task.kind}
     if task.kind == "multilabel":
         report["without_any_label"] = int((labels.sum(axis=1) == 0).sum())
-    return Draft(rows, task, report, name=title, card=card, root=root)
+    return Draft(pd.concat([rows, labels], axis=1), task, report, name=title, card=card, root=images, private=True)
 
 
-def labels_of(data: pd.DataFrame, label, path: Path, kind=None, separator: str | None = None) -> tuple[Task, pd.DataFrame]:
-    """The task that the label column or columns pose, and its label columns as :class:`Task` names them.
+def read_labels(data: pd.DataFrame, columns: Columns, path: Path, kind: str | None = None) -> tuple[Task, pd.DataFrame]:
+    """Return the task that the label column or columns pose, and its label columns as :class:`Task` names them.
 
     Raises:
-        ValueError: a missing column or label, one class only, a column of measurements, or a task of another kind than ``kind``.
+        ValueError: a missing column or label, one class only, a column of texts or measurements, or a task of another kind than
+            ``kind``.
     """
-    columns = [label] if isinstance(label, str) else list(label)
-    if len(columns) == 1 and columns[0] not in data and "," in columns[0]:
-        columns = columns[0].split(",")
-    require_columns(data, columns, path)
-    if len(columns) > 1:
-        indicators = data[columns].replace({"0.0": "0", "1.0": "1", "False": "0", "True": "1"})
-        for column in columns:
-            classes_of(indicators[column], ("0", "1"), path)
-        task, labels = Task("multilabel", tuple(columns)), indicators.astype("int8")
-    elif separator:
-        names = data[columns[0]].fillna("").str.split(separator, regex=False).map(lambda cell: {n.strip() for n in cell} - {""})
-        task = Task("multilabel", tuple(sorted(set().union(*names))))
-        labels = pd.DataFrame({name: names.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
+    names = [columns.label] if isinstance(columns.label, str) else list(columns.label)
+    if len(names) == 1 and names[0] not in data and "," in names[0]:
+        names = names[0].split(",")
+    require_columns(data, names, path)
+    if len(names) > 1:
+        task, labels = _indicators(data[names], path)
+    elif columns.label_separator:
+        task, labels = _several_in_a_cell(data[names[0]], columns.label_separator)
     else:
-        task, labels = _one_column(data[columns[0]], path)
+        task, labels = _one_class_a_row(data[names[0]], path)
     if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
-        posed = f"{', '.join(columns)} poses a {task.kind} task ({len(task.classes)} classes)"
-        raise ValueError(f"{path}: {posed}, not {kind}; check label and kind")
+        found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
+        raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
     return task, labels.set_axis(task.columns, axis=1)
 
 
-def _one_column(column: pd.Series, path: Path) -> tuple[Task, pd.DataFrame]:
+def _indicators(columns: pd.DataFrame, path: Path) -> tuple[Task, pd.DataFrame]:
+    indicators = columns.replace({"0.0": "0", "1.0": "1", "False": "0", "True": "1"})
+    for column in indicators:
+        classes_of(indicators[column], ("0", "1"), path)
+    return Task("multilabel", tuple(columns)), indicators.astype("int8")
+
+
+def _several_in_a_cell(column: pd.Series, separator: str) -> tuple[Task, pd.DataFrame]:
+    cells = column.fillna("").str.split(separator, regex=False).map(lambda cell: {name.strip() for name in cell} - {""})
+    task = Task("multilabel", tuple(sorted(set().union(*cells))))
+    return task, pd.DataFrame({name: cells.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
+
+
+def _one_class_a_row(column: pd.Series, path: Path) -> tuple[Task, pd.DataFrame]:
     missing = column.isna().to_numpy()
     if missing.any():
         line = missing.argmax() + 2
         raise ValueError(f"{path} line {line}: {column.name} is missing ({missing.sum()} such rows); label or remove them")
-    classes = sorted(set(column))
-    if len(classes) < 2:
-        raise ValueError(f"{path}: {column.name} holds one class only; a probe needs at least two")
-    if len(classes) > MOST_CLASSES or (len(column) > 20 and len(classes) > len(column) / 2):
-        raise ValueError(f"{path}: {column.name} has {len(classes)} distinct values in {len(column)} rows; expected class names")
-    return Task("binary" if len(classes) == 2 else "multiclass", tuple(classes)), column.to_frame()
+    classes = class_names(column, f"{path}: {column.name}")
+    return Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
 
 
-def _table(root: Path, table: str | None) -> Path:
+def _find_table(root: Path, table: str | None) -> Path:
     """The file of the table, given itself or its folder."""
     if root.is_file():
         return root
@@ -137,17 +169,25 @@ def _table(root: Path, table: str | None) -> Path:
     raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {CARD.access}")
 
 
+def _image_folder(root: Path, path: Path, image_root: str | None) -> Path:
+    """The folder from which image paths count, absolute."""
+    folder = Path(image_root) if image_root else path.parent if root.is_file() else root
+    if not folder.is_dir():
+        raise FileNotFoundError(f"image_root {folder} is not a folder; give the folder from which the image paths of {path} count")
+    return folder.absolute()
+
+
 def _read(path: Path) -> pd.DataFrame:
     """The table as strings, missing cells as missing."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
     reader = READERS[choose(path.suffix.lower(), READERS, f"kind of table ({path.name})")]
     if reader not in ("parquet", "jsonl"):
-        return read_table(path, separator=reader)
+        return read_table(path, separator=None if reader == "," else reader, remedy=REMEDY)
     try:
         data = pd.read_parquet(path) if reader == "parquet" else pd.read_json(path, lines=True, dtype=False)
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as {reader} ({error}); write it again") from None
+        raise ValueError(f"{path} cannot be read as {reader} ({type(error).__name__}); write it again") from None
     return data.map(_cell).reset_index(drop=True)
 
 
@@ -157,34 +197,36 @@ def _cell(value) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _inside(paths: pd.Series, root: Path, path: Path) -> list[str]:
-    """Image paths relative to ``root``, none of which may lead out of it."""
+def _paths_inside(paths: pd.Series, folder: Path, path: Path) -> list[str]:
+    """Image paths relative to ``folder``, none of which may lead out of it."""
     inside = []
     for line, cell in enumerate(paths, 2):
         if pd.isna(cell):
-            raise ValueError(f"{path} line {line}: {paths.name} is missing; expected the path of an image, relative to {root}")
+            raise ValueError(f"{path} line {line}: {paths.name} is missing; expected the path of an image, relative to {folder}")
         own = PurePosixPath(str(cell).replace("\\", "/"))
-        own = own.relative_to(root) if own.is_absolute() and own.is_relative_to(root) else own
+        own = own.relative_to(folder) if own.is_absolute() and own.is_relative_to(folder) else own
         if own.is_absolute() or ".." in own.parts:
-            raise ValueError(f"{path} line {line}: {paths.name} leads out of {root}; expected a path within it")
+            raise ValueError(f"{path} line {line}: {paths.name} leads out of {folder}; give a path within it, or pass image_root")
         inside.append(own.as_posix())
     return inside
 
 
-def _given(data: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    return classes_of(pd.Series(split_names(data[column]), data.index, name=column).where(data[column].notna()), PARTS, path)
+def _pair_ids(data: pd.DataFrame, column: str | None, path: Path) -> pd.Series | list[str]:
+    """Ids of the pairs: the named column, else ``pair_id`` or ``id``, else the number of the row."""
+    column = column or next((name for name in ID_COLUMNS if name in data), None)
+    return unique(data[column], path, private=True) if column else [f"{i:07d}" for i in range(len(data))]
 
 
-def _strata(labels: pd.DataFrame) -> pd.Series:
-    return labels.astype(str).agg("|".join, axis=1)
+def _given_split(column: pd.Series, path: Path) -> pd.Series:
+    names = pd.Series(split_names(column), column.index, name=column.name)
+    return classes_of(names.where(column.notna()), PARTS, path)
 
 
-def _whole_groups(rows: pd.DataFrame, path: Path, private: bool) -> None:
-    """No group may occur in two splits."""
+def _require_whole_groups(rows: pd.DataFrame, path: Path) -> None:
+    """Raise ValueError if a group is in two splits."""
     twice = straddling(rows)
     if len(twice):
         members = rows[rows["group"] == twice[0]]
         lines = [int(members.index[(members["split"] == s).to_numpy().argmax()]) + 2 for s in members["split"].unique()]
-        which = "a group" if private else f"group {twice[0]!r}"
         where = f"lines {lines[0]} and {lines[1]}; {len(twice)} such groups"
-        raise ValueError(f"{path}: {which} is in two splits ({where}); keep it in one")
+        raise ValueError(f"{path}: a group is in two splits ({where}); keep it in one")

@@ -59,7 +59,7 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
                     texts[path] = (root / path).read_text(encoding="utf-8-sig") if os.path.isfile(root / path) else None
             except UnicodeDecodeError as error:
                 raise ValueError(f"the report of table row {row} is not UTF-8 (byte {error.start}); restore it") from None
-            except (OSError, zipfile.BadZipFile, zlib.error) as error:
+            except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: encrypted
                 raise ValueError(f"the report of table row {row} cannot be read ({type(error).__name__}); restore it") from None
     finally:
         if opened:

@@ -40,7 +40,7 @@ def read(root: Path, variant: str, split: str) -> Draft:
         for line, recipe in enumerate(table["recipe"], 1):
             if not recipe.isdigit() or int(recipe) >= len(ingredients):
                 wanted = f"a number below {len(ingredients)}, a line of {path.name} counted from 0"
-                raise ValueError(f"{files['recipe']} line {line}: found {recipe!r}, expected {wanted}")
+                raise ValueError(f"{files['recipe']} line {line}: expected {wanted}")
         table["split"] = part
         parts.append(table)
     rows = pd.concat(parts, ignore_index=True)

@@ -1,6 +1,6 @@
 """Every data set by name: its card, its variants and splits, and the one way to load it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -9,7 +9,7 @@ from types import ModuleType
 import pandas as pd
 
 from ..checks import choose
-from .base import DRAWN, IMAGE_NAMED, REQUIRED_COLUMNS, Card, PairedDataset
+from .base import REQUIRED_COLUMNS, SYNTHETIC, Card, Draft, PairedDataset
 
 NAMES = (
     *("mimic_cxr", "ham10000", "brset", "mbrset", "coco_qa", "fakeddit", "recipes5k", "daquar"),
@@ -41,13 +41,46 @@ class Entry:
     @property
     def options(self) -> dict[str, object]:
         """What ``load`` takes beside root, variant, split and missing_images: name and type."""
+        found = {}
+        for name, kind in self._arguments.items():
+            found |= {field.name: field.type for field in fields(kind)} if is_dataclass(kind) else {name: kind}
+        return found
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Earlier names of options."""
+        return getattr(self.module, "ALIASES", {})
+
+    @property
+    def _arguments(self) -> dict[str, type]:
+        """Name and type of each argument of ``read`` after root, variant and split; a dataclass groups several options."""
         return {name: p.annotation for name, p in list(signature(self.module.read).parameters.items())[3:]}
+
+    def read(self, root: Path, variant: str, split: str, options: dict) -> Draft:
+        """Return what the module reads, with ``options`` by name, checked.
+
+        Raises:
+            ValueError: an unknown option, with the nearest known one.
+        """
+        options = {self.aliases.get(name, name): value for name, value in options.items()}
+        for name in options:
+            choose(name, self.options, f"option of {self.name}")
+        arguments = {}
+        for name, kind in self._arguments.items():
+            if is_dataclass(kind):
+                arguments[name] = kind(**{f.name: options.pop(f.name) for f in fields(kind) if f.name in options})
+        return self.module.read(root, variant, split, **arguments, **options)
 
     def load(self, root=None, variant: str = "authors", **options) -> PairedDataset:
         return load_dataset(self.name, root, variant, **options)
 
 
 DATASETS = {name: Entry(name, import_module(f".{name}", __package__)) for name in NAMES}
+
+
+def title(dataset: str) -> str:
+    """Return a data set's name as printed: its card's title, or the name itself of a data set without a card."""
+    return DATASETS[dataset].card.title if dataset in DATASETS and dataset != "manifest" else dataset
 
 
 def domain(dataset: str) -> str:
@@ -91,7 +124,7 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
         variant: ``authors`` (their text, labels, filters and split) or ``clean`` (no label proxies, groups disjoint); a data set
             with one variant, ``common``, takes either.
         split: one of the splits the variant offers, by default the variant's own.
-        missing_images: ``error``, or ``drop`` to leave out pairs whose image is not there and count them in ``report``. Fakeddit, a
+        missing_images: ``error``, or ``drop`` to exclude pairs whose image is not there and count them in ``report``. Fakeddit, a
             list of links of which some are dead, drops by default; all others raise.
         options: further options of the data set, see ``DATASETS[name].options``.
 
@@ -104,14 +137,12 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     offered = entry.splits[variant]
     split = choose(split or offered[0], offered, f"split of {name} variant {variant}")
     policy = choose(missing_images or getattr(entry.module, "MISSING_IMAGES", "error"), MISSING_IMAGES, "missing_images")
-    for option in options:
-        choose(option, entry.options, f"option of {name}")
     root = _root(entry, root)
-    draft = entry.module.read(root, variant, split, **options)
+    draft = entry.read(root, variant, split, options)
     name, card, root = draft.name or name, draft.card or entry.card, draft.root or root
-    rows, left_out = _usable(draft.rows.reset_index(drop=True), name, card, root, policy)
-    drawn = {"drawn": True} if (root / DRAWN).is_file() else {}
-    return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **left_out, **draft.report, **drawn})
+    rows, excluded = _usable_rows(draft, name, card.credentialed or draft.private, root, policy)
+    synthetic = {"synthetic": True} if any((root / marker).is_file() for marker in SYNTHETIC) else {}
+    return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **excluded, **draft.report, **synthetic})
 
 
 def _root(entry: Entry, root) -> Path:
@@ -125,16 +156,17 @@ def _root(entry: Entry, root) -> Path:
     return root
 
 
-def _usable(rows: pd.DataFrame, name: str, card: Card, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
-    """Rows with a text and an image, and how many were left out for want of one."""
-    absent, named = rows["image"].isna(), rows.get(IMAGE_NAMED, rows["pair_id"])
+def _usable_rows(draft: Draft, name: str, private: bool, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
+    """Rows with a text and an image, and how many were excluded because one is missing."""
+    rows = draft.rows.reset_index(drop=True)
+    absent = rows["image"].isna()
     if absent.any() and (policy == "error" or absent.all()):
-        first = f"first row {absent.idxmax()}" + ("" if card.credentialed else f" ({named[absent.idxmax()]})")
-        drop = "finish the download, or leave them out with missing_images='drop' (--missing-images drop)"
+        first = f"first row {absent.idxmax()}" + ("" if private else f" ({rows['pair_id'][absent.idxmax()]})")
+        drop = "finish the download, or exclude them with missing_images='drop' (--missing-images drop)"
         remedy = "check root and the image folder" if absent.all() else drop
         raise FileNotFoundError(f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}, {first}; {remedy}")
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
-    kept = rows[~absent & ~blank].drop(columns=IMAGE_NAMED, errors="ignore").reset_index(drop=True)
+    kept = rows[~absent & ~blank].reset_index(drop=True)
     kept = kept[[*REQUIRED_COLUMNS, *(c for c in kept if c not in REQUIRED_COLUMNS)]]
     if not len(kept):
         raise ValueError(f"{name}: no pair under {root} has both an image and a text")

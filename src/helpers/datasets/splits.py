@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 SEED = 42
+KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")  # names of splits
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # the order in which a rare class is served
 
 
@@ -16,9 +17,8 @@ def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tupl
     """
     counts = strata.value_counts()
     if counts.min() < 2:
-        rare = counts.idxmin()
-        row = int((strata == rare).to_numpy().argmax())
-        raise ValueError(f"{strata.name} {rare!r} occurs once (table row {row}); a stratified split needs 2 of each class")
+        row = int((strata == counts.idxmin()).to_numpy().argmax())
+        raise ValueError(f"the {strata.name} of table row {row} occurs once; a stratified split needs 2 rows of each class")
     train, test = train_test_split(np.arange(len(strata)), test_size=test_share, stratify=strata.to_numpy(), random_state=seed)
     return train, test
 

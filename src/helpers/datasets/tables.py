@@ -1,11 +1,17 @@
 """Reading the tables of a release: tolerant of BOM, Windows line ends and compression; strict about columns and values."""
 
-import difflib
+import csv
 import gzip
+import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+
+from ..checks import choose_column
+
+RELEASED = "restore the file as released"
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path:
@@ -22,47 +28,66 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
     raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {remedy}")
 
 
-def read_table(path: Path, columns: Sequence[str] = (), separator: str | None = None, na_words: bool = False) -> pd.DataFrame:
-    """Read a delimited file as strings; empty cells are missing values. The separator is a tab if the header has one, else a comma.
+def read_table(
+    path: Path, columns: Sequence[str] = (), separator: str | None = None, na_words: bool = False, remedy: str = RELEASED
+) -> pd.DataFrame:
+    """Read a delimited file as strings; empty cells are missing values.
 
-    With ``na_words``, cells such as ``NA`` and ``nan`` are missing too: pandas reads them so by default, and the authors did.
+    Args:
+        columns: that must be there.
+        separator: read from the header when None: a tab if it has one, a semicolon if it has one and no comma, else a comma.
+        na_words: cells such as ``NA`` and ``nan`` are missing too: pandas reads them so by default, and the authors did.
+        remedy: what to do about a damaged file.
 
     Raises:
-        ValueError: an empty or undecodable file, or one without one of ``columns``; names the nearest column.
+        ValueError: an empty or undecodable file, one with two columns of one name, or one without one of ``columns``; names the
+            nearest column.
     """
     try:
-        separator = separator or ("\t" if "\t" in _header(path) else ",")
-        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=na_words, na_values=[""])
+        separator = _require_distinct_header(path, separator)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            table = pd.read_csv(
+                path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=na_words, na_values=[""], index_col=False
+            )
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except (EOFError, gzip.BadGzipFile):
+    except (EOFError, gzip.BadGzipFile, zlib.error):
         raise ValueError(f"{path} is cut short or not a gzip file; download it again") from None
     except pd.errors.EmptyDataError:
-        raise ValueError(f"{path} is empty; download it again") from None
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{path} cannot be read as a table ({str(error).strip()}); restore the file as released") from None
+        raise ValueError(f"{path} is empty; {remedy}") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise ValueError(f"{path} cannot be read as a table ({str(error).strip()}); {remedy}") from None
     table.columns = [str(c).strip() for c in table.columns]
     require_columns(table, columns, path)
+    if columns:
+        require_rows(table, path, remedy)
     return table
 
 
-def _header(path: Path) -> str:
+def _require_distinct_header(path: Path, separator: str | None) -> str:
+    """The separator of a table, once no two columns have one name, of which pandas would rename the second in silence."""
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-        return stream.readline()
+        header = stream.readline()
+    separator = separator or ("\t" if "\t" in header else ";" if ";" in header and "," not in header else ",")
+    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), []) if name.strip()]
+    repeated = next((i for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        first = names.index(names[repeated])
+        raise ValueError(f"{path}: columns {first + 1} and {repeated + 1} have the same name; rename one of them")
+    return separator
+
+
+def require_rows(table: pd.DataFrame, path, remedy: str = RELEASED) -> None:
+    """Raise ValueError if a table has a header and nothing else."""
+    if not len(table):
+        raise ValueError(f"{path} has a header and no rows; {remedy}")
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
-    """Every one of ``columns`` must be in ``table``.
-
-    Raises:
-        ValueError: names the file, the column and the nearest one there is; not the others, which in a table without a header are
-            cells, see :func:`numbers`.
-    """
+    """Raise ValueError unless every one of ``columns`` is in ``table``; see :func:`helpers.checks.choose_column`."""
     for column in columns:
-        if column not in table:
-            near = difflib.get_close_matches(column, table.columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "is its first line the header, as released?"
-            raise ValueError(f"{path} has no column {column!r} among its {table.shape[1]}; {hint}")
+        choose_column(column, table.columns, path)
 
 
 def read_lines(path: Path) -> list[str]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from ..datasets.registry import title
 from .panels import panels, share_legend
-from .style import FEATURES, GRID, INK, title
+from .style import FEATURES, GRID, INK
 
 SHOWN = 16  # classes in a panel
 SPLITS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d55e00", 6)}  # marker, colour, size

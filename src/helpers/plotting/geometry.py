@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from ..checks import unit_rows
+from ..datasets.registry import title
 from ..geometry import principal_directions
 from .panels import panels, share_legend
-from .style import FEATURES, GRID, INK, MARKERS, title
+from .style import FEATURES, GRID, INK, MARKERS
 
 
 def plane(sets: list, points: int = 1500):

@@ -21,10 +21,6 @@ BACKBONES = {
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
-DATASETS = {
-    "ham10000": "HAM10000", "flickr8k": "Flickr8k", "easy_vqa": "easy-VQA", "mimic_cxr": "MIMIC-CXR", "brset": "BRSET",
-    "mbrset": "mBRSET", "coco_qa": "COCO-QA", "fakeddit": "Fakeddit", "recipes5k": "Recipes5k", "daquar": "DAQUAR",
-}  # fmt: skip
 ALIGNMENTS = {
     "lambda": "all four together",
     "shift": "shift",
@@ -59,8 +55,3 @@ def use_style() -> None:
 def colour(name: str) -> str:
     """The one colour of a backbone; a fixed spare colour for a backbone the book does not know."""
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
-
-
-def title(dataset: str) -> str:
-    """A data set's name as printed."""
-    return DATASETS.get(dataset, dataset)

@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from ..datasets.registry import title
 from .panels import distinct_legend, interval_legend, panels, share_legend
-from .style import ALIGNMENTS, FEATURES, INK, MARKERS, PALE, PROTOCOLS, PUBLISHED, title
+from .style import ALIGNMENTS, FEATURES, INK, MARKERS, PALE, PROTOCOLS, PUBLISHED
 
 
 def curves(summary: pd.DataFrame):

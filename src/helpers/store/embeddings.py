@@ -11,12 +11,12 @@ from safetensors.numpy import load_file, save_file
 
 from ..checks import choose, embedding_matrix, same_dimension, unit_rows
 from ..files import read_json, replacing_folder, sha256, write_json
-from ..tasks import SPLITS, Task, split_names
+from ..tasks import SPLITS, Task, class_names, split_names
 from .foreign import read_csv, read_npz
 
 FORMAT = 1
 PROVENANCE = "provenance.json"
-DRAWN = " (drawn miniature)"
+SYNTHETIC = " (synthetic miniature)"
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,20 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         name = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone"))
-        name += DRAWN * self.drawn
+        name += SYNTHETIC * self.synthetic
         counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts"
         return f"EmbeddingSet({name}: {counts}, d={self.dim}, {self.task.kind})"
 
     @property
-    def drawn(self) -> bool:
-        """Were the data a drawn miniature, of which no value says anything about the data set it is named after?"""
-        return bool(self.provenance.get("data_report", {}).get("drawn"))
+    def synthetic(self) -> bool:
+        """Were the data a synthetic miniature, of which no value says anything about the data set it is named after?"""
+        report = self.provenance.get("data_report", {})
+        return bool(report.get("synthetic") or report.get("drawn"))  # "drawn" in sets of earlier versions
 
     @property
     def dataset(self) -> str:
         """The data set as tables name it: a miniature is marked, so that it is never taken for the real one."""
-        return str(self.provenance.get("dataset", "own")) + DRAWN * self.drawn
+        return str(self.provenance.get("dataset", "own")) + SYNTHETIC * self.synthetic
 
     @property
     def dim(self) -> int:
@@ -156,9 +157,7 @@ class EmbeddingSet:
             if len(missing):
                 raise ValueError(f"labels has {len(missing)} missing value(s), first at row {missing[0]}; drop or label those rows")
             names = [str(v) for v in labels]
-            classes = tuple(classes if classes is not None else sorted(set(names)))
-            if len(classes) < 2:
-                raise ValueError("labels hold one class only; a probe needs at least two")
+            classes = tuple(classes) if classes is not None else class_names(names, "the array of labels")
             task = Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes)
             pairs["label"] = names
         image, pairs["image"] = _distinct_rows(image)

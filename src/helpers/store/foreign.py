@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import choose
+from ..checks import choose, choose_column
 from ..files import sha256
 
 DUPLICATES = ("fail", "drop")
@@ -121,8 +121,7 @@ def _coordinates(header: list[str], prefix: str, path: Path) -> list[str]:
 
 def _present(header: list[str], wanted: list[str], path: Path) -> None:
     for name in wanted:
-        if name not in header:
-            choose(name, [c for c in header if not re.search(r"_\d+$", c)], f"column of {path.name}")
+        choose_column(name, header, path.name)
 
 
 def _without_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, duplicates: str, path: Path) -> np.ndarray:

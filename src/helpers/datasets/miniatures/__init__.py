@@ -1,4 +1,4 @@
-"""Miniature releases: small drawn copies of the eight data sets in the layout of the real ones, oddities included."""
+"""Miniature releases: small synthetic copies of the eight data sets in the layout of the real ones, irregularities included."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ...checks import choose
 from ...files import replacing_folder
-from ..base import DRAWN
+from ..base import SYNTHETIC
 from . import medical, natural
 
 WRITERS = {
@@ -29,9 +29,10 @@ LEAST = 40
 def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = "") -> Path:
     """Write a miniature of data set ``name`` as the folder ``root``, which appears whole or not at all.
 
-    Nothing in it is real: pictures are drawn, sentences and ids are made up. Pictures tell much of the label but not all, and so do
-    texts except bare questions, so that a probe finds something to learn. The same seed gives the same files. Its file
-    ``DRAWN.txt`` tells it from a release: what is extracted from it is called a drawn miniature and set beside no published number.
+    Nothing in it is real: a program draws the pictures and makes up sentences and ids. Pictures tell much of the label but not all,
+    and so do texts except bare questions, so that a probe finds something to learn. The same random state gives the same files. The
+    file ``SYNTHETIC.txt`` marks it: embeddings extracted from it are called a synthetic miniature and never compared with published
+    numbers.
 
     Args:
         n: number of images (of posts for Fakeddit); the data set's entry in ``SIZES`` when None.
@@ -50,5 +51,5 @@ def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = ""
     options = {"marker": marker} if name in ("mimic_cxr", "brset", "mbrset") else {}
     with replacing_folder(root) as folder:
         writer(folder, n, np.random.default_rng(seed), **options)
-        (folder / DRAWN).write_text(f"A drawn miniature in the layout of {name}: nothing here is real.\n")
+        (folder / SYNTHETIC[0]).write_text(f"A synthetic miniature in the layout of {name}: nothing here is real.\n")
     return root

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ...datasets.audit import shipped_diversity
-from ...plotting.style import title
+from ...datasets.registry import title
 from ...probing import PROTOCOLS
 from ..published import BACKBONES, HARD_AUC, SCORE_AUC, paper_name, sweep_gains
 
