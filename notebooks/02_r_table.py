@@ -23,12 +23,13 @@ variant = "authors"  # the paper's R is over the authors' text; "clean" is never
 n_boot = 1000  # bootstrap replicates for the interval of R; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer
 from helpers.extraction.find import select
 from helpers.measures import cone_table
@@ -37,9 +38,9 @@ from helpers.plotting.published import published_resultants
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
-page.scope(sets, [variant])
+page.describe_sets(sets, [variant])
 ours = pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True)
-table = page.keep(compare_table1(ours), "r_table")
+table = page.save_table(compare_table1(ours), "r_table")
 recomputed = table["ours"].notna()
 page.glue(n_cells=len(table), n_recomputed=int(recomputed.sum()), n_missing=int((~recomputed).sum()))
 
@@ -55,7 +56,7 @@ published_resultants(table);
 # %% tags=["hide-input"]
 cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
 cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
-neat(cells.reset_index())
+format_table(cells.reset_index())
 
 # %% [markdown]
 # ### Recomputed
@@ -64,7 +65,7 @@ neat(cells.reset_index())
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]
-neat(beside) if len(beside) else page.say("No cell of the paper was recomputed in this build: none of its data sets is stored under one of its encoders.")
+format_table(beside) if len(beside) else page.show_text("No cell of the paper was recomputed in this build: none of its data sets is stored under one of its encoders.")
 
 # %% [markdown]
 # ### Not recomputed, and what is missing
@@ -73,7 +74,7 @@ neat(beside) if len(beside) else page.say("No cell of the paper was recomputed i
 # ({doc}`/book/reexecute`).
 
 # %% tags=["hide-input"]
-neat(missing_by_dataset(table))
+format_table(missing_by_dataset(table))
 
 # %% [markdown]
 # ## Our own table
@@ -83,10 +84,10 @@ neat(missing_by_dataset(table))
 # %% tags=["hide-input"]
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
 wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
-neat(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
+format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
 
 # %% [markdown]
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made(sets)
+page.show_footer(sets)

@@ -18,23 +18,25 @@
 # on how many it rests; what other encoders show, such as the miniature, stands apart and never decides.
 
 # %% tags=["parameters"]
-results = None  # folder with the tables of notebooks 01 and 03; None for runs/notebooks
+results = None  # folder with the tables of notebooks 01 and 03; None for ./results
+made_with = None  # JSON of fingerprints of the parameters of 01 and 03, from the workflow; None takes any
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from helpers.book.page import Page, neat
+from helpers.book.formatting import escape_markdown, format_table
+from helpers.book.page import Page
 from helpers.book.parameters import optional, text
 from helpers.paper.claims import CLEAR, as_markdown, counted, ledger
 from helpers.paper.published import protocol_differences
 
-page = Page("04_discussion", globals(), {"results": optional(text())})
-geometry, sweep = page.kept("cone_effect", "01_cone_effect"), page.kept("lambda_sweep", "03_lambda_sweep")
-page.scope(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
-claims = page.keep(ledger(geometry, sweep), "claims")
+page = Page("04_discussion", globals(), {"results": optional(text()), "made_with": optional(text())})
+geometry, sweep = page.read_table("cone_effect", "01_cone_effect"), page.read_table("lambda_sweep", "03_lambda_sweep")
+page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
+claims = page.save_table(ledger(geometry, sweep), "claims")
 page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=counted(claims))
-page.say("Of {n} claims: {counts}.", n=len(claims), counts=counted(claims))
-page.say(
+page.show_text("Of {n} claims: {counts}.", n=len(claims), counts=counted(claims))
+page.show_text(
     "One rule for all: a mean effect counts where its 95 % interval over data sets excludes zero, and *holds* where besides no single case is against "
     "it. One curve alone counts beyond {clear} standard errors over seeds, and then on these test rows only: seeds say how much the "
     "training varies, not how much another test set would.",
@@ -42,16 +44,16 @@ page.say(
 )
 
 # %% tags=["hide-input"]
-neat(claims[["claim", "where", "verdict", "why"]])
+format_table(claims[["claim", "where", "verdict", "why"]])
 
 # %% [markdown]
 # ## The evidence
 
 # %% tags=["hide-input"]
-Markdown(as_markdown(claims))
+Markdown(as_markdown(claims.assign(our_evidence=claims["our_evidence"].map(escape_markdown, na_action="ignore"))))
 
 # %% [markdown]
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made()
+page.show_footer()

@@ -1,9 +1,11 @@
-"""The style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
+"""Set the style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
 
 Colours are from Okabe and Ito, "Color universal design" (2008).
 """
 
 import matplotlib as mpl
+
+from ..datasets import DATASETS
 
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
@@ -21,10 +23,6 @@ BACKBONES = {
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
-DATASETS = {
-    "ham10000": "HAM10000", "flickr8k": "Flickr8k", "easy_vqa": "easy-VQA", "mimic_cxr": "MIMIC-CXR", "brset": "BRSET",
-    "mbrset": "mBRSET", "coco_qa": "COCO-QA", "fakeddit": "Fakeddit", "recipes5k": "Recipes5k", "daquar": "DAQUAR",
-}  # fmt: skip
 ALIGNMENTS = {
     "lambda": "all four together",
     "shift": "shift",
@@ -36,7 +34,7 @@ ALIGNMENTS = {
 
 
 def use_style() -> None:
-    """Set the style of all figures; SVG in notebooks, with the same bytes for the same figure."""
+    """Set the style of all figures: SVG in notebooks, the same bytes for the same figure, and a ``$`` in a name is a dollar sign."""
     mpl.rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
@@ -44,7 +42,7 @@ def use_style() -> None:
             "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
             "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
-            "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "axes.linewidth": 0.8,
+            "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "axes.linewidth": 0.8,
         }
     )  # fmt: skip
     try:
@@ -57,10 +55,10 @@ def use_style() -> None:
 
 
 def colour(name: str) -> str:
-    """The one colour of a backbone; a fixed spare colour for a backbone the book does not know."""
+    """Return the one colour of a backbone, or a fixed spare colour for one that the book does not know."""
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
 
 
 def title(dataset: str) -> str:
-    """A data set's name as printed."""
-    return DATASETS.get(dataset, dataset)
+    """Return a data set's printed name, from its card where it has one."""
+    return DATASETS[dataset].card.title if dataset in DATASETS else dataset
