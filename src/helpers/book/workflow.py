@@ -159,7 +159,11 @@ def shown_sets(configuration: Configuration) -> tuple[list[SetName], dict[str, s
     """
     shown, excluded = [], {}
     for name in sets_wanted(
-        configuration.datasets, configuration.backbones, configuration.variants, configuration.store, configuration.data_root is not None
+        configuration.datasets,
+        configuration.backbones,
+        configuration.variants,
+        configuration.store,
+        configuration.data_root is not None,
     ):
         fault = set_fault(Path(configuration.store), name)
         if fault is None:
