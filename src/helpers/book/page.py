@@ -125,8 +125,8 @@ class Page:
         for (dataset, variant), backbones in absent.items():
             self.show_text(
                 "No embeddings of {title} ({variant}) under {encoders} are stored here, so what needs them is not shown. The "
-                "repository ships them in `{shipped}/{dataset}/{variant}`; `python -m helpers extract {dataset} --variant {variant} "
-                "--backbone {first} --root FOLDER` makes them from raw data.",
+                "repository ships them in `{shipped}/{dataset}/{variant}`; `python -m helpers extract {dataset} "
+                "--variant {variant} --backbone {first} --root FOLDER` makes them from raw data.",
                 title=title(dataset), variant=variant, dataset=dataset, encoders=" and ".join(backbones), shipped=SHIPPED,
                 first=next(iter(backbones)),
             )  # fmt: skip
@@ -144,6 +144,7 @@ class Page:
         software = ", ".join(f"{name} {version}" for name, version in versions().items())
         fence = "`" * max(3, 1 + max(map(len, "".join(c if c == "`" else " " for c in command).split()), default=0))
         return (
-            f"Run this page again:\n\n{fence}bash\n{command}\n{fence}\n\n- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
+            f"Run this page again:\n\n{fence}bash\n{command}\n{fence}\n\n"
+            f"- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
             f"- **Software**: {software}\n- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )

@@ -44,8 +44,8 @@ def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, ra
     """Return one embedding set as the slider shows it, rounded to four decimals.
 
     The three directions carry most of the squared length of the uncentred vectors. Within their span the axes are turned so that
-    the sum of both means points at the reader and the gap runs from left (text) to right (image). Each modality's points are sampled
-    on their own and in random order, so that no point can be traced to its row or to its pair.
+    the sum of both means points at the reader and the gap runs from left (text) to right (image). Each modality's points are
+    sampled on their own and in random order, so that no point can be traced to its row or to its pair.
 
     Args:
         points: at most so many per modality.
@@ -121,7 +121,7 @@ def _mean_directions(embeddings: EmbeddingSet, lambdas):
 
 
 def _towards(both: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) that sends ``both`` to the first axis and ``gap`` into the plane of the first two, towards the second."""
+    """Return the rotation (3, 3) that sends ``both`` to the first axis and ``gap`` into the plane of the first two."""
     axes = np.linalg.qr(np.stack([both, gap], axis=1), mode="complete")[0].T
     axes[0] *= np.sign(axes[0] @ both) or 1
     axes[1] *= np.sign(axes[1] @ gap) or 1

@@ -155,7 +155,7 @@ def run_fingerprint(notebook: Path, injected: dict) -> str:
 def shown_sets(configuration: Configuration) -> tuple[list[SetName], dict[str, str]]:
     """Return (dataset, variant, backbone) of the sets the book is about, and why each faulty set of the store is excluded.
 
-    Stored sets count where ``datasets`` and ``backbones`` name them or are empty; with ``data_root`` the sets to be extracted count too.
+    Stored sets count where ``datasets`` and ``backbones`` name them or are empty; with ``data_root`` those to be extracted too.
     """
     shown, excluded = [], {}
     for name in sets_wanted(
@@ -174,7 +174,7 @@ def shown_sets(configuration: Configuration) -> tuple[list[SetName], dict[str, s
 
 
 def set_fault(store: Path, name: SetName) -> str | None:
-    """Return why a stored set cannot be shown: its name, its record or its splits; None for a good set or one that is not there yet."""
+    """Return why a stored set cannot be shown: its name, record or splits; None for a good set or one not there yet."""
     folder = store.joinpath(*name)
     try:
         for part in name:
@@ -193,7 +193,7 @@ def set_fault(store: Path, name: SetName) -> str | None:
 
 
 def shown_store(configuration: Configuration, shown: Iterable[SetName], excluded: dict, folder: Path = SHOWN) -> str:
-    """Return the store that the notebooks read: the configured one, or a folder of links to the shown sets where some are excluded."""
+    """Return the store that the notebooks read: the configured one, or links to the shown sets where some are excluded."""
     if not excluded:
         return configuration.store
     shutil.rmtree(folder, ignore_errors=True)

@@ -34,7 +34,7 @@ ALIGNMENTS = {
 
 
 def use_style() -> None:
-    """Set the style of all figures: SVG in notebooks, the same bytes for the same figure, and a ``$`` in a name is a dollar sign."""
+    """Set the style of all figures: SVG in notebooks, the same bytes for the same figure, a ``$`` as it is."""
     mpl.rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
@@ -42,7 +42,8 @@ def use_style() -> None:
             "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
             "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
-            "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "axes.linewidth": 0.8,
+            "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9,
+            "lines.linewidth": 1.6, "axes.linewidth": 0.8,
         }
     )  # fmt: skip
     try:
