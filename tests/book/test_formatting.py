@@ -9,7 +9,8 @@ from helpers.book.formatting import fill, format_table, markdown_table
 HOSTILE = [
     "a b", "it's", 'say "x"', "$(touch X)", "`touch X`", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "{0}",
     "{name.__class__}",
-    "{{ x }}", "{eq}`x`", "two\nlines", "../up", "Zoë ✓", "| a | b |", "$x$", "[a](javascript:alert(1))", "\\", "# head", "*", "x" * 255,
+    "{{ x }}", "{eq}`x`", "two\nlines", "../up", "Zoë ✓", "| a | b |",
+    "$x$", "[a](javascript:alert(1))", "\\", "# head", "*", "x" * 255,
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from conftest import ROOT, small_set
 
 pytestmark = pytest.mark.heavy
 HOSTILE = [
-    "My Encoder", "it's", 'say"x"', "$(touch HIT)", "`touch HIT`", "; touch HIT;", "<script>alert(1)</script".replace("/", "-"), "own{x}",
+    "My Encoder", "it's", 'say"x"', "$(touch HIT)", "`touch HIT`", "; touch HIT;", "<script>alert(1)", "own{x}",
     "{input}", "two\nlines", "..hidden", "-rf", "x" * 255,
 ]  # fmt: skip
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1]}
@@ -25,7 +25,7 @@ def project(tmp_path) -> Path:
     """A checkout in a path with blanks and non-ASCII letters, with one good set whose encoder has a non-ASCII name."""
     folder = tmp_path / "my bücher & $(touch HIT)"
     ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
-    for name in ("config", "notebooks", "src"):
+    for name in ("config", "notebooks", "src", "data/diversity"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "Snakefile", folder)
     small_set("ham10000", "clean", "Zoë", False, seed=1).save(folder / "data/embeddings/ham10000/clean/Zoë")
@@ -76,8 +76,9 @@ def test_hostile_classes_and_data_sets_do_nothing_on_a_page(project, tmp_path):
     name = "<img src=x onerror=alert(1)>{0}"
     small_set(name, "clean", name, False, seed=2).save(tmp_path / "store/odd/clean/enc")
     parameters = json.dumps({"store": str(tmp_path / "store"), "results": str(tmp_path), "n_boot": 20})
+    here = os.environ | {"PYTHONPATH": str(project / "src")}
     words = [sys.executable, "-m", "papermill", str(project / "notebooks/01_cone_effect.ipynb"), str(tmp_path / "out.ipynb")]
-    run = subprocess.run([*words, "-y", parameters], capture_output=True, text=True, cwd=tmp_path)
+    run = subprocess.run([*words, "-y", parameters], capture_output=True, text=True, cwd=tmp_path, env=here)
     assert run.returncode == 0, run.stderr[-3000:]
     cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
     shown = [
