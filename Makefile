@@ -13,16 +13,27 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book test serve notebooks lock clean help
+.PHONY: book test test-heavy serve notebooks lock clean help
+
+# An environment whose interpreter or main packages are gone is made again, whatever its stamp says.
+NEEDED := "snakemake papermill jupyter_book pandas torch helpers"
+PROBE := from importlib.util import find_spec; import sys; sys.exit(not all(map(find_spec, sys.argv[1].split())))
+$(shell [ ! -f $(STAMP) ] || $(BIN)/python -c "$(PROBE)" $(NEEDED) 2>/dev/null || rm -f $(STAMP))
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
-	@mkdir -p $(MPLCONFIGDIR) book/executed
-	@$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --nolock --rerun-incomplete --quiet all -- book
+	@mkdir -p "$(MPLCONFIGDIR)" book/executed runs/logs
+	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$(CONFIG)" --nolock --rerun-incomplete -- book 2>runs/logs/book.log || { \
+		cat runs/logs/book.log >&2; echo "[failed]   make book; what failed stands above, the whole log is runs/logs/book.log" >&2; exit 1; }
+	@sed -n '/^\[excluded\]/p; /^\[damaged\]/p' runs/logs/book.log
 	@echo "[book]     _build/html/index.html"
 
-test: $(STAMP)  ## run the tests
-	@mkdir -p $(MPLCONFIGDIR)
-	@$(BIN)/python -m pytest
+test: $(STAMP)  ## run the tests, but for the heavy ones
+	@mkdir -p "$(MPLCONFIGDIR)"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not heavy"
+
+test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks on a real build
+	@mkdir -p "$(MPLCONFIGDIR)"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"
@@ -36,10 +47,10 @@ lock:  ## pin every package anew (needs uv)
 		--python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built; the environment and your own embeddings and sweeps stay
-	rm -rf _build book/executed book/generated runs/notebooks .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build book/executed book/generated runs/book runs/logs .snakemake .pytest_cache .ruff_cache .hypothesis
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The environment is made anew when the lock has changed, and kept otherwise.
 $(STAMP): requirements.lock pyproject.toml

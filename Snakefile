@@ -4,46 +4,46 @@
 #   snakemake --cores 8 --configfile config/paper.yml          the paper's data sets and encoders
 #   snakemake --executor slurm --jobs 64 --configfile ...      the same on a cluster
 #
-# A step runs again when its input, its parameters or a helper module that it imports has changed, and for no other reason.
+# A step runs again when its input, its parameters or the helper package has changed, and for no other reason. What the rules must know
+# about the configuration, the notebooks and the stored sets is in helpers.book.workflow; every value in a command is quoted.
 import json
 import re
 import sys
 from pathlib import Path
 
-from helpers.book.parameters import assigned_literals
-from helpers.extraction.find import sets_wanted
-from helpers.store.catalogue import SHIPPED, folder_name
+from helpers.book import workflow as steps
+from helpers.store.catalogue import folder_name
 
 
 configfile: "config/demo.yml"
 
 
-PYTHON, BIN = sys.executable, Path(sys.executable).parent
-OUT = "runs/notebooks"
-STORE, ROOT, SWEEP = config["store"], config["data_root"], dict(config["sweep"])
+PYTHON, BIN = sys.executable, str(Path(sys.executable).parent)
+OUT = steps.TABLES
+try:
+    CONFIGURATION = steps.read_configuration(config)
+    SETS, EXCLUDED = steps.shown_sets(CONFIGURATION)
+except (ValueError, OSError) as error:
+    raise WorkflowError(" ".join(str(error).split()))
+STORE, ROOT, SWEEP = CONFIGURATION.store, CONFIGURATION.data_root, dict(CONFIGURATION.sweep)
 THREADS = SWEEP.pop("threads", 1)
 TEXTS = SWEEP["variant"] = [SWEEP["variant"]] if isinstance(SWEEP["variant"], str) else SWEEP["variant"]
-TABLES = {
-    "01_cone_effect": ["cone_effect"],
-    "02_r_table": ["r_table"],
-    "03_lambda_sweep": ["lambda_sweep", "lambda_effects", "lambda_selected", "channel_effects"],
-    "04_discussion": ["claims"],
-    "05_is_lambda_worth_it": ["worth_it"],
-    "06_slider": ["lambda_path"],
-    "07_leakage_audit": ["leakage_overlap", "leakage_text", "leakage_named", "leakage_siblings"],
-    "08_adapt": ["adapt_cone", "adapt_sweep", "adapt_effects", "adapt_elsewhere"],
-    "09_data": ["data_overview", "data_classes", "data_lengths", "data_texts_cut", "data_repeats"],
-}
 PACKAGE = [str(p) for p in sorted(Path("src/helpers").rglob("*.py"))]
-SETS = sets_wanted(config["datasets"], config["backbones"], config["variants"], STORE, extractable=ROOT is not None)
-DROPPED_IN = [str(p) for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")]  # with or without their embeddings
+SHOWN_STORE = steps.shown_store(CONFIGURATION, SETS, EXCLUDED)
+DROPPED_IN = [
+    str(p)  # with or without their embeddings
+    for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")
+    if all(steps.NAME.fullmatch(part) for part in p.parts)
+]
 SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
+for name, why in EXCLUDED.items():
+    print(f"[excluded] {name!r}: {why}", file=sys.stderr)
+for name in steps.remove_damaged(Path("book/executed")):
+    print(f"[damaged]  book/executed/{name} is cut off and is made again", file=sys.stderr)
 
 
 def set_files(dataset, variant, backbone):
-    """The files of one embedding set; its record alone where it is not there yet."""
-    folder = Path(STORE) / dataset / variant / folder_name(backbone)
-    return [str(p) for p in sorted(folder.glob("*.*"))] or [str(folder / "provenance.json")]
+    return steps.set_files(STORE, dataset, variant, backbone)
 
 
 def all_set_files(variants):
@@ -61,32 +61,16 @@ def sweep_records(dataset, variant, backbone):
     return [f"{base}/{protocol}/{part}/settings.json" for protocol in asked["protocol"] for part in parts]
 
 
-def parameters(notebook, **settings):
-    """What papermill injects: settings that differ from the notebook's own defaults, as YAML."""
-    cells = json.loads(Path(f"notebooks/{notebook}.ipynb").read_text())["cells"]
-    cell = next(c for c in cells if "parameters" in c["metadata"].get("tags", []))
-    defaults = assigned_literals(["".join(cell["source"])])
-    settings |= config["notebooks"].get(notebook, {})
-    return json.dumps({k: v for k, v in settings.items() if k not in defaults or v != defaults[k]})
-
-
-def source_settings(**settings):
-    return {"datasets": config["datasets"], "backbones": config["backbones"], **place(), **settings}
-
-
-def place():
-    """Where notebooks look; the shipped folder is where they look anyway."""
-    return {} if Path(STORE) == SHIPPED else {"store": STORE}
-
-
-def logged(name):
-    """Shell: quiet when the step works; its whole log, a notebook's cell and traceback included, when it does not."""
-    return f" >runs/logs/{name}.log 2>&1 || {{{{ cat runs/logs/{name}.log >&2; exit 1; }}}}"
+def logged(step):
+    """Shell: quiet when the step works; its whole log, a notebook's cell and traceback included, and its place when it does not."""
+    log = f"runs/logs/{step}.log"
+    return f" >{log} 2>&1 || {{{{ cat {log} >&2; echo '[failed]   the log is '{log} >&2; exit 1; }}}}"
 
 
 Path("runs/logs").mkdir(parents=True, exist_ok=True)
 Path("book/executed").mkdir(parents=True, exist_ok=True)
-BUILT = sorted(p.stem for p in Path("notebooks").glob("*.ipynb"))
+NOTEBOOKS = {name: Path(f"notebooks/{name}.ipynb") for name in steps.notebook_names()}
+BUILT = list(NOTEBOOKS)
 
 
 rule book:
@@ -99,18 +83,18 @@ rule notebooks:
         expand("book/executed/{name}.ipynb", name=BUILT),
 
 
-if ROOT is not None and config["datasets"] and config["backbones"]:
-    SET, SHARDS = f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}", config["shards"]
+if ROOT is not None and CONFIGURATION.datasets and CONFIGURATION.backbones:
+    SET, SHARDS = f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}", CONFIGURATION.shards
     SHARD = f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.{{shard}}-of-{SHARDS}"
-    NAMES = {folder_name(name): name for name in config["backbones"]}
+    NAMES = {folder_name(name): name for name in CONFIGURATION.backbones}
     EXTRACT = (
-        "{PYTHON} -m helpers extract {wildcards.dataset} --variant {wildcards.variant} --backbone {params.backbone:q} "
+        "{PYTHON:q} -m helpers extract {wildcards.dataset:q} --variant {wildcards.variant:q} --backbone {params.backbone:q} "
         "--root {ROOT:q} --out {params.out:q}"
     )
 
     wildcard_constraints:
-        dataset="|".join(map(re.escape, config["datasets"])),
-        variant="[^/]+",
+        dataset="|".join(map(re.escape, CONFIGURATION.datasets)),
+        variant=r"[^/]+",
         backbone="|".join(map(re.escape, NAMES)),
         shard=r"\d+",
 
@@ -124,7 +108,7 @@ if ROOT is not None and config["datasets"] and config["backbones"]:
             backbone=lambda w: NAMES[w.backbone],
         threads: 8  # one encoder fills a machine; shards are for several
         shell:
-            "echo '[extract]  {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}, part {wildcards.shard}/{SHARDS}'; "
+            "echo '[extract] ' {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q}, part {wildcards.shard}/{SHARDS}; "
             + EXTRACT + " --shard {wildcards.shard}/{SHARDS}"
 
     rule extract_join:
@@ -139,7 +123,7 @@ if ROOT is not None and config["datasets"] and config["backbones"]:
             backbone=lambda w: NAMES[w.backbone],
         threads: 8
         shell:
-            "echo '[join]     {wildcards.dataset}/{wildcards.variant}/{wildcards.backbone}'; " + EXTRACT + " && touch {output:q}"
+            "echo '[join]    ' {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q}; " + EXTRACT + " && touch {output:q}"
 
 
 for dataset, variant, backbone in SWEPT:
@@ -155,32 +139,38 @@ for dataset, variant, backbone in SWEPT:
         params:
             label=f"{dataset}/{variant}/{backbone}",
             log=f"{dataset}-{variant}-{folder_name(backbone)}",
-            arguments=f"{dataset} {backbone} --variant {variant} --settings '{json.dumps(sweep_of(variant))}'",
+            arguments=[dataset, backbone, "--variant", variant, "--settings", json.dumps(sweep_of(variant))],
         threads: THREADS
         shell:
-            "echo '[sweep]    {params.label}'; "
-            "{PYTHON} -m helpers sweep {params.arguments} --store {STORE:q} --workers {threads}" + logged("{params.log}")
+            "echo '[sweep]   ' {params.label:q}; "
+            "{PYTHON:q} -m helpers sweep {params.arguments:q} --store {STORE:q} --workers {threads}" + logged("{params.log:q}")
 
 
 def notebook_inputs(notebook):
     """Files a notebook reads besides its own source and helpers."""
-    own = config["notebooks"].get(notebook, {})
+    own = CONFIGURATION.notebooks.get(notebook, {})
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]),
         "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
-        "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
+        "04_discussion": [],
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
         "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],
-    }.get(notebook, all_set_files(["clean"]))
+    }.get(notebook, all_set_files(["clean"])) + [f"{OUT}/{table}.parquet" for table in steps.tables_read(NOTEBOOKS[notebook])]
 
 
 def notebook_parameters(notebook):
+    """What papermill injects; a notebook takes the settings that it has parameters for."""
+    settings = {"store": SHOWN_STORE, "results": str(OUT), "datasets": CONFIGURATION.datasets, "backbones": CONFIGURATION.backbones}
     if notebook == "03_lambda_sweep":
-        return parameters(notebook, **source_settings(**SWEEP))
-    shared = {"04_discussion": {}, "05_is_lambda_worth_it": place(), "08_adapt": {}, "09_data": source_settings(data_root=ROOT)}
-    return parameters(notebook, **shared.get(notebook, source_settings()))
+        settings |= SWEEP
+    elif notebook == "04_discussion":
+        makers = ("01_cone_effect", "03_lambda_sweep")
+        settings["made_with"] = json.dumps({m: steps.run_fingerprint(NOTEBOOKS[m], notebook_parameters(m)) for m in makers})
+    elif notebook == "09_data":
+        settings["data_root"] = ROOT
+    return steps.injected_parameters(NOTEBOOKS[notebook], CONFIGURATION, settings)
 
 
 for notebook in BUILT:
@@ -194,14 +184,14 @@ for notebook in BUILT:
             PACKAGE,
         output:
             f"book/executed/{notebook}.ipynb",
-            [f"{OUT}/{table}.parquet" for table in TABLES.get(notebook, [])],
+            [f"{OUT}/{table}.parquet" for table in steps.tables_written(NOTEBOOKS[notebook])],
         params:
-            values=notebook_parameters(notebook),
+            values=json.dumps(notebook_parameters(notebook)),
             label=notebook,
         shell:
-            "echo '[notebook] {params.label}'; "
-            "{BIN}/papermill notebooks/{params.label}.ipynb book/executed/{params.label}.ipynb "
-            "-y {params.values:q} --kernel python3 --no-progress-bar" + logged("{params.label}")
+            "echo '[notebook]' {params.label:q}; "
+            "{PYTHON:q} -m papermill {input[0]:q} {output[0]:q} "
+            "-y {params.values:q} --kernel python3 --no-progress-bar" + logged("{params.label:q}")
 
 
 rule pages:
@@ -211,7 +201,7 @@ rule pages:
     output:
         touch("book/generated/.made"),
     shell:
-        "echo '[pages]    tables from published numbers and cards'; {PYTHON} -m helpers.book.tables"
+        "echo '[pages]    tables from published numbers and cards'; {PYTHON:q} -m helpers.book.tables"
 
 
 rule html:
@@ -226,4 +216,4 @@ rule html:
         "_build/html/index.html",
     shell:
         "echo '[html]     _build/html'; "
-        "{BIN}/jupyter-book build -n -W --keep-going -q ." + logged("html")
+        "{BIN:q}/jupyter-book build -n -W --keep-going -q ." + logged("html")

@@ -28,12 +28,13 @@ variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the au
 n_boot = 1000  # bootstrap replicates for intervals; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer
 from helpers.datasets.audit import shipped_diversity
 from helpers.extraction.find import select
@@ -42,8 +43,8 @@ from helpers.plotting.geometry import plane, resultants, sphere
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
-page.scope(sets, [variant])
-geometry = page.keep(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
+page.describe_sets(sets, [variant])
+geometry = page.save_table(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
 
 # %% [markdown]
 # ## Images and texts form two clouds
@@ -80,7 +81,7 @@ by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
     index=["dataset", "backbone", "modality"], columns="quantity", values="value", sort=False
 )
 shown = by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].reset_index()
-neat(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
+format_table(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
 
 # %% [markdown]
 # ## The full shift leaves part of the gap
@@ -96,7 +97,7 @@ headings = {
     "gap_norm": "gap", "cos_gap_pc1": "cosine with PC 1", "gap_share": "variance along it", "pc1_share": "variance along PC 1",
     "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
 }  # fmt: skip
-neat(joint[list(headings)].rename(columns=headings).reset_index())
+format_table(joint[list(headings)].rename(columns=headings).reset_index())
 
 # %% [markdown]
 # ## The data differ in diversity before any encoder sees them
@@ -108,7 +109,7 @@ neat(joint[list(headings)].rename(columns=headings).reset_index())
 # %% tags=["hide-input"]
 raw = shipped_diversity()
 raw = raw[raw["subset"].isin(["all pairs", "dog"])]
-neat(raw, pixel_variance="{:.4f}")
+format_table(raw, pixel_variance="{:.4f}")
 
 # %% [markdown]
 # The cones of the same subsets under each encoder:
@@ -118,8 +119,8 @@ subsets = [subset_resultants(s, s.rows(), "all pairs") for s in sets]
 subsets += [
     subset_resultants(s, (s.pairs["label_dog"] == 1).to_numpy().nonzero()[0], "photographs of dogs") for s in sets if "label_dog" in s.pairs
 ]
-narrow = page.keep(pd.DataFrame(subsets), "narrow_subsets")
-neat(narrow, **dict.fromkeys(["effective rank image", "effective rank text"], "{:.1f}"))
+narrow = page.save_table(pd.DataFrame(subsets), "narrow_subsets")
+format_table(narrow, **dict.fromkeys(["effective rank image", "effective rank text"], "{:.1f}"))
 
 # %% tags=["remove-cell"]
 page.glue(n_sets=len(sets), n_pairs=int(sum(len(s) for s in sets)), widest_gap=float(joint["gap_norm"].max()), smallest_gap=float(joint["gap_norm"].min()))
@@ -134,4 +135,4 @@ page.glue(n_sets=len(sets), n_pairs=int(sum(len(s) for s in sets)), widest_gap=f
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made(sets)
+page.show_footer(sets)

@@ -25,12 +25,13 @@ variant = "authors"  # the paper's R is over the authors' text; "clean" is never
 n_boot = 1000  # bootstrap replicates for the interval of R; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer
 from helpers.extraction.find import select
 from helpers.measures import cone_table
@@ -39,9 +40,9 @@ from helpers.plotting.published import published_resultants
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
-page.scope(sets, [variant])
+page.describe_sets(sets, [variant])
 ours = pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True)
-table = page.keep(compare_table1(ours), "r_table")
+table = page.save_table(compare_table1(ours), "r_table")
 recomputed = table["ours"].notna()
 page.glue(n_cells=len(table), n_recomputed=int(recomputed.sum()), n_missing=int((~recomputed).sum()))
 
@@ -57,7 +58,7 @@ published_resultants(table);
 # %% tags=["hide-input"]
 cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
 cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
-neat(cells.reset_index())
+format_table(cells.reset_index())
 
 # %% [markdown]
 # ## The recomputed cells beside the published ones
@@ -66,7 +67,7 @@ neat(cells.reset_index())
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]
-neat(beside) if len(beside) else page.say("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
+format_table(beside) if len(beside) else page.show_text("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
 
 # %% [markdown]
 # ## The cells that were not recomputed, and what they need
@@ -75,7 +76,7 @@ neat(beside) if len(beside) else page.say("This build recomputed no cell of the 
 # ({doc}`/book/reexecute`).
 
 # %% tags=["hide-input"]
-neat(missing_by_dataset(table))
+format_table(missing_by_dataset(table))
 
 # %% [markdown]
 # ## R of every set of this build
@@ -85,7 +86,7 @@ neat(missing_by_dataset(table))
 # %% tags=["hide-input"]
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
 wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
-neat(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
+format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
 
 # %% [markdown]
 # ## What was not tested
@@ -97,4 +98,4 @@ neat(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made(sets)
+page.show_footer(sets)

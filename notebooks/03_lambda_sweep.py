@@ -33,14 +33,15 @@ n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
 sweeps = None  # folder of kept sweeps; None for runs/sweeps
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 from helpers import PROTOCOLS
 from helpers.alignment.channels import KINDS
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
 from helpers.extraction.find import select
 from helpers.paper.published import authors_sweep, compare_sweep, paper_name
@@ -70,15 +71,15 @@ if channels and channel_lambdas:
     grids["channels"] = sweep_settings("channels", lambdas, seeds, features, channels, channel_lambdas)
 alone, notes = kept_alone(grids, protocol, datasets, backbones, variant[0], store, sweeps)
 for note in notes:
-    page.say(note)
+    page.show_text("{note}", note=note)
 lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
 sets = select(datasets, backbones, variant[0], store, data_root, but=lone)
-page.scope(sets, variant)
+page.describe_sets(sets, variant)
 
 # %% tags=["hide-input", "remove-stderr"]
 swept = {part: [kept_or_new(s, p, part, grid, sweeps) for s in sets for p in protocol] + alone[part] for part, grid in grids.items()}
-table = page.keep(pd.concat([r.table for r in swept["lambda"]], ignore_index=True), "lambda_sweep")
-summary = page.keep(pd.concat([r.summary().assign(metric=r.headline_metric) for r in swept["lambda"]], ignore_index=True), "lambda_summary")
+table = page.save_table(pd.concat([r.table for r in swept["lambda"]], ignore_index=True), "lambda_sweep")
+summary = page.save_table(pd.concat([r.summary().assign(metric=r.headline_metric) for r in swept["lambda"]], ignore_index=True), "lambda_summary")
 trained = [p for p in protocol if p in set(table["protocol"])]
 shown = "converged" if "converged" in trained else trained[0]
 page.glue(shown_protocol=shown, n_seeds=len(seeds), n_lambdas=int(summary["lambda_image"].nunique()))
@@ -102,14 +103,14 @@ curves(marked(summary));
 ends = marked(summary[(summary["features"] == "joint") & summary["lambda_image"].isin([min(lambdas), max(lambdas)])])
 wide = ends.pivot(index=["dataset", "backbone", "protocol"], columns="lambda_image", values=["mean", "sd"])
 wide.columns = [f"{'AUC' if value == 'mean' else 'sd'}, λ = {lam:g}" for value, lam in wide.columns]
-neat(wide.reset_index(), precision=4)
+format_table(wide.reset_index(), precision=4)
 
 # %% tags=["hide-input"]
 of_scores = summary[(summary["features"] == "joint") & (summary["lambda_image"] == 0) & (summary["metric"] == "auc")]
 at_zero = of_scores.groupby("protocol", sort=False)["mean"].agg(["min", "max"])
 if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.index:
     reached = "; ".join(f"`{protocol}` {low:.2f} to {high:.2f}" for protocol, low, high in at_zero.itertuples())
-    page.say(f"Joint AUC of scores without alignment, over the sets: {reached}. What lies far below `converged` was not trained to the end.")
+    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. What lies far below `converged` was not trained to the end.")
 
 # %% [markdown]
 # ## AUC per class
@@ -127,7 +128,7 @@ classes = table[
 ]
 wide = marked(classes).pivot_table(index=["dataset", "class"], columns=["backbone", "lambda_image"], values="value", sort=False)
 wide.columns = [f"{backbone}, λ = {lam:g}" for backbone, lam in wide.columns]
-neat(wide.reset_index())
+format_table(wide.reset_index())
 
 # %% [markdown]
 # ## How large is the effect, and how sure
@@ -137,7 +138,7 @@ neat(wide.reset_index())
 # the minimum detectable one could not have been seen here whatever its sign.
 
 # %% tags=["hide-input"]
-effect = page.keep(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
+effect = page.save_table(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
 last = effect[(effect["lambda_image"] == max(lambdas)) & (effect["features"] == "joint")]
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
@@ -145,7 +146,7 @@ effects(marked(last));
 
 # %% tags=["hide-input"]
 columns = ["dataset", "backbone", "protocol", "auc", "difference", "low", "high", "seed_sd", "minimum_detectable"]
-neat(marked(last)[columns], precision=4)
+format_table(marked(last)[columns], precision=4)
 
 # %% [markdown]
 # ## Choosing lambda honestly
@@ -155,7 +156,7 @@ neat(marked(last)[columns], precision=4)
 # counted (bootstrap distribution of the largest t). Joint features.
 
 # %% tags=["hide-input"]
-chosen = page.keep(
+chosen = page.save_table(
     pd.concat(
         [
             r.selected(n_boot=n_boot)
@@ -168,7 +169,7 @@ chosen = page.keep(
     "lambda_selected",
 )
 columns = ["dataset", "backbone", "protocol", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable", "p_value"]
-neat(marked(chosen).loc[chosen["features"] == "joint", columns], precision=4, lambda_image="{:g}")
+format_table(marked(chosen).loc[chosen["features"] == "joint", columns], precision=4, lambda_image="{:g}")
 
 # %% [markdown]
 # ## Which part of the alignment does it
@@ -181,7 +182,7 @@ parts = last
 if swept.get("channels"):
     parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["channels"]], ignore_index=True)
     parts = parts[(parts["lambda_image"] == max(channel_lambdas)) | (parts["alignment"] == "centred")]
-parts = page.keep(parts, "channel_effects")
+parts = page.save_table(parts, "channel_effects")
 early = next((p for p in ("authors-code", "paper") if p in trained), shown)
 page.glue(early_protocol=early)
 
@@ -201,7 +202,7 @@ effects(marked(parts[parts["protocol"] == shown]), "alignment");
 final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (parts["alignment"] != "lambda")]
 alone_by = ", ".join(f"{kind} {d:.4f}" for kind, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
 whole = last[last["protocol"] == shown]
-page.say(
+page.show_text(
     "Under `{protocol}` the largest absolute change of AUC over the sets is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
     "clear of zero in {clear} of {of} sets." + (f" Each part alone at λ = {max(channel_lambdas):g}: {alone_by}." if alone_by else ""),
     protocol=shown, lam=max(lambdas), largest=whole["difference"].abs().max(), clear=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()), of=len(whole),
@@ -246,4 +247,4 @@ gains(own, authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone});
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made(sets)
+page.show_footer(sets)

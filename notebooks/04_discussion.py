@@ -23,22 +23,24 @@
 # only the converged probe says whether $\lambda$ would help a probe trained to the end.
 
 # %% tags=["parameters"]
-results = None  # folder with the tables of notebooks 01 and 03; None for runs/notebooks
+results = None  # folder with the tables of notebooks 01 and 03; None for ./results
+made_with = None  # JSON of fingerprints of the parameters of 01 and 03, from the workflow; None takes any
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from helpers.book.page import Page, neat
+from helpers.book.formatting import escape_markdown, format_table
+from helpers.book.page import Page
 from helpers.book.parameters import optional, text
 from helpers.paper.claims import CLEAR, as_markdown, counted, ledger
 from helpers.paper.published import protocol_differences
 
-page = Page("04_discussion", globals(), {"results": optional(text())})
-geometry, sweep = page.kept("cone_effect", "01_cone_effect"), page.kept("lambda_sweep", "03_lambda_sweep")
-page.scope(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
-claims = page.keep(ledger(geometry, sweep), "claims")
+page = Page("04_discussion", globals(), {"results": optional(text()), "made_with": optional(text())})
+geometry, sweep = page.read_table("cone_effect", "01_cone_effect"), page.read_table("lambda_sweep", "03_lambda_sweep")
+page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
+claims = page.save_table(ledger(geometry, sweep), "claims")
 page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=counted(claims))
-page.say(
+page.show_text(
     "One rule applies to all claims. A mean effect counts when its 95 % interval over data sets excludes zero. The claim *holds* when, in addition, no "
     "single case speaks against it. A single curve counts when it lies beyond {clear} standard errors over seeds, and then for these test rows only: "
     "seeds show how much the training varies, not how much another test set would.",
@@ -46,13 +48,13 @@ page.say(
 )
 
 # %% tags=["hide-input"]
-neat(claims[["claim", "where", "verdict", "why"]])
+format_table(claims[["claim", "where", "verdict", "why"]])
 
 # %% [markdown]
 # ## The evidence for each claim
 
 # %% tags=["hide-input"]
-Markdown(as_markdown(claims))
+Markdown(as_markdown(claims.assign(our_evidence=claims["our_evidence"].map(escape_markdown, na_action="ignore"))))
 
 # %% [markdown]
 # ## What was not tested
@@ -64,4 +66,4 @@ Markdown(as_markdown(claims))
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made()
+page.show_footer()

@@ -28,12 +28,13 @@ seeds = [42, 43, 44, 45, 46]  # one probe per seed and lambda
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-results = None  # folder for result tables and the alignment; None for runs/notebooks
+results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input"]
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment.channels import CHANNELS
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
@@ -47,12 +48,12 @@ spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": t
 grid = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **grid})
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
-page.scope([embeddings], [variant])
+page.describe_sets([embeddings], [variant])
 embeddings
 
 # %% tags=["hide-input", "remove-stderr"]
 swept = run_sweep(embeddings, protocol, sweep_settings("lambda", lambdas, seeds, ["joint", "image", "text"]))
-worth = page.keep(swept.selected(n_boot=n_boot), "worth_it")
+worth = page.save_table(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
 
 # %% [markdown]
@@ -65,7 +66,7 @@ gains = (
     "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} distinguishable from zero. A true gain below {minimum_detectable:.4f} would be missed in "
     "more than one such test set of five."
 )
-page.say(
+page.show_text(
     "For {name}, " + (gains if joint["lambda_image"] else "validation rows select no alignment (λ = 0).")
     + " The test that *some* λ beats 0, corrected for trying all of them, gives one-sided p = {p:.3f}.",
     name=f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", seen="is" if joint["low"] > 0 or joint["high"] < 0 else "is not",
@@ -74,7 +75,7 @@ page.say(
 
 # %% tags=["hide-input"]
 shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
-neat(worth[shown], precision=4, lambda_image="{:g}")
+format_table(worth[shown], precision=4, lambda_image="{:g}")
 
 # %% [markdown]
 # ## The part of the alignment that the change comes from
@@ -84,7 +85,7 @@ neat(worth[shown], precision=4, lambda_image="{:g}")
 
 # %% tags=["hide-input", "remove-stderr"]
 parts = run_sweep(embeddings, protocol, sweep_settings("channels", [], seeds, [], [*CHANNELS, "centred"], [0.0, max(lambdas)])).effects(n_boot=n_boot)
-parts = page.keep(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "centred")], "worth_it_channels")
+parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "centred")], "worth_it_channels")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone.", "name": "fig-worth-channels"}, "image": {"alt": "Interval plot of the change in test AUC by channel of the alignment."}}
 effects(parts, "alignment");
@@ -100,7 +101,7 @@ alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_
 name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))
 path = alignment.save(page.results.resolve() / f"{name}.safetensors")
 path = path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
-page.say("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
+page.show_text("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
 
 # %% [markdown]
 # ## What was not tested
@@ -111,4 +112,4 @@ page.say("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made([embeddings])
+page.show_footer([embeddings])

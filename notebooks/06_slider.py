@@ -27,21 +27,22 @@ lambdas = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6
 points = 800  # points shown per modality, at most 800
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import HTML
 
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number
 from helpers.book.slider import MOST_POINTS, lambda_path, slider, sphere_view, standalone
 from helpers.extraction.find import select
 
 page = Page("06_slider", globals(), {**SOURCE, "lambdas": many(number(-2, 2), least=2), "points": integer(1, MOST_POINTS)})
 sets = select(datasets, backbones, variant, store, data_root)
-page.scope(sets, [variant])
-path = page.keep(pd.concat([lambda_path(s, lambdas) for s in sets], ignore_index=True), "lambda_path")
+page.describe_sets(sets, [variant])
+path = page.save_table(pd.concat([lambda_path(s, lambdas) for s in sets], ignore_index=True), "lambda_path")
 
 # %% tags=["hide-input"]
 views = [sphere_view(s, lambdas, points) for s in sets]
@@ -58,7 +59,7 @@ HTML(slider(views, file="/".join(alone.parts[-3:])))
 
 # %% tags=["hide-input"]
 stops = path[path["lambda"].isin(lambdas[:: max(1, (len(lambdas) - 1) // 4)])]
-neat(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), **{"λ": "{:g}"})
+format_table(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), **{"λ": "{:g}"})
 
 # %% [markdown]
 # ## What was not tested
@@ -69,4 +70,4 @@ neat(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), **{"λ": "{:
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made(sets)
+page.show_footer(sets)

@@ -44,7 +44,7 @@ n_draws = 3  # random choices of the test groups in the two splits that are comp
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 from dataclasses import replace
@@ -53,7 +53,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from helpers import PROTOCOLS, extract, load_backbone, load_dataset
-from helpers.book.page import Page, neat
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, text
 from helpers.datasets import miniatures as miniature
 from helpers.datasets.audit import shipped_straddling
@@ -83,9 +84,9 @@ spec = {
 page = Page("07_leakage_audit", globals(), {**source, **spec})
 both = in_both_variants(datasets, backbones, store, data_root)
 authors, clean = [a for a, _ in both], [c for _, c in both]
-page.scope(authors, ["authors", "clean"])
+page.describe_sets(authors, ["authors", "clean"])
 if not both:
-    page.say("No data set is stored in both variants, so the two sections on real data are empty. The sets extracted on this page are shown below.")
+    page.show_text("No data set is stored in both variants, so the two sections on real data are empty. The sets extracted on this page are shown below.")
 straddling = shipped_straddling().set_index("class")
 page.glue(
     straddling=int(straddling["lesion_in_train"].sum()), straddling_of=int(straddling["test_images"].sum()),
@@ -100,8 +101,8 @@ page.glue(
 
 # %% tags=["hide-input"]
 shares = [{k: s.provenance[k] for k in ("dataset", "variant", "backbone")} | seen_in_train(s.pairs).mean().to_dict() for s in [*clean, *authors]]
-shared = page.keep(pd.DataFrame(shares, columns=["dataset", "variant", "backbone", "group", "image", "text"]), "leakage_overlap")
-neat(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(["group", "image", "text"], "{:.1%}")) if both else None
+shared = page.save_table(pd.DataFrame(shares, columns=["dataset", "variant", "backbone", "group", "image", "text"]), "leakage_overlap")
+format_table(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(["group", "image", "text"], "{:.1%}")) if both else None
 
 # %% [markdown]
 # ## Proxies in the text add to AUC
@@ -113,25 +114,25 @@ neat(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(["group"
 # %% tags=["hide-input", "remove-stderr"]
 columns = ["dataset", "backbone", "features", "class", "authors", "clean", "difference", "low", "high", "test_rows", "classes"]
 compared = [compare_variants(a, c, protocol, seeds, n_boot)[columns] for a, c in both] or [pd.DataFrame(columns=columns)]
-worth = page.keep(pd.concat(compared, ignore_index=True), "leakage_text")
+worth = page.save_table(pd.concat(compared, ignore_index=True), "leakage_text")
 macro = worth[worth["class"].isna()].drop(columns="class").assign(seed_sd=float("nan"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What the authors' text adds to test AUC over the clean one: difference with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-leak-text"}, "image": {"alt": "Interval plots of the difference in test AUC between the authors' and the clean text for text, image and joint features and for the text as key, one panel per data set and encoder."}}
 effects(macro, "features") if both else None;
 
 # %% tags=["hide-input"]
-neat(macro.drop(columns="seed_sd"), precision=4) if both else None
+format_table(macro.drop(columns="seed_sd"), precision=4) if both else None
 
 # %% tags=["hide-input"]
 worth_of = {f.split()[-1]: sorted(macro.loc[macro["features"] == f, "difference"]) for f in ("text", "joint", "text as key")}
 if both:
-    page.say(
+    page.show_text(
         "With the `authors` text instead of the `clean` one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
         "key, without any encoder, the text changes it by {key}. By class, text alone:",
         **{name: " to ".join(dict.fromkeys(f"{d:+.3f}" for d in (values[0], values[-1]))) for name, values in worth_of.items()},
     )
 by_class = worth.loc[worth["class"].notna(), ["dataset", "backbone", "class", "authors", "clean", "difference", "low", "high"]]
-neat(by_class) if both else None
+format_table(by_class) if both else None
 
 # %% [markdown]
 # ## How many captions name the label
@@ -141,8 +142,8 @@ neat(by_class) if both else None
 
 # %% tags=["hide-input"]
 found = stored(store)
-named = page.keep(text_names_label(found[found["dataset"].isin(datasets or found["dataset"])]["path"]), "leakage_named")
-neat(named, share="{:.1%}") if len(named) else page.say("No stored set has labels that its texts could name.")
+named = page.save_table(text_names_label(found[found["dataset"].isin(datasets or found["dataset"])]["path"]), "leakage_named")
+format_table(named, share="{:.1%}") if len(named) else page.show_text("No stored set has labels that its texts could name.")
 
 # %% [markdown]
 # ## Siblings in train help as far as the group fixes the label
@@ -180,14 +181,14 @@ asked = {
 probe = PROTOCOLS[protocol]
 probe = probe.but(name=protocol, strengths=[s for s in probe.strengths if s >= WEAKEST])
 live = [compare_splits(s, probe, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in asked.items()]
-siblings = mean_over_draws(page.keep(pd.concat(live, ignore_index=True), "leakage_siblings"))
+siblings = mean_over_draws(page.save_table(pd.concat(live, ignore_index=True), "leakage_siblings"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the synthetic miniature of mBRSET."}}
 probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
 effects(probed, "features", "draws");
 
 # %% tags=["hide-input"]
-neat(siblings.rename(columns={"seed_sd": "sd over draws"}), precision=4, test_rows="{:.0f}")
+format_table(siblings.rename(columns={"seed_sd": "sd over draws"}), precision=4, test_rows="{:.0f}")
 
 # %% tags=["remove-cell"]
 page.glue(leak_draws=n_draws)
@@ -223,4 +224,4 @@ for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour",
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made([*authors, *clean, vqa, fundus])
+page.show_footer([*authors, *clean, vqa, fundus])

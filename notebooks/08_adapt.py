@@ -53,7 +53,7 @@ seeds = [42]  # one probe per seed and lambda
 features = ["joint", "image", "text"]  # what the probe sees
 n_boot = 1000  # bootstrap replicates
 keep = None  # folder of embedding sets to store this one in; "runs/embeddings" makes it known to the other notebooks
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import shutil
@@ -146,7 +146,7 @@ embeddings
 plane([embeddings]);
 
 # %% tags=["hide-input"]
-geometry = page.keep(cone_table(embeddings, n_boot), "adapt_cone")
+geometry = page.save_table(cone_table(embeddings, n_boot), "adapt_cone")
 geometry[["modality", "quantity", "value", "low", "high"]].style.format(precision=3, na_rep="").hide(axis="index")
 
 # %% [markdown]
@@ -154,8 +154,8 @@ geometry[["modality", "quantity", "value", "low", "high"]].style.format(precisio
 
 # %% tags=["hide-input", "remove-stderr"]
 swept = run_sweep(embeddings, protocol, sweep_settings("lambda", lambdas, seeds, features))
-page.keep(swept.table, "adapt_sweep")
-effect = page.keep(swept.effects(n_boot=n_boot), "adapt_effects")
+page.save_table(swept.table, "adapt_sweep")
+effect = page.save_table(swept.effects(n_boot=n_boot), "adapt_effects")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC of the linear probe against the alignment strength.", "name": "fig-adapt-lambda"}, "image": {"alt": "Line plot of test AUC against lambda for the adapted data set, one line each for joint, image-only and text-only features."}}
 curves(swept.summary().assign(metric=swept.headline_metric));
@@ -171,7 +171,7 @@ change = (
     " At λ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}); "
     "a true change below {minimum_detectable:.4f} would be missed in more than one such test set of five."
 )
-page.say(
+page.show_text(
     "{name} has {pairs} pairs of {images} images and {texts} texts. R is {R_image:.2f} for images and {R_text:.2f} for texts, and the gap is "
     "{gap:.2f}." + change * bool(shown["lambda_image"]),
     name=data.name, pairs=len(embeddings), images=len(embeddings.image), texts=len(embeddings.text), R_image=R["image"], R_text=R["text"],
@@ -208,7 +208,7 @@ from_table = EmbeddingSet.from_csv(
 # %% tags=["hide-input"]
 read = {"extracted": embeddings, "NPZ": from_arrays, "CSV": from_table}
 again = pd.concat([cone_table(s, 0).assign(source=name) for name, s in read.items()])
-again = page.keep(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsewhere")
+again = page.save_table(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsewhere")
 again[["source", "modality", "quantity", "value"]].style.format(precision=4).hide(axis="index")
 
 # %% [markdown]
@@ -238,4 +238,4 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made([embeddings])
+page.show_footer([embeddings])

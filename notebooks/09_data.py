@@ -25,12 +25,13 @@ datasets = []  # data sets; an empty list stands for all that are stored or unpa
 backbones = []  # encoders whose tokenizers count the texts; an empty list stands for all with trained weights
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, <data_root>/<data set>, to read what is not stored and to count lengths of texts
-results = None  # folder for result tables; None for runs/notebooks
+results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
 from helpers.backbones import REGISTRY
+from helpers.book.formatting import format_table
 from helpers.book.page import Page
 from helpers.book.parameters import SOURCE
 from helpers.datasets.overview import all_lengths, balance, describe_all, overview, repeats
@@ -48,13 +49,13 @@ if not here:
 # ## The data sets available here
 
 # %% tags=["hide-input"]
-table = page.keep(overview(here), "data_overview")
+table = page.save_table(overview(here), "data_overview")
 shown = table[["dataset", "variant", "from", "task", "pairs", "distinct_images", "distinct_texts", "distinct_groups", "train", "val", "test"]]
-shown.rename(columns=lambda c: c.replace("distinct_", "")).style.format(thousands=",").hide(axis="index")
+format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), thousands=",")
 
 # %% tags=["hide-input"]
 spoiled = pd.DataFrame([(name, why) for name, why in unread.items() if " " in name], columns=["raw copy", "cannot be read because"])
-spoiled.style.hide(axis="index") if len(spoiled) else None
+format_table(spoiled) if len(spoiled) else None
 
 # %% tags=["remove-cell"]
 page.glue(data_absent=", ".join(name for name in unread if " " not in name) or "none", data_described=len({d.name for d in here}))
@@ -69,14 +70,14 @@ page.glue(data_absent=", ".join(name for name in unread if " " not in name) or "
 # gives a class the same share in every part; other splits do so only roughly.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
-classes = page.keep(balance(here), "data_classes")
+classes = page.save_table(balance(here), "data_classes")
 class_shares(classes);
 
 # %% [markdown]
 # ## Text length differs between data sets
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
-lengths = page.keep(all_lengths(here), "data_lengths")
+lengths = page.save_table(all_lengths(here), "data_lengths")
 text_lengths(lengths);
 
 # %% [markdown]
@@ -84,10 +85,10 @@ text_lengths(lengths);
 # pairs whose text is cut and the longest text, counted by the encoder's own tokenizer.
 
 # %% tags=["hide-input"]
-cut = page.keep(texts_cut(lengths), "data_texts_cut")
+cut = page.save_table(texts_cut(lengths), "data_texts_cut")
 told = cut["share_cut"].map("{:.1%}".format) + " (longest " + cut["longest"].astype(str) + ")"
 by_encoder = cut.assign(told=told, encoder=cut["encoder"] + ", " + cut["limit"].astype(str) + " tokens")
-by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="told").rename_axis(columns=None).reset_index().style.hide(axis="index")
+format_table(by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="told").rename_axis(columns=None).reset_index())
 
 # %% tags=["remove-cell"]
 longest = cut.loc[cut["longest"].idxmax()] if len(cut) else None
@@ -111,7 +112,7 @@ page.glue(
 # points form the cone, whatever the encoder.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of pairs that the most common images and texts account for. A line that reaches 1 early means few distinct items.", "name": "fig-data-repeats"}, "image": {"alt": "Line plots, one panel per data set and variant: number of the commonest items on a logarithmic axis against the share of pairs they account for, one line for images and one for texts."}}
-recurring = page.keep(repeats(here), "data_repeats")
+recurring = page.save_table(repeats(here), "data_repeats")
 coverage(recurring);
 
 # %% [markdown]
@@ -123,7 +124,7 @@ coverage(recurring);
 # %% tags=["hide-input"]
 shared = table[["dataset", "variant", "straddling_groups", "group_in_train", "image_in_train", "text_in_train"]]
 shared = shared.rename(columns=lambda c: c.replace("_", " "))
-shared.style.format("{:.1%}", subset=[c for c in shared if c.endswith("in train")]).hide(axis="index")
+format_table(shared, **dict.fromkeys([c for c in shared if c.endswith("in train")], "{:.1%}"))
 
 # %% [markdown]
 # ## What was not tested
@@ -134,4 +135,4 @@ shared.style.format("{:.1%}", subset=[c for c in shared if c.endswith("in train"
 # ## How this page was made
 
 # %% tags=["hide-input"]
-page.made()
+page.show_footer()

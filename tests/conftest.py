@@ -11,6 +11,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_configure(config):
+    """Declare the marker of tests that `make test-heavy` runs and `make test` does not."""
+    config.addinivalue_line("markers", "heavy: takes a built book, a browser or a real build; run by make test-heavy")
+
+
 def small_set(dataset: str, variant: str, backbone: str, multilabel: bool, seed: int, n: int = 240, d: int = 12):
     """Two noisy cones with labels that both modalities know something of; texts repeat."""
     from helpers import EmbeddingSet

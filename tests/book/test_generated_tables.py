@@ -3,7 +3,6 @@
 import re
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
@@ -13,14 +12,9 @@ from helpers.book import sphinx_hooks as sphinx_book
 from helpers.book import tables as pages
 
 
-def test_table_has_a_cell_per_value_and_escapes_bars():
-    table = pd.DataFrame({"a": ["x|y", None], "b": [0.12345, 2.0]})
-    assert pages.markdown(table, {"b": ".2f"}).splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | 0.12 |", "|  | 2.00 |"]
-
-
 def test_every_difference_is_on_a_page():
     text = "".join(pages.differences(kind) for kind in ("contradicts", "bears on a claim", "silent"))
-    assert [int(n) for n in sorted(re.findall(r"^\| (\d+) \|", text, re.M), key=int)] == list(range(1, 24))
+    assert [int(n) for n in sorted(re.findall(r"^\| (\d+) +\|", text, re.M), key=int)] == list(range(1, 24))
 
 
 def test_longer_training_shows_the_reversed_sign():

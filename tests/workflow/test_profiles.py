@@ -104,7 +104,7 @@ def kept(store, tmp_path):
 def test_kept_sweeps_are_shown_without_their_embeddings(kept, tmp_path):
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where)
-    assert f"ham10000 (clean) under lit-derm: kept sweeps of embeddings `{kept.fingerprint[:16]}`" in said
+    assert f"ham10000 (clean) under lit-derm: kept sweeps of embeddings" in said and kept.fingerprint[:16] in said
     assert "lit-derm *" in said and "lit-natural *" not in said
     table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
     assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])

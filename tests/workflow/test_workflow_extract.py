@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 from helpers import EmbeddingSet
 from helpers.datasets import miniatures as miniature
 
+pytestmark = pytest.mark.heavy
 SET = "runs/embeddings/ham10000/clean/lit-natural"
 
 
@@ -45,7 +47,7 @@ def test_shards_of_the_workflow_end_as_one_set(tmp_path):
     joined = EmbeddingSet.load(folder)
     assert len(joined) == len(joined.image) == 300
     before = (folder / "provenance.json").stat().st_mtime_ns
-    with open(project / "src/helpers/encoding.py", "a") as module:
+    with open(project / "src/helpers/extraction/encoding.py", "a") as module:
         module.write("\n")
     again = snakemake(project, data, shards=1)
     assert "extract_join" in again and (folder / "provenance.json").stat().st_mtime_ns > before

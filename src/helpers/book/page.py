@@ -1,48 +1,35 @@
-"""What every notebook of the book opens and closes with: checked parameters, one look, numbers for the prose, how it was made."""
+"""Open and close a notebook of the book: checked parameters, result tables, numbers for the prose, and how the page was made."""
 
+import json
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from IPython.display import Markdown, display
 from myst_nb import glue
 
 from ..datasets.registry import title
 from ..datasets.splits import straddling
-from ..files import project_root, replacing
+from ..files import replacing
 from ..plotting.style import use_style
 from ..store.catalogue import SHIPPED, shipped_but_not_stored
-from .parameters import Reader, assigned_literals, check_parameters
-from .provenance import commit, fingerprints, papermill_command, versions
+from .formatting import escape_markdown, fill, format_table
+from .parameters import ParameterType, assigned_literals, check_parameters
+from .provenance import commit, fingerprints, papermill_command, parameters_fingerprint, versions
 
-RESULTS = Path("runs/notebooks")
+RESULTS = Path("results")
+"""Folder of result tables of a run by hand, in its working directory; the workflow's own is ``workflow.TABLES``."""
+MADE_BY = b"modality-gap-book"
 
 
 def results_folder(results=None) -> Path:
-    """Folder for result tables, made if absent; ``runs/notebooks`` of the project when None."""
-    folder = project_root() / RESULTS if results is None else Path(results)
+    """Return the folder for result tables and make it if absent; ``results`` in the working directory when None."""
+    folder = Path(RESULTS if results is None else results)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-HEADINGS = {
-    "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
-    "minimum_detectable": "smallest detectable", "lambda_image": "λ",
-}  # fmt: skip
-
-
-def neat(table: pd.DataFrame, precision: int = 3, **formats):
-    """A table as the book prints it: headings in words, data sets by their printed names, missing values as a dash.
-
-    ``formats`` gives a format by column.
-    """
-    table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
-    headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
-    own = {headings[column]: form for column, form in formats.items()}
-    styled = table.rename(columns=headings).style.format(own, precision=precision, na_rep="–").hide(axis="index")
-    names = [headings[c] for c in ("dataset", "backbone") if c in headings]
-    return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
 
 
 class Page:
@@ -51,86 +38,114 @@ class Page:
     Args:
         name: file name of the notebook without ending.
         namespace: the notebook's ``globals()``.
-        spec: a reader for every parameter, see :mod:`helpers.book.parameters`.
+        spec: the type of every parameter, see :mod:`helpers.book.parameters`.
 
     Raises:
         ValueError: a parameter is unknown, of the wrong type or out of range.
     """
 
-    def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, Reader]):
+    def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, ParameterType]):
         self.started = time.perf_counter()
         self.name = name
         self.parameters = check_parameters(namespace, spec)
         self.defaults = assigned_literals(namespace.get("In", ()))
+        self.fingerprint = parameters_fingerprint(assigned_literals(namespace.get("In", ()), last=True))
         self.results = results_folder(self.parameters.get("results"))
         use_style()
 
-    def keep(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Write a result table as ``<results>/<name>.parquet`` and return it."""
+    def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it."""
+        content = pa.Table.from_pandas(table, preserve_index=False)
+        made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint}).encode()
         with replacing(self.results / f"{name}.parquet") as temporary:
-            table.to_parquet(temporary, index=False)
+            pq.write_table(content.replace_schema_metadata({**(content.schema.metadata or {}), MADE_BY: made_by}), temporary)
         return table
 
-    def kept(self, name: str, maker: str) -> pd.DataFrame:
-        """A result table that the notebook ``maker`` wrote.
+    def read_table(self, name: str, maker: str) -> pd.DataFrame:
+        """Return a result table that the notebook ``maker`` wrote.
 
         Raises:
-            FileNotFoundError: it was not run yet; says how.
+            FileNotFoundError: there is no such table; says which notebook to run.
+            ValueError: the table was made with other parameters than the workflow asks for (parameter ``made_with``).
         """
         path = self.results / f"{name}.parquet"
+        how = f"run notebooks/{maker}.ipynb with the same results folder first"
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; run notebooks/{maker}.ipynb with the same results folder first")
-        return pd.read_parquet(path)
+            raise FileNotFoundError(f"{path} is missing; {how}")
+        try:
+            content = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError):
+            raise ValueError(f"{path} is damaged; {how}") from None
+        wanted = json.loads(self.parameters.get("made_with") or "{}").get(maker)
+        made_by = json.loads((content.schema.metadata or {}).get(MADE_BY, b"{}"))
+        if wanted is not None and made_by.get("parameters") != wanted:
+            raise ValueError(f"{path} was made with other parameters than the book's; remove it and build the book again")
+        return content.to_pandas()
 
     def glue(self, **values) -> None:
         """Make numbers and words available to the prose of the book under their names, as plain Python values."""
         for name, value in values.items():
             glue(name, value.item() if hasattr(value, "item") else value, display=False)
 
-    def say(self, sentence: str, **values) -> None:
-        """Show a sentence with its numbers filled in, where the sentence itself depends on what there is."""
-        display(Markdown(sentence.format(**values)))
+    def show_text(self, sentence: str, **values) -> None:
+        """Show a sentence with its values filled in and escaped; names go into ``values``, never into ``sentence``."""
+        display(Markdown(fill(sentence, **values)))
 
-    def scope(self, sets, variants=("clean",)) -> None:
+    def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
         """Say which sets the page shows, whose groups are in more than one split, and how to get shipped ones not stored here.
 
-        ``sets`` are embedding sets, or (dataset, backbone) pairs.
+        Args:
+            sets: embedding sets, or (dataset, backbone) pairs.
+            variants: the variants the page reads.
         """
-        names = [s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own")) for s in sets]
+        self._say_which(sets)
+        self._say_straddling(sets)
+        if not any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
+            self._say_not_stored(variants)
+
+    def _say_which(self, sets: Sequence) -> None:
         encoders: dict[str, dict] = {}
-        for dataset, backbone in names:
+        for s in sets:
+            dataset, backbone = s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own"))
             encoders.setdefault(title(dataset), {})[backbone] = None
         shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
-        self.say(f"Shown here: {shown}." if shown else "No embeddings are stored for this page.")
-        split = {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}
-        for dataset, groups in split.items():
-            if groups:
-                self.say(f"{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups.")
-        given = self.parameters
-        if given.get("datasets") or given.get("dataset") or given.get("backbones") or given.get("backbone"):
-            return
-        gone: dict[tuple, dict] = {}
-        for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, given.get("store"))):
-            gone.setdefault((dataset, variant), {})[backbone] = None
-        for (dataset, variant), of in gone.items():
-            command = f"python -m helpers extract {dataset} --variant {variant} --backbone {next(iter(of))} --root FOLDER"
-            self.say(
-                f"No embeddings of {title(dataset)} ({variant}) under {' and '.join(of)} are stored here, and what needs them is "
-                f"not shown. The repository ships them in `{SHIPPED}/{dataset}/{variant}`; `{command}` makes them from raw data."
-            )
+        self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
 
-    def made(self, sets=()):
-        """Show how this page was made: the command to run it again, parameters, software, run time, and the embeddings it read."""
+    def _say_straddling(self, sets: Sequence) -> None:
+        for dataset, groups in {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
+            if groups:
+                self.show_text(
+                    "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups.",
+                    dataset=dataset, groups=groups,
+                )  # fmt: skip
+
+    def _say_not_stored(self, variants: Sequence[str]) -> None:
+        absent: dict[tuple, dict] = {}
+        for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, self.parameters.get("store"))):
+            absent.setdefault((dataset, variant), {})[backbone] = None
+        for (dataset, variant), backbones in absent.items():
+            self.show_text(
+                "No embeddings of {title} ({variant}) under {encoders} are stored here, so what needs them is not shown. The "
+                "repository ships them in `{shipped}/{dataset}/{variant}`; `python -m helpers extract {dataset} "
+                "--variant {variant} --backbone {first} --root FOLDER` makes them from raw data.",
+                title=title(dataset), variant=variant, dataset=dataset, encoders=" and ".join(backbones), shipped=SHIPPED,
+                first=next(iter(backbones)),
+            )  # fmt: skip
+
+    def show_footer(self, sets: Iterable = ()) -> None:
+        """Show how this page was made: the command that runs it again, parameters, software, run time, and the sets it read."""
+        display(Markdown(self._footer()))
+        sets = list(sets)
+        if sets:
+            display(format_table(fingerprints(sets)))
+
+    def _footer(self) -> str:
         command = papermill_command(self.name, self.parameters, self.defaults)
-        given = "; ".join(f"`{k}` = `{v!r}`" for k, v in self.parameters.items())
+        parameters = "; ".join(f"`{k}` = {escape_markdown(repr(v))}" for k, v in self.parameters.items())
         software = ", ".join(f"{name} {version}" for name, version in versions().items())
-        lines = [
-            f"Run this page again:\n\n```bash\n{command}\n```\n",
-            f"- **Parameters**: {given}",
-            f"- **Source**: commit `{commit()}`",
-            f"- **Software**: {software}",
-            f"- **Run time**: {time.perf_counter() - self.started:.0f} s",
-        ]
-        display(Markdown("\n".join(lines)))
-        if len(sets):
-            display(neat(fingerprints(sets)))
+        fence = "`" * max(3, 1 + max(map(len, "".join(c if c == "`" else " " for c in command).split()), default=0))
+        return (
+            f"Run this page again:\n\n{fence}bash\n{command}\n{fence}\n\n"
+            f"- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
+            f"- **Software**: {software}\n- **Run time**: {time.perf_counter() - self.started:.0f} s"
+        )

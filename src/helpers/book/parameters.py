@@ -1,55 +1,138 @@
-"""Parameters of a notebook, checked before any work: unknown names, wrong types and values out of range stop with one sentence.
+"""Check the parameters of a notebook before any work: an unknown name or a bad value stops it with one sentence.
 
-Papermill only warns of a name the notebook does not know, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as
-strings. A spec maps each name to a reader made by the functions below; a reader takes a value and returns it in its proper type,
-or raises.
+Papermill only warns of a name that the notebook does not know, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as
+strings. A spec maps each parameter to a type for pydantic, made by the functions below.
 """
 
 import ast
 import json
 import math
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
+from typing import Annotated, Any, Optional
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
 
 from ..checks import choose
 
-Reader = Callable[[object], object]
+ParameterType = Any
+"""A type that pydantic's ``TypeAdapter`` takes, such as ``Annotated[int, Field(ge=0)]``."""
 
 
-def check_parameters(namespace: MutableMapping, spec: dict[str, Reader]) -> dict:
+def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) -> dict:
     """Check the parameters in a notebook's ``globals()``, put the converted values back, and return them.
 
     Names are read from IPython's own record of executed cells (``In``): a cell of nothing but literal assignments holds parameters,
-    whether it is the notebook's own or was injected by papermill, so that a name set for nothing is found.
+    whether it is the notebook's own or was injected by papermill. This finds a name that no parameter has.
 
     Raises:
-        ValueError: an unknown parameter (with the nearest known one), a missing one, or a value its reader refuses.
+        ValueError: an unknown parameter (with the nearest known one), a missing one, or a value that its type refuses.
     """
     for name in assigned_literals(namespace.get("In", ())):
         choose(name, spec, "parameter")
     for name in spec:
         if name not in namespace:
             raise ValueError(f"parameter {name!r} is not set; give it a default in the cell tagged 'parameters'")
-    values = {}
-    for name, read in spec.items():
-        try:
-            values[name] = read(namespace[name])
-        except ValueError as error:
-            raise ValueError(f"parameter {name!r}: {error}") from None
+    values = {name: check_value(name, namespace[name], kind) for name, kind in spec.items()}
     namespace.update(values)
     return values
 
 
-def assigned_literals(cells: Iterable[str]) -> dict[str, object]:
-    """Names and first values set by the cells that hold nothing but assignments of literals, in order of appearance."""
+def check_value(name: str, value, kind: ParameterType, what: str = "parameter"):
+    """Return ``value`` converted to the type ``kind``.
+
+    Raises:
+        ValueError: the value is not of this type; one sentence with the name, the value and what was expected.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{what} {name!r}: {first_problem(error)}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem that pydantic found as the rest of a sentence: the value and what was expected."""
+    problem = error.errors()[0]
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    expected = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"got {problem['input']!r}, but {expected}"
+
+
+def number(low: float = -math.inf, high: float = math.inf) -> ParameterType:
+    """Return the type of a finite number in [low, high]; a string that spells one is converted."""
+    return Annotated[float, BeforeValidator(_refuse_flag), Field(ge=low, le=high, allow_inf_nan=False)]
+
+
+def integer(low: int, high: int) -> ParameterType:
+    """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
+    return Annotated[int, BeforeValidator(_refuse_flag), Field(ge=low, le=high)]
+
+
+def flag() -> ParameterType:
+    """Return the type of True and False."""
+    return StrictBool
+
+
+def text(choices: Iterable[str] | None = None, what: str = "value") -> ParameterType:
+    """Return the type of a string that is not blank, one of ``choices`` where they are given."""
+    valid = None if choices is None else list(choices)
+
+    def check(value: str) -> str:
+        if not value.strip():
+            raise ValueError(f"got {value!r}, expected a non-empty string")
+        return value if valid is None else choose(value, valid, what)
+
+    return Annotated[StrictStr, AfterValidator(check)]
+
+
+def optional(kind: ParameterType) -> ParameterType:
+    """Return the type of None or ``kind``."""
+    return Optional[kind]  # noqa: UP045 (a type built at run time)
+
+
+def many(kind: ParameterType, least: int = 0) -> ParameterType:
+    """Return the type of a list of at least ``least`` distinct values.
+
+    A JSON list given as a string is parsed, ``"0,0.5,1"`` is a list of three, and a single value is a list of one.
+    """
+    return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least), AfterValidator(_distinct)]  # type: ignore[valid-type]
+
+
+def _refuse_flag(value):
+    if isinstance(value, bool):
+        raise ValueError(f"got {value!r}, expected a number")
+    return value
+
+
+def _as_list(value) -> list:
+    if isinstance(value, str) and (value.lstrip().startswith("[") or "," in value):
+        bracketed = value.lstrip().startswith("[")
+        try:
+            value = json.loads(value if bracketed else f"[{value}]")
+        except json.JSONDecodeError:
+            if bracketed:
+                raise ValueError(f"got {value!r}, expected a list in JSON, such as '[\"a\", \"b\"]' or '[0, 1]'") from None
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _distinct(values: list) -> list:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise ValueError(f"{value!r} is given twice; give each value once")
+    return values
+
+
+def assigned_literals(cells: Iterable[str], last: bool = False) -> dict[str, object]:
+    """Return names and first (or last) values set by the cells that hold only assignments of literals, in order of appearance."""
     found: dict[str, object] = {}
     for source in cells:
         try:
-            statements = ast.parse(source).body
-            pairs = [_literal_assignment(statement) for statement in statements]
+            pairs = [_literal_assignment(statement) for statement in ast.parse(source).body]
         except (SyntaxError, ValueError):
             continue
         for name, value in pairs:
-            found.setdefault(name, value)
+            if last or name not in found:
+                found[name] = value
     return found
 
 
@@ -68,96 +151,8 @@ def _literal_assignment(statement: ast.stmt) -> tuple[str, object]:
     return target.id, ast.literal_eval(value)
 
 
-def number(low: float = -math.inf, high: float = math.inf) -> Reader:
-    """A finite number in [low, high]; a string that spells one is converted."""
-    wanted = f"expected a number{_range(low, high)}"
-
-    def read(value):
-        try:
-            result = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-        except ValueError:
-            result = math.nan
-        if not math.isfinite(result) or not low <= result <= high:
-            raise ValueError(f"got {value!r}, {wanted}")
-        return result
-
-    return read
-
-
-def integer(low: float = -math.inf, high: float = math.inf) -> Reader:
-    """A whole number in [low, high]; 3.0 and "3" are 3."""
-    read_number = number(low, high)
-
-    def read(value):
-        try:
-            result = read_number(value)
-        except ValueError:
-            result = math.nan
-        if result != result or result != int(result):
-            raise ValueError(f"got {value!r}, expected a whole number{_range(low, high)}")
-        return int(result)
-
-    return read
-
-
-def flag() -> Reader:
-    """True or False."""
-
-    def read(value):
-        if not isinstance(value, bool):
-            raise ValueError(f"got {value!r}, expected True or False")
-        return value
-
-    return read
-
-
-def text(choices: Iterable[str] | None = None, what: str = "value") -> Reader:
-    """A non-empty string, one of ``choices`` where they are given."""
-
-    def read(value):
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"got {value!r}, expected a non-empty string")
-        return value if choices is None else choose(value, choices, what)
-
-    return read
-
-
-def optional(reader: Reader) -> Reader:
-    """None, or what ``reader`` takes."""
-    return lambda value: None if value is None else reader(value)
-
-
-def many(reader: Reader, least: int = 0) -> Reader:
-    """A list of distinct values; a JSON list given as a string is parsed, a single value is a list of one."""
-
-    def read(value):
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            try:
-                value = json.loads(value)
-            except json.JSONDecodeError:
-                raise ValueError(f"got {value!r}, expected a list in JSON, such as '[\"a\", \"b\"]' or '[0, 1]'") from None
-        items = list(value) if isinstance(value, list | tuple) else [value]
-        if len(items) < least:
-            raise ValueError(f"got {len(items)} values, expected at least {least}")
-        result = [reader(item) for item in items]
-        repeated = [r for i, r in enumerate(result) if r in result[:i]]
-        if repeated:
-            raise ValueError(f"{repeated[0]!r} is given twice; give each value once")
-        return result
-
-    return read
-
-
-def _range(low: float, high: float) -> str:
-    if math.isinf(low) and math.isinf(high):
-        return ""
-    if math.isinf(high):
-        return f" of at least {low:g}"
-    return f" of at most {high:g}" if math.isinf(low) else f" between {low:g} and {high:g}"
-
-
 NAME = text()
-SOURCE = {
+SOURCE: dict[str, ParameterType] = {
     "datasets": many(NAME),
     "backbones": many(NAME),
     "variant": text(("clean", "authors"), "variant"),
@@ -165,4 +160,4 @@ SOURCE = {
     "data_root": optional(NAME),
     "results": optional(NAME),
 }
-"""What every notebook that reads embeddings takes: which sets, where they are, and where results go."""
+"""Parameters of every notebook that reads embeddings: which sets, where they are, and where result tables go."""

@@ -1,5 +1,6 @@
-"""What made a page: its parameters, the software, the state of the source, and the embeddings it read."""
+"""Say what made a page: its parameters, the software, the state of the source, and the embeddings it read."""
 
+import hashlib
 import json
 import platform
 import shlex
@@ -12,10 +13,11 @@ import pandas as pd
 from ..files import project_root
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib", "modality-gap-book")
+OF_THE_WORKFLOW = ("results", "made_with")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
+    """Return the versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -26,7 +28,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Short commit of the source, ``+ local changes`` if files differ from it, or ``unknown`` outside a repository."""
+    """Return the short commit of the source, ``+ local changes`` if files differ from it, or ``unknown`` outside a repository."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True, timeout=20)
@@ -39,8 +41,16 @@ def commit() -> str:
         return "unknown (not a git checkout)"
 
 
+def parameters_fingerprint(parameters: dict) -> str:
+    """Return the first 16 digits of a SHA-256 over parameters as written, those of the workflow excepted."""
+    own = {name: value for name, value in parameters.items() if name not in OF_THE_WORKFLOW}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def papermill_command(notebook: str, parameters: dict, defaults: dict) -> str:
-    """The command that runs a notebook again with these parameters; those at their default are left out.
+    """Return the command that runs a notebook again with these parameters, without those at their default.
+
+    The folder of result tables and ``made_with`` are the workflow's own: a run by hand must not write over the book's tables.
 
     Example:
         >>> papermill_command("03_lambda_sweep", {"protocol": ["paper"], "n_boot": 9}, {"protocol": "paper", "n_boot": 9})
@@ -48,13 +58,13 @@ def papermill_command(notebook: str, parameters: dict, defaults: dict) -> str:
     """
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
     for name, value in parameters.items():
-        if value != defaults.get(name):
+        if value != defaults.get(name) and name not in OF_THE_WORKFLOW:
             words += ["-p", name, json.dumps(value) if isinstance(value, list) else str(value)]
     return shlex.join(words)
 
 
 def fingerprints(sets: Iterable) -> pd.DataFrame:
-    """One row per embedding set: which it is, its size and the first 16 digits of its SHA-256."""
+    """Return one row per embedding set: its names, its size and the first 16 digits of its SHA-256."""
     rows = []
     for s in sets:
         name = [str(s.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]

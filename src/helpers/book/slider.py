@@ -1,4 +1,4 @@
-"""The lambda slider: what the browser needs to move both cones on the sphere, and the page element that holds it.
+"""Make the lambda slider: what the browser needs to move both cones on the sphere, and the page element that holds it.
 
 The view divides a projected vector by its own norm, so the factor by which Eq. 5 renormalises drops out: with B the three shown
 directions, unit(B x') = unit(B x -+ lambda/2 B Delta). Three numbers per point and B Delta therefore give its place at every lambda
@@ -7,11 +7,12 @@ exactly; the gap and R, which need all d dimensions, are computed here over all 
 
 import json
 import os
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, Template
+from markupsafe import Markup
 
 from ..alignment.shift import align
 from ..datasets.registry import title
@@ -26,7 +27,7 @@ MOST_POINTS = 800
 
 
 def lambda_path(embeddings: EmbeddingSet, lambdas) -> pd.DataFrame:
-    """What Eq. 5 leaves of the gap and of both cones at each lambda, in all d dimensions and over all pairs.
+    """Measure what Eq. 5 leaves of the gap and of both cones at each lambda, in all d dimensions and over all pairs.
 
     Returns:
         one row per lambda: dataset, backbone, lambda, residual_gap (Eq. 1), R_image, R_text (Eq. 7).
@@ -41,11 +42,11 @@ def lambda_path(embeddings: EmbeddingSet, lambdas) -> pd.DataFrame:
 
 
 def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, random_state: int = 0) -> dict:
-    """One embedding set as the slider shows it, rounded to four decimals.
+    """Return one embedding set as the slider shows it, rounded to four decimals.
 
     The three directions carry most of the squared length of the uncentred vectors. Within their span the axes are turned so that
-    the sum of both means points at the reader and the gap runs from left (text) to right (image). Each modality's points are drawn
-    on their own and in random order, so that no point can be traced to its row or to its pair.
+    the sum of both means points at the reader and the gap runs from left (text) to right (image). Each modality's points are
+    sampled on their own and in random order, so that no point can be traced to its row or to its pair.
 
     Args:
         points: at most so many per modality.
@@ -62,13 +63,13 @@ def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, ra
     table = lambda_path(embeddings, lambdas)
     means = [(directions @ v, directions @ t) for _, v, t in _mean_directions(embeddings, lambdas)]
     rng = np.random.default_rng(random_state)
-    drawn = {m: x[rng.permutation(len(x))[:points]] @ directions.T for m, x in (("image", image), ("text", text))}
+    sampled = {m: x[rng.permutation(len(x))[:points]] @ directions.T for m, x in (("image", image), ("text", text))}
     return {
         "name": f"{title(table['dataset'].iloc[0])} · {table['backbone'].iloc[0]}",
         "pairs": len(embeddings),
         "share": float(shares.sum()),
-        "image": _rounded(drawn["image"].T),
-        "text": _rounded(drawn["text"].T),
+        "image": _rounded(sampled["image"].T),
+        "text": _rounded(sampled["text"].T),
         "gap": _rounded(directions @ gap, 6),
         "lambdas": table["lambda"].tolist(),
         "residual": _rounded(table["residual_gap"]),
@@ -80,21 +81,26 @@ def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, ra
 
 
 def slider(views: list[dict], static: str = STATIC, file: str = "") -> str:
-    """The element that holds the slider for one or more views, as HTML; it fetches nothing but the book's own static files.
+    """Return the element that holds the slider for one or more views, as HTML; it fetches nothing but the book's own static files.
 
     Args:
         static: where those files are, as seen from the page.
         file: name of a page by itself (:func:`standalone`) that readers are sent to where scripts do not run.
     """
-    first = max(range(len(views)), key=lambda i: max(views[i]["residual"]))  # where there is most to see
-    options = "".join(
-        f'<option value="{i}"{" selected" if i == first else ""}>{escape(view["name"])}</option>' for i, view in enumerate(views)
-    )
     data = json.dumps({"views": views, "colours": FEATURES}, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
-    scripts = "".join(f'<script defer src="{static}/{name}"></script>' for name in FILES)
-    instead = f"; in Jupyter, open {escape(file)} in a browser" if file else ""
-    last = len(views[0]["lambdas"]) - 1
-    return PAGE.format(options=options, last=last, static=static, instead=instead, data=data, scripts=scripts)
+    return _template("lambda.html").render(
+        names=[view["name"] for view in views],
+        first=max(range(len(views)), key=lambda i: max(views[i]["residual"])),  # where there is most to see
+        last=len(views[0]["lambdas"]) - 1,
+        static=static,
+        file=file,
+        data=Markup(data),
+        scripts=FILES,
+    )
+
+
+def _template(name: str) -> Template:
+    return Environment(loader=FileSystemLoader(project_root() / "book/_static"), autoescape=True).get_template(name)
 
 
 def standalone(views: list[dict], path) -> Path:
@@ -102,7 +108,7 @@ def standalone(views: list[dict], path) -> Path:
     path = Path(path)
     static = Path(os.path.relpath(project_root() / "book/_static", path.resolve().parent)).as_posix()
     with replacing(path) as temporary:
-        temporary.write_text(DOCUMENT.format(body=slider(views, static)), encoding="utf-8")
+        temporary.write_text(_template("lambda-page.html").render(body=Markup(slider(views, static))), encoding="utf-8")
     return path
 
 
@@ -116,7 +122,7 @@ def _mean_directions(embeddings: EmbeddingSet, lambdas):
 
 
 def _towards(both: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) that sends ``both`` to the first axis and ``gap`` into the plane of the first two, towards the second."""
+    """Return the rotation (3, 3) that sends ``both`` to the first axis and ``gap`` into the plane of the first two."""
     axes = np.linalg.qr(np.stack([both, gap], axis=1), mode="complete")[0].T
     axes[0] *= np.sign(axes[0] @ both) or 1
     axes[1] *= np.sign(axes[1] @ gap) or 1
@@ -126,41 +132,3 @@ def _towards(both: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 def _rounded(values, decimals: int = 4) -> list:
     return (np.round(np.asarray(values, dtype=np.float64), decimals) + 0.0).tolist()  # no negative zero
-
-
-DOCUMENT = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Moving lambda by hand</title>
-<style>
-:root {{
---pst-color-text-base: #22272e; --pst-color-text-muted: #48566b; --pst-color-border: #c9c9c9;
---pst-color-primary: #0a7d91; --pst-color-surface: #f3f4f5;
-}}
-body {{ font-family: sans-serif; max-width: 60rem; margin: auto; padding: 1rem; }}
-</style></head>
-<body>{body}</body>
-</html>
-"""
-PAGE = """<link rel="stylesheet" href="{static}/lambda.css">
-<div class="lambda-view">
-<p class="lambda-fallback">The moving view needs JavaScript and the built book{instead}. The table below has its numbers.</p>
-<div class="lambda-body" hidden>
-<div class="lambda-controls">
-<label>Embeddings <select class="lambda-set">{options}</select></label>
-<label class="lambda-range">Alignment strength λ
-<input type="range" class="lambda-slider" min="0" max="{last}" step="1" value="0"></label>
-</div>
-<output class="lambda-text" aria-live="polite"></output>
-<div class="lambda-plots">
-<div>
-<div class="lambda-sphere" role="img" aria-label="Unit sphere with image and text points, which move as lambda changes"></div>
-<div class="lambda-turn"><button type="button" data-turn="-30">Turn left</button>
-<button type="button" data-turn="0">Front</button> <button type="button" data-turn="30">Turn right</button></div>
-</div>
-<div class="lambda-lines" role="img" aria-label="Gap and R against lambda, with markers at the chosen lambda"></div>
-</div>
-<p class="lambda-share"></p>
-</div>
-<script type="application/json" class="lambda-data">{data}</script>
-</div>
-{scripts}"""

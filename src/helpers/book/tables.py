@@ -1,4 +1,4 @@
-"""Tables of the book made from published numbers and cards, as Markdown, before each build: `python -m helpers.book.tables`."""
+"""Write the tables of the book that come from published numbers and cards, before each build: ``python -m helpers.book.tables``."""
 
 import re
 import tomllib
@@ -13,34 +13,22 @@ from ..datasets import DATASETS
 from ..files import read_json, replacing
 from ..paper import published
 from ..paper.claims.downstream import summary
+from .formatting import markdown_table
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
 
 
-def markdown(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
-    """A table as Markdown; ``formats`` gives a format specification per column. Missing values are left blank, bars escaped."""
-
-    def cell(column, value) -> str:
-        if pd.isna(value):
-            return ""
-        return format(value, (formats or {}).get(column, "")).replace("|", "\\|").replace("\n", " ")
-
-    head = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
-    rows = (" | ".join(cell(c, v) for c, v in zip(table.columns, row, strict=True)) for row in table.itertuples(index=False))
-    return "\n".join([*head, *(f"| {row} |" for row in rows)]) + "\n"
-
-
 def differences(kind: str) -> str:
-    """The places of one kind where paper and code differ."""
+    """Return the places of one kind where paper and code differ."""
     table = published.protocol_differences()
     table = table[table["kind"] == kind].drop(columns="kind")
     titles = {"number": "No.", "topic": "Topic", "paper": "The paper says", "code": "The code does", "consequence": "What follows"}
-    return markdown(table.rename(columns=titles))
+    return markdown_table(table.rename(columns=titles))
 
 
 def longer_training() -> str:
-    """BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
+    """Compare BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
     rows = []
     for label, curves in (
         ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
@@ -52,54 +40,54 @@ def longer_training() -> str:
             rows.append((row.backbone, label, at[0.0][row.backbone], at[1.0][row.backbone], row.gain, row.best))
     columns = ["Encoder", "Probe", "AUC, λ = 0", "AUC, λ = 1", "Gain", "Best λ"]
     table = pd.DataFrame(rows, columns=columns).sort_values(["Encoder", "Probe"], ascending=[True, False], kind="stable")
-    return markdown(table, {"AUC, λ = 0": ".4f", "AUC, λ = 1": ".4f", "Gain": "+.4f"})
+    return markdown_table(table, {"AUC, λ = 0": ".4f", "AUC, λ = 1": ".4f", "Gain": "+.4f"})
 
 
 def published_gains() -> str:
-    """The 16 curves behind Fig. 3 in a line each."""
+    """Return the 16 curves behind the paper's Fig. 3, one line each."""
     table = summary()
     table = table[["dataset", "backbone", "gain", "best", "drop", "std"]]
     table.columns = ["Data set", "Encoder", "Gain at λ = 1", "Best λ", "Drop from there to λ = 1", "SD over seeds at λ = 1"]
-    return markdown(table, dict.fromkeys(table.columns[[2, 4, 5]], ".5f"))
+    return markdown_table(table, dict.fromkeys(table.columns[[2, 4, 5]], ".5f"))
 
 
 def paper_datasets() -> str:
-    """The eight data sets of the paper and their tasks."""
+    """Return the eight data sets of the paper and their tasks."""
     table = published.datasets()
     table["dataset"] = [f"{name} {{cite}}`{key}`" for name, key in zip(table["dataset"], table["citation"], strict=True)]
     table["kind"] = table["kind"].map({"binary": "binary", "multiclass": "multi-class", "multilabel": "multi-label"})
     table = table[["dataset", "domain", "image", "text", "target", "kind", "rows", "test_rows"]]
     table.columns = ["Data set", "Domain", "Image", "Text", "Label", "Task", "Pairs", "Test pairs"]
-    return markdown(table, {"Pairs": ",d", "Test pairs": ",.0f"})
+    return markdown_table(table, {"Pairs": ",d", "Test pairs": ",.0f"})
 
 
 def dataset_cards() -> str:
-    """One section per registered data set, from its card."""
+    """Return one section per registered data set, from its card."""
     return "\n".join(_dataset_card(entry) for entry in DATASETS.values() if entry.name != "manifest")
 
 
 def encoder_cards() -> str:
-    """Every named encoder: what it is, what it was trained on, how to get it."""
+    """Return every named encoder: its title, its training data and how to get it."""
     rows = [
         (f"`{name}`", entry.title + (f" {{cite}}`{entry.citation}`" if entry.citation else ""), entry.domain, entry.access)
         for name, entry in REGISTRY.items()
     ]
-    return markdown(pd.DataFrame(rows, columns=["Name", "Encoder", "Trained on", "How to get it"]))
+    return markdown_table(pd.DataFrame(rows, columns=["Name", "Encoder", "Trained on", "How to get it"]))
 
 
 def padding() -> str:
-    """How far other ways of padding move a SigLIP text vector, as ``benchmarks/padding.py`` measured it."""
+    """Return how far other ways of padding move a SigLIP text vector, as ``benchmarks/padding.py`` measured it."""
     found = read_json(BENCHMARKS / "padding.json")
     rows = [("full length, no mask (used here)", found["full"]["largest_drift_with_the_batch"], None, found["full"]["R"])]
     for name, how in (("batch-longest", "longest text of the batch (the authors)"), ("masked", "full length, with a mask")):
         distance = found[name]["cosine_distance"]
         rows.append((how, distance["largest"], distance["median"], found[name]["R"]))
     table = pd.DataFrame(rows, columns=["Padding", "Largest cosine distance", "Median", "R of the texts"])
-    return markdown(table, {"Largest cosine distance": ".2g", "Median": ".2g", "R of the texts": ".3f"})
+    return markdown_table(table, {"Largest cosine distance": ".2g", "Median": ".2g", "R of the texts": ".3f"})
 
 
 def probing_speed() -> str:
-    """How many times longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
+    """Return how much longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
     rows = []
     for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
         where = f"`{name.removeprefix('data/embeddings/')}`" if "/" in name else "synthetic"
@@ -108,11 +96,11 @@ def probing_speed() -> str:
         rows.append((*sizes, *loops, found["peak_memory_over_embeddings"]))
     columns = ["Data", "Rows", "Features", "Outputs", "DataLoader loop", "Loop in memory", "scikit-learn", "Peak memory"]
     table = pd.DataFrame(rows, columns=columns)
-    return markdown(table, {"Rows": ",d", "Features": ",d", **dict.fromkeys(columns[4:7], ".1f"), "Peak memory": ".1f"})
+    return markdown_table(table, {"Rows": ",d", "Features": ",d", **dict.fromkeys(columns[4:7], ".1f"), "Peak memory": ".1f"})
 
 
 def extraction_speed() -> str:
-    """Images per second beside a plain loop over the same model, as ``benchmarks/extraction.py`` measured it."""
+    """Return images per second beside a plain loop over the same model, as ``benchmarks/extraction.py`` measured it."""
     table = pd.DataFrame(read_json(BENCHMARKS / "extraction.json")["rows"])
     table["backbone"] = [f"`{name}`" for name in table["backbone"]]
     measured = {
@@ -120,7 +108,9 @@ def extraction_speed() -> str:
         "speed_up": "Ratio", "of_steady": "Share of the model's own rate", "ours_share_waiting_for_images": "Waiting for images",
     }  # fmt: skip
     table = table[list(measured)].set_axis(list(measured.values()), axis=1)
-    return markdown(table, dict.fromkeys(table.columns[1:3], ".1f") | {"Ratio": ".2f"} | dict.fromkeys(table.columns[4:], ".0%"))
+    return markdown_table(
+        table, dict.fromkeys(table.columns[1:3], ".1f") | {"Ratio": ".2f"} | dict.fromkeys(table.columns[4:], ".0%")
+    )
 
 
 def _dataset_card(entry) -> str:

@@ -1,9 +1,11 @@
-"""The style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
+"""Set the style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
 
 Colours are from Okabe and Ito, "Color universal design" (2008).
 """
 
 import matplotlib as mpl
+
+from ..datasets import DATASETS
 
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
@@ -32,7 +34,7 @@ ALIGNMENTS = {
 
 
 def use_style() -> None:
-    """Set the style of all figures; SVG in notebooks, with the same bytes for the same figure."""
+    """Set the style of all figures: SVG in notebooks, the same bytes for the same figure, a ``$`` as it is."""
     mpl.rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
@@ -40,7 +42,8 @@ def use_style() -> None:
             "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
             "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
-            "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "axes.linewidth": 0.8,
+            "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9,
+            "lines.linewidth": 1.6, "axes.linewidth": 0.8,
         }
     )  # fmt: skip
     try:
@@ -53,5 +56,5 @@ def use_style() -> None:
 
 
 def colour(name: str) -> str:
-    """The one colour of a backbone; a fixed spare colour for a backbone the book does not know."""
+    """Return the one colour of a backbone, or a fixed spare colour for one that the book does not know."""
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])

@@ -1,0 +1,69 @@
+"""Make the tables and sentences of the book: the one place where names and numbers become Markdown or HTML, and are escaped."""
+
+import re
+from string import Formatter
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from ..plotting.style import title
+
+HEADINGS = {
+    "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
+    "minimum_detectable": "smallest detectable", "lambda_image": "λ",
+}  # fmt: skip
+
+
+def escape_markdown(value: str) -> str:
+    """Return a name as Markdown that shows it and does nothing else: no HTML, role, mathematics, link or line of its own."""
+    return re.sub(r"([\\`*$~|<>\[\]{}&!#@]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(value.split()))
+
+
+class _EscapedValues(Formatter):
+    """``str.format`` whose values are escaped, so that a name is never read as a format string, as Markdown or as HTML."""
+
+    def format_field(self, value, format_spec: str) -> str:
+        return escape_markdown(format(value, format_spec))
+
+
+def fill(sentence: str, **values) -> str:
+    """Return Markdown with values filled in, each escaped; ``sentence`` is the page's own text and holds no name of a user.
+
+    Example:
+        >>> fill("{name} has {n:,} pairs.", name="<b>x</b>", n=1200)
+        '\\\\<b\\\\>x\\\\</b\\\\> has 1,200 pairs.'
+    """
+    return _EscapedValues().vformat(sentence, (), values)
+
+
+def format_table(table: pd.DataFrame, precision: int = 3, thousands: str | None = None, **formats: str) -> Styler:
+    """Return a table as the book prints it: headings in words, data sets by their printed names, a dash for a missing value.
+
+    Args:
+        precision: decimals of a number.
+        thousands: separator of thousands.
+        formats: a format by column.
+    """
+    table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
+    headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
+    own = {headings[column]: form for column, form in formats.items()}
+    styled = table.rename(columns=headings).style.hide(axis="index")
+    styled = styled.format(own, precision=precision, na_rep="–", thousands=thousands, escape="html").format_index(
+        axis=1, escape="html"
+    )
+    names = [headings[c] for c in ("dataset", "backbone") if c in headings]
+    return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
+
+
+def markdown_table(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
+    """Return a table of the book's own texts as Markdown; cells may hold roles and code.
+
+    Args:
+        formats: a format specification by column. A missing value is left blank; bars and line breaks are escaped.
+    """
+
+    def cell(column, value) -> str:
+        return "" if pd.isna(value) else format(value, (formats or {}).get(column, "")).replace("|", "\\|").replace("\n", " ")
+
+    cells = pd.DataFrame({c: [cell(c, v) for v in table[c]] for c in table}, columns=table.columns, dtype=object)
+    return cells.to_markdown(index=False, disable_numparse=True) + "\n"

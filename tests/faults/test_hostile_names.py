@@ -1,0 +1,103 @@
+"""Attacks on a real build: names that are commands, a checkout path with blanks, and a failing step that must say so."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, small_set
+
+pytestmark = pytest.mark.heavy
+HOSTILE = [
+    "My Encoder", "it's", 'say"x"', "$(touch HIT)", "`touch HIT`", "; touch HIT;", "<script>alert(1)", "own{x}",
+    "{input}", "two\nlines", "..hidden", "-rf", "x" * 255,
+]  # fmt: skip
+SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1]}
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A checkout in a path with blanks and non-ASCII letters, with one good set whose encoder has a non-ASCII name."""
+    folder = tmp_path / "my bücher & $(touch HIT)"
+    ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
+    for name in ("config", "notebooks", "src", "data/diversity"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "Snakefile", folder)
+    small_set("ham10000", "clean", "Zoë", False, seed=1).save(folder / "data/embeddings/ham10000/clean/Zoë")
+    config = yaml.safe_load((ROOT / "config/demo.yml").read_text())
+    known = {name: value for name, value in SWEEP.items() if name in config["sweep"]}
+    few = {name: [] for name in config["sweep"] if name in ("channels", "alignments")}
+    config["sweep"] |= {**known, **few}
+    (folder / "config/demo.yml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    here = {"XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | here)
+
+
+def hits(folder: Path) -> list[Path]:
+    return [path for path in folder.parent.rglob("HIT*")]
+
+
+def test_sets_with_hostile_names_are_named_and_excluded_and_nothing_runs(project):
+    good = project / "data/embeddings/ham10000/clean/Zoë"
+    for name in HOSTILE:
+        shutil.copytree(good, good.parent / name)
+    shutil.copytree(good.parents[1], good.parents[2] / "$(touch HIT)")
+    run = snakemake(
+        project, "--", "book/executed/01_cone_effect.ipynb", "runs/sweeps/ham10000/clean/Zoë/authors-code/lambda/settings.json"
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert len(re.findall(r"^\[excluded\]", run.stderr, re.M)) >= len(HOSTILE)
+    page = (project / "book/executed/01_cone_effect.ipynb").read_text()
+    assert "Zo" in page and "My Encoder" not in page and hits(project) == []
+
+
+@pytest.mark.parametrize("value", ["$(touch HIT)", "`touch HIT`", "a'; touch HIT; '", "{PYTHON}", "a\ntouch HIT"])
+@pytest.mark.parametrize("key", ["backbones", "store", "data_root", "notebooks"])
+def test_a_value_of_the_configuration_is_never_a_command(project, key, value):
+    config = yaml.safe_load((project / "config/demo.yml").read_text())
+    config[key] = {"backbones": [value], "notebooks": {"02_r_table": {"store": value}}}.get(key, value)
+    (project / "config/demo.yml").write_text(yaml.safe_dump(config))
+    run = snakemake(project, "--", "book/executed/02_r_table.ipynb")
+    assert key == "data_root" or run.returncode != 0 and run.stderr.strip()
+    assert hits(project) == []
+
+
+def test_hostile_classes_and_data_sets_do_nothing_on_a_page(project, tmp_path):
+    name = "<img src=x onerror=alert(1)>{0}"
+    small_set(name, "clean", name, False, seed=2).save(tmp_path / "store/odd/clean/enc")
+    parameters = json.dumps({"store": str(tmp_path / "store"), "results": str(tmp_path), "n_boot": 20})
+    here = os.environ | {"PYTHONPATH": str(project / "src")}
+    words = [sys.executable, "-m", "papermill", str(project / "notebooks/01_cone_effect.ipynb"), str(tmp_path / "out.ipynb")]
+    run = subprocess.run([*words, "-y", parameters], capture_output=True, text=True, cwd=tmp_path, env=here)
+    assert run.returncode == 0, run.stderr[-3000:]
+    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+    shown = [
+        "".join(o["data"].get(kind, ""))
+        for c in cells
+        for o in c.get("outputs", ())
+        if "data" in o
+        for kind in ("text/markdown", "text/html")
+    ]
+    assert any("onerror" in text for text in shown)
+    assert not any(re.search(r"(?<!\\)<img", text) for text in shown)
+
+
+def test_a_failing_build_says_what_failed_and_where_its_log_is(project):
+    path = project / "notebooks/01_cone_effect.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][-1]["source"] = ["raise RuntimeError('on purpose')"]
+    path.write_text(json.dumps(notebook))
+    run = snakemake(project, "--", "book/executed/01_cone_effect.ipynb")
+    assert run.returncode != 0 and "on purpose" in run.stderr and "runs/logs/01_cone_effect.log" in run.stderr
+    absent = snakemake(project, "-n", "--", "book")
+    assert absent.returncode != 0 and "_config.yml" in absent.stderr
