@@ -8,10 +8,12 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from helpers.book.parameters import assigned_literals
 from helpers.extraction.find import sets_wanted
+from helpers.probing.grid import Grid
 from helpers.store.catalogue import SHIPPED, folder_name
 
 
@@ -22,7 +24,9 @@ PYTHON, BIN = sys.executable, Path(sys.executable).parent
 OUT = "runs/notebooks"
 STORE, ROOT, SWEEP = config["store"], config["data_root"], dict(config["sweep"])
 THREADS = SWEEP.pop("threads", 1)
-TEXTS = SWEEP["variant"] = [SWEEP["variant"]] if isinstance(SWEEP["variant"], str) else SWEEP["variant"]
+TEXTS = SWEEP.pop("variant", ["clean"])
+TEXTS = [TEXTS] if isinstance(TEXTS, str) else TEXTS
+GRID = Grid.of(SWEEP)
 TABLES = {
     "01_cone_effect": ["cone_effect"],
     "02_r_table": ["r_table"],
@@ -52,13 +56,12 @@ def all_set_files(variants):
 
 def sweep_of(variant):
     """Settings of the sweeps of a text; of those after the first only what Fig. 3 is compared with."""
-    return SWEEP if variant in (TEXTS[0], "common") else SWEEP | {"protocol": ["authors-code"], "channels": []}
+    return GRID if variant in (TEXTS[0], "common") else replace(GRID, protocol=("authors-code",), alignments=())
 
 
 def sweep_records(dataset, variant, backbone):
-    base, asked = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}", sweep_of(variant)
-    parts = ["lambda"] + ["channels"] * bool(asked["channels"] and asked["channel_lambdas"])
-    return [f"{base}/{protocol}/{part}/settings.json" for protocol in asked["protocol"] for part in parts]
+    base, grid = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}", sweep_of(variant)
+    return [f"{base}/{protocol}/{part}/settings.json" for protocol in grid.protocol for part in grid.parts]
 
 
 def parameters(notebook, **settings):
@@ -155,7 +158,7 @@ for dataset, variant, backbone in SWEPT:
         params:
             label=f"{dataset}/{variant}/{backbone}",
             log=f"{dataset}-{variant}-{folder_name(backbone)}",
-            arguments=f"{dataset} {backbone} --variant {variant} --settings '{json.dumps(sweep_of(variant))}'",
+            arguments=f"{dataset} {backbone} --variant {variant} --settings '{json.dumps(sweep_of(variant).as_dict())}'",
         threads: THREADS
         shell:
             "echo '[sweep]    {params.label}'; "
@@ -178,7 +181,7 @@ def notebook_inputs(notebook):
 
 def notebook_parameters(notebook):
     if notebook == "03_lambda_sweep":
-        return parameters(notebook, **source_settings(**SWEEP))
+        return parameters(notebook, **source_settings(variant=TEXTS, **GRID.as_dict()))
     shared = {"04_discussion": {}, "05_is_lambda_worth_it": place(), "08_adapt": {}, "09_data": source_settings(data_root=ROOT)}
     return parameters(notebook, **shared.get(notebook, source_settings()))
 

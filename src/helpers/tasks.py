@@ -1,5 +1,6 @@
 """What a probe is asked to predict: the kind of task, its classes, and the label columns that hold it."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
 
 
 def split_names(values) -> np.ndarray:
-    """Names of splits in their one spelling, (n,); what is no name of a split stays."""
+    """Return the names of splits in their one spelling, (n,); a value that names no split stays as it is."""
     names = (str(v).strip().lower() for v in values)
     return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
 
@@ -41,13 +42,13 @@ class Task:
     def __post_init__(self):
         choose(self.kind, KINDS, "task kind")
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
-        repeated = sorted({c for c in self.classes if self.classes.count(c) > 1})
+        repeated = sorted(name for name, count in Counter(self.classes).items() if count > 1)
         if repeated:
             raise ValueError(f"class {repeated[0]!r} is listed twice; class names must differ")
         least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
         if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
             wanted = "exactly 2" if self.kind == "binary" else f"at least {least}"
-            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {list(self.classes)}")
+            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {len(self.classes)}")
 
     @property
     def columns(self) -> list[str]:
@@ -55,12 +56,17 @@ class Task:
         return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the classes that have a logit: the positive one of a binary task, all of others."""
+        return self.classes[1:] if self.kind == "binary" else self.classes
+
+    @property
     def n_outputs(self) -> int:
-        """Number of logits a probe of this task has: one for binary, one per class otherwise."""
-        return 1 if self.kind == "binary" else len(self.classes)
+        """Number of logits of a probe."""
+        return len(self.outputs)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
-        """Labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs).
+        """Return the labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs).
 
         Raises:
             ValueError: for a missing column, a missing value or a value outside the classes; names the first row.
@@ -81,7 +87,7 @@ class Task:
         bad = np.flatnonzero(codes < 0)
         if len(bad):
             raise ValueError(
-                f"row {rows.index[bad[0]]}: label is not one of {list(self.classes)} ({len(bad)} such rows, counted from 0)"
+                f"row {rows.index[bad[0]]}: label is not one of the {len(self.classes)} classes ({len(bad)} such rows, from 0)"
             )
         if self.kind == "binary":
             return codes[:, None].astype(np.int8)

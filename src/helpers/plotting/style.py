@@ -31,6 +31,10 @@ ALIGNMENTS = {
     "common-scale": "common scale",
     "scale-ratio": "scale ratio",
     "spread": "spread",
+    "without-shift": "all but shift",
+    "without-common-scale": "all but common scale",
+    "without-scale-ratio": "all but scale ratio",
+    "without-spread": "all but spread",
     "centred": "centred per modality",
 }
 
