@@ -251,7 +251,7 @@ page.say(
 by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)
 if "lambda" in by_name and set(CHANNELS) <= set(by_name):
     sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
-    neat(marked(sums), precision=4)
+    display(neat(marked(sums), precision=4))
 
 # %% [markdown]
 # A shift cannot move a converged probe at all, and a common scale only through the choice of the regularisation strength.

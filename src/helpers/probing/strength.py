@@ -48,7 +48,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     worst = int(solution.optimality.argmax())
     if solution.optimality[worst] > protocol.tolerance:
         raise RuntimeError(
-            f"a probe of strength {strength[worst]:.1e} is not converged: it lies {solution.optimality[worst]:.1e} above the minimum "
+            f"a probe of strength {strength[worst]:.1e} is not solved: it lies {solution.optimality[worst]:.1e} above the minimum "
             f"(relative), not at most {protocol.tolerance:.0e}; raise Protocol.tolerance or exclude the weakest strengths"
         )
     loss = validation_loss(view, targets, objective, val, solution.parameters)
