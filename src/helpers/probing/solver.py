@@ -74,7 +74,7 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
     gradient = problem.gradient(residual, current, strength)
     for iteration in range(max_iterations + 1):
         value = loss + strength / 2 * problem.total(current[..., :-1].square())
-        bound = 2 * strength * value.clamp(min=torch.finfo(value.dtype).tiny)  # a label that weighs nothing has no loss
+        bound = (2 * strength * value).clamp(min=torch.finfo(value.dtype).tiny)  # a label that weighs nothing has no loss
         optimality = problem.native_norm_squared(gradient) / bound
         running = optimality > (problem.noise**2 / bound).clamp(min=tolerance)
         if iteration == max_iterations or not running.any():
