@@ -9,9 +9,11 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from helpers.book import workflow as steps
+from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name
 
 
@@ -27,7 +29,9 @@ except (ValueError, OSError) as error:
     raise WorkflowError(" ".join(str(error).split()))
 STORE, ROOT, SWEEP = CONFIGURATION.store, CONFIGURATION.data_root, dict(CONFIGURATION.sweep)
 THREADS = SWEEP.pop("threads", 1)
-TEXTS = SWEEP["variant"] = [SWEEP["variant"]] if isinstance(SWEEP["variant"], str) else SWEEP["variant"]
+TEXTS = SWEEP.pop("variant", ["clean"])
+TEXTS = [TEXTS] if isinstance(TEXTS, str) else TEXTS
+GRID = Grid.of(SWEEP)
 PACKAGE = [str(p) for p in sorted(Path("src/helpers").rglob("*.py"))]
 SHOWN_STORE = steps.shown_store(CONFIGURATION, SETS, EXCLUDED)
 DROPPED_IN = [
@@ -52,13 +56,12 @@ def all_set_files(variants):
 
 def sweep_of(variant):
     """Settings of the sweeps of a text; of those after the first only what Fig. 3 is compared with."""
-    return SWEEP if variant in (TEXTS[0], "common") else SWEEP | {"protocol": ["authors-code"], "channels": []}
+    return GRID if variant in (TEXTS[0], "common") else replace(GRID, protocol=("authors-code",), alignments=())
 
 
 def sweep_records(dataset, variant, backbone):
-    base, asked = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}", sweep_of(variant)
-    parts = ["lambda"] + ["channels"] * bool(asked["channels"] and asked["channel_lambdas"])
-    return [f"{base}/{protocol}/{part}/settings.json" for protocol in asked["protocol"] for part in parts]
+    base, grid = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}", sweep_of(variant)
+    return [f"{base}/{protocol}/{part}/settings.json" for protocol in grid.protocol for part in grid.parts]
 
 
 def logged(step):
@@ -139,7 +142,7 @@ for dataset, variant, backbone in SWEPT:
         params:
             label=f"{dataset}/{variant}/{backbone}",
             log=f"{dataset}-{variant}-{folder_name(backbone)}",
-            arguments=[dataset, backbone, "--variant", variant, "--settings", json.dumps(sweep_of(variant))],
+            arguments=[dataset, backbone, "--variant", variant, "--settings", json.dumps(sweep_of(variant).as_dict())],
         threads: THREADS
         shell:
             "echo '[sweep]   ' {params.label:q}; "
@@ -164,7 +167,7 @@ def notebook_parameters(notebook):
     """What papermill injects; a notebook takes the settings that it has parameters for."""
     settings = {"store": SHOWN_STORE, "results": str(OUT), "datasets": CONFIGURATION.datasets, "backbones": CONFIGURATION.backbones}
     if notebook == "03_lambda_sweep":
-        settings |= SWEEP
+        settings |= {"variant": TEXTS, **GRID.as_dict()}
     elif notebook == "04_discussion":
         makers = ("01_cone_effect", "03_lambda_sweep")
         settings["made_with"] = json.dumps({m: steps.run_fingerprint(NOTEBOOKS[m], notebook_parameters(m)) for m in makers})

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from helpers import GapAlignment
-from helpers.probing import PROTOCOLS
+from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import _Plan, alignment_grid
 from helpers.probing.validation import split_rows
 from helpers.store.embeddings import EmbeddingSet

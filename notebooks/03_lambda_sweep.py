@@ -16,8 +16,10 @@
 # A linear probe predicts the labels from the concatenated image and text vectors, after both were shifted along the gap by
 # $\lambda$ and renormalised. The paper's Fig. 3 plots its test AUC against $\lambda$. Three protocols train the probe here: `paper`
 # (SGD, as the text says), `authors-code` (AdamW and hard-label multi-class AUC, as the code does) and `converged` (the minimiser
-# of the same loss with a regularisation strength chosen on validation data). Conclusions rest on the last, because the first two
-# stop early, and what stops early depends on scale and shift.
+# of the same loss with a regularisation strength chosen on validation data). Conclusions about $\lambda$ rest on the last. The first two are
+# not trained to convergence: their best epoch is usually the last one allowed, so what they reach depends on scale and shift. The published
+# curves, and the verdicts on them in {doc}`04_discussion`, come from such probes; they say what those probes gained, not what the
+# embeddings hold.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list stands for all that are stored
@@ -27,27 +29,32 @@ protocol = ["paper", "authors-code", "converged"]  # how the probe is trained
 lambdas = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # alignment strengths, each in [-2, 2]
 seeds = [42, 43, 44, 45, 46]  # one probe per seed and lambda
 features = ["joint", "image", "text"]  # what the probe sees
-channels = ["shift", "common-scale", "scale-ratio", "spread", "centred"]  # parts of the alignment, each on its own
-channel_lambdas = [0.0, 1.0]  # strengths at which the channels are taken apart
+alignments = ["shift", "common-scale", "scale-ratio", "spread", "without-shift", "without-common-scale", "without-scale-ratio", "without-spread", "centred"]  # each channel alone, each switched off, and centring
+alignment_lambdas = [0.0, 1.0]  # strengths of these alignments
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-sweeps = None  # folder of kept sweeps; None for runs/sweeps
+sweeps = None  # folder of cached sweeps; None for runs/sweeps
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 from helpers import PROTOCOLS
-from helpers.alignment.channels import KINDS
+from helpers.alignment.channels import ALIGNMENTS, CHANNELS
 from helpers.book.formatting import format_table
 from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
+from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.paper.published import authors_sweep, compare_sweep, paper_name
 from helpers.plotting.published import published_gains
 from helpers.plotting.sweeps import curves, effects, gains
-from helpers.probing.cache import kept_alone, kept_or_new, sweep_settings
+from helpers.probing.cache import cached_or_new, cached_without_embeddings
+from helpers.probing.grid import FEATURES, Grid
+from helpers.probing.leakage import text_names_label
+from helpers.resampling import holm
+from helpers.store.catalogue import stored
 
 page = Page(
     "03_lambda_sweep",
@@ -58,18 +65,17 @@ page = Page(
         "protocol": many(text(PROTOCOLS, "protocol"), least=1),
         "lambdas": many(number(-2, 2), least=1),
         "seeds": many(integer(0, 2**32 - 1), least=1),
-        "features": many(text(("joint", "image", "text"), "feature"), least=1),
-        "channels": many(text(KINDS[1:], "channel")),
-        "channel_lambdas": many(number(-2, 2)),
+        "features": many(text(FEATURES, "feature"), least=1),
+        "alignments": many(text(ALIGNMENTS[1:], "alignment")),
+        "alignment_lambdas": many(number(-2, 2)),
         "n_boot": integer(100, 100_000),
         "sweeps": optional(text()),
     },
 )
 features = list(dict.fromkeys(["joint", *features]))  # statements below are on joint features
-grids = {"lambda": sweep_settings("lambda", lambdas, seeds, features)}
-if channels and channel_lambdas:
-    grids["channels"] = sweep_settings("channels", lambdas, seeds, features, channels, channel_lambdas)
-alone, notes = kept_alone(grids, protocol, datasets, backbones, variant[0], store, sweeps)
+grid = Grid(protocol, lambdas, seeds, features, alignments, alignment_lambdas)
+grids = {part: grid.arguments(part) for part in grid.parts}
+alone, notes = cached_without_embeddings(grids, protocol, datasets, backbones, variant[0], store, sweeps)
 for note in notes:
     page.show_text("{note}", note=note)
 lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
@@ -77,9 +83,9 @@ sets = select(datasets, backbones, variant[0], store, data_root, but=lone)
 page.describe_sets(sets, variant)
 
 # %% tags=["hide-input", "remove-stderr"]
-swept = {part: [kept_or_new(s, p, part, grid, sweeps) for s in sets for p in protocol] + alone[part] for part, grid in grids.items()}
+swept = {part: [cached_or_new(s, p, part, asked, sweeps) for s in sets for p in protocol] + alone[part] for part, asked in grids.items()}
 table = page.save_table(pd.concat([r.table for r in swept["lambda"]], ignore_index=True), "lambda_sweep")
-summary = page.save_table(pd.concat([r.summary().assign(metric=r.headline_metric) for r in swept["lambda"]], ignore_index=True), "lambda_summary")
+summary = page.save_table(pd.concat([r.summary() for r in swept["lambda"]], ignore_index=True), "lambda_summary")
 trained = [p for p in protocol if p in set(table["protocol"])]
 shown = "converged" if "converged" in trained else trained[0]
 page.glue(shown_protocol=shown, n_seeds=len(seeds), n_lambdas=int(summary["lambda_image"].nunique()))
@@ -110,12 +116,30 @@ of_scores = summary[(summary["features"] == "joint") & (summary["lambda_image"] 
 at_zero = of_scores.groupby("protocol", sort=False)["mean"].agg(["min", "max"])
 if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.index:
     reached = "; ".join(f"`{protocol}` {low:.2f} to {high:.2f}" for protocol, low, high in at_zero.itertuples())
-    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. What lies far below `converged` was not trained to the end.")
+    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. What lies far below `converged` was not trained to convergence.")
+
+# %% tags=["hide-input"]
+runs = pd.concat([r.runs.assign(classes=r.task.n_outputs) for r in swept["lambda"]], ignore_index=True)
+descents = runs[runs["epochs"].notna()]
+for name, mine in descents.groupby("protocol", sort=False):
+    page.show_text(f"Under `{name}` the best epoch is the last one allowed for {(mine['epochs'] == PROTOCOLS[name].max_epochs).mean():.0%} of {len(mine)} probes: early stopping rarely acts, the epochs run out.")
+
+# %% tags=["hide-input"]
+found = stored(store)
+named = text_names_label(found[found["dataset"].isin(table["dataset"])]["path"])
+for dataset, mine in named.groupby("dataset", sort=False):
+    most = mine.loc[mine["share"].idxmax()]
+    page.show_text(
+        "The text of {name} often names the label itself ({label}: {share:.0%} of its positives), so joint features can add little over text alone there.",
+        name=title(dataset), label=most["class"], share=most["share"],
+    )  # fmt: skip
 
 # %% [markdown]
 # ## AUC per class
 #
-# At the ends of the range, joint features, mean over seeds.
+# At the ends of the range, joint features, mean over seeds. The number of positive test rows stands beside each class. A macro AUC weighs all
+# classes alike: a class with a dozen positives has a very uncertain AUC, and carries as much of that uncertainty into the mean as a class with
+# a thousand carries of its own.
 
 # %% tags=["hide-input"]
 classes = table[
@@ -128,14 +152,29 @@ classes = table[
 ]
 wide = marked(classes).pivot_table(index=["dataset", "class"], columns=["backbone", "lambda_image"], values="value", sort=False)
 wide.columns = [f"{backbone}, λ = {lam:g}" for backbone, lam in wide.columns]
+positives = {
+    (r.provenance["dataset"], name): int(count)
+    for r in swept["lambda"]
+    for name, count in zip(r.task.outputs, r.targets.sum(axis=0), strict=True)
+}
+wide.insert(0, "test positives", [positives[key] for key in wide.index])
 format_table(wide.reset_index())
+
+# %% tags=["hide-input"]
+rare = {key: count for key, count in positives.items() if count < 20}
+if rare:
+    page.show_text(
+        "Classes with fewer than 20 positive test rows, on which a macro AUC rests as much as on any other: {classes}.",
+        classes=", ".join(f"{title(d)} {name} ({count})" for (d, name), count in rare.items()),
+    )
 
 # %% [markdown]
 # ## How large is the effect, and how sure
 #
 # Two kinds of uncertainty must be kept apart. The spread over seeds says how much the training varies on one and the same test set;
-# the bootstrap interval says how much the difference could vary with another test set of this size. A difference smaller than
-# the minimum detectable one could not have been seen here whatever its sign.
+# the bootstrap interval says how much the difference could vary with another test set of this size. Judge a difference by its interval. The
+# minimum detectable difference describes the test set before the result is known: an effect of that size would be missed in one test
+# set of five, a smaller one more often.
 
 # %% tags=["hide-input"]
 effect = page.save_table(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
@@ -153,7 +192,7 @@ format_table(marked(last)[columns], precision=4)
 #
 # A lambda read off the test curve is flattered by the reading. Here it is chosen on validation rows, one for all seeds, and judged once on
 # test rows; a dash stands where 0 itself is chosen. The p-value is one-sided, of the statement that *some* $\lambda$ beats 0, all of them
-# counted (bootstrap distribution of the largest t). Joint features.
+# counted (bootstrap distribution of the largest t). The last column corrects it for the sets and protocols of this table (Holm). Joint features.
 
 # %% tags=["hide-input"]
 chosen = page.save_table(
@@ -169,49 +208,62 @@ chosen = page.save_table(
     "lambda_selected",
 )
 columns = ["dataset", "backbone", "protocol", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable", "p_value"]
-format_table(marked(chosen).loc[chosen["features"] == "joint", columns], precision=4, lambda_image="{:g}")
+of_joint = chosen[chosen["features"] == "joint"]
+of_joint = of_joint.assign(p_holm=holm(of_joint["p_value"]))
+format_table(marked(of_joint)[[*columns, "p_holm"]], precision=4, lambda_image="{:g}")
 
 # %% [markdown]
 # ## Which part of the alignment does it
 #
 # The alignment shifts both modalities, scales both, scales them differently, and scales rows differently ({doc}`/book/theory`). Each part
-# can act alone; centring every modality on its own mean is the natural alternative that has no $\lambda$.
+# can act alone, and each can be the one that is switched off; centring every modality on its own mean is the natural alternative that has no
+# $\lambda$. The parts interact (a shift acts through the spread, for one), so they need not add up to the whole: what a part gives alone and
+# what is lost without it are two questions.
 
 # %% tags=["hide-input"]
 parts = last
-if swept.get("channels"):
-    parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["channels"]], ignore_index=True)
-    parts = parts[(parts["lambda_image"] == max(channel_lambdas)) | (parts["alignment"] == "centred")]
+if swept.get("alignments"):
+    parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["alignments"]], ignore_index=True)
+    parts = parts[(parts["lambda_image"] == max(alignment_lambdas)) | (parts["alignment"] == "centred")]
 parts = page.save_table(parts, "channel_effects")
-early = next((p for p in ("authors-code", "paper") if p in trained), shown)
-page.glue(early_protocol=early)
+unfinished = next((p for p in ("authors-code", "paper") if p in trained), shown)
+page.glue(unfinished_protocol=unfinished)
 
 # %% [markdown]
-# Under {glue:text}`early_protocol`, which stops early:
+# Under {glue:text}`unfinished_protocol`, which is not trained to convergence:
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone, under a protocol that stops early.", "name": "fig-channels-early"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
-effects(marked(parts[parts["protocol"] == early]), "alignment");
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under a protocol that is not trained to convergence.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
+effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
 
 # %% [markdown]
 # Under {glue:text}`shown_protocol`:
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone, for the probe that conclusions rest on.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment for the converged probe, one panel per data set and encoder."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, for the probe that conclusions rest on.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment for the converged probe, one panel per data set and encoder."}}
 effects(marked(parts[parts["protocol"] == shown]), "alignment");
 
 # %% tags=["hide-input"]
 final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (parts["alignment"] != "lambda")]
-alone_by = ", ".join(f"{kind} {d:.4f}" for kind, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
+alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
 whole = last[last["protocol"] == shown]
 page.show_text(
     "Under `{protocol}` the largest absolute change of AUC over the sets is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
-    "clear of zero in {clear} of {of} sets." + (f" Each part alone at λ = {max(channel_lambdas):g}: {alone_by}." if alone_by else ""),
+    "clear of zero in {clear} of {of} sets." + (f" Parts at λ = {max(alignment_lambdas):g}: {alone_by}." if alone_by else ""),
     protocol=shown, lam=max(lambdas), largest=whole["difference"].abs().max(), clear=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()), of=len(whole),
 )  # fmt: skip
 
 # %% [markdown]
+# Do the parts add up? The whole beside the sum of the four parts alone, joint features:
+
+# %% tags=["hide-input"]
+by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)
+if "lambda" in by_name and set(CHANNELS) <= set(by_name):
+    sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
+    display(format_table(marked(sums), precision=4))
+
+# %% [markdown]
 # A shift cannot move a converged probe at all, and a common scale only through the choice of the regularisation strength.
 #
-# ## Fig. 3: the published curves, and ours
+# ## The paper's Fig. 3: the published curves, and ours
 #
 # The authors stored {glue:text}`n_published` curves. What can be set beside them is the gain $\mathrm{AUC}(\lambda) - \mathrm{AUC}(0)$: the
 # authors' AUC of HAM10000 is that of hard arg-max predictions, the others' of scores, and each metric has its own axis. A curve counts as
@@ -220,10 +272,10 @@ page.show_text(
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Published gain in AUC over $\\lambda = 0$ (grey) and ours where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
 also = []
 for other in variant[1:]:
-    found, _ = kept_alone({"lambda": grids["lambda"]}, ["authors-code"], datasets, backbones, other, store, sweeps)
+    found, _ = cached_without_embeddings({"lambda": grids["lambda"]}, ["authors-code"], datasets, backbones, other, store, sweeps)
     there = {(r.provenance["dataset"], r.provenance["backbone"]) for r in found["lambda"]}
     more = [s for s in select(datasets, backbones, other, store, data_root, but=there) if s.provenance["variant"] == other]
-    also += found["lambda"] + [kept_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
+    also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
     sets += more
 beside = compare_sweep(pd.concat([table, *[r.table for r in also]], ignore_index=True))
 published_gains(beside);
@@ -244,6 +296,27 @@ own = own.assign(dataset=own["dataset"].map(paper_name), backbone=own["backbone"
 gains(own, authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone});
 
 # %% [markdown]
+# ## Within subgroups
+#
+# Test AUC within each subgroup at the ends of the range, joint features. A difference between subgroups of a few dozen rows is mostly chance.
+
+# %% tags=["hide-input"]
+within = pd.concat([r.by_subgroup() for r in swept["lambda"] if r.provenance["protocol"] == shown], ignore_index=True)
+if len(within):
+    within = within[(within["features"] == "joint") & within["lambda_image"].isin([min(lambdas), max(lambdas)])]
+    keys = ["dataset", "backbone", "subgroup", "level", "n_rows", "n_classes"]
+    wide = marked(within).pivot_table(index=keys, columns="lambda_image", values="auc", sort=False)
+    wide.columns = [f"AUC, λ = {lam:g}" for lam in wide.columns]
+    display(format_table(wide.reset_index(), precision=3))
+else:
+    page.show_text("None of these sets records subgroups.")
+
+# %% [markdown]
+# ## What was not tested
+#
+# One test set per data set, and linear probes only: a redrawn split, or a reader that is not linear, may gain more or less. Lambda is the
+# same for images and texts, and the gap is estimated on training rows (on all rows under `authors-code`).
+#
 # ## How this page was made
 
 # %% tags=["hide-input"]

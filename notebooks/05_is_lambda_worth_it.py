@@ -32,7 +32,6 @@ results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input"]
 from helpers import PROTOCOLS, GapAlignment
-from helpers.alignment.channels import CHANNELS
 from helpers.book.formatting import format_table
 from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
@@ -40,19 +39,21 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.plotting.sweeps import effects
-from helpers.probing.cache import run_sweep, sweep_settings
+from helpers.probing.cache import run_sweep
+from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name
 
 source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
 spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
-grid = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
-page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **grid})
+readers = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
+page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **readers})
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
 page.describe_sets([embeddings], [variant])
+grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(0.0, max(lambdas)))
 embeddings
 
 # %% tags=["hide-input", "remove-stderr"]
-swept = run_sweep(embeddings, protocol, sweep_settings("lambda", lambdas, seeds, ["joint", "image", "text"]))
+swept = run_sweep(embeddings, protocol, grid.arguments("lambda"))
 worth = page.save_table(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
 
@@ -80,11 +81,12 @@ format_table(worth[shown], precision=4, lambda_image="{:g}")
 # %% [markdown]
 # ## The part of the alignment that the change comes from
 #
-# The figure shows each of the four channels alone at the largest $\lambda$, and centring per modality ({doc}`/book/theory`). If shift or scale
-# alone gives the whole gain, tune the learning rate or the regularisation instead.
+# The figure shows each of the four channels alone at the largest $\lambda$, the other three without it, and centring per modality
+# ({doc}`/book/theory`). Channels interact, so the parts need not add up to the whole. If shift or scale alone gives the whole gain, tune the
+# learning rate or the regularisation instead.
 
 # %% tags=["hide-input", "remove-stderr"]
-parts = run_sweep(embeddings, protocol, sweep_settings("channels", [], seeds, [], [*CHANNELS, "centred"], [0.0, max(lambdas)])).effects(n_boot=n_boot)
+parts = run_sweep(embeddings, protocol, grid.arguments("alignments")).effects(n_boot=n_boot)
 parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "centred")], "worth_it_channels")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone.", "name": "fig-worth-channels"}, "image": {"alt": "Interval plot of the change in test AUC by channel of the alignment."}}

@@ -64,11 +64,10 @@ from helpers.plotting.sweeps import effects
 from helpers.probing.leakage import (
     compare_splits,
     compare_variants,
-    few_per_group,
-    labelled_by_group,
     mean_over_draws,
     text_names_label,
 )
+from helpers.probing.resplit import few_per_group, labelled_by_group
 from helpers.store.catalogue import stored
 
 source = {name: reader for name, reader in SOURCE.items() if name != "variant"}

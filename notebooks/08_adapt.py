@@ -71,7 +71,8 @@ from helpers.files import replacing_folder
 from helpers.measures import cone_table
 from helpers.plotting.geometry import plane
 from helpers.plotting.sweeps import curves, effects
-from helpers.probing.cache import run_sweep, sweep_settings
+from helpers.probing.cache import run_sweep
+from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name
 
 page = Page(
@@ -153,7 +154,7 @@ geometry[["modality", "quantity", "value", "low", "high"]].style.format(precisio
 # ## Sweep lambda
 
 # %% tags=["hide-input", "remove-stderr"]
-swept = run_sweep(embeddings, protocol, sweep_settings("lambda", lambdas, seeds, features))
+swept = run_sweep(embeddings, protocol, Grid(lambdas=lambdas, seeds=seeds, features=features).arguments("lambda"))
 page.save_table(swept.table, "adapt_sweep")
 effect = page.save_table(swept.effects(n_boot=n_boot), "adapt_effects")
 

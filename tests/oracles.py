@@ -10,7 +10,7 @@ from helpers.probing.descent import initial_parameters
 
 def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
     """Aligned features in float64, text before image, computed row by row of the pairs."""
-    gap_part = GapAlignment(alignment.lambda_image, alignment.lambda_text, alignment.kind)
+    gap_part = GapAlignment(alignment.lambda_image, alignment.lambda_text, alignment.name)
     image, text = (embeddings.image_of().astype(np.float64), embeddings.text_of().astype(np.float64))
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text))
     fitted = gap_part.fit(image[gap_rows], text[gap_rows])

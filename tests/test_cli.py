@@ -20,10 +20,10 @@ def test_cone_prints_and_writes_the_geometry(store, tmp_path, capsys):
 
 
 def test_sweep_keeps_its_results_where_the_notebook_looks(store, tmp_path, capsys):
-    settings = '{"protocol": ["authors-code"], "lambdas": [0, 1], "seeds": [1], "features": ["joint"], "channels": ["spread"]}'
+    settings = '{"protocol": ["authors-code"], "lambdas": [0, 1], "seeds": [1], "features": ["joint"], "alignments": ["spread"]}'
     arguments = ["sweep", "ham10000", "lit-derm", "--store", str(store), "--sweeps", str(tmp_path), "--settings", settings]
     assert main(arguments) == 0
-    for part in ("lambda", "channels"):
+    for part in ("lambda", "alignments"):
         assert (tmp_path / "ham10000/clean/lit-derm/authors-code" / part / "settings.json").is_file()
 
 

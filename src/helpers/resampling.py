@@ -1,26 +1,32 @@
-"""Resample rows or whole groups: the bootstrap behind every interval of this project."""
+"""Resample rows or whole groups: the bootstrap behind every interval of this project, and its permutation tests."""
 
 from collections.abc import Callable
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
 from .checks import unit_rows
 
+MAX_EXACT = 200_000  # relabellings up to which a permutation test counts them all
+
 
 def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
-    """How often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group are drawn together."""
-    rng, n_boot = np.random.default_rng(random_state), replicates(n_boot)
+    """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group are drawn together.
+
+    Raises:
+        ValueError: fewer than two replicates.
+    """
     if groups is None:
-        return rng.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=n_boot)
-    names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_boot)
-    return counts[:, codes]
+        return _unit_counts(n_rows, n_boot, random_state)
+    codes = _codes(groups)
+    return _unit_counts(int(codes.max()) + 1, n_boot, random_state)[:, codes]
 
 
 def bootstrap_interval(
     statistic: Callable[..., np.ndarray], *samples, groups=None, n_boot: int = 1000, level: float = 0.95, random_state: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of a length made of means of unit vectors, resampling rows (or whole groups) with replacement.
+    """Return the percentile interval of a length made of means of unit vectors, resampling rows (or whole groups).
 
     The samples are paired: one draw of rows serves them all. Drawing adds noise to a mean, which lengthens it: the square of R by
     (1 - R^2) / n. Squares of replicates are moved back by as much, so that the interval is that of the length of n rows.
@@ -36,17 +42,80 @@ def bootstrap_interval(
     """
     units = [unit_rows(x) for x in samples]
     n = len(units[0])
-    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
-    n_groups = codes.max() + 1
-    sizes = np.bincount(codes)
+    codes = np.arange(n) if groups is None else _codes(groups)
+    n_groups, sizes = int(codes.max()) + 1, np.bincount(codes)
     sums = [np.stack([np.bincount(codes, x[:, j], n_groups) for j in range(x.shape[1])], axis=1) for x in units]
-    rng = np.random.default_rng(random_state)
-    counts = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=replicates(n_boot)).astype(np.float64)
+    counts = _unit_counts(n_groups, n_boot, random_state).astype(np.float64)
     rows = (counts @ sizes)[:, None]
     squares = statistic(*(counts @ s / rows for s in sums)) ** 2
     estimate = statistic(*(s.sum(axis=0, keepdims=True) / n for s in sums))[0]
-    low, high = np.quantile(squares - squares.mean() + estimate**2, [(1 - level) / 2, (1 + level) / 2])
+    low, high = percentile_interval(squares - squares.mean() + estimate**2, level)
     return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
+
+
+def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Return the central ``level`` of bootstrap replicates (n_boot,): lower and upper end; NaN replicates are ignored.
+
+    NaN where no replicate has a value.
+    """
+    if np.isnan(draws).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+    """Test that the largest of several differences is above zero, counting them all (single-step max-t).
+
+    Args:
+        differences: (m,) observed.
+        draws: (m, n_boot) bootstrap replicates of the differences, paired over rows.
+
+    Returns:
+        largest t (difference over its bootstrap standard error), and its one-sided p-value.
+    """
+    error = np.nanstd(draws, axis=1, ddof=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.where(error > 0, differences / error, 0)
+        null = np.where(error[:, None] > 0, (draws - differences[:, None]) / error[:, None], 0).max(axis=0)
+    return float(t.max()), float((1 + np.nansum(null >= t.max())) / (draws.shape[1] + 1))
+
+
+def permutation_p(a, b, n_permutations: int = 10_000, random_state: int = 0) -> float:
+    """Return the one-sided permutation p-value of mean(a) > mean(b) for independent samples (n,) and (m,).
+
+    Exact while there are at most ``MAX_EXACT`` relabellings: the share with at least the observed difference. Beyond that,
+    ``n_permutations`` random ones, the observed labelling counted among them.
+    """
+    pooled, observed, n = np.concatenate([a, b]).astype(np.float64), np.sum(a), len(a)
+    if comb(len(pooled), n) <= MAX_EXACT:
+        sums = pooled[np.array(list(combinations(range(len(pooled)), n)), dtype=int)].sum(axis=1)
+        return float((sums >= observed - 1e-12).mean())
+    order = np.random.default_rng(random_state).permuted(np.tile(pooled, (n_permutations, 1)), axis=1)
+    return float((1 + (order[:, :n].sum(axis=1) >= observed - 1e-12).sum()) / (n_permutations + 1))
+
+
+def sign_flip_p(differences, groups=None, n_permutations: int = 10_000, random_state: int = 0) -> float:
+    """Return the one-sided permutation p-value of a mean paired difference (n,) above zero, flipping the signs of whole groups.
+
+    Exact where the groups have at most ``MAX_EXACT`` sign patterns.
+    """
+    differences = np.asarray(differences, dtype=np.float64)
+    sums = differences if groups is None else np.bincount(_codes(groups), differences)
+    if len(sums) < 64 and 2 ** len(sums) <= MAX_EXACT:
+        patterns = (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1
+        return float(((1 - 2 * patterns) @ sums >= sums.sum() - 1e-12).mean())
+    signs = np.random.default_rng(random_state).choice((-1.0, 1.0), size=(n_permutations, len(sums)))
+    return float((1 + (signs @ sums >= sums.sum() - 1e-12).sum()) / (n_permutations + 1))
+
+
+def holm(p_values) -> np.ndarray:
+    """Return p-values (m,) corrected for being m tests (Holm, 1979); NaN stays NaN and counts as no test."""
+    p = np.asarray(p_values, dtype=np.float64)
+    corrected, tests = np.full(p.shape, np.nan), np.flatnonzero(~np.isnan(p))
+    order = tests[np.argsort(p[tests], kind="stable")]
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return corrected
 
 
 def replicates(n_boot: int) -> int:
@@ -58,3 +127,13 @@ def replicates(n_boot: int) -> int:
     if n_boot < 2:
         raise ValueError(f"n_boot is {n_boot}; an interval needs at least 2 replicates, 1000 are usual")
     return n_boot
+
+
+def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
+    """Return how often each unit is drawn in each replicate, (n_boot, n_units)."""
+    return np.random.default_rng(random_state).multinomial(n_units, np.full(n_units, 1 / n_units), size=replicates(n_boot))
+
+
+def _codes(groups) -> np.ndarray:
+    """Return the number of each row's group, (n,), groups in the order of their names."""
+    return np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]

@@ -12,7 +12,7 @@ SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
 
 
 def split_names(values) -> np.ndarray:
-    """Names of splits in their one spelling, (n,); what is no name of a split stays."""
+    """Return the names of splits in their one spelling, (n,); a value that names no split stays as it is."""
     names = (str(v).strip().lower() for v in values)
     return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
 
@@ -87,12 +87,17 @@ class Task:
         return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the classes that have a logit: the positive one of a binary task, all of others."""
+        return self.classes[1:] if self.kind == "binary" else self.classes
+
+    @property
     def n_outputs(self) -> int:
-        """Number of logits a probe of this task has: one for binary, one per class otherwise."""
-        return 1 if self.kind == "binary" else len(self.classes)
+        """Number of logits of a probe."""
+        return len(self.outputs)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
-        """Labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs).
+        """Return the labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs).
 
         Raises:
             ValueError: for a missing column, a missing value or a value outside the classes; names the first row.

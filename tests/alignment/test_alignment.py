@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.channels import KINDS, Alignment
+from helpers.alignment.channels import ALIGNMENTS, CHANNELS, Alignment
 from helpers.alignment.shift import predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
@@ -68,28 +69,28 @@ def test_single_channels_compose_to_the_full_alignment():
     image, text = full.transform(IMAGE, TEXT)
     factors = [1.0, 1.0]
     for kind in ("common-scale", "scale-ratio", "spread"):
-        part = GapAlignment(0.8, kind=kind).fit(IMAGE, TEXT).transform(unit(IMAGE), unit(TEXT))
+        part = GapAlignment(0.8, alignment=kind).fit(IMAGE, TEXT).transform(unit(IMAGE), unit(TEXT))
         factors = [f * (p / unit(x))[:, :1] for f, p, x in zip(factors, part, (IMAGE, TEXT), strict=True)]
-    shifted = GapAlignment(0.8, kind="shift").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    shifted = GapAlignment(0.8, alignment="shift").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(factors[0] * shifted[0], image, atol=1e-12)
     np.testing.assert_allclose(factors[1] * shifted[1], text, atol=1e-12)
-    spread = GapAlignment(0.8, kind="spread").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    spread = GapAlignment(0.8, alignment="spread").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose([np.linalg.norm(s, axis=1).mean() for s in spread], 1, atol=1e-12)
-    ratio = GapAlignment(0.8, kind="scale-ratio").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    ratio = GapAlignment(0.8, alignment="scale-ratio").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     assert np.linalg.norm(ratio[0][0]) * np.linalg.norm(ratio[1][0]) == pytest.approx(1)
 
 
 def test_centred_removes_each_mean_and_separate_lambdas_move_one_modality():
-    image, text = GapAlignment(kind="centred").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    image, text = GapAlignment(alignment="centred").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(image, unit(unit(IMAGE) - unit(IMAGE).mean(axis=0)), atol=1e-14)
     image, text = GapAlignment(0.0, lam_text=0.6).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(image, unit(IMAGE), atol=1e-14)
     assert np.abs(text - unit(TEXT)).max() > 0.1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_saved_alignment_is_the_same(kind, tmp_path):
-    fitted = GapAlignment(0.4, None if kind == "centred" else 0.9, kind).fit(IMAGE, TEXT)
+@pytest.mark.parametrize("name", ALIGNMENTS)
+def test_saved_alignment_is_the_same(name, tmp_path):
+    fitted = GapAlignment(0.4, None if name == "centred" else 0.9, name).fit(IMAGE, TEXT)
     again = GapAlignment.load(fitted.save(tmp_path / "a.safetensors"))
     for a, b in zip(fitted.transform(IMAGE, TEXT), again.transform(IMAGE, TEXT), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -119,3 +120,48 @@ def test_bad_alignments_are_named():
         Alignment("centred", 0.5, 0.5)
     with pytest.raises(ValueError, match="sent to zero|zero-norm"):
         align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0)
+
+
+def test_switching_one_channel_off_leaves_the_other_three():
+    unit_image, unit_text = unit(IMAGE), unit(TEXT)
+    full = GapAlignment(0.8).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    shifted = GapAlignment(0.8, alignment="shift").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    for name in CHANNELS:
+        alone = GapAlignment(0.8, alignment=name).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+        rest = GapAlignment(0.8, alignment=f"without-{name}").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+        for x, a, r, s, f in zip((unit_image, unit_text), alone, rest, shifted, full, strict=True):
+            whole = r + (s - x) * np.linalg.norm(f, axis=1, keepdims=True) / np.linalg.norm(s, axis=1, keepdims=True)
+            factor = np.linalg.norm(a, axis=1, keepdims=True) / np.linalg.norm(x, axis=1, keepdims=True)
+            np.testing.assert_allclose(whole if name == "shift" else factor * r, f, atol=1e-12)
+
+
+def test_the_former_name_of_the_argument_still_works():
+    with pytest.warns(FutureWarning, match="alignment="):
+        old = GapAlignment(0.8, kind="spread")
+    new = GapAlignment(0.8, alignment="spread").fit(IMAGE, TEXT)
+    np.testing.assert_array_equal(old.fit(IMAGE, TEXT).transform(IMAGE, TEXT)[0], new.transform(IMAGE, TEXT)[0])
+
+
+def test_every_flipped_bit_of_a_saved_alignment_is_found(tmp_path):
+    path = GapAlignment(0.4).fit(IMAGE, TEXT).save(tmp_path / "a.safetensors")
+    intact = path.read_bytes()
+    for bit in range(0, 8 * len(intact), 3):
+        damaged = bytearray(intact)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="a.safetensors is not an intact alignment"):
+            GapAlignment.load(path)
+    for cut in (b"", intact[:20], intact[:-1]):
+        path.write_bytes(cut)
+        with pytest.raises(ValueError, match="not an intact alignment"):
+            GapAlignment.load(path)
+
+
+def test_alignments_saved_before_there_were_checksums_are_read(tmp_path):
+    means = {"image_mean": np.ones(3), "text_mean": np.zeros(3), "inverse_norm": np.array([1.0, 1.0])}
+    metadata = {"kind": "lambda", "lam": "0.5", "lam_text": "None"}
+    save_file(means, tmp_path / "a.safetensors", metadata=metadata)
+    assert GapAlignment.load(tmp_path / "a.safetensors").lam == 0.5
+    save_file(means | {"image_mean": np.full(3, np.nan)}, tmp_path / "b.safetensors", metadata=metadata)
+    with pytest.raises(ValueError, match="not finite"):
+        GapAlignment.load(tmp_path / "b.safetensors")

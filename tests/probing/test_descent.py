@@ -5,9 +5,9 @@ from oracles import features_of, train_one
 from samples import embedding_set
 
 from helpers.alignment.channels import Alignment
-from helpers.probing import PROTOCOLS
 from helpers.probing.descent import train
 from helpers.probing.objective import Objective
+from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
 

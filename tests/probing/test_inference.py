@@ -5,7 +5,7 @@ from samples import embedding_set
 from sklearn.metrics import roc_auc_score
 
 from helpers import PROTOCOLS, sweep
-from helpers.probing import SweepResult
+from helpers.probing.result import SweepResult
 from helpers.resampling import bootstrap_counts
 from helpers.tasks import Task
 

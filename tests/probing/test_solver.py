@@ -8,9 +8,9 @@ from samples import embedding_set
 from sklearn.linear_model import LogisticRegression
 
 from helpers import EmbeddingSet, Protocol, sweep
-from helpers.probing import PROTOCOLS
 from helpers.probing.objective import Objective
 from helpers.probing.problem import Problem
+from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.solver import minimise
 from helpers.probing.strength import _interpolated_minimum, _settled_minimum, choose_strength
 from helpers.probing.sweep import alignment_grid
@@ -117,7 +117,7 @@ def test_strength_is_that_of_lowest_weighted_validation_loss():
 
 def test_what_only_shifts_or_rescales_all_features_leaves_the_converged_probe_as_it_is():
     embeddings = embedding_set(d=8, n=240, seed=3)
-    result = sweep(embeddings, [0, 1], protocol="converged", kinds=("lambda", "shift", "common-scale"), progress=False)
+    result = sweep(embeddings, [0, 1], protocol="converged", alignments=("lambda", "shift", "common-scale"), progress=False)
     runs = result.runs.set_index(["alignment", "lambda_image"])
     scores = dict(zip(runs.index, result.scores, strict=True))
     unaligned = scores["lambda", 0.0]

@@ -1,17 +1,24 @@
+import json
+import time
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from oracles import features_of, train_one
 from samples import embedding_set
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.channels import Alignment
-from helpers.probing import SweepResult, alignment_grid
-from helpers.probing.result import COLUMNS
+from helpers.plotting.sweeps import curves, effects
+from helpers.probing.result import COLUMNS, SweepResult
+from helpers.probing.sweep import alignment_grid
+from helpers.probing.validation import split_rows
+from helpers.tasks import Task
 
 QUICK = {"batch_size": 32, "max_epochs": 4}
 
@@ -78,8 +85,8 @@ def test_test_rows_cannot_change_anything_fitted(protocol, val):
     changed = EmbeddingSet.from_arrays(
         image, text, labels, embeddings.pairs["split"], ids=embeddings.pairs["pair_id"], groups=embeddings.pairs["group"]
     )
-    kinds = ("lambda", "scale-ratio", "centred")
-    first, second = (run(e, protocol, kinds=kinds) for e in (embeddings, changed))
+    alignments = ("lambda", "scale-ratio", "centred")
+    first, second = (run(e, protocol, alignments=alignments) for e in (embeddings, changed))
     facts = ["epochs", "validation_loss", "strength"]
     pd.testing.assert_frame_equal(first.runs[facts], second.runs[facts])
     own, other = (r.table.query("split == 'val'")["value"].to_numpy() for r in (first, second))
@@ -101,8 +108,6 @@ def test_seeds_redraw_validation_by_group_only_where_none_is_given():
     assert given.runs["seed"].nunique() == 1
     groups = np.repeat(np.arange(75), 2)
     embeddings = embedding_set(val=False, groups=groups)
-    from helpers.probing.validation import split_rows
-
     first, second = (split_rows(embeddings, seed) for seed in (1, 2))
     assert set(first.val) != set(second.val)
     np.testing.assert_array_equal(first.test, second.test)
@@ -136,7 +141,7 @@ def test_same_seed_gives_the_same_bits():
 def test_grid_adds_zero_once_and_gives_each_kind_its_rows():
     grid = alignment_grid([0.5, 1.0], ("lambda", "spread", "centred"))
     assert grid[0] == Alignment("lambda", 0, 0)
-    assert [a.kind for a in grid] == ["lambda"] * 3 + ["spread"] * 2 + ["centred"]
+    assert [a.name for a in grid] == ["lambda"] * 3 + ["spread"] * 2 + ["centred"]
     square = alignment_grid([0, 1], ("lambda",), lambdas_text=[0, 0.5, 1])
     assert len(square) == 6
 
@@ -173,7 +178,7 @@ def test_saved_result_reads_back(tmp_path):
         ({"seeds": (1, 1)}, "seed 1 is given twice"),
         ({"seeds": ()}, "seeds is empty"),
         ({"features": ("jiont",)}, "did you mean 'joint'"),
-        ({"kinds": ("lamda",)}, "did you mean 'lambda'"),
+        ({"alignments": ("lamda",)}, "did you mean 'lambda'"),
     ],
 )
 def test_bad_grids_are_named(options, message):
@@ -186,6 +191,8 @@ def test_bad_protocols_are_named():
         sweep(embedding_set(), protocol="convergd")
     with pytest.raises(ValueError, match="lr must be positive"):
         PROTOCOLS["paper"].but(lr=0)
+    with pytest.raises(ValueError, match="did you mean 'weight_decay'"):
+        PROTOCOLS["paper"].but(weight_deca=0.1)
     with pytest.raises(ValueError, match="max_epochs must be a whole number"):
         PROTOCOLS["paper"].but(max_epochs=2.5)
 
@@ -233,4 +240,106 @@ def test_classes_absent_from_a_split_are_named_and_counted():
         assert np.isfinite(result.scores).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run(embeddings)
+        run(embeddings, "converged")
+
+
+def test_a_former_argument_still_works_and_says_its_new_name():
+    with pytest.warns(FutureWarning, match="alignments="):
+        old = run(embedding_set(), kinds=("lambda", "shift"), seeds=(1,))
+    assert set(old.runs["alignment"]) == {"lambda", "shift"}
+
+
+def test_the_default_is_trained_to_convergence_and_a_descent_says_when_it_is_not():
+    assert sweep(embedding_set(), [0, 1], progress=False).provenance["protocol"] == "converged"
+    with pytest.warns(ConvergenceWarning, match=r"2 of 2 probes .* not trained to convergence"):
+        run(embedding_set(), lambdas=[0, 1], seeds=(1,))
+
+
+def test_a_result_answers_briefly_and_draws_itself():
+    result = sweep(embedding_set(), [0, 1], features=("joint", "text"), progress=False)
+    assert len(repr(result)) < 200 and "sample common normal" in repr(result)
+    assert set(result.best["features"]) == {"joint", "text"}
+    figures = result.plot(), effects(result.effects(n_boot=20), "features"), curves(result.summary())
+    assert all(figure.axes for figure in figures)
+    plt.close("all")
+
+
+def multilabel(labels) -> EmbeddingSet:
+    base = embedding_set("multilabel")
+    return EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, base.pairs["split"], kind="multilabel")
+
+
+@pytest.mark.parametrize("protocol", ["paper", "authors-code", "converged"])
+def test_a_label_positive_in_every_training_row_stands_in_nobodys_way(protocol):
+    base = embedding_set("multilabel")
+    saturated = base.targets.copy()
+    saturated[base.rows("train"), 1] = 1
+    with pytest.warns(UserWarning, match="every training row is positive for class 1"):
+        result = run(multilabel(saturated), protocol, seeds=(1,))
+    assert result.provenance["classes_not_learned"] == ["1"] and value(result, "classes_absent") == 1
+    others = np.mean([value(result, "auc", name=name) for name in "02"])
+    assert value(result, "auc") == pytest.approx(others) and np.isfinite(result.scores).all()
+    assert result.effects(n_boot=20).set_index("lambda_image")["auc"][0.5] == pytest.approx(others)
+    if protocol == "converged":
+        assert result.runs["optimality"].max() <= 1e-8
+
+
+def test_a_lambda_that_sends_all_rows_to_zero_is_refused():
+    base = embedding_set()
+    image = np.tile([1.0, 0, 0, 0, 0, 0], (len(base), 1))
+    same = EmbeddingSet.from_arrays(image, -image, base.pairs["label"], base.pairs["split"])
+    with pytest.raises(ValueError, match=r"alignment 'lambda' \(lambda 1\) sends 1 of 1 .* vectors to zero"):
+        run(same, lambdas=[0, 1])
+    with pytest.raises(ValueError, match="alignment 'centred'"):
+        run(same, lambdas=[0, 0.5], alignments=("centred",))
+
+
+def test_test_rows_of_one_class_are_one_sentence():
+    base = embedding_set("binary")
+    labels = base.pairs["label"].where(base.pairs["split"] != "test", "benign")
+    with pytest.raises(ValueError, match="test rows hold one class only"):
+        run(EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, base.pairs["split"]))
+    labels = base.pairs["label"].where(base.pairs["split"] != "val", "benign")
+    with pytest.warns(UserWarning, match="validation rows hold one class only"):
+        result = run(EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, base.pairs["split"]))
+    assert result.selected(n_boot=20)["lambda_image"].tolist() == [0]
+
+
+def test_nearly_identical_rows_end_soon():
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=64)
+    image, text = (sign * base + 1e-5 * rng.normal(size=(60, 64)) for sign in (1, -1))
+    split = ["train"] * 36 + ["val"] * 12 + ["test"] * 12
+    start = time.perf_counter()
+    same = EmbeddingSet.from_arrays(image, text, rng.integers(0, 2, 60).astype(str), split)
+    assert sweep(same, [0, 0.5, 1], progress=False).runs["optimality"].max() <= 1e-8
+    assert time.perf_counter() - start < 10
+
+
+def test_many_classes_take_linear_time():
+    start = time.perf_counter()
+    Task("multiclass", tuple(map(str, range(20_000))))
+    assert time.perf_counter() - start < 1
+
+
+def test_single_flips_anywhere_in_a_stored_result_are_found(tmp_path):
+    folder = run(embedding_set(), seeds=(1,), lambdas=[0, 1]).save(tmp_path / "r")
+    rng = np.random.default_rng(0)
+    for file in sorted(folder.iterdir()):
+        intact = file.read_bytes()
+        for bit in rng.choice(8 * len(intact), 40, replace=False):
+            damaged = bytearray(intact)
+            damaged[bit // 8] ^= 1 << (bit % 8)
+            file.write_bytes(damaged)
+            with pytest.raises(ValueError, match=f"{file.name} (is damaged|was stored|has format)"):
+                SweepResult.load(folder)
+        for cut in (b"", intact[: len(intact) // 2]):
+            file.write_bytes(cut)
+            with pytest.raises(ValueError, match=f"{file.name} is damaged"):
+                SweepResult.load(folder)
+        file.write_bytes(intact)
+    assert isinstance(SweepResult.load(folder), SweepResult)
+    record = json.loads((folder / "provenance.json").read_text())
+    (folder / "provenance.json").write_text(json.dumps({k: v for k, v in record.items() if k not in ("format", "sha256")}))
+    with pytest.raises(ValueError, match="older format; make it with `python -m helpers sweep"):
+        SweepResult.load(folder)

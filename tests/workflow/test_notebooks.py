@@ -55,7 +55,7 @@ def test_it_has_no_outputs_a_portable_kernel_and_a_parameters_cell(source):
 
 
 def test_computed_sentences_hold_no_mathematics_that_a_page_would_show_raw(source):
-    said = [c.source for c in jupytext.read(source).cells if c.cell_type == "code" and "page.say(" in c.source]
+    said = [c.source for c in jupytext.read(source).cells if c.cell_type == "code" and "page.show_text(" in c.source]
     assert not [code for code in said if "$" in code]
 
 
@@ -159,18 +159,19 @@ def test_a_bad_parameter_stops_before_any_work(store, tmp_path, arguments, said)
     assert "In [2]" in run.stderr or "In [3]" in run.stderr
 
 
-def test_kept_sweeps_of_other_embeddings_are_refused(store, tmp_path):
+def test_cached_sweeps_of_other_embeddings_are_refused(store, tmp_path):
     from conftest import small_set
 
     from helpers.extraction.find import embeddings_for
-    from helpers.probing.cache import kept_or_new, run_sweep, sweep_folder, sweep_settings
+    from helpers.probing.cache import cached_or_new, run_sweep, sweep_folder
+    from helpers.probing.grid import Grid
 
-    settings = sweep_settings("lambda", [0.0, 1.0], [1], ["joint"])
+    settings = Grid(lambdas=[0.0, 1.0], seeds=[1], features=["joint"]).arguments("lambda")
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
     folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", "lambda", tmp_path)
     run_sweep(embeddings, "authors-code", settings, folder)
-    kept = kept_or_new(embeddings, "authors-code", "lambda", settings, tmp_path)
-    assert kept.provenance["embeddings"] == embeddings.fingerprint
+    cached = cached_or_new(embeddings, "authors-code", "lambda", settings, tmp_path)
+    assert cached.provenance["embeddings"] == embeddings.fingerprint
     changed = small_set("ham10000", "clean", "lit-derm", multilabel=False, seed=99)
     with pytest.raises(ValueError, match="is stale: made from embeddings .* remove the folder to train"):
-        kept_or_new(changed, "authors-code", "lambda", settings, tmp_path)
+        cached_or_new(changed, "authors-code", "lambda", settings, tmp_path)

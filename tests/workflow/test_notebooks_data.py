@@ -25,7 +25,7 @@ FAST = {**SHORT, "protocol": "authors-code", "seeds": [42]}
 ABOUT_DATA = ("data_overview", "data_texts_cut")
 NOTEBOOKS = {
     "01_cone_effect": SHORT,
-    "03_lambda_sweep": {**FAST, "protocol": "converged", "lambdas": [0, 1], "channels": []},
+    "03_lambda_sweep": {**FAST, "protocol": "converged", "lambdas": [0, 1], "alignments": []},
     "07_leakage_audit": {**FAST, "n_pictures": 40, "n_fundus": 80, "n_draws": 1},
     "08_adapt": {**FAST, "lambdas": [0, 1], "credentialed": True},
     "09_data": {},
@@ -105,7 +105,7 @@ def steps(name: str, root: Path, encoder: Path, folder: Path) -> dict[str, str]:
         code, printed[f"extract {name} {variant}"] = command("extract", *copy, *to)
         assert code == 0, printed
     kept = [name, "tiny", "--variant", variant, "--store", store]
-    settings = '{"protocol": ["authors-code"], "lambdas": [0, 1], "seeds": [1], "features": ["joint"], "channels": []}'
+    settings = '{"protocol": ["authors-code"], "lambdas": [0, 1], "seeds": [1], "features": ["joint"], "alignments": []}'
     code, printed[f"cone {name}"] = command("cone", *kept, "--n-boot", 0, "--out", folder / f"results/{name}_cone.csv")
     swept, printed[f"sweep {name}"] = command("sweep", *kept, "--settings", settings, "--sweeps", folder / "sweeps")
     assert code == swept == 0

@@ -15,9 +15,11 @@ from conftest import ROOT, small_set
 from helpers.book.parameters import assigned_literals
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
-from helpers.probing.cache import is_up_to_date, kept_or_new, probing_code, run_sweep, sweep_folder, sweep_settings
+from helpers.probing.cache import cached_or_new, is_up_to_date, probing_code, run_sweep, sweep_folder
+from helpers.probing.grid import Grid
 
-SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "channels": ["shift"]}
+SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
+GRID = Grid.of(SWEEP)
 SMALL = {
     "01_cone_effect": {"n_boot": 20},
     "02_r_table": {"n_boot": 20},
@@ -89,11 +91,11 @@ def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
 
 
 @pytest.fixture
-def kept(store, tmp_path):
-    """Sweeps of HAM10000 under lit-derm, kept; and the same store without that set."""
+def cached(store, tmp_path):
+    """Sweeps of HAM10000 under lit-derm, cached; and the same store without that set."""
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
-    for part in ("lambda", "channels"):
-        settings = sweep_settings(part, [0.0, 1.0], [1], ["joint", "image", "text"], ["shift"], [0.0, 1.0])
+    for part in ("lambda", "alignments"):
+        settings = GRID.arguments(part)
         folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", part, tmp_path / "sweeps")
         run_sweep(embeddings, "authors-code", settings, folder)
     shutil.copytree(store, tmp_path / "store")
@@ -101,10 +103,10 @@ def kept(store, tmp_path):
     return embeddings
 
 
-def test_kept_sweeps_are_shown_without_their_embeddings(kept, tmp_path):
+def test_cached_sweeps_are_shown_without_their_embeddings(cached, tmp_path):
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where)
-    assert f"ham10000 (clean) under lit-derm: kept sweeps of embeddings" in said and kept.fingerprint[:16] in said
+    assert "ham10000 (clean) under lit-derm: cached sweeps of embeddings" in said and cached.fingerprint[:16] in said
     assert "lit-derm *" in said and "lit-natural *" not in said
     table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
     assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
@@ -117,7 +119,7 @@ def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lon
     if lone:
         embeddings = embeddings_for("ham10000", "clip", "authors", tmp_path / "store")
         folder = sweep_folder("ham10000", "authors", "clip", "authors-code", "lambda", tmp_path / "sweeps")
-        run_sweep(embeddings, "authors-code", sweep_settings("lambda", [0.0, 1.0], [1], ["joint", "image", "text"]), folder)
+        run_sweep(embeddings, "authors-code", GRID.arguments("lambda"), folder)
         shutil.rmtree(tmp_path / "store/ham10000/authors")
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     for texts, curves in (("clean", 0), (["clean", "authors"], 1)):
@@ -126,51 +128,51 @@ def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lon
         assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
 
 
-@pytest.mark.parametrize("without", ["channels", "channel_lambdas"])
-def test_the_sweep_is_shown_without_its_channels(store, tmp_path, without):
+@pytest.mark.parametrize("without", ["alignments", "alignment_lambdas"])
+def test_the_sweep_is_shown_without_other_alignments(store, tmp_path, without):
     where = {"store": str(store), "results": str(tmp_path), "sweeps": str(tmp_path / "sweeps")}
     run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"lambdas": [0.0, 0.5], without: []}, **where)
     assert set(pd.read_parquet(tmp_path / "channel_effects.parquet")["lambda_image"]) == {0.5}
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
-def test_kept_sweeps_are_enough_for_their_page(kept, tmp_path, named):
+def test_cached_sweeps_are_enough_for_their_page(cached, tmp_path, named):
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     if named:
         where |= {"datasets": ["ham10000"], "backbones": ["lit-derm"]}
     else:
         for path in (tmp_path / "store").glob("*"):
             shutil.rmtree(path)
-        shutil.rmtree(tmp_path / "sweeps/ham10000/clean/lit-derm/authors-code/channels")
+        shutil.rmtree(tmp_path / "sweeps/ham10000/clean/lit-derm/authors-code/alignments")
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"protocol": ["authors-code", "converged"]}, **where)
     assert "lit-derm *" in said and "No embeddings are stored for this page" in said
     assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["backbone"]) == {"lit-derm"}
 
 
-def test_kept_sweeps_of_other_settings_are_passed_over_with_a_sentence(kept, tmp_path):
+def test_cached_sweeps_of_other_settings_are_passed_over_with_a_sentence(cached, tmp_path):
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"seeds": [2]}, **where)
-    assert "under lit-derm: a kept sweep (authors-code, lambda) has other settings than this page" in said
+    assert "under lit-derm: a cached sweep (authors-code, lambda) has other settings than this page" in said
 
 
-def test_a_kept_sweep_is_up_to_date_by_content_not_by_date(kept, store, tmp_path, monkeypatch):
+def test_a_cached_sweep_is_up_to_date_by_content_not_by_date(cached, store, tmp_path, monkeypatch):
     folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", "lambda", tmp_path / "sweeps")
-    settings = sweep_settings("lambda", [0.0, 1.0], [1], ["joint", "image", "text"])
+    settings = GRID.arguments("lambda")
     for file in folder.iterdir():
         os.utime(file, (0, 0))
-    assert is_up_to_date(folder, kept, settings)
-    assert not is_up_to_date(folder, kept, settings | {"seeds": [2]})
+    assert is_up_to_date(folder, cached, settings)
+    assert not is_up_to_date(folder, cached, settings | {"seeds": [2]})
     with pytest.raises(ValueError, match="is stale: made from embeddings"):
         is_up_to_date(folder, embeddings_for("ham10000", "lit-natural", "clean", store), settings)
     monkeypatch.setattr("helpers.probing.cache.run_sweep", lambda *_: "trained again")
-    assert kept_or_new(kept, "authors-code", "lambda", settings, tmp_path / "sweeps") != "trained again"
+    assert cached_or_new(cached, "authors-code", "lambda", settings, tmp_path / "sweeps") != "trained again"
     code = probing_code()
     monkeypatch.setattr("helpers.probing.cache.probing_code", lambda: code + "changed")
-    assert not is_up_to_date(folder, kept, settings)
-    assert kept_or_new(kept, "authors-code", "lambda", settings, tmp_path / "sweeps") == "trained again"
+    assert not is_up_to_date(folder, cached, settings)
+    assert cached_or_new(cached, "authors-code", "lambda", settings, tmp_path / "sweeps") == "trained again"
 
 
-def test_a_kept_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(kept, tmp_path, capsys):
+def test_a_cached_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(cached, tmp_path, capsys):
     where = ["--store", str(tmp_path / "store"), "--sweeps", str(tmp_path / "sweeps"), "--settings", json.dumps(SWEEP)]
     small_set("ham10000", "clean", "lit-derm", False, seed=99).save(tmp_path / "store/ham10000/clean/lit-derm")
     files = {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}

@@ -107,7 +107,7 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     import yaml
 
     config = yaml.safe_load((project / "config/demo.yml").read_text())
-    config["sweep"] |= {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "channels": []}
+    config["sweep"] |= {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": []}
     (project / "config/small.yml").write_text(yaml.safe_dump(config))
     kept = project / "runs/sweeps/ham10000/clean/lit-derm"
     shutil.rmtree(kept)

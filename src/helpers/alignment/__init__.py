@@ -1,7 +1,7 @@
 """Ways to move both modalities: the shift along the gap (Eq. 5, 6), its four channels and its inverse."""
 
-from .channels import CHANNELS, KINDS, Alignment
+from .channels import ALIGNMENTS, CHANNELS, Alignment
 from .estimator import GapAlignment
 from .shift import align, predicted_residual_gap, residual_gap, unalign
 
-__all__ = ["CHANNELS", "KINDS", "Alignment", "GapAlignment", "align", "predicted_residual_gap", "residual_gap", "unalign"]
+__all__ = ["ALIGNMENTS", "CHANNELS", "Alignment", "GapAlignment", "align", "predicted_residual_gap", "residual_gap", "unalign"]

@@ -10,75 +10,84 @@ import numpy as np
 
 from ..checks import choose
 
-KINDS = ("lambda", "shift", "common-scale", "scale-ratio", "spread", "centred")
-CHANNELS = KINDS[1:5]
+CHANNELS = ("shift", "common-scale", "scale-ratio", "spread")
+WITHOUT = tuple(f"without-{channel}" for channel in CHANNELS)
+ALIGNMENTS = ("lambda", *CHANNELS, *WITHOUT, "centred")
 
 
 @dataclass(frozen=True)
 class Alignment:
     """One way to move both modalities.
 
-    Kinds: ``lambda`` is Eq. 5, shift then renormalise. Its scale factors as common x ratio x spread, and each of its four parts
-    can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio`` (the
-    modalities times r and 1/r), ``spread`` (each row by its own factor, of mean 1 within its modality). ``centred`` subtracts from
-    each modality its own mean and renormalises; it has no lambda.
+    ``lambda`` is Eq. 5: shift, then renormalise. Its scale factors as common x ratio x spread, so it acts through four channels.
+    Each channel can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio``
+    (the modalities times r and 1/r), ``spread`` (each row by its own factor, of mean 1 within its modality). Each can also be
+    the one that is switched off: ``without-shift`` and so on. ``centred`` subtracts from each modality its own mean and
+    renormalises; it has no lambda.
 
     Args:
-        kind: see above.
+        name: one of ``ALIGNMENTS``.
         lambda_image, lambda_text: how far each modality moves, as a fraction of half the gap; Eq. 5 has them equal.
 
     Raises:
-        ValueError: unknown kind, non-finite lambda, or a lambda given to ``centred``.
+        ValueError: unknown name, non-finite lambda, or a lambda given to ``centred``.
     """
 
-    kind: str = "lambda"
+    name: str = "lambda"
     lambda_image: float = 0.0
     lambda_text: float = 0.0
 
     def __post_init__(self):
-        choose(self.kind, KINDS, "alignment")
+        choose(self.name, ALIGNMENTS, "alignment")
         for name in ("lambda_image", "lambda_text"):
             value = float(getattr(self, name))
             if not np.isfinite(value):
                 raise ValueError(f"{name} must be a finite number, got {value}")
-            if self.kind == "centred" and value != 0:
+            if self.name == "centred" and value != 0:
                 raise ValueError(f"alignment 'centred' has no lambda; leave {name} at 0, got {value}")
             object.__setattr__(self, name, value)
 
-    def shifts(self, image_mean: np.ndarray, text_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors (d,) added to image rows and to text rows before scaling, given the means of unit rows."""
-        if self.kind == "centred":
-            return -image_mean, -text_mean
-        gap = image_mean - text_mean
-        return -0.5 * self.lambda_image * gap, 0.5 * self.lambda_text * gap
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that are switched on."""
+        if self.name in CHANNELS:
+            return (self.name,)
+        return tuple(channel for channel in CHANNELS if self.name != f"without-{channel}")
 
     @property
     def moves(self) -> bool:
         """Whether the probe sees the shift itself, or only scales that derive from it."""
-        return self.kind in ("lambda", "shift", "centred")
+        return "shift" in self.channels
 
-    def scales(self, image_norm, text_norm, image_inverse_mean: float, text_inverse_mean: float):
-        """Factors of the rows, from the norms ``||x + shift||`` and the mean inverse norms on the rows the alignment was fitted on.
+    def shifts(self, image_mean: np.ndarray, text_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the vectors (d,) added to image rows and to text rows before scaling, given the means of unit rows."""
+        if self.name == "centred":
+            return -image_mean, -text_mean
+        gap = image_mean - text_mean
+        return -0.5 * self.lambda_image * gap, 0.5 * self.lambda_text * gap
+
+    def scales(
+        self, image_norm: np.ndarray, text_norm: np.ndarray, image_inverse_mean: float, text_inverse_mean: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the factors of the rows.
 
         Args:
-            image_norm, text_norm: arrays of any shape.
+            image_norm, text_norm: norms ``||x + shift||``, arrays of any shape.
+            image_inverse_mean, text_inverse_mean: mean inverse norms on the rows the alignment was fitted on.
 
         Returns:
             two arrays of the same shapes.
         """
         common = np.sqrt(image_inverse_mean * text_inverse_mean)
-        return tuple(
-            self._scale(norm, inverse_mean, common)
-            for norm, inverse_mean in ((image_norm, image_inverse_mean), (text_norm, text_inverse_mean))
-        )
+        return self._scale(image_norm, image_inverse_mean, common), self._scale(text_norm, text_inverse_mean, common)
 
-    def _scale(self, norm, inverse_mean, common):
-        if self.kind == "shift":
-            return np.ones_like(norm)
-        if self.kind == "common-scale":
-            return np.full_like(norm, common)
-        if self.kind == "scale-ratio":
-            return np.full_like(norm, inverse_mean / common)
-        if self.kind == "spread":
-            return 1 / (norm * inverse_mean)
-        return 1 / norm
+    def _scale(self, norm: np.ndarray, inverse_mean: float, common: float) -> np.ndarray:
+        """Return the product of the factors that are switched on; all three are 1 / norm, without rounding twice."""
+        factors = {"common-scale": common, "scale-ratio": inverse_mean / common, "spread": 1 / (norm * inverse_mean)}
+        active = [factor for channel, factor in factors.items() if channel in self.channels]
+        if len(active) == len(factors):
+            return 1 / norm
+        scale = np.ones_like(norm)
+        for factor in active:
+            scale = (scale * factor).astype(norm.dtype, copy=False)
+        return scale

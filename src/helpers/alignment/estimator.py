@@ -1,9 +1,12 @@
 """The gap alignment as an estimator: fitted on training rows, applied to any rows."""
 
+import hashlib
+import json
+import warnings
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -13,19 +16,26 @@ from ..files import replacing
 from ..geometry import mean_direction
 from .channels import Alignment
 
+FORMAT = "2"
+ZERO_NORM = 1e-8
+RENAMED = "GapAlignment(kind=...) is now called alignment=...; the old name goes away in the next version"
+
 
 class GapAlignment(BaseEstimator):
-    """The alignment as an estimator: learn the gap on training rows, apply it to any rows.
+    """Learn the modality gap on training rows and apply the alignment to any rows.
+
+    ``fit`` and ``transform`` take two matrices, images and texts. Parameters can be read, set and cloned as scikit-learn has it.
 
     Args:
         lam: strength of the shift; of both modalities, or of images alone where ``lam_text`` is given.
         lam_text: strength for texts, if it differs.
-        kind: see :class:`Alignment`.
+        alignment: name of the alignment, see :class:`Alignment`.
+        kind: the former name of ``alignment``.
 
     Attributes:
         gap_: (d,) modality gap of the rows given to ``fit``.
         image_mean_, text_mean_: (d,) means of unit rows.
-        image_inverse_norm_, text_inverse_norm_: mean inverse norms after the shift, which the single channels need.
+        image_inverse_norm_, text_inverse_norm_: mean inverse norms after the shift, which single channels need.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -33,25 +43,29 @@ class GapAlignment(BaseEstimator):
         >>> v1, t1 = GapAlignment(lam=1.0).fit(v, t).transform(v, t)
     """
 
-    def __init__(self, lam: float = 1.0, lam_text: float | None = None, kind: str = "lambda"):
+    def __init__(self, lam: float = 1.0, lam_text: float | None = None, alignment: str = "lambda", kind: str = "deprecated"):
         self.lam = lam
         self.lam_text = lam_text
+        self.alignment = alignment
         self.kind = kind
+        if kind != "deprecated":
+            warnings.warn(RENAMED, FutureWarning, stacklevel=2)
 
     def fit(self, image, text) -> "GapAlignment":
         """Learn the means on (n, d) image and text rows; forgets any earlier fit.
 
         Raises:
-            ValueError: unequal dimensions, non-finite or zero-norm rows, unknown kind.
+            ValueError: unequal dimensions, non-finite or zero-norm rows, unknown alignment.
         """
-        self._alignment()
+        self._resolved()
         image, text = unit_rows(image, "image"), unit_rows(text, "text")
         same_dimension(image, text)
         self.n_features_in_ = image.shape[1]
         self.image_mean_, self.text_mean_ = mean_direction(image), mean_direction(text)
         self.gap_ = self.image_mean_ - self.text_mean_
         self.image_inverse_norm_, self.text_inverse_norm_ = (
-            float((1 / np.linalg.norm(x + shift, axis=1)).mean()) for x, shift in zip((image, text), self._shifts(), strict=True)
+            float((1 / self._norms(x + shift, what)).mean())
+            for what, x, shift in zip(("image", "text"), (image, text), self._shifts(), strict=True)
         )
         return self
 
@@ -62,51 +76,95 @@ class GapAlignment(BaseEstimator):
             ValueError: another dimension than at fit, or a row that the shift sends to zero.
         """
         check_is_fitted(self)
-        alignment = self._alignment()
+        alignment = self._resolved()
         moved, norms = [], []
         for what, x, shift in zip(("image", "text"), (image, text), self._shifts(), strict=True):
             x = unit_rows(x, what)
             if x.shape[1] != self.n_features_in_:
                 raise ValueError(f"{what} has {x.shape[1]} dimensions, the alignment was fitted on {self.n_features_in_}")
             shifted = x + shift.astype(x.dtype)
-            norm = np.linalg.norm(shifted, axis=1, keepdims=True)
-            if alignment.kind != "shift" and norm.min() < 1e-8:
-                raise ValueError(f"{what} row {norm.argmin()} is sent to zero by this shift; use a smaller lambda")
+            norms.append(self._norms(shifted, what))
             moved.append(shifted if alignment.moves else x)
-            norms.append(norm)
         scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
-        return tuple(s * x for s, x in zip(scales, moved, strict=True))
+        image, text = (s * x for s, x in zip(scales, moved, strict=True))
+        return image, text
 
     def save(self, path) -> Path:
-        """Write the fitted alignment as one safetensors file."""
+        """Write the fitted alignment as one safetensors file with a checksum."""
         check_is_fitted(self)
         arrays = {
             "image_mean": self.image_mean_,
             "text_mean": self.text_mean_,
             "inverse_norm": np.array([self.image_inverse_norm_, self.text_inverse_norm_]),
         }
-        metadata = {"kind": self.kind, "lam": repr(float(self.lam)), "lam_text": repr(self.lam_text)}
+        name = self._resolved().name
+        metadata = {"format": FORMAT, "alignment": name, "lam": repr(float(self.lam)), "lam_text": repr(self.lam_text)}
         with replacing(path) as temporary:
-            save_file(arrays, temporary, metadata=metadata)
+            save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum(arrays, metadata)})
         return Path(path)
 
     @classmethod
     def load(cls, path) -> "GapAlignment":
-        """Read an alignment written by :meth:`save`."""
-        with safe_open(path, framework="numpy") as stream:
-            metadata = stream.metadata()
-            arrays = {key: stream.get_tensor(key) for key in stream.keys()}
-        lam_text = None if metadata["lam_text"] == "None" else float(metadata["lam_text"])
-        self = cls(float(metadata["lam"]), lam_text, metadata["kind"])
-        self.image_mean_, self.text_mean_ = arrays["image_mean"], arrays["text_mean"]
+        """Read an alignment written by :meth:`save`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged or is no alignment; names it.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"there is no alignment at {path}; GapAlignment.save writes one")
+        try:
+            arrays, metadata = _read(path)
+            alignment, lam_text = metadata.get("alignment") or metadata["kind"], metadata["lam_text"]
+            self = cls(float(metadata["lam"]), None if lam_text == "None" else float(lam_text), alignment)
+            self._resolved()
+            self.image_mean_, self.text_mean_ = arrays["image_mean"], arrays["text_mean"]
+            self.image_inverse_norm_, self.text_inverse_norm_ = map(float, arrays["inverse_norm"])
+            if self.image_mean_.ndim != 1 or self.image_mean_.shape != self.text_mean_.shape:
+                raise ValueError("its two means are not vectors of one length")
+            if not all(np.isfinite(x).all() for x in arrays.values()):
+                raise ValueError("it holds numbers that are not finite")
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise ValueError(f"{path} is not an intact alignment ({error}); fit it again and save it there") from None
         self.gap_ = self.image_mean_ - self.text_mean_
         self.n_features_in_ = len(self.gap_)
-        self.image_inverse_norm_, self.text_inverse_norm_ = map(float, arrays["inverse_norm"])
         return self
 
-    def _alignment(self) -> Alignment:
-        lam = 0.0 if self.kind == "centred" else self.lam
-        return Alignment(self.kind, lam, lam if self.lam_text is None else self.lam_text)
+    def _resolved(self) -> Alignment:
+        name = self.alignment if self.kind == "deprecated" else self.kind
+        lam = 0.0 if name == "centred" else self.lam
+        return Alignment(name, lam, lam if self.lam_text is None else self.lam_text)
 
     def _shifts(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._alignment().shifts(self.image_mean_, self.text_mean_)
+        return self._resolved().shifts(self.image_mean_, self.text_mean_)
+
+    def _norms(self, shifted: np.ndarray, what: str) -> np.ndarray:
+        """Return the norms (n, 1) of shifted rows.
+
+        Raises:
+            ValueError: a row was sent to zero and the alignment divides by its norm.
+        """
+        norm = np.linalg.norm(shifted, axis=1, keepdims=True)
+        if self._resolved().channels != ("shift",) and norm.min() < ZERO_NORM:
+            raise ValueError(f"{what} row {norm.argmin()} is sent to zero by this shift; use a smaller lambda")
+        return norm.clip(min=ZERO_NORM)
+
+
+def _read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the arrays and the metadata of a stored alignment; those of format 2 are compared with their checksum."""
+    with safe_open(path, framework="numpy") as stream:
+        metadata = dict(stream.metadata() or {})
+        arrays = {key: stream.get_tensor(key) for key in stream.keys()}
+    expected = metadata.pop("sha256", None)
+    former = set(metadata) == {"kind", "lam", "lam_text"} and expected is None  # written before there were checksums
+    if not former and expected != _checksum(arrays, metadata):
+        raise ValueError("its checksum does not fit its content")
+    return arrays, metadata
+
+
+def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -6,7 +6,7 @@ from string import Formatter
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from ..plotting.style import title
+from ..datasets.registry import title
 
 HEADINGS = {
     "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",

@@ -1,44 +1,74 @@
-"""``sweep``: probes over the grid of alignments and seeds, kept under ``runs/sweeps`` where notebook 03 finds them."""
+"""``sweep``: probes over the grid of alignments and seeds, stored under ``runs/sweeps`` where notebook 03 finds them."""
 
 import json
+from dataclasses import fields
+
+import pandas as pd
 
 from ..extraction.find import embeddings_for
-from ..probing.cache import PARTS, RECORD, complete_settings, is_up_to_date, run_sweep, sweep_folder, sweep_settings
+from ..probing.cache import RECORD, is_up_to_date, load_cached, run_sweep, sweep_folder
+from ..probing.grid import Grid
+from ..probing.inference import SELECTED
 from .arguments import add_set
+
+NUMBERS = {"lambdas": float, "alignment_lambdas": float, "seeds": int}
 
 
 def add_arguments(parser) -> None:
+    """Add the arguments of the command."""
     add_set(parser)
-    parser.add_argument("--settings", default="{}", help="JSON: protocol, lambdas, seeds, features, channels, channel_lambdas")
+    defaults = Grid()
+    for field in fields(Grid):
+        values = " ".join(map(str, getattr(defaults, field.name)))
+        option = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(option, nargs="*", type=NUMBERS.get(field.name, str), metavar="VALUE", help=f"default: {values}")
+    parser.add_argument("--settings", default="{}", help="the same as JSON; single options go before it")
     parser.add_argument("--sweeps", help="folder for the results; runs/sweeps if not given")
     parser.add_argument("--workers", type=int, help="threads")
 
 
 def run(args) -> int:
-
-    settings = complete_settings(_parsed(args.settings))
+    """Run or find the sweeps of one embedding set, store them, and print what lambda is worth under each protocol."""
+    given = {field.name: getattr(args, field.name) for field in fields(Grid) if getattr(args, field.name) is not None}
+    grid = Grid.of(_parsed(args.settings) | given)
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
-    identity = [str(embeddings.provenance.get(k, given)) for k, given in _identity(args)]
-    for protocol in settings.pop("protocol"):
-        for part in PARTS:
-            grid = sweep_settings(part, **settings)
-            if part == "lambda" or len(grid["kinds"]) > 1:
-                folder = sweep_folder(*identity, protocol, part, args.sweeps)
-                if is_up_to_date(folder, embeddings, grid):
-                    (folder / RECORD).touch()
-                    print(f"up to date: {folder}")
-                else:
-                    run_sweep(embeddings, protocol, grid, folder, args.workers)
-                    print(f"kept: {folder}")
+    identity = [str(embeddings.provenance.get(k, getattr(args, k))) for k in ("dataset", "variant", "backbone")]
+    lines = []
+    for protocol in grid.protocol:
+        for part in grid.parts:
+            folder = sweep_folder(*identity, protocol, part, args.sweeps)
+            if is_up_to_date(folder, embeddings, grid.arguments(part)):
+                (folder / RECORD).touch()
+                print(f"up to date: {folder}")
+                result = load_cached(folder)
+            else:
+                result = run_sweep(embeddings, protocol, grid.arguments(part), folder, args.workers)
+                print(f"stored: {folder}")
+            if part == "lambda":
+                lines.append(_worth(result).assign(protocol=protocol))
+    print(_table(lines))
     return 0
 
 
-def _identity(args):
-    return (("dataset", args.dataset), ("variant", args.variant), ("backbone", args.backbone))
+def _worth(result):
+    """Return the choice on validation by features, joint features alone where there are some."""
+    best = result.best
+    return best[best["features"] == "joint"] if (best["features"] == "joint").any() else best
+
+
+def _table(lines) -> str:
+    table = pd.concat(lines).set_index(["protocol", "features"])[["lambda_image", *SELECTED[:-1]]]
+    names = {"lambda_image": "lambda", "auc_at_zero": "AUC(0)", "auc": "AUC", "difference": "gain"}
+    return (
+        f"lambda chosen on validation rows, judged on test rows (95 % bootstrap interval):\n{table.rename(columns=names).round(4)}"
+    )
 
 
 def _parsed(settings: str) -> dict:
     try:
-        return json.loads(settings)
+        found = json.loads(settings)
     except json.JSONDecodeError as error:
         raise ValueError(f'--settings is not valid JSON ({error}); write for example \'{{"protocol": ["converged"]}}\'') from None
+    if not isinstance(found, dict):
+        raise ValueError(f'--settings is {settings}, not a JSON object; write for example \'{{"protocol": ["converged"]}}\'')
+    return found

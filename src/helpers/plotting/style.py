@@ -5,8 +5,6 @@ Colours are from Okabe and Ito, "Color universal design" (2008).
 
 import matplotlib as mpl
 
-from ..datasets import DATASETS
-
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
@@ -29,6 +27,10 @@ ALIGNMENTS = {
     "common-scale": "common scale",
     "scale-ratio": "scale ratio",
     "spread": "spread",
+    "without-shift": "all but shift",
+    "without-common-scale": "all but common scale",
+    "without-scale-ratio": "all but scale ratio",
+    "without-spread": "all but spread",
     "centred": "centred per modality",
 }
 

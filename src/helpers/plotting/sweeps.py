@@ -1,4 +1,4 @@
-"""AUC against lambda, and what a change of lambda is worth."""
+"""Figures of AUC against lambda, and of what a change of lambda is worth."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +10,7 @@ from .style import ALIGNMENTS, FEATURES, INK, MARKERS, PALE, PROTOCOLS, PUBLISHE
 
 
 def curves(summary: pd.DataFrame):
-    """AUC against lambda (Fig. 3): data set and backbone in rows, protocols in columns, mean and sd over seeds by feature."""
+    """Draw AUC against lambda: data set and encoder in rows, protocols in columns, mean and sd over seeds by feature."""
     names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
     protocols = list(dict.fromkeys(summary["protocol"]))
     shape = (2.75 * len(protocols) + 0.6, 2.15 * len(names) + 0.4)
@@ -30,7 +30,7 @@ def curves(summary: pd.DataFrame):
 
 
 def _feature_lines(ax, summary: pd.DataFrame) -> None:
-    """One line per feature; bars are standard deviations over seeds, set apart a little so that they do not cover each other."""
+    """Draw one line per feature; bars are standard deviations over seeds, moved a little so that they do not cover each other."""
     for i, feature in enumerate(FEATURES):
         mine = summary[summary["features"] == feature].sort_values("lambda_image")
         if len(mine):
@@ -41,7 +41,15 @@ def _feature_lines(ax, summary: pd.DataFrame) -> None:
 
 
 def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds"):
-    """AUC(lambda) - AUC(0) with bootstrap interval (thick) and its standard deviation over ``spread`` (thin), a panel per set."""
+    """Draw AUC(lambda) - AUC(0) with bootstrap interval (thick) and standard deviation over ``spread`` (thin), a panel per set.
+
+    Args:
+        table: rows of :meth:`helpers.probing.result.SweepResult.effects`; of several lambdas the farthest from 0 is shown.
+        label: column whose values are the rows of each panel.
+    """
+    if "lambda_image" in table:
+        order = table.reset_index(drop=True).sort_values("lambda_image", key=abs, kind="stable")
+        table = order.drop_duplicates(["dataset", "backbone", label], keep="last").sort_index()
     names = list(dict.fromkeys(zip(table["dataset"], table["backbone"], strict=True)))
     groups = list(dict.fromkeys(table[label]))
     figure, axes = panels(len(names), 2, 3.9, 1.0 + 0.34 * len(groups), sharex=True, sharey=True)
@@ -64,7 +72,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
 
 
 def gains(summary: pd.DataFrame, published: pd.DataFrame, lone=()):
-    """AUC(lambda) - AUC(0) of our sets by protocol, joint features, with the published curves of the same data set behind.
+    """Draw AUC(lambda) - AUC(0) of our sets by protocol, joint features, with the published curves of the same data set behind.
 
     Args:
         summary: rows of dataset, backbone (names as the paper prints them where it has them), protocol, lambda, gain, metric.

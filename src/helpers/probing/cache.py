@@ -1,80 +1,142 @@
-"""Sweeps kept on disk, one folder per embedding set and protocol, and refused when the embeddings have changed since."""
+"""Cached sweeps, one folder per embedding set, protocol and part; refused when damaged or made from other embeddings."""
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..checks import choose
-from ..files import project_root, read_json, write_json
+from pydantic import JsonValue
+
+from ..files import project_root, replacing_folder
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
-from . import FEATURES, LAMBDAS, PROTOCOLS, SEEDS, SweepResult, sweep
+from .record import Record, UnusableRecord, read_record, write_record
+from .result import FILES, PROVENANCE, SweepResult
+from .sweep import sweep
 
 FOLDER = Path("runs/sweeps")
 RECORD = "settings.json"
-PARTS = ("lambda", "channels")
 CODE = ("checks.py", "tasks.py", "geometry.py", "resampling.py", "metrics.py", "alignment/*.py", "probing/*.py")
 
 
+class CacheRecord(Record):
+    """What the record of a cached sweep says: where it was stored, and all that the sweep depends on."""
+
+    place: list[str]
+    settings: dict[str, JsonValue]
+    code: str
+    embeddings: str
+
+
 def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
-    """Where a sweep is kept: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``."""
-    root = project_root() / FOLDER if sweeps is None else Path(sweeps)
-    return root / dataset / variant / folder_name(backbone) / protocol / part
-
-
-def complete_settings(given: dict) -> dict:
-    """Settings of a sweep with the paper's grid for what is not given.
+    """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``.
 
     Raises:
-        ValueError: an unknown setting.
+        ValueError: a name that is no plain name of a folder, such as ``..``.
     """
-    known = {
-        "protocol": list(PROTOCOLS), "lambdas": list(LAMBDAS), "seeds": list(SEEDS), "features": list(FEATURES),
-        "channels": [], "channel_lambdas": [0.0, 1.0],
-    }  # fmt: skip
-    for name in given:
-        choose(name, [*known, "variant"], "setting of a sweep")
-    return known | {name: value if isinstance(value, list) else [value] for name, value in given.items() if name in known}
+    names = (dataset, variant, folder_name(backbone), protocol, part)
+    for name in names:
+        if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
+            raise ValueError(f"{name!r} cannot name a folder of sweeps; use letters, digits, '-', '_' and '.'")
+    return (project_root() / FOLDER if sweeps is None else Path(sweeps)).joinpath(*names)
 
 
-def sweep_settings(part: str, lambdas, seeds, features, channels=(), channel_lambdas=()) -> dict:
-    """Arguments of :func:`helpers.sweep` for one part: ``lambda`` is Eq. 5, ``channels`` each channel alone on joint features."""
-    if part == "lambda":
-        return {"lambdas": list(lambdas), "seeds": list(seeds), "features": list(features), "kinds": ["lambda"]}
-    return {"lambdas": list(channel_lambdas), "seeds": list(seeds), "features": ["joint"], "kinds": ["lambda", *channels]}
+def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
+    """Run a sweep and, where ``folder`` is given, store it there with a record of all that it depends on.
 
-
-def run_sweep(embeddings: EmbeddingSet, protocol: str, settings: dict, folder=None, workers: int | None = None):
-    """Run a sweep and, where ``folder`` is given, keep it there with a record of all that it depends on."""
-    result = sweep(embeddings, protocol=protocol, workers=workers, **_tuples(settings))
+    Args:
+        arguments: of :func:`helpers.sweep`, see :meth:`Grid.arguments`.
+    """
+    result = sweep(embeddings, protocol=protocol, workers=workers, **{name: tuple(values) for name, values in arguments.items()})
     if folder is not None:
-        result.save(folder)
-        write_json(Path(folder) / RECORD, _record(embeddings, settings))
+        with replacing_folder(Path(folder)) as temporary:
+            result.write(temporary)
+            write_record(temporary / RECORD, _record(Path(folder), embeddings, arguments), (*FILES, PROVENANCE))
     return result
 
 
-def is_up_to_date(folder, embeddings: EmbeddingSet, settings: dict) -> bool:
-    """Was the kept sweep made from these embeddings with these settings by this state of the code, here or on another machine?
+def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
+    """Tell whether the cached sweep is intact and made from these embeddings and settings by this state of the code.
+
+    A sweep that is damaged or of an older format is not up to date.
 
     Raises:
         ValueError: it was made from other embeddings, so it could not be made again here.
     """
-    record = Path(folder) / RECORD
-    if not record.is_file():
+    try:
+        record = _read_record(Path(folder))
+    except (FileNotFoundError, UnusableRecord):
         return False
-    kept = read_json(record)
-    made_from = str(kept.get("embeddings"))
-    if made_from != embeddings.fingerprint:
-        identity = " / ".join(str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone"))
+    if record.embeddings != embeddings.fingerprint:
+        identity = " / ".join(_identity(embeddings))
         raise ValueError(
-            f"{folder} is stale: made from embeddings {made_from[:16]}, but {identity} is now {embeddings.fingerprint[:16]}; "
-            "remove the folder to train it again, or put those embeddings back"
+            f"{folder} is stale: made from embeddings {record.embeddings[:16]}, but {identity} is now "
+            f"{embeddings.fingerprint[:16]}; remove the folder to train it again, or put those embeddings back"
         )
-    return kept == _record(embeddings, settings)
+    return record.model_copy(update={"files": {}}) == _record(Path(folder), embeddings, arguments)
 
 
-def _record(embeddings: EmbeddingSet, settings: dict) -> dict:
-    return {**settings, "code": probing_code(), "embeddings": embeddings.fingerprint}
+def load_cached(folder) -> SweepResult:
+    """Return a cached sweep.
+
+    Raises:
+        FileNotFoundError: none is stored there.
+        UnusableRecord: a ValueError; it is damaged, of an older format, or was stored under another name.
+    """
+    folder = Path(folder)
+    _read_record(folder)
+    result = SweepResult.load(folder, _remake(folder))
+    if result.provenance["protocol"] != folder.parts[-2]:
+        raise UnusableRecord(f"{folder} holds a sweep of protocol {result.provenance['protocol']!r}; {_remake(folder)}")
+    return result
+
+
+def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
+    """Return the cached sweep if it is up to date, or a new one that is not stored.
+
+    Raises:
+        ValueError: the cached sweep is damaged, of an older format, or was made from other embeddings than these.
+    """
+    folder = sweep_folder(*_identity(embeddings), protocol, part, sweeps)
+    if (folder / RECORD).is_file():
+        _read_record(folder)
+        if is_up_to_date(folder, embeddings, arguments):
+            return load_cached(folder)
+    return run_sweep(embeddings, protocol, arguments)
+
+
+def cached_without_embeddings(
+    grids: dict[str, dict], protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None
+) -> tuple[dict[str, list[SweepResult]], list[str]]:
+    """Return cached sweeps whose embeddings are not stored here, such as results from another machine.
+
+    Args:
+        grids: arguments by part; a sweep of other settings is passed over.
+        datasets, backbones: names; empty lists stand for all.
+
+    Returns:
+        the sweeps by part in the order of their folders, and a sentence for each set that was found this way or passed over.
+
+    Raises:
+        UnusableRecord: a ValueError; one of them is damaged, of an older format, or was stored under another name.
+    """
+    root = project_root() / FOLDER if sweeps is None else Path(sweeps)
+    here = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
+    encoders, notes = {folder_name(b) for b in backbones}, []
+    found: dict[str, list[SweepResult]] = {part: [] for part in grids}
+    for path in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
+        dataset, of_variant, encoder, protocol, part = path.parent.relative_to(root).parts
+        named = (not datasets or dataset in datasets) and (not backbones or encoder in encoders)
+        asked = of_variant in (variant, "common") and protocol in protocols and part in grids
+        if not (named and asked) or (dataset, of_variant, encoder) in here:
+            continue
+        name, record = f"{dataset} ({of_variant}) under {encoder}", _read_record(path.parent)
+        if record.settings == grids[part]:
+            found[part].append(load_cached(path.parent))
+            made_from = f"`{record.embeddings[:16]}`"
+            notes.append(f"{name}: cached sweeps of embeddings {made_from} that are not stored here, marked with an asterisk.")
+        else:
+            notes.append(f"{name}: a cached sweep ({protocol}, {part}) has other settings than this page and is not shown.")
+    return found, list(dict.fromkeys(notes))
 
 
 def probing_code() -> str:
@@ -84,49 +146,26 @@ def probing_code() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def kept_or_new(embeddings: EmbeddingSet, protocol: str, part: str, settings: dict, sweeps=None):
-    """The kept sweep if it is up to date, or a new one that is not kept.
-
-    Raises:
-        ValueError: the kept sweep was made from other embeddings than these.
-    """
-    identity = [str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]
-    folder = sweep_folder(*identity, protocol, part, sweeps)
-    return SweepResult.load(folder) if is_up_to_date(folder, embeddings, settings) else run_sweep(embeddings, protocol, settings)
+def _identity(embeddings: EmbeddingSet) -> list[str]:
+    return [str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]
 
 
-def kept_alone(grids: dict, protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None):
-    """Kept sweeps whose embeddings are not stored here, such as results from another machine, in the order of their folders.
-
-    Args:
-        grids: settings by part; a sweep kept with other settings is passed over.
-        datasets, backbones: names; empty lists stand for all.
-
-    Returns:
-        the sweeps by part, and a sentence for each set that was found this way or passed over.
-    """
-    root = project_root() / FOLDER if sweeps is None else Path(sweeps)
-    there = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
-    encoders, found, notes = {folder_name(b) for b in backbones}, {part: [] for part in grids}, []
-    for record in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
-        dataset, of_variant, encoder, protocol, part = record.parent.relative_to(root).parts
-        named = (not datasets or dataset in datasets) and (not backbones or encoder in encoders)
-        asked = of_variant in (variant, "common") and protocol in protocols and part in grids
-        if not (named and asked) or (dataset, of_variant, encoder) in there:
-            continue
-        name = f"{dataset} ({of_variant}) under {encoder}"
-        if _settings(record.parent) == grids[part]:
-            found[part].append(SweepResult.load(record.parent))
-            made_from = found[part][-1].provenance["embeddings"][:16]
-            notes.append(f"{name}: kept sweeps of embeddings `{made_from}` that are not stored here, marked with an asterisk.")
-        else:
-            notes.append(f"{name}: a kept sweep ({protocol}, {part}) has other settings than this page and is not shown.")
-    return found, list(dict.fromkeys(notes))
+def _place(folder: Path) -> list[str]:
+    return list(folder.absolute().parts[-5:])
 
 
-def _settings(folder: Path) -> dict:
-    return {name: value for name, value in read_json(folder / RECORD).items() if name not in ("code", "embeddings")}
+def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRecord:
+    return CacheRecord(place=_place(folder), settings=arguments, code=probing_code(), embeddings=embeddings.fingerprint)
 
 
-def _tuples(settings: dict) -> dict[str, Sequence]:
-    return {name: tuple(values) for name, values in settings.items()}
+def _read_record(folder: Path) -> CacheRecord:
+    """Return the record of an intact cached sweep that lies where it was stored."""
+    record = read_record(folder / RECORD, CacheRecord, _remake(folder))
+    if record.place != _place(folder):
+        raise UnusableRecord(f"{folder} holds the sweep of {'/'.join(record.place)}; move it back there, or {_remake(folder)}")
+    return record
+
+
+def _remake(folder: Path) -> str:
+    dataset, variant, backbone = _place(folder)[:3]
+    return f"make it anew with `python -m helpers sweep {dataset} {backbone} --variant {variant}`"

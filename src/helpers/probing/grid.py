@@ -1,17 +1,21 @@
 """What a sweep runs over: the one place that knows its settings and their defaults.
 
-The notebook, the command line, the Snakefile and the configurations all read them from here.
+The notebooks, the command line, the Snakefile and the configurations all read them from here.
 """
 
+import math
+import warnings
 from dataclasses import asdict, dataclass, fields
 
-from ..alignment import ALIGNMENTS
+from ..alignment.channels import ALIGNMENTS
 from ..checks import choose
+from .protocol import PROTOCOLS
 
 LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
 SEEDS = (42, 43, 44, 45, 46)
 FEATURES = ("joint", "image", "text")
 PARTS = ("lambda", "alignments")
+RENAMED = {"channels": "alignments", "channel_lambdas": "alignment_lambdas"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,9 @@ class Grid:
         features: any of ``joint``, ``image``, ``text``.
         alignments: other alignments, each swept over ``alignment_lambdas`` on joint features; none when empty.
         alignment_lambdas: their strengths.
+
+    Raises:
+        ValueError: an unknown name, or a number that is not finite or not whole where it must be; names the setting.
     """
 
     protocol: tuple[str, ...] = ("paper", "authors-code", "converged")
@@ -37,33 +44,55 @@ class Grid:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
+            if value is None or isinstance(value, dict):
+                raise ValueError(f"setting {field.name!r} must be a list, got {value!r}")
             object.__setattr__(self, field.name, (value,) if isinstance(value, str | int | float) else tuple(value))
+        for name, valid in (("protocol", PROTOCOLS), ("features", FEATURES), ("alignments", ALIGNMENTS)):
+            for value in getattr(self, name):
+                choose(value, valid, f"value of {name}")
+        for name in ("lambdas", "alignment_lambdas"):
+            object.__setattr__(self, name, tuple(_finite(value, name) for value in getattr(self, name)))
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+                raise ValueError(f"setting 'seeds': {seed!r} is not a whole number of at least 0")
+        for name in ("protocol", "lambdas", "seeds", "features"):
+            if not getattr(self, name):
+                raise ValueError(f"setting {name!r} is empty; give at least one value")
 
     @classmethod
     def of(cls, settings: dict) -> "Grid":
         """Return the grid with these settings and the defaults for the others.
 
         Raises:
-            ValueError: an unknown setting; names the nearest.
+            ValueError: an unknown setting (names the nearest), or a bad value.
         """
-        for name in settings:
-            choose(name, [field.name for field in fields(cls)], "setting of a sweep")
-        return cls(**settings)
+        known = {}
+        for name, value in settings.items():
+            if name in RENAMED:
+                warnings.warn(f"setting {name!r} is now called {RENAMED[name]!r}", FutureWarning, stacklevel=2)
+            known[choose(RENAMED.get(name, name), [field.name for field in fields(cls)], "setting of a sweep")] = value
+        return cls(**known)
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that are swept and stored apart: ``lambda``, and ``alignments`` unless there are none."""
+        """Names of the parts that are swept and stored separately: ``lambda``, and ``alignments`` unless there are none."""
         return PARTS if self.alignments and self.alignment_lambdas else PARTS[:1]
 
-    def arguments(self, part: str) -> dict:
-        """Return the arguments of :func:`helpers.sweep` for one part, lists as JSON has them."""
+    def arguments(self, part: str) -> dict[str, list]:
+        """Return the arguments of :func:`helpers.sweep` for one part, as lists (the form JSON has)."""
         if choose(part, PARTS, "part of a sweep") == "lambda":
             lambdas, features, alignments = self.lambdas, self.features, ["lambda"]
         else:
             lambdas, features, alignments = self.alignment_lambdas, ["joint"], ["lambda", *self.alignments]
-        return {name: list(value) for name, value in
-                {"lambdas": lambdas, "seeds": self.seeds, "features": features, "alignments": alignments}.items()}  # fmt: skip
+        values = {"lambdas": lambdas, "seeds": self.seeds, "features": features, "alignments": alignments}
+        return {name: list(value) for name, value in values.items()}
 
     def as_dict(self) -> dict[str, list]:
         """Return the settings as lists, for JSON and YAML."""
         return {name: list(value) for name, value in asdict(self).items()}
+
+
+def _finite(value, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"setting {name!r}: {value!r} is not a finite number")
+    return float(value)

@@ -7,15 +7,76 @@ are different things and stay in different columns. The bootstrap averages the A
 import numpy as np
 import pandas as pd
 
-from .. import metrics
-from ..resampling import bootstrap_counts
+from ..resampling import bootstrap_counts, max_t_test, percentile_interval
 
 KEYS = ["dataset", "variant", "backbone", "protocol", "alignment", "features", "lambda_image", "lambda_text"]
+LAMBDAS = ["lambda_image", "lambda_text"]
 POWER_FACTOR = 1.959964 + 0.841621  # two-sided 5 %, power 80 %
+SELECTED = ["auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
+
+
+class PairedBootstrap:
+    """Test AUCs of a sweep's alignments, and their bootstrap replicates on shared draws, each computed once when asked for.
+
+    Args:
+        result: a :class:`~helpers.probing.result.SweepResult`.
+
+    Attributes:
+        keys: one row per alignment and kind of features.
+        classes_dropped: class-replicate pairs without a positive or without a negative row.
+    """
+
+    def __init__(self, result, n_boot: int, random_state: int):
+        self._result = result
+        self._weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
+        present = [k for k in KEYS if k in result.runs]
+        grouped = list(result.runs.groupby(present, sort=False, dropna=False))
+        self.keys = pd.DataFrame([keys for keys, _ in grouped], columns=present)
+        self._runs = [runs.sort_values("seed").index for _, runs in grouped]
+        self._auc: dict[int, np.ndarray] = {}
+        self._draws: dict[int, np.ndarray] = {}
+        targets = result.targets[:, result.learned]
+        positives, rows = self._weights @ targets, self._weights.sum(axis=1, keepdims=True)
+        self.classes_dropped = int(((positives == 0) | (positives == rows)).sum())
+
+    def auc(self, i: int) -> np.ndarray:
+        """Return the test AUC by seed of alignment i, (n_seeds,)."""
+        if i not in self._auc:
+            self._auc[i] = self._result.headline_auc(self._runs[i])
+        return self._auc[i]
+
+    def draws(self, i: int) -> np.ndarray:
+        """Return the bootstrap replicates of the mean AUC over seeds, (n_boot,)."""
+        if i not in self._draws:
+            self._draws[i] = self._result.headline_auc(self._runs[i], self._weights).mean(axis=0)
+        return self._draws[i]
+
+    def zero(self, features: str) -> int:
+        """Return the number of the unaligned probe of these features."""
+        at_zero = (self.keys["alignment"] == "lambda") & (self.keys[LAMBDAS] == 0).all(axis=1)
+        return int(np.flatnonzero(at_zero & (self.keys["features"] == features))[0])
+
+    def effect(self, i: int, level: float) -> dict[str, float]:
+        """Return what alignment i changes against lambda = 0; the columns of :func:`effects`."""
+        base = self.zero(self.keys["features"][i])
+        draws, paired = self.draws(i) - self.draws(base), self.auc(i) - self.auc(base)
+        low, high = percentile_interval(draws, level)
+        error = _standard_error(draws)
+        return {
+            "auc": self.auc(i).mean(),
+            "difference": self.auc(i).mean() - self.auc(base).mean(),
+            "low": low,
+            "high": high,
+            "standard_error": error,
+            "seed_sd": paired.std(ddof=1) if len(paired) > 1 else np.nan,
+            "minimum_detectable": _detectable(error),
+            "classes_dropped": self.classes_dropped,
+            "n_seeds": len(paired),
+        }
 
 
 def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> pd.DataFrame:
-    """Difference of the headline AUC to lambda = 0 for every alignment and kind of features.
+    """Return the difference of the headline AUC to lambda = 0 for every alignment and kind of features.
 
     Returns:
         one row per alignment and features: ``auc`` (mean over seeds), ``difference``, ``low``, ``high`` (percentile interval),
@@ -23,154 +84,84 @@ def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int =
         difference found with 80 % power at 5 %; NaN at lambda = 0 itself), ``classes_dropped`` (class-replicate pairs without a
         positive or negative row).
     """
-    table, replicates, dropped = _replicates(result, n_boot, random_state)
-    reference = _reference(table)
-    rows = []
-    for i, row in table.iterrows():
-        base = reference[row["features"]]
-        difference = row["values"].mean() - table["values"][base].mean()
-        draws = replicates[i] - replicates[base]
-        low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
-        error = np.nanstd(draws, ddof=1)
-        paired = row["values"] - table["values"][base]
-        spread = paired.std(ddof=1) if len(paired) > 1 else np.nan
-        rows.append((row["values"].mean(), difference, low, high, error, spread, _detectable(error), dropped, len(paired)))
-    names = ["auc", "difference", "low", "high", "standard_error", "seed_sd", "minimum_detectable", "classes_dropped", "n_seeds"]
-    return pd.concat([table[_keys(table)], pd.DataFrame(rows, columns=names)], axis=1)
+    bootstrap = result.bootstrap(n_boot, random_state)
+    rows = [bootstrap.effect(i, level) for i in range(len(bootstrap.keys))]
+    return pd.concat([bootstrap.keys, pd.DataFrame(rows)], axis=1)
 
 
 def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
-    """The one lambda that validation rows choose, and what it gains on test.
+    """Return the one lambda that validation rows choose, and what it gains on test.
 
     The choice takes the highest headline AUC on validation (mean over seeds), the smallest ``|lambda|`` among equals. The bootstrap
     is over test rows with the choice held fixed, so it is the interval of the chosen probes.
 
     Returns:
-        one row per features: ``lambda_image``, ``lambda_text``, ``auc``, ``auc_at_zero``, ``difference``,
-        ``low``, ``high``, ``minimum_detectable`` (NaN where lambda = 0 is chosen).
+        one row per features: ``lambda_image``, ``lambda_text``, ``auc_at_zero``, ``auc``, ``difference``, ``low``, ``high``,
+        ``minimum_detectable`` (NaN where lambda = 0 is chosen).
     """
-    weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
-    validation = result.table.query(
-        "split == 'val' and metric == @name and `class`.isna()", local_dict={"name": result.headline_metric}
-    )
+    bootstrap = result.bootstrap(n_boot, random_state)
     rows = []
-    for features, runs in result.runs[result.runs["alignment"] == alignment].groupby("features", sort=False):
-        lambdas = ["lambda_image", "lambda_text"]
-        keys = ["features", "alignment", *lambdas, "seed"]
-        scored = runs.reset_index(names="run").merge(validation[[*keys, "value"]], on=keys)
-        mean = scored.groupby(lambdas)["value"].mean().reset_index()
-        mean["size"] = mean[lambdas].abs().sum(axis=1)
-        best = mean.sort_values(["value", "size"], ascending=[False, True]).iloc[0]
-        picked = scored[(scored[lambdas] == best[lambdas]).all(axis=1)].set_index("seed")["run"]
-        chosen, base = picked.to_numpy(), _zero_runs(result, features).loc[picked.index, "run"].to_numpy()
-        score = result.headline_scores
-        auc, at_zero = (metrics.macro_auc(score[i], result.targets).mean() for i in (chosen, base))
-        draws = metrics.macro_auc(score[chosen], result.targets, weights) - metrics.macro_auc(score[base], result.targets, weights)
-        draws = draws.mean(axis=0)
-        low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
-        rows.append(
-            {
-                "features": features,
-                "alignment": alignment,
-                **best[lambdas],
-                "auc": auc,
-                "auc_at_zero": at_zero,
-                "difference": auc - at_zero,
-                "low": low,
-                "high": high,
-                "minimum_detectable": _detectable(np.nanstd(draws, ddof=1)),
-            }
-        )
-    return pd.DataFrame(rows)
+    for (features,), chosen in _chosen_on_validation(result, alignment).groupby(["features"], sort=False):
+        chosen = chosen.iloc[0]
+        same = (bootstrap.keys[["alignment", "features", *LAMBDAS]] == chosen[["alignment", "features", *LAMBDAS]]).all(axis=1)
+        effect = bootstrap.effect(int(np.flatnonzero(same)[0]), level)
+        effect["auc_at_zero"] = bootstrap.auc(bootstrap.zero(features)).mean()
+        rows.append({"features": features, "alignment": alignment, **chosen[LAMBDAS], **{name: effect[name] for name in SELECTED}})
+    return pd.DataFrame(rows, columns=["features", "alignment", *LAMBDAS, *SELECTED])
+
+
+def _chosen_on_validation(result, alignment: str) -> pd.DataFrame:
+    """Return the row of highest validation AUC per features; the smallest lambda among equals, and where there is no AUC."""
+    mean = result.summary(split="val")
+    mean = mean[mean["alignment"] == alignment].assign(size=lambda t: t[LAMBDAS].abs().sum(axis=1))
+    return mean.sort_values(["mean", "size", *LAMBDAS], ascending=[False, True, True, True]).groupby("features", sort=False).head(1)
 
 
 def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
-    """One-sided test that the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-T).
+    """Test that the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-t).
 
     Returns:
         one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``
-        (one-sided), ``n_lambdas``.
+        (one-sided, all lambdas counted), ``n_lambdas``.
     """
-    table, replicates, _ = _replicates(result, n_boot, random_state)
-    reference = _reference(table)
+    bootstrap = result.bootstrap(n_boot, random_state)
     rows = []
-    for features, group in table[table["alignment"] == alignment].groupby("features", sort=False):
-        base = reference[features]
+    for features, group in bootstrap.keys[bootstrap.keys["alignment"] == alignment].groupby("features", sort=False):
+        base = bootstrap.zero(features)
         others = [i for i in group.index if i != base]
         if not others:
             continue
-        draws = replicates[others] - replicates[base]
-        difference = np.array([table["values"][i].mean() - table["values"][base].mean() for i in others])
-        error = np.nanstd(draws, axis=1, ddof=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            t = np.where(error > 0, difference / error, 0)
-            null = np.where(error[:, None] > 0, (draws - difference[:, None]) / error[:, None], 0).max(axis=0)
-        best = int(difference.argmax())
-        rows.append(
-            {
-                "features": features,
-                "alignment": alignment,
-                "best_lambda": table["lambda_image"][others[best]],
-                "difference": difference[best],
-                "largest_t": t.max(),
-                "p_value": (1 + np.nansum(null >= t.max())) / (n_boot + 1),
-                "n_lambdas": len(others),
-            }
-        )
+        draws = np.stack([bootstrap.draws(i) - bootstrap.draws(base) for i in others])
+        differences = np.array([bootstrap.auc(i).mean() - bootstrap.auc(base).mean() for i in others])
+        best = int(differences.argmax())
+        largest, p_value = max_t_test(differences, draws)
+        rows.append((features, alignment, group["lambda_image"][others[best]], differences[best], largest, p_value, len(others)))
     return pd.DataFrame(rows, columns=["features", "alignment", "best_lambda", "difference", "largest_t", "p_value", "n_lambdas"])
 
 
 def by_subgroup(result) -> pd.DataFrame:
-    """Headline AUC at each alignment within the test rows of each subgroup value, with how many rows and classes it rests on."""
-    frames = []
+    """Return the headline AUC at each alignment within the test rows of each subgroup.
+
+    Returns:
+        one row per alignment, features and level of a subgroup: ``auc`` (mean over seeds), ``n_rows``, and ``n_classes`` (with
+        both kinds of rows there); without columns where the set has no subgroups.
+    """
+    keys, frames = [k for k in KEYS if k in result.runs], []
     for column in result.subgroups:
-        for value, rows in result.subgroups.groupby(column, observed=True).groups.items():
-            targets = result.targets[rows]
-            present = int((targets.any(axis=0) & ~targets.all(axis=0)).sum())
-            auc = metrics.macro_auc(result.headline_scores[:, rows], targets)
-            frame = result.runs[[*_keys(result.runs), "seed"]].assign(auc=auc)
-            mean = frame.groupby(_keys(result.runs), sort=False)["auc"].mean().reset_index()
-            frames.append(
-                mean.assign(subgroup=column.removeprefix("subgroup_"), level=str(value), n_rows=len(rows), n_classes=present)
-            )
+        for level, rows in result.subgroups.groupby(column, observed=True).groups.items():
+            targets = result.targets[rows][:, result.learned]
+            n_classes = int((targets.any(axis=0) & ~targets.all(axis=0)).sum())
+            frame = result.runs[keys].assign(auc=result.headline_auc(rows=rows))
+            mean = frame.groupby(keys, sort=False)["auc"].mean().reset_index()
+            subgroup = column.removeprefix("subgroup_")
+            frames.append(mean.assign(subgroup=subgroup, level=str(level), n_rows=len(rows), n_classes=n_classes))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def _standard_error(draws: np.ndarray) -> float:
+    return float(np.nanstd(draws, ddof=1)) if (~np.isnan(draws)).sum() > 1 else float("nan")
+
+
 def _detectable(error: float) -> float:
-    """Smallest difference found with 80 % power at 5 %; NaN where a probe is compared with itself and nothing could be found."""
-    return POWER_FACTOR * error if error > 0 else np.nan
-
-
-def _keys(table: pd.DataFrame) -> list[str]:
-    return [k for k in KEYS if k in table]
-
-
-def _replicates(result, n_boot: int, random_state: int):
-    """Keys with test AUC by seed, (n_alignments, n_boot) bootstrap AUC averaged over seeds, and how many classes dropped out."""
-    known = result.bootstraps.get((n_boot, random_state))
-    if known is not None:
-        return known
-    weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
-    positives = weights @ result.targets
-    dropped = int(((positives == 0) | (positives == weights.sum(axis=1, keepdims=True))).sum())
-    rows, replicates = [], []
-    for keys, runs in result.runs.groupby(_keys(result.runs), sort=False, dropna=False):
-        scores = result.headline_scores[runs.sort_values("seed").index]
-        rows.append((*keys, metrics.macro_auc(scores, result.targets)))
-        replicates.append(metrics.macro_auc(scores, result.targets, weights).mean(axis=0))
-    table = pd.DataFrame(rows, columns=[*_keys(result.runs), "values"])
-    result.bootstraps[n_boot, random_state] = table, np.stack(replicates), dropped
-    return result.bootstraps[n_boot, random_state]
-
-
-def _reference(table: pd.DataFrame) -> dict[str, int]:
-    zero = table[(table["alignment"] == "lambda") & (table["lambda_image"] == 0) & (table["lambda_text"] == 0)]
-    return dict(zip(zero["features"], zero.index, strict=True))
-
-
-def _zero_runs(result, features: str) -> pd.DataFrame:
-    runs = result.runs.reset_index(names="run")
-    zero = (
-        (runs["alignment"] == "lambda") & (runs["lambda_image"] == 0) & (runs["lambda_text"] == 0) & (runs["features"] == features)
-    )
-    return runs[zero].set_index("seed")
+    """Return the smallest difference found with 80 % power at 5 %; NaN where a probe is compared with itself."""
+    return POWER_FACTOR * error if error > 0 else float("nan")

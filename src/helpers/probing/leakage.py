@@ -1,4 +1,4 @@
-"""What a text, a group or a split gives away, measured on stored embeddings: rows joined by id, and keys that need no encoder."""
+"""Measure what a text, a group or a split gives away: compare scores of test rows joined by id, with probes or with keys alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +9,11 @@ import pandas as pd
 
 from .. import metrics
 from ..files import read_json
-from ..resampling import bootstrap_counts
+from ..resampling import bootstrap_counts, percentile_interval
 from ..store.embeddings import PROVENANCE, EmbeddingSet
-from ..tasks import Task
-from . import sweep
-
-FEATURES = ("text", "image", "joint")
-ARMS = ("by row", "by group")
+from .grid import FEATURES
+from .resplit import ARMS, resplit, sibling_splits
+from .sweep import sweep
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,13 @@ class Scored:
 
 
 def text_names_label(folders) -> pd.DataFrame:
-    """Share of a class's positives whose own text names the class, as the record of a stored set counted it: dataset, class, share.
+    """Return how often a positive's own text names the class, as the records of stored sets counted it.
 
     Args:
-        folders: of stored sets; those whose record has no such count are left out, those of one data set count once.
+        folders: of stored sets; those without such a count are excluded, and sets of one data set count once.
+
+    Returns:
+        one row per data set and class: ``dataset``, ``class``, ``share`` of positives.
     """
     rows = []
     for folder in folders:
@@ -44,9 +45,9 @@ def text_names_label(folders) -> pd.DataFrame:
 
 
 def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:
-    r"""Class frequencies of the train rows that share a test row's key, :math:`(\sum y + w\bar y)/(n + w)`; needs no encoder.
+    r"""Return class frequencies of the train rows that share a test row's key, :math:`(\sum y + w\bar y)/(n + w)`.
 
-    A key that train does not know gets the frequencies of all train rows.
+    This needs no encoder.     A key that does not occur in train gets the frequencies of all train rows.
 
     Args:
         key: (n,) values, such as the number of a text or of a patient.
@@ -66,25 +67,25 @@ def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:
 
 
 def scored_by_key(embeddings: EmbeddingSet, key: str) -> Scored:
-    """Test rows scored by :func:`key_scores` of a column of the pairs (``group``, ``image`` or ``text``)."""
+    """Score the test rows by :func:`key_scores` of a column of the pairs (``group``, ``image`` or ``text``)."""
     scores = key_scores(embeddings.pairs[key], embeddings.targets, embeddings.rows("train"), embeddings.rows("test"))
     return _scored(embeddings, scores[None])
 
 
 def scored_by_probes(embeddings: EmbeddingSet, protocol: str, seeds: Sequence[int]) -> dict[str, Scored]:
-    """Test rows scored by the unaligned probe (lambda = 0), by kind of features."""
-    result = sweep(embeddings, lambdas=[0.0], seeds=seeds, protocol=protocol, features=FEATURES, progress=False)
-    return {f: _scored(embeddings, result.headline_scores[(result.runs["features"] == f).to_numpy()]) for f in FEATURES}
+    """Score the test rows by the unaligned probe (lambda = 0), by kind of features."""
+    result = sweep(embeddings, lambdas=[0.0], seeds=seeds, protocol=protocol, features=FEATURES[::-1], progress=False)
+    return {f: _scored(embeddings, result.headline_scores[(result.runs["features"] == f).to_numpy()]) for f in reversed(FEATURES)}
 
 
 def _scored(embeddings: EmbeddingSet, scores: np.ndarray) -> Scored:
     rows, task = embeddings.rows("test"), embeddings.task
-    pairs, classes = embeddings.pairs.iloc[rows], task.classes[1:] if task.kind == "binary" else task.classes
-    return Scored(pd.Index(pairs["pair_id"]), scores, embeddings.targets[rows], pairs["group"].to_numpy(), tuple(classes))
+    pairs = embeddings.pairs.iloc[rows]
+    return Scored(pd.Index(pairs["pair_id"]), scores, embeddings.targets[rows], pairs["group"].to_numpy(), task.outputs)
 
 
 def paired_difference(first: Scored, second: Scored, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> dict:
-    """Macro AUC of ``first`` minus that of ``second`` on the test rows and classes that both have, joined by id.
+    """Return the macro AUC of ``first`` minus that of ``second`` on the test rows and classes that both have, joined by id.
 
     The percentile interval resamples those rows together for both, by the groups of ``second``; AUCs are means over seeds.
 
@@ -109,16 +110,16 @@ def paired_difference(first: Scored, second: Scored, n_boot: int = 1000, level: 
     counts = bootstrap_counts(len(ids), n_boot, random_state, groups)
     auc, other = (float(metrics.macro_auc(s, targets).mean()) for s in (scores, others))
     draws = (metrics.macro_auc(scores, targets, counts) - metrics.macro_auc(others, targets, counts)).mean(axis=0)
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = percentile_interval(draws, level)
     present = int((targets.any(axis=0) & ~targets.all(axis=0)).sum())
     return {
-        "first": auc, "second": other, "difference": auc - other, "low": float(low), "high": float(high),
+        "first": auc, "second": other, "difference": auc - other, "low": low, "high": high,
         "test_rows": len(ids), "classes": present,
     }  # fmt: skip
 
 
 def compare_variants(authors: EmbeddingSet, clean: EmbeddingSet, protocol: str, seeds: Sequence[int], n_boot=1000) -> pd.DataFrame:
-    """What the authors' text is worth: AUC under ``authors`` minus AUC under ``clean``.
+    """Measure what the authors' text is worth: AUC under ``authors`` minus AUC under ``clean``.
 
     Returns:
         a row per features and for the exact text as a key (``class`` None: macro mean), and one per class for text alone.
@@ -133,26 +134,26 @@ def compare_variants(authors: EmbeddingSet, clean: EmbeddingSet, protocol: str, 
 
 
 def compare_splits(embeddings: EmbeddingSet, protocol: str, seeds: Sequence[int], key: str, n_boot=1000, draws=3) -> pd.DataFrame:
-    """What siblings in train are worth: AUC split by row minus AUC split by group, same test rows and as many train rows.
+    """Measure what siblings in train are worth: AUC split by row minus AUC split by group, same test rows, as many train rows.
 
     ``key`` is the column (``image`` or ``text``) that siblings share, also scored as a key by itself. The arm split by row draws
-    its validation rows by row too, as one does who knows of no groups.
+    its validation rows by row too, as somebody would who does not know the groups.
 
     Returns:
         a row per draw of :func:`sibling_splits` and features.
     """
-    ignorant = replace(embeddings, pairs=embeddings.pairs.assign(group=embeddings.pairs["pair_id"]))
+    ungrouped = replace(embeddings, pairs=embeddings.pairs.assign(group=embeddings.pairs["pair_id"]))
     parts = []
     for draw in range(draws):
-        split = sibling_splits(embeddings.pairs["group"], seed=draw)
-        sets = [resplit(ignorant, split["by row"]), resplit(embeddings, split["by group"])]
+        split = sibling_splits(embeddings.pairs["group"], random_state=draw)
+        sets = [resplit(ungrouped, split["by row"]), resplit(embeddings, split["by group"])]
         arms = [scored_by_probes(s, protocol, seeds) | {f"{key} as key": scored_by_key(s, key)} for s in sets]
         parts.append(_differences(embeddings, arms, ARMS, n_boot).assign(draw=draw))
     return pd.concat(parts, ignore_index=True)
 
 
 def mean_over_draws(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over draws of AUCs, differences and their bounds; ``seed_sd`` is the sample standard deviation of the difference."""
+    """Return means over draws of AUCs, differences and bounds; ``seed_sd`` is the standard deviation of the difference."""
     by = table.groupby(["dataset", "backbone", "features"], sort=False)
     means = by[[*ARMS, "difference", "low", "high", "test_rows"]].mean()
     return means.assign(seed_sd=by["difference"].std(ddof=1), draws=by.size()).reset_index()
@@ -167,70 +168,3 @@ def _differences(embeddings: EmbeddingSet, arms: list[dict[str, Scored]], names:
 def _of_class(scored: Scored, name: str) -> Scored:
     k = scored.classes.index(name)
     return replace(scored, scores=scored.scores[:, :, [k]], targets=scored.targets[:, [k]], classes=(name,))
-
-
-def sibling_splits(groups, test_share: float = 0.5, seed: int = 0) -> pd.DataFrame:
-    """Two splits with the same test rows and as many train rows, which differ in whether train holds siblings of test rows.
-
-    A share of the groups with at least two rows is drawn, and half of each is the test. Split ``by row``, the other half is in
-    train, filled up from the remaining groups; split ``by group``, train comes from the remaining groups only.
-
-    Args:
-        groups: (n,) names.
-
-    Returns:
-        columns ``by row`` and ``by group``, each ``train``, ``test`` or None (row not used), (n, 2).
-
-    Raises:
-        ValueError: fewer than two groups have two rows, or what remains cannot fill train.
-    """
-    codes, _ = pd.factorize(np.asarray(groups))
-    rng = np.random.default_rng(seed)
-    several = np.flatnonzero(np.bincount(codes) > 1)
-    if len(several) < 2:
-        raise ValueError(f"{len(several)} groups have two rows or more; a split by group needs at least two such groups")
-    drawn = rng.permutation(several)[: max(1, round(test_share * len(several)))]
-    halves = [rng.permutation(np.flatnonzero(codes == g)) for g in drawn]
-    test = np.concatenate([rows[: len(rows) // 2] for rows in halves])
-    siblings = np.concatenate([rows[len(rows) // 2 :] for rows in halves])
-    others = rng.permutation(np.flatnonzero(~np.isin(codes, drawn)))
-    if len(others) <= len(siblings):
-        lack = f"{len(others)} rows of other groups cannot take the place of {len(siblings)} siblings of test rows"
-        raise ValueError(f"{lack}; use a smaller test_share")
-    split = pd.DataFrame(None, index=range(len(codes)), columns=list(ARMS), dtype=object)
-    split.loc[test] = "test"
-    split.loc[[*siblings, *others[len(siblings) :]], "by row"] = "train"
-    split.loc[others, "by group"] = "train"
-    return split
-
-
-def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
-    """The set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to leave out."""
-    split = pd.Series(np.asarray(split, dtype=object))
-    return replace(embeddings, pairs=embeddings.pairs.assign(split=split)[split.notna().to_numpy()])
-
-
-def few_per_group(embeddings: EmbeddingSet, n: int, seed: int = 0) -> EmbeddingSet:
-    """The set with at most ``n`` pairs of each group, drawn at random."""
-    pairs = embeddings.pairs.sample(frac=1, random_state=seed).groupby("group", sort=False).head(n)
-    return replace(embeddings, pairs=pairs.sort_index())
-
-
-def labelled_by_group(embeddings: EmbeddingSet, classes: Sequence[str]) -> EmbeddingSet:
-    """The set with one label for all pairs of a group: that of its pairs whose label is in ``classes``; other groups are left out.
-
-    Raises:
-        ValueError: a group has pairs of two of these classes, or fewer than two classes occur.
-    """
-    pairs = embeddings.pairs
-    named = pairs[pairs["label"].isin(classes)].drop_duplicates(["group", "label"])
-    twice = named["group"].duplicated().sum()
-    if twice:
-        several = f"{twice} groups have pairs of more than one of the classes {', '.join(classes)}"
-        raise ValueError(f"{several}; name classes that exclude each other")
-    found = tuple(c for c in classes if c in set(named["label"]))
-    if len(found) < 2:
-        raise ValueError(f"{len(found)} of the classes {', '.join(classes)} occur; a probe needs at least two")
-    label = pairs["group"].map(named.set_index("group")["label"])
-    task = Task("binary" if len(found) == 2 else "multiclass", found)
-    return replace(embeddings, pairs=pairs.assign(label=label)[label.notna()], task=task)

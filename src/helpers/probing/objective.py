@@ -27,17 +27,21 @@ class Objective:
     Args:
         softmax: cross-entropy over the outputs, or one binary cross-entropy per output.
         positive, negative: (K,) weight of an entry whose target is 1 or 0 (the latter unused by cross-entropy).
-        absent: names of classes without a positive training row; their weight is 0.
+        absent: names of classes without a positive training row. No probe can learn them.
+        saturated: names of labels that are positive in every training row. No probe can learn them either.
+
+    Labels that cannot be learned weigh nothing where each output has its own loss, so that they do not stand in the way of others.
     """
 
     softmax: bool
     positive: np.ndarray
     negative: np.ndarray
     absent: tuple[str, ...] = ()
+    saturated: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":
-        """Weights from the training targets (n, K).
+        """Return the objective with weights from the training targets (n, K).
 
         Raises:
             ValueError: the rows hold one class only, so that there is nothing to learn.
@@ -49,25 +53,14 @@ class Objective:
         learnable = (ones > 0) if softmax else (ones > 0) & (zeros > 0)
         if learnable.sum() < (2 if softmax else 1):
             raise ValueError(f"the {n} training rows hold one class only; a probe needs at least two")
-        names = task.classes[1:] if task.kind == "binary" else task.classes
-        absent = tuple(name for name, ok in zip(names, ones > 0, strict=True) if not ok)
-
-        def over(numerator, denominator):
-            return np.divide(numerator, denominator, out=np.zeros(k), where=denominator > 0)
-
-        none = np.ones(k)
-        label_weight = over(n / k, ones)
+        absent, saturated = (tuple(np.array(task.outputs, dtype=object)[count == 0]) for count in (ones, zeros))
+        positive, negative = _class_weights(task.kind, weighting, ones, zeros)
         if softmax:
-            positive = none if weighting == "paper" else label_weight
-            return cls(True, positive, none, absent)
-        if weighting == "balanced":
-            return cls(False, over(n / 2, ones), over(n / 2, zeros), absent)
-        if weighting == "authors-code" and task.kind == "multilabel":
-            return cls(False, label_weight, label_weight, absent)
-        return cls(False, over(zeros, ones), none, absent)
+            return cls(True, positive, negative, absent, saturated)
+        return cls(False, np.where(learnable, positive, 0), np.where(learnable, negative, 0), absent, saturated)
 
     def weights(self, targets):
-        """Weight of each row, (1, 1, b), or of each entry, (K, 1, b), as a tensor like ``targets`` (K, b)."""
+        """Return the weight of each row, (1, 1, b), or of each entry, (K, 1, b), as a tensor like ``targets`` (K, b)."""
         positive = targets.new_tensor(self.positive)
         if self.softmax:
             return (positive @ targets)[None, None]
@@ -75,17 +68,34 @@ class Objective:
         return (targets * positive[:, None] + (1 - targets) * negative[:, None])[:, None]
 
     def residual(self, logits, targets):
-        """Gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""
+        """Return the gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""
         prediction = logits.softmax(dim=0) if self.softmax else logits.sigmoid()
         return prediction.sub_(targets[:, None])
 
     def losses(self, logits, targets):
-        """Unweighted loss of each row, (1, A, b), or of each entry, (K, A, b)."""
+        """Return the unweighted loss of each row, (1, A, b), or of each entry, (K, A, b)."""
         if self.softmax:
             return logits.logsumexp(dim=0, keepdim=True) - (logits * targets[:, None]).sum(dim=0, keepdim=True)
         return softplus(logits * (1 - 2 * targets)[:, None])
 
     def summed(self, logits, targets):
-        """Weighted loss of each probe summed over the rows, (A,) float64; binary losses are averaged over outputs."""
+        """Return the weighted loss of each probe summed over the rows, (A,) float64; binary losses are averaged over outputs."""
         weighted = self.losses(logits, targets).mul_(self.weights(targets))
         return weighted.sum(dim=-1).double().mean(dim=0)
+
+
+def _class_weights(kind: str, weighting: str, ones: np.ndarray, zeros: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (K,) of positive and of negative entries, as in the table above; 0 where there is no such entry."""
+    n, k = ones + zeros, len(ones)
+
+    def over(numerator, denominator):
+        return np.divide(numerator, denominator, out=np.zeros(k), where=denominator > 0)
+
+    none, label_weight = np.ones(k), over(n / k, ones)
+    if kind == "multiclass":
+        return (none if weighting == "paper" else label_weight), none
+    if weighting == "balanced":
+        return over(n / 2, ones), over(n / 2, zeros)
+    if weighting == "authors-code" and kind == "multilabel":
+        return label_weight, label_weight
+    return over(zeros, ones), none

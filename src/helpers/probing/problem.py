@@ -1,4 +1,4 @@
-"""The regularised problem that a converged probe solves, for many alignments at once."""
+"""The regularised problem that a converged probe solves, for many alignments side by side."""
 
 from functools import cached_property
 
@@ -7,6 +7,7 @@ import torch
 from .objective import Objective
 from .views import View
 
+SINGLE_STRETCH = 1e3  # scale of rows above which float32 has too few digits left after the shift
 SINGLE_NOISE = 1e-6  # gradient norm below which float32 sums over unit vectors no longer resolve
 
 
@@ -37,7 +38,7 @@ class Problem:
         return Problem(self.view.to(torch.float32), self.all_targets.float(), self.objective, self.rows)
 
     def _spectrum(self):
-        """Eigendecomposition of the weighted covariance of the unaligned features."""
+        """Return eigenvalues (d,) and eigenvectors (d, d) of the weighted covariance of the unaligned features."""
         features = torch.cat([x for x, _ in self.batch], dim=1)
         weights = self.weights.mean(dim=(0, 1))
         mean = weights @ features
@@ -45,47 +46,64 @@ class Problem:
         values, vectors = torch.linalg.eigh(covariance)
         return values.clamp(min=0), vectors
 
+    @property
+    def fits_single(self) -> bool:
+        """Whether float32 can hold the features: not where near-identical rows are moved close to zero and stretched again."""
+        return all(scale.max() < SINGLE_STRETCH for _, scale in self.batch)
+
     def zeros(self):
-        """Where every path of strengths starts."""
+        """Return the parameters where every path of strengths starts."""
         return self.targets.new_zeros(len(self.targets), self.view.n_alignments, self.view.n_features + 1)
 
     def native(self, centred):
-        """Parameters for the features as they are, from those for centred features."""
+        """Return the parameters for the features as they are, from those for centred features."""
         native = centred.clone()
         native[..., -1] -= (centred[..., :-1] * self.mean).sum(dim=-1)
         return native
 
     def centred(self, native):
-        """The inverse of :meth:`native`."""
+        """Return the parameters for centred features; the inverse of :meth:`native`."""
         centred = native.clone()
         centred[..., -1] += (native[..., :-1] * self.mean).sum(dim=-1)
         return centred
 
     def logits(self, centred):
+        """Return the logits (K, A, n) of the fit rows."""
         return self.view.logits(self.batch, self.native(centred))
 
     def loss_and_residual(self, logits):
-        """Weighted mean loss of each problem, and its gradient with respect to the logits (K, A, n)."""
+        """Return the weighted mean loss of each problem, and its gradient with respect to the logits (K, A, n)."""
         loss = (self.objective.losses(logits, self.targets) * self.weights).sum(dim=-1, keepdim=True)
         return loss, self.objective.residual(logits, self.targets).mul_(self.weights)
 
     def gradient(self, residual, centred, strength):
+        """Return the gradient of loss and penalty in centred parameters, (K, A, n_features + 1)."""
         gradient = self.view.gradient(self.batch, residual)
         gradient[..., :-1] += strength * centred[..., :-1] - self.mean * gradient[..., -1:]
         return gradient
 
     def native_norm_squared(self, gradient):
-        """Squared norm of the gradient in the native parameters, one number per problem."""
+        """Return the squared norm of the gradient in the native parameters, one number per problem."""
         weights = gradient[..., :-1] + self.mean * gradient[..., -1:]
         return self.total(weights.square()) + self.total(gradient[..., -1:].square())
 
     def precondition(self, gradient, strength):
-        """Approximate inverse Hessian times a gradient."""
+        """Return the approximate inverse Hessian times a gradient."""
         out = gradient / self.curvature
         rotated = gradient[..., :-1] @ self.directions
         out[..., :-1] = (rotated / (self.curvature * self.variances + strength)) @ self.directions.T
         return out
 
     def total(self, x):
-        """Sum over everything that belongs to one problem."""
+        """Return the sum over everything that belongs to one problem."""
         return x.sum(dim=self.axes, keepdim=True)
+
+
+def feature_variance(view: View, batch) -> torch.Tensor:
+    """Return the mean variance of a centred aligned feature on gathered rows, (A,): total variance over the number of features."""
+    total = 0
+    for m, (x, scale) in zip(view.modalities, batch, strict=True):
+        squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
+        mean = (scale @ x + scale.sum(dim=1, keepdim=True) * m.shift) / len(x)
+        total = total + (scale.square() * squared).mean(dim=1) - mean.square().sum(dim=1)
+    return total / view.n_features

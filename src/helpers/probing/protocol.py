@@ -1,6 +1,6 @@
 """How a probe is trained: the paper's text, the code that produced its Fig. 3, and a converged probe for conclusions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class Protocol:
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
         strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
             between them.
-        tolerance: the minimiser stops when the objective is certified to lie within this fraction of its minimum.
+        tolerance: the minimiser stops when the objective lies within this fraction of its minimum, see
+            :mod:`helpers.probing.solver` for how that is measured.
 
     Raises:
         ValueError: a value out of range; names the field.
@@ -50,12 +51,12 @@ class Protocol:
         choose(self.weighting, ("paper", "authors-code", "balanced"), "weighting")
         choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
         for field in ("lr", "tolerance"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"Protocol.{field} must be positive, got {getattr(self, field)}")
+            if not 0 < getattr(self, field) < np.inf:
+                raise ValueError(f"Protocol.{field} must be positive and finite, got {getattr(self, field)}")
         for field in ("batch_size", "max_epochs", "patience"):
             if int(getattr(self, field)) != getattr(self, field) or getattr(self, field) < 1:
                 raise ValueError(f"Protocol.{field} must be a whole number of at least 1, got {getattr(self, field)}")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < np.inf:
             raise ValueError(f"Protocol.weight_decay must not be negative, got {self.weight_decay}")
         strengths = tuple(sorted((float(s) for s in self.strengths), reverse=True))
         if not strengths or strengths[-1] <= 0:
@@ -63,7 +64,13 @@ class Protocol:
         object.__setattr__(self, "strengths", strengths)
 
     def but(self, **changes) -> "Protocol":
-        """A copy with some fields changed, and a name that says so unless one is given."""
+        """Return a copy with some fields changed, and a name that says so unless one is given.
+
+        Raises:
+            ValueError: an unknown field (names the nearest), or a value out of range.
+        """
+        for field in changes:
+            choose(field, [known.name for known in fields(self)], "field of Protocol")
         changed = ", ".join(f"{k}={v}" for k, v in changes.items() if k != "name")
         return replace(self, **{"name": f"{self.name} ({changed})", **changes})
 
@@ -78,5 +85,9 @@ PROTOCOLS = {
 
 
 def resolve_protocol(protocol: str | Protocol) -> Protocol:
-    """A :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``."""
+    """Return a :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``.
+
+    Raises:
+        ValueError: an unknown name; names the nearest.
+    """
     return protocol if isinstance(protocol, Protocol) else PROTOCOLS[choose(protocol, PROTOCOLS, "protocol")]

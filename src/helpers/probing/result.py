@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,35 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from .. import metrics
-from ..files import read_json, replacing_folder, write_json
+from ..files import replacing_folder
 from ..tasks import Task
 from . import inference
 from .inference import KEYS
+from .record import Record, UnusableRecord, read_intact, read_record, write_record
 
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
 COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
+PROVENANCE = "provenance.json"
+FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
+MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
 
 
-@dataclass(frozen=True)
+class Provenance(Record):
+    """What the record of a stored result says."""
+
+    dataset: str
+    variant: str
+    backbone: str
+    protocol: str
+    headline_metric: str
+    embeddings: str
+    rows: dict[str, int]
+    validation_given: bool
+    classes_not_learned: list[str]
+    task: dict[str, str | list[str]]
+
+
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """Scores of every probe of a sweep.
 
@@ -29,7 +49,7 @@ class SweepResult:
         targets: (n_test, K) 0/1 indicators.
         groups: (n_test,) integers; rows that are drawn together in a bootstrap.
         task: what the outputs mean.
-        provenance: data set, protocol, fingerprint of the embeddings, split sizes.
+        provenance: data set, protocol, fingerprint of the embeddings, split sizes, classes that no probe could learn.
         subgroups: (n_test rows) table of ``subgroup_*`` columns, possibly without columns.
     """
 
@@ -43,49 +63,46 @@ class SweepResult:
     subgroups: pd.DataFrame
 
     @classmethod
-    def of_runs(cls, embeddings, protocol, runs, splits) -> "SweepResult":
-        """Score the runs of a sweep."""
+    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = ()) -> "SweepResult":
+        """Score the runs of a sweep.
+
+        Args:
+            not_learned: classes that no probe could learn; macro means exclude them.
+        """
         names = {"dataset": embeddings.dataset, **{k: embeddings.provenance.get(k, "own") for k in ("variant", "backbone")}}
-        rows = [
-            {
-                **names,
-                "protocol": protocol.name,
-                "alignment": r.alignment.kind,
-                "features": r.features,
-                "lambda_image": r.alignment.lambda_image,
-                "lambda_text": r.alignment.lambda_text,
-                "seed": r.seed,
-                **{fact: r.facts.get(fact) for fact in FACTS},
-            }
-            for r in runs
-        ]
-        table_of_runs = pd.DataFrame(rows)
+        names["protocol"] = protocol.name
+        keys, targets, task = _run_keys(names, runs), embeddings.targets, embeddings.task
         split = next(iter(splits.values()))
-        targets, task = embeddings.targets, embeddings.task
-        parts = [
-            _metrics_table(
-                table_of_runs, name, task, ((i, getattr(r, f"{name}_scores"), targets[rows_of(r)]) for i, r in enumerate(runs))
-            )
-            for name, rows_of in (("val", lambda r: splits[r.seed].val), ("test", lambda r: split.test))
-        ]
+        learned = _learned(task, not_learned)
+        val = ((i, r.val_scores, targets[splits[r.seed].val]) for i, r in enumerate(runs))
+        test = ((i, r.test_scores, targets[split.test]) for i, r in enumerate(runs))
+        table = pd.concat([_metrics_table(keys, "val", task, learned, val), _metrics_table(keys, "test", task, learned, test)])
         pairs = embeddings.pairs.iloc[split.test]
         provenance = {
             **names,
-            "protocol": protocol.name,
             "headline_metric": "auc_hard" if task.kind == "multiclass" and protocol.multiclass_auc == "hard" else "auc",
             "embeddings": embeddings.fingerprint,
             "rows": {"fit": len(split.fit), "val": len(split.val), "test": len(split.test)},
             "validation_given": split.given,
+            "classes_not_learned": list(not_learned),
         }
         return cls(
-            pd.concat(parts, ignore_index=True)[COLUMNS],
-            table_of_runs,
+            table.reset_index(drop=True)[COLUMNS],
+            keys,
             np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
             targets[split.test],
             np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
             task,
             provenance,
             pairs.filter(like="subgroup_").reset_index(drop=True),
+        )
+
+    def __repr__(self) -> str:
+        about = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone"))
+        grid = f"{self.runs['lambda_image'].nunique()} lambdas, {self.runs['seed'].nunique()} seeds"
+        return (
+            f"SweepResult({about}, {self.provenance.get('protocol', '?')}: {len(self.runs)} probes ({grid}, "
+            f"{'/'.join(self.runs['features'].unique())} features), {len(self.targets)} test rows)"
         )
 
     @property
@@ -99,109 +116,163 @@ class SweepResult:
         return ranking_scores(self.scores, self.task, self.headline_metric)
 
     @cached_property
-    def bootstraps(self) -> dict:
-        """Bootstrap replicates already drawn, by (n_boot, random_state), so that several statements share one draw."""
+    def learned(self) -> np.ndarray:
+        """(K,) whether the training rows could teach the class; macro means are over these."""
+        return _learned(self.task, self.provenance.get("classes_not_learned", ()))
+
+    def headline_auc(self, runs=slice(None), weights=None, rows=slice(None)) -> np.ndarray:
+        """Return the macro AUC of the headline metric on test rows, (n_runs,), or (n_runs, n_boot) with weights."""
+        scores, targets = self.headline_scores[runs][:, rows], self.targets[rows]
+        if not self.learned.all():
+            scores, targets = scores[..., self.learned], targets[:, self.learned]
+        return metrics.macro_auc(scores, targets, weights)
+
+    @cached_property
+    def _bootstraps(self) -> dict:
         return {}
 
+    def bootstrap(self, n_boot: int = 1000, random_state: int = 0) -> inference.PairedBootstrap:
+        """Return the paired bootstrap over test rows; several statements share one draw."""
+        key = n_boot, random_state
+        if key not in self._bootstraps:
+            self._bootstraps[key] = inference.PairedBootstrap(self, n_boot, random_state)
+        return self._bootstraps[key]
+
+    @property
+    def best(self) -> pd.DataFrame:
+        """The lambda that validation rows choose and its gain on test, one row per features; see :meth:`selected`."""
+        return self.selected()
+
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
-        """Mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
-        rows = self.table.query(
-            "metric == @name and split == @split and `class`.isna()",
-            local_dict={"name": metric or self.headline_metric, "split": split},
-        )
-        grouped = rows.groupby(KEYS, sort=False)["value"].agg(mean="mean", sd="std", n_seeds="count")
-        return grouped.reset_index()
+        """Return mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
+        metric = metric or self.headline_metric
+        of_metric = (self.table["metric"] == metric) & (self.table["split"] == split) & self.table["class"].isna()
+        grouped = self.table[of_metric].groupby(KEYS, sort=False)["value"].agg(mean="mean", sd="std", n_seeds="count")
+        return grouped.reset_index().assign(metric=metric)
 
     def effects(self, **options) -> pd.DataFrame:
-        """AUC(lambda) - AUC(0) on test with paired bootstrap intervals; see :func:`helpers.probing.inference.effects`."""
+        """Return AUC(lambda) - AUC(0) on test with paired bootstrap intervals; see :func:`helpers.probing.inference.effects`."""
         return inference.effects(self, **options)
 
     def selected(self, **options) -> pd.DataFrame:
-        """The lambda chosen on validation and its gain on test; see :func:`helpers.probing.inference.selected`."""
+        """Return the lambda chosen on validation and its gain on test; see :func:`helpers.probing.inference.selected`."""
         return inference.selected(self, **options)
 
     def some_lambda_beats_zero(self, **options) -> pd.DataFrame:
-        """p-value of the best lambda, all lambdas counted; see :func:`helpers.probing.inference.some_lambda_beats_zero`."""
+        """Return the p-value of the best lambda; see :func:`helpers.probing.inference.some_lambda_beats_zero`."""
         return inference.some_lambda_beats_zero(self, **options)
 
-    def by_subgroup(self, **options) -> pd.DataFrame:
-        """Headline AUC within each subgroup; see :func:`helpers.probing.inference.by_subgroup`."""
-        return inference.by_subgroup(self, **options)
+    def by_subgroup(self) -> pd.DataFrame:
+        """Return the headline AUC within each subgroup; see :func:`helpers.probing.inference.by_subgroup`."""
+        return inference.by_subgroup(self)
+
+    def plot(self):
+        """Return a figure of test AUC against lambda, one line per kind of features."""
+        # Figures import results, never the other way round; this one is looked up when it is asked for.
+        curves = import_module("helpers.plotting.sweeps").curves
+        summary = self.summary()
+        return curves(summary[summary["alignment"] == "lambda"])
 
     def save(self, directory) -> Path:
-        """Write the result as a folder: table and runs as parquet, scores as safetensors, provenance as JSON; no row ids."""
+        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids."""
         directory = Path(directory)
         with replacing_folder(directory) as folder:
-            self.table.to_parquet(folder / "table.parquet", index=False)
-            self.runs.to_parquet(folder / "runs.parquet", index=False)
-            self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
-            save_file({"scores": self.scores, "targets": self.targets}, folder / "scores.safetensors")
-            task = {"kind": self.task.kind, "classes": list(self.task.classes)}
-            write_json(folder / "provenance.json", {**self.provenance, "task": task})
+            self.write(folder)
         return directory
 
+    def write(self, folder: Path) -> None:
+        """Write the files of :meth:`save` into a folder that is there."""
+        self.table.to_parquet(folder / "table.parquet", index=False)
+        self.runs.to_parquet(folder / "runs.parquet", index=False)
+        self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
+        save_file({"scores": self.scores, "targets": self.targets}, folder / "scores.safetensors")
+        task = {"kind": self.task.kind, "classes": list(self.task.classes)}
+        write_record(folder / PROVENANCE, Provenance(**self.provenance, task=task), FILES)
+
     @classmethod
-    def load(cls, directory) -> "SweepResult":
+    def load(cls, directory, remake: str = MAKE) -> "SweepResult":
         """Read a result written by :meth:`save`.
+
+        Args:
+            remake: what makes the result anew, for messages.
 
         Raises:
             FileNotFoundError: no result there.
+            UnusableRecord: a ValueError; a damaged file, or one of an older format.
         """
         directory = Path(directory)
-        if not (directory / "provenance.json").is_file():
-            raise FileNotFoundError(
-                f"no sweep result in {directory} (provenance.json is missing); make one with `python -m helpers sweep`"
-            )
-        provenance = read_json(directory / "provenance.json")
+        if not (directory / PROVENANCE).is_file():
+            raise FileNotFoundError(f"no sweep result in {directory} ({PROVENANCE} is missing); {MAKE}")
+        provenance = read_record(directory / PROVENANCE, Provenance, remake).model_dump(exclude={"format", "files"})
+        table, runs, rows = (read_intact(directory / name, pd.read_parquet, remake) for name in FILES[:3])
+        arrays = read_intact(directory / FILES[3], load_file, remake)
         task = provenance.pop("task")
-        rows = pd.read_parquet(directory / "test_rows.parquet")
-        arrays = load_file(directory / "scores.safetensors")
-        return cls(
-            pd.read_parquet(directory / "table.parquet"),
-            pd.read_parquet(directory / "runs.parquet"),
-            arrays["scores"],
-            arrays["targets"],
-            rows.pop("group").to_numpy(),
-            Task(task["kind"], tuple(task["classes"])),
-            provenance,
-            rows,
-        )
+        try:
+            result = cls(
+                table, runs, arrays["scores"], arrays["targets"], rows.pop("group").to_numpy(),
+                Task(task["kind"], tuple(task["classes"])), provenance, rows,
+            )  # fmt: skip
+            if result.scores.shape != (len(runs), *result.targets.shape) or len(rows) != len(result.targets):
+                raise ValueError("its files hold different numbers of rows")
+        except (KeyError, ValueError) as error:
+            raise UnusableRecord(f"{directory} is no intact sweep result ({error}); {remake}") from None
+        return result
 
 
 def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
-    """Scores (..., n, K) to rank rows by: softmax probabilities, one-hot arg-max (``auc_hard``), or logits of binary outputs."""
+    """Return scores (..., n, K) to rank rows by: softmax probabilities, one-hot arg-max (``auc_hard``), or binary logits."""
     if task.kind != "multiclass":
         return logits
     return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
 
 
-def _metrics_table(runs: pd.DataFrame, split: str, task: Task, scored) -> pd.DataFrame:
-    """All metrics of one split; ``scored`` yields (run number, logits (n, K), targets (n, K))."""
+def _learned(task: Task, not_learned) -> np.ndarray:
+    return ~np.isin(np.array(task.outputs, dtype=object), list(not_learned))
+
+
+def _run_keys(names: dict, runs) -> pd.DataFrame:
+    """Return a row per run: what it is named by, and how its training ended."""
+    rows = [
+        {
+            **names,
+            "alignment": r.alignment.name,
+            "features": r.features,
+            "lambda_image": r.alignment.lambda_image,
+            "lambda_text": r.alignment.lambda_text,
+            "seed": r.seed,
+            **{fact: r.facts.get(fact) for fact in FACTS},
+        }
+        for r in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def _metrics_table(runs: pd.DataFrame, split: str, task: Task, learned: np.ndarray, scored) -> pd.DataFrame:
+    """Return all metrics of one split; ``scored`` yields (run number, logits (n, K), targets (n, K))."""
     frames = []
     for i, logits, targets in scored:
-        values = [*_per_class(logits, targets, task), *_whole(logits, targets, task)]
+        values = [*_per_class(logits, targets, task, learned), *_whole(logits, targets, task)]
         frame = pd.DataFrame(values, columns=["metric", "class", "value"])
         frames.append(frame.assign(run=i))
     table = pd.concat(frames, ignore_index=True).assign(split=split)
     return table.merge(runs, left_on="run", right_index=True)
 
 
-def _per_class(logits: np.ndarray, targets: np.ndarray, task: Task) -> list[tuple]:
-    """(metric, class, value) of each class and of the macro mean over the classes present in the rows."""
+def _per_class(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.ndarray) -> list[tuple]:
+    """Return (metric, class, value) of each class and of the macro mean over the classes learned and present in the rows."""
     scores = ranking_scores(logits, task, "auc")
-    kinds = {
+    functions = {
         "auc": (metrics.auc, scores),
         "average_precision": (metrics.average_precision, scores),
         "sensitivity_at_90_specificity": (metrics.sensitivity_at_specificity, scores),
     }
     if task.kind == "multiclass":
-        kinds["auc_hard"] = (metrics.auc, metrics.hard_labels(logits))
-    names = task.classes[1:] if task.kind == "binary" else task.classes
-    present = targets.any(axis=0) & ~targets.all(axis=0)
-    rows = []
-    for metric, (function, ranked) in kinds.items():
-        values = [float(function(ranked[:, k], targets[:, k])) for k in range(len(names))]
-        rows += [(metric, name, value) for name, value in zip(names, values, strict=True)]
+        functions["auc_hard"] = (metrics.auc, metrics.hard_labels(logits))
+    present = targets.any(axis=0) & ~targets.all(axis=0) & learned
+    rows: list[tuple] = []
+    for metric, (function, ranked) in functions.items():
+        values = [float(function(ranked[:, k], targets[:, k])) for k in range(len(task.outputs))]
+        rows += [(metric, name, value) for name, value in zip(task.outputs, values, strict=True)]
         macro = float(np.mean(np.array(values)[present])) if present.any() else float("nan")
         rows.append((metric, None, macro))
     rows.append(("classes_absent", None, float((~present).sum())))
@@ -209,7 +280,7 @@ def _per_class(logits: np.ndarray, targets: np.ndarray, task: Task) -> list[tupl
 
 
 def _whole(logits: np.ndarray, targets: np.ndarray, task: Task) -> list[tuple]:
-    """Accuracy (exact match for multi-label) and mean log loss."""
+    """Return accuracy (exact match for multi-label) and mean log loss."""
     z = logits.astype(np.float64)
     if task.kind == "multiclass":
         correct = z.argmax(axis=1) == targets.argmax(axis=1)

@@ -1,4 +1,4 @@
-r"""Choose the regularisation strength of a converged probe on validation loss."""
+"""Choose the regularisation strength of a converged probe on validation loss."""
 
 import warnings
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 
 from .descent import validation_loss
 from .objective import Objective
-from .problem import Problem
+from .problem import Problem, feature_variance
 from .protocol import Protocol
 from .solver import minimise
 from .views import View
@@ -17,10 +17,10 @@ LOOK_AHEAD = 3
 
 @dataclass(frozen=True)
 class Chosen:
-    """The strength of each alignment's lowest validation loss (between the values tried), and the probe there; arrays are (A,).
+    """The strength with the lowest validation loss of each alignment (between the values tried), and the probe there, (A,) each.
 
     ``strength_relative`` is alpha in units of the mean variance of a centred aligned feature on the fit rows: what survives when
-    alignments only rescale. ``strength_at_edge`` tells that no stronger or no weaker value was tried.
+    alignments only rescale. ``strength_at_edge`` says that no stronger or no weaker value was tried.
     """
 
     parameters: torch.Tensor
@@ -42,22 +42,23 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     Raises:
         RuntimeError: a chosen problem could not be solved to the tolerance; its probe may not be called converged.
     """
-
     problem = Problem(view, targets, objective, fit)
     strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
     solution = minimise(problem, start, strength, protocol.tolerance, max_iterations)
     worst = int(solution.optimality.argmax())
     if solution.optimality[worst] > protocol.tolerance:
         raise RuntimeError(
-            f"a probe of strength {strength[worst]:.1e} is not converged: the certified gap is {solution.optimality[worst]:.1e} "
-            f"of the objective, asked for {protocol.tolerance:.0e}; raise Protocol.tolerance or leave out the weakest strengths"
+            f"a probe of strength {strength[worst]:.1e} is not solved: it lies {solution.optimality[worst]:.1e} above the minimum "
+            f"(relative), not at most {protocol.tolerance:.0e}; raise Protocol.tolerance or exclude the weakest strengths"
         )
     loss = validation_loss(view, targets, objective, val, solution.parameters)
-    return Chosen(solution.parameters, loss, strength, strength / _feature_variance(view, fit), solution.optimality, edge)
+    return Chosen(
+        solution.parameters, loss, strength, strength / feature_variance(view, problem.batch).cpu(), solution.optimality, edge
+    )
 
 
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
-    """Strength of lowest validation loss (A,), whether it is at an end of what was tried, and parameters near it.
+    """Return the strength of lowest validation loss (A,), whether it is at an end of what was tried, and parameters near it.
 
     An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend
     on its neighbours; the path ends when all are, or before the first strength that is not solved.
@@ -77,14 +78,14 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
             break
     if best is None:
         raise RuntimeError(
-            f"not even strength {protocol.strengths[0]:.1e} could be solved; are the embeddings what they should be?"
+            f"not even strength {protocol.strengths[0]:.1e} could be solved; check the embeddings for strange rows"
         )
     strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
     return strength.exp(), (best == 0) | (best == len(losses) - 1), chosen
 
 
 def _settled_minimum(losses):
-    """Position of the first minimum (A,) of losses (p, A) that is not undercut within LOOK_AHEAD positions."""
+    """Return the position of the first minimum (A,) of losses (p, A) that is not undercut within LOOK_AHEAD positions."""
     best = torch.zeros(losses.shape[1], dtype=torch.int64)
     for position in range(1, len(losses)):
         lower = losses[position] < losses[best, torch.arange(losses.shape[1])]
@@ -93,7 +94,7 @@ def _settled_minimum(losses):
 
 
 def _interpolated_minimum(x, losses, best):
-    """Vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest itself at an end.
+    """Return the vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest loss itself at an end.
 
     On a grid the choice jumps from one value to the next when an alignment changes nothing but the last digits, and a jump moves
     the AUC more than lambda does; the vertex moves as little as the losses do.
@@ -108,13 +109,3 @@ def _interpolated_minimum(x, losses, best):
     bottom = to_right * rise_left - to_left * rise_right
     vertex = x[middle] + torch.where(bottom == 0, 0, top / (2 * bottom))
     return torch.where(inner, vertex, x[best])
-
-
-def _feature_variance(view: View, rows):
-    """Mean variance of a centred aligned feature, (A,): total variance over the number of features."""
-    total = 0
-    for m, (x, scale) in zip(view.modalities, view.gather(rows), strict=True):
-        squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
-        mean = (scale @ x + scale.sum(dim=1, keepdim=True) * m.shift) / len(x)
-        total = total + (scale.square() * squared).mean(dim=1) - mean.square().sum(dim=1)
-    return total.cpu() / view.n_features

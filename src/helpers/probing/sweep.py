@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.channels import KINDS, Alignment
+from ..alignment.channels import ALIGNMENTS, Alignment
 from ..checks import choose
+from ..store.embeddings import EmbeddingSet
 from .descent import train
+from .grid import FEATURES, LAMBDAS, SEEDS
 from .objective import Objective
 from .protocol import Protocol, resolve_protocol
 from .result import SweepResult
@@ -21,23 +24,20 @@ from .strength import choose_strength
 from .validation import Split, split_rows
 from .views import build_view
 
-LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
-SEEDS = (42, 43, 44, 45, 46)
-FEATURES = ("joint", "image", "text")
-
 
 def sweep(
     embeddings,
     lambdas: Sequence[float] = LAMBDAS,
     seeds: Sequence[int] = SEEDS,
-    protocol: str | Protocol = "paper",
+    protocol: str | Protocol = "converged",
     features: Sequence[str] = ("joint",),
-    kinds: Sequence[str] = ("lambda",),
+    alignments: Sequence[str] = ("lambda",),
     lambdas_text: Sequence[float] | None = None,
     dtype: str = "float32",
     device: str | None = None,
     workers: int | None = None,
     progress: bool = True,
+    kinds: Sequence[str] | None = None,
 ) -> SweepResult:
     """Train and score a linear probe for every alignment, kind of features and seed.
 
@@ -47,17 +47,28 @@ def sweep(
         seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        kinds: any of ``lambda``, ``shift``, ``common-scale``, ``scale-ratio``, ``spread``, ``centred``.
+        alignments: any of :data:`helpers.alignment.ALIGNMENTS`.
         lambdas_text: strengths for texts, for a map over both; images then take ``lambdas``. Equal to the images' when None.
         dtype: precision of the descents; the minimiser always works in float64.
         device: ``cpu`` or ``cuda``; the latter where there is one, when None.
         workers: threads on a CPU, one probe bundle each; all cores when None.
+        kinds: the former name of ``alignments``.
 
     Raises:
-        ValueError: an empty grid, repeated seeds, non-finite lambdas, unknown names, one class only.
+        ValueError: an empty grid, repeated seeds, non-finite lambdas, unknown names, a lambda that sends rows to zero, or rows of
+            one class only.
+
+    Warns:
+        ConvergenceWarning: a descent was still improving when its epochs ran out.
+        UserWarning: classes that no probe can learn, or validation rows of one class.
     """
+    if not isinstance(embeddings, EmbeddingSet):
+        raise ValueError(f"sweep takes an EmbeddingSet, got {type(embeddings).__name__}; make one with EmbeddingSet.from_arrays")
+    if kinds is not None:
+        warnings.warn("sweep(kinds=...) is now called alignments=...; the old name goes away", FutureWarning, stacklevel=2)
+        alignments = kinds
     protocol = resolve_protocol(protocol)
-    alignments = alignment_grid(lambdas, kinds, lambdas_text)
+    grid = alignment_grid(lambdas, alignments, lambdas_text)
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
     seeds = _distinct_seeds(seeds)
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
@@ -65,11 +76,13 @@ def sweep(
         if splits[seeds[0]].given:
             seeds = seeds[:1]  # the same problem for every seed
         dtype = "float64"
-    plan = _Plan(embeddings, alignments, protocol, splits, dtype, device)
+    plan = _Plan(embeddings, grid, protocol, splits, dtype, device)
+    not_learned = plan.classes_not_learned()
+    _require_two_kinds(embeddings, splits, not_learned)
     bundles = [(f, s) for f in features for s in seeds]
     runs = [run for bundle in plan.execute(bundles, workers, progress) for run in bundle]
-    plan.warn_of_absent_classes()
-    return SweepResult.of_runs(embeddings, protocol, runs, splits)
+    _warn_unless_converged(runs, protocol)
+    return SweepResult.of_runs(embeddings, protocol, runs, splits, not_learned)
 
 
 @dataclass(frozen=True)
@@ -84,11 +97,11 @@ class Run:
     facts: dict  # validation_loss, epochs, trained, strength, strength_relative, optimality
 
 
-def alignment_grid(lambdas, kinds=("lambda",), lambdas_text=None) -> list[Alignment]:
-    """Distinct alignments of a grid; lambda = 0, the same for every kind, comes first and once.
+def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[Alignment]:
+    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once.
 
     Raises:
-        ValueError: an empty list, a non-finite lambda or an unknown kind.
+        ValueError: an empty list, a non-finite lambda or an unknown alignment.
     """
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
     pairs = (
@@ -97,23 +110,23 @@ def alignment_grid(lambdas, kinds=("lambda",), lambdas_text=None) -> list[Alignm
         else [(v, t) for v in lambdas for t in _nonempty(lambdas_text, "lambdas_text")]
     )
     grid = {Alignment("lambda", 0.0, 0.0): None}
-    for kind in _nonempty(kinds, "kinds"):
-        choose(kind, KINDS, "alignment")
-        grid.update({Alignment(kind): None} if kind == "centred" else {Alignment(kind, *p): None for p in pairs if p != (0, 0)})
+    for name in _nonempty(alignments, "alignments"):
+        choose(name, ALIGNMENTS, "alignment")
+        grid.update({Alignment(name): None} if name == "centred" else {Alignment(name, *p): None for p in pairs if p != (0, 0)})
     return list(grid)
 
 
 def distinct_for(alignments: list[Alignment], features: str) -> list[int]:
-    """Positions of the alignments that differ for these features: one modality does not see the other's lambda.
+    """Return the positions of the alignments that differ for these features: one modality does not see the other's lambda.
 
-    Scales that are common to both modalities depend on both lambdas, so these kinds stay as they are.
+    The common scale and the ratio of scales depend on both lambdas, so alignments with one of them alone stay as they are.
     """
     if features == "joint":
         return list(range(len(alignments)))
     first = {}
     for i, a in enumerate(alignments):
         own = getattr(a, f"lambda_{features}")
-        first.setdefault((a.kind, own) if a.kind in ("lambda", "shift", "spread") else a, i)
+        first.setdefault((a.name, own) if a.name in ("lambda", "shift", "spread") else a, i)
     return sorted(first.values())
 
 
@@ -138,13 +151,19 @@ class _Plan:
         objective = Objective.of(self.embeddings.task, self.protocol.weighting, targets[split.fit])
         self.prepared[split.fit.tobytes()] = view, objective
 
-    def warn_of_absent_classes(self) -> None:
-        absent = sorted({name for _, objective in self.prepared.values() for name in objective.absent})
-        if absent:
-            warnings.warn(f"no training row of class {', '.join(absent)}: the probe cannot learn it", stacklevel=3)
+    def classes_not_learned(self) -> tuple[str, ...]:
+        """Return the classes that the training rows of some seed cannot teach, with a warning that names them."""
+        objectives = [objective for _, objective in self.prepared.values()]
+        absent = sorted({name for objective in objectives for name in objective.absent})
+        saturated = sorted({name for objective in objectives for name in objective.saturated})
+        why = [f"no training row of class {', '.join(absent)}"] * bool(absent)
+        why += [f"every training row is positive for class {', '.join(saturated)}"] * bool(saturated)
+        if why:
+            warnings.warn(f"{' and '.join(why)}: no probe can learn it, and macro means exclude it", stacklevel=3)
+        return tuple(sorted({*absent, *saturated}))
 
     def execute(self, bundles, workers: int | None, progress: bool):
-        """Runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
+        """Return the runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks = self._tasks(bundles, workers)
         workers = min(workers, len(tasks))
@@ -170,7 +189,7 @@ class _Plan:
             torch.set_num_threads(threads)
 
     def _tasks(self, bundles, workers: int) -> list[tuple]:
-        """One task a bundle; bundles left over after whole rounds of the workers are shared out by alignments."""
+        """Return one task a bundle; bundles left over after whole rounds of the workers are shared out by alignments."""
         tasks, left_over = [], len(bundles) % workers
         for i, (features, seed) in enumerate(bundles):
             which = distinct_for(self.alignments, features)
@@ -200,6 +219,36 @@ def _minimised(view, targets, objective: Objective, fit, val, seed: int, protoco
     names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
     columns = zip(*(getattr(chosen, name).tolist() for name in names), strict=True)
     return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
+
+
+def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
+    """Check that an AUC can be computed on the test rows, and warn where it cannot on validation rows.
+
+    Raises:
+        ValueError: no class that a probe can learn has both positive and negative test rows.
+    """
+    targets = embeddings.targets[:, ~np.isin(np.array(embeddings.task.outputs, dtype=object), list(not_learned))]
+
+    def both(rows: np.ndarray) -> bool:
+        return bool((targets[rows].any(axis=0) & ~targets[rows].all(axis=0)).any())
+
+    split = next(iter(splits.values()))
+    if not both(split.test):
+        raise ValueError(f"the {len(split.test)} test rows hold one class only; an AUC needs two that the training rows have too")
+    if not all(both(split.val) for split in splits.values()):
+        warnings.warn("validation rows hold one class only: they can choose no lambda, so lambda = 0 is chosen", stacklevel=3)
+
+
+def _warn_unless_converged(runs: list[Run], protocol: Protocol) -> None:
+    """Warn of descents whose lowest validation loss is at the last epoch that was allowed."""
+    at_end = sum(run.facts.get("epochs") == protocol.max_epochs for run in runs)
+    if at_end:
+        warnings.warn(
+            f"{at_end} of {len(runs)} probes of protocol {protocol.name!r} were still improving at epoch {protocol.max_epochs}, "
+            "the last: they are not trained to convergence; protocol 'converged' is",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def _nonempty(values, what: str):

@@ -18,7 +18,7 @@ class Split:
 
 
 def split_rows(embeddings, seed: int) -> Split:
-    """Rows of one seed: the data's own validation split, or a tenth of the training groups drawn with the seed.
+    """Return the rows of one seed: the data's own validation split, or a tenth of the training groups drawn with the seed.
 
     Raises:
         ValueError: a split without rows; names it.

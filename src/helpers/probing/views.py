@@ -15,6 +15,8 @@ import torch
 from ..alignment.channels import Alignment
 from ..checks import unit_rows
 
+ZERO_ROUNDING = 30  # squared norms below so many rounding errors are zero
+
 
 @dataclass(frozen=True)
 class Modality:
@@ -97,12 +99,15 @@ class View:
 
 
 def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, dtype, device) -> View:
-    """Lay the embeddings of one data set out for probes under several alignments.
+    """Lay out the embeddings of one data set for probes under several alignments.
 
     Args:
         embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`.
         gap_rows: pairs whose means define the gap.
         fit_rows: pairs whose mean inverse norm defines the common scale and the ratio of scales.
+
+    Raises:
+        ValueError: an alignment sends a row to zero, where it has no direction; names alignment and modality.
     """
     names = ("text", "image")
     vectors = {m: _unit(torch.from_numpy(getattr(embeddings, m)).to(device, dtype)) for m in names}
@@ -110,7 +115,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
     means = {m: _mean(getattr(embeddings, m), items[m][gap_rows]) for m in names}
     shifts = [a.shifts(means["image"], means["text"]) for a in alignments]
     shift = {m: torch.as_tensor(np.stack([s[m == "text"] for s in shifts])).to(device, dtype) for m in names}
-    norm = {m: _norms(vectors[m], shift[m]) for m in names}
+    norm = {m: _norms(m, vectors[m], shift[m], alignments) for m in names}
     inverse_mean = {m: (1 / norm[m][torch.tensor(items[m][fit_rows]).to(device)]).double().mean(dim=0).tolist() for m in names}
     scale = {m: torch.empty_like(norm[m]) for m in names}
     for a, alignment in enumerate(alignments):
@@ -137,9 +142,14 @@ def _unit(vectors):
     return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
 
 
-def _norms(vectors, shift):
-    """Norms ``||x + shift||`` (n, A) from the expanded square; no copy of the vectors is made."""
+def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
+    """Return the norms ``||x + shift||`` (n, A) from the expanded square; no copy of the vectors is made."""
     squared = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
+    at_zero = (squared < ZERO_ROUNDING * torch.finfo(squared.dtype).eps).sum(dim=0).tolist()
+    for alignment, count in zip(alignments, at_zero, strict=True):
+        if count and alignment.channels != ("shift",):
+            how = f"alignment {alignment.name!r} (lambda {getattr(alignment, f'lambda_{modality}'):g})"
+            raise ValueError(f"{how} sends {count} of {len(vectors)} {modality} vectors to zero; exclude this lambda or alignment")
     return squared.clamp_(min=1e-12).sqrt_()
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -86,13 +85,6 @@ def difference_interval(a, b) -> tuple[float, float, float]:
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     interval = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     return float(a.mean() - b.mean()), float(interval.low), float(interval.high)
-
-
-def permutation_p(a, b) -> float:
-    """One-sided exact permutation p-value of mean(a) > mean(b): the share of relabellings with at least this difference."""
-    pooled = np.concatenate([a, b]).astype(np.float64)
-    sums = np.array([pooled[list(chosen)].sum() for chosen in combinations(range(len(pooled)), len(a))])
-    return float((sums >= np.sum(a) - 1e-12).mean())
 
 
 def sign_p(values) -> float:

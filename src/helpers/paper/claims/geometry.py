@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from ...resampling import permutation_p
 from ..published import MEDICAL_BACKBONES, ROUNDING, datasets, table1
 from . import our_runs as ours
 from . import recomputed as decided
-from .evidence import CONTRADICTED, HOLDS, UNTESTABLE, Claim, Finding, difference_interval, mean_interval, permutation_p, verdict_of
+from .evidence import CONTRADICTED, HOLDS, UNTESTABLE, Claim, Finding, difference_interval, mean_interval, verdict_of
 
 
 def concentrated() -> Finding:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from ...datasets.audit import shipped_diversity
 from ...datasets.registry import title
-from ...probing import PROTOCOLS
+from ...probing.protocol import PROTOCOLS
 from ..published import BACKBONES, HARD_AUC, SCORE_AUC, paper_name, sweep_gains
 
 CURVE = ["dataset", "variant", "backbone", "protocol"]
