@@ -39,6 +39,7 @@ results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input"]
 import pandas as pd
+from IPython.display import display
 
 from helpers import PROTOCOLS
 from helpers.alignment.channels import ALIGNMENTS, CHANNELS

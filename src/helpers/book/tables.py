@@ -170,7 +170,7 @@ def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
     for name, found in read_json(path).items():
         counts = found if isinstance(found, dict) else {"count": found}
         rows.append((name.replace("_", " "), "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in counts.items())))
-    return markdown(pd.DataFrame(rows, columns=["Run", "Counted"]))
+    return markdown_table(pd.DataFrame(rows, columns=["Run", "Counted"]))
 
 
 def licences() -> str:
@@ -181,7 +181,7 @@ def licences() -> str:
         **{f"for the {extra}": of for extra, of in project["optional-dependencies"].items()},
     }
     names = [(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0], role) for role, lines in wanted.items() for line in lines]
-    return markdown(pd.DataFrame([(name, role, _licence(name)) for name, role in names], columns=["Package", "Needed", "Licence"]))
+    return markdown_table(pd.DataFrame([(name, role, _licence(name)) for name, role in names], columns=["Package", "Needed", "Licence"]))
 
 
 def _licence(package: str) -> str:
