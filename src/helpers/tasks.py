@@ -9,6 +9,7 @@ from .checks import choose
 
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
+OTHER_SPLITS = ("dev", "develop", "development", "training", "testing", "eval", "evaluation", "holdout", "unlabeled", "unlabelled")
 
 
 def split_names(values) -> np.ndarray:
@@ -18,6 +19,7 @@ def split_names(values) -> np.ndarray:
 
 
 KINDS = ("binary", "multiclass", "multilabel")
+UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Task:
         least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
         if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
             wanted = "exactly 2" if self.kind == "binary" else f"at least {least}"
-            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {list(self.classes)}")
+            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {len(self.classes)}")
 
     @property
     def columns(self) -> list[str]:
@@ -80,9 +82,33 @@ class Task:
         codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))
         bad = np.flatnonzero(codes < 0)
         if len(bad):
-            raise ValueError(
-                f"row {rows.index[bad[0]]}: label is not one of {list(self.classes)} ({len(bad)} such rows, counted from 0)"
-            )
+            which = f"one of the {len(self.classes)} classes"
+            raise ValueError(f"row {rows.index[bad[0]]}: label is not {which} ({len(bad)} such rows, counted from 0)")
         if self.kind == "binary":
             return codes[:, None].astype(np.int8)
         return (codes[:, None] == np.arange(len(self.classes))).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Unlabelled(Task):
+    """The task of a set without labels: geometry, separation and retrieval need none, and what does says so."""
+
+    kind: str = UNLABELLED
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        pass
+
+    @property
+    def columns(self) -> list[str]:
+        """No label columns."""
+        return []
+
+    @property
+    def n_outputs(self) -> int:
+        """Raise a ValueError: there is nothing to predict."""
+        raise ValueError("this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)")
+
+    def targets(self, rows: pd.DataFrame) -> np.ndarray:
+        """Raise a ValueError: there is nothing to predict."""
+        return np.zeros((len(rows), self.n_outputs), dtype=np.int8)

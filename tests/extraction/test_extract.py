@@ -57,7 +57,7 @@ def content(folder: Path) -> dict:
     """Bytes of every file of a set, the times in its provenance left out."""
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     record = json.loads(found["provenance.json"])
-    assert record.pop("run").keys() == {"command", "finished", "seconds"}
+    assert record.pop("run").keys() == {"command", "finished", "seconds"} and len(record.pop("record_sha256")) == 64
     return {**found, "provenance.json": record}
 
 
@@ -243,7 +243,7 @@ def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path,
     assert len(hashed) == 8 and not (tmp_path / "set.work").exists()
 
 
-def test_a_look_at_files_that_is_cut_off_goes_on(tmp_path, monkeypatch):
+def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
     dataset, hashed = drawn(tmp_path, n=8), []
 
     def cut_off(path):

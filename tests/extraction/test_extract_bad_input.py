@@ -69,7 +69,9 @@ def test_skipping_keeps_ids_and_vectors_aligned(tmp_path, workers):
     good = dataset.rows.drop(index=list(expected))
     assert made.pairs["pair_id"].tolist() == good["pair_id"].tolist()
     backbone = linear_backbone()
-    np.testing.assert_allclose(made.image_of(), backbone.encode_images([decode(tmp_path / "raw" / p) for p in good["image"]]), atol=1e-6)
+    np.testing.assert_allclose(
+        made.image_of(), backbone.encode_images([decode(tmp_path / "raw" / p) for p in good["image"]]), atol=1e-6
+    )
     np.testing.assert_allclose(made.text_of(), backbone.encode_texts(good["text"]), atol=1e-6)
     assert sum(made.provenance["skipped"].values()) == len(expected)
     with pytest.raises(InputError, match="more than max_skipped=5% allows"):

@@ -8,6 +8,7 @@ from ..checks import choose
 from ..files import project_root, read_json, write_json
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
+from ..store.identity import Identity
 from . import FEATURES, LAMBDAS, PROTOCOLS, SEEDS, SweepResult, sweep
 
 FOLDER = Path("runs/sweeps")
@@ -19,7 +20,7 @@ CODE = ("checks.py", "tasks.py", "geometry.py", "resampling.py", "metrics.py", "
 def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
     """Where a sweep is kept: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``."""
     root = project_root() / FOLDER if sweeps is None else Path(sweeps)
-    return root / dataset / variant / folder_name(backbone) / protocol / part
+    return root / Identity(dataset, variant, backbone).folder / protocol / part
 
 
 def complete_settings(given: dict) -> dict:
