@@ -22,7 +22,7 @@ ARRAYS = (".npz", ".npy")
 def add_arguments(parser) -> None:
     parser.add_argument(
         "path",
-        help="CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY of shape (2, n, d); NPY of image vectors, with --text; "
+        help="CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; "
         "or a folder with img_emb/*.npy and text_emb/*.npy",
     )
     parser.add_argument("--dataset", required=True, help="name to give")

@@ -93,7 +93,10 @@ def read_record(directory: Path) -> tuple[dict, SetRecord]:
         raise FileNotFoundError(
             f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
         )
-    found = read_json(path)
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{str(error).rpartition(';')[0]}; {DAMAGE}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} is not the record of an embedding set; {DAMAGE}")
     number = found.get("format")
