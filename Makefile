@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book test serve notebooks lock clean help
+.PHONY: book test test-heavy serve notebooks lock clean help
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
 	@mkdir -p $(MPLCONFIGDIR) book/executed
@@ -23,6 +23,9 @@ book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for 
 test: $(STAMP)  ## run the tests
 	@mkdir -p $(MPLCONFIGDIR)
 	@$(BIN)/python -m pytest
+
+test-heavy: $(STAMP)  ## run the fault tests with FUZZ_CASES cases each (200 if not given)
+	@$(BIN)/python -m pytest -m heavy tests/faults
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"
@@ -39,7 +42,7 @@ clean:  ## remove what was built; the environment and your own embeddings and sw
 	rm -rf _build book/executed book/generated runs/notebooks .snakemake .pytest_cache .ruff_cache .hypothesis
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The environment is made anew when the lock has changed, and kept otherwise.
 $(STAMP): requirements.lock pyproject.toml

@@ -1,6 +1,8 @@
 """What the attacks share: how many cases, damaged bytes, and the one sentence that must come of them."""
 
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from helpers import EmbeddingSet
 
+sys.path.append(str(Path(__file__).parents[1] / "extraction"))  # for the data sets that the tests of extraction make
 CASES = int(os.environ.get("FUZZ_CASES", 200))
 FEW = 15
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
