@@ -35,6 +35,9 @@ test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attac
 	@mkdir -p "$(MPLCONFIGDIR)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
 
+test-heavy: $(STAMP)  ## run the fault tests with FUZZ_CASES cases each (200 if not given)
+	@$(BIN)/python -m pytest -m heavy tests/faults
+
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

@@ -80,7 +80,7 @@ alone, notes = cached_without_embeddings(grids, protocol, datasets, backbones, v
 for note in notes:
     page.show_text("{note}", note=note)
 lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
-sets = select(datasets, backbones, variant[0], store, data_root, but=lone)
+sets = select(datasets, backbones, variant[0], store, data_root, excluded=lone)
 page.describe_sets(sets, variant)
 
 # %% tags=["hide-input", "remove-stderr"]
@@ -275,7 +275,7 @@ also = []
 for other in variant[1:]:
     found, _ = cached_without_embeddings({"lambda": grids["lambda"]}, ["authors-code"], datasets, backbones, other, store, sweeps)
     there = {(r.provenance["dataset"], r.provenance["backbone"]) for r in found["lambda"]}
-    more = [s for s in select(datasets, backbones, other, store, data_root, but=there) if s.provenance["variant"] == other]
+    more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.provenance["variant"] == other]
     also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
     sets += more
 beside = compare_sweep(pd.concat([table, *[r.table for r in also]], ignore_index=True))

@@ -42,3 +42,12 @@ def store(tmp_path_factory) -> Path:
         for j, backbone in enumerate(("lit-natural", "lit-derm")):
             small_set(dataset, variant, backbone, multilabel, seed=10 * i + j).save(folder / dataset / variant / backbone)
     return folder
+
+
+
+def pytest_collection_modifyitems(config, items):
+    """Heavy tests run only when asked for: ``make test-heavy``."""
+    if "heavy" not in (config.option.markexpr or ""):
+        for item in items:
+            if item.get_closest_marker("heavy"):
+                item.add_marker(pytest.mark.skip(reason="heavy; run with -m heavy"))

@@ -64,7 +64,7 @@ def test_lists(capsys):
         (["sweep", "ham10000", "lit-derm", "--settings", "{"], "not valid JSON"),
         (["sweep", "ham10000", "lit-derm", "--settings", '{"lambda": [1]}'], "did you mean 'lambdas'"),
         (["extract", "ham10000", "--backbone", "lit-derm", "--root", "/nowhere/at/all"], "/nowhere/at/all does not exist"),
-        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv, .npz or .npy"),
+        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(store, arguments, said, capsys):

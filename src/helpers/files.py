@@ -1,19 +1,32 @@
-"""Files that are either whole or absent: written under a temporary name beside the target, then renamed."""
+"""Files that are either whole or absent: written under a temporary name beside the target, flushed, then renamed."""
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where stale temporaries stay
+    fcntl = None
+
 LANDMARK = Path("src/helpers/__init__.py")
+UNFINISHED = ".unfinished"  # ending of every temporary file and folder; the writer holds a lock on it
+EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
+AT_FDCWD = -100
+NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
 
 
 def project_root() -> Path:
-    """The folder of this project: the working directory or the nearest one above that holds it, else where the package lies."""
+    """Return the folder of this project: the working directory or the nearest one above that holds it, else the package's."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / LANDMARK).is_file():
@@ -26,57 +39,189 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    _sweep_once(path.parent)
+    with _temporary(path, folder=False) as temporary:
         yield temporary
-        _as_usual(temporary)
+        _set_usual_rights(temporary)
+        _flush(temporary)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        _flush(path.parent)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure."""
+    """Yield a temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
+
+    Where the system can exchange two folders, ``path`` is there at every moment. Two writers do not disturb each other: the
+    last one wins. The caller makes sure that what lies at ``path`` may be replaced.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    remove_stale(path.parent)
+    with _temporary(path, folder=True) as temporary:
         yield temporary
-        for made in (temporary, *temporary.rglob("*")):
-            _as_usual(made)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.replace(old / path.name)
-            temporary.replace(path)
-            shutil.rmtree(old)
+        for made in (*temporary.rglob("*"), temporary):
+            _set_usual_rights(made)
+            _flush(made)
+        _put_in_place(temporary, path)
+        _flush(path.parent)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the temporary files and folders in ``folder`` whose writer has ended, as after a kill."""
+    for left in sorted(Path(folder).glob(f".*{UNFINISHED}")):
+        with suppress(OSError), _locked(left, wait=False) as ours:
+            if ours:
+                _restore_moved(left)
+                _remove(left)
+
+
+@lru_cache(maxsize=256)
+def _sweep_once(folder: Path) -> None:
+    """Remove stale temporaries of a folder once a process: a folder may hold thousands of files."""
+    remove_stale(folder)
+
+
+@contextmanager
+def _temporary(path: Path, folder: bool) -> Iterator[Path]:
+    """Yield a new file or folder beside ``path``, locked while its writer lives; nothing is left of it afterwards."""
+    while True:
+        if folder:
+            name = tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent)
         else:
-            temporary.replace(path)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent)
+            os.close(handle)
+        temporary = Path(name)
+        with _locked(temporary, wait=True) as ours:
+            if not ours:
+                continue  # another process took it for stale before it was locked
+            try:
+                yield temporary
+            finally:
+                _remove(temporary)
+            return
+
+
+@contextmanager
+def _locked(path: Path, wait: bool) -> Iterator[bool]:
+    """Hold a lock on a file or folder, which the system frees when the process ends; yield whether it was had.
+
+    Where there are no locks, a writer goes on without, and a sweeper takes nothing for stale.
+    """
+    if fcntl is None:
+        yield wait
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            ours = path.exists()
+        except OSError:
+            ours = wait
+        yield ours
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
 
 
-def _as_usual(path: Path) -> None:
-    """Give a file or folder the rights the user's umask gives new ones; temporary ones, and safetensors', are the owner's alone."""
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a folder to ``path``; what lies there is exchanged with it and removed."""
+    while True:
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            try:
+                temporary.rename(path)  # POSIX: replaces an empty folder only
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise  # else another writer was faster: exchange
+        try:
+            if not _exchange(temporary, path):
+                _move_aside(temporary, path)
+            return
+        except FileNotFoundError:
+            if not temporary.exists():
+                raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; return False where the system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
+        return False
+    sys.audit("os.rename", str(one), str(other), -1, -1)
+    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def _move_aside(temporary: Path, path: Path) -> None:
+    """Replace a folder in two steps; a kill between them leaves the old one, which :func:`remove_stale` puts back."""
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
+    with _locked(old, wait=True):
+        path.rename(old / f"moved--{path.name}")
+        temporary.rename(path)
+    _remove(old)
+
+
+def _restore_moved(left: Path) -> None:
+    for moved in left.glob("moved--*") if left.is_dir() else ():
+        if not (left.parent / moved.name.removeprefix("moved--")).exists():
+            moved.rename(left.parent / moved.name.removeprefix("moved--"))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Bring a file or folder to the disk, so that a rename never names what a power cut has lost."""
+    with suppress(PermissionError):  # a folder that may be written but not read
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system flushes folders
+                raise
+        finally:
+            os.close(handle)
+
+
+def _set_usual_rights(path: Path) -> None:
+    """Give a file or folder the rights the user's umask gives new ones; temporary ones are the owner's alone."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def json_text(value) -> str:
+    """Return ``value`` as indented, key-sorted JSON, so that equal values give equal bytes."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def checksum_of(value) -> str:
+    """Return the SHA-256 of a JSON value, whatever its layout in a file."""
+    return hashlib.sha256(json_text(value).encode()).hexdigest()
+
+
 def write_json(path: Path, value) -> None:
-    """Write ``value`` as indented, key-sorted JSON, so that equal values give equal bytes."""
+    """Write ``value`` as indented, key-sorted JSON."""
     with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(json_text(value), encoding="utf-8")
 
 
 def read_json(path: Path):
@@ -87,5 +232,26 @@ def read_json(path: Path):
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); restore or regenerate it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ValueError(f"{path} is not valid JSON ({what}); restore or regenerate it") from None
+
+
+def write_checked_json(path: Path, value) -> None:
+    """Write ``value`` as JSON together with its checksum."""
+    write_json(path, {"sha256": checksum_of(value), "value": value})
+
+
+def read_checked_json(path: Path):
+    """Read what :func:`write_checked_json` wrote.
+
+    Raises:
+        FileNotFoundError, ValueError: absent or damaged, naming the file.
+    """
+    found = read_json(path)
+    try:
+        if isinstance(found, dict) and found.get("sha256") == checksum_of(found.get("value")):
+            return found["value"]
+    except (ValueError, RecursionError):  # NaN, lone surrogates
+        pass
+    raise ValueError(f"{path} does not match its checksum; delete it, it is made again")

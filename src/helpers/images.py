@@ -1,5 +1,7 @@
 """Find, inspect and decode images, safely and within limits."""
 
+import hashlib
+import io
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -13,53 +15,71 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .files import sha256
 
 MAX_PIXELS = 100_000_000
+MAX_BYTES = 1_000_000_000
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
+BAND = 256  # rows of a 16-bit image scaled at once
+CHANGED = "file was replaced after it was inspected; run again"
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What a look at an image file found: hash of its bytes, conversions decoding will make, and why it cannot be used."""
+    """What inspecting an image file found: hash of its bytes, conversions decoding will make, and why it cannot be used."""
 
     sha256: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
 
 
-def inspect_image(root: Path, relative: str) -> ImageFile:
-    """Hash an image file and read its header; pixels are not decoded."""
+def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
+    """Hash an image file and read its header; with ``pixels``, decode it too, as extraction will."""
     if not isinstance(relative, str) or not relative:
         return ImageFile(error=f"image path is {relative!r}, expected a path relative to the data root")
     if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
         return ImageFile(error="image path leaves the data root; give a path below it")
     path = Path(root) / relative
     try:
-        if path.stat().st_size == 0:
+        size = path.stat().st_size
+        if size == 0:
             return ImageFile(error="file is empty (0 bytes); get it again")
+        if size > MAX_BYTES:
+            return ImageFile(error=f"file has {size:,} bytes, the limit is {MAX_BYTES:,}; resize the image first")
         with _opened(path) as image:
             notes = _notes(image)
-        return ImageFile(sha256(path), notes)
+        content = sha256(path)
+        if pixels:
+            decode(path, content)
+        return ImageFile(content, notes)
     except Exception as error:  # Pillow raises many types on broken files; each becomes a row of the report
         return ImageFile(error=_reason(error))
 
 
-def decode(path: Path):
+def decode(path: Path, content: str | None = None) -> Image.Image:
     """Read an image file as upright 8-bit RGB, first frame only: EXIF rotation applied, alpha ignored, 16 bits scaled to 8.
 
+    Args:
+        content: the SHA-256 that the file must have.
+
     Raises:
-        ValueError: the file is truncated, is no image, has floating-point pixels or more than ``MAX_PIXELS``.
+        ValueError: the file is truncated, is no image of ``FORMATS``, has floating-point pixels or more than ``MAX_PIXELS``, or
+            other bytes than ``content`` says.
     """
     try:
-        with _opened(path) as image:
+        data = Path(path).read_bytes()
+        if content is not None and hashlib.sha256(data).hexdigest() != content:
+            raise ValueError(CHANGED)
+        with _opened(io.BytesIO(data)) as image:
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _rgb(image)
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
 
-def _opened(path: Path):
-    """A Pillow image with only its header read, refused if decoding it would fill the memory or have no meaning."""
+def _opened(source) -> Image.Image:
+    """Return a Pillow image with only its header read, refused if decoding it would fill the memory or have no meaning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(path)
+        image = Image.open(source, formats=FORMATS)
     width, height = image.size
     if width * height > MAX_PIXELS:
         image.close()
@@ -81,21 +101,30 @@ def _notes(image) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _rgb(image):
+def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
-        values = np.asarray(image)
+        image = _eight_bits(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bits by rounding, a band of rows at a time so that memory stays bounded."""
+    width, height = image.size
+    scaled = np.empty((height, width), dtype=np.uint8)
+    for top in range(0, height, BAND):
+        values = np.asarray(image.crop((0, top, width, min(top + BAND, height)))).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
-        image = Image.fromarray(np.round(values / 257).astype(np.uint8))
-    return image.convert("RGB")
+        scaled[top : top + BAND] = (values + 128) // 257
+    return Image.fromarray(scaled)
 
 
 def _reason(error: Exception) -> str:
-    """One sentence without the path, which may hold a patient's number."""
+    """Return one sentence without the path, which may hold a patient's number."""
     if isinstance(error, FileNotFoundError):
         return "file is missing"
     if isinstance(error, UnidentifiedImageError):
-        return "file is no image that Pillow can read"
+        return f"file is no image of a format that is read ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
     if isinstance(error, PermissionError):
@@ -111,7 +140,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 
 
 def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
-    """Image files directly in ``folders`` of ``root``: name and stem -> path relative to ``root``; an earlier folder wins.
+    """Return image files directly in ``folders`` of ``root``: name and stem -> path below ``root``; an earlier folder wins.
 
     Raises:
         FileNotFoundError: none of the folders is there.
@@ -131,10 +160,10 @@ def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
 
 
 def locate(names: Iterable[str], found: dict[str, str]) -> pd.Series:
-    """Relative path of each named image; None where it is not there."""
+    """Return the relative path of each named image; None where it is absent."""
     return pd.Series([found.get(str(name)) for name in names], dtype=object)
 
 
 def existing(root: Path, paths: Iterable[str]) -> pd.Series:
-    """Relative paths as given; None where no file is to be seen. For deep folders, cheaper to ask than to list."""
+    """Return relative paths as given, None where there is no file; in deep folders, asking is cheaper than listing."""
     return pd.Series([path if os.path.isfile(root / path) else None for path in paths], dtype=object)

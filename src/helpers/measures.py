@@ -13,7 +13,7 @@ COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "
 
 
 def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95) -> pd.DataFrame:
-    """Geometry of all pairs of a set, whatever their split.
+    """Return the geometry of all pairs of a set, whatever their split; labels are not needed.
 
     Quantities by modality (image, text): ``R`` over pairs (Eq. 7) and ``R_distinct`` over distinct items, ``effective_rank`` of the
     centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
@@ -45,15 +45,15 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     }
     rows.append(("joint", "gap_norm", gap_norm(image, text), *interval(_difference_norm, image, text)))
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
-    identity = [embeddings.dataset, *(str(embeddings.provenance.get(k, "own")) for k in ("variant", "backbone"))]
-    return pd.DataFrame([(*identity, domain(identity[0]), *row) for row in rows], columns=COLUMNS)
+    names = embeddings.identity.columns
+    return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
 
 
 def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
-    """R of image and text over some pairs only, such as a narrow subject; ``rows`` are row numbers."""
+    """Return R of image and text over some pairs only, such as a narrow subject; ``rows`` are row numbers."""
     return {
         "dataset": embeddings.dataset,
-        "backbone": embeddings.provenance.get("backbone", "own"),
+        "backbone": embeddings.identity.backbone,
         "subset": name,
         "pairs": len(rows),
         "R image": mean_resultant_length(embeddings.image_of(rows)),

@@ -9,6 +9,7 @@ from .checks import choose
 
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
+OTHER_SPLITS = ("dev", "develop", "development", "training", "testing", "eval", "evaluation", "holdout", "unlabeled", "unlabelled")
 
 
 def split_names(values) -> np.ndarray:
@@ -18,6 +19,7 @@ def split_names(values) -> np.ndarray:
 
 
 KINDS = ("binary", "multiclass", "multilabel")
+UNLABELLED = "unlabelled"
 MOST_CLASSES = 1000
 LONGEST_CLASS = 100  # characters of a class name; a longer one is a text
 
@@ -123,3 +125,28 @@ class Task:
         if self.kind == "binary":
             return codes[:, None].astype(np.int8)
         return (codes[:, None] == np.arange(len(self.classes))).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Unlabelled(Task):
+    """The task of a set without labels: geometry, separation and retrieval need none, and what does says so."""
+
+    kind: str = UNLABELLED
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        pass
+
+    @property
+    def columns(self) -> list[str]:
+        """No label columns."""
+        return []
+
+    @property
+    def n_outputs(self) -> int:
+        """Raise a ValueError: there is nothing to predict."""
+        raise ValueError("this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)")
+
+    def targets(self, rows: pd.DataFrame) -> np.ndarray:
+        """Raise a ValueError: there is nothing to predict."""
+        return np.zeros((len(rows), self.n_outputs), dtype=np.int8)

@@ -36,6 +36,7 @@ CARD = Card("Drawn", "natural", "drawn here", "CC0", "none", "nothing to get")
 
 def drawn(root: Path, n: int = 12, per_image: int = 1, **changes) -> PairedDataset:
     """``n`` drawn photographs with ``per_image`` questions each."""
+    root = root / "raw"
     paths = jpegs(root / "images", n)
     rows = pd.DataFrame(
         [
@@ -56,20 +57,20 @@ def content(folder: Path) -> dict:
     """Bytes of every file of a set, the times in its provenance left out."""
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     record = json.loads(found["provenance.json"])
-    assert record.pop("run").keys() == {"command", "finished", "seconds"}
+    assert record.pop("run").keys() == {"command", "finished", "seconds"} and len(record.pop("record_sha256")) == 64
     return {**found, "provenance.json": record}
 
 
 def test_each_distinct_input_is_encoded_once_and_statistics_are_over_pairs(tmp_path):
     dataset = drawn(tmp_path, n=9, per_image=4)
     dataset.rows.loc[35, "image"] = "images/copy.jpg"  # another name, the same content
-    (tmp_path / "images" / "copy.jpg").write_bytes((tmp_path / "images" / "photo_000.jpg").read_bytes())
+    (tmp_path / "raw" / "images" / "copy.jpg").write_bytes((tmp_path / "raw" / "images" / "photo_000.jpg").read_bytes())
     backbone = linear_backbone()
     made = extract(dataset, backbone, tmp_path / "set", workers=0)
     assert backbone.seen == {"images": 9, "texts": 9 + 3} and len(made) == 36
     assert made.pairs["image"].iloc[35] == 0
     naive = linear_backbone()
-    image = naive.encode_images([decode(tmp_path / p) for p in dataset.rows["image"]])
+    image = naive.encode_images([decode(tmp_path / "raw" / p) for p in dataset.rows["image"]])
     text = naive.encode_texts(dataset.rows["text"])
     np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
     np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
@@ -145,7 +146,7 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
     moved = linear_backbone()
     moved.fingerprint |= {"source": "a folder", "revision": "c" * 40}  # said of the encoder, of no weight to its vectors
     assert extract(dataset, moved, tmp_path / "set", workers=0).provenance["encoder"] == made.provenance["encoder"]
-    Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_004.jpg")
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "raw" / "images" / "photo_004.jpg")
     with pytest.raises(ValueError, match="differs in data_manifest"):
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     changed = extract(dataset, linear_backbone(), tmp_path / "set", workers=0, overwrite=True)
@@ -230,7 +231,7 @@ def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path,
     monkeypatch.setattr(images, "sha256", lambda path: hashed.append(path.name) or sha256(path))
     for number in (1, 2):
         extract(dataset, linear_backbone(), tmp_path / "set", shard=f"{number}/2", workers=0)
-    changed = tmp_path / dataset.rows["image"][3]
+    changed = tmp_path / "raw" / dataset.rows["image"][3]
     Image.new("RGB", (40, 30), "red").save(changed)
     extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     assert len(hashed) == 9 and hashed[-1] == changed.name
@@ -242,7 +243,7 @@ def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path,
     assert len(hashed) == 8 and not (tmp_path / "set.work").exists()
 
 
-def test_a_look_at_files_that_is_cut_off_goes_on(tmp_path, monkeypatch):
+def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
     dataset, hashed = drawn(tmp_path, n=8), []
 
     def cut_off(path):
@@ -357,7 +358,7 @@ def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_no
     monkeypatch.setattr(encoding, "CHUNK", 4)
     dataset = drawn(tmp_path, n=20)
     extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard="1/1", workers=0)
-    Image.new("RGB", (20, 20), "red").save(tmp_path / "images" / "photo_009.jpg")
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "raw" / "images" / "photo_009.jpg")
     backbone = linear_backbone()
     backbone.fingerprint["revision"] = "c" * 40
     extract(dataset, backbone, tmp_path / "set", workers=0)

@@ -18,7 +18,7 @@ from helpers.images import decode
 
 def spoil(root: Path) -> dict[int, str]:
     """Spoil nine images of a drawn data set; row -> what the report must say."""
-    folder = root / "images"
+    folder = root / "raw" / "images"
     first = (folder / "photo_000.jpg").read_bytes()
     (folder / "photo_000.jpg").write_bytes(first[: len(first) // 2])
     (folder / "photo_001.jpg").write_bytes(b"")
@@ -52,7 +52,7 @@ def test_every_bad_row_is_in_one_report_and_the_run_fails(tmp_path):
 
 def test_a_truncated_image_is_named_after_decoding_and_finished_chunks_are_kept(tmp_path):
     dataset = drawn(tmp_path)
-    path = tmp_path / "images" / "photo_005.jpg"
+    path = tmp_path / "raw" / "images" / "photo_005.jpg"
     path.write_bytes(path.read_bytes()[:-200])
     backbone = linear_backbone()
     with pytest.raises(InputError, match=r"row 5 \(p5-0\), image: file is damaged"):
@@ -69,7 +69,9 @@ def test_skipping_keeps_ids_and_vectors_aligned(tmp_path, workers):
     good = dataset.rows.drop(index=list(expected))
     assert made.pairs["pair_id"].tolist() == good["pair_id"].tolist()
     backbone = linear_backbone()
-    np.testing.assert_allclose(made.image_of(), backbone.encode_images([decode(tmp_path / p) for p in good["image"]]), atol=1e-6)
+    np.testing.assert_allclose(
+        made.image_of(), backbone.encode_images([decode(tmp_path / "raw" / p) for p in good["image"]]), atol=1e-6
+    )
     np.testing.assert_allclose(made.text_of(), backbone.encode_texts(good["text"]), atol=1e-6)
     assert sum(made.provenance["skipped"].values()) == len(expected)
     with pytest.raises(InputError, match="more than max_skipped=5% allows"):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -54,15 +55,15 @@ def test_a_missing_set_is_explained(store, arguments, error, message):
 
 
 def test_a_selection_does_without_pairs_of_which_there_are_results(store, tmp_path):
-    def named(*arguments, at=store, **but):
-        return [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(*arguments, store=at, **but)]
+    def named(*arguments, at=store, **excluded):
+        return [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(*arguments, store=at, **excluded)]
 
-    but = {"but": [("ham10000", "openai/clip"), ("brset", "clip"), ("mine", "clip")]}
-    assert named(["ham10000"], ["openai/clip", "lit-derm"], **but) == ["ham10000 lit-derm"]
-    assert named(["brset", "mine", "ham10000"], **but) == ["ham10000 lit-natural", "ham10000 lit-derm"]
-    assert named(["brset"], ["clip"], **but) == named(at=tmp_path, **but) == named([], ["openai/clip"], **but) == []
+    results = {"excluded": [("ham10000", "openai/clip"), ("brset", "clip"), ("mine", "clip")]}
+    assert named(["ham10000"], ["openai/clip", "lit-derm"], **results) == ["ham10000 lit-derm"]
+    assert named(["brset", "mine", "ham10000"], **results) == ["ham10000 lit-natural", "ham10000 lit-derm"]
+    assert named(["brset"], ["clip"], **results) == named(at=tmp_path, **results) == named([], ["openai/clip"], **results) == []
     with pytest.raises(FileNotFoundError, match="extract brset --backbone lit-derm"):
-        named(["brset"], ["clip", "lit-derm"], **but)
+        named(["brset"], ["clip", "lit-derm"], **results)
 
 
 def test_a_missing_encoder_in_a_selection_is_explained(store):
@@ -83,8 +84,10 @@ def test_an_empty_store_says_how_to_fill_it(tmp_path):
 
 
 def test_own_data_set_that_the_registry_does_not_know(store, tmp_path):
-    embeddings_for("ham10000", "lit-derm", "clean", store).save(tmp_path / "mine" / "v1" / "my--encoder")
-    assert len(embeddings_for("mine", "my/encoder", "clean", tmp_path)) == 240
+    own = replace(embeddings_for("ham10000", "lit-derm", "clean", store), provenance={"backbone": "my/encoder"})
+    own.save(tmp_path / "mine" / "v1" / "my--encoder")
+    found = embeddings_for("mine", "my/encoder", "clean", tmp_path)
+    assert len(found) == 240 and found.identity.columns == {"dataset": "mine", "variant": "v1", "backbone": "my/encoder"}
     assert len(select(store=tmp_path)) == 1
 
 
@@ -117,13 +120,13 @@ def test_pairs_of_variants_need_both(store, tmp_path):
     assert [a.provenance["backbone"] for a, _ in in_both_variants([], ["lit-derm"], store)] == ["lit-derm"]
     shutil.copytree(store / "ham10000/clean", tmp_path / "ham10000/clean")
     assert in_both_variants(store=tmp_path) == []
-    with pytest.raises(ValueError, match="none of flickr8k is there in the variants"):
+    with pytest.raises(ValueError, match="none of flickr8k is stored in the variants"):
         in_both_variants(["flickr8k"], store=store)
 
 
 def test_pairs_of_variants_are_extracted_under_the_encoder_as_it_was_named(store, monkeypatch):
     made = []
-    monkeypatch.setattr("helpers.extraction.find._extracted", lambda dataset, variant, backbone, *_: made.append((variant, backbone)))
+    monkeypatch.setattr("helpers.extraction.find.extract_missing", lambda i, *_: made.append((i.variant, i.backbone)))
     in_both_variants(["ham10000"], ["openai/clip"], store, data_root="raw")
     assert made == [("authors", "openai/clip"), ("clean", "openai/clip")]
 

@@ -104,7 +104,7 @@ def test_a_save_that_fails_leaves_the_old_set_whole(tmp_path, monkeypatch):
 
 def test_bad_sets_are_named():
     good = make()
-    with pytest.raises(ValueError, match="pair 2: split is not one of train, val, test .1 such pairs"):
+    with pytest.raises(ValueError, match="pair 2: split 'dev' is not one of train, val, test .1 such pairs"):
         EmbeddingSet(good.image, good.text, good.pairs.assign(split=["train", "val", "dev", *["test"] * 9]), good.task)
     with pytest.raises(ValueError, match="pair 1 has the pair_id of an earlier one .11 such pairs"):
         EmbeddingSet(good.image, good.text, good.pairs.assign(pair_id="same"), good.task)

@@ -181,7 +181,8 @@ def licences() -> str:
         **{f"for the {extra}": of for extra, of in project["optional-dependencies"].items()},
     }
     names = [(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0], role) for role, lines in wanted.items() for line in lines]
-    return markdown_table(pd.DataFrame([(name, role, _licence(name)) for name, role in names], columns=["Package", "Needed", "Licence"]))
+    rows = [(name, role, _licence(name)) for name, role in names]
+    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Licence"]))
 
 
 def _licence(package: str) -> str:

@@ -12,7 +12,6 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-
     table = cone_table(embeddings_for(args.dataset, args.backbone, args.variant, args.store), args.n_boot)
     print(table[["modality", "quantity", "value", "low", "high"]].to_string(index=False, float_format="{:.4f}".format, na_rep=""))
     return write_table(table, args.out)

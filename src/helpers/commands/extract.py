@@ -7,7 +7,8 @@ from ..datasets import load_dataset
 from ..datasets.registry import dataset_root
 from ..extraction.extract import extract
 from ..files import project_root
-from ..store.catalogue import OWN, folder_name
+from ..store.catalogue import OWN
+from ..store.identity import Identity
 from .arguments import add_options, dataset_options
 
 FOLDERS = ("root", "weights", "image_from")
@@ -21,7 +22,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--root", help="folder of the data set, the folder that holds it under its name, or a table")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
     parser.add_argument("--split", help="one of the splits the variant offers")
-    parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or leave its row out")
+    parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or drop its row")
     add_options(parser)
     parser.add_argument("--shard", help="k/n: only the k-th of n parts; a call without it joins them")
     parser.add_argument("--batch-size", type=int, help="images encoded at a time")
@@ -31,18 +32,19 @@ def add_arguments(parser) -> None:
     parser.add_argument("--dtype", default="float32", help="of the stored vectors: float32 or float16")
     parser.add_argument("--workers", type=int, help="processes that decode images")
     parser.add_argument("--on-error", default="fail", help="fail, or skip rows that cannot be encoded")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="largest share of rows that skip may leave out")
+    parser.add_argument("--max-skipped", type=float, default=0.05, help="largest share of rows that skip may exclude")
     parser.add_argument("--image-from", help="folder of a set with the same image vectors, to refer to")
-    parser.add_argument("--overwrite", action="store_true", help="replace a set made from other data or by another encoder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a set that is damaged, or made from other data or by another encoder"
+    )
 
 
 def run(args) -> int:
-
     root = dataset_root(args.root, args.dataset)
     options = dataset_options(args.dataset, args.option)
     dataset = load_dataset(args.dataset, root, args.variant, args.split, args.missing_images, **options)
     backbone = load_backbone(args.backbone, args.device, args.weights)
-    out = args.out or project_root() / OWN / dataset.name / dataset.variant / folder_name(backbone.name)
+    out = args.out or project_root() / OWN / Identity(dataset.name, dataset.variant, backbone.name).folder
     embeddings = extract(
         dataset,
         backbone,
@@ -63,13 +65,12 @@ def run(args) -> int:
 
 
 def command_line(args, backbone: str) -> str:
-    """The command that makes the set again, defaults written out; folders of this machine stand as ROOT, WEIGHTS, IMAGE_FROM.
+    """Return the command that makes the set again, with defaults; folders of this machine stand as ROOT, WEIGHTS, IMAGE_FROM.
 
     Args:
         args: parsed arguments.
-        backbone: the encoder's public name, which of a folder is the last part.
+        backbone: the encoder's public name; the last part of a folder.
     """
-
     words = ["python", "-m", "helpers", "extract", args.dataset, "--backbone", backbone]
     for name, value in vars(args).items():
         if value is None or name in ("command", "run", "debug", "dataset", "backbone", *OF_THE_RUN):

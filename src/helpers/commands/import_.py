@@ -2,43 +2,83 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from ..datasets.base import Draft
 from ..datasets.check import find_split_problems, find_warnings
+from ..datasets.splits import by_group
 from ..files import project_root
-from ..store.catalogue import OWN, folder_name
+from ..store.arrays import read_arrays
+from ..store.catalogue import OWN
 from ..store.embeddings import EmbeddingSet
+from ..store.foreign import TABLES, ending
+from ..store.identity import Identity
+from ..store.record import PROVENANCE
+from ..store.tables import DUPLICATES, read_csv
+
+ARRAYS = (".npz", ".npy")
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("path", help="CSV of img_emb_*, text_emb_* columns; NPZ; or NPY of image vectors, with --text and --table")
+    parser.add_argument(
+        "path",
+        help="CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; "
+        "or a folder with img_emb/*.npy and text_emb/*.npy",
+    )
     parser.add_argument("--dataset", required=True, help="name to give")
     parser.add_argument("--backbone", required=True, help="name to give")
-    parser.add_argument("--variant", default="clean", help="clean, authors or common")
+    parser.add_argument("--variant", default="clean", help="clean, authors, common or a name of your own; clean if not given")
     parser.add_argument("--text", help="NPY of text vectors")
-    parser.add_argument("--table", help="CSV of labels, splits and groups, for arrays")
-    parser.add_argument("--label", default="label", help="label column, or 0/1 columns separated by commas")
-    parser.add_argument("--split", default="split", help="column of train, val, test")
+    parser.add_argument("--table", help="CSV, TSV or Parquet of labels, splits and groups, for arrays")
+    parser.add_argument("--label", help="label column, or 0/1 columns separated by commas; `label` if there is one")
+    parser.add_argument(
+        "--split", help="column of train, val, test; `split` if there is one, else drawn by group for labelled rows"
+    )
     parser.add_argument("--group", help="column of rows that belong together, such as one patient's")
     parser.add_argument("--ids", help="column of unique names")
+    parser.add_argument("--image-prefix", default="img_emb_", help="of the coordinate columns of images")
+    parser.add_argument("--text-prefix", default="text_emb_", help="of the coordinate columns of texts")
+    parser.add_argument("--duplicates", choices=DUPLICATES, default="fail", help="fail on a pair that occurs twice, or drop it")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
+    parser.add_argument("--overwrite", action="store_true", help="replace a set that is there")
 
 
 def run(args) -> int:
-
-    columns = {name: getattr(args, name) for name in ("split", "group", "ids")}
-    columns["label"] = args.label.split(",") if "," in args.label else args.label
-    names = {name: getattr(args, name) for name in ("dataset", "variant", "backbone")}
-    ending = Path(args.path).suffix
-    if ending == ".csv":
-        embeddings = EmbeddingSet.from_csv(args.path, **columns, **names)
-    elif ending in (".npz", ".npy"):
-        embeddings = EmbeddingSet.from_npz(args.path, text=args.text, table=args.table, **columns, **names)
-    else:
-        raise ValueError(f"{args.path} must end in .csv, .npz or .npy")
-    out = args.out or project_root() / OWN / args.dataset / args.variant / folder_name(args.backbone)
+    identity = Identity(args.dataset, args.variant, args.backbone)
+    out = Path(args.out) if args.out else project_root() / OWN / identity.folder
+    if (out / PROVENANCE).is_file() and not args.overwrite:
+        raise FileExistsError(f"{out} holds an embedding set; pass --overwrite to replace it, or give another --out")
+    arguments = _read(args)
+    drawn = arguments["split"] is None and arguments["labels"] is not None
+    if drawn:
+        arguments["split"] = _drawn_split(arguments)
+    embeddings = EmbeddingSet.from_arrays(**arguments)
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
-    told = Draft(embeddings.pairs, embeddings.task)
-    for sentence in [*find_split_problems(told), *find_warnings(told)]:
-        print(f"warning: {sentence}")
+    if drawn:
+        print("no split was given: 70 % train, 20 % test and 10 % val were drawn, whole groups at a time")
+    if embeddings.labelled:
+        about = Draft(embeddings.pairs, embeddings.task)
+        for sentence in [*find_split_problems(about), *find_warnings(about)]:
+            print(f"warning: {sentence}")
     return 0
+
+
+def _read(args) -> dict:
+    """Read the vectors as the path's ending says, and return the arguments of ``EmbeddingSet.from_arrays``."""
+    options = {name: getattr(args, name) for name in ("split", "group", "ids", "dataset", "variant", "backbone")}
+    options["label"] = args.label.split(",") if args.label and "," in args.label else args.label
+    path = Path(args.path)
+    if ending(path) in TABLES:
+        prefixes = {"image_prefix": args.image_prefix, "text_prefix": args.text_prefix}
+        return read_csv(path, duplicates=args.duplicates, **prefixes, **options)
+    if path.is_dir() or ending(path) in ARRAYS:
+        return read_arrays(path, text=args.text, table=args.table, **options)
+    raise ValueError(f"{path} must end in {', '.join((*TABLES, *ARRAYS))}, or be a folder with img_emb and text_emb")
+
+
+def _drawn_split(arguments: dict):
+    """Return a split by group, every class divided in proportion where each row has one."""
+    labels, groups = arguments["labels"], arguments["groups"]
+    groups = pd.Series(range(len(labels)) if groups is None else groups)
+    return by_group(groups, pd.Series(labels.astype(str)) if labels.ndim == 1 else None)

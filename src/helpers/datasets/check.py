@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
-from ..files import sha256
+from ..images import inspect_image
 from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
@@ -113,13 +111,11 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
     first_row = dataset.rows["image"].drop_duplicates()
     unreadable, seen = [], set()
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
-        file = Path(dataset.root) / path
-        try:
-            with Image.open(file) as image:
-                image.load()
-            seen.add(sha256(file))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            unreadable.append((row, "" if private else f" ({path}: {type(error).__name__})"))
+        file = inspect_image(dataset.root, path, pixels=True)
+        if file.error:
+            unreadable.append((row, "" if private else f" ({path}: {file.error})"))
+        else:
+            seen.add(file.sha256)
     return unreadable, len(first_row) - len(unreadable) - len(seen)
 
 

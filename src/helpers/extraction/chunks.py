@@ -2,16 +2,23 @@
 
 import hashlib
 import json
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Json, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ..files import replacing
+from ..files import read_checked_json, replacing
+
+PATIENCE = 3  # seconds before a waiting process says so
+BETWEEN_TRIES = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,38 +49,68 @@ def plan(modality: str, contents: list[str], size: int, settings: str) -> list[C
     return chunks
 
 
+class ChunkRecord(BaseModel):
+    """The metadata of a chunk's file."""
+
+    model_config = ConfigDict(extra="forbid")
+    key: str
+    sha256: str
+    failed: Json[dict[int, str]]
+
+
 def write_chunk(folder: Path, chunk: Chunk, vectors: np.ndarray, failed: dict[int, str]) -> None:
     """Write the vectors (len(items), d) of a chunk; ``failed`` maps positions that could not be decoded to the reason."""
-    metadata = {"key": chunk.key, "sha256": hashlib.sha256(vectors.tobytes()).hexdigest(), "failed": json.dumps(failed)}
+    reasons = json.dumps(failed)
+    metadata = {"key": chunk.key, "sha256": _checksum(vectors, failed), "failed": reasons}
     with replacing(folder / chunk.name) as temporary:
         temporary.write_bytes(save({"embeddings": vectors}, metadata))
 
 
 def read_chunk(folder: Path, chunk: Chunk) -> tuple[np.ndarray, dict[int, str]] | None:
-    """Vectors and failures of a finished chunk; None when it is absent, or damaged and so to be made again."""
+    """Return the vectors and failures of a finished chunk; None when it is absent, or damaged and so to be made again."""
     path = folder / chunk.name
     if not path.is_file():
         return None
     try:
         with safe_open(path, "np") as stored:
-            metadata, vectors = stored.metadata(), stored.get_tensor("embeddings")
-    except (SafetensorError, OSError):
+            record = ChunkRecord.model_validate(stored.metadata() or {})
+            vectors = stored.get_tensor("embeddings")
+    except (SafetensorError, ValidationError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    intact = (
-        metadata["key"] == chunk.key
-        and len(vectors) == len(chunk.items)
-        and hashlib.sha256(vectors.tobytes()).hexdigest() == metadata["sha256"]
-    )
-    return (vectors, {int(i): why for i, why in json.loads(metadata["failed"]).items()}) if intact else None
+    fits = record.key == chunk.key and vectors.ndim == 2 and vectors.dtype == np.float32 and len(vectors) == len(chunk.items)
+    return (vectors, record.failed) if fits and record.sha256 == _checksum(vectors, record.failed) else None
+
+
+def _checksum(vectors: np.ndarray, failed: dict[int, str]) -> str:
+    digest = hashlib.sha256(json.dumps(failed).encode())
+    digest.update(np.ascontiguousarray(vectors).tobytes())
+    return digest.hexdigest()
+
+
+def read_work_file(path: Path, expected: Any) -> Any | None:
+    """Return the content of a JSON file of the work folder, of the type ``expected``; None when it is absent or damaged."""
+    try:
+        return TypeAdapter(expected).validate_python(read_checked_json(path))
+    except (OSError, ValueError):  # pydantic's ValidationError is a ValueError
+        return None
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait until no other process is inside a block with this lock file."""
+    """Wait until no other process is inside a block with this lock file; say so after a few seconds."""
     import fcntl
 
     with open(path, "a+") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
+        started, silent = time.monotonic(), True
+        while True:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):
+                if silent and time.monotonic() - started > PATIENCE:
+                    print(f"waiting for another process that holds {path}", file=sys.stderr, flush=True)
+                    silent = False
+                time.sleep(BETWEEN_TRIES)
         yield
 
 

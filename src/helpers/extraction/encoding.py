@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from pydantic import Field
 from tqdm import tqdm
 
 from ..backbones import Backbone
 from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from ..backbones.fingerprint import settings_hash
-from ..files import read_json, write_json
-from .chunks import Chunk, exclusive, plan, read_chunk, write_chunk
+from ..files import write_checked_json
+from ..images import CHANGED
+from .chunks import Chunk, exclusive, plan, read_chunk, read_work_file, write_chunk
 from .workers import image_batches
 
 CHUNK = 256  # items a kill can cost at most, and the grain that shards share
@@ -22,7 +25,7 @@ CHUNK = 256  # items a kill can cost at most, and the grain that shards share
 
 @dataclass(frozen=True)
 class Job:
-    """One extraction: what is encoded, by what, and where the work is kept."""
+    """One extraction: what is encoded, by what, and where the work lies."""
 
     dataset: object
     backbone: Backbone
@@ -32,7 +35,7 @@ class Job:
 
 
 def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
-    """Chunks of both modalities, and the images per batch; the first of all shards decides it and the others follow.
+    """Return the chunks of both modalities, and the images per batch; the first of all shards decides it and the others follow.
 
     Args:
         keys: content hashes ``image`` and ``text`` of the rows to encode.
@@ -40,13 +43,13 @@ def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[d
     """
     record = job.work / "batch_size.json"
     with exclusive(job.work / "lock-batch-size"):
-        if batch_size is None and record.is_file():
-            batch_size = read_json(record)["images"]
+        if batch_size is None:
+            batch_size = read_work_file(record, Annotated[int, Field(strict=True, ge=1)])
         if batch_size is None:
             batch_size = _largest_batch(job) if job.backbone.device.startswith("cuda") else IMAGES_PER_BATCH
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        write_json(record, {"images": batch_size})
+        write_checked_json(record, batch_size)
     settings = settings_hash([job.backbone.identity, job.precision, batch_size, TEXTS_PER_BATCH])
     size = max(1, CHUNK // batch_size) * batch_size
     return {
@@ -60,7 +63,8 @@ def encode_chunks(
 ) -> None:
     """Write the chunks that are not yet there: all of them, or every n-th from the k-th on for shard (k, n)."""
     rows = job.dataset.rows.reset_index(drop=True).loc[keys.index]
-    paths = rows["image"][~keys["image"].duplicated()].tolist()
+    first = ~keys["image"].duplicated()
+    paths = list(zip(rows["image"][first], keys["image"][first], keys.index[first], strict=True))
     texts = rows["text"][~keys["text"].duplicated()].tolist()
     for modality, items in (("image", paths), ("text", texts)):
         mine = [chunk for chunk in chunks[modality] if not shard or chunk.number % shard[1] == shard[0] - 1]
@@ -74,7 +78,7 @@ def encode_chunks(
 
 
 def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors of all chunks of a modality, and the items that could not be decoded.
+    """Return the vectors of all chunks of a modality, and the items that could not be decoded.
 
     Raises:
         ValueError: a chunk is absent or damaged.
@@ -86,12 +90,12 @@ def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, st
 
 
 def progress(items, total: int, desc: str, unit: str, initial: int = 0):
-    """A progress bar with rate and time left; what an earlier run did counts as done and not into the rate."""
+    """Return a progress bar with rate and time left; what an earlier run did counts as done and does not enter the rate."""
     return tqdm(items, total=total, desc=desc, unit=unit, initial=initial, mininterval=1, dynamic_ncols=True)
 
 
 def _largest_batch(job: Job) -> int:
-    """The largest of 512, 256, ... images that the accelerator's memory takes."""
+    """Return the largest of 512, 256, ... images that the accelerator's memory takes."""
     one = job.backbone.preprocess(Image.new("RGB", (32, 32)))
     for size in (512, 256, 128, 64, 32, 16, 8, 4, 2):
         try:
@@ -102,16 +106,20 @@ def _largest_batch(job: Job) -> int:
     return 1
 
 
-def _image_chunks(job: Job, paths: list[str], chunks: list[Chunk], batch_size: int, bar) -> Iterator[tuple]:
+def _image_chunks(job: Job, paths: list[tuple[str, str, int]], chunks: list[Chunk], batch_size: int, bar) -> Iterator[tuple]:
     batches = [list(chunk.items)[i : i + batch_size] for chunk in chunks for i in range(0, len(chunk.items), batch_size)]
-    files = [Path(job.dataset.root) / path for path in paths]
-    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin=job.backbone.device.startswith("cuda"))
+    files = [Path(job.dataset.root) / path for path, _, _ in paths]
+    contents = [content for _, content, _ in paths]
+    pin = job.backbone.device.startswith("cuda")
+    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin, contents)
     for chunk in chunks:
         vectors, failed = np.zeros((len(chunk.items), job.backbone.dim), dtype=np.float32), {}
         for _ in range(0, len(chunk.items), batch_size):
             numbers, pixels, reasons = next(stream)
             if numbers:
                 vectors[np.asarray(numbers) - chunk.items.start] = job.backbone.encode_pixels(pixels, job.precision)
+            if replaced := [paths[i][2] for i, why in reasons.items() if why == CHANGED]:
+                raise ValueError(f"row {replaced[0]}: image {CHANGED} (finished chunks are cached)")
             failed.update(reasons)
             bar.update(len(numbers) + len(reasons))
         yield chunk, vectors, failed

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,105 +18,127 @@ from ..backbones import Backbone, load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from ..backbones.fingerprint import settings_hash
 from ..checks import choose
-from ..files import read_json, replacing, write_json
-from ..store.embeddings import PROVENANCE, EmbeddingSet
-from .chunks import claimed, exclusive
+from ..files import remove_stale, replacing, write_checked_json
+from ..store.embeddings import EmbeddingSet
+from ..store.record import PROVENANCE, check_replaceable, read_record
+from .chunks import claimed, exclusive, read_work_file
 from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
 from .inspection import InputError, inspect, report_table, summary
 from .workers import default_workers
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 POLICIES = ("fail", "skip")
+DTYPES = ("float32", "float16")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
-def extract(
-    dataset,
-    backbone: Backbone | str,
-    out,
-    batch_size: int | None = None,
-    shard: str | tuple[int, int] | None = None,
-    device: str | None = None,
-    *,
-    precision: str = "float32",
-    dtype: str = "float32",
-    workers: int | None = None,
-    on_error: str = "fail",
-    max_skipped: float = 0.05,
-    overwrite: bool = False,
-    image_from=None,
-    command: str = "helpers.extract, called from Python",
-) -> EmbeddingSet | None:
-    """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
-
-    A set already there is returned if data, encoder and precision are the same. A run that was cut off goes on where it stopped
-    and ends with the same bytes. Work in progress is kept in ``<out>.work`` until the set is whole.
+@dataclass(frozen=True)
+class Options:
+    """How to extract, beside what and where to.
 
     Args:
-        dataset: a ``PairedDataset``.
-        backbone: a ``Backbone``, or a name for :func:`load_backbone`.
-        out: folder of the set.
-        batch_size: images per batch; found on the first run and reused when None.
-        shard: ``"3/16"`` or ``(3, 16)``: encode the third of sixteen parts only and return None; once all parts are done, a call
-            without ``shard`` checks and joins them (encodes what is missing, and clears ``<out>.work``).
-        device: see :func:`load_backbone`; only for a backbone given by name.
         precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are normalised in float32 in any case.
         dtype: of the stored file, ``float32`` or ``float16``.
         workers: processes that decode images; see :func:`default_workers` when None; 0 decodes in this process.
         on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; either way all are listed in ``<out>.problems.csv``.
-        max_skipped: largest share of rows ``skip`` may leave out.
-        overwrite: replace a set in ``out`` that was made from other data or by another encoder.
+        max_skipped: largest share of rows that ``skip`` may exclude.
+        overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
         image_from: folder of a set with the same image vectors, to refer to instead of storing them twice.
         command: what makes the set again, for its provenance; without folders of the machine.
 
     Raises:
-        InputError: rows that cannot be encoded, with the report.
-        ValueError: ``out`` holds another set; says what differs.
-        BlockingIOError: another process works on the same output.
+        ValueError: an unknown word, or a share outside [0, 1].
         FileNotFoundError: no set in ``image_from``.
-        OSError: no space or no permission; finished chunks are kept.
     """
-    _check_arguments(precision, on_error, max_skipped, image_from)
-    shard, out, started = _parse_shard(shard), Path(out), time.time()
+
+    precision: str = "float32"
+    dtype: str = "float32"
+    workers: int | None = None
+    on_error: str = "fail"
+    max_skipped: float = 0.05
+    overwrite: bool = False
+    image_from: Path | str | None = None
+    command: str = "helpers.extract, called from Python"
+
+    def __post_init__(self):
+        choose(self.precision, PRECISIONS, "precision")
+        choose(self.dtype, DTYPES, "dtype")
+        choose(self.on_error, POLICIES, "on_error")
+        if not 0 <= self.max_skipped <= 1:
+            raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {self.max_skipped}")
+        if self.image_from is not None and not (Path(self.image_from) / PROVENANCE).is_file():
+            what = f"no embeddings in {self.image_from} ({PROVENANCE} is missing)"
+            raise FileNotFoundError(f"image_from: {what}; give the folder of a set")
+
+
+def extract(
+    dataset, backbone: Backbone | str, out, batch_size: int | None = None, shard=None, device: str | None = None, **options
+) -> EmbeddingSet | None:
+    """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
+
+    A set already there is returned if data, encoder and precision are the same. A run that was cut off goes on where it stopped
+    and ends with the same bytes. Work in progress lies in ``<out>.work`` until the set is whole.
+
+    Args:
+        dataset: a ``PairedDataset``.
+        backbone: a ``Backbone``, or a name for :func:`load_backbone`.
+        out: folder of the set, outside the data root: new, empty, or that of a set.
+        batch_size: images per batch; found on the first run and reused when None.
+        shard: ``"3/16"`` or ``(3, 16)``: encode the third of sixteen parts only and return None; once all parts are done, a call
+            without ``shard`` checks and joins them (encodes what is missing, and clears ``<out>.work``).
+        device: see :func:`load_backbone`; only for a backbone given by name.
+        options: the fields of :class:`Options`, such as ``precision="bfloat16"`` or ``on_error="skip"``.
+
+    Raises:
+        InputError: rows that cannot be encoded, with the report.
+        ValueError: ``out`` holds another set (says what differs), or lies in the data; an image was replaced meanwhile.
+        FileExistsError: ``out`` holds something that is not a set.
+        BlockingIOError: another process works on the same output.
+        OSError: no space or no permission; finished chunks stay.
+    """
+    chosen, shard, out, started = Options(**options), _parse_shard(shard), Path(out), time.time()
+    _check_output(out, Path(dataset.root))
     if isinstance(backbone, str):
         backbone = load_backbone(backbone, device)
-    workers = default_workers(backbone.device) if workers is None else workers
-    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
+    workers = default_workers(backbone.device) if chosen.workers is None else chosen.workers
+    job = Job(dataset, backbone, out.with_name(out.name + ".work"), chosen.precision, workers)
     keys, report = _inspected(job, out)
-    identity = _identity(job, keys, dtype)
-    if stored := _stored(out, identity, overwrite):
+    identity = _identity(job, keys, chosen.dtype)
+    if stored := _stored(out, identity, chosen.overwrite):
         if not shard:
             _clear(job.work, identity)  # of a run that was killed when the set was whole
         return stored
     with _explaining_os_errors(out), claimed(job.work, shard):
-        write_json(job.work / "identity.json", identity)
-        usable = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
+        write_checked_json(job.work / "identity.json", identity)
+        usable = _apply_policy(report, keys, dataset, out, chosen)
         chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
         encode_chunks(job, keys.loc[usable], chunks, size, shard)
         if shard:
             return None
         (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
         report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
-        kept = _apply_policy(report, keys, dataset, out, on_error, max_skipped)
-        provenance = _provenance(job, identity, keys, kept, report, size) | {"run": _run(command, started)}
+        kept = _apply_policy(report, keys, dataset, out, chosen)
+        provenance = _provenance(job, identity, keys, kept, report, size) | {"run": _run(chosen.command, started)}
         arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
         embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
-        embeddings.save(out, dtype=dtype, image_from=image_from)
+        embeddings.save(out, dtype=chosen.dtype, image_from=chosen.image_from)
     _clear(job.work, identity)
     return embeddings
 
 
-def _check_arguments(precision: str, on_error: str, max_skipped: float, image_from) -> None:
-    choose(precision, PRECISIONS, "precision")
-    choose(on_error, POLICIES, "on_error")
-    if not 0 <= max_skipped <= 1:
-        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
-    if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
-        raise FileNotFoundError(f"image_from: no embeddings in {image_from} ({PROVENANCE} is missing); give the folder of a set")
+def _check_output(out: Path, root: Path) -> None:
+    """Raise unless writing to ``out`` leaves the data and everything else that is no set alone."""
+    folder = root.resolve()
+    folder = folder.parent if folder.is_file() else folder
+    target = out.resolve()
+    if target == folder or target in folder.parents or folder in target.parents:
+        raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
+    with _explaining_os_errors(out):
+        check_replaceable(out)
 
 
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contents and problems of the data set; each file is read once for all shards and runs until the set is whole."""
+    """Return contents and problems of the data set; each file is read once for all shards and runs until the set is whole."""
     if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
         return inspect(job.dataset, progress)
     with _explaining_os_errors(out):
@@ -127,16 +150,18 @@ def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _clear(work: Path, identity: dict) -> None:
     """Remove the work folder of a set that is whole, unless it holds another set's work or a process is in it."""
     with suppress(OSError), claimed(work, None):
-        owner = work / "identity.json"  # absent where an earlier removal was cut off
-        if not owner.is_file() or read_json(owner) == identity:
+        owner = read_work_file(work / "identity.json", dict)  # None where an earlier removal was cut off
+        if owner is None or owner == json.loads(json.dumps(identity)):
             shutil.rmtree(work, ignore_errors=True)
     with suppress(OSError):
         work.rmdir()  # a network file system keeps the lock files until they are closed
+    with suppress(OSError):
+        remove_stale(work.parent)
 
 
 @contextmanager
 def _explaining_os_errors(out: Path) -> Iterator[None]:
-    """A full disk or a folder that may not be written, said with what to do."""
+    """Say what to do about a full disk, or a folder that may not be written."""
     try:
         yield
     except OSError as error:
@@ -159,7 +184,7 @@ def _parse_shard(shard) -> tuple[int, int] | None:
 
 
 def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
-    """What decides whether a stored set can be used again."""
+    """Return what decides whether a stored set can be used again."""
     kept = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
     manifest = settings_hash([kept.join(keys).to_csv(index=False), repr(job.dataset.task)])
     return {
@@ -174,16 +199,23 @@ def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
 
 
 def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
+    """Return the set in ``out`` if it is the one asked for; a damaged one counts as absent where it may be overwritten."""
     if not (out / PROVENANCE).is_file():
         return None
-    record = read_json(out / PROVENANCE)
-    differing = [key for key, value in _flat(identity).items() if _flat(record).get(key) != value]
-    if not differing:
-        return EmbeddingSet.load(out)
+    try:
+        record = _flat(read_record(out)[0])
+        differing = [key for key, value in _flat(identity).items() if record.get(key) != value]
+        if not differing:
+            return EmbeddingSet.load(out)
+    except (ValueError, FileNotFoundError):
+        if overwrite:
+            return None
+        raise
     if overwrite:
         return None
     raise ValueError(
-        f"{out} holds a set that differs in {', '.join(differing)}; pass overwrite=True to replace it, or give another output"
+        f"{out} holds a set that differs in {', '.join(differing)}; pass overwrite=True (--overwrite) to replace it, "
+        "or give another output"
     )
 
 
@@ -194,8 +226,8 @@ def _flat(record: dict, prefix: str = "") -> dict:
     return flat
 
 
-def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, on_error: str, max_skipped: float) -> np.ndarray:
-    """Rows that can be encoded; the report is written beside ``out`` when there is anything in it.
+def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, options: Options) -> np.ndarray:
+    """Return the rows that can be encoded; the report is written beside ``out`` when there is anything in it.
 
     Raises:
         InputError: errors under ``fail``, or more of them than ``max_skipped`` under ``skip``.
@@ -208,17 +240,17 @@ def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, 
         problems.unlink(missing_ok=True)
     bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
     usable = np.setdiff1d(np.arange(len(keys)), bad)
-    if len(bad) and on_error == "fail":
+    if len(bad) and options.on_error == "fail":
         what = summary(report, len(keys), dataset.card.credentialed)
-        raise InputError(f"{what}\nall are listed in {problems}; repair them, or pass on_error='skip'", report)
-    if len(bad) > max_skipped * len(keys) or not len(usable):
+        raise InputError(f"{what}\nall are listed in {problems}; repair them, or pass on_error='skip' (--on-error skip)", report)
+    if len(bad) > options.max_skipped * len(keys) or not len(usable):
         what = summary(report, len(keys), dataset.card.credentialed)
-        raise InputError(f"{what}\nmore than max_skipped={max_skipped:.0%} allows; all are listed in {problems}", report)
+        raise InputError(f"{what}\nmore than max_skipped={options.max_skipped:.0%} allows; all are listed in {problems}", report)
     return usable
 
 
 def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
-    """The report with one more error for every row whose image could not be decoded."""
+    """Return the report with one more error for every row whose image could not be decoded."""
     if not failed:
         return report
     number = pd.factorize(image_keys)[0]
@@ -230,7 +262,7 @@ def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Ser
 def _pairs(
     job: Job, keys: pd.DataFrame, usable: np.ndarray, kept: np.ndarray, matrices: dict
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Matrices and pairs of the rows ``kept``, of the ``usable`` ones that were encoded."""
+    """Return matrices and pairs of the rows ``kept``, of the ``usable`` ones that were encoded."""
     pairs = job.dataset.rows.reset_index(drop=True).loc[kept].drop(columns=["image", "text"]).reset_index(drop=True)
     for modality in matrices:
         number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, kept)]
@@ -261,6 +293,6 @@ def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray
 
 
 def _run(command: str, started: float) -> dict:
-    """What differs from run to run of the same extraction."""
+    """Return what differs from run to run of the same extraction."""
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}

@@ -9,13 +9,14 @@ from ..checks import choose
 from ..datasets import DATASETS, canonical_variant, load_dataset
 from ..datasets.registry import dataset_root, domain
 from ..files import project_root
-from ..store.catalogue import OWN, SHIPPED, folder_name, stored
+from ..store.catalogue import OWN, SHIPPED, find_stored, folder_name, stored
 from ..store.embeddings import EmbeddingSet
+from ..store.identity import Identity
 from .extract import extract
 
 
 def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=None, data_root=None) -> EmbeddingSet:
-    """Stored embeddings if there are any, else extracted ones.
+    """Return the stored embeddings if there are any, else extract them.
 
     Args:
         dataset, backbone: names.
@@ -30,37 +31,36 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     """
     found = stored(store)
     variant = _variant_of(dataset, variant, found)
-    here = found[(found["dataset"] == dataset) & (found["variant"] == variant) & (found["backbone"] == folder_name(backbone))]
-    if len(here):
-        return EmbeddingSet.load(here["path"].iloc[0])
-
+    identity = Identity(dataset, variant, backbone)
+    if (embeddings := find_stored(identity, store)) is not None:
+        return embeddings
     choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
     if data_root is None and not _needs_no_root(dataset):
-        raise FileNotFoundError(_nothing_stored(dataset, variant, backbone, found))
-    return _extracted(dataset, variant, backbone, store, data_root)
+        raise FileNotFoundError(_nothing_stored(identity, found))
+    return extract_missing(identity, store, data_root)
 
 
-def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, but=()) -> list[EmbeddingSet]:
-    """Embedding sets of every data set with every backbone; empty lists stand for all that are stored in this variant.
+def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, excluded=()) -> list[EmbeddingSet]:
+    """Return the sets of every data set with every backbone; empty lists stand for all that are stored in this variant.
 
-    ``but`` are (dataset, backbone) pairs to do without, such as those of which there are results; with any, the list may be empty.
+    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; with any, the list may be empty.
 
     Raises:
         ValueError, FileNotFoundError: as :func:`embeddings_for`; also when nothing is stored at all.
     """
     found = stored(store)
-    wanted, spared = [], {(d, folder_name(b)) for d, b in but}
+    wanted, skipped = [], {(d, folder_name(b)) for d, b in excluded}
     for dataset in datasets or dict.fromkeys(found["dataset"]):
         of_dataset = found[found["dataset"] == dataset]
-        asked = [b for b in backbones if (dataset, folder_name(b)) not in spared]
+        asked = [b for b in backbones if (dataset, folder_name(b)) not in skipped]
         nothing_else = not asked if backbones else not of_dataset["variant"].isin([variant, "common"]).any()
-        if nothing_else and dataset in {d for d, _ in spared}:
+        if nothing_else and dataset in {d for d, _ in skipped}:
             continue
         mine = list(of_dataset.loc[of_dataset["variant"] == _variant_of(dataset, variant, found), "backbone"])
         if datasets and not (asked or mine):
-            raise FileNotFoundError(_nothing_stored(dataset, variant, "BACKBONE", found))
+            raise FileNotFoundError(_nothing_stored(Identity(dataset, variant, ""), found))
         wanted += [(dataset, b) for b in (asked if backbones else mine) if datasets or folder_name(b) in mine]
-    if not wanted and spared:
+    if not wanted and skipped:
         return []
     if not wanted and backbones and len(found):
         choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
@@ -71,7 +71,7 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
 
 
 def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
-    """(authors, clean) for every data set and backbone that has both variants, stored or, with ``data_root``, extracted.
+    """Return (authors, clean) for every data set and backbone that has both variants, stored or, with ``data_root``, extracted.
 
     Raises:
         ValueError: data sets are named and none of them has both.
@@ -85,7 +85,7 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
     wanted = [(d, given.get(b, b)) for d, b in names if (not datasets or d in datasets) and (not backbones or b in given)]
     if datasets and not wanted:
         raise ValueError(
-            f"none of {', '.join(datasets)} is there in the variants `authors` and `clean`; name one that is, such as ham10000"
+            f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`; name one that is, such as ham10000"
         )
     return [tuple(embeddings_for(d, b, v, store, data_root) for v in ("authors", "clean")) for d, b in in_book_order(wanted)]
 
@@ -95,7 +95,7 @@ def _has_both_variants(dataset: str) -> bool:
 
 
 def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = False) -> list[tuple[str, str, str]]:
-    """(dataset, variant, backbone) of the sets a workflow is about: those stored, and with ``extractable`` those it is to make.
+    """List (dataset, variant, backbone) of the sets of a workflow: those stored, and with ``extractable`` those it is to make.
 
     Empty lists stand for all that are stored.
     """
@@ -109,7 +109,7 @@ def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = F
 
 
 def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(dataset, backbone) pairs with natural data first and the generalist encoder first, as far as they are known."""
+    """Sort (dataset, backbone) pairs: natural data first and the generalist encoder first, as far as they are known."""
     order = list(REGISTRY)
     return sorted(names, key=lambda n: (domain(n[0]) != "natural", n[0], order.index(n[1]) if n[1] in order else len(order), n[1]))
 
@@ -127,15 +127,24 @@ def _needs_no_root(dataset: str) -> bool:
     return dataset in DATASETS and hasattr(DATASETS[dataset].module, "default_root")
 
 
-def _nothing_stored(dataset: str, variant: str, backbone: str, found: pd.DataFrame) -> str:
-    mine = found[found["dataset"] == dataset]
-    there = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
-    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant} --root FOLDER"
-    return f"no embeddings of {dataset} {variant} under {backbone} ({there} stored); make them with `{command}` or set data_root"
+def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
+    """Return what is missing, what is stored instead, and the command that makes it; an empty backbone stands for any."""
+    mine = found[found["dataset"] == identity.dataset]
+    others = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
+    under = f" under {identity.backbone}" if identity.backbone else ""
+    command = _command(identity, " --root FOLDER")
+    missing = f"no embeddings of {identity.dataset} {identity.variant}{under} ({others} stored)"
+    return f"{missing}; make them with `{command}` or set data_root"
 
 
-def _extracted(dataset: str, variant: str, backbone: str, store, data_root) -> EmbeddingSet:
-    root = dataset_root(data_root, dataset)
-    out = (project_root() / OWN if store is None else Path(store)) / dataset / variant / folder_name(backbone)
-    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant}" + " --root ROOT" * bool(root)
-    return extract(load_dataset(dataset, root, variant), load_backbone(backbone), out, command=command)
+def _command(identity: Identity, root: str) -> str:
+    encoder = identity.backbone or "ENCODER"
+    return f"python -m helpers extract {identity.dataset} --backbone {encoder} --variant {identity.variant}{root}"
+
+
+def extract_missing(identity: Identity, store=None, data_root=None) -> EmbeddingSet:
+    """Extract a set that is not stored, into ``store`` or ``runs/embeddings``; raises as :func:`extract`."""
+    root = dataset_root(data_root, identity.dataset)
+    out = (project_root() / OWN if store is None else Path(store)) / identity.folder
+    dataset, backbone = load_dataset(identity.dataset, root, identity.variant), load_backbone(identity.backbone)
+    return extract(dataset, backbone, out, command=_command(identity, " --root ROOT" * bool(root)))

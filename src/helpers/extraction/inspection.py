@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..files import read_json, write_json
+from ..files import write_checked_json
 from ..images import ImageFile, inspect_image
+from .chunks import read_work_file
 
 REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
 SHOWN = 10
-SECONDS_BETWEEN_NOTES = 60  # of a look at files that a kill can cost at most
+INSPECTED = dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]  # path -> SHA-256, notes, (size, time)
+SECONDS_BETWEEN_NOTES = 60  # of inspection that a kill can cost at most
 
 
 class InputError(ValueError):
@@ -26,7 +28,7 @@ class InputError(ValueError):
 
 
 def text_problem(text) -> str | None:
-    """Why a text cannot be encoded, or None."""
+    """Return why a text cannot be encoded, or None."""
     if not isinstance(text, str):
         return f"text is {type(text).__name__}, expected a string"
     if not text.strip():
@@ -38,13 +40,13 @@ def text_problem(text) -> str | None:
     return None
 
 
-def inspect(dataset, progress: Callable = lambda items, **_: items, kept=None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Look at every text and every image file of a data set, without decoding pixels.
+def inspect(dataset, progress: Callable = lambda items, **_: items, cache=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Inspect every text and every image file of a data set, without decoding pixels.
 
     Args:
         dataset: a ``PairedDataset``.
         progress: wraps the iteration over image files, such as tqdm.
-        kept: file in which to keep what the look found, so that the next one only reads files of another size or time.
+        cache: file that stores what was found, so that the next inspection only reads files of another size or time.
 
     Returns:
         (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None where unusable); ``report`` has
@@ -53,7 +55,7 @@ def inspect(dataset, progress: Callable = lambda items, **_: items, kept=None) -
     rows = dataset.rows.reset_index(drop=True)
     named = [path if isinstance(path, str) else None for path in rows["image"]]
     paths = list(dict.fromkeys(named))
-    found = _look(dataset.root, paths, progress, kept)
+    found = _inspect_files(dataset.root, paths, progress, cache)
     problems = []
     for row, path in enumerate(named):
         file = found[path]
@@ -76,43 +78,45 @@ def inspect(dataset, progress: Callable = lambda items, **_: items, kept=None) -
     return keys, report_table(rows, problems)
 
 
-def _look(root: Path, paths: list, progress: Callable, kept) -> dict[str | None, ImageFile]:
-    """What :func:`inspect_image` finds of each path, or found: usable files that ``kept`` knows are read again only if changed."""
+def _inspect_files(root: Path, paths: list, progress: Callable, cache) -> dict[str | None, ImageFile]:
+    """Return what :func:`inspect_image` finds of each path; usable files that ``cache`` knows are read again only if changed."""
     stamps = {path: _stamp(root, path) for path in paths}
-    known = read_json(kept) if kept is not None and Path(kept).is_file() else {}
+    known = (read_work_file(cache, INSPECTED) if cache is not None else None) or {}
     same = [path for path in paths if path in known and known[path][2] == stamps[path]]
     found = {path: ImageFile(known[path][0], tuple(known[path][1])) for path in same}
     new = [path for path in paths if path not in found]
     noted = time.monotonic()
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         looked = pool.map(lambda path: inspect_image(root, path), new)
-        bar = progress(looked, total=len(paths), desc="looking at files", unit="file", initial=len(found))
+        bar = progress(looked, total=len(paths), desc="inspecting files", unit="file", initial=len(found))
         for path, file in zip(new, bar, strict=True):
             found[path] = file
-            if kept is not None and (path == new[-1] or time.monotonic() - noted >= SECONDS_BETWEEN_NOTES):
-                write_json(kept, {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256})
+            if cache is not None and (path == new[-1] or time.monotonic() - noted >= SECONDS_BETWEEN_NOTES):
+                write_checked_json(
+                    cache, {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256}
+                )
                 noted = time.monotonic()
     return found
 
 
-def _stamp(root: Path, relative) -> list[int] | None:
-    """Size and time of a file, by which a changed one is known; None where there is no such file."""
+def _stamp(root: Path, relative) -> tuple[int, int] | None:
+    """Return size and time of a file, which tell a changed one; None where there is no such file."""
     try:
         status = os.stat(Path(root) / relative)
     except (OSError, TypeError, ValueError):
         return None
-    return [status.st_size, status.st_mtime_ns]
+    return status.st_size, status.st_mtime_ns
 
 
 def report_table(rows: pd.DataFrame, problems: list[tuple[int, str, str, str]]) -> pd.DataFrame:
-    """Problems ``(row, field, severity, what)`` as a table in row order, with the pair ids."""
+    """Return problems ``(row, field, severity, what)`` as a table in row order, with the pair ids."""
     table = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
     table.insert(1, "pair_id", rows["pair_id"].to_numpy()[table["row"].to_numpy(dtype=int)])
     return table[list(REPORT_COLUMNS)].reset_index(drop=True)
 
 
 def summary(report: pd.DataFrame, n_rows: int, credentialed: bool) -> str:
-    """The errors of a report in a few lines; ids are left out for a credentialed data set."""
+    """Return the errors of a report in a few lines, without ids for a credentialed data set."""
     errors = report[report["severity"] == "error"]
     lines = [f"{errors['row'].nunique()} of {n_rows} rows cannot be encoded:"]
     for row, pair_id, field, what in errors[["row", "pair_id", "field", "what"]].head(SHOWN).itertuples(index=False):

@@ -21,8 +21,8 @@ class Batches:
     ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` maps the numbers that could not be decoded to why.
     """
 
-    def __init__(self, files: list[Path], preprocess: Callable, batches: list[list[int]]):
-        self.files, self.preprocess, self.batches = files, preprocess, batches
+    def __init__(self, files: list[Path], preprocess: Callable, batches: list[list[int]], contents: list[str] | None = None):
+        self.files, self.preprocess, self.batches, self.contents = files, preprocess, batches, contents
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -31,7 +31,7 @@ class Batches:
         numbers, arrays, reasons = [], [], {}
         for number in self.batches[b]:
             try:
-                image = decode(self.files[number])
+                image = decode(self.files[number], self.contents and self.contents[number])
             except ValueError as error:
                 reasons[number] = str(error)
                 continue
@@ -41,19 +41,25 @@ class Batches:
 
 
 def default_workers(device: str) -> int:
-    """Processes that decode, at most 8: one per core beside an accelerator, half the cores where the encoder needs cores too."""
+    """Return how many processes decode, at most 8: one per core beside an accelerator, else half the cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores if device.startswith("cuda") else max(1, cores // 2), 8)
 
 
 def image_batches(
-    files: list[Path], preprocess: Callable, batches: list[list[int]], workers: int, pin: bool = False
+    files: list[Path],
+    preprocess: Callable,
+    batches: list[list[int]],
+    workers: int,
+    pin: bool = False,
+    contents: list[str] | None = None,
 ) -> Iterator[tuple]:
     """Yield ``(numbers, pixels, reasons)`` for each batch, in order; decoded in ``workers`` processes.
 
-    Small jobs, and machines whose shared memory could not hold the batches in flight, are decoded in this process.
+    ``contents`` are the SHA-256 of the files; one that was replaced since is not decoded. Small jobs, and machines whose shared
+    memory could not hold the batches in flight, are decoded in this process.
     """
-    source = Batches(files, preprocess, batches)
+    source = Batches(files, preprocess, batches, contents)
     if not batches:
         return iter(())
     first = source[0]
@@ -72,7 +78,7 @@ def _here(source: Batches, first: tuple) -> Iterator[tuple]:
 
 def _elsewhere(source: Batches, first: tuple, workers: int, pin: bool) -> Iterator[tuple]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
-    rest = Batches(source.files, source.preprocess, source.batches[1:])
+    rest = Batches(source.files, source.preprocess, source.batches[1:], source.contents)
     loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
     stream = iter(loader)  # workers start decoding while the first batch is computed
     yield first

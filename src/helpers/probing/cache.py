@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from ..files import project_root, replacing_folder
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
+from ..store.identity import Identity, check_folder
 from .record import Record, UnusableRecord, read_record, write_record
 from .result import FILES, PROVENANCE, SweepResult
 from .sweep import sweep
@@ -33,11 +34,8 @@ def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part:
     Raises:
         ValueError: a name that is no plain name of a folder, such as ``..``.
     """
-    names = (dataset, variant, folder_name(backbone), protocol, part)
-    for name in names:
-        if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
-            raise ValueError(f"{name!r} cannot name a folder of sweeps; use letters, digits, '-', '_' and '.'")
-    return (project_root() / FOLDER if sweeps is None else Path(sweeps)).joinpath(*names)
+    place = Identity(dataset, variant, backbone).folder / check_folder(protocol, "protocol") / part
+    return (project_root() / FOLDER if sweeps is None else Path(sweeps)) / place
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:

@@ -1,6 +1,7 @@
 """Embedding sets in memory and on disk, import of foreign formats, and the catalogue of what is stored."""
 
-from .catalogue import folder_name, stored
+from .catalogue import find_stored, stored
 from .embeddings import EmbeddingSet
+from .identity import Identity, folder_name
 
-__all__ = ["EmbeddingSet", "folder_name", "stored"]
+__all__ = ["EmbeddingSet", "Identity", "find_stored", "folder_name", "stored"]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..files import project_root
-from .embeddings import PROVENANCE
+from .embeddings import EmbeddingSet
+from .identity import Identity, check_folder, folder_name
+from .record import PROVENANCE, read_record
 
 SHIPPED = Path("data/embeddings")
 OWN = Path("runs/embeddings")
@@ -14,25 +16,27 @@ SHIPPED_SETS = [
     for dataset, variant in (("flickr8k", "common"), ("ham10000", "clean"), ("ham10000", "authors"))
     for backbone in ("lit-natural", "lit-derm")
 ]
-
-
-def folder_name(backbone: str) -> str:
-    """A backbone's name as one folder name: ``openai/clip`` becomes ``openai--clip``."""
-    return backbone.strip("/").replace("/", "--").replace(":", "-")
+NAMES = ["dataset", "variant", "backbone"]
 
 
 def stored(store=None) -> pd.DataFrame:
-    """Every embedding set found: dataset, variant, backbone, path; ``store/<dataset>/<variant>/<backbone>/provenance.json``.
+    """List every embedding set found: dataset, variant, backbone, path; ``store/<dataset>/<variant>/<backbone>/provenance.json``.
+
+    Hidden folders, such as those of a writer that was killed, are no sets.
 
     Raises:
         FileNotFoundError: ``store`` is given and is not a folder.
+        ValueError: a folder whose name cannot be a folder's here, or whose record says that it is another set.
     """
     rows = []
     for folder in _stores(store):
         for path in sorted(folder.glob(f"*/*/*/{PROVENANCE}")):
-            rows.append((*path.parent.relative_to(folder).parts, path.parent))
-    table = pd.DataFrame(rows, columns=["dataset", "variant", "backbone", "path"])
-    return table.drop_duplicates(["dataset", "variant", "backbone"])
+            parts = path.parent.relative_to(folder).parts
+            if not any(part.startswith(".") for part in parts):
+                _check_names(parts, path)
+                rows.append((*parts, path.parent))
+    table = pd.DataFrame(rows, columns=[*NAMES, "path"])
+    return table.drop_duplicates(NAMES)
 
 
 def _stores(store) -> list[Path]:
@@ -43,8 +47,49 @@ def _stores(store) -> list[Path]:
     return [Path(store)]
 
 
-def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:
-    """(dataset, variant, backbone) of the sets that the repository ships in this variant and that are not stored here."""
+def _check_names(parts: tuple[str, ...], path: Path) -> None:
+    """Raise unless folder and record agree; what the record does not say, or a damaged record, is left to the loader."""
+    for name, part in zip(NAMES, parts, strict=True):
+        try:
+            check_folder(part, f"{name} folder")
+        except ValueError as error:
+            raise ValueError(f"{str(path.parent)!r}: {error}") from None
+    try:
+        record = read_record(path.parent)[0]
+    except (ValueError, FileNotFoundError):
+        return
+    for name, part in zip(NAMES, parts, strict=True):
+        recorded = str(record.get(name, part))
+        try:
+            agrees = recorded == part or name == "backbone" and folder_name(recorded) == part
+        except ValueError:
+            agrees = False
+        if not agrees:
+            raise ValueError(
+                f"{path} records the {name} {recorded[:80]!r}, but lies in a folder {part!r}; "
+                "move it to <dataset>/<variant>/<backbone> as recorded"
+            )
+
+
+def load_stored(path: Path) -> EmbeddingSet:
+    """Load a set of a store; names that its record lacks are those of its folders."""
+    embeddings = EmbeddingSet.load(path)
+    names = dict(zip(NAMES, Path(path).resolve().parts[-3:], strict=True))
+    if all(name in embeddings.provenance for name in NAMES):
+        return embeddings
+    return EmbeddingSet(embeddings.image, embeddings.text, embeddings.pairs, embeddings.task, names | embeddings.provenance)
+
+
+def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
+    """Load the stored set of this identity, or return None."""
     found = stored(store)
-    there = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
-    return [s for s in SHIPPED_SETS if s not in there and s[1] in (variant, "common")]
+    names = (identity.dataset, identity.variant, folder_name(identity.backbone))
+    mine = found[(found[NAMES] == list(names)).all(axis=1)]
+    return load_stored(mine["path"].iloc[0]) if len(mine) else None
+
+
+def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:
+    """List (dataset, variant, backbone) of the sets that the repository ships in this variant and that are not stored here."""
+    found = stored(store)
+    present = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
+    return [s for s in SHIPPED_SETS if s not in present and s[1] in (variant, "common")]

@@ -3,20 +3,36 @@
 import hashlib
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save as to_safetensors
 
 from ..checks import choose, embedding_matrix, same_dimension, unit_rows
-from ..files import read_json, replacing_folder, sha256, write_json
-from ..tasks import SPLITS, Task, class_names, split_names
-from .foreign import read_csv, read_npz
+from ..files import replacing_folder, sha256, write_json
+from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
+from .arrays import read_arrays
+from .identity import SYNTHETIC, Identity
+from .record import (
+    FILES,
+    FORMAT,
+    PROVENANCE,
+    SHARED_IMAGE,
+    SetRecord,
+    check_replaceable,
+    parse_matrix,
+    parse_pairs,
+    read_bytes,
+    read_record,
+    sealed,
+    settled,
+)
+from .tables import read_csv
 
-FORMAT = 1
-PROVENANCE = "provenance.json"
-SYNTHETIC = " (synthetic miniature)"
+OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")
+LARGE = 1e18  # beyond it the square of a norm overflows float32
 
 
 @dataclass(frozen=True)
@@ -57,31 +73,48 @@ class EmbeddingSet:
                 )
         strange = np.flatnonzero(~self.pairs["split"].isin(SPLITS))
         if len(strange):
-            raise ValueError(f"pair {strange[0]}: split is not one of {', '.join(SPLITS)} ({len(strange)} such pairs)")
+            raise ValueError(_unknown_split(self.pairs["split"], strange))
         repeated = np.flatnonzero(self.pairs["pair_id"].duplicated())
         if len(repeated):
             raise ValueError(f"pair {repeated[0]} has the pair_id of an earlier one ({len(repeated)} such pairs); ids must differ")
-        self.task.targets(self.pairs)
+        if self.labelled:
+            self.task.targets(self.pairs)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __repr__(self) -> str:
-        name = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone"))
-        name += SYNTHETIC * self.synthetic
-        counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts"
-        return f"EmbeddingSet({name}: {counts}, d={self.dim}, {self.task.kind})"
+        named = [str(self.provenance[k]) for k in ("dataset", "variant", "backbone") if k in self.provenance]
+        name = " ".join(named) + SYNTHETIC * self.synthetic
+        counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts, d={self.dim}, {self.task.kind}"
+        return f"EmbeddingSet({name + ': ' * bool(name)}{counts})"
+
+    @property
+    def identity(self) -> Identity:
+        """Data set, variant and backbone as one object: columns of tables, and the folder below a store."""
+        return Identity.of(self.provenance)
 
     @property
     def synthetic(self) -> bool:
-        """Were the data a synthetic miniature, of which no value says anything about the data set it is named after?"""
-        report = self.provenance.get("data_report", {})
-        return bool(report.get("synthetic") or report.get("drawn"))  # "drawn" in sets of earlier versions
+        """Were the data a synthetic miniature, whose values say nothing about the data set it is named after?"""
+        return self.identity.synthetic
 
     @property
     def dataset(self) -> str:
         """The data set as tables name it: a miniature is marked, so that it is never taken for the real one."""
-        return str(self.provenance.get("dataset", "own")) + SYNTHETIC * self.synthetic
+        return self.identity.title
+
+    @property
+    def labelled(self) -> bool:
+        """Does the set have labels? Geometry, separation and retrieval need none."""
+        return self.task.kind != UNLABELLED
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Class names (n_pairs,), 0/1 indicators (n_pairs, n_classes) of a multi-label task, or None without labels."""
+        if not self.labelled:
+            return None
+        return self.pairs[self.task.columns].to_numpy() if self.task.kind == "multilabel" else self.pairs["label"].to_numpy()
 
     @property
     def dim(self) -> int:
@@ -90,24 +123,24 @@ class EmbeddingSet:
 
     @property
     def targets(self) -> np.ndarray:
-        """0/1 indicators, int8 (n_pairs, n_outputs); see :meth:`Task.targets`."""
+        """0/1 indicators, int8 (n_pairs, n_outputs); see :meth:`Task.targets`. A set without labels raises a ValueError."""
         return self.task.targets(self.pairs)
 
     def rows(self, split: str | None = None) -> np.ndarray:
-        """Row numbers of the pairs of one split, or of all."""
+        """Return the row numbers of the pairs of one split, or of all."""
         if split is None:
             return np.arange(len(self))
         return np.flatnonzero(self.pairs["split"].to_numpy() == choose(split, SPLITS, "split"))
 
     def image_of(self, rows=slice(None)) -> np.ndarray:
-        """Image vectors of pairs, (len(rows), d)."""
+        """Return the image vectors of pairs, (len(rows), d)."""
         return self.image[self.pairs["image"].to_numpy()[rows]]
 
     def text_of(self, rows=slice(None)) -> np.ndarray:
-        """Text vectors of pairs, (len(rows), d)."""
+        """Return the text vectors of pairs, (len(rows), d)."""
         return self.text[self.pairs["text"].to_numpy()[rows]]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over vectors, pairs and task: equal content gives equal fingerprints, whatever the file format."""
         digest = hashlib.sha256()
@@ -119,24 +152,27 @@ class EmbeddingSet:
         return digest.hexdigest()
 
     @classmethod
-    def from_arrays(cls, image, text, labels, split, kind: str | None = None, groups=None, ids=None, classes=None, **provenance):
+    def from_arrays(
+        cls, image, text, labels=None, split=None, kind: str | None = None, groups=None, ids=None, classes=None, **provenance
+    ) -> "EmbeddingSet":
         """Make a set from one image vector and one text vector per pair.
 
         Args:
             image, text: (n, d) vectors of any norm; equal rows are stored once.
-            labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task.
-            split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid``, ``validate`` and ``validation`` are ``val``.
+            labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
+            split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid``, ``validate`` and ``validation`` are ``val``. All
+                rows are ``train`` when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups: (n,) rows that belong together, such as one patient's; each row is its own group when None.
             ids: (n,) unique names of the pairs; numbered when None.
             classes: class names in order; sorted label values, or ``0..K-1``, when None.
 
         Raises:
-            ValueError: arrays of different lengths, labels with missing values, one class only.
+            ValueError: arrays of different lengths, labels with missing values, one class only, or too many classes.
         """
         image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
         n = len(image)
-        labels = np.asarray(labels)
+        labels = None if labels is None else np.asarray(labels)
         given = {"text": text, "labels": labels, "split": split, "groups": groups, "ids": ids}
         for name, values in given.items():
             if values is not None and len(values) != n:
@@ -144,129 +180,149 @@ class EmbeddingSet:
         pairs = pd.DataFrame(
             {
                 "pair_id": [f"{i:07d}" for i in range(n)] if ids is None else [str(i) for i in ids],
-                "split": split_names(split),
+                "split": split_names(["train"] * n if split is None else split),
                 "group": [f"{i:07d}" for i in range(n)] if groups is None else [str(g) for g in groups],
             }
         )
-        if labels.ndim == 2:
-            kind = kind or "multilabel"
-            task = Task(kind, tuple(classes if classes is not None else range(labels.shape[1])))
-            pairs[task.columns] = labels
-        else:
-            missing = np.flatnonzero(pd.isna(labels))
-            if len(missing):
-                raise ValueError(f"labels has {len(missing)} missing value(s), first at row {missing[0]}; drop or label those rows")
-            names = [str(v) for v in labels]
-            classes = tuple(classes) if classes is not None else class_names(names, "the array of labels")
-            task = Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes)
-            pairs["label"] = names
+        task, columns = _task_of(labels, kind, classes)
+        for name, values in columns.items():
+            pairs[name] = values
         image, pairs["image"] = _distinct_rows(image)
         text, pairs["text"] = _distinct_rows(text)
         return cls(image, text, pairs, task, provenance)
 
     @classmethod
-    def from_csv(cls, path, label, **options) -> "EmbeddingSet":
-        """Read a table of pairs with one column per coordinate; see :func:`helpers.store.foreign.read_csv`."""
+    def from_csv(cls, path, label=None, **options) -> "EmbeddingSet":
+        """Read a table of pairs with one column per coordinate; see :func:`helpers.store.tables.read_csv`."""
         return cls.from_arrays(**read_csv(path, label, **options))
 
     @classmethod
     def from_npz(cls, path, **options) -> "EmbeddingSet":
-        """Read NPZ, or NPY files and a table; see :func:`helpers.store.foreign.read_npz`."""
-        return cls.from_arrays(**read_npz(path, **options))
+        """Read NPZ, NPY files and a table, or a folder of shards; see :func:`helpers.store.arrays.read_arrays`."""
+        return cls.from_arrays(**read_arrays(path, **options))
 
     def save(self, directory, dtype: str = "float32", image_from=None) -> Path:
         """Write the set as a folder: ``image.safetensors``, ``text.safetensors``, ``pairs.parquet``, ``provenance.json``.
 
-        The folder appears whole or not at all. ``provenance.json`` holds the SHA-256 of each file.
+        The folder appears whole or not at all. ``provenance.json`` holds the SHA-256 of each file and of itself.
 
         Args:
-            directory: where; an existing set there is replaced.
+            directory: where; an existing set there is replaced, anything else is left alone.
             dtype: ``float32``, or ``float16`` for half the size at about 1e-3 relative error.
-            image_from: folder of another set with the same image matrix, to refer to instead of writing it again.
+            image_from: folder of another set of this store with the same image matrix, to refer to instead of writing it again.
 
         Raises:
-            ValueError: ``image_from`` holds other image vectors.
+            FileExistsError: ``directory`` holds something that is not an embedding set.
+            ValueError: ``image_from`` holds other image vectors, or lies outside the store.
         """
         directory = Path(directory)
         choose(dtype, ("float32", "float16"), "dtype")
+        check_replaceable(directory)
         with replacing_folder(directory) as folder:
             files = {}
             for modality in ("image", "text"):
-                path = folder / f"{modality}.safetensors"
-                save_file({"embeddings": getattr(self, modality).astype(dtype)}, path)
+                path = folder / FILES[modality]
+                path.write_bytes(to_safetensors({"embeddings": getattr(self, modality).astype(dtype)}))
                 files[modality] = {"path": path.name, "sha256": sha256(path)}
             if image_from is not None:
-                files["image"] = self._shared_image(files["image"], Path(image_from), directory)
-                (folder / "image.safetensors").unlink()
-            self.pairs.to_parquet(folder / "pairs.parquet", index=False)
-            files["pairs"] = {"path": "pairs.parquet", "sha256": sha256(folder / "pairs.parquet")}
-            record = {
-                **self.provenance,
-                "format": FORMAT,
-                "dtype": dtype,
-                "files": files,
-                "task": {"kind": self.task.kind, "classes": list(self.task.classes)},
-            }
-            write_json(folder / PROVENANCE, record)
+                files["image"] = _shared_image(files["image"], Path(image_from), directory)
+                (folder / FILES["image"]).unlink()
+            with open(folder / FILES["pairs"], "wb") as stream:
+                self.pairs.to_parquet(stream, index=False)
+            files["pairs"] = {"path": FILES["pairs"], "sha256": sha256(folder / FILES["pairs"])}
+            about = {k: v for k, v in self.provenance.items() if k not in OF_THE_FILES}
+            task = {"kind": self.task.kind, "classes": list(self.task.classes)}
+            write_json(folder / PROVENANCE, sealed({**about, "format": FORMAT, "dtype": dtype, "files": files, "task": task}))
         return directory
-
-    @staticmethod
-    def _shared_image(own: dict, other: Path, directory: Path) -> dict:
-        theirs = read_json(other / PROVENANCE)["files"]["image"]
-        if theirs["sha256"] != own["sha256"]:
-            raise ValueError(f"{other} holds other image vectors than the set to be saved in {directory}; save without image_from")
-        return {"path": Path(os.path.relpath(other / theirs["path"], directory)).as_posix(), "sha256": own["sha256"]}
 
     @classmethod
     def load(cls, directory) -> "EmbeddingSet":
-        """Read a set written by :meth:`save`, checking the SHA-256 of every file.
+        """Read a set written by :meth:`save`, now or by an earlier version, checking the SHA-256 of every file.
 
         Raises:
             FileNotFoundError: no set there, or a file of it is missing.
-            ValueError: a file does not match its checksum, or was written by a newer format.
+            ValueError: a file does not match its checksum or is damaged, or was written by a newer format.
         """
-        record, paths = _verified(Path(directory))
-        image, text = (load_file(paths[m])["embeddings"] for m in ("image", "text"))
-        provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files", "task")}
-        return cls(image, text, pd.read_parquet(paths["pairs"]), _task(record), provenance)
+        return settled(lambda: cls._read(Path(directory)), Path(directory))
+
+    @classmethod
+    def _read(cls, directory: Path) -> "EmbeddingSet":
+        found, record = read_record(directory)
+        vectors = []
+        for modality in ("image", "text"):
+            path, data = read_bytes(directory, record, modality)
+            vectors.append(parse_matrix(data, path))
+        pairs, task = _read_pairs(directory, record)
+        provenance = {k: v for k, v in found.items() if k not in OF_THE_FILES}
+        try:
+            return cls(*vectors, pairs, task, provenance)
+        except ValueError as error:
+            raise ValueError(f"{directory}: {error}") from None
 
 
 def load_pairs(directory) -> tuple[pd.DataFrame, Task]:
-    """Pairs and task of a stored set, its vectors checked but not held in memory; raises as :meth:`EmbeddingSet.load`."""
-    record, paths = _verified(Path(directory))
-    return pd.read_parquet(paths["pairs"]), _task(record)
+    """Read the pairs and the task of a stored set, its vectors checked but not parsed; raises as :meth:`EmbeddingSet.load`."""
+
+    def read() -> tuple[pd.DataFrame, Task]:
+        _, record = read_record(Path(directory))
+        for modality in ("image", "text"):
+            read_bytes(Path(directory), record, modality)
+        return _read_pairs(Path(directory), record)
+
+    return settled(read, Path(directory))
 
 
-def _task(record: dict) -> Task:
-    return Task(record["task"]["kind"], tuple(record["task"]["classes"]))
+def _read_pairs(directory: Path, record: SetRecord) -> tuple[pd.DataFrame, Task]:
+    path, data = read_bytes(directory, record, "pairs")
+    task = record.task.task()
+    return parse_pairs(data, path, task), task
 
 
-def _verified(directory: Path) -> tuple[dict, dict[str, Path]]:
-    """The record of a stored set, and its files, each of which matches its SHA-256."""
-    if not (directory / PROVENANCE).is_file():
-        raise FileNotFoundError(
-            f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
-        )
-    record = read_json(directory / PROVENANCE)
-    if record.get("format") != FORMAT:
-        raise ValueError(
-            f"{directory / PROVENANCE} has format {record.get('format')!r}, this version reads {FORMAT}; extract again"
-        )
-    paths = {}
-    for name, entry in record["files"].items():
-        paths[name] = directory / entry["path"]
-        if not paths[name].is_file():
-            raise FileNotFoundError(
-                f"{paths[name]} is missing though {directory / PROVENANCE} names it; restore it or extract again"
-            )
-        if sha256(paths[name]) != entry["sha256"]:
-            raise ValueError(f"{paths[name]} does not match the checksum in {directory / PROVENANCE}; restore it or extract again")
-    return record, paths
+def _shared_image(own: dict, other: Path, directory: Path) -> dict:
+    """Return the file entry that refers to the image matrix of another set of the same store."""
+    theirs = read_record(other)[1].files["image"]
+    if theirs.sha256 != own["sha256"]:
+        raise ValueError(f"{other} holds other image vectors than the set to be saved in {directory}; save without image_from")
+    path = Path(os.path.relpath(other / theirs.path, directory)).as_posix()
+    if not SHARED_IMAGE.fullmatch(path):
+        raise ValueError(f"{other} is not in the same store as {directory}; save without image_from")
+    return {"path": path, "sha256": own["sha256"]}
+
+
+def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task, dict]:
+    """Return the task that labels set, and the label columns."""
+    if labels is None:
+        return Unlabelled(), {}
+    if labels.ndim == 2:
+        task = Task(kind or "multilabel", tuple(classes if classes is not None else range(labels.shape[1])))
+        if len(task.columns) != labels.shape[1]:
+            raise ValueError(f"labels have {labels.shape[1]} columns and a {task.kind} task of {len(task.classes)} classes "
+                             f"needs {len(task.columns)}")  # fmt: skip
+        return task, dict(zip(task.columns, labels.T, strict=True))
+    if labels.ndim != 1:
+        raise ValueError(f"labels must have shape (n,) or (n, classes), got {labels.shape}")
+    missing = np.flatnonzero(pd.isna(labels))
+    if len(missing):
+        raise ValueError(f"labels has {len(missing)} missing value(s), first at row {missing[0]}; drop or label those rows")
+    names = [str(v) for v in labels]
+    classes = tuple(classes) if classes is not None else class_names(names, "the array of labels")
+    return Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes), {"label": names}
+
+
+def _unknown_split(splits: pd.Series, rows: np.ndarray) -> str:
+    """Return what is wrong with a split; a usual name of one is quoted, another value may be a patient's."""
+    usual = [name for name in OTHER_SPLITS if name in set(splits.iloc[rows])]
+    what = f"split {usual[0]!r}" if usual else "split"
+    first = int(np.flatnonzero(splits == usual[0])[0]) if usual else rows[0]
+    return f"pair {first}: {what} is not one of {', '.join(SPLITS)} ({len(rows)} such pairs); rename it"
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray:
-    """Unit rows in float32; rows that already are (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
+    """Return unit rows in float32; rows that already are (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
     matrix = np.asarray(matrix)
+    largest = np.abs(matrix).max(axis=1, keepdims=True)
+    if float(largest.max()) > LARGE:
+        matrix = np.where(largest > LARGE, matrix / np.maximum(largest, 1), matrix)
     unit = np.ascontiguousarray(unit_rows(matrix, what), dtype=np.float32)
     if matrix.dtype == np.float32:
         already = np.abs(np.linalg.norm(matrix.astype(np.float64), axis=1) - 1) < 1e-6
@@ -275,7 +331,7 @@ def _float32_unit_rows(matrix, what: str) -> np.ndarray:
 
 
 def _distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows in order of first appearance, and for each row the number of its representative."""
+    """Return distinct rows in order of first appearance, and for each row the number of its representative."""
     rows = np.ascontiguousarray(matrix)
     keys = rows.view([("", f"V{rows.dtype.itemsize * rows.shape[1]}")]).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)

@@ -1,0 +1,75 @@
+"""Which embedding set: data set, variant and encoder, as names of folders and as columns of tables."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+LONGEST = 200  # characters; file systems take 255 bytes, and temporaries add an ending
+SYNTHETIC = " (synthetic miniature)"
+
+
+def check_folder(name: str, what: str) -> str:
+    """Return ``name`` if it may name a folder of a data set, variant or encoder.
+
+    Raises:
+        ValueError: it holds blanks, slashes, quotes, letters beyond ASCII, starts with a dot or dash, or is too long.
+    """
+    if FOLDER.fullmatch(name) and len(name) <= LONGEST:
+        return name
+    raise ValueError(
+        f"{what} {name[:80]!r} cannot name a folder; use letters, digits, '_', '.', '+' and '-', start with a letter, digit or "
+        f"'_', and take at most {LONGEST} characters"
+    )
+
+
+def folder_name(backbone: str) -> str:
+    """Return an encoder's name as one folder name: ``openai/clip`` becomes ``openai--clip``.
+
+    Raises:
+        ValueError: as :func:`check_folder`.
+    """
+    return check_folder(backbone.strip("/").replace("/", "--").replace(":", "-"), "encoder")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Data set, variant and backbone of an embedding set; ``synthetic`` when the data are a miniature.
+
+    Of a set that records no name, each is ``own``.
+    """
+
+    dataset: str = "own"
+    variant: str = "own"
+    backbone: str = "own"
+    synthetic: bool = False
+
+    @classmethod
+    def of(cls, provenance: dict) -> "Identity":
+        """Read the names from a provenance record."""
+        report = provenance.get("data_report") or {}
+        names = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
+        return cls(*names, synthetic=bool(report.get("synthetic") or report.get("drawn")))  # "drawn": sets of earlier versions
+
+    @property
+    def title(self) -> str:
+        """The data set as tables name it: a miniature is marked, so that it is never taken for the real one."""
+        return self.dataset + SYNTHETIC * self.synthetic
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns dataset, variant and backbone of a result table."""
+        return {"dataset": self.title, "variant": self.variant, "backbone": self.backbone}
+
+    @property
+    def folder(self) -> Path:
+        """``<dataset>/<variant>/<backbone>`` below a store or a folder of results.
+
+        Raises:
+            ValueError: a name that cannot name a folder.
+        """
+        parts = check_folder(self.dataset, "data set"), check_folder(self.variant, "variant"), folder_name(self.backbone)
+        return Path(*parts)
+
+    def __str__(self) -> str:
+        return f"{self.title} / {self.variant} / {self.backbone}"

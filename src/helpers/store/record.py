@@ -1,0 +1,223 @@
+"""The record and the files of a stored set: one validating reader each, whose errors name the file in one sentence."""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+
+from ..files import UNFINISHED, checksum_of, read_json
+from ..tasks import KINDS, UNLABELLED, Task, Unlabelled
+
+PROVENANCE = "provenance.json"
+FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
+FORMAT = 2  # 1, of the sets that shipped first, has no checksum of the record itself; it is read for ever
+ATTEMPTS, PAUSE = 40, 0.05  # reads while another process replaces the set, and seconds between them
+SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
+DAMAGE = "restore it, or make the set again with --overwrite"
+Result = TypeVar("Result")
+
+
+class FileEntry(BaseModel):
+    """Path and checksum of one file of a set."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    path: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _known_paths(files: dict[str, FileEntry]) -> dict[str, FileEntry]:
+    if set(files) != set(FILES):
+        raise ValueError(f"files must be {', '.join(FILES)}")
+    for name, entry in files.items():
+        shared = name == "image" and SHARED_IMAGE.fullmatch(entry.path)
+        if entry.path != FILES[name] and not shared:
+            raise ValueError(f"path of {name} leaves the set; expected {FILES[name]}")
+    return files
+
+
+class TaskRecord(BaseModel):
+    """What the labels mean; ``unlabelled`` has no classes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    kind: Literal[(*KINDS, UNLABELLED)]
+    classes: list[str]
+
+    def task(self) -> Task:
+        """Return the task.
+
+        Raises:
+            ValueError: classes that do not fit the kind.
+        """
+        return Unlabelled() if self.kind == UNLABELLED else Task(self.kind, tuple(self.classes))
+
+
+class SetRecord(BaseModel):
+    """``provenance.json``: what the loader needs; whatever else was recorded is passed on unchanged."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    format: Literal[1, 2]
+    dtype: Literal["float16", "float32"]
+    files: Annotated[dict[str, FileEntry], AfterValidator(_known_paths)]
+    task: TaskRecord
+    dataset: str = "own"
+    variant: str = "own"
+    backbone: str = "own"
+    data_report: dict | None = None
+    encoder: dict | None = None
+
+
+def sealed(record: dict) -> dict:
+    """Return a record with its own checksum in it."""
+    return {**record, "record_sha256": checksum_of(record)}
+
+
+def read_record(directory: Path) -> tuple[dict, SetRecord]:
+    """Read ``provenance.json`` of a set, as it is and validated.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, of an unknown format, or names files outside the store.
+    """
+    path = Path(directory) / PROVENANCE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
+        )
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{str(error).rpartition(';')[0]}; {DAMAGE}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not the record of an embedding set; {DAMAGE}")
+    number = found.get("format")
+    if number not in (1, FORMAT) or isinstance(number, bool):
+        raise ValueError(
+            f"{path} has format {number!r:.40}, this version reads 1 and {FORMAT}; extract again, or update this project"
+        )
+    if number == FORMAT:
+        _check_seal(found, path)
+    try:
+        return found, SetRecord.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"][:3])
+        raise ValueError(f"{path}: {where}: {first['msg']}; {DAMAGE}") from None
+
+
+def _check_seal(found: dict, path: Path) -> None:
+    try:
+        intact = found.get("record_sha256") == checksum_of({k: v for k, v in found.items() if k != "record_sha256"})
+    except (ValueError, RecursionError):  # NaN, lone surrogates
+        intact = False
+    if not intact:
+        raise ValueError(f"{path} does not match its own checksum; {DAMAGE}")
+
+
+def read_bytes(directory: Path, record: SetRecord, name: str) -> tuple[Path, bytes]:
+    """Read one file of a set, whose bytes match the checksum in the record.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing or changed.
+    """
+    entry = record.files[name]
+    path = Path(directory) / entry.path
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        record_path = Path(directory) / PROVENANCE
+        raise FileNotFoundError(f"{path} is missing though {record_path} names it; {DAMAGE}") from None
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise ValueError(f"{path} does not match the checksum in {Path(directory) / PROVENANCE}; {DAMAGE}")
+    return path, data
+
+
+def parse_matrix(data: bytes, path: Path) -> np.ndarray:
+    """Return the tensor ``embeddings`` (n, d), float16 or float32, of a safetensors file.
+
+    Raises:
+        ValueError: any damage, another tensor, shape or type; names the file.
+    """
+    try:
+        tensors = load_safetensors(data)
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({type(error).__name__}); {DAMAGE}") from None
+    matrix = tensors.get("embeddings")
+    if matrix is None or len(tensors) != 1 or matrix.ndim != 2 or matrix.dtype not in (np.float16, np.float32):
+        raise ValueError(f"{path} must hold one tensor 'embeddings' (n, d) of float16 or float32; {DAMAGE}")
+    return matrix
+
+
+def parse_pairs(data: bytes, path: Path, task: Task) -> pd.DataFrame:
+    """Return the table of pairs, whose columns have the names and types that a set needs.
+
+    Raises:
+        ValueError: damage, a missing column, a column of another type, missing values; names the file, no cell.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        table.validate(full=True)
+        pairs = table.to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {DAMAGE}") from None
+    if pairs.columns.duplicated().any():
+        raise ValueError(f"{path} has a column twice; {DAMAGE}")
+    for name in ("pair_id", "split", "group", "image", "text", *task.columns):
+        if name not in pairs:
+            raise ValueError(f"{path} has no column {name!r}; {DAMAGE}")
+        whole = pd.api.types.is_integer_dtype(pairs[name])
+        fits = whole if name in ("image", "text") else whole or pd.api.types.is_string_dtype(pairs[name]) or name in task.columns
+        if not fits or pairs[name].isna().any():
+            raise ValueError(
+                f"{path}: column {name!r} must hold {'whole numbers' if name in FILES else 'texts'} in every row; {DAMAGE}"
+            )
+    return pairs
+
+
+def settled(read: Callable[[], Result], directory: Path) -> Result:
+    """Return ``read()``, tried again while another process replaces the set under the reader."""
+    directory = Path(directory)
+    for attempt in range(ATTEMPTS):
+        before = _stamp(directory)
+        try:
+            return read()
+        except (OSError, ValueError):
+            unchanged = before == _stamp(directory)
+            replaced = before is None and any(directory.parent.glob(f".{directory.name[:100]}.*{UNFINISHED}/moved--*"))
+            if attempt == ATTEMPTS - 1 or unchanged and not replaced:
+                raise
+            time.sleep(PAUSE * replaced)
+    raise AssertionError("not reached")
+
+
+def _stamp(directory: Path) -> tuple | None:
+    """What changes when a set is replaced."""
+    try:
+        folder, record = directory.stat(), (directory / PROVENANCE).stat()
+    except OSError:
+        return None
+    return folder.st_dev, folder.st_ino, record.st_ino, record.st_mtime_ns
+
+
+def check_replaceable(directory: Path) -> None:
+    """Raise unless ``directory`` is absent, empty, or holds nothing but a set of this project, damaged or not.
+
+    Raises:
+        FileExistsError: something else is there, which saving would remove.
+    """
+    directory = Path(directory)
+    if not directory.exists() and not directory.is_symlink():
+        return
+    names = {path.name for path in directory.iterdir() if path.is_file()} if directory.is_dir() else {""}
+    everything = {path.name for path in directory.iterdir()} if directory.is_dir() else {""}
+    if everything and not (names == everything and PROVENANCE in names and names <= {PROVENANCE, *FILES.values()}):
+        raise FileExistsError(f"{directory} holds something that is not an embedding set; give a new or empty folder")

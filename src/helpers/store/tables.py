@@ -1,0 +1,116 @@
+"""Embeddings computed elsewhere, as a table: one row per pair, one column per coordinate. Joining mistakes are found and named."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..checks import choose
+from .foreign import choose_columns, existing, read_header, read_rows, set_arguments
+
+DUPLICATES = ("fail", "drop")
+SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, unit vectors
+
+
+def read_csv(
+    path,
+    label: str | list[str] | None = None,
+    split: str | None = None,
+    image_prefix: str = "img_emb_",
+    text_prefix: str = "text_emb_",
+    group: str | None = None,
+    ids: str | None = None,
+    kind: str | None = None,
+    classes=None,
+    duplicates: str = "fail",
+    **provenance,
+) -> dict:
+    """Read a table with one row per pair and one column per coordinate, as the authors' pipeline writes it.
+
+    Args:
+        path: CSV or TSV, UTF-8 with or without a byte order mark, also gzipped; or Parquet.
+        label: column of class names, or a list of 0/1 columns for a multi-label task; ``label`` if there is one, when None.
+        split: column of ``train``, ``val``, ``test``; ``split`` if there is one, when None.
+        image_prefix, text_prefix: of the coordinate columns, numbered from 0.
+        group, ids: columns of rows that belong together and of unique pair names.
+        kind, classes: see :meth:`EmbeddingSet.from_arrays`.
+        duplicates: ``fail`` on a pair that occurs twice, or ``drop`` the later one.
+        provenance: ``dataset``, ``variant``, ``backbone`` and whatever else should be recorded.
+
+    Returns:
+        The arguments of :meth:`EmbeddingSet.from_arrays`.
+
+    Raises:
+        ValueError: a missing column, coordinates with a gap, values that are no numbers, a pair with several text vectors (texts
+            joined by image alone), a repeated pair (a sampler's padding), an unknown split.
+        FileNotFoundError: no such file.
+    """
+    choose(duplicates, DUPLICATES, "duplicates")
+    path = existing(path)
+    header = read_header(path)
+    prefixes = (("image", image_prefix), ("text", text_prefix))
+    columns = {what: _coordinates(header, prefix, path, what) for what, prefix in prefixes}
+    label, split = choose_columns(header, path, label, split, group, ids)
+    numeric = [*columns["image"], *columns["text"]]
+    table = read_rows(path, numeric)
+    if table.empty:
+        raise ValueError(f"{path} has no rows; export the embeddings again")
+    image, text = (table[names].to_numpy(dtype=np.float32) for names in columns.values())
+    about = table.drop(columns=numeric)
+    first = _first_of_repeats(about, image, text, duplicates, path)
+    return set_arguments(about.iloc[first], image[first], text[first], path, label, split, group, ids, kind, classes, provenance)
+
+
+def _coordinates(header: list[str], prefix: str, path: Path, what: str) -> list[str]:
+    """Return the columns ``prefix0, prefix1, ...`` in numerical order."""
+    numbers = sorted(int(m[1]) for name in header if (m := re.fullmatch(re.escape(prefix) + r"([0-9]{1,6})", name)))
+    if not numbers:
+        option = f"{what}_prefix (--{what}-prefix)"
+        raise ValueError(f"{path} has no column {prefix}0; name the prefix of the coordinates with {option}, or add the header")
+    if numbers != list(range(len(numbers))):
+        gap = next(i for i, number in enumerate(numbers) if i != number)
+        raise ValueError(f"{path} has {len(numbers)} columns {prefix}*, but {prefix}{gap} is missing; export the embeddings again")
+    return [f"{prefix}{number}" for number in numbers]
+
+
+def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, duplicates: str, path: Path) -> np.ndarray:
+    """Return the row numbers to import, once the two known joining mistakes are ruled out or repaired.
+
+    Rows that agree in every other column are one pair. With text vectors that differ they come from joining texts to images by
+    image alone, k questions giving k x k rows; with equal ones, from a distributed sampler that fills up its last batch.
+    """
+    every = np.arange(len(image))
+    if about.columns.empty:
+        return every  # nothing tells two pairs apart but their vectors
+    first = about.groupby(list(about.columns), sort=False, dropna=False).ngroup().to_numpy()
+    leader = np.full(first.max() + 1, -1)
+    leader[first[::-1]] = every[::-1]
+    repeats = np.flatnonzero(leader[first] != every)
+    if not len(repeats):
+        return every
+    originals = leader[first[repeats]]
+    differ = {
+        m: np.abs(_unit(x[repeats]) - _unit(x[originals])).max(axis=1) > SAME_VECTOR for m, x in (("image", image), ("text", text))
+    }
+    if differ["image"].any() and differ["text"].any() and set(about.columns) <= {"label", "split"}:
+        return every  # labels and splits alone name no pair
+    for modality, other in (("text", "image"), ("image", "text")):
+        if differ[modality].any():
+            row = np.flatnonzero(differ[modality])[0]
+            raise ValueError(
+                f"{path}: rows {originals[row]} and {repeats[row]} are the same pair with different {modality} vectors "
+                f"({differ[modality].sum()} such rows); {modality}s were joined by {other} alone, k of them giving k x k rows. "
+                "No repair is possible from this file: join by row or by pair id and export again"
+            )
+    if duplicates == "fail":
+        raise ValueError(
+            f"{path}: row {repeats[0]} repeats row {originals[0]} ({len(repeats)} such rows), as when a distributed sampler "
+            "pads its last batch; pass duplicates='drop' (--duplicates drop) to import the first of each"
+        )
+    return np.setdiff1d(every, repeats)
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float64)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

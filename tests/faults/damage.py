@@ -1,0 +1,62 @@
+"""What the attacks share: how many cases, damaged bytes, and the one sentence that must come of them."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from helpers import EmbeddingSet
+
+sys.path.append(str(Path(__file__).parents[1] / "extraction"))  # for the data sets that the tests of extraction make
+CASES = int(os.environ.get("FUZZ_CASES", 200))
+FEW = 15
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+few = settings(max_examples=FEW, **QUIET)
+many = settings(max_examples=CASES, **QUIET)
+
+
+def small(seed: int = 0, n: int = 9, **names) -> EmbeddingSet:
+    """A set of three classes, one image of which has two texts."""
+    rng = np.random.default_rng(seed)
+    image, text = rng.normal(size=(2, n, 4)).astype(np.float32)
+    image[3] = image[0]
+    cycle = np.arange(n) % 3
+    labels, split = np.array(["a", "b", "c"])[cycle], np.array(["train", "val", "test"])[cycle]
+    return EmbeddingSet.from_arrays(image, text, labels, split, **({"dataset": "d", "variant": "v", "backbone": "b"} | names))
+
+
+def edits() -> st.SearchStrategy:
+    """Up to four edits of bytes: (where as a share of the length, what is done, with which bytes)."""
+    kinds = st.sampled_from(("flip", "cut", "delete", "insert", "replace"))
+    return st.lists(st.tuples(st.floats(0, 1), kinds, st.binary(min_size=1, max_size=9)), min_size=1, max_size=4)
+
+
+def damaged(data: bytes, changes) -> bytes:
+    """``data`` with the edits made."""
+    for where, kind, new in changes:
+        at = min(int(where * len(data)), max(len(data) - 1, 0))
+        if kind == "flip" and data:
+            data = data[:at] + bytes([data[at] ^ (1 << new[0] % 8)]) + data[at + 1 :]
+        elif kind == "cut":
+            data = data[:at]
+        elif kind == "delete":
+            data = data[:at] + data[at + len(new) :]
+        else:
+            data = data[:at] + new + data[at + (len(new) if kind == "replace" else 0) :]
+    return data
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    """``data`` with one bit flipped."""
+    changed = bytearray(data)
+    changed[bit // 8 % len(data)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def one_sentence(error: Exception, name: str) -> None:
+    """The error is one line that names the file or folder."""
+    told = str(error)
+    assert name in told and "\n" not in told and len(told) < 600, told
