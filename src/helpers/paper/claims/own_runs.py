@@ -1,11 +1,13 @@
-"""Sentences that put our own tables beside a claim; None when no row bears on it."""
+"""Write the sentences that put our own tables beside a claim; None when no row bears on it."""
 
+import numpy as np
 import pandas as pd
 
 from ...datasets.audit import shipped_diversity
 from ...plotting.style import title
 from ...probing import PROTOCOLS
 from ..published import BACKBONES, HARD_AUC, SCORE_AUC, paper_name, sweep_gains
+from .evidence import Runs
 
 CURVE = ["dataset", "variant", "backbone", "protocol"]
 GEOMETRY_COLUMNS = ("dataset", "variant", "backbone", "domain", "modality", "quantity", "value")
@@ -22,16 +24,11 @@ WORDS = {
 TEXTS = {"clean": ", clean text", "authors": ", the authors' text"}
 
 
-def nothing(geometry, sweep) -> None:
-    """For a claim on which our runs cannot bear."""
-    return None
-
-
 def geometry_of(*names: str, modality: str | None = None):
-    """A function (geometry, sweep) -> sentence with the range of each quantity and modality over our sets."""
+    """Return a function (runs) -> sentence with the range of each quantity and modality over our sets."""
 
-    def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-        rows = quantities(geometry, names, modality)
+    def sentence(runs: Runs) -> str | None:
+        rows = quantities(runs.geometry, names, modality)
         if rows is None:
             return None
         groups = rows.groupby(["quantity", "modality"], sort=False)
@@ -43,9 +40,9 @@ def geometry_of(*names: str, modality: str | None = None):
     return sentence
 
 
-def means_by_domain(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-    """Mean R of medical and of natural data sets, per backbone and modality."""
-    rows = quantities(geometry, ("R",))
+def means_by_domain(runs: Runs) -> str | None:
+    """Return the mean R of medical and of natural data sets, per backbone and modality."""
+    rows = quantities(runs.geometry, ("R",))
     if rows is None:
         return None
     table = rows.pivot_table(index=["backbone", "modality"], columns="domain", values="value", aggfunc="mean")
@@ -60,9 +57,9 @@ def means_by_domain(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -
     )
 
 
-def diversity(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-    """Diversity of the shipped data sets measured without an encoder, beside R."""
-    resultants = geometry_of("R")(geometry, sweep)
+def diversity(runs: Runs) -> str | None:
+    """Return the diversity of the shipped data sets measured without an encoder, beside R."""
+    resultants = geometry_of("R")(runs)
     if resultants is None:
         return None
     raw = shipped_diversity()
@@ -75,10 +72,10 @@ def diversity(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str 
 
 
 def gains_at(lam: float):
-    """A function (geometry, sweep) -> sentence: range of AUC(lam) - AUC(0) per protocol in its headline AUC, joint features."""
+    """Return a function (runs) -> sentence: range of AUC(lam) - AUC(0) per protocol in its headline AUC, joint features."""
 
-    def sentence(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-        gains = joint_gains(sweep)
+    def sentence(runs: Runs) -> str | None:
+        gains = joint_gains(runs.sweep)
         if gains is None:
             return None
         groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
@@ -90,9 +87,9 @@ def gains_at(lam: float):
     return sentence
 
 
-def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> str | None:
-    """Per protocol, how many curves peak at either end and how far the last point lies below the peak, read off the test curve."""
-    gains = joint_gains(sweep)
+def best_lambda(runs: Runs) -> str | None:
+    """Say, per protocol, how many test curves peak at either end and how far the last point lies below the peak."""
+    gains = joint_gains(runs.sweep)
     if gains is None:
         return None
     peaks = []
@@ -104,6 +101,70 @@ def best_lambda(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> st
         f"largest; largest drop from the peak {_range(group.nlargest(1, 'drop'), 'drop', '.4f')}"
         for protocol, group in pd.DataFrame(peaks).groupby("protocol")
     )
+
+
+def best_lambda_and_resolution(runs: Runs) -> str | None:
+    """Give :func:`best_lambda` and what our seeds say of the resolution of published SDs."""
+    return "; ".join(filter(None, [best_lambda(runs), resolution_of_seeds(runs)])) or None
+
+
+def resolution_of_seeds(runs: Runs) -> str | None:
+    """Say how the unpaired SD over seeds of AUC(lambda) - AUC(0) compares with the paired one, over the curves of our sweeps."""
+    if runs.sweep is None:
+        return None
+    rows = runs.sweep.query(
+        "split == 'test' and metric == 'auc' and alignment == 'lambda' and `class`.isna() and features == 'joint'"
+    )
+    rows = rows[rows["lambda_image"] == rows["lambda_text"]]
+    ratios = []
+    for _, curve in rows.groupby(CURVE):
+        auc = curve.pivot_table(index="seed", columns="lambda_image", values="value")
+        if len(auc) < 3 or 0.0 not in auc:
+            continue
+        others = auc.drop(columns=0.0)
+        paired = others.sub(auc[0.0], axis=0).std()
+        unpaired = np.hypot(others.std(), auc[0.0].std())
+        ratios.extend((unpaired / paired)[paired > 0])
+    if not ratios:
+        return None
+    return (
+        f"seeds are shared over λ: the unpaired SD of a difference is {min(ratios):.2f} to {max(ratios):.1f} times the paired one "
+        f"(median {np.median(ratios):.1f}, {len(ratios)} differences), so published SDs of levels cannot resolve a drop"
+    )
+
+
+def gap_against_gain(runs: Runs) -> str | None:
+    """Give the rank correlation of the gap before alignment and the gain at lambda = 1 over our sets, per protocol."""
+    gains, gaps = joint_gains(runs.sweep), quantities(runs.geometry, ("gap_norm",))
+    if gains is None or gaps is None:
+        return None
+    at_one = gains[gains["lambda"].round(6) == 1].assign(
+        dataset=lambda t: t["dataset"].map(paper_name), backbone=lambda t: t["backbone"].map(paper_name)
+    )
+    gaps = gaps.assign(dataset=gaps["dataset"].map(paper_name), backbone=gaps["backbone"].map(paper_name))
+    keys = ["dataset", "variant", "backbone"]
+    both = at_one.merge(gaps[[*keys, "value"]], on=keys)
+    found = [
+        f"{protocol}: {group['gain'].corr(group['value'], method='spearman'):+.2f} over {len(group)} sets"
+        for protocol, group in both.groupby("protocol")
+        if len(group) > 2
+    ]
+    return f"rank correlation of gap and gain, {'; '.join(found)}" if found else None
+
+
+def selected_gains(runs: Runs) -> str | None:
+    """Say what the lambda chosen on validation rows gains on test, per protocol, joint features."""
+    if runs.selected is None:
+        return None
+    rows = runs.selected[runs.selected["features"] == "joint"]
+    sentences = []
+    for protocol, group in rows.groupby("protocol"):
+        clear = ((group["low"] > 0) | (group["high"] < 0)).sum()
+        sentences.append(
+            f"{protocol}: chosen λ from {group['lambda_image'].min():g} to {group['lambda_image'].max():g}, gain on test "
+            f"{_range(group, 'difference', '+.4f')}, {clear} of {len(group)} intervals clear of zero"
+        )
+    return "; ".join(sentences) or None
 
 
 def joint_gains(sweep: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -118,7 +179,7 @@ def joint_gains(sweep: pd.DataFrame | None) -> pd.DataFrame | None:
 
 
 def quantities(geometry: pd.DataFrame | None, names, modality: str | None = None) -> pd.DataFrame | None:
-    """The rows of some quantities of our geometry table."""
+    """Return the rows of some quantities of our geometry table."""
     if geometry is None:
         return None
     missing = [c for c in GEOMETRY_COLUMNS if c not in geometry]
