@@ -169,7 +169,7 @@ def notebook_inputs(notebook):
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]),
         "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
-        "04_discussion": [f"{OUT}/cone_effect.parquet", f"{OUT}/lambda_sweep.parquet"],
+        "04_discussion": [f"{OUT}/{name}.parquet" for name in ("cone_effect", "lambda_sweep", "lambda_selected")],
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
         "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Table 1: mean resultant length
 #
-# The paper's Table 1 has 64 cells: eight data sets, four encoders, two modalities. Below, every cell stands beside ours where the
-# data set *and* the encoder were at hand; a cell that was not recomputed says what is missing, and nothing is filled in.
+# The paper's Table 1 has 64 cells: eight data sets, four encoders, two modalities. Below, each cell stands beside ours where both the
+# data set and the encoder are available. A cell that was not recomputed says what is missing. Nothing is filled in.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list stands for all that are stored
@@ -60,7 +60,12 @@ neat(cells.reset_index())
 # %% [markdown]
 # ### Recomputed
 #
-# The interval is the 95 % bootstrap interval of our $R$; a published value inside it, give or take its rounding, is not told apart from ours.
+# The same rows under the same encoder have no sampling error. A cell therefore agrees where it differs by no more than the rounding of the printed
+# value and a numeric tolerance for decoding and arithmetic. Only where the authors' choice of rows cannot be repeated (Fakeddit) does
+# the bootstrap interval decide.
+#
+# The interval is that of the $R$ of as many rows of the same population. It does not cover another data set, another choice of text or
+# prompt, another checkpoint, or rows that depend on each other beyond the groups we know.
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]

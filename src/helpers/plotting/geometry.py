@@ -10,7 +10,7 @@ from .style import FEATURES, GRID, INK, MARKERS, title
 
 
 def plane(sets: list, points: int = 1500):
-    """Draw both modalities on their first two principal directions, fitted on both together and centred (Fig. 2), one panel per set."""
+    """Draw both modalities on their first two principal directions, fitted on both and centred (Fig. 2), a panel per set."""
     figure, axes = panels(len(sets), 2, 3.9, 3.3)
     for ax, s in zip(axes, sets, strict=True):
         image, text = s.image_of(), s.text_of()

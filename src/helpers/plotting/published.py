@@ -59,7 +59,7 @@ def published_gains(table: pd.DataFrame):
 
 
 def authors_gaps(bounds: pd.DataFrame):
-    """Draw the norm of the gap that the authors' CLIP projections allow: by data set, and over lambda on HAM10000 (``gap_bounds``)."""
+    """Draw the norm of the gap that the authors' CLIP projections allow (``gap_bounds``): by data set, and over lambda."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
     unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
     for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):

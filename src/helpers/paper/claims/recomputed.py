@@ -40,6 +40,8 @@ def gains_follow_the_gap(runs: Runs) -> Finding | None:
     """Return a finding on the rank correlation of gain (lambda = 1, authors' protocol) and initial gap over data sets."""
     gains, gaps = _of_paper(joint_gains(runs.sweep)), _of_paper(quantities(runs.geometry, ("gap_norm",)))
     gains = gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == "authors-code")]
+    if not len(gains) or not len(gaps):
+        return None
     both = gains[[*SET, "gain"]].merge(gaps[[*SET, "value"]], on=SET)
     many = both.groupby("backbone").filter(lambda rows: len(rows) > 2)
     slopes = [rows["gain"].corr(rows["value"], method="spearman") for _, rows in many.groupby("backbone")]
