@@ -3,6 +3,7 @@
 Nothing here is imported from the ledger but its result: the reading of the files, the tests and the rule are written a second time.
 """
 
+from functools import cache
 from itertools import combinations
 from math import acos, degrees, sqrt
 from pathlib import Path
@@ -62,6 +63,7 @@ def counterparts(rows: pd.DataFrame) -> list[list[tuple[float, float]]]:
     return found
 
 
+@cache
 def statistical() -> dict[str, list[list[tuple[float, float]]]]:
     """A part of the start of each claim -> parts -> analyses -> (effect, p)."""
     angle = TABLE1["R"].map(lambda r: 45 - degrees(acos(r))).groupby(TABLE1["dataset"]).mean()
@@ -131,6 +133,7 @@ def ledger() -> pd.DataFrame:
     return ledger().set_index("claim")
 
 
+@cache
 def expected() -> dict[str, str]:
     tests = statistical()
     largest = {claim: [max(analyses, key=lambda test: test[1]) for analyses in parts] for claim, parts in tests.items()}

@@ -120,6 +120,14 @@ def extraction_speed() -> str:
     return markdown(table, dict.fromkeys(table.columns[1:3], ".1f") | {"Ratio": ".2f"} | dict.fromkeys(table.columns[4:], ".0%"))
 
 
+def coverage() -> str:
+    """Return how often intervals cover and tests reject in simulations with known truth, as ``benchmarks/coverage.py`` found."""
+    found = read_json(BENCHMARKS / "coverage.json")["results"]
+    rows = [(name, values["share"], values["error"], values["simulations"]) for name, values in found.items()]
+    table = pd.DataFrame(rows, columns=["What is counted", "Share", "Simulation error", "Simulations"])
+    return markdown(table, {"Share": ".1%", "Simulation error": ".1%", "Simulations": ",d"})
+
+
 def _dataset_card(entry) -> str:
     card = entry.card
     cited = f" {{cite}}`{card.citation}`" if card.citation else ""
@@ -150,6 +158,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "padding": padding,
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
+    "coverage": coverage,
 }
 
 

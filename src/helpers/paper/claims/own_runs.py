@@ -202,7 +202,7 @@ def _count(rows: pd.DataFrame, what: str) -> str:
 
 def _set(row) -> str:
     hard = f"; {HARD_AUC}" * (row.get("metric") == HARD_AUC)
-    return f"{title(row['dataset'])}{TEXTS.get(row['variant'], '')}, {_label(row['backbone'])}{hard}"
+    return f"{title(row['dataset'])}{TEXTS.get(row.get('variant'), '')}, {_label(row['backbone'])}{hard}"
 
 
 def _label(backbone: str) -> str:
