@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from . import downstream, geometry
-from .evidence import CLEAR, UNTESTABLE, VERDICTS, Claim, Finding, Runs
+from .evidence import CLEAR, UNTESTABLE, VERDICTS, Claim, Finding
 from .rule import combined, decision_table, holm, verdict_of
+from .runs import Runs
 
 __all__ = ["CLAIMS", "CLEAR", "VERDICTS", "Claim", "Finding", "as_markdown", "counted", "decision_table", "ledger"]
 CLAIMS = (*geometry.CLAIMS, *downstream.CLAIMS)

@@ -1,5 +1,7 @@
 """Claims on what lambda does downstream, tested on all 20 curves that the authors stored (Fig. 3 and the longer-trained probe)."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -37,7 +39,7 @@ def moderate_closure_helps() -> Finding:
 
 def pretrained_gap_is_far_from_optimal() -> Finding:
     """Share of the headroom that the best lambda recovers, minus ``FAR``."""
-    curves = summary(authors_curves())
+    curves = all_curves()
     share = curves.assign(value=curves["best_gain"] / curves["headroom"])
     effects = _by_metric(share.assign(value=share["value"] - FAR))
     return Finding(
@@ -52,7 +54,7 @@ def pretrained_gap_is_far_from_optimal() -> Finding:
 
 def intermediate_is_best() -> Finding:
     """Best AUC strictly between lambda 0 and 1 minus AUC(1)."""
-    curves = summary(authors_curves())
+    curves = all_curves()
     effects = _by_metric(curves.assign(value=curves["interior"]))
     return Finding(
         f"{(curves['best'] == 1).sum()} of {len(curves)} curves peak at λ = 1; {_clear_drops(curves)}",
@@ -65,7 +67,7 @@ def intermediate_is_best() -> Finding:
 
 def decline_near_one() -> Finding:
     """Drop from the peak to lambda = 1: medical encoders on BRSET and mBRSET against the other curves."""
-    curves = summary(authors_curves())
+    curves = all_curves()
     named = curves["medical"] & curves["dataset"].isin(NEAR_ONE_SETS)
     effect = difference_effect(curves.loc[named, "drop"], curves.loc[~named, "drop"], "named minus other curves")
     longer = curves[curves["probe"] == LONGER]
@@ -86,7 +88,7 @@ def decline_near_one() -> Finding:
 
 def generalists_gain_more() -> Finding:
     """Gain at lambda = 1 of a generalist minus that of its medical counterpart, per data set."""
-    curves = summary(authors_curves())
+    curves = all_curves()
     pooled = curves.groupby(["dataset", "medical"])["gain"].mean().unstack()
     excess = pooled[False] - pooled[True]
     parts = tuple(_counterparts(curves, generalist, medical) for generalist, medical in COUNTERPARTS.items())
@@ -102,7 +104,7 @@ def generalists_gain_more() -> Finding:
 
 def medical_gain_steadily() -> Finding:
     """Gains at lambda = 1 of the medical encoders, on every stored curve."""
-    curves = summary(authors_curves())
+    curves = all_curves()
     gains = curves[curves["medical"]]
     spread = {label: group.groupby("dataset")["gain"].mean() for label, group in curves.groupby("medical")}
     variation = {label: values.std() / values.mean() for label, values in spread.items()}
@@ -126,6 +128,12 @@ def medical_data_more_sensitive() -> Finding:
         f"curves exist for {probed.get('medical', 0)} medical and {probed.get('natural', 0)} natural data sets",
         "the natural data sets were embedded but no probing result of theirs is published",
     )
+
+
+@cache
+def all_curves() -> pd.DataFrame:
+    """Return :func:`summary` of all 20 stored curves."""
+    return summary(authors_curves())
 
 
 def summary(curves: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -6,8 +6,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
+
+from .runs import Runs
 
 VERDICTS = ("holds", "contradicted", "holds on average only", "suggested", "not resolved", "not testable here")
 HOLDS, CONTRADICTED, AVERAGE, SUGGESTED, UNRESOLVED, UNTESTABLE = VERDICTS
@@ -93,15 +94,6 @@ class Finding:
     why: str
     parts: tuple[Part, ...] = ()
     scope: str = ""
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Tables of our own runs: geometry (notebook 01), sweep and selected lambdas (notebook 03); None where there is none."""
-
-    geometry: pd.DataFrame | None = None
-    sweep: pd.DataFrame | None = None
-    selected: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

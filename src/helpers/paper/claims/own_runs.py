@@ -5,12 +5,9 @@ import pandas as pd
 
 from ...datasets.audit import shipped_diversity
 from ...plotting.style import title
-from ...probing import PROTOCOLS
-from ..published import BACKBONES, HARD_AUC, SCORE_AUC, paper_name, sweep_gains
-from .evidence import Runs
+from ..published import BACKBONES, HARD_AUC, paper_name
+from .runs import CURVE, Runs
 
-CURVE = ["dataset", "variant", "backbone", "protocol"]
-GEOMETRY_COLUMNS = ("dataset", "variant", "backbone", "domain", "modality", "quantity", "value")
 WORDS = {
     "effective_rank": "effective rank",
     "gap_norm": "norm of the gap",
@@ -24,11 +21,11 @@ WORDS = {
 TEXTS = {"clean": ", clean text", "authors": ", the authors' text"}
 
 
-def geometry_of(*names: str, modality: str | None = None):
+def geometry_of(*names: str):
     """Return a function (runs) -> sentence with the range of each quantity and modality over our sets."""
 
     def sentence(runs: Runs) -> str | None:
-        rows = quantities(runs.geometry, names, modality)
+        rows = runs.quantities(names)
         if rows is None:
             return None
         groups = rows.groupby(["quantity", "modality"], sort=False)
@@ -42,7 +39,7 @@ def geometry_of(*names: str, modality: str | None = None):
 
 def means_by_domain(runs: Runs) -> str | None:
     """Return the mean R of medical and of natural data sets, per backbone and modality."""
-    rows = quantities(runs.geometry, ("R",))
+    rows = runs.quantities(("R",))
     if rows is None:
         return None
     table = rows.pivot_table(index=["backbone", "modality"], columns="domain", values="value", aggfunc="mean")
@@ -75,7 +72,7 @@ def gains_at(lam: float):
     """Return a function (runs) -> sentence: range of AUC(lam) - AUC(0) per protocol in its headline AUC, joint features."""
 
     def sentence(runs: Runs) -> str | None:
-        gains = joint_gains(runs.sweep)
+        gains = runs.gains
         if gains is None:
             return None
         groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
@@ -89,7 +86,7 @@ def gains_at(lam: float):
 
 def best_lambda(runs: Runs) -> str | None:
     """Say, per protocol, how many test curves peak at either end and how far the last point lies below the peak."""
-    gains = joint_gains(runs.sweep)
+    gains = runs.gains
     if gains is None:
         return None
     peaks = []
@@ -135,7 +132,7 @@ def resolution_of_seeds(runs: Runs) -> str | None:
 
 def gap_against_gain(runs: Runs) -> str | None:
     """Give the rank correlation of the gap before alignment and the gain at lambda = 1 over our sets, per protocol."""
-    gains, gaps = joint_gains(runs.sweep), quantities(runs.geometry, ("gap_norm",))
+    gains, gaps = runs.gains, runs.quantities(("gap_norm",))
     if gains is None or gaps is None:
         return None
     at_one = gains[gains["lambda"].round(6) == 1].assign(
@@ -165,29 +162,6 @@ def selected_gains(runs: Runs) -> str | None:
             f"{_range(group, 'difference', '+.4f')}, {clear} of {len(group)} intervals clear of zero"
         )
     return "; ".join(sentences) or None
-
-
-def joint_gains(sweep: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the joint-feature rows of :func:`helpers.paper.published.sweep_gains`, each curve in its headline AUC."""
-    if sweep is None:
-        return None
-    hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
-    labels, scores = sweep_gains(sweep, "auc_hard").assign(metric=HARD_AUC), sweep_gains(sweep).assign(metric=SCORE_AUC)
-    gains = pd.concat([labels[labels["protocol"].isin(hard)], scores]).drop_duplicates([*CURVE, "features", "lambda"])
-    gains = gains[gains["features"] == "joint"].reset_index(drop=True)
-    return gains if len(gains) else None
-
-
-def quantities(geometry: pd.DataFrame | None, names, modality: str | None = None) -> pd.DataFrame | None:
-    """Return the rows of some quantities of our geometry table."""
-    if geometry is None:
-        return None
-    missing = [c for c in GEOMETRY_COLUMNS if c not in geometry]
-    if missing:
-        raise ValueError(f"our geometry table lacks the column {missing[0]!r}; it needs {', '.join(GEOMETRY_COLUMNS)}")
-    rows = geometry[geometry["quantity"].isin(names)]
-    rows = rows if modality is None else rows[rows["modality"] == modality]
-    return rows if len(rows) else None
 
 
 def _range(rows: pd.DataFrame, column: str, spec: str) -> str:

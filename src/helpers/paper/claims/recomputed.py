@@ -3,8 +3,8 @@
 import pandas as pd
 
 from ..published import BACKBONES, MEDICAL_BACKBONES, datasets, paper_name
-from .evidence import Finding, Part, Runs, difference_effect, intervals, mean_effect
-from .own_runs import joint_gains, quantities
+from .evidence import Finding, Part, difference_effect, intervals, mean_effect
+from .runs import Runs
 
 SET = ["dataset", "variant", "backbone"]
 
@@ -13,7 +13,7 @@ def lower_under_medical(quantity: str):
     """Return a function (runs) -> finding on a quantity under generalist minus under medical encoders."""
 
     def finding(runs: Runs) -> Finding | None:
-        rows = _of_paper(quantities(runs.geometry, (quantity,)))
+        rows = _of_paper(runs.quantities((quantity,)))
         medical = rows["backbone"].isin(MEDICAL_BACKBONES).rename("medical")
         means = rows.groupby(["dataset", "modality", medical])["value"].mean().unstack().reindex(columns=[False, True])
         excess = (means[False] - means[True]).dropna().groupby("dataset").mean()
@@ -27,7 +27,7 @@ def lower_under_medical(quantity: str):
 
 def medical_gains_exceed_natural(runs: Runs) -> Finding | None:
     """Return a finding on the gain at lambda = 1 under the authors' protocol, medical minus natural data sets."""
-    gains = _of_paper(joint_gains(runs.sweep))
+    gains = _of_paper(runs.gains)
     gains = gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == "authors-code")]
     means, domain = gains.groupby("dataset")["gain"].mean(), datasets().set_index("dataset")["domain"]
     medical, natural = (means[means.index.map(domain) == d] for d in ("medical", "natural"))
@@ -38,7 +38,7 @@ def medical_gains_exceed_natural(runs: Runs) -> Finding | None:
 
 def gains_follow_the_gap(runs: Runs) -> Finding | None:
     """Return a finding on the rank correlation of gain (lambda = 1, authors' protocol) and initial gap over data sets."""
-    gains, gaps = _of_paper(joint_gains(runs.sweep)), _of_paper(quantities(runs.geometry, ("gap_norm",)))
+    gains, gaps = _of_paper(runs.gains), _of_paper(runs.quantities(("gap_norm",)))
     gains = gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == "authors-code")]
     if not len(gains) or not len(gaps):
         return None
