@@ -63,7 +63,12 @@ format_table(cells.reset_index())
 # %% [markdown]
 # ## The recomputed cells beside the published ones
 #
-# The interval is the 95 % bootstrap interval of our $R$. A published value inside it, allowing for rounding, does not differ detectably from ours.
+# The same rows under the same encoder have no sampling error. A cell therefore agrees where it differs by no more than the rounding of the printed
+# value and a numeric tolerance for decoding and arithmetic. Only where the authors' choice of rows cannot be repeated (Fakeddit) does
+# the bootstrap interval decide.
+#
+# The interval is that of the $R$ of as many rows of the same population. It does not cover another data set, another choice of text or
+# prompt, another checkpoint, or rows that depend on each other beyond the groups we know.
 
 # %% tags=["hide-input"]
 beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]

@@ -11,6 +11,7 @@ import pytest
 from helpers.extraction.find import select
 from helpers.measures import cone_table
 from helpers.paper import published
+from helpers.paper.authors_gap import gap_bounds
 from helpers.plotting import geometry as cones
 from helpers.plotting import published as published_figures
 from helpers.plotting import style, sweeps
@@ -48,6 +49,7 @@ def all_figures(store):
     yield "effects", lambda: sweeps.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
     yield "channels", lambda: sweeps.effects(effects_table("alignment", tuple(style.ALIGNMENTS)), "alignment")
     yield "published_gains", lambda: published_figures.published_gains(published.compare_sweep())
+    yield "authors_gaps", lambda: published_figures.authors_gaps(gap_bounds())
     yield "gains", lambda: sweeps.gains(gains_table(), published.authors_sweep())
 
 
@@ -57,7 +59,18 @@ def gains_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "backbone", "protocol", "lambda", "gain", "metric"])
 
 
-NAMES = ["plane", "sphere", "resultants", "published_resultants", "curves", "effects", "channels", "published_gains", "gains"]
+NAMES = [
+    "plane",
+    "sphere",
+    "resultants",
+    "published_resultants",
+    "curves",
+    "effects",
+    "channels",
+    "published_gains",
+    "gains",
+    "authors_gaps",
+]
 
 
 def shades(ax) -> set:

@@ -66,7 +66,7 @@ def residual_gap(image, text, lam: float) -> float:
 
 
 def predicted_residual_gap(image, text, lam: float) -> float:
-    r"""First-order prediction of :func:`residual_gap` from the two means alone.
+    r"""Leading-order prediction of :func:`residual_gap` from the two means alone.
 
     A shifted modality has mean :math:`m` and mean squared norm :math:`\lVert m \rVert^2 + 1 - R^2`, so renormalising brings the
     mean to about :math:`m / \sqrt{\lVert m \rVert^2 + 1 - R^2}`. At lambda = 1 both m coincide, and the gap closes only if both

@@ -113,6 +113,14 @@ def extraction_speed() -> str:
     )
 
 
+def coverage() -> str:
+    """Return how often intervals cover and tests reject in simulations with known truth, as ``benchmarks/coverage.py`` found."""
+    found = read_json(BENCHMARKS / "coverage.json")["results"]
+    rows = [(name, values["share"], values["error"], values["simulations"]) for name, values in found.items()]
+    table = pd.DataFrame(rows, columns=["What is counted", "Share", "Simulation error", "Simulations"])
+    return markdown_table(table, {"Share": ".1%", "Simulation error": ".1%", "Simulations": ",d"})
+
+
 def _dataset_card(entry) -> str:
     card = entry.card
     cited = f" {{cite}}`{card.citation}`" if card.citation else ""
@@ -145,6 +153,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "extraction_speed": extraction_speed,
     "fault_figures": lambda: fault_figures(),
     "licences": lambda: licences(),
+    "coverage": coverage,
 }
 
 

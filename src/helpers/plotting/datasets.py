@@ -1,4 +1,4 @@
-"""The data themselves, one panel per data set, from the tables of :mod:`helpers.datasets.overview`."""
+"""Draw the data themselves, one panel per data set, from the tables of :mod:`helpers.datasets.overview`."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ SPLITS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d5
 
 
 def _by_set(table: pd.DataFrame, of: list[str]) -> dict[str, pd.DataFrame]:
-    """Rows per panel title; variants of a data set that agree in the columns ``of`` share a panel."""
+    """Return the rows per panel title; variants of a data set that agree in the columns ``of`` share a panel."""
     panels = {}
     for name, rows in table.groupby("dataset", sort=False):
         variants = {v: r[of].reset_index(drop=True) for v, r in rows.groupby("variant", sort=False)}
@@ -25,7 +25,7 @@ def _by_set(table: pd.DataFrame, of: list[str]) -> dict[str, pd.DataFrame]:
 
 
 def class_shares(balance: pd.DataFrame):
-    """Share of each split's rows that are positive for a class, classes in order of frequency."""
+    """Draw the share of each split's rows that are positive for a class, classes in order of frequency."""
     sets = _by_set(balance, ["class", "split", "share", "positives"])
     most = max(min(SHOWN, rows["class"].nunique()) for rows in sets.values())
     figure, axes = panels(len(sets), 2, 3.9, 0.9 + 0.19 * most)
@@ -36,8 +36,8 @@ def class_shares(balance: pd.DataFrame):
             mine = rows[rows["split"] == split].set_index("class")["share"].reindex(shown)
             style = {"color": colour, "markersize": size, "markerfacecolor": "none", "markeredgewidth": 1.3}
             ax.plot(mine, np.arange(len(shown)), marker, label=split, **style)
-        left_out = f"\n{len(shown) - 3} commonest, 3 rarest of {len(order)}" if len(shown) < len(order) else ""
-        ax.set(title=name + left_out, xlabel="share of the split's rows", xlim=(0, None), yticks=range(len(shown)))
+        shown_of_all = f"\n{len(shown) - 3} commonest, 3 rarest of {len(order)}" if len(shown) < len(order) else ""
+        ax.set(title=name + shown_of_all, xlabel="share of the split's rows", xlim=(0, None), yticks=range(len(shown)))
         ax.set_yticklabels([str(c)[:24] for c in shown])
         ax.set_ylim(max(len(shown), 2) - 0.5, -0.5)
     share_legend(figure, axes[0])
@@ -45,7 +45,7 @@ def class_shares(balance: pd.DataFrame):
 
 
 def text_lengths(lengths: pd.DataFrame):
-    """Words per text as a share of pairs; one panel that says so where no texts were counted."""
+    """Draw words per text as a share of pairs; one panel that says so where no texts were counted."""
     sets = _by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"])
     if not sets:
         figure, (ax,) = panels(1, 1, 3.9, 2.1)
@@ -60,7 +60,7 @@ def text_lengths(lengths: pd.DataFrame):
 
 
 def coverage(repeats: pd.DataFrame):
-    """Share of pairs that the commonest images and texts account for."""
+    """Draw the share of pairs that the commonest images and texts account for."""
     sets = _by_set(repeats, ["what", "occurrences", "items"])
     figure, axes = panels(len(sets), 2, 3.9, 2.3, sharey=True)
     for ax, (name, rows) in zip(axes, sets.items(), strict=True):

@@ -1,4 +1,4 @@
-"""Cones and gap of embedding sets, and their mean resultant lengths."""
+"""Draw cones and gap of embedding sets, and their mean resultant lengths."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from .style import FEATURES, GRID, INK, MARKERS
 
 
 def plane(sets: list, points: int = 1500):
-    """Both modalities on their first two principal directions, fitted on both together and centred (Fig. 2), one panel per set."""
+    """Draw both modalities on their first two principal directions, fitted on both and centred (Fig. 2), a panel per set."""
     figure, axes = panels(len(sets), 2, 3.9, 3.3)
     for ax, s in zip(axes, sets, strict=True):
         image, text = s.image_of(), s.text_of()
@@ -31,7 +31,7 @@ def plane(sets: list, points: int = 1500):
 
 
 def sphere(sets: list, points: int = 700):
-    """Both modalities in the span of three uncentred principal directions, brought to unit norm; angles are distorted."""
+    """Draw both modalities in the span of three uncentred principal directions, brought to unit norm; angles are distorted."""
     figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
     u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
     for ax, s in zip(axes, sets, strict=True):
@@ -51,7 +51,7 @@ def sphere(sets: list, points: int = 700):
 
 
 def resultants(table: pd.DataFrame):
-    """R of image and text with bootstrap intervals, one line per data set and backbone; from ``cone_table`` rows."""
+    """Draw R of image and text with bootstrap intervals, one line per data set and backbone; from ``cone_table`` rows."""
     rows = table[table["quantity"] == "R"]
     names = list(dict.fromkeys(zip(rows["dataset"], rows["backbone"], strict=True)))
     figure, (ax,) = panels(1, 1, 6.4, 0.9 + 0.36 * len(names))

@@ -1,4 +1,4 @@
-"""The paper's own numbers, with ours in front of them where recomputed."""
+"""Draw the paper's own numbers, with ours in front of them where recomputed."""
 
 import itertools
 
@@ -6,18 +6,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from ..paper.published import BACKBONES
 from .panels import distinct_legend, panels, share_legend
 from .style import INK, MARKERS, PALE, PUBLISHED, colour
 
 
 def published_resultants(table: pd.DataFrame):
-    """The 64 published values of R (Table 1) as points, medical data sets above natural ones; recomputed values as crosses."""
+    """Draw the 64 published values of R (Table 1) as points, medical data sets above natural ones; recomputed values as crosses."""
     names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))
     medical = table.loc[table["domain"] == "medical", "dataset"].nunique()
     figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
-    keys = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
     for ax, modality in zip(axes, ("text", "image"), strict=True):
-        for i, (backbone, key) in enumerate(keys.items()):
+        for i, (backbone, key) in enumerate(BACKBONES.items()):
             mine = table[(table["modality"] == modality) & (table["backbone"] == backbone)].set_index("dataset").loc[names]
             y = np.arange(len(names)) + (i - 1.5) * 0.16
             ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
@@ -32,7 +32,7 @@ def published_resultants(table: pd.DataFrame):
 
 
 def published_gains(table: pd.DataFrame):
-    """The authors' curves as AUC(lambda) - AUC(0), grey, with ours in front where recomputed; from ``compare_sweep`` rows.
+    """Draw the authors' curves as AUC(lambda) - AUC(0), grey, with ours in front where recomputed; from ``compare_sweep`` rows.
 
     Data sets in rows, each with its own axis and metric, encoders in columns; the band is the published spread of AUC over seeds.
     """
@@ -55,4 +55,21 @@ def published_gains(table: pd.DataFrame):
     for ax in axes[-1]:
         ax.set_xlabel("λ")
     distinct_legend(figure, axes.ravel())
+    return figure
+
+
+def authors_gaps(bounds: pd.DataFrame):
+    """Draw the norm of the gap that the authors' CLIP projections allow (``gap_bounds``): by data set, and over lambda."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
+    unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
+    for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):
+        mine = unshifted[unshifted["domain"] == domain]
+        left.plot(mine["high"], mine.index, marker, color=shade, label=f"{domain} data")
+    left.set(xlim=(0, None), yticks=unshifted.index, yticklabels=unshifted["dataset"], xlabel="norm of the gap, CLIP, λ = 0")
+    left.invert_yaxis()
+    path = bounds[bounds["dataset"] == "HAM10000"].sort_values("lambda")
+    right.fill_between(path["lambda"], path["low"], path["high"], color=PALE, label="bounds of the gap, HAM10000")
+    right.plot(path["lambda"], path["low"], ".-", color=INK, linewidth=1, label="gap within the plane")
+    right.set(ylim=(0, None), xlabel="λ", ylabel="norm of the gap")
+    distinct_legend(figure, (left, right))
     return figure

@@ -1,93 +1,146 @@
-"""What a claim, a finding and a verdict are, and the small-sample intervals they rest on."""
+"""What a claim, its parts and a finding are, and the small-sample tests they rest on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
-from ...checks import choose
+from ...resampling import permutation_p
+from .runs import Runs
 
-HOLDS, AVERAGE, NOISE, CONTRADICTED, UNTESTABLE = VERDICTS = (
-    "holds",
-    "holds on average only",
-    "within noise",
-    "contradicted",
-    "not testable here",
-)
+VERDICTS = ("holds", "contradicted", "holds on average only", "suggested", "not resolved", "not testable here")
+HOLDS, CONTRADICTED, AVERAGE, SUGGESTED, UNRESOLVED, UNTESTABLE = VERDICTS
 
-CLEAR = 2  # standard errors over seeds beyond which one curve counts by itself
+CLEAR = 2  # standard errors over seeds beyond which one curve counts
+FEWEST = 3  # data sets in a group below which Welch's interval is replaced by the exact permutation test
+
+
+class Effect(NamedTuple):
+    """A mean effect over independent units with its 95 % interval and two-sided p-value; ``how`` names the analysis."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    how: str = ""
+
+    def __str__(self) -> str:
+        interval = "" if np.isnan(self.low) else f" [{self.low:+.4f}, {self.high:+.4f}]"
+        return f"{self.how}{': ' * bool(self.how)}{self.value:+.4f}{interval}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The test of a claim, or of one of the subjects a claim is about.
+
+    Args:
+        effects: mean effects, positive where the claim is right, one per defensible analysis; empty for a claim of arithmetic.
+        cases: (m, 2) lowest and highest value that each single case may have, positive where the claim is right.
+        universal: the claim speaks of every case ("all", "always", "consistently").
+        name: the subject, where a claim has several.
+    """
+
+    effects: tuple[Effect, ...] = ()
+    cases: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    universal: bool = False
+    name: str = ""
+
+    @property
+    def weakest(self) -> Effect:
+        """The analysis with the largest p-value, which decides."""
+        return max(self.effects, key=lambda effect: effect.p)
+
+    @property
+    def p(self) -> float:
+        return self.weakest.p if self.effects else np.nan
+
+    @property
+    def sign(self) -> int:
+        """Sign that all analyses share; 0 where they differ."""
+        signs = {int(np.sign(effect.value)) for effect in self.effects}
+        return signs.pop() if len(signs) == 1 else 0
+
+    @property
+    def against(self) -> int:
+        """Number of cases that lie below zero whatever their uncertainty."""
+        return int((self.cases[:, 1] < 0).sum())
+
+    @property
+    def supporting(self) -> int:
+        """Number of cases that lie above zero whatever their uncertainty."""
+        return int((self.cases[:, 0] > 0).sum())
+
+    @property
+    def decisive(self) -> float:
+        """Bound that decides a claim of arithmetic: that of the case most clearly against it, or else least clearly for it."""
+        return float(self.cases[:, 1].min() if self.against else self.cases[self.cases[:, 0] > 0, 0].min(initial=np.inf))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What published numbers say of a claim.
+    """What numbers say of a claim; without parts they say nothing.
 
     Args:
         evidence: the numbers, in a sentence.
-        verdict: one of ``VERDICTS``.
-        why: how the verdict follows.
-        effect, low, high: effect size and its 95 % interval; NaN where there is none.
-        n: number of independent units behind the interval.
-
-    Raises:
-        ValueError: unknown verdict.
+        why: what the verdict rests on.
+        parts: the tests; see :class:`Part`.
+        scope: what the numbers cover, where that is less than the claim.
     """
 
     evidence: str
-    verdict: str
     why: str
-    effect: float = np.nan
-    low: float = np.nan
-    high: float = np.nan
-    n: int = 0
-
-    def __post_init__(self):
-        choose(self.verdict, VERDICTS, "verdict")
+    parts: tuple[Part, ...] = ()
+    scope: str = ""
 
 
 @dataclass(frozen=True)
 class Claim:
     """A statement of the paper, where it stands, the test that answers it, and the functions that run the test.
 
-    ``decided`` runs it on our tables where published numbers cannot; None unless they hold the paper's encoders and data sets.
+    ``recomputed`` runs it on our tables where published numbers cannot; None unless they hold the paper's encoders and data sets.
     """
 
     statement: str
     where: str
     test: str
     published: Callable[[], Finding]
-    ours: Callable[[pd.DataFrame | None, pd.DataFrame | None], str | None]
-    decided: Callable[[pd.DataFrame | None, pd.DataFrame | None], Finding | None] = lambda geometry, sweep: None
+    own_runs: Callable[[Runs], str | None]
+    recomputed: Callable[[Runs], Finding | None] = lambda runs: None
 
 
-def verdict_of(cases, low: float, high: float) -> str:
-    """Verdict on "greater than zero in every case", given the single cases and the interval of their mean effect.
-
-    All cases positive and the interval above zero: holds. The interval above zero: holds on average only. The interval below zero:
-    contradicted. Otherwise: within noise.
-    """
-    if low > 0:
-        return HOLDS if (np.asarray(cases) > 0).all() else AVERAGE
-    return CONTRADICTED if high < 0 else NOISE
-
-
-def mean_interval(values) -> tuple[float, float, float]:
-    """Mean of independent values (n,), with Student's 95 % interval: mean, low, high."""
+def intervals(values, margin=0.0) -> np.ndarray:
+    """Return (m, 2) the lowest and highest value of cases known to within ``margin``."""
     values = np.asarray(values, dtype=np.float64)
-    interval = ttest_1samp(values, 0.0).confidence_interval(0.95)
-    return float(values.mean()), float(interval.low), float(interval.high)
+    return np.column_stack([values - margin, values + margin])
 
 
-def difference_interval(a, b) -> tuple[float, float, float]:
-    """Difference of the means of two independent samples, with Welch's 95 % interval: difference, low, high."""
+def mean_effect(values, how: str = "") -> Effect:
+    """Return the mean of independent values (n,) with Student's 95 % interval and p-value against zero."""
+    values = np.asarray(values, dtype=np.float64)
+    test = ttest_1samp(values, 0.0)
+    interval = test.confidence_interval(0.95)
+    return Effect(float(values.mean()), float(interval.low), float(interval.high), float(test.pvalue), len(values), how)
+
+
+def difference_effect(a, b, how: str = "") -> Effect:
+    """Return the difference of the means of two independent samples.
+
+    Interval and p-value are Welch's. A group of fewer than ``FEWEST`` values says too little of its spread: there the p-value is
+    that of the exact permutation test and no interval is given.
+    """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    interval = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    return float(a.mean() - b.mean()), float(interval.low), float(interval.high)
+    difference, n = float(a.mean() - b.mean()), len(a) + len(b)
+    if min(len(a), len(b)) < FEWEST:
+        return Effect(difference, np.nan, np.nan, min(1.0, 2 * min(permutation_p(a, b), permutation_p(b, a))), n, how)
+    test = ttest_ind(a, b, equal_var=False)
+    interval = test.confidence_interval(0.95)
+    return Effect(difference, float(interval.low), float(interval.high), float(test.pvalue), n, how)
 
 
 def sign_p(values) -> float:
-    """One-sided exact sign test of "more often positive than not"; zeros count against."""
+    """Return the one-sided exact sign test of "more often positive than not"; zeros count against."""
     values = np.asarray(values)
     return float(binomtest(int((values > 0).sum()), len(values), alternative="greater").pvalue)

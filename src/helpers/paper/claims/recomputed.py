@@ -1,50 +1,59 @@
-"""What our runs decide where published numbers cannot: only the paper's encoders on at least two of its data sets."""
+"""Tests that our runs answer where published numbers cannot: only the paper's encoders on at least two of its data sets."""
 
 import pandas as pd
 
 from ..published import BACKBONES, MEDICAL_BACKBONES, datasets, paper_name
-from .evidence import Finding, difference_interval, mean_interval, verdict_of
-from .our_runs import joint_gains, quantities
+from .evidence import Finding, Part, difference_effect, intervals, mean_effect
+from .runs import Runs
+
+SET = ["dataset", "variant", "backbone"]
 
 
 def lower_under_medical(quantity: str):
-    """A function (geometry, sweep) -> finding on a quantity under generalist minus under medical backbones."""
+    """Return a function (runs) -> finding on a quantity under generalist minus under medical encoders."""
 
-    def decide(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> Finding | None:
-        rows = _of_paper(quantities(geometry, (quantity,)))
+    def finding(runs: Runs) -> Finding | None:
+        rows = _of_paper(runs.quantities((quantity,)))
         medical = rows["backbone"].isin(MEDICAL_BACKBONES).rename("medical")
         means = rows.groupby(["dataset", "modality", medical])["value"].mean().unstack().reindex(columns=[False, True])
         excess = (means[False] - means[True]).dropna().groupby("dataset").mean()
-        return _finding(excess, rows[rows["dataset"].isin(excess.index)], "generalist minus medical backbones")
+        if len(excess) < 2:
+            return None
+        part = Part((mean_effect(excess),), intervals(excess), universal=True)
+        return _finding(part, rows[rows["dataset"].isin(excess.index)], "generalist minus medical encoders")
 
-    return decide
-
-
-def along_first_direction(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> Finding | None:
-    """Squared cosine of the gap and the first principal direction minus one half: does most of the squared gap lie along it."""
-    rows = _of_paper(quantities(geometry, ("cos_gap_pc1",)))
-    return _finding((rows["value"] ** 2 - 0.5).groupby(rows["dataset"]).mean(), rows, "squared cosine minus one half")
+    return finding
 
 
-def medical_gains_exceed_natural(geometry: pd.DataFrame | None, sweep: pd.DataFrame | None) -> Finding | None:
-    """Gain at lambda = 1 under the authors' protocol, medical minus natural data sets."""
-    gains = _of_paper(joint_gains(sweep))
+def medical_gains_exceed_natural(runs: Runs) -> Finding | None:
+    """Return a finding on the gain at lambda = 1 under the authors' protocol, medical minus natural data sets."""
+    gains = _of_paper(runs.gains)
     gains = gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == "authors-code")]
     means, domain = gains.groupby("dataset")["gain"].mean(), datasets().set_index("dataset")["domain"]
     medical, natural = (means[means.index.map(domain) == d] for d in ("medical", "natural"))
     if min(len(medical), len(natural)) < 2:
         return None
-    cases = [a - b for a in medical for b in natural]
-    return _finding(cases, gains, "gain on medical minus natural data sets", difference_interval(medical, natural))
+    return _finding(Part((difference_effect(medical, natural),)), gains, "gain on medical minus natural data sets")
 
 
-def _finding(cases, rows: pd.DataFrame, what: str, interval: tuple[float, float, float] | None = None) -> Finding | None:
-    sets, encoders = rows["dataset"].nunique(), rows["backbone"].nunique()
-    if len(cases) < 2:
+def gains_follow_the_gap(runs: Runs) -> Finding | None:
+    """Return a finding on the rank correlation of gain (lambda = 1, authors' protocol) and initial gap over data sets."""
+    gains, gaps = _of_paper(runs.gains), _of_paper(runs.quantities(("gap_norm",)))
+    gains = gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == "authors-code")]
+    if not len(gains) or not len(gaps):
         return None
-    effect, low, high = interval or mean_interval(cases)
-    why = f"our runs of {sets} data sets under {encoders} of the paper's encoders: {what} {effect:+.4f} [{low:+.4f}, {high:+.4f}]"
-    return Finding("", verdict_of(cases, low, high), why, effect, low, high, sets)
+    both = gains[[*SET, "gain"]].merge(gaps[[*SET, "value"]], on=SET)
+    many = both.groupby("backbone").filter(lambda rows: len(rows) > 2)
+    slopes = [rows["gain"].corr(rows["value"], method="spearman") for _, rows in many.groupby("backbone")]
+    if len(slopes) < 2:
+        return None
+    return _finding(Part((mean_effect(slopes),)), both, "rank correlation of gain and gap over data sets, mean over encoders")
+
+
+def _finding(part: Part, rows: pd.DataFrame, what: str) -> Finding:
+    sets, encoders = rows["dataset"].nunique(), rows["backbone"].nunique()
+    why = f"our runs of {sets} data sets under {encoders} of the paper's encoders: {what} {part.effects[0]}"
+    return Finding("", why, (part,), scope=f"our runs, {sets} data sets")
 
 
 def _of_paper(rows: pd.DataFrame | None) -> pd.DataFrame:
