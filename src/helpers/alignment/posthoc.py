@@ -87,8 +87,9 @@ class Leace(AffineAlignment):
 
     With :math:`\delta = \mu_v - \mu_t` and :math:`\Sigma` the covariance of all rows together,
     :math:`x' = x - \delta\, \delta^\top \Sigma^+ (x - \mu) / (\delta^\top \Sigma^+ \delta)`, the smallest change in mean
-    square that makes the covariance of x' with the modality zero. Renormalising gives that up. Belrose et al., "LEACE: perfect linear concept
-    erasure in closed form", NeurIPS 2023.
+    square that makes the covariance of x' with the modality zero. Renormalising gives that up.
+
+    Belrose et al., "LEACE: perfect linear concept erasure in closed form", NeurIPS 2023.
     """
 
     name = "leace"
