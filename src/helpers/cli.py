@@ -19,6 +19,7 @@ COMMANDS = {
     "import": "import embeddings computed elsewhere (.csv, .npz, .npy)",
     "cone": "measure the cones and the gap of an embedding set",
     "sweep": "train probes over lambda and seeds, and store the results",
+    "recommend": "say which alignment, if any, is worth using on an embedding set, and save it",
     "heads": "train the projection heads of a lit-* encoder",
     "diversity": "measure pixel variance and the share of distinct texts, before any encoder",
     "lengths": "count text lengths in words and in the tokens of each available encoder",

@@ -1,9 +1,241 @@
-"""Retrieval across modalities: recall at k."""
+"""Retrieval across modalities: recall at k both ways, hubs, mixed corpora, near-duplicates, and a sanity check of pairs.
+
+Rows are pairs. Equal vectors are one candidate, and every text equal to the right one (or image) is a hit.
+"""
 
 import numpy as np
+from scipy.stats import skew
+
+from .checks import same_dimension, unit_rows
+from .geometry import gap_vector
+from .metrics import auc
+from .neighbours import distinct_codes, enough_rows, nearest, similarity_blocks, unit_pairs
 
 
-def _recall(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
-    """Share of rows with a right column among the k most similar."""
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-    return round(float(np.take_along_axis(right, nearest, axis=1).any(axis=1).mean()), 4)
+def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
+    """Share of rows with a right column among the k most similar, from a matrix (n, m) and booleans of the same shape."""
+    nearest_columns = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return round(float(np.take_along_axis(right, nearest_columns, axis=1).any(axis=1).mean()), 4)
+
+
+def retrieval_ranks(image, text, penalty=None) -> np.ndarray:
+    """Count, for each pair, the wrong texts that are at least as similar to its image as its best right text.
+
+    The pair is found within the first k candidates when its rank is below k. Ties count against the pair, so that an encoder that
+    gives one vector to everything finds nothing. For the other direction swap the arguments.
+
+    Args:
+        image: (n, d) query vectors of pairs.
+        text: (n, d) candidate vectors of the same pairs.
+        penalty: (n,) numbers added to the similarity of each candidate, the same for equal candidates.
+
+    Returns:
+        (n,) int64 ranks, 0 for the first place.
+
+    Raises:
+        ValueError: different numbers of rows, or unequal dimensions.
+    """
+    image, text = unit_pairs(image, text)
+    (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
+    added = np.zeros(len(gallery), dtype=gallery.dtype)
+    if penalty is not None:
+        added[candidate] = penalty
+    order = np.argsort(query, kind="stable")
+    ends = np.searchsorted(query[order], np.arange(len(queries) + 1))
+    ranks = np.empty(len(queries), dtype=np.int64)
+    for rows, similarity in similarity_blocks(queries, gallery):
+        similarity += added
+        mine = order[ends[rows[0]] : ends[rows[-1] + 1]]
+        where = query[mine] - rows[0], candidate[mine]
+        best = np.full(len(rows), -np.inf, dtype=similarity.dtype)
+        np.maximum.at(best, where[0], similarity[where])
+        similarity[where] = -np.inf
+        ranks[rows] = (similarity >= best[:, None]).sum(axis=1)
+    return ranks[query]
+
+
+def recall_both_ways(image, text, k: int = 1) -> tuple[float, float]:
+    """Return recall@k of images that look for their text, and of texts that look for their image.
+
+    Raises:
+        ValueError: k larger than the number of distinct candidates; all texts or all images equal.
+
+    Example:
+        >>> recall_both_ways([[1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])
+        (1.0, 1.0)
+    """
+    several_distinct(image, "image", k), several_distinct(text, "text", k)
+    return tuple(float((ranks < k).mean()) for ranks in (retrieval_ranks(image, text), retrieval_ranks(text, image)))
+
+
+def several_distinct(x, what: str, k: int = 1) -> None:
+    """Refuse a modality in which nothing can be looked for.
+
+    Raises:
+        ValueError: one distinct vector, or fewer distinct vectors than k.
+    """
+    found = len(distinct_codes(np.asarray(x))[0])
+    if found < 2:
+        raise ValueError(f"{what} has one distinct vector in {len(x)} rows, so that nothing can be retrieved; check the encoder")
+    enough_rows(k, found)
+
+
+def k_occurrence(queries, corpus, k: int = 10) -> np.ndarray:
+    """Count how often each distinct corpus row is among the k nearest of a query; the largest counts are hubs.
+
+    Radovanovic et al., "Hubs in space", JMLR 2010; the mean is n k / m.
+
+    Args:
+        queries: (n, d) vectors of one modality.
+        corpus: (m', d) vectors of the other, m of them distinct.
+
+    Returns:
+        (m,) int64, in order of first appearance.
+    """
+    corpus = distinct_codes(unit_rows(corpus, "corpus"))[0]
+    return np.bincount(nearest(queries, corpus, k).ravel(), minlength=len(corpus))
+
+
+def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
+    """Return the largest k-occurrence and the skewness of all k-occurrences (0 without hubs); see :func:`k_occurrence`.
+
+    Raises:
+        ValueError: one distinct corpus row.
+    """
+    several_distinct(corpus, "corpus", k)
+    counts = k_occurrence(queries, corpus, k)
+    return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
+
+
+def recall_against_penalty(image, text, betas, gap=None, k: int = 1) -> np.ndarray:
+    r"""Recall@k of images that look for their text when :math:`\beta\, t \cdot \Delta` is added to each candidate's similarity.
+
+    Shifting both modalities by half the gap (Eq. 5) adds this penalty, which does not depend on the query, and terms that do not
+    depend on the candidate: :math:`\beta = -\lambda / 2` reproduces the shift without renormalising exactly. Renormalising acts to
+    first order like :func:`penalty_of_renormalising`.
+
+    Args:
+        image, text: (n, d) vectors of pairs.
+        betas: (b,) penalties.
+        gap: (d,) as learned on other rows; that of these rows when None.
+
+    Returns:
+        (b,) recalls.
+    """
+    image, text = unit_pairs(image, text)
+    gap = gap_vector(image, text) if gap is None else np.asarray(gap)
+    along = text @ gap.astype(text.dtype)
+    return np.array([(retrieval_ranks(image, text, beta * along) < k).mean() for beta in betas])
+
+
+def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
+    r"""Return the penalty :math:`\beta` that Eq. 5 with renormalising amounts to for a candidate near the right one.
+
+    With :math:`s` the mean similarity of shifted pairs and :math:`n^2` the mean squared norm of shifted texts, dividing by the norm
+    :math:`(n^2 + \lambda (t \cdot \Delta - \overline{t \cdot \Delta}))^{1/2}` gives to first order
+    :math:`\beta = -\frac\lambda2 (1 + s / n^2)`.
+    """
+    image, text = unit_pairs(image, text)
+    step = lam / 2 * (gap_vector(image, text) if gap is None else np.asarray(gap))
+    shifted_image, shifted_text = image - step, text + step
+    shifted_image /= np.linalg.norm(shifted_image, axis=1, keepdims=True)
+    matched = np.einsum("ij,ij->i", shifted_image, shifted_text).mean() * np.linalg.norm(image - step, axis=1).mean()
+    return float(-lam / 2 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
+
+
+def mixed_search_ndcg(queries, query_labels, image, text, labels, share: float, k: int = 10, random_state: int = 0) -> float:
+    """NDCG@k of a search in a corpus where each row is represented by its image with probability ``share``, else by its text.
+
+    A row is relevant when its label equals the query's. The ideal DCG is over all relevant rows of the corpus, not over the
+    retrieved ones only, which would inflate the score. Queries without a relevant row are not counted.
+
+    Args:
+        queries: (q, d) vectors; query_labels: (q,).
+        image, text: (n, d) vectors of the same pairs; labels: (n,).
+        share: share of images in the corpus, in [0, 1].
+
+    Returns:
+        float in [0, 1].
+    """
+    image, text = unit_pairs(image, text)
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}; the share of images in the corpus lies between 0 and 1")
+    as_image = np.zeros(len(image), dtype=bool)
+    as_image[np.random.default_rng(random_state).permutation(len(image))[: round(share * len(image))]] = True
+    found = nearest(queries, np.where(as_image[:, None], image, text), k)
+    labels, query_labels = np.asarray(labels), np.asarray(query_labels)
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    gained = (labels[found] == query_labels[:, None]) @ discount
+    relevant = (labels[None] == query_labels[:, None]).sum(axis=1)
+    if not relevant.any():
+        raise ValueError("no query has a relevant row in the corpus; queries and corpus need labels in common")
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, k)]
+    return float((gained[relevant > 0] / ideal[relevant > 0]).mean())
+
+
+def closest_training_rows(x, train) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest cosine of each row of ``x`` (n, d) to ``train`` (m, d), and the training row that has it."""
+    x, train = unit_rows(x, "rows"), unit_rows(train, "training rows")
+    same_dimension(x, train)
+    largest, row = np.empty(len(x)), np.empty(len(x), dtype=np.int64)
+    for rows, similarity in similarity_blocks(x, train):
+        row[rows] = similarity.argmax(axis=1)
+        largest[rows] = similarity.max(axis=1)
+    return largest.clip(-1, 1), row
+
+
+def shared_rows_curve(largest, thresholds) -> np.ndarray:
+    """Share of rows whose largest cosine to a training row is at least each threshold, from :func:`closest_training_rows`."""
+    ordered = np.sort(np.asarray(largest))
+    return 1 - np.searchsorted(ordered, np.asarray(thresholds), side="left") / len(ordered)
+
+
+def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations: int = 200, random_state: int = 0) -> dict:
+    """Compare matched with shuffled pairs, which a working dual encoder tells apart.
+
+    Args:
+        image, text: (n, d) vectors of pairs; at most ``max_pairs`` of them are drawn.
+
+    Returns:
+        ``pairs``; ``auc`` of the cosine of a pair against a shuffled one (0.5 is chance); ``recall`` at k of images that look for
+        their text, its mean ``recall_null`` under shuffled pairs and the ``p_value``; ``suspicion``, one sentence or None.
+
+    Example:
+        >>> sanity_check(np.eye(20), np.eye(20))["suspicion"] is None
+        True
+    """
+    image, text = unit_pairs(image, text)
+    rng = np.random.default_rng(random_state)
+    rows = np.sort(rng.permutation(len(image))[:max_pairs])
+    image, text = image[rows], text[rows]
+    for what, x in (("image", image), ("text", text)):
+        if len(x) > 1 and len(distinct_codes(x)[0]) == 1:
+            sentence = f"The {what} encoder gives one vector to all {len(x)} rows: it is dead, or its input is empty."
+            return {"pairs": len(x), "auc": 0.5, "recall": 0.0, "recall_null": 0.0, "p_value": 1.0, "suspicion": sentence}
+    gallery, code = distinct_codes(text)
+    cosines = image @ gallery.T
+    ranks = np.empty(cosines.shape, dtype=np.int64)
+    np.put_along_axis(ranks, np.argsort(-cosines, axis=1, kind="stable"), np.arange(len(gallery))[None], axis=1)
+    everyone, k = np.arange(len(image)), min(k, max(1, len(gallery) // 10))
+    recall = float((ranks[everyone, code] < k).mean())
+    shuffles = [code[rng.permutation(len(code))] for _ in range(n_permutations)]
+    null = np.array([(ranks[everyone, shuffle] < k).mean() for shuffle in shuffles])
+    wrong = shuffles[0] != code
+    matched = cosines[everyone, code]
+    shuffled = cosines[everyone, shuffles[0]][wrong]
+    area = float(auc(np.concatenate([matched, shuffled]), np.repeat([1, 0], [len(matched), len(shuffled)])))
+    p_value = float((1 + (null >= recall).sum()) / (1 + n_permutations))
+    sentence = _suspicion(area, p_value, len(image), len(shuffled))
+    return {"pairs": len(image), "k": k, "auc": area, "recall": recall, "recall_null": float(null.mean()), "p_value": p_value,
+            "suspicion": sentence}  # fmt: skip
+
+
+def _suspicion(area: float, p_value: float, n_matched: int, n_shuffled: int) -> str | None:
+    """One sentence where pairs are not clear of chance at three standard errors of the AUC under the null."""
+    noise = np.sqrt((n_matched + n_shuffled + 1) / (12 * n_matched * max(n_shuffled, 1)))
+    if area > 0.5 + 3 * noise:
+        return None
+    said = f"Matched pairs are no more similar than shuffled ones (AUC {area:.2f}, recall p = {p_value:.2f})"
+    if area < 0.5 - 3 * noise:
+        said = f"Matched pairs are less similar than shuffled ones (AUC {area:.2f})"
+    return f"{said}: the weights may not be loaded, the encoders may be swapped, or images and texts may be in different orders."

@@ -11,6 +11,7 @@ from test_extract import drawn
 from helpers import load_backbone
 from helpers.extraction import heads
 from helpers.information import info_nce
+from helpers.retrieval import recall_at_k
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +65,10 @@ def test_a_head_file_of_other_shapes_is_refused(tmp_path):
 
 def test_recall_counts_an_equal_text_as_found():
     similarity = np.array([[0.9, 0.8, 0.1], [0.9, 0.2, 0.8], [0.3, 0.2, 0.1]])
-    assert heads._recall(similarity, np.eye(3, dtype=bool), k=1) == pytest.approx(1 / 3, abs=1e-4)
+    assert recall_at_k(similarity, np.eye(3, dtype=bool), k=1) == pytest.approx(1 / 3, abs=1e-4)
     right = np.eye(3, dtype=bool)
     right[2, 0] = True
-    assert heads._recall(similarity, right, k=1) == pytest.approx(2 / 3, abs=1e-4)
+    assert recall_at_k(similarity, right, k=1) == pytest.approx(2 / 3, abs=1e-4)
 
 
 def test_info_nce_is_cross_entropy_split_into_attraction_and_repulsion():

@@ -14,7 +14,7 @@ from ..backbones import load_backbone
 from ..backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
 from ..files import replacing, write_json
 from ..images import decode
-from ..retrieval import _recall
+from ..retrieval import recall_at_k
 from .workers import default_workers, image_batches
 
 DIM = 256
@@ -168,6 +168,6 @@ def _retrieval(name: str, path: Path, dataset, rows: pd.DataFrame, seed: int) ->
     similarity = image @ text.T
     return {
         "pairs": len(rows),
-        "recall@10_image_to_text": _recall(similarity, right),
-        "recall@10_text_to_image": _recall(similarity.T, right.T),
+        "recall@10_image_to_text": recall_at_k(similarity, right),
+        "recall@10_text_to_image": recall_at_k(similarity.T, right.T),
     }

@@ -1,0 +1,134 @@
+"""The contract of alignments fitted on the vectors of a finished encoder: one affine map per modality, then unit length or not."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from ..checks import embedding_matrix, same_dimension, unit_rows
+from ..files import replacing
+
+FORMAT = 1
+
+
+class Metadata(BaseModel):
+    """What a saved alignment says of itself."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal[1]
+    name: str
+    parameters: dict[str, bool | int | float | str | None]
+
+
+class AffineAlignment(BaseEstimator):
+    r"""Learn one map :math:`x' = x A + b` per modality on training rows and apply it to any rows.
+
+    Args:
+        renormalise: bring moved rows back to unit length; without it, what the map guarantees in the space stays true.
+
+    Attributes:
+        image_map_, text_map_: (d, d') matrices A, or (d,) diagonals.
+        image_shift_, text_shift_: (d',) vectors b.
+        n_features_in_: d.
+    """
+
+    name: ClassVar[str]
+    paired: ClassVar[bool] = False  # row i of both modalities must be one pair
+    needs_spread: ClassVar[bool] = False  # a modality of one distinct vector has no variance to work with
+    needs_rows: ClassVar[bool] = False  # fewer rows than dimensions leave the map undetermined
+    arrays: ClassVar[tuple[str, ...]] = ("image_map", "image_shift", "text_map", "text_shift")
+
+    def __init__(self, renormalise: bool = True):
+        self.renormalise = renormalise
+
+    def fit(self, image, text) -> "AffineAlignment":
+        """Learn both maps on (n, d) image and (m, d) text rows, brought to unit norm first; forgets any earlier fit.
+
+        Raises:
+            ValueError: unequal dimensions, non-finite or zero-norm rows, too few rows or distinct rows, or unpaired rows.
+        """
+        image, text = (unit_rows(x, what).astype(np.float64) for x, what in ((image, "image"), (text, "text")))
+        same_dimension(image, text)
+        self._check(image, text)
+        self.n_features_in_ = image.shape[1]
+        self.image_map_, self.image_shift_, self.text_map_, self.text_shift_ = self._solve(image, text)
+        return self
+
+    def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
+        """Apply the learned maps to image (n, d) and text (m, d); float64 in, float64 out, otherwise float32.
+
+        Raises:
+            ValueError: another dimension than at fit, or a row that the map sends to zero, which has no direction.
+        """
+        check_is_fitted(self)
+        return tuple(self._move(x, what) for what, x in (("image", image), ("text", text)))
+
+    def save(self, path) -> Path:
+        """Write the fitted alignment as one safetensors file; :func:`helpers.alignment.registry.load_alignment` reads it."""
+        check_is_fitted(self)
+        metadata = Metadata(format=FORMAT, name=self.name, parameters=self.get_params())
+        arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
+        with replacing(path) as temporary:
+            save_file(arrays, temporary, metadata={"alignment": metadata.model_dump_json()})
+        return Path(path)
+
+    def _solve(self, image: np.ndarray, text: np.ndarray):
+        """Return image map, image shift, text map and text shift for float64 unit rows."""
+        raise NotImplementedError
+
+    def _move(self, x, what: str) -> np.ndarray:
+        x = unit_rows(x, what)
+        if x.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"{what} has {x.shape[1]} dimensions, the alignment was fitted on {self.n_features_in_}; fit it on these vectors"
+            )
+        matrix, shift = (getattr(self, f"{what}_{part}_").astype(x.dtype) for part in ("map", "shift"))
+        moved = (x @ matrix if matrix.ndim == 2 else x * matrix) + shift
+        return unit_rows(moved, f"aligned {what}") if self.renormalise else moved
+
+    def _check(self, image: np.ndarray, text: np.ndarray) -> None:
+        if self.paired and len(image) != len(text):
+            raise ValueError(f"{self.name} needs pairs: image has {len(image)} rows and text {len(text)}; give one row per pair")
+        for what, x in (("image", image), ("text", text)):
+            if self.needs_spread and (x == x[0]).all():
+                raise ValueError(f"{self.name} cannot be fitted: {what} has one distinct vector in {len(x)} rows; use centring")
+            if self.needs_rows and len(x) < x.shape[1]:
+                raise ValueError(
+                    f"{self.name} needs at least as many rows as dimensions, {what} has {len(x)} rows of {x.shape[1]} dimensions; "
+                    "give more training rows or use centring"
+                )
+
+
+def load_affine(path, classes: dict[str, type]) -> AffineAlignment:
+    """Read an alignment written by :meth:`AffineAlignment.save`.
+
+    Args:
+        classes: the class of each name.
+
+    Raises:
+        ValueError: no such file of this project's, an unknown alignment, or arrays that do not fit together; names the file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = Metadata.model_validate_json((stream.metadata() or {})["alignment"])
+            arrays = {key: stream.get_tensor(key) for key in stream.keys()}
+        alignment = classes[metadata.name](**metadata.parameters)
+    except (SafetensorError, KeyError, ValidationError, TypeError):
+        raise ValueError(f"{path} is no saved alignment of this version; fit and save it again") from None
+    if set(arrays) != set(alignment.arrays):
+        raise ValueError(f"{path} holds the arrays {sorted(arrays)}, {metadata.name} has {sorted(alignment.arrays)}; save it again")
+    for name, array in arrays.items():
+        setattr(alignment, f"{name}_", array)
+    alignment.n_features_in_ = len(alignment.image_map_)
+    if any(_output(arrays, m) != len(embedding_matrix(arrays[f"{m}_shift"][:, None])) for m in ("image", "text")):
+        raise ValueError(f"{path}: map and shift have different dimensions; fit and save the alignment again")
+    return alignment
+
+
+def _output(arrays: dict, modality: str) -> int:
+    return arrays[f"{modality}_map"].shape[-1]

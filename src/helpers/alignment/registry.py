@@ -1,0 +1,63 @@
+"""Every alignment by name, under one contract: ``fit(image, text)``, ``transform(image, text)``, ``save(path)``."""
+
+from collections.abc import Callable
+
+from safetensors import SafetensorError, safe_open
+
+from ..checks import choose
+from . import posthoc
+from .affine import AffineAlignment, load_affine
+from .estimator import GapAlignment
+
+CLASSES: dict[str, type[AffineAlignment]] = {
+    c.name: c
+    for c in (
+        posthoc.Unaligned, posthoc.Centring, posthoc.ZScores, posthoc.ReAlign, posthoc.Leace, posthoc.Procrustes,
+        posthoc.RidgeMap, posthoc.CCA, posthoc.Whitening, posthoc.TopRemoval,
+    )
+}  # fmt: skip
+
+
+def _shift(lam: float) -> Callable[..., GapAlignment]:
+    """Eq. 5 at one lambda; without renormalising it is the channel ``shift``."""
+    return lambda renormalise=True: GapAlignment(lam, None, "lambda" if renormalise else "shift")
+
+
+ALIGNMENTS: dict[str, Callable] = {
+    "none": posthoc.Unaligned,
+    "lambda-0.5": _shift(0.5),
+    "lambda-1": _shift(1.0),
+    **{name: made for name, made in CLASSES.items() if name != "none"},
+}
+
+
+def make_alignment(name: str, **parameters):
+    """Return an unfitted alignment.
+
+    Args:
+        name: a key of ``ALIGNMENTS``.
+        parameters: of its class; all take ``renormalise``.
+
+    Raises:
+        ValueError: no such alignment; names the nearest.
+
+    Example:
+        >>> make_alignment("centring", renormalise=False)
+        Centring(renormalise=False)
+    """
+    return ALIGNMENTS[choose(name, ALIGNMENTS, "alignment")](**parameters)
+
+
+def load_alignment(path):
+    """Read any alignment of this project from its safetensors file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file holds no alignment; names it.
+    """
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = stream.metadata() or {}
+    except SafetensorError:
+        raise ValueError(f"{path} is no safetensors file; give one that an alignment's `save` wrote") from None
+    return GapAlignment.load(path) if "lam" in metadata else load_affine(path, CLASSES)

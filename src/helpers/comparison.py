@@ -1,0 +1,111 @@
+"""What every alignment closes and what it costs: fitted on half of the pairs, measured on the other half, over several splits."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from .alignment.registry import ALIGNMENTS, make_alignment
+from .geometry import gap_norm
+from .neighbours import unit_pairs
+from .retrieval import hubness, recall_both_ways
+from .separation import mixing_at_k, modality_auc, relative_modality_gap, tied_groups
+
+MOVES = [(name, True) for name in ALIGNMENTS] + [("lambda-1", False), ("centring", False), ("leace", False)]
+MEASURES = ("gap", "relative_gap", "modality_auc", "mixing", "recall_image_to_text", "recall_text_to_image", "largest_hub")
+
+
+def compare_alignments(
+    image,
+    text,
+    groups=None,
+    moves: Iterable[tuple[str, bool]] = MOVES,
+    n_splits: int = 5,
+    max_pairs: int = 1000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Fit each alignment on half of the pairs and measure it on the other half.
+
+    Pairs with an equal image, an equal text or the same group stay on one side of a split. An alignment that the rows do not allow,
+    such as whitening with fewer rows than dimensions, is left out.
+
+    Args:
+        image, text: (n, d) vectors of pairs; at most ``max_pairs`` are drawn.
+        groups: (n,) pairs that belong together, such as one patient's.
+        moves: name of the alignment, and whether it renormalises.
+
+    Returns:
+        one row per alignment, split and measure: alignment, renormalise, split, measure, value.
+    """
+    image, text = unit_pairs(image, text)
+    rows = np.sort(np.random.default_rng(random_state).permutation(len(image))[:max_pairs])
+    image, text = image[rows], text[rows]
+    tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
+    records = []
+    for split in range(n_splits):
+        fit = _half(tied, random_state + split)
+        for name, renormalise in moves:
+            try:
+                alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
+            except ValueError:
+                continue
+            moved = *alignment.transform(image[fit], text[fit]), *alignment.transform(image[~fit], text[~fit])
+            for measure, value in _measures(*moved, tied[fit], renormalise).items():
+                records.append((name, renormalise, split, measure, value))
+    return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value"])
+
+
+def expected_gap(image, text) -> float:
+    r"""Return the norm of the gap that n pairs show on average when the true gap is zero.
+
+    :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`, with rows of pairs (n, d) as unit vectors.
+    """
+    image, text = unit_pairs(image, text)
+    difference = (image - text).astype(np.float64)
+    return float(np.sqrt(difference.var(axis=0, ddof=1).sum() / len(difference)))
+
+
+def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Return mean and interval over splits of each measure, and of its change from no alignment.
+
+    Splits share rows, so that the standard error is that of Nadeau and Bengio (Machine Learning, 2003) for halves:
+    sd times :math:`\\sqrt{1/J + 1}` over J splits, with Student's t.
+
+    Returns:
+        one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high.
+    """
+    wide = comparison.pivot_table(index=["alignment", "renormalise", "measure"], columns="split", values="value", sort=False)
+    base = wide.xs(("none", True)).reindex(wide.index.get_level_values("measure")).to_numpy()
+    result = wide.index.to_frame(index=False)
+    for prefix, values in (("value", wide.to_numpy()), ("change", wide.to_numpy() - base)):
+        n = values.shape[1]
+        half = student.ppf((1 + level) / 2, n - 1) * values.std(axis=1, ddof=1) * np.sqrt(1 / n + 1)
+        ends = ("low", "high") if prefix == "value" else ("change_low", "change_high")
+        mean = values.mean(axis=1)
+        result[prefix], result[ends[0]], result[ends[1]] = mean, mean - half, mean + half
+    return result
+
+
+def _measures(fit_image, fit_text, image, text, fit_groups, renormalised: bool) -> dict[str, float]:
+    """Return each measure of the held-out rows; those of cosines only where rows have unit length."""
+    separable = {"modality_auc": modality_auc(fit_image, fit_text, image, text, fit_groups)}
+    if not renormalised:
+        return separable
+    recalls = recall_both_ways(image, text, 1)
+    return separable | {
+        "gap": gap_norm(image, text),
+        "gap_null": expected_gap(image, text),
+        "relative_gap": relative_modality_gap(image, text),
+        "mixing": mixing_at_k(image, text),
+        "recall_image_to_text": recalls[0],
+        "recall_text_to_image": recalls[1],
+        "largest_hub": float(hubness(image, text)[0]),
+    }
+
+
+def _half(groups: np.ndarray, seed: int) -> np.ndarray:
+    """Boolean (n,): rows of about half of the groups, drawn."""
+    names = np.random.default_rng(seed).permutation(np.unique(groups))
+    sizes = pd.Series(groups).value_counts()[names].cumsum()
+    return np.isin(groups, names[: max(1, int((sizes <= len(groups) / 2).sum()))])

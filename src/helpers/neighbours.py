@@ -1,0 +1,89 @@
+"""Nearest neighbours by cosine in blocks, so that memory stays near that of the vectors themselves."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .checks import same_dimension, unit_rows
+
+BLOCK = 2**23  # similarities held at a time: 32 MB in float32
+
+
+def similarity_blocks(queries: np.ndarray, corpus: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield row numbers (b,) and inner products (b, m) of ``queries`` (n, d) with ``corpus`` (m, d), a block of rows at a time."""
+    step = max(1, BLOCK // len(corpus))
+    for start in range(0, len(queries), step):
+        rows = np.arange(start, min(start + step, len(queries)))
+        yield rows, queries[rows] @ corpus.T
+
+
+def nearest(queries, corpus, k: int, exclude_self: bool = False) -> np.ndarray:
+    """Return the row numbers of the k most similar corpus rows by cosine, most similar first.
+
+    Args:
+        queries: (n, d) vectors.
+        corpus: (m, d) vectors.
+        k: number of neighbours.
+        exclude_self: query i is corpus row i and is not its own neighbour.
+
+    Returns:
+        (n, k) int64.
+
+    Raises:
+        ValueError: unequal dimensions, zero-norm rows, or k larger than the number of candidates.
+    """
+    queries, corpus = unit_rows(queries, "queries"), unit_rows(corpus, "corpus")
+    same_dimension(queries, corpus)
+    enough_rows(k, len(corpus) - exclude_self)
+    result = np.empty((len(queries), k), dtype=np.int64)
+    for rows, similarity in similarity_blocks(queries, corpus):
+        if exclude_self:
+            similarity[np.arange(len(rows)), rows] = -np.inf
+        top = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(similarity, top, axis=1), axis=1, kind="stable")
+        result[rows] = np.take_along_axis(top, order, axis=1)
+    return result
+
+
+def enough_rows(k: int, candidates: int) -> int:
+    """Return ``k`` if there are that many candidates.
+
+    Raises:
+        ValueError: k is below 1 or larger than the number of candidates.
+    """
+    if not 1 <= k <= candidates:
+        raise ValueError(f"k is {k} and there are {candidates} candidate rows; choose k between 1 and {candidates}")
+    return k
+
+
+def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows of ``x`` (n, d) in order of first appearance, and each row's number among them (n,)."""
+    rows = np.ascontiguousarray(x) + 0.0  # turns -0.0 into 0.0, which has other bytes and the same value
+    keys = rows.view([("", f"V{rows.dtype.itemsize * rows.shape[1]}")]).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rows[first[order]], rank[inverse.ravel()]
+
+
+def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
+    """Return image and text vectors (n, d) of pairs as unit rows.
+
+    Raises:
+        ValueError: different numbers of rows, unequal dimensions, non-finite or zero-norm rows.
+    """
+    image, text = unit_rows(image, "image"), unit_rows(text, "text")
+    same_dimension(image, text)
+    same_number(image, text)
+    return image, text
+
+
+def same_number(image, text) -> None:
+    """Refuse modalities of different numbers of rows, which are no pairs.
+
+    Raises:
+        ValueError: names both numbers.
+    """
+    if len(image) != len(text):
+        raise ValueError(f"image has {len(image)} rows and text {len(text)}; give one row per pair in both")

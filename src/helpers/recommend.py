@@ -1,0 +1,142 @@
+"""Which alignment, if any, to use on a set and its task: validation chooses, test rows judge, and nothing is the default."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import metrics
+from .alignment.registry import ALIGNMENTS, make_alignment
+from .checks import choose
+from .probing import Protocol, SweepResult, sweep
+from .resampling import bootstrap_counts
+from .retrieval import recall_both_ways
+from .separation import relative_modality_gap
+from .store.embeddings import EmbeddingSet
+
+MEASURED = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What :func:`recommend` found.
+
+    Args:
+        table: one row per alignment: alignment, validation_auc, test_auc, difference (from none), low, high, and what else moves on
+            the test rows: log_loss, recall@10 both ways, relative_gap.
+        chosen: the alignment of the highest validation AUC.
+        recommended: the same if its test gain is clear of zero, else ``none``.
+        fitted: the recommended alignment, fitted on the training rows.
+        impossible: why an alignment could not be fitted or applied, by name.
+    """
+
+    table: pd.DataFrame
+    chosen: str
+    recommended: str
+    fitted: object
+    impossible: dict[str, str]
+
+    def sentences(self) -> str:
+        """Say what is recommended, how sure that is, and what it costs elsewhere."""
+        rows = self.table.set_index("alignment")
+        if self.chosen == "none":
+            return "Do nothing: no alignment has a higher validation AUC than unaligned vectors."
+        row, base = rows.loc[self.chosen], rows.loc["none"]
+        gain = "changes test AUC by {difference:+.4f} (95 % bootstrap interval {low:+.4f} to {high:+.4f})".format(**row)
+        verdict = "Use" if self.recommended == self.chosen else "Do nothing: validation chooses"
+        ending = "" if self.recommended == self.chosen else ", which is not a gain clear of zero"
+        costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in MEASURED)
+        return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}."
+
+    def save(self, path) -> Path:
+        """Save the fitted alignment as safetensors."""
+        return self.fitted.save(path)
+
+
+def snippet(path) -> str:
+    """Return the three lines that apply a saved alignment to new vectors."""
+    return (
+        "from helpers.alignment.registry import load_alignment\n"
+        f"alignment = load_alignment({str(path)!r})\n"
+        "image, text = alignment.transform(image, text)"
+    )
+
+
+def recommend(
+    embeddings: EmbeddingSet,
+    alignments: Sequence[str] = tuple(ALIGNMENTS),
+    protocol: str | Protocol = "converged",
+    seeds: Sequence[int] = (42,),
+    n_boot: int = 1000,
+    level: float = 0.95,
+    workers: int | None = None,
+) -> Recommendation:
+    """Train a probe on both modalities under every alignment, let validation choose and test rows judge.
+
+    Alignments are fitted on the training rows and renormalise. Intervals come from test rows drawn by group.
+
+    Args:
+        embeddings: a labelled set with training and test rows; validation rows are drawn where there are none.
+        alignments: names of the registry; ``none`` is always among them.
+        protocol: of the probe.
+
+    Raises:
+        ValueError: unknown alignment, no training or no test rows.
+    """
+    names = list(dict.fromkeys(["none", *(choose(a, ALIGNMENTS, "alignment") for a in alignments)]))
+    train, test = embeddings.rows("train"), embeddings.rows("test")
+    for split, rows in (("training", train), ("test", test)):
+        if not len(rows):
+            raise ValueError(
+                f"{embeddings.dataset} has no {split} rows; an alignment is fitted on training rows and judged on test rows"
+            )
+    results, facts, fitted, impossible = {}, [], {}, {}
+    for name in names:
+        try:
+            alignment = make_alignment(name).fit(embeddings.image_of(train), embeddings.text_of(train))
+            moved = replace(
+                embeddings, **dict(zip(("image", "text"), alignment.transform(embeddings.image, embeddings.text), strict=True))
+            )
+        except ValueError as error:
+            impossible[name] = str(error)
+            continue
+        result = sweep(moved, [0.0], seeds, protocol, ["joint"], workers=workers, progress=False)
+        results[name], fitted[name] = result, alignment
+        facts.append({"alignment": name, **_scores(result), **_elsewhere(moved, test)})
+    table = pd.DataFrame(facts).merge(_differences(results, n_boot, level), on="alignment")
+    chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
+    clear = table.set_index("alignment").loc[chosen, "low"] > 0
+    recommended = chosen if chosen != "none" and clear else "none"
+    return Recommendation(table, chosen, recommended, fitted[recommended], impossible)
+
+
+def _scores(result: SweepResult) -> dict[str, float]:
+    """Validation AUC and log loss on test, means over seeds."""
+    mean = {split: result.summary(metric, split)["mean"].iloc[0] for split, metric in (("val", None), ("test", "log_loss"))}
+    return {"validation_auc": float(mean["val"]), "log_loss": float(mean["test"])}
+
+
+def _elsewhere(embeddings: EmbeddingSet, rows: np.ndarray) -> dict[str, float]:
+    """Retrieval and relative gap of the test rows; NaN where nothing can be retrieved."""
+    image, text = embeddings.image_of(rows), embeddings.text_of(rows)
+    try:
+        recalls = recall_both_ways(image, text, 10)
+    except ValueError:
+        recalls = np.nan, np.nan
+    ways = ("recall@10_image_to_text", "recall@10_text_to_image")
+    return {**dict(zip(ways, recalls, strict=True)), "relative_gap": relative_modality_gap(image, text)}
+
+
+def _differences(results: dict[str, SweepResult], n_boot: int, level: float) -> pd.DataFrame:
+    """Test AUC of each alignment, its difference from none, and the paired bootstrap interval of that."""
+    base = results["none"]
+    weights = bootstrap_counts(len(base.targets), n_boot, 0, base.groups)
+    drawn = {n: metrics.macro_auc(r.headline_scores, r.targets, weights).mean(axis=0) for n, r in results.items()}
+    auc = {n: float(metrics.macro_auc(r.headline_scores, r.targets).mean()) for n, r in results.items()}
+    rows = []
+    for name in results:
+        low, high = np.nanquantile(drawn[name] - drawn["none"], [(1 - level) / 2, (1 + level) / 2])
+        rows.append({"alignment": name, "test_auc": auc[name], "difference": auc[name] - auc["none"], "low": low, "high": high})
+    return pd.DataFrame(rows)

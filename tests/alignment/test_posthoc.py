@@ -1,0 +1,167 @@
+"""Post-hoc alignments: closed forms, libraries as oracles, the contract, and what each refuses."""
+
+import numpy as np
+import pytest
+from scipy.linalg import orthogonal_procrustes
+from sklearn.cross_decomposition import CCA as ReferenceCCA
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from helpers import GapAlignment, gap_norm
+from helpers.alignment import posthoc
+from helpers.alignment.registry import ALIGNMENTS, CLASSES, load_alignment, make_alignment
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 8))
+    image = common + 0.5 * rng.normal(size=(200, 8)) + np.eye(8)[0] * 3
+    text = common + 0.5 * rng.normal(size=(200, 8)) - np.eye(8)[1] * 2
+    return unit(image), unit(text)
+
+
+@pytest.mark.parametrize("renormalise", [True, False])
+@pytest.mark.parametrize("name", ALIGNMENTS)
+def test_every_alignment_keeps_the_contract(pairs, tmp_path, name, renormalise):
+    image, text = pairs
+    before = image.copy()
+    alignment = make_alignment(name, renormalise=renormalise).fit(image[:100], text[:100])
+    moved = alignment.transform(image[100:], text[100:])
+    assert moved[0].shape == moved[1].shape and moved[0].dtype == np.float64 and (image == before).all()
+    if renormalise:
+        np.testing.assert_allclose([np.linalg.norm(x, axis=1) for x in moved], 1)
+    assert alignment.transform(image.astype(np.float32), text.astype(np.float32))[1].dtype == np.float32
+    again = load_alignment(alignment.save(tmp_path / "a.safetensors")).transform(image[100:], text[100:])
+    np.testing.assert_array_equal(moved, again)
+    with pytest.raises(ValueError, match="dimensions"):
+        alignment.transform(image[:, :5], text[:, :5])
+
+
+@pytest.mark.parametrize("name", ALIGNMENTS)
+def test_a_fit_forgets_the_earlier_one_and_does_not_see_later_rows(pairs, name):
+    image, text = pairs
+    twice = make_alignment(name).fit(image[100:], text[100:]).fit(image[:100], text[:100])
+    once = make_alignment(name).fit(image[:100], text[:100])
+    np.testing.assert_array_equal(twice.transform(image, text), once.transform(image, text))
+
+
+def test_leace_leaves_no_covariance_with_the_modality(pairs):
+    moved = np.concatenate(posthoc.Leace(renormalise=False).fit(*pairs).transform(*pairs))
+    modality = np.repeat([1.0, 0.0], 200)
+    assert np.abs((moved - moved.mean(axis=0)).T @ (modality - 0.5) / 400).max() < 1e-6
+    for strength in (1e-3, 1.0, 1e6):
+        model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-10).fit(moved, modality)
+        loss = -np.log(model.predict_proba(moved)[np.arange(400), modality.astype(int)]).mean()
+        assert loss >= np.log(2) - 1e-9
+
+
+def test_leace_agrees_with_its_general_form(pairs):
+    x, z = np.concatenate(pairs), np.repeat([[1.0, 0.0], [0.0, 1.0]], 200, axis=0)
+    centred = x - x.mean(axis=0)
+    covariance, cross = centred.T @ centred / 400, centred.T @ (z - z.mean(axis=0)) / 400
+    values, vectors = np.linalg.eigh(covariance)
+    whiten = (vectors / np.sqrt(values)) @ vectors.T
+    basis = np.linalg.svd(whiten @ cross)[0][:, :1]
+    expected = x - centred @ (np.linalg.inv(whiten) @ basis @ basis.T @ whiten).T
+    moved = posthoc.Leace(renormalise=False).fit(*pairs).transform(*pairs)
+    np.testing.assert_allclose(np.concatenate(moved), expected, atol=1e-10)
+
+
+def test_renormalising_reopens_what_leace_closed(pairs):
+    moved = posthoc.Leace().fit(*pairs).transform(*pairs)
+    assert gap_norm(*moved) > 1e-3
+
+
+def test_centring_to_the_common_mean_is_oracle_leace(pairs):
+    image, text = pairs
+    image = image[:150]
+    x, z = np.concatenate([image, text]), np.repeat([1.0, 0.0], [150, 200])
+    slope = (x - x.mean(axis=0)).T @ (z - z.mean()) / ((z - z.mean()) ** 2).sum()
+    expected = x - (z - z.mean())[:, None] * slope
+    moved = posthoc.Centring("common", renormalise=False).fit(image, text).transform(image, text)
+    np.testing.assert_allclose(np.concatenate(moved), expected, atol=1e-12)
+
+
+def test_with_as_many_images_as_texts_it_is_also_the_shift_at_lambda_one(pairs):
+    moved = posthoc.Centring("common", renormalise=False).fit(*pairs).transform(*pairs)
+    np.testing.assert_allclose(moved, GapAlignment(1.0, None, "shift").fit(*pairs).transform(*pairs), atol=1e-12)
+
+
+def test_procrustes_agrees_with_scipy(pairs):
+    image, text = (x - x.mean(axis=0) for x in pairs)
+    rotation, _ = orthogonal_procrustes(image, text)
+    moved = posthoc.Procrustes(renormalise=False).fit(*pairs).transform(*pairs)
+    np.testing.assert_allclose(moved[0], image @ rotation, atol=1e-12)
+    np.testing.assert_allclose(moved[1], text, atol=1e-12)
+    before = ((image - text) ** 2).sum()
+    assert ((moved[0] - moved[1]) ** 2).sum() < before
+
+
+def test_cca_agrees_with_scikit_learn(pairs):
+    ours = posthoc.CCA(n_components=3, regularisation=0.0, renormalise=False).fit(*pairs)
+    moved = ours.transform(*pairs)
+    reference = ReferenceCCA(n_components=3, scale=False, max_iter=5000, tol=1e-12).fit(*pairs)
+    theirs = reference.transform(*pairs)
+    for j in range(3):
+        for a, b in zip(moved, theirs, strict=True):
+            assert abs(np.corrcoef(a[:, j], b[:, j])[0, 1]) == pytest.approx(1, abs=1e-4)
+        assert np.corrcoef(moved[0][:, j], moved[1][:, j])[0, 1] == pytest.approx(ours.correlations_[j])
+
+
+def test_whitening_makes_the_covariance_the_identity(pairs):
+    for x in posthoc.Whitening(renormalise=False).fit(*pairs).transform(*pairs):
+        np.testing.assert_allclose(np.cov(x.T, bias=True), np.eye(8), atol=1e-8)
+
+
+def test_z_scores_have_mean_zero_and_variance_one(pairs):
+    for x in posthoc.ZScores(renormalise=False).fit(*pairs).transform(*pairs):
+        np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-12)
+        np.testing.assert_allclose(x.std(axis=0), 1)
+
+
+def test_removal_leaves_the_other_directions(pairs):
+    for x, before in zip(posthoc.TopRemoval(2, renormalise=False).fit(*pairs).transform(*pairs), pairs, strict=True):
+        kept, all_values = (np.sort(np.linalg.eigvalsh(np.cov(y.T)))[::-1] for y in (x, before))
+        np.testing.assert_allclose(kept, [*all_values[2:], 0, 0], atol=1e-12)
+
+
+def test_ridge_predicts_texts_as_ridge_does(pairs):
+    moved, target = posthoc.RidgeMap(renormalise=False).fit(*pairs).transform(*pairs)
+    fits = [Ridge(a).fit(*pairs).predict(pairs[0]) for a in posthoc.RIDGE_STRENGTHS]
+    assert min(np.abs(moved - f).max() for f in fits) < 1e-8
+    np.testing.assert_allclose(target, pairs[1], atol=1e-12)
+
+
+def test_realign_brings_texts_to_the_mean_and_spread_of_images(pairs):
+    image, text = posthoc.ReAlign(renormalise=False).fit(*pairs).transform(*pairs)
+    np.testing.assert_allclose(text.mean(axis=0), image.mean(axis=0), atol=1e-12)
+    assert text.var(axis=0).sum() == pytest.approx(image.var(axis=0).sum())
+    assert gap_norm(*posthoc.ReAlign().fit(*pairs).transform(*pairs)) < 0.1 * gap_norm(*pairs)
+
+
+@pytest.mark.parametrize("name", ["procrustes", "cca", "whitening"])
+def test_fewer_rows_than_dimensions_are_refused(pairs, name):
+    with pytest.raises(ValueError, match=f"{name} needs at least as many rows as dimensions"):
+        make_alignment(name).fit(pairs[0][:5], pairs[1][:5])
+
+
+@pytest.mark.parametrize("name", [n for n, c in CLASSES.items() if c.needs_spread])
+def test_one_distinct_vector_is_refused(pairs, name):
+    with pytest.raises(ValueError, match="text has one distinct vector"):
+        make_alignment(name).fit(pairs[0], np.tile(pairs[1][:1], (200, 1)))
+
+
+def test_other_bad_input_is_refused(pairs, tmp_path):
+    with pytest.raises(ValueError, match="between 1 and 7"):
+        posthoc.TopRemoval(8).fit(*pairs)
+    with pytest.raises(ValueError, match="needs pairs"):
+        posthoc.Procrustes().fit(pairs[0][:-1], pairs[1])
+    with pytest.raises(ValueError, match="did you mean 'leace'"):
+        make_alignment("laece")
+    (tmp_path / "x.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="x.safetensors"):
+        load_alignment(tmp_path / "x.safetensors")

@@ -1,0 +1,58 @@
+"""Comparison of alignments: halves share nothing, known answers, and the interval of a mean over splits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from helpers.comparison import compare_alignments, expected_gap, summarise
+
+
+def pairs(n=120, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(n, d))
+    noise = 0.3 * rng.normal(size=(2, n, d))
+    return common + noise[0] + 3 * np.eye(d)[0], common + noise[1] - 3 * np.eye(d)[0]
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare_alignments(*pairs(), moves=[("none", True), ("centring", True), ("leace", False)], n_splits=3)
+
+
+def test_centring_closes_the_gap_and_keeps_retrieval(comparison):
+    table = summarise(comparison).set_index(["alignment", "measure"])
+    assert table.loc[("none", "modality_auc"), "value"] == 1
+    assert table.loc[("centring", "gap"), "value"] < 0.3 * table.loc[("none", "gap"), "value"]
+    assert table.loc[("centring", "recall_image_to_text"), "change"] > -0.1
+    assert abs(table.loc[("leace", "modality_auc"), "value"] - 0.5) < 0.2
+
+
+def test_without_unit_length_only_the_classifier_is_measured(comparison):
+    assert set(comparison.loc[~comparison["renormalise"], "measure"]) == {"modality_auc"}
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio():
+    values = [0.1, 0.2, 0.4]
+    rows = [(name, True, i, "gap", v + shift) for name, shift in (("none", 0), ("centring", 1)) for i, v in enumerate(values)]
+    table = summarise(pd.DataFrame(rows, columns=["alignment", "renormalise", "split", "measure", "value"]))
+    half = t.ppf(0.975, 2) * np.std(values, ddof=1) * np.sqrt(1 / 3 + 1)
+    assert table["high"][0] - table["value"][0] == pytest.approx(half)
+    assert table.loc[1, ["change", "change_low", "change_high"]].tolist() == pytest.approx([1, 1, 1])
+
+
+def test_a_zero_gap_shows_this_much_on_finite_rows():
+    rng = np.random.default_rng(0)
+    gaps, expected = [], []
+    for _ in range(200):
+        v, u = rng.normal(size=(2, 50, 4))
+        v, u = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (v, v + u))
+        gaps.append(np.linalg.norm(v.mean(axis=0) - u.mean(axis=0)))
+        expected.append(expected_gap(v, u))
+    assert np.sqrt(np.mean(np.square(gaps))) == pytest.approx(np.mean(expected), rel=0.08)
+
+
+def test_an_alignment_that_the_rows_do_not_allow_is_left_out():
+    moves = [("none", True), ("whitening", True)]
+    few = compare_alignments(*pairs(n=24, d=16), moves=moves, n_splits=2)
+    assert set(few["alignment"]) == {"none"}

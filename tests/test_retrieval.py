@@ -1,0 +1,107 @@
+"""Retrieval across modalities: brute force, hubs, penalties, mixed corpora, duplicates, sanity of pairs."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score
+
+from helpers import GapAlignment, gap_vector
+from helpers import retrieval as r
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def pairs(n=80, d=10, noise=0.6, seed=0):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(n, d))
+    return unit(common + noise * rng.normal(size=(n, d)) + 1), unit(common + noise * rng.normal(size=(n, d)) - np.eye(d)[0])
+
+
+def test_ranks_agree_with_a_full_sort():
+    image, text = pairs()
+    right = np.eye(80, dtype=bool)
+    for k in (1, 5):
+        expected = [r.recall_at_k(image @ text.T, right, k), r.recall_at_k(text @ image.T, right, k)]
+        assert r.recall_both_ways(image, text, k) == pytest.approx(expected, abs=1e-4)
+
+
+def test_equal_texts_are_hits_and_one_candidate():
+    image = unit(np.array([[1.0, 0, 0.1], [1, 0.2, 0], [0, 1, 0]]))
+    text = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]])
+    assert r.recall_both_ways(image, text) == (1.0, 1.0)
+
+
+def test_a_dead_encoder_finds_nothing():
+    image, text = pairs()
+    assert (r.retrieval_ranks(np.tile(image[:1], (80, 1)), text) >= 0).all()
+    with pytest.raises(ValueError, match="one distinct vector"):
+        r.recall_both_ways(image, np.tile(text[:1], (80, 1)))
+
+
+def test_the_penalty_reproduces_the_shift_exactly():
+    image, text = pairs()
+    gap = gap_vector(image, text)
+    shifted = (image - gap / 2) @ (text + gap / 2).T
+    expected = r.recall_at_k(shifted, np.eye(80, dtype=bool), 1)
+    assert r.recall_against_penalty(image, text, [-0.5])[0] == pytest.approx(expected, abs=1e-4)
+    assert r.recall_against_penalty(image, text, [0.0])[0] == r.recall_both_ways(image, text)[0]
+
+
+def test_renormalising_acts_like_a_stronger_penalty():
+    image, text = pairs(n=400, d=40, noise=0.3)
+    beta = r.penalty_of_renormalising(image, text)
+    moved = GapAlignment(1.0).fit(image, text).transform(image, text)
+    along = text @ gap_vector(image, text)
+    scores = moved[0] @ moved[1].T
+    near = np.argsort(-scores, axis=1)[:, 0]
+    best = min(np.linspace(-1, 0, 21), key=lambda b: (np.argmax(image @ text.T + b * along, axis=1) != near).mean())
+    assert -1 < beta < -0.5 and abs(best - beta) < 0.2
+
+
+def test_occurrences_are_conserved_and_a_hub_is_found():
+    image, text = pairs()
+    counts = r.k_occurrence(image, text, 5)
+    assert counts.sum() == 80 * 5
+    hub = np.concatenate([text, unit(image.mean(axis=0, keepdims=True) * 50)])
+    assert r.k_occurrence(image, hub, 1)[-1] == r.hubness(image, hub, 1)[0] > counts.max() / 5
+    assert r.hubness(image, hub, 1)[1] > 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_ndcg_agrees_with_scikit_learn(share):
+    image, text = pairs()
+    labels = np.arange(80) % 4
+    found = r.mixed_search_ndcg(text[:10], labels[:10], image, text, labels, share, k=80)
+    as_image = np.zeros(80, bool)
+    as_image[np.random.default_rng(0).permutation(80)[: round(share * 80)]] = True
+    corpus = np.where(as_image[:, None], image, text)
+    expected = ndcg_score(labels[:10, None] == labels[None], text[:10] @ corpus.T)
+    assert found == pytest.approx(expected)
+
+
+def test_near_duplicates_are_found():
+    image, _ = pairs()
+    largest, row = r.closest_training_rows(image[:5] + 1e-4, image[3:])
+    assert row[3:].tolist() == [0, 1] and (largest[3:] > 0.999).all() and (largest[:3] < 0.99).all()
+    assert r.shared_rows_curve(largest, [0.0, 0.999, 1.01]).tolist() == [1.0, 0.4, 0.0]
+
+
+def test_sanity_check_passes_working_pairs_and_suspects_the_others():
+    image, text = pairs(200)
+    good = r.sanity_check(image, text)
+    assert good["suspicion"] is None and good["auc"] > 0.85 and good["recall"] > 3 * good["recall_null"] and good["p_value"] < 0.01
+    assert "shuffled" in r.sanity_check(image, np.roll(text, 1, axis=0))["suspicion"]
+    assert "one vector" in r.sanity_check(image, np.tile(text[:1], (200, 1)))["suspicion"]
+
+
+def test_bad_input_is_refused_in_one_sentence():
+    image, text = pairs()
+    with pytest.raises(ValueError, match="one row per pair"):
+        r.retrieval_ranks(image, text[:-1])
+    with pytest.raises(ValueError, match="dimensions"):
+        r.retrieval_ranks(image, text[:, :-1])
+    with pytest.raises(ValueError, match="k is 81"):
+        r.recall_both_ways(image, text, 81)
+    with pytest.raises(ValueError, match="share is 2"):
+        r.mixed_search_ndcg(text, np.zeros(80), image, text, np.zeros(80), 2)
