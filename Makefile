@@ -31,12 +31,9 @@ test: $(STAMP)  ## run the tests, but for the heavy ones
 	@mkdir -p "$(MPLCONFIGDIR)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not heavy"
 
-test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks on a real build
+test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
 	@mkdir -p "$(MPLCONFIGDIR)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
-
-test-heavy: $(STAMP)  ## run the fault tests with FUZZ_CASES cases each (200 if not given)
-	@$(BIN)/python -m pytest -m heavy tests/faults
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"

@@ -16,7 +16,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # not on Windows, where stale temporaries stay
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 LANDMARK = Path("src/helpers/__init__.py")
 UNFINISHED = ".unfinished"  # ending of every temporary file and folder; the writer holds a lock on it

@@ -64,8 +64,9 @@ def recall_both_ways(image, text, k: int = 1) -> tuple[float, float]:
         >>> recall_both_ways([[1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])
         (1.0, 1.0)
     """
-    several_distinct(image, "image", k), several_distinct(text, "text", k)
-    return tuple(float((ranks < k).mean()) for ranks in (retrieval_ranks(image, text), retrieval_ranks(text, image)))
+    several_distinct(image, "image", k)
+    several_distinct(text, "text", k)
+    return float((retrieval_ranks(image, text) < k).mean()), float((retrieval_ranks(text, image) < k).mean())
 
 
 def several_distinct(x, what: str, k: int = 1) -> None:

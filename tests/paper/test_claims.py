@@ -79,7 +79,7 @@ def test_parts_that_differ_give_the_strongest_verdict_and_its_limit():
 
 
 def test_holm_against_hand_computation():
-    adjusted = rule.holm([0.01, 0.04, 0.03, 0.01, float("nan")])  # a test that serves two claims counts once
+    adjusted = rule.adjusted([0.01, 0.04, 0.03, 0.01, float("nan")])  # a test that serves two claims counts once
     assert adjusted == pytest.approx({0.01: 0.03, 0.03: 0.06, 0.04: 0.06})
 
 

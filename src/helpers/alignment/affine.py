@@ -13,8 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from ..checks import embedding_matrix, same_dimension, unit_rows
 from ..files import replacing
 
-FORMAT = 1
-
 
 class Metadata(BaseModel):
     """What a saved alignment says of itself."""
@@ -66,12 +64,12 @@ class AffineAlignment(BaseEstimator):
             ValueError: another dimension than at fit, or a row that the map sends to zero, which has no direction.
         """
         check_is_fitted(self)
-        return tuple(self._move(x, what) for what, x in (("image", image), ("text", text)))
+        return self._move(image, "image"), self._move(text, "text")
 
     def save(self, path) -> Path:
         """Write the fitted alignment as one safetensors file; :func:`helpers.alignment.registry.load_alignment` reads it."""
         check_is_fitted(self)
-        metadata = Metadata(format=FORMAT, name=self.name, parameters=self.get_params())
+        metadata = Metadata(format=1, name=self.name, parameters=self.get_params())
         arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
         with replacing(path) as temporary:
             save_file(arrays, temporary, metadata={"alignment": metadata.model_dump_json()})

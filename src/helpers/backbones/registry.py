@@ -32,7 +32,7 @@ class Entry:
     padding: str = MASKED  # of texts
 
 
-def _hub(title: str, repository: str, domain: str, citation: str, gated: bool = False, **settings) -> Entry:
+def _hub(title: str, repository: str, domain: str, citation: str, *, gated: bool = False, **settings) -> Entry:
     access = (GATED if gated else OPEN).format(repository)
     return Entry(title, "transformers", repository, domain, access, citation, gated, **settings)
 

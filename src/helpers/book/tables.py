@@ -201,8 +201,8 @@ def _licence(package: str) -> str:
     except PackageNotFoundError:
         return "not installed here"
     classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
-    stated = [line for line in (found.get("License") or "").strip().splitlines() if line != "UNKNOWN"]
-    return found.get("License-Expression") or ", ".join(classifiers) or (stated[0] if stated else "not stated by the package")
+    stated = [line for line in (found["License"] or "").strip().splitlines() if line != "UNKNOWN"]
+    return found["License-Expression"] or ", ".join(classifiers) or (stated[0] if stated else "not stated by the package")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..extraction.find import embeddings_for
 from ..files import project_root
-from ..probing import PROTOCOLS
+from ..probing.protocol import PROTOCOLS
 from ..recommend import recommend, snippet
 from ..store.catalogue import folder_name
 from .arguments import add_set, write_table

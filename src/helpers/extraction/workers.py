@@ -31,7 +31,7 @@ class Batches:
         numbers, arrays, reasons = [], [], {}
         for number in self.batches[b]:
             try:
-                image = decode(self.files[number], self.contents and self.contents[number])
+                image = decode(self.files[number], self.contents[number] if self.contents else None)
             except ValueError as error:
                 reasons[number] = str(error)
                 continue

@@ -11,7 +11,7 @@ def heat_map(summary: pd.DataFrame, measures: list[str]):
     """Values of each measure (columns) under each renormalised alignment (rows), with intervals; one panel per set.
 
     Args:
-        summary: rows of ``helpers.comparison.summarise`` with dataset and backbone.
+        summary: rows of ``helpers.recommend.summarise`` with dataset and backbone.
         measures: which to show; colours run from the lowest to the highest value within a column.
     """
     sets = list(summary[summary["renormalise"]].groupby(["dataset", "variant", "backbone"], sort=False))

@@ -77,9 +77,7 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
         if (len(losses) - 1 - best).min() >= LOOK_AHEAD:
             break
     if best is None:
-        raise RuntimeError(
-            f"not even strength {protocol.strengths[0]:.1e} could be solved; check the embeddings for strange rows"
-        )
+        raise RuntimeError(f"not even strength {protocol.strengths[0]:.1e} could be solved; check the embeddings for strange rows")
     strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
     return strength.exp(), (best == 0) | (best == len(losses) - 1), chosen
 

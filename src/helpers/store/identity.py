@@ -48,8 +48,9 @@ class Identity:
     def of(cls, provenance: dict) -> "Identity":
         """Read the names from a provenance record."""
         report = provenance.get("data_report") or {}
-        names = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
-        return cls(*names, synthetic=bool(report.get("synthetic") or report.get("drawn")))  # "drawn": sets of earlier versions
+        dataset, variant, backbone = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
+        # "drawn" stands in the records of earlier versions.
+        return cls(dataset, variant, backbone, synthetic=bool(report.get("synthetic") or report.get("drawn")))
 
     @property
     def title(self) -> str:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
 from ..files import UNFINISHED, checksum_of, read_json
-from ..tasks import KINDS, UNLABELLED, Task, Unlabelled
+from ..tasks import UNLABELLED, Task, Unlabelled
 
 PROVENANCE = "provenance.json"
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
@@ -49,7 +49,7 @@ class TaskRecord(BaseModel):
     """What the labels mean; ``unlabelled`` has no classes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    kind: Literal[(*KINDS, UNLABELLED)]
+    kind: Literal["binary", "multiclass", "multilabel", "unlabelled"]
     classes: list[str]
 
     def task(self) -> Task:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from . import downstream, geometry
 from .evidence import CLEAR, UNTESTABLE, VERDICTS, Claim, Finding
-from .rule import combined, decision_table, holm, verdict_of
+from .rule import adjusted, combined, decision_table, verdict_of
 from .runs import Runs
 
 __all__ = ["CLAIMS", "CLEAR", "VERDICTS", "Claim", "Finding", "as_markdown", "counted", "decision_table", "ledger"]
@@ -36,7 +36,7 @@ def ledger(
     runs = Runs(geometry, sweep, selected)
     published = [claim.published() for claim in CLAIMS]
     found = [f if f.parts else claim.recomputed(runs) or f for claim, f in zip(CLAIMS, published, strict=True)]
-    adjusted = holm(part.p for finding in found for part in finding.parts)
+    p_adjusted = adjusted(part.p for finding in found for part in finding.parts)
     rows = []
     for claim, before, finding in zip(CLAIMS, published, found, strict=True):
         rows.append(
@@ -45,7 +45,7 @@ def ledger(
                 "where": claim.where,
                 "test": claim.test,
                 "published_evidence": before.evidence,
-                **_decided(finding, adjusted),
+                **_decided(finding, p_adjusted),
                 "our_evidence": claim.own_runs(runs),
             }
         )

@@ -180,8 +180,8 @@ def _gain_everywhere(lam: float) -> Finding:
 def _by_metric(cases: pd.DataFrame, prefix: str = "") -> tuple[Effect, Effect]:
     """Return the mean over data sets of ``value``, with HAM10000's hard-label AUC and without it."""
     scores = cases[cases["metric"] == SCORE_AUC]
-    means = ((f"{prefix}4 data sets", cases), (f"{prefix}3 without hard labels", scores))
-    return tuple(mean_effect(rows.groupby("dataset")["value"].mean(), how) for how, rows in means)
+    of_sets, of_scores = (rows.groupby("dataset")["value"].mean() for rows in (cases, scores))
+    return mean_effect(of_sets, f"{prefix}4 data sets"), mean_effect(of_scores, f"{prefix}3 without hard labels")
 
 
 def _counterparts(curves: pd.DataFrame, generalist: str, medical: str) -> Part:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ...resampling import holm
 from .evidence import AVERAGE, CONTRADICTED, HOLDS, SUGGESTED, UNRESOLVED, UNTESTABLE, VERDICTS, Part
 
 LEVEL = 0.05
@@ -95,14 +96,10 @@ def combined(parts: Iterable[Part], verdicts: Iterable[str]) -> tuple[str, str]:
     return best, " and ".join(name for name, verdict in reached.items() if verdict == best)
 
 
-def holm(p_values: Iterable[float]) -> dict[float, float]:
+def adjusted(p_values: Iterable[float]) -> dict[float, float]:
     """Return p -> p adjusted by Holm's method over the distinct tests; a test that serves two claims counts once."""
-    ordered = sorted({p for p in p_values if p == p})
-    adjusted, largest = {}, 0.0
-    for rank, p in enumerate(ordered):
-        largest = max(largest, min(1.0, p * (len(ordered) - rank)))
-        adjusted[p] = largest
-    return adjusted
+    distinct = sorted({p for p in p_values if p == p})
+    return dict(zip(distinct, holm(distinct).tolist(), strict=True))
 
 
 def decision_table() -> pd.DataFrame:

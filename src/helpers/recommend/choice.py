@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import metrics
-from .alignment.registry import ALIGNMENTS, make_alignment
-from .checks import choose
-from .probing import Protocol, SweepResult, sweep
-from .resampling import bootstrap_counts
-from .retrieval import recall_both_ways
-from .separation import relative_modality_gap
-from .store.embeddings import EmbeddingSet
+from .. import metrics
+from ..alignment.affine import AffineAlignment
+from ..alignment.registry import ALIGNMENTS, make_alignment
+from ..checks import choose
+from ..probing.protocol import Protocol
+from ..probing.result import SweepResult
+from ..probing.sweep import sweep
+from ..resampling import bootstrap_counts
+from ..retrieval import recall_both_ways
+from ..separation import relative_modality_gap
+from ..store.embeddings import EmbeddingSet
 
 MEASURED = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
 
@@ -35,7 +38,7 @@ class Recommendation:
     table: pd.DataFrame
     chosen: str
     recommended: str
-    fitted: object
+    fitted: AffineAlignment
     impossible: dict[str, str]
 
     def sentences(self) -> str:

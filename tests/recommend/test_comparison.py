@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from helpers.comparison import compare_alignments, expected_gap, summarise
+from helpers.recommend.comparison import compare_alignments, expected_gap, summarise
 
 
 def pairs(n=120, d=6, seed=0):

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from .alignment.registry import ALIGNMENTS, make_alignment
-from .geometry import gap_norm
-from .neighbours import unit_pairs
-from .retrieval import hubness, recall_both_ways
-from .separation import mixing_at_k, modality_auc, relative_modality_gap, tied_groups
+from ..alignment.registry import ALIGNMENTS, make_alignment
+from ..geometry import gap_norm
+from ..neighbours import unit_pairs
+from ..retrieval import hubness, recall_both_ways
+from ..separation import mixing_at_k, modality_auc, relative_modality_gap, tied_groups
 
 MOVES = [(name, True) for name in ALIGNMENTS] + [("lambda-1", False), ("centring", False), ("leace", False)]
 MEASURES = ("gap", "relative_gap", "modality_auc", "mixing", "recall_image_to_text", "recall_text_to_image", "largest_hub")
@@ -50,8 +50,8 @@ def compare_alignments(
                 alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
             except ValueError:
                 continue
-            moved = *alignment.transform(image[fit], text[fit]), *alignment.transform(image[~fit], text[~fit])
-            for measure, value in _measures(*moved, tied[fit], renormalise).items():
+            (fit_image, fit_text), (held_image, held_text) = (alignment.transform(image[half], text[half]) for half in (fit, ~fit))
+            for measure, value in _measures(fit_image, fit_text, held_image, held_text, tied[fit], renormalise).items():
                 records.append((name, renormalise, split, measure, value))
     return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value"])
 
@@ -87,7 +87,9 @@ def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return result
 
 
-def _measures(fit_image, fit_text, image, text, fit_groups, renormalised: bool) -> dict[str, float]:
+def _measures(
+    fit_image: np.ndarray, fit_text: np.ndarray, image: np.ndarray, text: np.ndarray, fit_groups: np.ndarray, renormalised: bool
+) -> dict[str, float]:
     """Return each measure of the held-out rows; those of cosines only where rows have unit length."""
     separable = {"modality_auc": modality_auc(fit_image, fit_text, image, text, fit_groups)}
     if not renormalised:
