@@ -226,9 +226,9 @@ def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations
     shuffled = cosines[everyone, shuffles[0]][wrong]
     area = float(auc(np.concatenate([matched, shuffled]), np.repeat([1, 0], [len(matched), len(shuffled)])))
     p_value = float((1 + (null >= recall).sum()) / (1 + n_permutations))
-    sentence = _suspicion(area, p_value, len(image), len(shuffled))
+    suspicion = _suspicion(area, p_value, len(image), len(shuffled))
     return {"pairs": len(image), "k": k, "auc": area, "recall": recall, "recall_null": float(null.mean()), "p_value": p_value,
-            "suspicion": sentence}  # fmt: skip
+            "suspicion": suspicion}  # fmt: skip
 
 
 def _suspicion(area: float, p_value: float, n_matched: int, n_shuffled: int) -> str | None:

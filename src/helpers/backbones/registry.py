@@ -1,6 +1,7 @@
 """The encoders this project knows by name: where they come from, under which terms, and what they were trained on."""
 
 from dataclasses import dataclass
+from typing import Any
 
 GATED = "gated: accept the terms at https://huggingface.co/{0}, then `hf auth login` and `hf download {0}`"
 OPEN = "downloaded on first use; to work offline, `hf download {0}` beforehand, or give a local folder as weights"
@@ -8,7 +9,7 @@ MASKED, TO_CONTEXT, UNMASKED = "masked", "to context", "to context, no mask"
 CLIP_PIXELS = "mean (0.481, 0.458, 0.408), deviation (0.269, 0.261, 0.276)"
 HALF_PIXELS = "mean 0.5, deviation 0.5"
 LIT_PIXELS = "(pixel - 127) / 128 of pixels in [0, 255]"
-SIGLIP = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
+SIGLIP: dict[str, Any] = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
 SHIPPED = "shipped in data/heads; its towers come with the package's dependencies"
 
 
