@@ -45,8 +45,8 @@ geometry = page.keep(pd.concat([cone_table(s, n_boot) for s in sets], ignore_ind
 # ## The two cones, in the plane
 #
 # Both modalities are projected on the first two principal directions of all vectors taken together, centred. In the paper's Fig. 2
-# the encoders differ in what they were trained on, generalist or medical. The shipped encoders repeat that contrast in miniature:
-# `lit-natural` was aligned on photographs, `lit-derm` on skin lesions, and each is shown on both kinds of data, so that the diagonal is
+# the encoders differ in what they were trained on, generalist or medical. The shipped encoders are a test bench:
+# `lit-natural` was aligned on photographs, `lit-derm` on skin lesions. Each is shown on both kinds of data, so that the diagonal is
 # in-domain and the off-diagonal out-of-domain.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts. At most 1,500 points per modality are drawn; the directions come from all of them.", "name": "fig-plane"}, "image": {"alt": "Scatter plots, one per data set and encoder: image points and text points form two clouds whose separation differs by panel."}}

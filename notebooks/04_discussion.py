@@ -15,7 +15,7 @@
 #
 # Each claim of the paper with the test that answers it. Verdicts rest on the published numbers. Where these cannot
 # decide and the quantity is in our tables, runs of the paper's own encoders on at least two of its data sets do, and the verdict then says
-# on how many it rests; what other encoders show, such as the miniature, stands apart and never decides.
+# on how many it rests; what other encoders show, such as the test bench, stands apart and never decides.
 
 # %% tags=["parameters"]
 results = None  # folder with the tables of notebooks 01 and 03; None for runs/notebooks

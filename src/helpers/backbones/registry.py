@@ -48,8 +48,8 @@ REGISTRY = {
         text_tower=PUBMEDBERT,
     ),
     "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True),
-    "lit-natural": Entry("LiT miniature, heads trained on Flickr8k", "lit", "lit-natural", "natural", SHIPPED, "zhai2022lit"),
-    "lit-derm": Entry("LiT miniature, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit"),
+    "lit-natural": Entry("Test bench, heads trained on Flickr8k", "lit", "lit-natural", "natural", SHIPPED, "zhai2022lit"),
+    "lit-derm": Entry("Test bench, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit"),
     "random-clip": Entry(
         "CLIP ViT-B/32 at initialisation",
         "random",

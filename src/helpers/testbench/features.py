@@ -68,7 +68,9 @@ class TowerFeatures:
         """
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
-            raise FileNotFoundError(f"no features in {directory}; make them with `python -m helpers heads features DATASET --root ROOT`")
+            raise FileNotFoundError(
+                f"no features in {directory}; make them with `python -m helpers heads features DATASET --root ROOT`"
+            )
         record = read_json(directory / PROVENANCE)
         for name, expected in record["files"].items():
             if not (directory / name).is_file() or sha256(directory / name) != expected:
@@ -136,7 +138,9 @@ def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
     """The texts of one variant with the image each belongs to; the data set's own is caption 0."""
     rows = dataset.rows.rename(columns={"text": "sentence"})
     if sorted(rows["image"]) != sorted(number):
-        raise ValueError(f"{dataset.name} {dataset.variant} has other images than the first variant; give variants over the same images")
+        raise ValueError(
+            f"{dataset.name} {dataset.variant} has other images than the first variant; give variants over the same images"
+        )
     rows = rows.assign(variant=dataset.variant, image=rows["image"].map(number), caption=0)
     if dataset.name != "flickr8k":
         return rows
