@@ -25,8 +25,8 @@ def gap_study(
     """Train heads for every temperature, rate and random state, and measure them at the given epochs; 0 is before training.
 
     Returns:
-        ``dataset, temperature, rate, random_state, epoch, loss, R_image, R_text, gap, rank_image, rank_text, recall, separability``;
-        all measures are of held-out test pairs.
+        ``dataset, temperature, rate, random_state, epoch, loss, R_image, R_text, gap, rank_image, rank_text, recall,
+        separability``; all measures are of held-out test pairs.
     """
     pairs, held_out = features.pairs(variant, "train"), features.pairs(variant, "test")
     rows = []
@@ -61,7 +61,7 @@ def head_measures(heads: Heads, pairs: TrainingPairs) -> dict:
 
 
 def modality_auc(image: np.ndarray, text: np.ndarray, random_state: int = 0) -> float:
-    """Return the AUC of a logistic regression that tells images from texts, fitted on half of the pairs and scored on the others."""
+    """Return the AUC of a logistic regression of images against texts, fitted on half of the pairs, scored on the others."""
     order = np.random.default_rng(random_state).permutation(len(image))
     fit, held_out = np.array_split(order, 2)
     model = LogisticRegression(max_iter=1000).fit(np.concatenate([image[fit], text[fit]]), np.repeat([0, 1], len(fit)))

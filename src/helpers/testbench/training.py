@@ -2,8 +2,10 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -184,10 +186,9 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
 def _ends(path: Iterator[Heads]) -> Iterator[Heads]:
     """The heads after the first epoch and after the last."""
     next(path)
-    first = last = next(path)
-    for last in path:
-        pass
-    yield from (first, last)
+    first = next(path)
+    yield first
+    yield deque(chain([first], path), maxlen=1).pop()
 
 
 def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:
