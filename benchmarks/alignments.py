@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.recommend.comparison import compare_alignments, summarise
 from helpers.files import project_root, replacing
+from helpers.recommend.comparison import compare_alignments, summarise
 from helpers.store.catalogue import stored
 from helpers.store.embeddings import EmbeddingSet
 

@@ -42,6 +42,7 @@ from helpers.measures import cone_table, subset_resultants
 from helpers.paper.authors_gap import gap_bounds
 from helpers.plotting.geometry import plane, resultants, sphere
 from helpers.plotting.published import authors_gaps
+from helpers.testbench.public_encoders import shipped_measures
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
@@ -100,6 +101,19 @@ headings = {
     "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
 }  # fmt: skip
 format_table(joint[list(headings)].rename(columns=headings).reset_index())
+
+# %% [markdown]
+# ## Real encoders beside the test bench
+#
+# Published vectors of real encoders give the same measures: CLIP and the medical ConVIRT first, each with its twin of random weights.
+# The project ships these numbers and not the vectors; `python -m helpers measure FOLDER` computes them.
+
+# %% tags=["hide-input"]
+real = shipped_measures()
+real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
+real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
+real_headings = {"R image": "R of images", "R text": "R of texts", **headings, "relative_modality_gap": "relative modality gap"}
+format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_headings))
 
 # %% [markdown]
 # ## The data differ in diversity before any encoder sees them

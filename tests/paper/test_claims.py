@@ -290,9 +290,9 @@ def test_our_runs_stand_beside_and_never_decide():
     pd.testing.assert_frame_equal(alone.drop(columns="our_evidence"), beside.drop(columns="our_evidence"))
     ours = beside.set_index("claim")["our_evidence"]
     means = ours.filter(like="on average").item()
-    assert means == "R of images under lit-natural (miniature): medical 0.700 (1), natural 0.250 (1) (number of data sets)"
+    assert means == "R of images under lit-natural (test bench): medical 0.700 (1), natural 0.250 (1) (number of data sets)"
     assert (
-        "effective rank of images: 31.500 (HAM10000, the authors' text, lit-natural (miniature)), 1 set"
+        "effective rank of images: 31.500 (HAM10000, the authors' text, lit-natural (test bench)), 1 set"
         in ours.filter(like="lower dimension").item()
     )
     assert "+0.0100" in ours.filter(like="always desirable").item() and "+0.0200" in ours.filter(like="Moderate").item()
@@ -309,7 +309,7 @@ def test_our_gains_are_in_the_headline_metric_of_their_protocol():
     hard = {"metric": "auc_hard", "scores": (0.80, 0.82, 0.85)}
     runs = pd.concat([sweep(p, **kind) for p in ("authors-code", "converged") for kind in ({}, hard)])
     ours = ledger(geometry(), runs).set_index("claim")["our_evidence"]
-    named = "HAM10000, clean text, lit-derm (miniature)"
+    named = "HAM10000, clean text, lit-derm (test bench)"
     assert ours.filter(like="always desirable").item() == (
         f"authors-code: +0.0500 ({named}; AUC of hard arg-max predictions), 1 curve; converged: +0.0100 ({named}), 1 curve"
     )
@@ -345,7 +345,7 @@ def test_our_runs_of_the_papers_encoders_decide_what_was_not_published():
         of_the_paper(GAPS).replace({"medsiglip": "siglip"}),
         of_the_paper({"flickr8k": (2.0, 0.8), "own": (2.1, 0.8)}),
     ],
-    ids=["one set", "other texts", "miniature", "generalists only", "other sets"],
+    ids=["one set", "other texts", "test bench", "generalists only", "other sets"],
 )
 def test_other_runs_decide_nothing(runs):
     assert ledger(runs)["verdict"].tolist() == published_ledger()["verdict"].tolist()

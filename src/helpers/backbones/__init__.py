@@ -21,7 +21,7 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
             ``open_clip:<architecture>/<pretrained tag>``; ``open_clip:hf-hub:<id>``; a model id ``owner/name`` (transformers); or a
             folder that holds ``config.json`` (transformers) or ``open_clip_config.json``.
         device: torch device; CUDA where there is one, else the CPU, when None.
-        weights: a folder to read instead of the model hub; for any ``lit-`` name, a head file written by ``heads.train``.
+        weights: a folder to read instead of the model hub; for any ``lit-`` name, a head file written by ``heads train``.
 
     Raises:
         ValueError: an unknown name (with the nearest known one), a model that is no dual encoder, a device that is not there.

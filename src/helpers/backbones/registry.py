@@ -67,7 +67,7 @@ REGISTRY = {
     ),
     "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True, **SIGLIP),
     "lit-natural": Entry(
-        "LiT miniature, heads trained on Flickr8k",
+        "Test bench, heads trained on Flickr8k",
         "lit",
         "lit-natural",
         "natural",
@@ -76,7 +76,7 @@ REGISTRY = {
         normalisation=LIT_PIXELS,
     ),
     "lit-derm": Entry(
-        "LiT miniature, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS
+        "Test bench, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS
     ),
     "random-clip": Entry(
         "CLIP ViT-B/32 at initialisation",

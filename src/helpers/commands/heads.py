@@ -1,40 +1,75 @@
-"""``heads train``: the projection heads of the small dual encoders."""
+"""``heads features`` and ``heads train``: the locked tower features of a data set, and the projection heads trained on them."""
 
 import json
-from pathlib import PurePosixPath
+import shlex
+from pathlib import Path
 
-from ..datasets import flickr8k, load_dataset
-from ..datasets.registry import dataset_root
-from ..extraction.heads import train
+from ..checks import choose
+from ..datasets import DATASETS, load_dataset
+from ..datasets.registry import canonical_variant, dataset_root
+from ..files import project_root
+from ..testbench.features import SHIPPED, TowerFeatures, shipped_features, tower_features
+from ..testbench.training import LEARNED, Settings, train
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("action", choices=("train",), help="the one action there is")
+    parser.add_argument("action", choices=("features", "train"), help="store tower features, or train heads on them")
     parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
-    parser.add_argument("--name", required=True, help="of the encoder, such as lit-derm")
-    parser.add_argument("--root", help="folder of the data set")
-    parser.add_argument("--variant", default="clean", help="clean or authors")
+    parser.add_argument("--name", help="train: of the encoder, such as lit-derm")
+    parser.add_argument("--root", help="folder of the data set; train reads the stored features if not given")
     parser.add_argument("--missing-images", choices=("error", "drop"), help="stop at a missing image, or drop its row")
-    parser.add_argument("--all-captions", action="store_true", help="Flickr8k: draw among all five captions of a photograph")
-    parser.add_argument("--out", help="folder; data/heads if not given")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and batches; equal numbers give equal heads")
+    parser.add_argument("--features", help="folder of stored features; data/features if not given")
+    parser.add_argument("--variant", default="clean", help="train: clean or authors")
+    parser.add_argument("--temperature", type=_temperature, default=Settings.temperature, help="a fixed value, or learned")
+    parser.add_argument("--rate", type=float, default=Settings.rate, help="of AdamW")
+    parser.add_argument("--epochs", type=int, default=Settings.epochs, help="passes over the training images")
+    parser.add_argument(
+        "--random-state",
+        "--seed",
+        type=int,
+        default=Settings.random_state,
+        help="of weights and batches; equal numbers give equal heads",
+    )
+    parser.add_argument("--out", help="folder; data/features or data/heads if not given")
 
 
 def run(args) -> int:
-
-    root = dataset_root(args.root, args.dataset)
-    dataset = load_dataset(args.dataset, root, args.variant, missing_images=args.missing_images)
-    record = train(dataset, args.name, args.out, _captions(dataset) if args.all_captions else None, seed=args.seed)
+    if args.action == "features":
+        out = (project_root() / SHIPPED if args.out is None else Path(args.out)) / args.dataset
+        print(_made(args).save(out))
+        return 0
+    settings = Settings(args.temperature, args.rate, args.epochs, args.random_state)
+    if args.name is None:
+        raise ValueError("--name is missing; name the encoder to train, such as --name lit-derm")
+    features = shipped_features(args.dataset, args.features) if args.root is None else _made(args)
+    variant = canonical_variant(args.dataset, args.variant)
+    record = train(features, variant, args.name, args.out, settings, _command("train", args, variant))
     print(json.dumps(record["held_out"], indent=2))
     return 0
 
 
-def _captions(dataset):
-    """All captions of the photographs of a Flickr8k data set, as pair_id and text."""
+def _made(args) -> TowerFeatures:
+    """Tower features from images and texts of all variants of a data set, under a split that they share."""
+    root = dataset_root(args.root, args.dataset)
+    entry = DATASETS[choose(args.dataset, DATASETS, "data set")]
+    variants = sorted(entry.variants, reverse=True)
+    shared = [split for split in entry.splits[variants[0]] if all(split in entry.splits[v] for v in variants)]
+    if not shared:
+        raise ValueError(f"the variants of {args.dataset} share no split; features need one")
+    loaded = [load_dataset(args.dataset, root, v, shared[0], missing_images=args.missing_images) for v in variants]
+    return tower_features(loaded, _command("features", args, None))
 
-    if dataset.name != "flickr8k":
-        raise ValueError(f"--all-captions is for flickr8k, got {dataset.name}; leave it out")
-    ids = dict(zip(dataset.rows["image"].map(lambda path: PurePosixPath(path).name), dataset.rows["pair_id"], strict=True))
-    table = flickr8k.captions(dataset.root)
-    table = table[table["image"].isin(ids)]
-    return table.assign(pair_id=table["image"].map(ids), text=table["caption"])[["pair_id", "text"]]
+
+def _command(action: str, args, variant: str | None) -> str:
+    """The command that makes the same file again; folders of this machine stand as ROOT."""
+    words = ["python", "-m", "helpers", "heads", action, args.dataset]
+    if action == "train":
+        words += ["--name", args.name, "--variant", variant, "--temperature", str(args.temperature), "--rate", str(args.rate)]
+        words += ["--epochs", str(args.epochs), "--seed", str(args.random_state)]
+    if args.root is not None:
+        words += ["--root", "ROOT"] + (["--missing-images", args.missing_images] if args.missing_images else [])
+    return shlex.join(words)
+
+
+def _temperature(text: str) -> float | str:
+    return text if text == LEARNED else float(text)

@@ -181,4 +181,4 @@ def _set(row) -> str:
 
 def _label(backbone: str) -> str:
     printed = paper_name(backbone)
-    return printed if printed in BACKBONES else f"{printed} (miniature)"
+    return printed if printed in BACKBONES else f"{printed} (test bench)"

@@ -1,0 +1,85 @@
+"""Two dials for the gap: the temperature heads are trained at, and the exact angle between two cone axes."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from ..checks import embedding_matrix, unit_rows
+from ..store.embeddings import EmbeddingSet
+
+
+def dial_cone(x, resultant: float, angle: float = 0.0) -> np.ndarray:
+    r"""Put the directions of one modality into a cone of chosen width about a chosen axis.
+
+    .. math:: x' = [\sqrt{1 - R^2}\, r,\; R \cos\varphi,\; R \sin\varphi]
+
+    with r the centred rows brought to unit norm. The axis lies in two dimensions that the data do not use. Cosines within the
+    modality and the spectrum of the centred rows do not depend on the angle.
+
+    Args:
+        x: (n, d) vectors.
+        resultant: R in [0, 1).
+        angle: phi in radians.
+
+    Returns:
+        (n, d + 2) unit rows.
+
+    Raises:
+        ValueError: R outside [0, 1), or a row equal to the mean.
+    """
+    if not 0 <= resultant < 1:
+        raise ValueError(f"resultant must be at least 0 and below 1, got {resultant}")
+    x = embedding_matrix(x).astype(np.float64)
+    centred = unit_rows(x - x.mean(axis=0), "centred vectors")
+    axis = resultant * np.array([np.cos(angle), np.sin(angle)])
+    return np.concatenate([np.sqrt(1 - resultant**2) * centred, np.tile(axis, (len(x), 1))], axis=1)
+
+
+def axis_angle(gap: float, resultant_image: float, resultant_text: float) -> float:
+    """Return the angle between two cone axes of given lengths whose ends lie ``gap`` apart, by the law of cosines.
+
+    Raises:
+        ValueError: no angle gives this gap.
+    """
+    low, high = abs(resultant_image - resultant_text), resultant_image + resultant_text
+    if not low - 1e-12 <= gap <= high + 1e-12:
+        raise ValueError(f"gap must lie between {low:.3f} and {high:.3f} for these R, got {gap}")
+    cosine = (resultant_image**2 + resultant_text**2 - gap**2) / (2 * resultant_image * resultant_text)
+    return float(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def dialled(embeddings: EmbeddingSet, resultant_image: float, resultant_text: float, gap: float) -> EmbeddingSet:
+    """Return a set with the gap between the cone axes set exactly; see :func:`dial_cone`."""
+    angle = axis_angle(gap, resultant_image, resultant_text)
+    image, text = dial_cone(embeddings.image, resultant_image), dial_cone(embeddings.text, resultant_text, angle)
+    return EmbeddingSet(image.astype(np.float32), text.astype(np.float32), embeddings.pairs, embeddings.task, embeddings.provenance)
+
+
+def permuted_within(table: pd.DataFrame, cause: str, effect: str, within: str | None, n: int = 10_000, random_state: int = 0):
+    """Test whether ``effect`` rises with ``cause``: the rank correlation, and its two-sided permutation p-value.
+
+    Args:
+        within: column whose values are blocks; causes are permuted within a block only. None for one block.
+
+    Returns:
+        (correlation, p).
+    """
+    blocks = np.zeros(len(table)) if within is None else pd.factorize(table[within])[0]
+    x, y = (np.zeros(len(table)) for _ in range(2))
+    for block in np.unique(blocks):
+        rows = blocks == block
+        for ranks, column in ((x, cause), (y, effect)):
+            own = rankdata(table[column].to_numpy()[rows])
+            ranks[rows] = own - own.mean()
+    scale = np.sqrt((x @ x) * (y @ y))
+    if scale == 0:
+        return float("nan"), 1.0
+    rng, observed = np.random.default_rng(random_state), abs(x @ y)
+    order = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
+    hits = 0
+    for _ in range(n):
+        shuffled = x.copy()
+        for rows in order:
+            shuffled[rows] = rng.permutation(x[rows])
+        hits += int(abs(shuffled @ y) >= observed - 1e-9)
+    return float(x @ y / scale), (hits + 1) / (n + 1)

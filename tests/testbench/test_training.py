@@ -1,0 +1,199 @@
+"""Training projection heads: reproducible, blind to the test rows, better than chance; the loss and the descent against oracles."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from test_extract import drawn
+
+from helpers import load_backbone
+from helpers.cli import main
+from helpers.files import project_root
+from helpers.information import info_nce
+from helpers.testbench.features import TowerFeatures, TrainingPairs, tower_features
+from helpers.testbench.training import Settings, contrastive_loss, initial_heads, train, training_path
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return drawn(tmp_path_factory.mktemp("heads"), n=30)
+
+
+@pytest.fixture(scope="module")
+def features(dataset):
+    return tower_features([dataset])
+
+
+def random_pairs(n: int, n_texts: int, random_state: int = 0) -> TrainingPairs:
+    rng = np.random.default_rng(random_state)
+    image, text = (rng.normal(size=shape).astype(np.float32) for shape in ((n, 1280), (n_texts, 384)))
+    return TrainingPairs(image, text, [[i % n_texts] for i in range(n)])
+
+
+def test_training_twice_gives_the_same_bytes_and_another_seed_does_not(features, tmp_path):
+    for out, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(features, "common", "lit-small", tmp_path / out, Settings(epochs=3, random_state=seed))
+    a, b, c = ((tmp_path / out / "lit-small.safetensors").read_bytes() for out in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize("temperature", [0.01, "learned"])
+def test_heads_learn_load_and_do_not_see_the_test_rows(dataset, features, tmp_path, temperature):
+    settings = Settings(temperature, epochs=40)
+    record = train(features, "common", "lit-small", tmp_path, settings)
+    first, last = record["objective"]["loss_first_last_epoch"]
+    assert last < 0.5 * first
+    assert record["trained_on"]["pairs"] == 10 and record["held_out"]["pairs"] == 10
+    backbone = load_backbone("lit-small", weights=tmp_path / "lit-small.safetensors")
+    assert backbone.dim == 256 and backbone.encode_texts(["x"]).shape == (1, 256)
+    before = (tmp_path / "lit-small.safetensors").read_bytes()
+    other = features.text.copy()
+    other[features.captions.loc[features.captions["split"] == "test", "text"]] = 1.0
+    train(TowerFeatures(features.image, other, features.captions, features.provenance), "common", "lit-small", tmp_path, settings)
+    assert (tmp_path / "lit-small.safetensors").read_bytes() == before
+    assert str(tmp_path) not in json.dumps(record) and str(dataset.root) not in json.dumps(record)
+
+
+def test_heads_trained_before_and_after_storing_are_the_same(features, tmp_path):
+    stored = TowerFeatures.load(features.save(tmp_path / "drawn"))
+    for name, one in (("a", features), ("b", stored)):
+        train(one, "common", name, tmp_path, Settings(epochs=2))
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["lit-natural"])
+def test_the_shipped_heads_are_what_the_command_trains(name, tmp_path):
+    """Same bytes on the machine and thread count that made them; elsewhere the last bits of a matrix product may differ."""
+    record = json.loads((project_root() / f"data/heads/{name}.json").read_text())
+    command = record["run"]["command"].split()[3:]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(record["run"]["threads"])
+    try:
+        assert main([*command, "--out", str(tmp_path)]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    made, shipped = (load_file(folder / f"{name}.safetensors") for folder in (tmp_path, project_root() / "data/heads"))
+    for modality in ("image", "text"):
+        difference = np.abs(made[modality].astype(np.float64) - shipped[modality])
+        assert difference.max() < 0.02 and difference.mean() < 5e-4
+
+
+def test_several_positives_share_the_target_as_a_plain_loop_says():
+    rng = np.random.default_rng(1)
+    v, t = (torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(7, 5))), dim=1) for _ in range(2))
+    texts, tau = [0, 1, 0, 2, 1, 0, 3], 0.1
+    t = t[torch.tensor([texts.index(k) for k in texts])]
+    total = 0.0
+    for a, b in ((v, t), (t, v)):
+        for i in range(7):
+            scores = [float(a[i] @ b[j]) / tau for j in range(7)]
+            top = max(scores)
+            log_sum = top + np.log(sum(np.exp(s - top) for s in scores))
+            positives = [j for j in range(7) if texts[j] == texts[i]]
+            total += sum(log_sum - scores[j] for j in positives) / len(positives) / 7 / 2
+    assert float(contrastive_loss(v, t, 1 / tau, torch.tensor(texts))) == pytest.approx(total, abs=1e-12)
+
+
+def test_distinct_texts_give_the_textbook_loss():
+    rng = np.random.default_rng(0)
+    v, t = (torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(20, 6))), dim=1) for _ in range(2))
+    both = [sum(info_nce(a.numpy(), b.numpy(), 0.1)).mean() for a, b in ((v, t), (t, v))]
+    assert float(contrastive_loss(v, t, 10.0, torch.arange(20))) == pytest.approx(np.mean(both), abs=1e-12)
+
+
+def test_ten_steps_of_training_against_float64():
+    pairs, tau, rate = random_pairs(24, 9), 0.1, 1e-3
+    *_, trained = training_path(pairs, Settings(tau, rate, epochs=10, random_state=3))
+    x = [pairs.image.astype(np.float64), pairs.text[pairs.first].astype(np.float64)]
+    start = initial_heads(3)
+    w = [start[m].numpy().astype(np.float64) for m in ("image", "text")]
+    moments = [[np.zeros_like(one), np.zeros_like(one)] for one in w]
+    same = (pairs.first[:, None] == pairs.first[None, :]).astype(float)
+    target = same / same.sum(1, keepdims=True)
+    for step in range(1, 11):
+        raw = [a @ b.T for a, b in zip(x, w, strict=True)]
+        norms = [np.linalg.norm(r, axis=1, keepdims=True) for r in raw]
+        unit = [r / n for r, n in zip(raw, norms, strict=True)]
+        logits = unit[0] @ unit[1].T / tau
+        rows, columns = (np.exp(z - z.max(1, keepdims=True)) for z in (logits, logits.T))
+        rows, columns = rows / rows.sum(1, keepdims=True), columns / columns.sum(1, keepdims=True)
+        slope = ((rows - target) + (columns - target).T) / (2 * len(logits) * tau)
+        for m, outer in enumerate((slope @ unit[1], slope.T @ unit[0])):
+            inner = (outer - unit[m] * (outer * unit[m]).sum(1, keepdims=True)) / norms[m]
+            gradient = inner.T @ x[m]
+            first, second = moments[m]
+            first += 0.1 * (gradient - first)
+            second += 0.001 * (gradient**2 - second)
+            w[m] *= 1 - rate * 0.01
+            w[m] -= rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    for made, expected in zip((trained.image, trained.text), w, strict=True):
+        assert np.abs(made - expected).max() < 2e-4 and np.abs(made - expected).mean() < 2e-6
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "warm"])
+def test_a_temperature_without_meaning_is_refused(temperature):
+    with pytest.raises(ValueError, match="temperature must be a finite number above 0"):
+        Settings(temperature)
+
+
+def test_bad_settings_stop_the_command_before_any_work(capsys):
+    assert main(["heads", "train", "flickr8k", "--name", "x", "--temperature", "0"]) == 2
+    assert main(["heads", "train", "flickr8k", "--name", "x", "--epochs", "0"]) == 2
+    assert main(["heads", "train", "flickr8k"]) == 2
+    assert main(["heads", "train", "nowhere", "--name", "x"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_features_without_training_rows_are_refused(features, tmp_path):
+    rows = features.captions.assign(split="test")
+    with pytest.raises(ValueError, match="0 training"):
+        train(TowerFeatures(features.image, features.text, rows, features.provenance), "common", "x", tmp_path)
+
+
+def test_damaged_or_absent_features_are_named(features, tmp_path):
+    features.save(tmp_path / "drawn")
+    with open(tmp_path / "drawn" / "text.safetensors", "ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(ValueError, match="text.safetensors"):
+        TowerFeatures.load(tmp_path / "drawn")
+    with pytest.raises(FileNotFoundError, match="heads features"):
+        TowerFeatures.load(tmp_path / "absent")
+
+
+def test_shipped_features_hold_every_image_and_no_text():
+    for dataset, images, variants in (("flickr8k", 1000, ["common"]), ("ham10000", 5984, ["authors", "clean"])):
+        features = TowerFeatures.load(project_root() / "data/features" / dataset)
+        assert features.image.shape == (images, 1280) and features.text.shape[1] == 384
+        assert sorted(features.captions["variant"].unique()) == variants
+        assert pd.api.types.is_integer_dtype(features.captions["text"]) and "sentence" not in features.captions
+
+
+def test_a_head_file_of_other_shapes_is_refused(tmp_path):
+    save_file({"image": np.zeros((8, 4), np.float32), "text": np.zeros((8, 384), np.float32)}, tmp_path / "h.safetensors")
+    with pytest.raises(ValueError, match=r"expected image \(d, 1280\)"):
+        load_backbone("lit-small", weights=tmp_path / "h.safetensors")
+    with pytest.raises(FileNotFoundError, match="heads train"):
+        load_backbone("lit-small", weights=tmp_path / "absent.safetensors")
+
+
+def test_info_nce_is_cross_entropy_split_into_attraction_and_repulsion():
+    rng = np.random.default_rng(0)
+    image, text = rng.normal(size=(2, 20, 6))
+    attraction, repulsion = info_nce(image, text, 0.1)
+    v, t = (torch.nn.functional.normalize(torch.from_numpy(x), dim=1) for x in (image, text))
+    expected = torch.nn.functional.cross_entropy(v @ t.T / 0.1, torch.arange(20), reduction="none")
+    np.testing.assert_allclose(attraction + repulsion, expected, atol=1e-12)
+    np.testing.assert_allclose(attraction, -(v * t).sum(1) / 0.1, atol=1e-12)
+    assert np.isfinite(info_nce(image, text, 1e-4)).all()
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan")])
+def test_info_nce_refuses_what_has_no_meaning(temperature):
+    x = np.eye(3)
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        info_nce(x, x, temperature)
+    with pytest.raises(ValueError, match="one text per image"):
+        info_nce(x, x[:2], 1.0)
