@@ -20,7 +20,7 @@
 # %% tags=["parameters"]
 dataset = "flickr8k"  # data set whose tower features are stored: flickr8k or ham10000
 temperatures = [0.01, 0.07]  # fixed temperatures of InfoNCE
-rates = [0.001]  # learning rates of AdamW
+rates = [0.0003]  # learning rates of AdamW
 epochs = [0, 5, 30]  # epochs at which heads are measured; 0 is before training
 seeds = [0]  # each draws initial weights, batches and captions anew
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
