@@ -274,7 +274,10 @@ def load_pairs(directory) -> tuple[pd.DataFrame, Task]:
 
 def _read_pairs(directory: Path, record: SetRecord) -> tuple[pd.DataFrame, Task]:
     path, data = read_bytes(directory, record, "pairs")
-    task = record.task.task()
+    try:
+        task = record.task.task()
+    except ValueError as error:
+        raise ValueError(f"{directory / PROVENANCE}: {error}") from None
     return parse_pairs(data, path, task), task
 
 
