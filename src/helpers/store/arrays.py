@@ -14,15 +14,10 @@ from .foreign import choose_columns, existing, read_header, read_rows, set_argum
 
 NPZ_NAMES = ("image", "text", "labels", "split", "groups", "ids")
 SHARDS = {"image": "img_emb/img_emb_*.npy", "text": "text_emb/text_emb_*.npy", "table": "metadata/metadata_*.parquet"}
-<<<<<<< HEAD
 DAMAGED: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError, RuntimeError, MemoryError, TypeError),
-    *(SyntaxError, OverflowError, AttributeError),  # of a header that is no header
+    *(tokenize.TokenError, SyntaxError, OverflowError, AttributeError),  # of a header that is no header
 )
-=======
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError, RuntimeError, MemoryError, TypeError)
-DAMAGED += (tokenize.TokenError, SyntaxError, OverflowError, AttributeError)  # of a header that is no header
->>>>>>> store
 
 
 def read_arrays(
