@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import re
 import shutil
 from importlib import metadata
 from importlib.util import find_spec
@@ -12,11 +13,14 @@ import yaml
 from sphinx.errors import ConfigError, ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from .content_policy import with_policy
 from .provenance import commit
 
 MATHJAX = "sphinx-mathjax-offline"
 SCRIPT = "mathjax/tex-svg.js"  # draws with paths, so that it needs no font files
 FREE = ("sphinx.config", "latex.latex_documents")  # settings that take any key below them
+THEBE = re.compile(r"<script type=\"text/x-thebe-config\">.*?</script>|<script>kernelName = '[^'<]*'</script>", re.DOTALL)
+LINKED_OR_IMAGE = re.compile(r"<a\b[^>]*>.*?</a>|<img\b[^>]*\bsrc=\"(?P<source>[^\"]*_images/[^\"]+)\"[^>]*>", re.DOTALL)
 EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
 
 
@@ -30,9 +34,11 @@ def setup(app) -> dict:
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
     app.connect("html-page-context", _leave_out_thebe, priority=900)
     app.connect("html-page-context", _list_references)
+    app.connect("html-page-context", _link_figures)
     app.connect("build-finished", _copy_mathematics)
     app.connect("build-finished", _refuse_missing_pages)
     app.connect("build-finished", _leave_icons_to_their_font)
+    app.connect("build-finished", _write_content_policy)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
     app.connect("missing-reference", _short_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -100,12 +106,33 @@ def _leave_out_thebe(app, pagename, templatename, context, doctree) -> None:
         context["script_files"] = [
             s for s in context["script_files"] if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()
         ]
+    if "body" in context:
+        context["body"] = THEBE.sub("", context["body"])
 
 
 def _list_references(app, pagename, templatename, context, doctree) -> None:
     """References are items of their list for screen readers too; docutils gives them a role that ARIA has withdrawn."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def link_figures(body: str) -> str:
+    """Return a page's body in which every figure is a link to its file, where it opens at full size; linked images stay."""
+    return LINKED_OR_IMAGE.sub(lambda m: f'<a class="figure-link" href="{m["source"]}">{m[0]}</a>' if m["source"] else m[0], body)
+
+
+def _link_figures(app, pagename, templatename, context, doctree) -> None:
+    if "body" in context:
+        context["body"] = link_figures(context["body"])
+
+
+def _write_content_policy(app, exception) -> None:
+    """Write into every page which scripts may run there."""
+    if exception is None and app.builder.format == "html":
+        for path in Path(app.outdir).rglob("*.html"):
+            page = path.read_text("utf-8")
+            if "<meta charset" in page:  # a whole page; redirects and the macros of the theme run no script
+                path.write_text(with_policy(page), encoding="utf-8")
 
 
 def _copy_mathematics(app, exception) -> None:
