@@ -109,11 +109,11 @@ class Task:
             raise ValueError(f"label column {self.columns.index(missing[0])} of {len(self.columns)} is missing from the table")
         if self.kind == "multilabel":
             values = rows[self.columns].to_numpy()
-            bad = np.argwhere(~np.isin(values, (0, 1)))
-            if len(bad):
-                row, column = bad[0]
+            bad_rows, bad_columns = np.nonzero(~np.isin(values, (0, 1)))
+            if len(bad_rows):
+                row, column = bad_rows[0], bad_columns[0]
                 raise ValueError(
-                    f"row {rows.index[row]}: label column {column} is not 0 or 1 ({len(bad)} such values, counted from 0)"
+                    f"row {rows.index[row]}: label column {column} is not 0 or 1 ({len(bad_rows)} such values, counted from 0)"
                 )
             return values.astype(np.int8)
         codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))

@@ -85,7 +85,8 @@ class GapAlignment(BaseEstimator):
             shifted = x + shift.astype(x.dtype)
             norms.append(self._norms(shifted, what))
             moved.append(shifted if alignment.moves else x)
-        scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
+        image_norm, text_norm = norms
+        scales = alignment.scales(image_norm, text_norm, self.image_inverse_norm_, self.text_inverse_norm_)
         image, text = (s * x for s, x in zip(scales, moved, strict=True))
         return image, text
 

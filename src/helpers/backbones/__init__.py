@@ -58,19 +58,21 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
     """
     library, source = _resolve(str(name), weights)
     if library == "lit":
-        from .lit import load_tokenizer
+        from .lit import minilm_tokenizer
 
-        return load_tokenizer(name)
+        return minilm_tokenizer(name)
     if name == "clip" and weights is None:
         from .huggingface import clip_tokenizer
 
         return clip_tokenizer(name)
     with _explaining_os_errors(name):
         if library in ("open_clip", "random"):
-            from .openclip import load_tokenizer
-        else:
-            from .huggingface import load_tokenizer
-        return load_tokenizer(public(str(name)), source)
+            from .openclip import open_clip_tokenizer
+
+            return open_clip_tokenizer(public(str(name)), source)
+        from .huggingface import transformers_tokenizer
+
+        return transformers_tokenizer(public(str(name)), source)
 
 
 @contextmanager

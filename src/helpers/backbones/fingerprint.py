@@ -43,8 +43,8 @@ def revision(repository: str, *files: str) -> str | None:
 
 def public(name: str) -> str:
     """A name or source as given; of a folder its last part and of a weights file its own name, since results carry no path."""
-    prefix = re.match("((transformers|open_clip|local-dir):)*", name)[0]
-    path = name.removeprefix(prefix)
+    path = re.sub("^((transformers|open_clip|local-dir):)*", "", name)
+    prefix = name.removesuffix(path)
     architecture, _, tag = path.partition("/")
     if Path(path).is_dir():
         return Path(path).name

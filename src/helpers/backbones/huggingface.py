@@ -39,7 +39,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         OSError: no such model, or no connection and no local copy.
     """
     config, model, processor = _read_checkpoint(name, source)
-    model, tokenizer = model.to(device), load_tokenizer(name, source)
+    model, tokenizer = model.to(device), transformers_tokenizer(name, source)
     padded = config.model_type.startswith("siglip")
 
     def text_features(ids, mask):
@@ -69,7 +69,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
     )
 
 
-def load_tokenizer(name: str, source: str) -> Tokenizer:
+def transformers_tokenizer(name: str, source: str) -> Tokenizer:
     """The tokenizer alone, from an id or a folder; the weights are not read.
 
     Raises:

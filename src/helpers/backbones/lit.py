@@ -127,9 +127,9 @@ def _fold(module, pairs: list[tuple[str, str]]) -> None:
             setattr(module, normalisation, Identity())
 
 
-def load_tokenizer(name: str) -> Tokenizer:
+def minilm_tokenizer(name: str) -> Tokenizer:
     """MiniLM's tokenizer, which every ``lit-`` encoder uses."""
-    return from_transformers(name, _minilm_tokenizer(), CONTEXT)
+    return from_transformers(name, _library_tokenizer(), CONTEXT)
 
 
 def _minilm_folder() -> str:
@@ -140,7 +140,7 @@ def _minilm_folder() -> str:
     return str(get_model_path())
 
 
-def _minilm_tokenizer():
+def _library_tokenizer():
     return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
 
 
@@ -155,4 +155,4 @@ def _minilm():
             output_loading_info=True,
         )
     all_weights_found("MiniLM", info)
-    return model.eval().requires_grad_(False), _minilm_tokenizer()
+    return model.eval().requires_grad_(False), _library_tokenizer()

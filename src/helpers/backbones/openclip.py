@@ -59,7 +59,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
         except RuntimeError as error:
             raise OSError(f"{error}") from error
-    return _wrap(name, public(source), _commit(source), model, transform, load_tokenizer(name, source), device)
+    return _wrap(name, public(source), _commit(source), model, transform, open_clip_tokenizer(name, source), device)
 
 
 def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
@@ -68,10 +68,10 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
         torch.manual_seed(seed)
         model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
     source = f"{architecture}, random weights, seed {seed}"
-    return _wrap(name, source, None, model, transform, load_tokenizer(name, architecture), device)
+    return _wrap(name, source, None, model, transform, open_clip_tokenizer(name, architecture), device)
 
 
-def load_tokenizer(name: str, source: str) -> Tokenizer:
+def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
     """The tokenizer alone; ``source`` as in :func:`load_open_clip`, the tag left aside. The weights are not read.
 
     Raises:

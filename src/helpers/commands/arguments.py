@@ -1,5 +1,6 @@
 """Arguments and output that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..checks import choose
@@ -66,7 +67,7 @@ def dataset_options(dataset: str, given: list[str]) -> dict:
     return options
 
 
-_READ = {
+_READ: dict[object, tuple[Callable[[str], object], str]] = {
     int: (int, "a value of type int"),
     float | None: (float, "a value of type float"),
     bool: ({"true": True, "false": False}.__getitem__, "true or false"),

@@ -32,11 +32,11 @@ def run(args) -> int:
     given = {field.name: getattr(args, field.name) for field in fields(Grid) if getattr(args, field.name) is not None}
     grid = Grid.of(_parsed(args.settings) | given)
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
-    identity = [str(embeddings.provenance.get(k, getattr(args, k))) for k in ("dataset", "variant", "backbone")]
+    identity = embeddings.identity
     lines = []
     for protocol in grid.protocol:
         for part in grid.parts:
-            folder = sweep_folder(*identity, protocol, part, args.sweeps)
+            folder = sweep_folder(identity.dataset, identity.variant, identity.backbone, protocol, part, args.sweeps)
             if is_up_to_date(folder, embeddings, grid.arguments(part)):
                 (folder / RECORD).touch()
                 print(f"up to date: {folder}")

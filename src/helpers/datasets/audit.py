@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from ..files import project_root
 from ..images import decode
-from .base import SPLITS, PairedDataset
+from .base import SPLITS, LabelledRows, PairedDataset
 from .splits import seen_in_train, straddling
 
 
@@ -22,12 +22,12 @@ def shipped_straddling() -> pd.DataFrame:
     return pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv")
 
 
-def overlap(dataset: PairedDataset, of: str = "test", seen: str = "train") -> pd.Series:
+def overlap(dataset: LabelledRows, of: str = "test", seen: str = "train") -> pd.Series:
     """Share of the rows of split ``of`` whose group, image or exact text also occurs in split ``seen``, each in [0, 1]."""
     return seen_in_train(dataset.rows, of, seen).mean().rename(f"{of} in {seen}")
 
 
-def indicators(dataset: PairedDataset) -> pd.DataFrame:
+def indicators(dataset: LabelledRows) -> pd.DataFrame:
     """0/1 per row and class, a column for each of the task's classes (both of a binary task)."""
     task = dataset.task
     if task.kind == "multilabel":
@@ -35,13 +35,13 @@ def indicators(dataset: PairedDataset) -> pd.DataFrame:
     return pd.DataFrame({c: (dataset.rows["label"] == c).astype("int8") for c in task.classes})
 
 
-def class_balance(dataset: PairedDataset) -> pd.DataFrame:
+def class_balance(dataset: LabelledRows) -> pd.DataFrame:
     """Positives per class (rows) and split (columns); only splits that have rows."""
     present = [s for s in SPLITS if (dataset.rows["split"] == s).any()]
     return indicators(dataset).groupby(dataset.rows["split"]).sum().T[present].rename_axis("class")
 
 
-def straddling_groups(dataset: PairedDataset) -> int:
+def straddling_groups(dataset: LabelledRows) -> int:
     """Number of groups that occur in more than one split."""
     return len(straddling(dataset.rows))
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
@@ -42,6 +43,18 @@ class Draft:
     card: Card | None = None
     root: Path | None = None
     private: bool = False
+
+
+class LabelledRows(Protocol):
+    """Anything that has rows of pairs and the task that their label columns are of."""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row per pair, with ``image``, ``text``, ``split``, ``group`` and the label columns of ``task``."""
+
+    @property
+    def task(self) -> Task:
+        """The meaning of the label columns."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def default_root() -> Path:
         ModuleNotFoundError: the package is not installed.
     """
     package = find_spec("easy_vqa")
-    if package is None:
+    if package is None or package.origin is None:
         raise ModuleNotFoundError("package easy_vqa is not installed; run `pip install easy-vqa`")
     return Path(package.origin).parent / "data"
 

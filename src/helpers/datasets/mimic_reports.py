@@ -53,7 +53,7 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
             if path in texts or pd.isna(path):
                 continue
             try:
-                if path in members:
+                if opened and path in members:
                     texts[path] = opened.read(path).decode("utf-8-sig").replace("\r\n", "\n")  # a section ends at a blank line
                 else:
                     texts[path] = (root / path).read_text(encoding="utf-8-sig") if os.path.isfile(root / path) else None

@@ -33,8 +33,8 @@ def read(root: Path, variant: str, split: str) -> Draft:
     ingredients = read_lines(path)
     parts = []
     for part in ("train", "val", "test"):
-        files = {"file": "images", "recipe": "labels"}
-        files = {column: root / "annotations" / f"{part}_{name}.txt" for column, name in files.items()}
+        names = {"file": "images", "recipe": "labels"}
+        files = {column: root / "annotations" / f"{part}_{name}.txt" for column, name in names.items()}
         table = parallel_lines(files)
         unique(table["file"], files["file"], header=0)
         for line, recipe in enumerate(table["recipe"], 1):

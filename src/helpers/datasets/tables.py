@@ -125,7 +125,7 @@ def _numeral(cell: str) -> str:
     return str(cell).strip().replace("O", "0").replace("o", "0").replace(",", ".")
 
 
-def classes_of(column: pd.Series, classes: Sequence[str], path) -> pd.Series:
+def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
     """``column`` unchanged if every cell is one of ``classes``.
 
     Raises:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..backbones import Backbone
 from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from ..backbones.fingerprint import settings_hash
+from ..datasets.base import PairedDataset
 from ..files import write_checked_json
 from ..images import CHANGED
 from .chunks import Chunk, exclusive, plan, read_chunk, read_work_file, write_chunk
@@ -27,7 +28,7 @@ CHUNK = 256  # items a kill can cost at most, and the grain that shards share
 class Job:
     """One extraction: what is encoded, by what, and where the work lies."""
 
-    dataset: object
+    dataset: PairedDataset
     backbone: Backbone
     work: Path
     precision: str
@@ -66,13 +67,13 @@ def encode_chunks(
     first = ~keys["image"].duplicated()
     paths = list(zip(rows["image"][first], keys["image"][first], keys.index[first], strict=True))
     texts = rows["text"][~keys["text"].duplicated()].tolist()
-    for modality, items in (("image", paths), ("text", texts)):
+    for modality in ("image", "text"):
         mine = [chunk for chunk in chunks[modality] if not shard or chunk.number % shard[1] == shard[0] - 1]
         todo = [chunk for chunk in mine if read_chunk(job.work, chunk) is None]
         total = sum(len(chunk.items) for chunk in mine)
         done = total - sum(len(chunk.items) for chunk in todo)
         with progress(None, total=total, desc=f"{job.backbone.name} {modality}s", unit=modality, initial=done) as bar:
-            made = _image_chunks(job, items, todo, batch_size, bar) if modality == "image" else _text_chunks(job, items, todo, bar)
+            made = _image_chunks(job, paths, todo, batch_size, bar) if modality == "image" else _text_chunks(job, texts, todo, bar)
             for chunk, vectors, failed in made:
                 write_chunk(job.work, chunk, vectors, failed)
 
@@ -83,9 +84,13 @@ def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, st
     Raises:
         ValueError: a chunk is absent or damaged.
     """
-    parts = [read_chunk(job.work, chunk) for chunk in chunks]
-    if absent := [chunk.name for chunk, part in zip(chunks, parts, strict=True) if part is None]:
-        raise ValueError(f"{job.work / absent[0]} is missing or damaged although it was just written; check the disk and run again")
+    parts = []
+    for chunk in chunks:
+        part = read_chunk(job.work, chunk)
+        if part is None:
+            what = f"{job.work / chunk.name} is missing or damaged although it was just written"
+            raise ValueError(f"{what}; check the disk and run again")
+        parts.append(part)
     return np.concatenate([vectors for vectors, _ in parts]), {i: why for _, failed in parts for i, why in failed.items()}
 
 

@@ -18,6 +18,7 @@ from ..backbones import Backbone, load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from ..backbones.fingerprint import settings_hash
 from ..checks import choose
+from ..datasets.base import PairedDataset
 from ..files import remove_stale, replacing, write_checked_json
 from ..store.embeddings import EmbeddingSet
 from ..store.record import PROVENANCE, check_replaceable, read_record
@@ -72,7 +73,13 @@ class Options:
 
 
 def extract(
-    dataset, backbone: Backbone | str, out, batch_size: int | None = None, shard=None, device: str | None = None, **options
+    dataset: PairedDataset,
+    backbone: Backbone | str,
+    out,
+    batch_size: int | None = None,
+    shard=None,
+    device: str | None = None,
+    **options,
 ) -> EmbeddingSet | None:
     """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
 
@@ -226,7 +233,7 @@ def _flat(record: dict, prefix: str = "") -> dict:
     return flat
 
 
-def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset, out: Path, options: Options) -> np.ndarray:
+def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset: PairedDataset, out: Path, options: Options) -> np.ndarray:
     """Return the rows that can be encoded; the report is written beside ``out`` when there is anything in it.
 
     Raises:

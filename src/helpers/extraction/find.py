@@ -87,7 +87,10 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
         raise ValueError(
             f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`; name one that is, such as ham10000"
         )
-    return [tuple(embeddings_for(d, b, v, store, data_root) for v in ("authors", "clean")) for d, b in in_book_order(wanted)]
+    return [
+        (embeddings_for(d, b, "authors", store, data_root), embeddings_for(d, b, "clean", store, data_root))
+        for d, b in in_book_order(wanted)
+    ]
 
 
 def _has_both_variants(dataset: str) -> bool:
@@ -147,4 +150,6 @@ def extract_missing(identity: Identity, store=None, data_root=None) -> Embedding
     root = dataset_root(data_root, identity.dataset)
     out = (project_root() / OWN if store is None else Path(store)) / identity.folder
     dataset, backbone = load_dataset(identity.dataset, root, identity.variant), load_backbone(identity.backbone)
-    return extract(dataset, backbone, out, command=_command(identity, " --root ROOT" * bool(root)))
+    embeddings = extract(dataset, backbone, out, command=_command(identity, " --root ROOT" * bool(root)))
+    assert embeddings is not None  # only a shard returns None
+    return embeddings

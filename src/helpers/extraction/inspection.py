@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..datasets.base import PairedDataset
 from ..files import write_checked_json
 from ..images import ImageFile, inspect_image
 from .chunks import read_work_file
@@ -40,7 +41,7 @@ def text_problem(text) -> str | None:
     return None
 
 
-def inspect(dataset, progress: Callable = lambda items, **_: items, cache=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def inspect(dataset: PairedDataset, progress: Callable = lambda items, **_: items, cache=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Inspect every text and every image file of a data set, without decoding pixels.
 
     Args:

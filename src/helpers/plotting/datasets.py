@@ -66,7 +66,7 @@ def coverage(repeats: pd.DataFrame):
     for ax, (name, rows) in zip(axes, sets.items(), strict=True):
         for what, line in (("image", "-"), ("text", "--")):
             mine = rows[rows["what"] == what].sort_values("occurrences", ascending=False)
-            occurrences = np.repeat(mine["occurrences"], mine["items"]).to_numpy()
+            occurrences = np.repeat(mine["occurrences"].to_numpy(), mine["items"].to_numpy())
             ranks = np.unique(np.geomspace(1, len(occurrences), 200).astype(int))
             share = np.cumsum(occurrences)[ranks - 1] / occurrences.sum()
             ax.plot(ranks, share, line, color=FEATURES[what], label=what)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -44,7 +45,8 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
     Args:
         arguments: of :func:`helpers.sweep`, see :meth:`Grid.arguments`.
     """
-    result = sweep(embeddings, protocol=protocol, workers=workers, **{name: tuple(values) for name, values in arguments.items()})
+    values: dict[str, Any] = {name: tuple(value) for name, value in arguments.items()}
+    result = sweep(embeddings, protocol=protocol, workers=workers, **values)
     if folder is not None:
         with replacing_folder(Path(folder)) as temporary:
             result.write(temporary)
@@ -65,10 +67,10 @@ def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
     except (FileNotFoundError, UnusableRecord):
         return False
     if record.embeddings != embeddings.fingerprint:
-        identity = " / ".join(_identity(embeddings))
+        own = embeddings.identity
         raise ValueError(
-            f"{folder} is stale: made from embeddings {record.embeddings[:16]}, but {identity} is now "
-            f"{embeddings.fingerprint[:16]}; remove the folder to train it again, or put those embeddings back"
+            f"{folder} is stale: made from embeddings {record.embeddings[:16]}, but {own.dataset} / {own.variant} / {own.backbone} "
+            f"is now {embeddings.fingerprint[:16]}; remove the folder to train it again, or put those embeddings back"
         )
     return record.model_copy(update={"files": {}}) == _record(Path(folder), embeddings, arguments)
 
@@ -94,7 +96,8 @@ def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments:
     Raises:
         ValueError: the cached sweep is damaged, of an older format, or was made from other embeddings than these.
     """
-    folder = sweep_folder(*_identity(embeddings), protocol, part, sweeps)
+    own = embeddings.identity
+    folder = sweep_folder(own.dataset, own.variant, own.backbone, protocol, part, sweeps)
     if (folder / RECORD).is_file():
         _read_record(folder)
         if is_up_to_date(folder, embeddings, arguments):
@@ -142,10 +145,6 @@ def probing_code() -> str:
     package = Path(__file__).parents[1]
     files = [path for name in CODE for path in sorted(package.glob(name))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-def _identity(embeddings: EmbeddingSet) -> list[str]:
-    return [str(embeddings.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]
 
 
 def _place(folder: Path) -> list[str]:

@@ -81,11 +81,11 @@ class Grid:
     def arguments(self, part: str) -> dict[str, list]:
         """Return the arguments of :func:`helpers.sweep` for one part, as lists (the form JSON has)."""
         if choose(part, PARTS, "part of a sweep") == "lambda":
-            lambdas, features, alignments = self.lambdas, self.features, ["lambda"]
-        else:
-            lambdas, features, alignments = self.alignment_lambdas, ["joint"], ["lambda", *self.alignments]
-        values = {"lambdas": lambdas, "seeds": self.seeds, "features": features, "alignments": alignments}
-        return {name: list(value) for name, value in values.items()}
+            features, alignments = list(self.features), ["lambda"]
+            return {"lambdas": list(self.lambdas), "seeds": list(self.seeds), "features": features, "alignments": alignments}
+        alignments = ["lambda", *self.alignments]
+        lambdas = list(self.alignment_lambdas)
+        return {"lambdas": lambdas, "seeds": list(self.seeds), "features": ["joint"], "alignments": alignments}
 
     def as_dict(self) -> dict[str, list]:
         """Return the settings as lists, for JSON and YAML."""

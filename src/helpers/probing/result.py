@@ -186,7 +186,7 @@ class SweepResult:
         self.runs.to_parquet(folder / "runs.parquet", index=False)
         self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
         save_file({"scores": self.scores, "targets": self.targets}, folder / "scores.safetensors")
-        task = {"kind": self.task.kind, "classes": list(self.task.classes)}
+        task: dict[str, str | list[str]] = {"kind": self.task.kind, "classes": list(self.task.classes)}
         write_record(folder / PROVENANCE, Provenance(**self.provenance, task=task), FILES)
 
     @classmethod

@@ -255,7 +255,8 @@ class EmbeddingSet:
         pairs, task = _read_pairs(directory, record)
         provenance = {k: v for k, v in found.items() if k not in OF_THE_FILES}
         try:
-            return cls(*vectors, pairs, task, provenance)
+            image, text = vectors
+            return cls(image, text, pairs, task, provenance)
         except ValueError as error:
             raise ValueError(f"{directory}: {error}") from None
 
@@ -297,7 +298,7 @@ def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task
     if labels is None:
         return Unlabelled(), {}
     if labels.ndim == 2:
-        task = Task(kind or "multilabel", tuple(classes if classes is not None else range(labels.shape[1])))
+        task = Task(kind or "multilabel", tuple(classes if classes is not None else map(str, range(labels.shape[1]))))
         if len(task.columns) != labels.shape[1]:
             raise ValueError(f"labels have {labels.shape[1]} columns and a {task.kind} task of {len(task.classes)} classes "
                              f"needs {len(task.columns)}")  # fmt: skip

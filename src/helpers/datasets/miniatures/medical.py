@@ -83,12 +83,13 @@ def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> No
             patient |= {"dm_time": "" if rng.random() < 0.1 else f"{3 + 4 * grade + int(rng.integers(0, 4))}.0", **answers}
             patient |= {"insulin_time": "", "insurance": 0, "educational_level": rng.choice(["", *(f"{k}.0" for k in range(1, 8))])}
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 40 else grade
-        row = {**patient, "file": f"{marker}{i // 4 + 1}.{i % 4 + 1}.jpg", "laterality": ("right", "left")[i % 2]}
+        file = f"{marker}{i // 4 + 1}.{i % 4 + 1}.jpg"
+        row = {**patient, "file": file, "laterality": ("right", "left")[i % 2]}
         row |= {"final_artifacts": "no", "final_quality": "yes", "final_icdr": f"{eye}.0", "final_edema": "no"}
         if i >= 40 and rng.random() < 0.05:
             row["final_icdr"] = ""
         rows.append(row)
-        _save(pictures.fundus(eye, i % 2 == 1, rng), root / "images" / row["file"])
+        _save(pictures.fundus(eye, i % 2 == 1, rng), root / "images" / file)
     pd.DataFrame(rows).to_csv(root / "labels_mbrset.csv", index=False)
 
 

@@ -70,7 +70,8 @@ def _canvas(colour):
 
 def _hue(turn: float, value: float, rng: np.random.Generator) -> tuple[int, int, int]:
     """A colour at ``turn`` of the hue circle, a little off."""
-    return tuple(int(255 * c) for c in colorsys.hsv_to_rgb((turn + rng.normal(0, 0.03)) % 1, 0.65, value))
+    red, green, blue = colorsys.hsv_to_rgb((turn + rng.normal(0, 0.03)) % 1, 0.65, value)
+    return int(255 * red), int(255 * green), int(255 * blue)
 
 
 def _grain(canvas, rng: np.random.Generator):
