@@ -9,13 +9,14 @@ cosine with the axis is uniform around R, so that R is exact.
 import argparse
 import json
 import math
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
-from helpers.probing.inference import effects, some_lambda_beats_zero
+from helpers.probing.inference import PairedBootstrap, effects, some_lambda_beats_zero
 from helpers.resampling import bootstrap_interval
 
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -32,8 +33,9 @@ def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SimpleNamespace
     scores = signal[:, None] * positive + errors
     runs = pd.DataFrame({"features": "joint", "alignment": "lambda", "lambda_image": LAMBDAS, "lambda_text": LAMBDAS, "seed": 0})
     result = SimpleNamespace(
-        runs=runs, targets=positive[:, None].astype(int), groups=np.arange(ROWS), headline_scores=scores[..., None], bootstraps={}
+        runs=runs, targets=positive[:, None].astype(int), groups=np.arange(ROWS), headline_scores=scores[..., None]
     )
+    result.bootstrap = cache(lambda n_boot, random_state: PairedBootstrap(result, n_boot, random_state))
     auc_at = [0.5 * (1 + math.erf(s / 2)) for s in (SIGNAL, SIGNAL + gain)]
     return result, auc_at[1] - auc_at[0]
 

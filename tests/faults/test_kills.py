@@ -43,6 +43,8 @@ def died(call: int, work, *arguments) -> bool:
     run = multiprocessing.get_context("fork").Process(target=killed_before, args=(call, work, *arguments))
     run.start()
     run.join(120)
+    if run.is_alive():
+        run.kill()
     assert run.exitcode in (0, -signal.SIGKILL), run.exitcode
     return run.exitcode != 0
 

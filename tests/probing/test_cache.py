@@ -55,5 +55,5 @@ def test_a_sweep_under_another_name_is_refused(cached, tmp_path):
 
 @pytest.mark.parametrize("name", ["..", "../../escaped", "", "a/b"])
 def test_names_that_leave_the_folder_are_refused(name):
-    with pytest.raises(ValueError, match="cannot name a folder of sweeps"):
+    with pytest.raises(ValueError, match="cannot name a folder"):
         sweep_folder(name, "common", "normal", "converged", "lambda")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import EmbeddingSet
+from helpers.book.formatting import fill
 from helpers.book.page import Page
 from helpers.cli import main
 
@@ -175,6 +176,6 @@ def test_what_an_import_lacks_is_said_at_once_and_on_the_page(tmp_path, capsys, 
     assert "warning: there is no test row" in told and "warning: 1 classes have one example only: rare" in told
     assert "warning: 2 groups are in more than one split, the first in train (row 0) and val (row 8)" in told
     said = []
-    monkeypatch.setattr(Page, "say", lambda page, sentence: said.append(sentence))
-    Page("page", {"results": str(tmp_path)}, {"results": str}).scope([EmbeddingSet.load(tmp_path / "set")])
+    monkeypatch.setattr(Page, "show_text", lambda page, sentence, **values: said.append(fill(sentence, **values)))
+    Page("page", {"results": str(tmp_path)}, {"results": str}).describe_sets([EmbeddingSet.load(tmp_path / "set")])
     assert said[0] == "Shown here: own under mine." and said[1].startswith("own: 2 groups are in more than one split")

@@ -90,7 +90,7 @@ def read_configuration(config: dict, notebooks: Path = Path("notebooks")) -> Con
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise ValueError(f"configuration {key!r}: {first_problem(error)}") from None
-    available = stored(checked.store)["dataset"] if Path(checked.store).is_dir() else []
+    available = stored(checked.store, faulty={})["dataset"] if Path(checked.store).is_dir() else []
     for dataset in checked.datasets:
         choose(dataset, dict.fromkeys([*DATASETS, *available]), "data set in the configuration")
     for notebook, parameters in checked.notebooks.items():
@@ -157,7 +157,10 @@ def shown_sets(configuration: Configuration) -> tuple[list[SetName], dict[str, s
 
     Stored sets count where ``datasets`` and ``backbones`` name them or are empty; with ``data_root`` those to be extracted too.
     """
-    shown, excluded = [], {}
+    shown: list[SetName] = []
+    excluded: dict[str, str] = {}
+    if Path(configuration.store).is_dir():
+        stored(configuration.store, excluded)
     for name in sets_wanted(
         configuration.datasets,
         configuration.backbones,

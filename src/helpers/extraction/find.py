@@ -102,7 +102,7 @@ def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = F
 
     Empty lists stand for all that are stored.
     """
-    found = stored(store) if store is None or Path(store).is_dir() else stored(None).iloc[:0]
+    found = stored(store, faulty={}) if store is None or Path(store).is_dir() else stored(None).iloc[:0]
     names = {folder_name(b) for b in backbones}
     kept = found[found["dataset"].isin(datasets or found["dataset"]) & found["backbone"].isin(names or found["backbone"])]
     wanted = dict.fromkeys(zip(kept["dataset"], kept["variant"], kept["backbone"], strict=True))

@@ -19,10 +19,14 @@ SHIPPED_SETS = [
 NAMES = ["dataset", "variant", "backbone"]
 
 
-def stored(store=None) -> pd.DataFrame:
+def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
     """List every embedding set found: dataset, variant, backbone, path; ``store/<dataset>/<variant>/<backbone>/provenance.json``.
 
     Hidden folders, such as those of a writer that was killed, are no sets.
+
+    Args:
+        store: folder of sets; the shipped ones and then ``runs/embeddings`` when None.
+        faulty: takes what is wrong with each faulty set, by folder; the first one raises when None.
 
     Raises:
         FileNotFoundError: ``store`` is given and is not a folder.
@@ -33,8 +37,14 @@ def stored(store=None) -> pd.DataFrame:
         for path in sorted(folder.glob(f"*/*/*/{PROVENANCE}")):
             parts = path.parent.relative_to(folder).parts
             if not any(part.startswith(".") for part in parts):
-                _check_names(parts, path)
-                rows.append((*parts, path.parent))
+                try:
+                    _check_names(parts, path)
+                except ValueError as error:
+                    if faulty is None:
+                        raise
+                    faulty["/".join(parts)] = str(error)
+                else:
+                    rows.append((*parts, path.parent))
     table = pd.DataFrame(rows, columns=[*NAMES, "path"])
     return table.drop_duplicates(NAMES)
 

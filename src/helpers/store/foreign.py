@@ -3,7 +3,6 @@
 No error prints a cell of a table, which may be a patient's; column names are printed only where all look like names.
 """
 
-import difflib
 import re
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..checks import choose_column
 from ..files import sha256
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
@@ -102,21 +102,9 @@ def _parquet(path: Path, header_only: bool = False):
 
 
 def find_columns(header: list[str], wanted: Iterable[str], path: Path) -> None:
-    """Raise unless every wanted column is there.
-
-    Raises:
-        ValueError: names the missing column, and the others where all look like names.
-    """
-    shown = [name for name in header if not re.search(r"_\d+$", name)]
+    """Raise unless every wanted column is there; see :func:`helpers.checks.choose_column`."""
     for name in wanted:
-        if name in header:
-            continue
-        if not all(NAME.fullmatch(other) and not CELL.search(other) for other in shown):
-            raise ValueError(f"{path} has no column {name!r}; is its first line the header?")
-        near = difflib.get_close_matches(name, shown, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        more = " ..." * (len(shown) > SHOWN)
-        raise ValueError(f"unknown column of {path.name} {name!r}; {hint}it has: {', '.join(shown[:SHOWN])}{more}")
+        choose_column(name, header, path)
 
 
 def choose_columns(header: list[str], path: Path, label, split, group, ids) -> tuple[list[str] | str | None, str | None]:

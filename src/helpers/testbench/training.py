@@ -48,7 +48,7 @@ class Settings:
 
     def __post_init__(self):
         if not self.learned:
-            positive(float(self.temperature), "temperature")
+            positive(self.temperature, "temperature")  # type: ignore[arg-type]
         positive(self.rate, "rate")
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
