@@ -41,7 +41,7 @@ from helpers.testbench.study import gap_study
 
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),
-    "epochs": many(integer(0, 2000), least=1), "seeds": many(integer(0), least=1), "variant": text(("clean", "authors"), "variant"),
+    "epochs": many(integer(0, 2000), least=1), "seeds": many(integer(0, 2**32 - 1), least=1), "variant": text(("clean", "authors"), "variant"),
     "features": optional(NAME), "results": optional(NAME),
 }  # fmt: skip
 page = Page("10_where_the_gap_comes_from", globals(), spec)

@@ -1,5 +1,7 @@
 """Lengths of texts, and which of them an encoder cuts: counted by hand and by the command."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
