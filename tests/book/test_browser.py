@@ -269,3 +269,54 @@ def test_the_keyboard_reaches_content_and_navigation(tab, address):
             )
         )
     assert ["navigation", True] in reached and reached[0][0] == "skip"
+
+
+ATTACKS = [
+    "<script>window.attacked = 1</script>",
+    '<img src="x" onerror="window.attacked = 1">',
+    '<svg onload="window.attacked = 1"></svg>',
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("policy", [True, False])
+def test_a_script_in_the_content_of_a_page_does_not_run(tab, address, attack, policy):
+    page = (BOOK / "book/executed/01_cone_effect.html").read_text("utf-8").replace("</article>", f"{attack}</article>")
+    page = page if policy else re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    tab.route("**/attacked.html", lambda route: route.fulfill(body=page, content_type="text/html; charset=utf-8"))
+    tab.goto(f"{address}/book/executed/attacked.html")
+    tab.wait_for_timeout(200)
+    assert tab.evaluate("window.attacked === 1") != policy
+
+
+@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+def test_a_policy_names_every_script_that_may_run(tab, address, name):
+    tab.goto(f"{address}/{name}.html")
+    policy = tab.locator('meta[http-equiv="Content-Security-Policy"]').get_attribute("content")
+    scripts = re.search(r"script-src ([^;]+)", policy)[1]
+    assert "unsafe-inline" not in scripts and "unsafe-eval" not in scripts
+    assert [c for c in tab.complaints if "Content Security Policy" in c] == []
+
+
+def test_buttons_of_the_theme_work_under_the_policy(tab, address):
+    tab.goto(f"{address}/book/executed/01_cone_effect.html")
+    before = tab.evaluate("document.documentElement.dataset.mode")
+    tab.locator(".theme-switch-button").first.click()
+    assert tab.evaluate("document.documentElement.dataset.mode") != before
+    tab.locator(".btn-fullscreen-button").click()
+    tab.wait_for_function("() => document.fullscreenElement !== null")
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1300])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_no_wider_than_its_window(tab, address, name, width):
+    tab.set_viewport_size({"width": width, "height": 900})
+    settled(tab, f"{address}/{name}.html")
+    assert tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_a_figure_opens_at_full_size_by_keyboard(tab, address):
+    tab.goto(f"{address}/book/executed/01_cone_effect.html")
+    tab.locator("a.figure-link").first.press("Enter")
+    tab.wait_for_url("**/_images/*")
