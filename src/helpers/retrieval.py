@@ -234,7 +234,7 @@ def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations
 
 
 def _suspicion(area: float, p_value: float, n_matched: int, n_shuffled: int) -> str | None:
-    """One sentence where pairs are not clear of chance at three standard errors of the AUC under the null; none of too few pairs."""
+    """One sentence where pairs are not clear of chance at three standard errors of the AUC under the null."""
     if n_matched < FEWEST_PAIRS or not n_shuffled:
         return None
     noise = np.sqrt((n_matched + n_shuffled + 1) / (12 * n_matched * max(n_shuffled, 1)))

@@ -6,7 +6,6 @@ import pandas as pd
 
 from helpers.plotting import alignments
 
-
 COLUMNS = ["dataset", "variant", "backbone", "alignment", "renormalise", "measure", "value", "low", "high"]
 
 

@@ -56,8 +56,8 @@ def near_duplicates(sets: Sequence[EmbeddingSet], most: int = 3) -> tuple[pd.Dat
         most: number of pairs by id, of each set and modality; none of a credentialed or unknown data set.
 
     Returns:
-        the curve ``dataset, variant, backbone, modality, cosine, share`` of test rows with a training row at least this similar, and
-        the most similar unequal pairs ``dataset, variant, backbone, modality, test, train, cosine``.
+        the curve ``dataset, variant, backbone, modality, cosine, share`` of test rows with a training row at least this similar,
+        and the most similar unequal pairs ``dataset, variant, backbone, modality, test, train, cosine``.
     """
     curves, pairs = [], []
     for s in sets:

@@ -48,16 +48,16 @@ def _on_separability(moved: dict[str, pd.DataFrame]) -> str:
     share = (shifted["gap"] / base["gap"]).agg(["min", "max"])
     readable = int((shifted["modality_auc"] > READABLE).sum())
     return (
-        f"On held-out pairs of {len(base)} sets, λ = 1 leaves {share['min']:.0%} to {share['max']:.0%} of the gap, and in {readable} of "
-        f"them a linear classifier still tells images from texts with an AUC above {READABLE:g}."
+        f"On held-out pairs of {len(base)} sets, λ = 1 leaves {share['min']:.0%} to {share['max']:.0%} of the gap, and in "
+        f"{readable} of them a linear classifier still tells images from texts with an AUC above {READABLE:g}."
     )
 
 
 def _on_shifting(shifted: pd.DataFrame) -> str:
     (falls_v, rises_v), (falls_t, rises_t) = (clear_changes(shifted, measure) for measure in RECALLS)
     return (
-        f"λ = 1 clearly lowers recall@1 from image to text in {falls_v} and from text to image in {falls_t} of {len(shifted)} sets, and "
-        f"clearly raises it in {rises_v} and {rises_t}; on CLIP ViT-B/16 it changes them by {_changes(shifted)}."
+        f"λ = 1 clearly lowers recall@1 from image to text in {falls_v} and from text to image in {falls_t} of {len(shifted)} sets, "
+        f"and clearly raises it in {rises_v} and {rises_t}; on CLIP ViT-B/16 it changes them by {_changes(shifted)}."
     )
 
 
@@ -66,8 +66,8 @@ def _on_centring(moved: dict[str, pd.DataFrame]) -> str:
     smaller = int((centred["value"]["gap"] < shifted["value"]["gap"]).sum())
     (falls_v, _), (falls_t, _) = (clear_changes(centred, measure) for measure in RECALLS)
     return (
-        f"Centring each modality leaves a smaller gap than λ = 1 in {smaller} of {len(centred)} sets, and clearly lowers recall@1 from "
-        f"image to text in {falls_v} and from text to image in {falls_t}; on CLIP ViT-B/16 it changes them by {_changes(centred)}."
+        f"Centring each modality leaves a smaller gap than λ = 1 in {smaller} of {len(centred)} sets, and clearly lowers recall@1 "
+        f"from image to text in {falls_v} and from text to image in {falls_t}; on CLIP ViT-B/16 it changes them by {_changes(centred)}."
     )
 
 
