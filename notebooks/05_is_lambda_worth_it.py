@@ -28,10 +28,12 @@ seeds = [42, 43, 44, 45, 46]  # one probe per seed and lambda
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
+alignments = ["lambda-1", "centring", "z-scores", "procrustes", "cca"]  # alignments to compare with none; an empty list stands for all
 results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input"]
 from helpers import PROTOCOLS, GapAlignment
+from helpers.alignment.registry import ALIGNMENTS
 from helpers.book.formatting import format_table
 from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
@@ -41,11 +43,13 @@ from helpers.files import project_root
 from helpers.plotting.sweeps import effects
 from helpers.probing.cache import run_sweep
 from helpers.probing.grid import Grid
+from helpers.recommend import recommend, snippet
 from helpers.store.catalogue import folder_name
 
 source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
 spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
 readers = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
+readers["alignments"] = many(text(ALIGNMENTS, "alignment"))
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **readers})
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
 page.describe_sets([embeddings], [variant])
@@ -93,23 +97,49 @@ parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"]
 effects(parts, "alignment");
 
 # %% [markdown]
-# ## The fitted alignment, saved for use at inference
+# ## The alternatives to lambda
 #
-# The gap is learned on the training rows only; $\lambda$ is the value selected on validation rows.
+# The same probe is trained under each alignment, fitted on the training rows. Validation rows choose one; test rows judge it. The table
+# also shows what the alignment changes elsewhere: log loss, retrieval among test rows, and the relative gap. The default is to do nothing:
+# an alignment is recommended only if its test gain is clear of zero.
+
+# %% tags=["hide-input", "remove-stderr"]
+advice = recommend(embeddings, alignments or list(ALIGNMENTS), protocol, seeds[:1], n_boot)
+page.show_text("{sentences}", sentences=advice.sentences())
+for alignment, reason in advice.impossible.items():
+    page.show_text("Not tried: {alignment} ({reason}).", alignment=alignment, reason=reason)
+format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4)
+
+# %% [markdown]
+# ## What to take home
+#
+# An alignment is learned on the training rows only. The strength of λ is the value that validation rows select.
 
 # %% tags=["hide-input"]
-train = embeddings.rows("train")
-alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
 name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))
-path = alignment.save(page.results.resolve() / f"{name}.safetensors")
-path = path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
-page.show_text("Saved; this applies it to new vectors:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
+
+
+def from_project(path):
+    """Path below the project where it lies there, so that the page shows no folder of this machine."""
+    return path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
+
+
+if joint["lambda_image"]:
+    train = embeddings.rows("train")
+    alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
+    path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
+    page.show_text("The shift at the selected λ is saved:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
+if advice.recommended != "none":
+    path = from_project(advice.save(page.results.resolve() / f"{name}--{advice.recommended}.safetensors"))
+    page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
+if not joint["lambda_image"] and advice.recommended == "none":
+    page.show_text("Nothing: no alignment is recommended, so none is saved. Use the embeddings as they are.")
 
 # %% [markdown]
 # ## What was not tested
 #
-# The answer holds for this set, this encoder, this task and a linear probe. The page does not measure retrieval, calibration or another
-# classifier on top. One split is used: the interval covers another test set of this size, not another hospital or camera.
+# The answer holds for this set, this encoder, this task and a linear probe. The page does not measure another classifier on top.
+# Alignments are compared with the first seed only. {doc}`11_what_lambda_closes` shows what they do to retrieval in other sets. One split is used: the interval covers another test set of this size, not another hospital or camera.
 #
 # ## How this page was made
 

@@ -60,11 +60,13 @@ from helpers.datasets import miniatures as miniature
 from helpers.datasets.audit import shipped_straddling
 from helpers.datasets.splits import seen_in_train
 from helpers.extraction.find import in_both_variants
+from helpers.plotting.alignments import shared_rows
 from helpers.plotting.sweeps import effects
 from helpers.probing.leakage import (
     compare_splits,
     compare_variants,
     mean_over_draws,
+    near_duplicates,
     text_names_label,
 )
 from helpers.probing.resplit import few_per_group, labelled_by_group
@@ -102,6 +104,26 @@ page.glue(
 shares = [{k: s.provenance[k] for k in ("dataset", "variant", "backbone")} | seen_in_train(s.pairs).mean().to_dict() for s in [*clean, *authors]]
 shared = page.save_table(pd.DataFrame(shares, columns=["dataset", "variant", "backbone", "group", "image", "text"]), "leakage_overlap")
 format_table(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(["group", "image", "text"], "{:.1%}")) if both else None
+
+# %% [markdown]
+# ## Near-duplicates are shared rows that no exact comparison finds
+#
+# A cropped photograph or a report with one other word is a new row and almost the same vector. For each test row, the figure takes the
+# largest cosine to a training row. A steep end near 1 is a set of near-duplicates. Encoders with a narrow cone give high cosines to
+# everything, so that a threshold holds for one encoder only.
+
+# %% tags=["hide-input"]
+curves, closest = near_duplicates([*clean, *authors])
+page.save_table(closest, "leakage_near_duplicates")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of test rows with a training row at least this similar, against the cosine; one panel per modality, one line per stored set.", "name": "fig-leak-near"}, "image": {"alt": "Line plots of the share of test rows against the cosine to the nearest training row, for images and texts, one line per embedding set."}}
+shared_rows(curves) if both else None;
+
+# %% [markdown]
+# The most similar pairs of a test and a training row that are not equal, by id. Ids are shown for data sets that need no credentials.
+
+# %% tags=["hide-input"]
+format_table(closest, precision=4) if len(closest) else page.show_text("No set is stored whose rows may be shown by id.")
 
 # %% [markdown]
 # ## Proxies in the text add to AUC

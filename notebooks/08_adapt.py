@@ -169,9 +169,10 @@ effects(last, "features");
 shown = last.iloc[0]
 R = geometry[geometry["quantity"] == "R"].set_index("modality")["value"]
 change = (
-    " At λ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}); "
-    "a true change below {minimum_detectable:.4f} would be missed in more than one such test set of five."
+    " At λ = {lambda_image:g} the AUC of the {features} probe changes by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
 )
+known = pd.notna(shown["minimum_detectable"])  # without any error there is nothing left to rank better
+change += "; a true change below {minimum_detectable:.4f} would be missed in more than one such test set of five." if known else "; the ceiling is reached."
 page.show_text(
     "{name} has {pairs} pairs of {images} images and {texts} texts. R is {R_image:.2f} for images and {R_text:.2f} for texts, and the gap is "
     "{gap:.2f}." + change * bool(shown["lambda_image"]),

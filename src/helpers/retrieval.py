@@ -11,6 +11,8 @@ from .geometry import gap_vector
 from .metrics import auc
 from .neighbours import distinct_codes, enough_rows, nearest, similarity_blocks, unit_pairs
 
+FEWEST_PAIRS = 30  # below, chance alone cannot be told from a working encoder
+
 
 def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
     """Share of rows with a right column among the k most similar, from a matrix (n, m) and booleans of the same shape."""
@@ -233,10 +235,15 @@ def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations
 
 def _suspicion(area: float, p_value: float, n_matched: int, n_shuffled: int) -> str | None:
     """One sentence where pairs are not clear of chance at three standard errors of the AUC under the null."""
+    if n_matched < FEWEST_PAIRS or not n_shuffled:
+        return None
     noise = np.sqrt((n_matched + n_shuffled + 1) / (12 * n_matched * max(n_shuffled, 1)))
     if area > 0.5 + 3 * noise:
         return None
-    said = f"Matched pairs are no more similar than shuffled ones (AUC {area:.2f}, recall p = {p_value:.2f})"
+    finding = f"Matched pairs are no more similar than shuffled ones (AUC {area:.2f}, recall p = {p_value:.2f})"
     if area < 0.5 - 3 * noise:
-        said = f"Matched pairs are less similar than shuffled ones (AUC {area:.2f})"
-    return f"{said}: the weights may not be loaded, the encoders may be swapped, or images and texts may be in different orders."
+        finding = f"Matched pairs are less similar than shuffled ones (AUC {area:.2f})"
+    return (
+        f"{finding}: the encoder may not know this domain, its weights may not be loaded, the modalities may be swapped, "
+        "or images and texts may be in different orders."
+    )

@@ -32,13 +32,32 @@ def test_without_unit_length_only_the_classifier_is_measured(comparison):
     assert set(comparison.loc[~comparison["renormalise"], "measure"]) == {"modality_auc"}
 
 
+def table_of(values: dict[str, list[float]]) -> pd.DataFrame:
+    """The gap under each alignment, split by split; NaN where the alignment could not be fitted."""
+    rows = [
+        (name, True, i, None if np.isnan(v) else "gap", v, "too few rows" * int(np.isnan(v)))
+        for name, of in values.items()
+        for i, v in enumerate(of)
+    ]
+    return pd.DataFrame(rows, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
+
+
 def test_the_interval_is_that_of_nadeau_and_bengio():
-    values = [0.1, 0.2, 0.4]
-    rows = [(name, True, i, "gap", v + shift) for name, shift in (("none", 0), ("centring", 1)) for i, v in enumerate(values)]
-    table = summarise(pd.DataFrame(rows, columns=["alignment", "renormalise", "split", "measure", "value"]))
+    values = np.array([0.1, 0.2, 0.4])
+    table = summarise(table_of({"none": values, "centring": values + 1}))
     half = t.ppf(0.975, 2) * np.std(values, ddof=1) * np.sqrt(1 / 3 + 1)
     assert table["high"][0] - table["value"][0] == pytest.approx(half)
     assert table.loc[1, ["change", "change_low", "change_high"]].tolist() == pytest.approx([1, 1, 1])
+    assert list(table["splits"]) == [3, 3] and list(table["reason"]) == ["", ""]
+
+
+def test_a_split_in_which_an_alignment_fails_is_counted_and_explained():
+    table = summarise(table_of({"none": [0.1, 0.2, 0.4], "cca": [1.1, np.nan, 1.4], "whitening": [np.nan] * 3}))
+    table = table.set_index("alignment")
+    assert table.loc["cca", "change"] == pytest.approx(1) and table.loc["cca", "value"] == pytest.approx(1.25)
+    assert table["splits"].to_dict() == {"none": 3, "cca": 2, "whitening": 0}
+    assert table["reason"].to_dict() == {"none": "", "cca": "too few rows", "whitening": "too few rows"}
+    assert np.isnan(table.loc["whitening", "value"])
 
 
 def test_a_zero_gap_shows_this_much_on_finite_rows():
@@ -52,7 +71,16 @@ def test_a_zero_gap_shows_this_much_on_finite_rows():
     assert np.sqrt(np.mean(np.square(gaps))) == pytest.approx(np.mean(expected), rel=0.08)
 
 
-def test_an_alignment_that_the_rows_do_not_allow_is_left_out():
+def test_an_alignment_that_the_rows_do_not_allow_says_why():
     moves = [("none", True), ("whitening", True)]
     few = compare_alignments(*pairs(n=24, d=16), moves=moves, n_splits=2)
-    assert set(few["alignment"]) == {"none"}
+    failed = few[few["alignment"] == "whitening"]
+    assert len(failed) == 2 and failed["value"].isna().all() and failed["reason"].str.contains("rows").all()
+    table = summarise(few).set_index("alignment")
+    assert table.loc["whitening", "splits"] == 0 and "rows" in table.loc["whitening", "reason"]
+    assert set(table.loc[["none"], "measure"]) == set(few["measure"].dropna())
+
+
+def test_an_unknown_alignment_is_no_reason_but_an_error():
+    with pytest.raises(ValueError, match="did you mean 'centring'"):
+        compare_alignments(*pairs(), moves=[("none", True), ("centering", True)])

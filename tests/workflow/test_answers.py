@@ -24,15 +24,18 @@ def run(name: str, folder, **parameters) -> str:
 
 @pytest.mark.parametrize("lambdas", [[0, 0.5], [0, 0.0001]], ids=["apart", "equals"])  # of equals the smallest is chosen: none
 def test_whether_lambda_is_worth_it_is_said_where_it_was_run(store, tmp_path, lambdas):
-    quick = {"protocol": "authors-code", "n_boot": 100, "lambdas": lambdas, "seeds": [1]}
+    quick = {"protocol": "authors-code", "n_boot": 100, "lambdas": lambdas, "seeds": [1], "alignments": "centring"}
     text = run("05_is_lambda_worth_it", tmp_path, dataset="ham10000", backbone="lit-derm", store=store, results=tmp_path, **quick)
     chosen = pd.read_parquet(tmp_path / "worth_it.parquet").set_index("features").loc["joint", "lambda_image"]
     assert chosen == (0.5 if lambdas[1] == 0.5 else 0)
-    answer = f"chooses λ = {chosen:g} (" if chosen else "chooses no alignment (λ = 0)."
-    assert f"For HAM10000 under lit-derm, validation {answer}" in text and "has one-sided p = " in text
-    assert ("On test that gains " in text) == (chosen > 0)
+    answer = f"select λ = {chosen:g} (" if chosen else "select no alignment (λ = 0)."
+    assert f"For HAM10000 under lit-derm, validation rows {answer}" in text
     path = tmp_path / "ham10000--clean--lit-derm.safetensors"
-    assert f'GapAlignment.load("{path}")' in text and GapAlignment.load(path).lam == chosen
+    assert path.is_file() == (f'GapAlignment.load("{path}")' in text) == (chosen > 0)
+    if chosen:
+        assert GapAlignment.load(path).lam == chosen
+    table = pd.read_parquet(tmp_path / "worth_it_alignments.parquet")
+    assert list(table["alignment"]) == ["none", "centring"] and "Do nothing" in text or "Use centring" in text
 
 
 def test_what_alignment_does_to_own_data_is_said_where_it_was_run(tmp_path):

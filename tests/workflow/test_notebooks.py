@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import pandas as pd
 import pytest
 from conftest import ROOT
 
@@ -18,12 +19,15 @@ TINY = {
     # as a reader would type it: lists as JSON, one protocol by name
     "03_lambda_sweep": ["-p", "datasets", '["ham10000"]', "-p", "backbones", '["lit-derm"]', "-p", "protocol", "authors-code"],
     "04_discussion": [],
-    "05_is_lambda_worth_it": ["-p", "protocol", "authors-code", "-p", "n_boot", "100"],
+    "05_is_lambda_worth_it": ["-p", "protocol", "authors-code", "-p", "n_boot", "100", "-p", "alignments", "centring"],
     "06_slider": ["-p", "points", "50", "-p", "lambdas", "[0, 0.5, 1]"],
     "07_leakage_audit": ["-p", "protocol", "authors-code", "-p", "n_pictures", "40", "-p", "n_fundus", "80", "-p", "n_boot", "100"],
     "09_data": ["-p", "datasets", '["ham10000", "flickr8k"]'],
+    "10_where_the_gap_comes_from": ["-p", "temperatures", "[0.01]", "-p", "epochs", "[0, 1]"],
+    "11_what_lambda_closes": ["-p", "alignments", '["none", "lambda-1"]'],
     "08_adapt": ["-p", "n_images", "40", "-p", "protocol", "authors-code", "-p", "n_boot", "100"],
 }
+WITHOUT_STORE = ("04_discussion", "08_adapt", "10_where_the_gap_comes_from", "11_what_lambda_closes")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
@@ -85,7 +89,7 @@ def executed(store, tmp_path_factory) -> dict[str, dict]:
     done = {}
     for name, arguments in TINY.items():
         where = ["-p", "results", str(folder / "results")]
-        where += [] if name in ("04_discussion", "08_adapt") else ["-p", "store", str(store)]
+        where += [] if name in WITHOUT_STORE else ["-p", "store", str(store)]
         where += ["-p", "sweeps", str(folder / "sweeps")] if name == "03_lambda_sweep" else []
         run = papermill(name, folder / f"{name}.ipynb", *arguments, *where)
         assert run.returncode == 0, run.stderr[-3000:]
@@ -139,8 +143,14 @@ def test_the_alignment_can_be_taken_home(executed, store):
     from helpers import GapAlignment
     from helpers.extraction.find import embeddings_for
 
+    results = executed["folder"] / "results"
+    worth = pd.read_parquet(results / "worth_it.parquet").set_index("features")
+    path = results / "ham10000--clean--lit-derm.safetensors"
+    assert path.is_file() == (worth.loc["joint", "lambda_image"] != 0)
+    if not path.is_file():
+        return
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
-    alignment = GapAlignment.load(executed["folder"] / "results" / "ham10000--clean--lit-derm.safetensors")
+    alignment = GapAlignment.load(path)
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)
 

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ..checks import choose
 from ..datasets import DATASETS
 from ..datasets.registry import dataset_root
 from ..files import replacing
+from ..retrieval import sanity_check
+from ..store.embeddings import EmbeddingSet
 
 
 def add_set(parser) -> None:
@@ -88,3 +92,11 @@ def write_table(table, out: str | None) -> int:
         table.to_csv(temporary, index=False) if out.endswith(".csv") else table.to_parquet(temporary, index=False)
     print(f"written: {out}")
     return 0
+
+
+def warn_of_suspicion(embeddings: EmbeddingSet, most: int = 1000) -> None:
+    """Print one sentence if at most ``most`` random pairs look like those of a dead or swapped encoder; it names no row."""
+    rows = np.sort(np.random.default_rng(0).permutation(len(embeddings))[:most])
+    suspicion = sanity_check(embeddings.image_of(rows), embeddings.text_of(rows))["suspicion"]
+    if suspicion is not None:
+        print(f"warning: {suspicion}")

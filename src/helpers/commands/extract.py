@@ -9,7 +9,7 @@ from ..extraction.extract import extract
 from ..files import project_root
 from ..store.catalogue import OWN
 from ..store.identity import Identity
-from .arguments import add_options, dataset_options
+from .arguments import add_options, dataset_options, warn_of_suspicion
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # change where and how fast, not what
@@ -60,7 +60,11 @@ def run(args) -> int:
         image_from=args.image_from,
         command=command_line(args, backbone.name),
     )
-    print(f"part {args.shard} is done" if embeddings is None else f"{embeddings}\n{out}")
+    if embeddings is None:
+        print(f"part {args.shard} is done")
+        return 0
+    print(f"{embeddings}\n{out}")
+    warn_of_suspicion(embeddings)
     return 0
 
 

@@ -15,6 +15,7 @@ from ..store.foreign import TABLES, ending
 from ..store.identity import Identity
 from ..store.record import PROVENANCE
 from ..store.tables import DUPLICATES, read_csv
+from .arguments import warn_of_suspicion
 
 ARRAYS = (".npz", ".npy")
 
@@ -55,6 +56,7 @@ def run(args) -> int:
     embeddings = EmbeddingSet.from_arrays(**arguments)
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
+    warn_of_suspicion(embeddings)
     if drawn:
         print("no split was given: 70 % train, 20 % test and 10 % val were drawn, whole groups at a time")
     if embeddings.labelled:

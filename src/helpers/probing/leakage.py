@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
+from ..datasets import DATASETS
 from ..files import read_json
 from ..resampling import bootstrap_counts, percentile_interval
+from ..retrieval import closest_training_rows, shared_rows_curve
 from ..store.embeddings import PROVENANCE, EmbeddingSet
 from .grid import FEATURES
 from .resplit import ARMS, resplit, sibling_splits
 from .sweep import sweep
+
+THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)  # cosines
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,44 @@ def text_names_label(folders) -> pd.DataFrame:
         counted = record.get("data_report", {}).get("input_caption_names_label", {})
         rows += [(record["dataset"], name, share) for name, share in counted.items()]
     return pd.DataFrame(rows, columns=["dataset", "class", "share"]).drop_duplicates(["dataset", "class"], ignore_index=True)
+
+
+def near_duplicates(sets: Sequence[EmbeddingSet], most: int = 3) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare distinct test vectors with training vectors, image by image and text by text.
+
+    Args:
+        sets: embedding sets; those without training or test rows are excluded.
+        most: number of pairs by id, of each set and modality; none of a credentialed or unknown data set.
+
+    Returns:
+        the curve ``dataset, variant, backbone, modality, cosine, share`` of test rows with a training row at least this similar,
+        and the most similar unequal pairs ``dataset, variant, backbone, modality, test, train, cosine``.
+    """
+    curves, pairs = [], []
+    for s in sets:
+        train, test = s.rows("train"), s.rows("test")
+        if not (len(train) and len(test)):
+            continue
+        for modality, of in (("image", s.image_of), ("text", s.text_of)):
+            about = {k: s.provenance[k] for k in ("dataset", "variant", "backbone")} | {"modality": modality}
+            largest, row = closest_training_rows(of(test), of(train))
+            curves.append(pd.DataFrame(about | {"cosine": THRESHOLDS, "share": shared_rows_curve(largest, THRESHOLDS)}))
+            if s.dataset not in DATASETS or DATASETS[s.dataset].card.credentialed:
+                continue
+            numbers = s.pairs[modality].to_numpy()
+            unequal = np.flatnonzero(numbers[test] != numbers[train][row])
+            first = unequal[np.argsort(-largest[unequal], kind="stable")]
+            first = first[np.unique(numbers[test][first], return_index=True)[1]]  # a vector once, however many rows have it
+            first = first[np.argsort(-largest[first], kind="stable")][:most]
+            ids = s.pairs["pair_id"].to_numpy()
+            named = {"test": ids[test][first], "train": ids[train][row[first]], "cosine": largest[first]}
+            pairs.append(pd.DataFrame(about | named))
+    columns = ["dataset", "variant", "backbone", "modality"]
+    return _stacked(curves, [*columns, "cosine", "share"]), _stacked(pairs, [*columns, "test", "train", "cosine"])
+
+
+def _stacked(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:

@@ -2,5 +2,9 @@
 
 from .choice import Recommendation, recommend, snippet
 from .comparison import compare_alignments, summarise
+from .findings import not_measured, shipped_alignments, three_sentences
 
-__all__ = ["Recommendation", "compare_alignments", "recommend", "snippet", "summarise"]
+__all__ = [
+    "Recommendation", "compare_alignments", "not_measured", "recommend", "shipped_alignments", "snippet", "summarise",
+    "three_sentences",
+]  # fmt: skip

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from ..alignment.registry import ALIGNMENTS, make_alignment
+from ..checks import choose
 from ..geometry import gap_norm
 from ..neighbours import unit_pairs
 from ..retrieval import hubness, recall_both_ways
@@ -28,7 +29,7 @@ def compare_alignments(
     """Fit each alignment on half of the pairs and measure it on the other half.
 
     Pairs with an equal image, an equal text or the same group stay on one side of a split. An alignment that the rows do not allow,
-    such as whitening with fewer rows than dimensions, is left out.
+    such as whitening with fewer rows than dimensions, has one row that says why, so that no alignment is missing from the result.
 
     Args:
         image, text: (n, d) vectors of pairs; at most ``max_pairs`` are drawn.
@@ -36,8 +37,13 @@ def compare_alignments(
         moves: name of the alignment, and whether it renormalises.
 
     Returns:
-        one row per alignment, split and measure: alignment, renormalise, split, measure, value.
+        one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. A reason is empty where the
+        alignment was measured; else it says why it was not, and measure and value are missing.
+
+    Raises:
+        ValueError: unpaired, non-finite or zero-norm rows, or an unknown alignment.
     """
+    moves = [(choose(name, ALIGNMENTS, "alignment"), renormalise) for name, renormalise in moves]
     image, text = unit_pairs(image, text)
     rows = np.sort(np.random.default_rng(random_state).permutation(len(image))[:max_pairs])
     image, text = image[rows], text[rows]
@@ -48,12 +54,13 @@ def compare_alignments(
         for name, renormalise in moves:
             try:
                 alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
-            except ValueError:
+                moved = [alignment.transform(image[half], text[half]) for half in (fit, ~fit)]
+            except ValueError as error:
+                records.append((name, renormalise, split, None, np.nan, str(error)))
                 continue
-            (fit_image, fit_text), (held_image, held_text) = (alignment.transform(image[half], text[half]) for half in (fit, ~fit))
-            for measure, value in _measures(fit_image, fit_text, held_image, held_text, tied[fit], renormalise).items():
-                records.append((name, renormalise, split, measure, value))
-    return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value"])
+            for measure, value in _measures(*moved[0], *moved[1], tied[fit], renormalise).items():
+                records.append((name, renormalise, split, measure, value, ""))
+    return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
 
 
 def expected_gap(image, text) -> float:
@@ -73,18 +80,33 @@ def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     sd times :math:`\\sqrt{1/J + 1}` over J splits, with Student's t.
 
     Returns:
-        one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high.
+        one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
+        splits, reason. ``splits`` counts those in which the alignment was measured, and ``reason`` says why it was not in the others. An
+        alignment that no split allows has one row without a measure.
     """
-    wide = comparison.pivot_table(index=["alignment", "renormalise", "measure"], columns="split", values="value", sort=False)
+    names = ["alignment", "renormalise", "measure"]
+    measured = comparison.dropna(subset=["measure"])
+    wide = measured.pivot_table(index=names, columns="split", values="value", sort=False)
     base = wide.xs(("none", True)).reindex(wide.index.get_level_values("measure")).to_numpy()
     result = wide.index.to_frame(index=False)
     for prefix, values in (("value", wide.to_numpy()), ("change", wide.to_numpy() - base)):
-        n = values.shape[1]
-        half = student.ppf((1 + level) / 2, n - 1) * values.std(axis=1, ddof=1) * np.sqrt(1 / n + 1)
         ends = ("low", "high") if prefix == "value" else ("change_low", "change_high")
-        mean = values.mean(axis=1)
-        result[prefix], result[ends[0]], result[ends[1]] = mean, mean - half, mean + half
-    return result
+        result[prefix], result[ends[0]], result[ends[1]] = _mean_and_interval(values, level)
+    result["splits"] = wide.notna().sum(axis=1).to_numpy()
+    everything = comparison[names[:2]].drop_duplicates().merge(result, on=names[:2], how="left")
+    failed = comparison[comparison["measure"].isna()].drop_duplicates(names[:2])
+    everything = everything.merge(failed[[*names[:2], "reason"]], on=names[:2], how="left")
+    return everything.assign(splits=everything["splits"].fillna(0).astype(int), reason=everything["reason"].fillna(""))
+
+
+def _mean_and_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over the splits (columns) that have a value, and its interval; NaN where there are fewer than two."""
+    n = (~np.isnan(values)).sum(axis=1)
+    several = np.where(n > 1, n, 2)
+    mean = np.nanmean(values, axis=1)
+    spread = np.sqrt(np.nansum((values - mean[:, None]) ** 2, axis=1) / (several - 1))
+    half = np.where(n > 1, student.ppf((1 + level) / 2, several - 1) * spread * np.sqrt(1 / several + 1), np.nan)
+    return mean, mean - half, mean + half
 
 
 def _measures(

@@ -1,0 +1,103 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What lambda closes and what it does not
+#
+# Moving λ to 1 shrinks the distance between the mean image and the mean text. It need not mix the modalities, and it changes which text
+# is nearest to an image. This page measures both on held-out pairs, for λ and for the alignments that one could use instead.
+
+# %% tags=["parameters"]
+alignments = []  # alignments of the heat map; an empty list stands for all
+results = None  # folder for result tables; None for ./results
+
+# %% tags=["hide-input"]
+from helpers.alignment.registry import ALIGNMENTS
+from helpers.book.formatting import format_table
+from helpers.book.page import Page
+from helpers.book.parameters import NAME, many, optional, text
+from helpers.plotting.alignments import against_lambda, heat_map
+from helpers.recommend import not_measured, shipped_alignments, three_sentences
+
+page = Page("11_what_lambda_closes", globals(), {"alignments": many(text(ALIGNMENTS, "alignment")), "results": optional(NAME)})
+measured = page.save_table(shipped_alignments(), "alignments")
+for sentence in three_sentences(measured):
+    page.show_text("{sentence}", sentence=sentence)
+
+# %% [markdown]
+# A change counts as clear when its 95 % interval excludes zero. Nothing here corrects for the number of sets and measures.
+#
+# ## Closing the gap against lambda
+#
+# Each alignment is fitted on half of the pairs and measured on the other half, over five splits. Equal images, equal texts and rows of one
+# group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/statistics`). The shipped sets are measured on
+# validation and test rows only, because the heads of the test bench were trained on the training rows of one set each.
+#
+# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero; the table gives it as *gap null*.
+# - **Relative gap**: mean distance of pairs relative to the distances within modalities {cite}`schrodi2024two`. It is 0.5 when pairs are
+#   no closer than random rows of one modality.
+# - **Modality AUC**: AUC of a logistic regression that tells images from texts. 0.5 is chance and 1 complete separation.
+# - **Mixing**: share of the other modality among the ten nearest neighbours, relative to chance. 1 is complete mixing.
+# - **Recall@1**: how often the nearest text is the right one, and the nearest image. Equal texts are one text.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Six measures of held-out pairs against λ, one line per set, with 95 % intervals over five splits. Lines are displaced sideways so that intervals stay apart.", "name": "fig-closes-lambda"}, "image": {"alt": "Line plots of gap, relative gap, modality AUC, mixing and recall at 1 in both directions against lambda 0, 0.5 and 1, one line per embedding set."}}
+shown = ["gap", "relative_gap", "modality_auc", "mixing", "recall_image_to_text", "recall_text_to_image"]
+against_lambda(measured, shown);
+
+# %% [markdown]
+# ## The other alignments
+#
+# All alignments here renormalise to unit length. Bold marks the smallest gap, the best mixing and the best recall of a set; where intervals
+# overlap, the order may be chance. *Not fitted* means that the set has too few pairs for that alignment.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Each measure under each alignment, with 95 % intervals over five splits; one panel per set. Colours run from the lowest to the highest value of a column; bold marks the best.", "name": "fig-closes-alignments"}, "image": {"alt": "Heat maps of six measures by alignment, one panel per embedding set, with values and intervals written in the cells and the best value of each column in bold."}}
+heat_map(measured[measured["alignment"].isin(alignments or ALIGNMENTS)], shown);
+
+# %% [markdown]
+# ### What could not be fitted, and why
+
+# %% tags=["hide-input"]
+format_table(not_measured(measured).drop(columns="variant"))
+
+# %% [markdown]
+# ## Numbers and their change from no alignment
+
+# %% tags=["hide-input"]
+three = measured[measured["alignment"].isin(["none", "lambda-0.5", "lambda-1", "centring"]) & measured["renormalise"]]
+columns = ["dataset", "variant", "backbone", "pairs", "alignment", "measure", "value", "low", "high", "change", "change_low", "change_high"]
+format_table(three.loc[three["measure"].isin([*shown, "gap_null"]), columns])
+
+# %% [markdown]
+# ## Without renormalising
+#
+# Renormalising can make the modality visible again. The table compares the modality AUC of three alignments with and without it.
+
+# %% tags=["hide-input"]
+both = measured[measured["alignment"].isin(["lambda-1", "centring", "leace"]) & (measured["measure"] == "modality_auc")]
+format_table(both[["dataset", "variant", "backbone", "alignment", "renormalise", "value", "low", "high"]])
+
+# %% [markdown]
+# ## How to get these numbers again
+#
+# `python benchmarks/alignments.py` measures the shipped sets, at most 1,000 pairs of each. With `--public FOLDER` it measures the vectors of
+# real encoders that {cite}`liang2022mind` published. Both write a table in `data/measured` with the number of pairs, the rows they come
+# from and the number of splits.
+#
+# ## What was not tested
+#
+# Galleries here have at most 500 pairs; the loss of recall grows with the gallery. Whether a probe reads the moved vectors better is
+# another question: {doc}`03_lambda_sweep` answers it for λ, and {doc}`05_is_lambda_worth_it` compares all alignments on one set and task.
+#
+# ## How this page was made
+
+# %% tags=["hide-input"]
+page.show_footer()

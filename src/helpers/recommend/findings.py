@@ -1,0 +1,78 @@
+"""What the shipped measures of alignments say: the tables, and three sentences computed from them."""
+
+import pandas as pd
+
+from ..files import project_root
+
+MEASURED = ("data/measured/alignments_public.csv", "data/measured/alignments_shipped.csv")
+SET = ["dataset", "variant", "backbone"]
+READABLE = 0.9  # a held-out modality AUC above this leaves modalities separable
+RECALLS = ("recall_image_to_text", "recall_text_to_image")
+
+
+def shipped_alignments() -> pd.DataFrame:
+    """Return what ``benchmarks/alignments.py`` measured: the rows of :func:`helpers.recommend.summarise` of every set."""
+    tables = [pd.read_csv(project_root() / path) for path in MEASURED]
+    return pd.concat(tables, ignore_index=True).assign(reason=lambda table: table["reason"].fillna(""))
+
+
+def not_measured(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the alignments that could not be fitted in some split: set, alignment, renormalise, splits, reason; one row each."""
+    columns = [*SET, "alignment", "renormalise", "splits", "reason"]
+    return summary.loc[summary["reason"] != "", columns].drop_duplicates(columns[:-2], ignore_index=True)
+
+
+def three_sentences(summary: pd.DataFrame) -> list[str]:
+    """Return three sentences about the gap, separability and retrieval that a reader may quote.
+
+    Args:
+        summary: rows of ``shipped_alignments``; every number is counted in it, intervals are 95 % over splits.
+    """
+    moved = {name: _of(summary, name) for name in ("none", "lambda-1", "centring")}
+    return [_on_separability(moved), _on_shifting(moved["lambda-1"]), _on_centring(moved)]
+
+
+def clear_changes(rows: pd.DataFrame, measure: str) -> tuple[int, int]:
+    """Count the sets in which a measure falls and in which it rises, with an interval of the change on one side of zero."""
+    return int((rows["change_high"][measure] < 0).sum()), int((rows["change_low"][measure] > 0).sum())
+
+
+def _of(summary: pd.DataFrame, alignment: str) -> pd.DataFrame:
+    """The renormalising form of one alignment: a row per set, columns (number, measure)."""
+    rows = summary[(summary["alignment"] == alignment) & summary["renormalise"] & summary["measure"].notna()]
+    return rows.set_index([*SET, "measure"])[["value", "change", "change_low", "change_high"]].unstack("measure")
+
+
+def _on_separability(moved: dict[str, pd.DataFrame]) -> str:
+    base, shifted = moved["none"]["value"], moved["lambda-1"]["value"]
+    share = (shifted["gap"] / base["gap"]).agg(["min", "max"])
+    readable = int((shifted["modality_auc"] > READABLE).sum())
+    return (
+        f"On held-out pairs of {len(base)} sets, λ = 1 leaves {share['min']:.0%} to {share['max']:.0%} of the gap, and in "
+        f"{readable} of them a linear classifier still tells images from texts with an AUC above {READABLE:g}."
+    )
+
+
+def _on_shifting(shifted: pd.DataFrame) -> str:
+    (falls_v, rises_v), (falls_t, rises_t) = (clear_changes(shifted, measure) for measure in RECALLS)
+    return (
+        f"λ = 1 clearly lowers recall@1 from image to text in {falls_v} and from text to image in {falls_t} of {len(shifted)} sets, "
+        f"and clearly raises it in {rises_v} and {rises_t}; on CLIP ViT-B/16 it changes them by {_changes(shifted)}."
+    )
+
+
+def _on_centring(moved: dict[str, pd.DataFrame]) -> str:
+    centred, shifted = moved["centring"], moved["lambda-1"]
+    smaller = int((centred["value"]["gap"] < shifted["value"]["gap"]).sum())
+    (falls_v, _), (falls_t, _) = (clear_changes(centred, measure) for measure in RECALLS)
+    return (
+        f"Centring each modality leaves a smaller gap than λ = 1 in {smaller} of {len(centred)} sets, and clearly lowers recall@1 "
+        f"from image to text in {falls_v} and from text to image in {falls_t}; on CLIP ViT-B/16 it changes them by {_changes(centred)}."
+    )
+
+
+def _changes(rows: pd.DataFrame) -> str:
+    """Both changes of recall@1 on CLIP's vectors with their 95 % intervals."""
+    row = rows.xs("CLIP ViT-B/16", level="backbone").iloc[0]
+    one = "{:+.3f} (95 % interval {:+.3f} to {:+.3f})"
+    return " and ".join(one.format(*(row[c, m] for c in ("change", "change_low", "change_high"))) for m in RECALLS)
