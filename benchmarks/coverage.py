@@ -33,7 +33,11 @@ def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SimpleNamespace
     scores = signal[:, None] * positive + errors
     runs = pd.DataFrame({"features": "joint", "alignment": "lambda", "lambda_image": LAMBDAS, "lambda_text": LAMBDAS, "seed": 0})
     result = SimpleNamespace(
-        runs=runs, targets=positive[:, None].astype(int), groups=np.arange(ROWS), headline_scores=scores[..., None], learned=np.ones(1, bool)
+        runs=runs,
+        targets=positive[:, None].astype(int),
+        groups=np.arange(ROWS),
+        headline_scores=scores[..., None],
+        learned=np.ones(1, bool),
     )
     result.bootstrap = cache(lambda n_boot, random_state: PairedBootstrap(result, n_boot, random_state))
     auc_at = [0.5 * (1 + math.erf(s / 2)) for s in (SIGNAL, SIGNAL + gain)]
