@@ -48,17 +48,17 @@ def compare_alignments(
     rows = np.sort(np.random.default_rng(random_state).permutation(len(image))[:max_pairs])
     image, text = image[rows], text[rows]
     tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
-    records = []
+    records: list[tuple[str, bool, int, str | None, float, str]] = []
     for split in range(n_splits):
         fit = _half(tied, random_state + split)
         for name, renormalise in moves:
             try:
                 alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
-                moved = [alignment.transform(image[half], text[half]) for half in (fit, ~fit)]
+                fitted, held = alignment.transform(image[fit], text[fit]), alignment.transform(image[~fit], text[~fit])
             except ValueError as error:
                 records.append((name, renormalise, split, None, np.nan, str(error)))
                 continue
-            for measure, value in _measures(*moved[0], *moved[1], tied[fit], renormalise).items():
+            for measure, value in _measures(fitted[0], fitted[1], held[0], held[1], tied[fit], renormalise).items():
                 records.append((name, renormalise, split, measure, value, ""))
     return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
 
@@ -81,8 +81,8 @@ def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
     Returns:
         one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
-        splits, reason. ``splits`` counts those in which the alignment was measured, and ``reason`` says why it was not in the others. An
-        alignment that no split allows has one row without a measure.
+        splits, reason. ``splits`` counts those in which the alignment was measured, and ``reason`` says why it was not in the
+        others. An alignment that no split allows has one row without a measure.
     """
     names = ["alignment", "renormalise", "measure"]
     measured = comparison.dropna(subset=["measure"])
