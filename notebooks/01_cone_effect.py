@@ -38,7 +38,7 @@ from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer
 from helpers.datasets.audit import shipped_diversity
 from helpers.extraction.find import select
-from helpers.measures import cone_table, subset_resultants
+from helpers.measures import cone_table, subset_resultants, undefined_quantities
 from helpers.paper.authors_gap import gap_bounds
 from helpers.plotting.geometry import plane, resultants, sphere
 from helpers.plotting.published import authors_gaps
@@ -48,6 +48,8 @@ page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
 geometry = page.save_table(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
+for reason in undefined_quantities(geometry):
+    page.show_text("{reason}", reason=reason)
 
 # %% [markdown]
 # ## Images and texts form two clouds
@@ -83,7 +85,7 @@ resultants(geometry);
 by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
     index=["dataset", "backbone", "modality"], columns="quantity", values="value", sort=False
 )
-shown = by_modality[["R", "R_distinct", "distinct_share", "effective_rank"]].reset_index()
+shown = by_modality.reindex(columns=["R", "R_distinct", "distinct_share", "effective_rank"]).reset_index()
 format_table(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
 
 # %% [markdown]
@@ -100,7 +102,7 @@ headings = {
     "gap_norm": "gap", "cos_gap_pc1": "cosine with PC 1", "gap_share": "variance along it", "pc1_share": "variance along PC 1",
     "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
 }  # fmt: skip
-format_table(joint[list(headings)].rename(columns=headings).reset_index())
+format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index())
 
 # %% [markdown]
 # ## Real encoders beside the test bench

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +65,25 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             _flush(made)
         _put_in_place(temporary, path)
         _flush(path.parent)
+
+
+def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
+    """Raise unless ``directory`` is absent, empty, or holds a stored result and nothing else, damaged or not.
+
+    Args:
+        record: name of the file that every such result has.
+        names: of its other files.
+        what: the result in words, with its article.
+
+    Raises:
+        FileExistsError: something else is there, which saving would remove.
+    """
+    directory = Path(directory)
+    if not directory.exists() and not directory.is_symlink():
+        return
+    found = {path.name: path.is_file() for path in directory.iterdir()} if directory.is_dir() else {"": False}
+    if found and not (all(found.values()) and record in found and set(found) <= {record, *names}):
+        raise FileExistsError(f"{directory} holds something that is not {what}; give a new or empty folder")
 
 
 def remove_stale(folder: Path) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 
 from .checks import embedding_matrix, same_dimension, unit_rows
 
+ROUNDING = 1e-24  # share of the mean squared norm below which a variance is the rounding of equal rows in float64
+
 
 def mean_resultant_length(x) -> float:
     r"""Mean resultant length (Eq. 7), :math:`R = \lVert \frac1n \sum_i x_i / \lVert x_i \rVert \rVert_2`.
@@ -87,8 +89,9 @@ def effective_rank(x) -> float:
     Raises:
         ValueError: all rows are equal, so that there is no variance to share.
     """
-    values, _ = _spectrum(embedding_matrix(x), centred=True)
-    if values.sum() <= 0:
+    x = embedding_matrix(x)
+    values, _ = _spectrum(x, centred=True)
+    if values.sum() <= ROUNDING * np.square(x, dtype=np.float64).sum(axis=1).mean():
         raise ValueError("all rows are equal: the effective rank of a single point is not defined")
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))

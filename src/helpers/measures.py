@@ -18,7 +18,8 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     Quantities by modality (image, text): ``R`` over pairs (Eq. 7) and ``R_distinct`` over distinct items, ``effective_rank`` of the
     centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
     with the first principal direction of both modalities together), ``gap_share`` (share of the pooled variance along the gap),
-    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1.
+    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. A quantity that equal vectors do not define, such
+    as the effective rank of one constant text, is NaN; :func:`undefined_quantities` says why.
 
     Args:
         n_boot: bootstrap replicates, by group, for R and the gap; 0 leaves the intervals empty.
@@ -33,13 +34,14 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     for modality, pairs, distinct in (("image", image, embeddings.image), ("text", text, embeddings.text)):
         rows.append((modality, "R", mean_resultant_length(pairs), *interval(_norm, pairs)))
         rows.append((modality, "R_distinct", mean_resultant_length(distinct), np.nan, np.nan))
-        rows.append((modality, "effective_rank", effective_rank(pairs), np.nan, np.nan))
+        rows.append((modality, "effective_rank", np.nan if all_equal(distinct) else effective_rank(pairs), np.nan, np.nan))
         rows.append((modality, "distinct_share", len(distinct) / len(pairs), np.nan, np.nan))
-    cosine, share = gap_and_first_direction(image, text)
+    point = all_equal(np.concatenate([embeddings.image, embeddings.text]))  # no gap and no variance to divide by
+    cosine, share = (np.nan, np.nan) if point else gap_and_first_direction(image, text)
     joint = {
         "cos_gap_pc1": cosine,
         "gap_share": share,
-        "pc1_share": float(principal_directions(np.concatenate([image, text]), k=1)[1][0]),
+        "pc1_share": np.nan if point else float(principal_directions(np.concatenate([image, text]), k=1)[1][0]),
         "residual_gap": residual_gap(image, text, 1.0),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
@@ -47,6 +49,22 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
     names = embeddings.identity.columns
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
+
+
+def all_equal(vectors: np.ndarray) -> bool:
+    """Return whether all rows (n, d) are one vector, whose spread has no directions."""
+    return bool((vectors == vectors[0]).all())
+
+
+def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
+    """Return a sentence for each set of a :func:`cone_table` whose equal vectors leave quantities undefined."""
+    empty = geometry[geometry["value"].isna()]
+    names = ["dataset", "backbone", "modality"]
+    return [
+        f"{dataset} under {backbone}: {'all' if modality == 'joint' else f'all {modality}'} vectors are equal, "
+        f"so {', '.join(of['quantity'])} cannot be computed."
+        for (dataset, backbone, modality), of in empty.groupby(names, sort=False)
+    ]
 
 
 def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:

@@ -5,13 +5,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..checks import embedding_matrix, same_dimension, unit_rows
-from ..files import replacing
+from ..checks import same_dimension, unit_rows
+from .stored import read_arrays, unusable, write_arrays
+
+MODALITIES = ("image", "text")
 
 
 class Metadata(BaseModel):
@@ -71,9 +71,7 @@ class AffineAlignment(BaseEstimator):
         check_is_fitted(self)
         metadata = Metadata(format=1, name=self.name, parameters=self.get_params())
         arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
-        with replacing(path) as temporary:
-            save_file(arrays, temporary, metadata={"alignment": metadata.model_dump_json()})
-        return Path(path)
+        return write_arrays(path, arrays, {"alignment": metadata.model_dump_json()})
 
     def _solve(self, image: np.ndarray, text: np.ndarray):
         """Return image map, image shift, text map and text shift for float64 unit rows."""
@@ -111,22 +109,21 @@ def load_affine(path, classes: dict[str, type]) -> AffineAlignment:
     Raises:
         ValueError: no such file of this project's, an unknown alignment, or arrays that do not fit together; names the file.
     """
+    arrays, found, _ = read_arrays(path)
     try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = Metadata.model_validate_json((stream.metadata() or {})["alignment"])
-            arrays = {key: stream.get_tensor(key) for key in stream.keys()}
+        metadata = Metadata.model_validate_json(found["alignment"])
         alignment = classes[metadata.name](**metadata.parameters)
-    except (SafetensorError, KeyError, ValidationError, TypeError):
+    except (KeyError, ValidationError, TypeError):
         raise ValueError(f"{path} is no saved alignment of this version; fit and save it again") from None
     if set(arrays) != set(alignment.arrays):
-        raise ValueError(f"{path} holds the arrays {sorted(arrays)}, {metadata.name} has {sorted(alignment.arrays)}; save it again")
+        raise unusable(path, f"{metadata.name} has the arrays {', '.join(alignment.arrays)}")
+    if any(
+        arrays[f"{m}_map"].ndim not in (1, 2) or arrays[f"{m}_map"].shape[-1:] != arrays[f"{m}_shift"].shape for m in MODALITIES
+    ):
+        raise unusable(path, "map and shift have different dimensions")
+    if len({len(arrays[f"{m}_map"]) for m in MODALITIES}) != 1:
+        raise unusable(path, "its two maps take vectors of different dimensions")
     for name, array in arrays.items():
         setattr(alignment, f"{name}_", array)
     alignment.n_features_in_ = len(alignment.image_map_)
-    if any(_output(arrays, m) != len(embedding_matrix(arrays[f"{m}_shift"][:, None])) for m in ("image", "text")):
-        raise ValueError(f"{path}: map and shift have different dimensions; fit and save the alignment again")
     return alignment
-
-
-def _output(arrays: dict, modality: str) -> int:
-    return arrays[f"{modality}_map"].shape[-1]

@@ -1,22 +1,19 @@
 """The gap alignment as an estimator: fitted on training rows, applied to any rows."""
 
-import hashlib
-import json
 import warnings
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import same_dimension, unit_rows
-from ..files import replacing
 from ..geometry import mean_direction
 from .channels import Alignment
+from .stored import read_arrays, unusable, write_arrays
 
 FORMAT = "2"
+FORMER = {"kind", "lam", "lam_text"}  # metadata of a file written before there were checksums
 ZERO_NORM = 1e-8
 RENAMED = "GapAlignment(kind=...) is now called alignment=...; the old name goes away in the next version"
 
@@ -100,9 +97,7 @@ class GapAlignment(BaseEstimator):
         }
         name = self._resolved().name
         metadata = {"format": FORMAT, "alignment": name, "lam": repr(float(self.lam)), "lam_text": repr(self.lam_text)}
-        with replacing(path) as temporary:
-            save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum(arrays, metadata)})
-        return Path(path)
+        return write_arrays(path, arrays, metadata)
 
     @classmethod
     def load(cls, path) -> "GapAlignment":
@@ -112,21 +107,19 @@ class GapAlignment(BaseEstimator):
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged or is no alignment; names it.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"there is no alignment at {path}; GapAlignment.save writes one")
+        arrays, metadata, sealed = read_arrays(path)
+        if not sealed and set(metadata) != FORMER:
+            raise unusable(path, "it has no checksum")
         try:
-            arrays, metadata = _read(path)
             alignment, lam_text = metadata.get("alignment") or metadata["kind"], metadata["lam_text"]
             self = cls(float(metadata["lam"]), None if lam_text == "None" else float(lam_text), alignment)
             self._resolved()
             self.image_mean_, self.text_mean_ = arrays["image_mean"], arrays["text_mean"]
             self.image_inverse_norm_, self.text_inverse_norm_ = map(float, arrays["inverse_norm"])
-            if self.image_mean_.ndim != 1 or self.image_mean_.shape != self.text_mean_.shape:
-                raise ValueError("its two means are not vectors of one length")
-            if not all(np.isfinite(x).all() for x in arrays.values()):
-                raise ValueError("it holds numbers that are not finite")
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise ValueError(f"{path} is not an intact alignment ({error}); fit it again and save it there") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise unusable(path, str(error)) from None
+        if self.image_mean_.ndim != 1 or self.image_mean_.shape != self.text_mean_.shape:
+            raise unusable(path, "its two means are not vectors of one length")
         self.gap_ = self.image_mean_ - self.text_mean_
         self.n_features_in_ = len(self.gap_)
         return self
@@ -149,23 +142,3 @@ class GapAlignment(BaseEstimator):
         if self._resolved().channels != ("shift",) and norm.min() < ZERO_NORM:
             raise ValueError(f"{what} row {norm.argmin()} is sent to zero by this shift; use a smaller lambda")
         return norm.clip(min=ZERO_NORM)
-
-
-def _read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the arrays and the metadata of a stored alignment; those of format 2 are compared with their checksum."""
-    with safe_open(path, framework="numpy") as stream:
-        metadata = dict(stream.metadata() or {})
-        arrays = {key: stream.get_tensor(key) for key in stream.keys()}
-    expected = metadata.pop("sha256", None)
-    former = set(metadata) == {"kind", "lam", "lam_text"} and expected is None  # written before there were checksums
-    if not former and expected != _checksum(arrays, metadata):
-        raise ValueError("its checksum does not fit its content")
-    return arrays, metadata
-
-
-def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

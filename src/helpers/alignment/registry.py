@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from safetensors import SafetensorError, safe_open
-
 from ..checks import choose
 from . import posthoc
 from .affine import AffineAlignment, load_affine
 from .estimator import GapAlignment
+from .stored import read_arrays
 
 CLASSES: dict[str, type[AffineAlignment]] = {
     c.name: c
@@ -55,9 +54,4 @@ def load_alignment(path):
         FileNotFoundError: no such file.
         ValueError: the file holds no alignment; names it.
     """
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = stream.metadata() or {}
-    except SafetensorError:
-        raise ValueError(f"{path} is no safetensors file; give one that an alignment's `save` wrote") from None
-    return GapAlignment.load(path) if "lam" in metadata else load_affine(path, CLASSES)
+    return GapAlignment.load(path) if "lam" in read_arrays(path)[1] else load_affine(path, CLASSES)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -74,7 +75,7 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
-    heads = load_file(path)
+    heads = _read_heads(path)
     widths = {modality: tuple(matrix.shape)[1:] for modality, matrix in heads.items()}
     if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
         shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
@@ -101,6 +102,18 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
             "padding": "masked",
         },
     )
+
+
+def _read_heads(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a head file.
+
+    Raises:
+        ValueError: the file is damaged; names it.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no whole head file ({type(error).__name__}); restore it or train the heads again") from None
 
 
 def _efficientnet():

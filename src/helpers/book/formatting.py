@@ -26,7 +26,7 @@ class _EscapedValues(Formatter):
         return escape_markdown(format(value, format_spec))
 
 
-def fill(sentence: str, **values) -> str:
+def fill(sentence: str, /, **values) -> str:
     """Return Markdown with values filled in, each escaped; ``sentence`` is the page's own text and holds no name of a user.
 
     Example:

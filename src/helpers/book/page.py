@@ -87,7 +87,7 @@ class Page:
         for name, value in values.items():
             glue(name, value.item() if hasattr(value, "item") else value, display=False)
 
-    def show_text(self, sentence: str, **values) -> None:
+    def show_text(self, sentence: str, /, **values) -> None:
         """Show a sentence with its values filled in and escaped; names go into ``values``, never into ``sentence``."""
         display(Markdown(fill(sentence, **values)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from ..files import project_root, replacing_folder
+from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
@@ -44,7 +44,12 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
     Args:
         arguments: of :func:`helpers.sweep`, see :meth:`Grid.arguments`.
+
+    Raises:
+        FileExistsError: ``folder`` holds something that is not a cached sweep.
     """
+    if folder is not None:
+        refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
     values: dict[str, Any] = {name: tuple(value) for name, value in arguments.items()}
     result = sweep(embeddings, protocol=protocol, workers=workers, **values)
     if folder is not None:

@@ -10,7 +10,7 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from .. import metrics
-from ..files import replacing_folder
+from ..files import refuse_other_content, replacing_folder
 from ..tasks import Task
 from . import inference
 from .inference import KEYS
@@ -174,8 +174,13 @@ class SweepResult:
         return curves(summary[summary["alignment"] == "lambda"])
 
     def save(self, directory) -> Path:
-        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids."""
+        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids.
+
+        Raises:
+            FileExistsError: ``directory`` holds something that is not a sweep result.
+        """
         directory = Path(directory)
+        refuse_other_content(directory, PROVENANCE, FILES, "a sweep result")
         with replacing_folder(directory) as folder:
             self.write(folder)
         return directory

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
-from ..files import UNFINISHED, checksum_of, read_json
+from ..files import UNFINISHED, checksum_of, read_json, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
 
 PROVENANCE = "provenance.json"
@@ -209,15 +209,5 @@ def _stamp(directory: Path) -> tuple | None:
 
 
 def check_replaceable(directory: Path) -> None:
-    """Raise unless ``directory`` is absent, empty, or holds nothing but a set of this project, damaged or not.
-
-    Raises:
-        FileExistsError: something else is there, which saving would remove.
-    """
-    directory = Path(directory)
-    if not directory.exists() and not directory.is_symlink():
-        return
-    names = {path.name for path in directory.iterdir() if path.is_file()} if directory.is_dir() else {""}
-    everything = {path.name for path in directory.iterdir()} if directory.is_dir() else {""}
-    if everything and not (names == everything and PROVENANCE in names and names <= {PROVENANCE, *FILES.values()}):
-        raise FileExistsError(f"{directory} holds something that is not an embedding set; give a new or empty folder")
+    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds nothing but a set of this project, damaged or not."""
+    refuse_other_content(directory, PROVENANCE, FILES.values(), "an embedding set")

@@ -16,10 +16,11 @@ from ..backbones.lit import CONTEXT, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pix
 from ..checks import choose
 from ..datasets import PairedDataset, flickr8k
 from ..extraction.workers import default_workers, image_batches
-from ..files import project_root, read_json, replacing_folder, sha256, write_json
+from ..files import project_root, read_json, refuse_other_content, replacing_folder, sha256, write_json
 
 SHIPPED = Path("data/features")
 PROVENANCE = "provenance.json"
+FILES = ("image.safetensors", "text.safetensors", "captions.parquet")
 COLUMNS = ["variant", "pair_id", "caption", "image", "text", "split"]
 IMAGES_PER_BATCH, TEXTS_PER_BATCH = 32, 64
 
@@ -49,7 +50,12 @@ class TowerFeatures:
         return TrainingPairs(self.image[choices.index], self.text, choices.tolist())
 
     def save(self, directory) -> Path:
-        """Write the features in float16 as a folder that appears whole or not at all, with the SHA-256 of each file."""
+        """Write the features in float16 as a folder that appears whole or not at all, with the SHA-256 of each file.
+
+        Raises:
+            FileExistsError: ``directory`` holds something that is not features.
+        """
+        refuse_other_content(Path(directory), PROVENANCE, FILES, "tower features")
         with replacing_folder(Path(directory)) as folder:
             for modality in ("image", "text"):
                 save_file({"features": getattr(self, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
