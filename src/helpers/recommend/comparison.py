@@ -81,7 +81,8 @@ def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
     Returns:
         one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
-        splits, reason. ``splits`` counts those in which the alignment was measured, and ``reason`` says why it was not in the others. An
+        splits, reason. ``splits`` counts those in which the alignment was measured, and ``reason`` says why it was not in the
+        others. An
         alignment that no split allows has one row without a measure.
     """
     names = ["alignment", "renormalise", "measure"]
