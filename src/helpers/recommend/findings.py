@@ -56,8 +56,9 @@ def _on_separability(moved: dict[str, pd.DataFrame]) -> str:
 def _on_shifting(shifted: pd.DataFrame) -> str:
     (falls_v, rises_v), (falls_t, rises_t) = (clear_changes(shifted, measure) for measure in RECALLS)
     return (
-        f"λ = 1 clearly lowers recall@1 from image to text in {falls_v} and from text to image in {falls_t} of "
-        f"{len(shifted)} sets, and clearly raises it in {rises_v} and {rises_t}; on CLIP ViT-B/16 it changes them by {_changes(shifted)}."
+        f"λ = 1 clearly lowers recall@1 from image to text in {falls_v} and from text to image in {falls_t} "
+        f"of {len(shifted)} sets, and clearly raises it in {rises_v} and {rises_t}; "
+        f"on CLIP ViT-B/16 it changes them by {_changes(shifted)}."
     )
 
 
