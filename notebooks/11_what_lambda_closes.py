@@ -30,8 +30,8 @@ from helpers.recommend import not_measured, shipped_alignments, three_sentences
 
 page = Page("11_what_lambda_closes", globals(), {"alignments": many(text(ALIGNMENTS, "alignment")), "results": optional(NAME)})
 measured = page.save_table(shipped_alignments(), "alignments")
-for sentence in three_sentences(measured):
-    page.show_text("{sentence}", sentence=sentence)
+for finding in three_sentences(measured):
+    page.show_text("{finding}", finding=finding)
 
 # %% [markdown]
 # A change counts as clear when its 95 % interval excludes zero. Nothing here corrects for the number of sets and measures.
