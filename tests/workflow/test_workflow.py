@@ -1,16 +1,23 @@
 """The workflow: what a step depends on, and that a change re-runs exactly what it must."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
+from helpers import EmbeddingSet
+
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
+
+
+EXECUTED = json.dumps({"cells": [{"cell_type": "code", "execution_count": 1, "outputs": []}]})
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +27,7 @@ def project(store, tmp_path_factory) -> Path:
     for name in ("Snakefile", "_config.yml", "_toc.yml"):
         shutil.copy2(ROOT / name, folder / name)
     made_here = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
-    for name in ("config", "notebooks", "src", "book", "data/published"):
+    for name in ("config", "notebooks", "src", "book", "data/published", "data/measured"):
         shutil.copytree(ROOT / name, folder / name, ignore=made_here)
     shutil.copytree(store, folder / "data" / "embeddings")
     outputs = run_of(folder, "--summary").stdout.splitlines()
@@ -28,7 +35,7 @@ def project(store, tmp_path_factory) -> Path:
     assert len(made) > 10
     for path in made:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).touch()
+        (folder / path).write_text(EXECUTED if path.endswith(".ipynb") else "")
     touched = run_of(folder, "--touch", "notebooks")
     assert touched.returncode == 0, touched.stderr
     return folder
@@ -90,9 +97,8 @@ def test_a_changed_parameter_runs_that_notebook_only(project):
 
 def test_a_set_dropped_in_reaches_its_sweep_and_the_notebooks(project):
     folder = project / "data/embeddings/ham10000/clean"
-    shutil.copytree(folder / "lit-derm", folder / "mine", copy_function=shutil.copyfile)
-    record = folder / "mine/provenance.json"
-    record.write_text(record.read_text().replace('"backbone": "lit-derm"', '"backbone": "mine"'))
+    embeddings = EmbeddingSet.load(folder / "lit-derm")
+    replace(embeddings, provenance={**embeddings.provenance, "backbone": "mine"}).save(folder / "mine")
     try:
         again = rerun(project)
     finally:

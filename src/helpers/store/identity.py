@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-LONGEST = 200  # characters; file systems take 255 bytes, and temporaries add an ending
+FOLDER = re.compile(r"[A-Za-z0-9_][\w.+-]*")
+LONGEST = 200  # bytes; file systems take 255, and temporaries add an ending
 SYNTHETIC = " (synthetic miniature)"
 
 
@@ -13,13 +13,13 @@ def check_folder(name: str, what: str) -> str:
     """Return ``name`` if it may name a folder of a data set, variant or encoder.
 
     Raises:
-        ValueError: it holds blanks, slashes, quotes, letters beyond ASCII, starts with a dot or dash, or is too long.
+        ValueError: it holds blanks, slashes, quotes, starts with a dot or dash, or is too long.
     """
-    if FOLDER.fullmatch(name) and len(name) <= LONGEST:
+    if FOLDER.fullmatch(name) and len(name.encode()) <= LONGEST:
         return name
     raise ValueError(
         f"{what} {name[:80]!r} cannot name a folder; use letters, digits, '_', '.', '+' and '-', start with a letter, digit or "
-        f"'_', and take at most {LONGEST} characters"
+        f"'_', and take at most {LONGEST} bytes"
     )
 
 
