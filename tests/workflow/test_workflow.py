@@ -117,7 +117,7 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     (project / "config/small.yml").write_text(yaml.safe_dump(config))
     kept = project / "runs/sweeps/ham10000/clean/lit-derm"
     shutil.rmtree(kept)
-    asked = {k: v for k, v in config["sweep"].items() if k != "threads"}
+    asked = {k: v for k, v in config["sweep"].items() if k not in ("threads", "variant")}
     command = [sys.executable, "-m", "helpers", "sweep", "ham10000", "lit-derm", "--settings", json.dumps(asked)]
     subprocess.run([*command, "--store", "data/embeddings"], cwd=project, check=True, env={**os.environ, "PYTHONPATH": "src"})
     table, record = (kept / "authors-code/lambda" / name for name in ("table.parquet", "settings.json"))

@@ -146,7 +146,7 @@ def _command(identity: Identity, root: str) -> str:
 
 
 def extract_missing(identity: Identity, store=None, data_root=None) -> EmbeddingSet:
-    """Extract a set that is not stored, into ``store`` or ``runs/embeddings``; raises as :func:`extract`."""
+    """Extract a set that is not stored into ``store`` or ``runs/embeddings``; raise as ``extract`` does."""
     root = dataset_root(data_root, identity.dataset)
     out = (project_root() / OWN if store is None else Path(store)) / identity.folder
     dataset, backbone = load_dataset(identity.dataset, root, identity.variant), load_backbone(identity.backbone)

@@ -43,7 +43,7 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
     """Run a sweep and, where ``folder`` is given, store it there with a record of all that it depends on.
 
     Args:
-        arguments: of :func:`helpers.sweep`, see :meth:`Grid.arguments`.
+        arguments: of :func:`helpers.probing.sweep.sweep`, see :meth:`Grid.arguments`.
 
     Raises:
         FileExistsError: ``folder`` holds something that is not a cached sweep.

@@ -79,7 +79,7 @@ class Grid:
         return PARTS if self.alignments and self.alignment_lambdas else PARTS[:1]
 
     def arguments(self, part: str) -> dict[str, list]:
-        """Return the arguments of :func:`helpers.sweep` for one part, as lists (the form JSON has)."""
+        """Return the arguments of :func:`helpers.probing.sweep.sweep` for one part, as lists (the form JSON has)."""
         if choose(part, PARTS, "part of a sweep") == "lambda":
             features, alignments = list(self.features), ["lambda"]
             return {"lambdas": list(self.lambdas), "seeds": list(self.seeds), "features": features, "alignments": alignments}

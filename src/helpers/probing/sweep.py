@@ -47,7 +47,7 @@ def sweep(
         seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        alignments: any of :data:`helpers.alignment.ALIGNMENTS`.
+        alignments: any of ``helpers.alignment.ALIGNMENTS``.
         lambdas_text: strengths for texts, for a map over both; images then take ``lambdas``. Equal to the images' when None.
         dtype: precision of the descents; the minimiser always works in float64.
         device: ``cpu`` or ``cuda``; the latter where there is one, when None.
