@@ -27,7 +27,7 @@ store = None  # folder of embedding sets; None for data/embeddings, then runs/em
 data_root = None  # folder of raw data, to extract what is not stored
 results = None  # folder for result tables; None for ./results
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
 from helpers.book.formatting import format_table

@@ -37,7 +37,7 @@ data_root = None  # folder of raw data, to extract what is not stored
 sweeps = None  # folder of cached sweeps; None for runs/sweeps
 results = None  # folder for result tables; None for ./results
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 from IPython.display import display
 

@@ -26,7 +26,7 @@
 results = None  # folder with the tables of notebooks 01 and 03; None for ./results
 made_with = None  # JSON of fingerprints of the parameters of 01 and 03, from the workflow; None takes any
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 from IPython.display import Markdown
 
 from helpers.book.formatting import escape_markdown, format_table

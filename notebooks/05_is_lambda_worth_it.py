@@ -31,7 +31,7 @@ data_root = None  # folder of raw data, to extract what is not stored
 alignments = ["lambda-1", "centring", "z-scores"]  # alignments to compare with none; an empty list stands for all
 results = None  # folder for result tables and the alignment; None for ./results
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment.registry import ALIGNMENTS
 from helpers.book.formatting import format_table

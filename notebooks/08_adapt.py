@@ -55,7 +55,7 @@ n_boot = 1000  # bootstrap replicates
 keep = None  # folder of embedding sets to store this one in; "runs/embeddings" makes it known to the other notebooks
 results = None  # folder for result tables; None for ./results
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 import shutil
 from pathlib import Path
 

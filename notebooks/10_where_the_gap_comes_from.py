@@ -27,7 +27,7 @@ variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the au
 features = None  # folder of tower features; None for data/features
 results = None  # folder for result tables; None for ./results
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
 from helpers.book.formatting import format_table

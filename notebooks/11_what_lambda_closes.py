@@ -20,7 +20,7 @@
 alignments = []  # alignments of the heat map; an empty list stands for all
 results = None  # folder for result tables; None for ./results
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "remove-stderr"]
 from helpers.alignment.registry import ALIGNMENTS
 from helpers.book.formatting import format_table
 from helpers.book.page import Page
