@@ -29,8 +29,11 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
         ValueError: an unknown data set, variant or backbone; names the nearest.
         FileNotFoundError: nothing stored and no raw data; says which command makes them.
     """
-    found = stored(store)
+    faulty: dict[str, str] = {}
+    found = stored(store, faulty)
     variant = _variant_of(dataset, variant, found)
+    if fault := faulty.get(f"{dataset}/{variant}/{folder_name(backbone)}"):
+        raise ValueError(fault)
     identity = Identity(dataset, variant, backbone)
     if (embeddings := find_stored(identity, store)) is not None:
         return embeddings
