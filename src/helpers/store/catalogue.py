@@ -92,7 +92,7 @@ def load_stored(path: Path) -> EmbeddingSet:
 
 def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
     """Load the stored set of this identity, or return None."""
-    found = stored(store)
+    found = stored(store, faulty={})
     names = (identity.dataset, identity.variant, folder_name(identity.backbone))
     mine = found[(found[NAMES] == list(names)).all(axis=1)]
     return load_stored(mine["path"].iloc[0]) if len(mine) else None
@@ -100,6 +100,6 @@ def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
 
 def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:
     """List (dataset, variant, backbone) of the sets that the repository ships in this variant and that are not stored here."""
-    found = stored(store)
+    found = stored(store, faulty={})
     present = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
     return [s for s in SHIPPED_SETS if s not in present and s[1] in (variant, "common")]
