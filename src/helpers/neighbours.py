@@ -57,8 +57,13 @@ def enough_rows(k: int, candidates: int) -> int:
 
 
 def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct rows of ``x`` (n, d) in order of first appearance, and each row's number among them (n,)."""
-    rows = np.ascontiguousarray(x) + 0.0  # turns -0.0 into 0.0, which has other bytes and the same value
+    """Return the distinct vectors among the rows of ``x`` (n, d), and each row's number among them; see :func:`distinct_rows`."""
+    return distinct_rows(np.ascontiguousarray(x) + 0.0)  # turns -0.0 into 0.0, which has other bytes and the same value
+
+
+def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
+    rows = np.ascontiguousarray(x)
     keys = rows.view([("", f"V{rows.dtype.itemsize * rows.shape[1]}")]).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
