@@ -1,4 +1,4 @@
-"""What alignments close and what they cost, and how many rows two splits share."""
+"""Draw what alignments close and what they cost, and how many rows two splits share."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ BEST = {"gap": "min", "mixing": "max", "recall_image_to_text": "max", "recall_te
 
 
 def heat_map(summary: pd.DataFrame, measures: list[str]):
-    """Values of each measure (columns) under each renormalised alignment (rows), with intervals; one panel per set.
+    """Draw each measure (columns) under each renormalised alignment (rows), with intervals; one panel per set.
 
-    The best value of a column is bold where more or less is better. An alignment that could not be fitted keeps its row.
+    The best value of a column is bold if one direction is better. An alignment that could not be fitted has an empty row.
 
     Args:
         summary: rows of ``helpers.recommend.summarise`` with dataset, variant and backbone.
-        measures: which to show; colours run from the lowest to the highest value within a column.
+        measures: measures to show; colours run from the lowest to the highest value within a column.
     """
     sets = list(summary[summary["renormalise"]].groupby(SET, sort=False))
     most = max(rows["alignment"].nunique() for _, rows in sets)
@@ -46,11 +46,11 @@ def heat_map(summary: pd.DataFrame, measures: list[str]):
 
 
 def against_lambda(summary: pd.DataFrame, measures: list[str]):
-    """Each measure against lambda with its interval over splits, one panel per measure and one line per set.
+    """Draw each measure against lambda with its interval over splits, one panel per measure and one line per set.
 
     Args:
         summary: rows of ``helpers.recommend.summarise`` with dataset, variant and backbone.
-        measures: which to show.
+        measures: measures to show.
     """
     figure, axes = panels(len(measures), 3, 3.0, 2.6)
     rows = summary[summary["renormalise"] & summary["alignment"].isin(LAMBDAS)]
@@ -72,7 +72,7 @@ def against_lambda(summary: pd.DataFrame, measures: list[str]):
 
 
 def shared_rows(curves: pd.DataFrame):
-    """Share of test rows with a training row at least this similar, against the cosine; a panel per modality, a line per set.
+    """Draw the share of test rows with a training row of at least this cosine; a panel per modality, a line per set.
 
     Args:
         curves: ``dataset, variant, backbone, modality, cosine, share``, see :func:`helpers.probing.leakage.near_duplicates`.
