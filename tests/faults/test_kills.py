@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from damage import small
-from test_extract import content, drawn
+from photographs import content
+from photographs import synthetic_photographs as drawn
 from tiny_encoders import linear_backbone
 from tqdm import tqdm
 
@@ -83,7 +84,7 @@ def every_extraction(tmp_path: Path, step: int) -> int:
     extracting(dataset, tmp_path / "whole" / "d" / "v" / "b")
     whole = content(tmp_path / "whole" / "d" / "v" / "b")
     while True:
-        out = tmp_path / str(call) / "drawn" / "common" / "linear"
+        out = tmp_path / str(call) / "synthetic" / "common" / "linear"
         dead = died(call, extracting, dataset, out)
         if (tmp_path / str(call)).is_dir():
             for path in stored(tmp_path / str(call))["path"]:
