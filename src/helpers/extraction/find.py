@@ -30,7 +30,8 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     """
     faulty: dict[str, str] = {}
     found = stored(store, faulty)
-    variant = _variant_of(dataset, variant, found)
+    if dataset in DATASETS or dataset in set(found["dataset"]):
+        variant = _variant_of(dataset, variant, found)
     if fault := faulty.get(f"{dataset}/{variant}/{folder_name(backbone)}"):
         raise ValueError(fault)
     identity = Identity(dataset, variant, backbone)
