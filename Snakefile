@@ -39,6 +39,7 @@ DROPPED_IN = [
     for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")
     if all(steps.NAME.fullmatch(part) for part in p.parts)
 ]
+CONTRIBUTED = [str(p) for p in sorted(Path("data/contributed").glob("*.json"))]
 SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
 for name, why in EXCLUDED.items():
     print(f"[excluded] {name!r}: {why}", file=sys.stderr)
@@ -154,9 +155,9 @@ def notebook_inputs(notebook):
     own = CONFIGURATION.notebooks.get(notebook, {})
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
-        "02_r_table": all_set_files([own.get("variant", "authors")]),
-        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
-        "04_discussion": [],
+        "02_r_table": all_set_files([own.get("variant", "authors")]) + CONTRIBUTED,
+        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED}),
+        "04_discussion": CONTRIBUTED,
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
         "11_what_lambda_closes": [str(p) for p in sorted(Path("data/measured").glob("alignments_*.csv"))],
