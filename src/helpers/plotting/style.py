@@ -20,6 +20,7 @@ BACKBONES = {
     "medsiglip": "#e69f00",
 }
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
+PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
 ALIGNMENTS = {
