@@ -136,6 +136,7 @@ for dataset, variant, backbone in SWEPT:
             f"sweep_{dataset}_{variant}_{folder_name(backbone)}"
         input:
             set_files(dataset, variant, backbone),
+            steps.sweep_code(),
         output:
             # kept where it is: the command leaves a sweep of these embeddings, settings and code as it was, whoever made it
             [update(r) for r in sweep_records(dataset, variant, backbone)],

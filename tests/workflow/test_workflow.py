@@ -128,6 +128,8 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     done = run_of(project, *steps)
     assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
     assert planned(project, *steps) == set()
+    with edited(project, "src/helpers/plotting/style.py", "\nCHANGED = True\n"):
+        assert planned(project, *steps) == set()  # a sweep runs no plotting
     with edited(project, "src/helpers/probing/sweep.py", "\nCHANGED = True\n"):
         assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > OLD
 

@@ -17,6 +17,7 @@ from ..checks import choose
 from ..datasets import DATASETS
 from ..extraction.find import sets_wanted
 from ..files import read_json
+from ..probing.cache import CODE
 from ..store.catalogue import folder_name, stored
 from .parameters import assigned_literals, first_problem
 from .provenance import parameters_fingerprint
@@ -205,6 +206,11 @@ def shown_store(configuration: Configuration, shown: Iterable[SetName], excluded
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(Path(configuration.store).joinpath(*name).absolute())
     return str(folder)
+
+
+def sweep_code(package: Path = Path("src/helpers")) -> list[str]:
+    """Return the modules that a sweep runs; a change of another module leaves every cached sweep as it is."""
+    return [str(path) for pattern in CODE for path in sorted(package.glob(pattern))]
 
 
 def set_files(store: str, dataset: str, variant: str, backbone: str) -> list[str]:
