@@ -3,17 +3,32 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..checks import choose
-from .base import Backbone
-from .fingerprint import public
 from .registry import REGISTRY, Entry
-from .tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from .base import Backbone
+    from .tokenizer import Tokenizer
 
 __all__ = ["REGISTRY", "Backbone", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
 
 
-def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> Backbone:
+def __getattr__(name: str):
+    """Import the classes on first use: names of encoders are looked up without a deep-learning library."""
+    if name == "Backbone":
+        from .base import Backbone
+
+        return Backbone
+    if name == "Tokenizer":
+        from .tokenizer import Tokenizer
+
+        return Tokenizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> "Backbone":
     """Load a frozen dual encoder; no code from a model repository is run and nothing is unpickled.
 
     Args:
@@ -38,6 +53,8 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
 
         return random_clip(name, source, device, _seed(name))
     with _explaining_os_errors(name):
+        from .fingerprint import public
+
         if library == "open_clip":
             from .openclip import load_open_clip
 
@@ -47,7 +64,7 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
         return load_transformers(public(str(name)), source, device)
 
 
-def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
+def load_tokenizer(name: str, weights: str | Path | None = None) -> "Tokenizer":
     """Load the tokenizer of an encoder without its weights; arguments as in :func:`load_backbone`.
 
     The ``lit-`` encoders, ``random-clip`` and ``clip`` need no download: packages ship their vocabularies.
@@ -66,6 +83,8 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
 
         return clip_tokenizer(name)
     with _explaining_os_errors(name):
+        from .fingerprint import public
+
         if library in ("open_clip", "random"):
             from .openclip import open_clip_tokenizer
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..backbones import REGISTRY, load_tokenizer
-from ..backbones.quiet import offline
+from ..backbones.registry import REGISTRY
 from .audit import text_words
 from .base import PairedDataset
 
@@ -21,6 +20,8 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
     Nothing is downloaded to find out.
     """
+    from ..backbones.quiet import offline  # here alone: names of data sets are looked up without a deep-learning library
+
     found, absent = {}, {}
     for name in names:
         try:
@@ -34,6 +35,8 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
 @cache
 def _tokenizer(name: str):
+    from ..backbones import load_tokenizer
+
     return load_tokenizer(name)
 
 
