@@ -100,20 +100,6 @@ def _has_both_variants(dataset: str) -> bool:
     return canonical_variant(dataset, "authors") != canonical_variant(dataset, "clean")
 
 
-def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = False) -> list[tuple[str, str, str]]:
-    """List (dataset, variant, backbone) of the sets of a workflow: stored ones and, with ``extractable``, those to extract.
-
-    An empty list means all that are stored.
-    """
-    found = stored(store, faulty={}) if store is None or Path(store).is_dir() else stored(None).iloc[:0]
-    names = {folder_name(b) for b in backbones}
-    found = found[found["dataset"].isin(datasets or found["dataset"]) & found["backbone"].isin(names or found["backbone"])]
-    wanted = dict.fromkeys(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
-    if extractable:
-        wanted |= {(d, canonical_variant(d, v), folder_name(b)): None for d in datasets for v in variants for b in backbones}
-    return list(wanted)
-
-
 def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Sort (dataset, backbone) pairs: natural data first, and encoders in the order of their registry."""
     order = list(REGISTRY)
