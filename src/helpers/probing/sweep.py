@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from .objective import Objective
 from .protocol import Protocol, resolve_protocol
 from .result import SweepResult
 from .strength import choose_strength
+from .threads import run_in_threads
 from .validation import Split, split_rows
 from .views import build_view
 
@@ -169,13 +169,6 @@ class _Plan:
         tasks = self._tasks(bundles, workers)
         workers = min(workers, len(tasks))
         bar = tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress)
-        threads = torch.get_num_threads()
-
-        def start():
-            # Softmax tails underflow; products with denormals are many times slower. The flag is each thread's own.
-            torch.set_flush_denormal(True)
-            if workers > 1:
-                torch.set_num_threads(1)
 
         def work(task):
             runs = self._run(*task)
@@ -183,11 +176,9 @@ class _Plan:
             return runs
 
         try:
-            with ThreadPoolExecutor(workers, initializer=start) as pool:
-                return list(pool.map(work, tasks))
+            return run_in_threads(work, tasks, workers)
         finally:
             bar.close()
-            torch.set_num_threads(threads)
 
     def _tasks(self, bundles, workers: int) -> list[tuple]:
         """Return one task a bundle; bundles left over after whole rounds of the workers are shared out by alignments."""
