@@ -11,6 +11,7 @@ _HOME = {
     "gap_norm": "geometry",
     "align": "alignment",
     "GapAlignment": "alignment",
+    "PairAlignment": "alignment",
     "sweep": "probing.sweep",
     "PROTOCOLS": "probing.protocol",
     "Protocol": "probing.protocol",

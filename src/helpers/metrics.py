@@ -4,6 +4,7 @@ Scores have shape (..., n): any number of probes side by side over n rows.
 """
 
 import numpy as np
+from scipy.special import expit, log_softmax
 from scipy.special import softmax as scipy_softmax
 from scipy.stats import rankdata
 
@@ -135,3 +136,51 @@ def macro_auc(scores, targets, weights=None) -> np.ndarray:
     present = ~np.isnan(per_class)
     with np.errstate(invalid="ignore"):
         return np.where(present, per_class, 0).sum(axis=0) / present.sum(axis=0)
+
+
+def probabilities(logits, multiclass: bool) -> np.ndarray:
+    """Return softmax over the last axis for a multi-class task, else one sigmoid per output; float64 of the same shape."""
+    return softmax(logits) if multiclass else expit(np.asarray(logits, dtype=np.float64))
+
+
+def log_losses(logits, targets, multiclass: bool) -> np.ndarray:
+    """Return the log loss of each row (n,): cross-entropy, or the mean over outputs of binary cross-entropies.
+
+    Args:
+        logits: (n, K).
+        targets: (n, K) 0/1 indicators.
+    """
+    z, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=bool)
+    if multiclass:
+        return -np.where(targets, log_softmax(z, axis=-1), 0).sum(axis=-1)
+    return np.logaddexp(0, np.where(targets, -z, z)).mean(axis=-1)
+
+
+def brier_scores(probability, targets) -> np.ndarray:
+    """Return the mean squared distance of probabilities (n, K) from 0/1 targets (n, K), mean over outputs, of each row (n,)."""
+    return np.square(np.asarray(probability, dtype=np.float64) - targets).mean(axis=-1)
+
+
+def calibration_error(probability, targets, weights=None, bins: int = 15) -> np.ndarray:
+    """Return the expected calibration error, class by class (Kull et al., NeurIPS 2019), mean over outputs.
+
+    Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows.
+
+    Args:
+        probability: (n, K).
+        targets: (n, K) 0/1 indicators.
+        weights: (b, n) how often each row counts, such as bootstrap draws; every row once when None.
+
+    Returns:
+        float64, () or (b,).
+    """
+    probability, targets = np.asarray(probability, dtype=np.float64), np.asarray(targets)
+    counts = np.ones((1, len(targets))) if weights is None else np.asarray(weights, dtype=np.float64)
+    total = np.zeros(len(counts))
+    for p, y in zip(probability.T, targets.T, strict=True):
+        bin_of = np.minimum((p * bins).astype(int), bins - 1)
+        excess = np.zeros((len(p), bins))
+        excess[np.arange(len(p)), bin_of] = p - y
+        total += np.abs(counts @ excess).sum(axis=1)
+    error = total / counts.sum(axis=1) / targets.shape[1]
+    return error[0] if weights is None else error

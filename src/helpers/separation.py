@@ -4,6 +4,7 @@ Every function takes image and text vectors and, unless it says otherwise, bring
 """
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
@@ -120,6 +121,13 @@ def tied_groups(image, text, groups=None) -> np.ndarray:
     columns = np.concatenate(offsets)
     graph = coo_matrix((np.ones(len(columns), bool), (np.tile(np.arange(n), len(codes)), columns)), shape=(start, start))
     return connected_components(graph, directed=False)[1][:n]
+
+
+def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:
+    """Return a mask (n,) of the rows of about half of the groups (n,), drawn at random."""
+    names = np.random.default_rng(random_state).permutation(np.unique(groups))
+    sizes = pd.Series(groups).value_counts()[names].cumsum()
+    return np.isin(groups, names[: max(1, int((sizes <= len(groups) / 2).sum()))])
 
 
 def mixing_at_k(image, text, k: int = 10) -> float:

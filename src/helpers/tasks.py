@@ -1,5 +1,6 @@
 """Describe what a probe predicts: the kind of task, its classes, and the label columns that hold it."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,14 @@ def split_names(values) -> np.ndarray:
 KINDS = ("binary", "multiclass", "multilabel")
 UNLABELLED = "unlabelled"
 MOST_CLASSES = 1000
-LONGEST_CLASS = 100  # characters of a class name; a longer one is a text
+LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
+SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
+SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a label reads as a free text, such as a report, and not as the name of a class."""
+    return len(name) > LONGEST_CLASS or len(name.split()) > MOST_WORDS or SENTENCE.search(name) is not None
 
 
 def class_names(labels, source) -> tuple[str, ...]:
@@ -32,13 +40,14 @@ def class_names(labels, source) -> tuple[str, ...]:
         source: the name of the labels in errors, such as a file and a column.
 
     Raises:
-        ValueError: one class only, or so many distinct labels that they are texts, ids or measurements. It prints no label.
+        ValueError: one class only, labels that read as texts, or so many distinct ones that they are ids or measurements. The
+            labels are not printed.
     """
     labels = [str(label) for label in labels]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise ValueError(f"{source} holds one class only; a probe needs at least two")
-    if len(classes) > MOST_CLASSES or (len(labels) > 20 and len(classes) > len(labels) / 2):
+    if len(classes) > MOST_CLASSES or len(classes) > max(2, len(labels) / 2):
         raise ValueError(f"{source} has {len(classes)} distinct values in {len(labels)} rows; expected class names")
     return classes
 
@@ -72,11 +81,11 @@ class Task:
             raise ValueError(
                 f"only {len(set(self.classes))} of {len(self.classes)} class names are distinct; class names must differ"
             )
-        long = [i for i, c in enumerate(self.classes) if len(c) > LONGEST_CLASS]
-        if long:
+        texts = [i for i, c in enumerate(self.classes) if is_text(c)]
+        if texts:
             raise ValueError(
-                f"the name of class {long[0]} has {len(self.classes[long[0]])} characters, expected at most {LONGEST_CLASS}; "
-                "give class names as labels, not texts"
+                f"the name of class {texts[0]} reads as a text ({len(self.classes[texts[0]])} characters); "
+                f"give class names of at most {LONGEST_CLASS} characters and {MOST_WORDS} words as labels"
             )
         least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
         if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):

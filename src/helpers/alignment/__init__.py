@@ -2,6 +2,8 @@
 
 from .channels import ALIGNMENTS, CHANNELS, Alignment
 from .estimator import GapAlignment
+from .pairs import PairAlignment
 from .shift import align, predicted_residual_gap, residual_gap, unalign
 
-__all__ = ["ALIGNMENTS", "CHANNELS", "Alignment", "GapAlignment", "align", "predicted_residual_gap", "residual_gap", "unalign"]
+__all__ = ["ALIGNMENTS", "CHANNELS", "Alignment", "GapAlignment", "PairAlignment"]
+__all__ += ["align", "predicted_residual_gap", "residual_gap", "unalign"]

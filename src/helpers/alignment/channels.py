@@ -5,14 +5,17 @@ the probe engine train all alignments on one unshifted matrix.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from ..checks import choose
 
 CHANNELS = ("shift", "common-scale", "scale-ratio", "spread")
+PAIRS = tuple("+".join(pair) for pair in combinations(CHANNELS, 2))
 WITHOUT = tuple(f"without-{channel}" for channel in CHANNELS)
 ALIGNMENTS = ("lambda", *CHANNELS, *WITHOUT, "centred")
+FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the channels but the empty one, which is lambda = 0
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,11 @@ class Alignment:
     ``lambda`` is Eq. 5: shift, then renormalise. Its scale is a product, common x ratio x spread, so it acts through four channels.
     Each channel can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio``
     (the modalities times r and 1/r), ``spread`` (each row times its own factor, of mean 1 within its modality). Each channel can
-    also be switched off: ``without-shift`` and so on. ``centred`` subtracts each modality's own mean and renormalises; it has no
-    lambda.
+    also be switched off: ``without-shift`` and so on. ``shift+spread`` and its like switch on two channels. ``centred`` subtracts
+    each modality's own mean and renormalises; it has no lambda.
 
     Args:
-        name: one of ``ALIGNMENTS``.
+        name: one of ``ALIGNMENTS`` or ``PAIRS``.
         lambda_image, lambda_text: how far each modality moves, as a fraction of half the gap; equal in Eq. 5.
 
     Raises:
@@ -38,7 +41,7 @@ class Alignment:
     lambda_text: float = 0.0
 
     def __post_init__(self):
-        choose(self.name, ALIGNMENTS, "alignment")
+        choose(self.name, (*ALIGNMENTS, *PAIRS), "alignment")
         for name in ("lambda_image", "lambda_text"):
             value = float(getattr(self, name))
             if not np.isfinite(value):
@@ -50,8 +53,8 @@ class Alignment:
     @property
     def channels(self) -> tuple[str, ...]:
         """Return the channels that are switched on."""
-        if self.name in CHANNELS:
-            return (self.name,)
+        if self.name in (*CHANNELS, *PAIRS):
+            return tuple(self.name.split("+"))
         return tuple(channel for channel in CHANNELS if self.name != f"without-{channel}")
 
     @property

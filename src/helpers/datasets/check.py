@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..images import inspect_image
+from ..tasks import SMALLEST_NAMED
 from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
@@ -156,12 +157,12 @@ def _class_warnings(dataset) -> list[str]:
         absent = balance.index[balance[split] == 0] if split in balance else []
         if len(absent):
             found.append(
-                f"{len(absent)} classes have no {split} row: {_first_names(absent)}; they drop out of the mean over classes"
+                f"{len(absent)} classes have no {split} row{_common_names(absent, balance)}; they drop out of the mean over classes"
             )
     rare = balance.index[(balance.sum(axis=1) == 1)]
     if len(rare):
         row = indicators(dataset)[rare[0]].to_numpy().argmax()
-        found.append(f"{len(rare)} classes have one example only: {_first_names(rare)}; the first is row {row}")
+        found.append(f"{len(rare)} classes have one example only; the first is row {row}")
     return found
 
 
@@ -191,10 +192,15 @@ def find_split_problems(dataset) -> list[str]:
         if split not in balance:
             found.append(f"there is no {split} row; give the split {split!r} to some rows")
         elif len(present) < min(2, len(balance)):
-            only = present[0] if len(present) else "no class"
-            found.append(f"all {split} rows are of {only}; an AUC needs two classes in each split: split or label the rows again")
+            only = "one class" if len(present) else "no class"
+            found.append(
+                f"all {split} rows are of {only}{_common_names(present, balance)}; an AUC needs two classes in each split: "
+                "split or label the rows again"
+            )
     return found
 
 
-def _first_names(names) -> str:
-    return ", ".join(map(str, names[:5])) + (" ..." if len(names) > 5 else "")
+def _common_names(classes, balance: pd.DataFrame) -> str:
+    """Return the first names, for the end of a clause, of those classes that are too common to tell of one person."""
+    common = [str(name) for name in classes if balance.loc[name].sum() >= SMALLEST_NAMED]
+    return f": {', '.join(common[:5])}{' ...' if len(common) > 5 else ''}" if common else ""

@@ -30,7 +30,8 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     """
     faulty: dict[str, str] = {}
     found = stored(store, faulty)
-    variant = _variant_of(dataset, variant, found)
+    if dataset in DATASETS or dataset in set(found["dataset"]):
+        variant = _variant_of(dataset, variant, found)
     if fault := faulty.get(f"{dataset}/{variant}/{folder_name(backbone)}"):
         raise ValueError(fault)
     identity = Identity(dataset, variant, backbone)
@@ -97,20 +98,6 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
 
 def _has_both_variants(dataset: str) -> bool:
     return canonical_variant(dataset, "authors") != canonical_variant(dataset, "clean")
-
-
-def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = False) -> list[tuple[str, str, str]]:
-    """List (dataset, variant, backbone) of the sets of a workflow: stored ones and, with ``extractable``, those to extract.
-
-    An empty list means all that are stored.
-    """
-    found = stored(store, faulty={}) if store is None or Path(store).is_dir() else stored(None).iloc[:0]
-    names = {folder_name(b) for b in backbones}
-    found = found[found["dataset"].isin(datasets or found["dataset"]) & found["backbone"].isin(names or found["backbone"])]
-    wanted = dict.fromkeys(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
-    if extractable:
-        wanted |= {(d, canonical_variant(d, v), folder_name(b)): None for d in datasets for v in variants for b in backbones}
-    return list(wanted)
 
 
 def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
