@@ -1,4 +1,4 @@
-"""Figures of the test bench: the gap along training, and gains against a gap that was set."""
+"""Draw the test bench: the gap along training, and gains against a gap that was set."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ MEASURES = {"gap": "gap", "recall": "recall@10"}
 
 
 def training_paths(study: pd.DataFrame):
-    """Gap and recall@10 against epochs, a line per temperature; from :func:`helpers.testbench.study.gap_study`."""
+    """Draw gap and recall@10 against epochs, a line per temperature; from :func:`helpers.testbench.study.gap_study`."""
     settings = list(dict.fromkeys(zip(study["dataset"], study["rate"], strict=True)))
     figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
     colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
@@ -32,7 +32,7 @@ def training_paths(study: pd.DataFrame):
 
 
 def dial_gains(dials: pd.DataFrame):
-    """Gain of lambda = 1 with its interval against the gap, one panel per protocol, one colour per pair of R."""
+    """Draw the gain of lambda = 1 with its interval against the gap, one panel per protocol, one colour per pair of R."""
     protocols = list(dict.fromkeys(dials["protocol"]))
     figure, axes = panels(len(protocols), 3, 3.0, 2.8)
     cones = list(dict.fromkeys(zip(dials["R_image"].round(2), dials["R_text"].round(2), strict=True)))
