@@ -1,4 +1,4 @@
-"""From the paper's text to the authors' code and on to a converged probe, one difference at a time.
+"""Step from the paper's text to the authors' code and on to a converged probe, one difference at a time.
 
 Each step changes fields of a :class:`~helpers.probing.protocol.Protocol`. It is measured alone (the start of its leg with this one
 change) and cumulatively (on top of the steps before it), always on the same test rows.
@@ -52,12 +52,13 @@ def protocol_steps(embeddings: EmbeddingSet) -> list[Step]:
     per_epoch = updates_per_epoch(len(split_rows(embeddings, SEEDS[0]).fit), BRSET_BATCH)
     longer = -(-updates_per_epoch(BRSET_ROWS, BRSET_BATCH) // per_epoch)  # epochs here that hold one of BRSET's
     code, end = LEGS
+    normalised = {"weighting": "authors-code-normalised"}
     steps = [
         Step("AdamW, not SGD", code, 1, {"optimizer": "adamw"}),
         Step("weight decay 0.01", code, 1, {"weight_decay": 0.01}),
         Step("gap from all rows", code, 2, {"gap_rows": "all"}),
-        Step("the code's class weights", code, 16, {"weighting": "authors-code-normalised"}),
-        Step("loss divided by batch size", code, 16, {"weighting": "authors-code"}, {"weighting": "authors-code-normalised"}, ("multiclass",)),
+        Step("the code's class weights", code, 16, normalised),
+        Step("loss divided by batch size", code, 16, {"weighting": "authors-code"}, normalised, ("multiclass",)),
         Step("AUC of hard labels", code, 10, {"multiclass_auc": "hard"}, kinds=("multiclass",)),
         Step("AUC of scores", end, 10, {"multiclass_auc": "score"}, kinds=("multiclass",)),
         Step("gap from training rows", end, 2, {"gap_rows": "train"}),
@@ -136,8 +137,8 @@ def step_effects(arms: Arms, legs: Sequence[str] = tuple(LEGS), modes: Sequence[
 
 
 COLUMNS = [
-    "dataset", "variant", "backbone", "leg", "mode", "step", "number", "auc", "gain", "gain_low", "gain_high", "seed_sd", "auc_change",
-    "auc_change_low", "auc_change_high", "gain_change", "gain_change_low", "gain_change_high",
+    "dataset", "variant", "backbone", "leg", "mode", "step", "number", "auc", "gain", "gain_low", "gain_high", "seed_sd",
+    "auc_change", "auc_change_low", "auc_change_high", "gain_change", "gain_change_low", "gain_change_high",
 ]  # fmt: skip
 
 
