@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,8 @@ def crossed(embeddings: EmbeddingSet, fit_on: str) -> EmbeddingSet:
     both = np.concatenate([getattr(embeddings, fit_on), getattr(embeddings, other)])
     is_test = (embeddings.pairs["split"] == "test").to_numpy()
     rows = np.where(is_test, len(getattr(embeddings, fit_on)) + embeddings.pairs[other], embeddings.pairs[fit_on])
-    return replace(embeddings, **{fit_on: both}, pairs=embeddings.pairs.assign(**{fit_on: rows}))
+    changes: dict[str, Any] = {fit_on: both, "pairs": embeddings.pairs.assign(**{fit_on: rows})}
+    return replace(embeddings, **changes)
 
 
 def restore_shares(logits: np.ndarray, targets: np.ndarray, task: Task) -> np.ndarray:
