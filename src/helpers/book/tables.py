@@ -1,4 +1,4 @@
-"""Write the tables of the book that come from published numbers and cards, before each build: ``python -m helpers.book.tables``."""
+"""Write the book's tables of published numbers, cards and benchmarks before each build: ``python -m helpers.book.tables``."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results
 
 
 def differences(kind: str) -> str:
-    """Return the places of one kind where paper and code differ."""
+    """Return the differences of one kind between paper and code."""
     table = published.protocol_differences()
     table = table[table["kind"] == kind].drop(columns="kind")
     titles = {"number": "No.", "topic": "Topic", "paper": "The paper says", "code": "The code does", "consequence": "What follows"}
@@ -28,7 +28,7 @@ def differences(kind: str) -> str:
 
 
 def longer_training() -> str:
-    """Compare BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
+    """Compare BRSET under the published and the longer-trained probe: AUC at both ends, gain, best lambda."""
     rows = []
     for label, curves in (
         ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
@@ -44,7 +44,7 @@ def longer_training() -> str:
 
 
 def published_gains() -> str:
-    """Return the 16 curves behind the paper's Fig. 3, one line each."""
+    """Return the 16 curves behind the paper's Fig. 3, one row each."""
     table = summary()
     table = table[["dataset", "backbone", "gain", "best", "drop", "std"]]
     table.columns = ["Data set", "Encoder", "Gain at λ = 1", "Best λ", "Drop from there to λ = 1", "SD over seeds at λ = 1"]
@@ -87,7 +87,7 @@ def padding() -> str:
 
 
 def probing_speed() -> str:
-    """Return how much longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
+    """Return the time of training a sweep's probes one at a time relative to the sweep, measured by ``benchmarks/probing.py``."""
     rows = []
     for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
         where = f"`{name.removeprefix('data/embeddings/')}`" if "/" in name else "synthetic"
@@ -100,7 +100,7 @@ def probing_speed() -> str:
 
 
 def extraction_speed() -> str:
-    """Return images per second beside a plain loop over the same model, as ``benchmarks/extraction.py`` measured it."""
+    """Return images per second of extraction and of a plain loop over the same model, measured by ``benchmarks/extraction.py``."""
     table = pd.DataFrame(read_json(BENCHMARKS / "extraction.json")["rows"])
     table["backbone"] = [f"`{name}`" for name in table["backbone"]]
     measured = {
@@ -169,7 +169,7 @@ def write(folder: Path = FOLDER) -> list[Path]:
 
 
 def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
-    """Return what the fault and fuzz runs counted, one row a run; a sentence where no run was stored."""
+    """Return the counts of the fault and fuzz runs, one row per run, or a sentence if no run is stored."""
     if not path.is_file():
         return (
             "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "
