@@ -10,6 +10,8 @@ binary                positives n0/n1                          positives n0/n1  
 multi-label           positives n0/n1 of each label            N/(K n_k) on positives and negatives of label   as binary, per label
 multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
 ====================  =======================================  ==============================================  ===================
+
+``none`` weighs every entry alike, whatever the task: the loss is then a log likelihood.
 """
 
 from dataclasses import dataclass
@@ -92,6 +94,8 @@ def _class_weights(kind: str, weighting: str, ones: np.ndarray, zeros: np.ndarra
         return np.divide(numerator, denominator, out=np.zeros(k), where=denominator > 0)
 
     none, label_weight = np.ones(k), over(n / k, ones)
+    if weighting == "none":
+        return none, none
     if kind == "multiclass":
         return (none if weighting == "paper" else label_weight), none
     if weighting == "balanced":

@@ -20,8 +20,8 @@ class Protocol:
         optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
         lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
             validation loss.
-        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; ``paper``, ``authors-code`` or
-            ``balanced``.
+        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; ``paper``, ``authors-code``,
+            ``balanced`` or ``none``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
         strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
             between them.
@@ -48,7 +48,7 @@ class Protocol:
     def __post_init__(self):
         choose(self.gap_rows, ("train", "all"), "gap_rows")
         choose(self.optimizer, ("sgd", "adamw", "minimiser"), "optimizer")
-        choose(self.weighting, ("paper", "authors-code", "balanced"), "weighting")
+        choose(self.weighting, ("paper", "authors-code", "balanced", "none"), "weighting")
         choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
         for field in ("lr", "tolerance"):
             if not 0 < getattr(self, field) < np.inf:
