@@ -85,16 +85,19 @@ format_table(three.loc[three["measure"].isin([*shown, "gap_null"]), columns])
 both = measured[measured["alignment"].isin(["lambda-1", "centring", "leace"]) & (measured["measure"] == "modality_auc")]
 format_table(both[["dataset", "variant", "backbone", "alignment", "renormalise", "value", "low", "high"]])
 
+# %% tags=["remove-cell"]
+page.glue(most_pairs=int(measured["pairs"].max()), largest_gallery=int(measured["pairs"].max() // 2))
+
 # %% [markdown]
 # ## How to get these numbers again
 #
-# `python benchmarks/alignments.py` measures the shipped sets, at most 1,000 pairs of each. With `--public FOLDER` it measures the vectors of
+# `python benchmarks/alignments.py` measures the shipped sets, at most {glue:text}`most_pairs` pairs of each. With `--public FOLDER` it measures the vectors of
 # real encoders that {cite}`liang2022mind` published. Both write a table in `data/measured` with the number of pairs, the rows they come
 # from and the number of splits.
 #
 # ## What was not tested
 #
-# Galleries here have at most 500 pairs; the loss of recall grows with the gallery. Whether a probe reads the moved vectors better is
+# Galleries here have at most about {glue:text}`largest_gallery` pairs; the loss of recall grows with the gallery. Whether a probe reads the moved vectors better is
 # another question: {doc}`03_lambda_sweep` answers it for λ, and {doc}`05_is_lambda_worth_it` compares all alignments on one set and task.
 #
 # ## How this page was made

@@ -20,6 +20,7 @@ COMMANDS = {
     "cone": "measure the cones and the gap of an embedding set",
     "measure": "measure published vectors of real encoders",
     "sweep": "train probes over lambda and seeds, and store the results",
+    "report": "write the numbers of an embedding set as one small file, to contribute its cells to the book",
     "recommend": "say which alignment, if any, is worth using on an embedding set, and save it",
     "heads": "store tower features, or train the projection heads of a lit-* encoder",
     "diversity": "measure pixel variance and the share of distinct texts, before any encoder",

@@ -1,4 +1,4 @@
-"""What a probe is asked to predict: the kind of task, its classes, and the label columns that hold it."""
+"""Describe what a probe predicts: the kind of task, its classes, and the label columns that hold it."""
 
 import re
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ def is_text(name: str) -> bool:
 
 
 def class_names(labels, source) -> tuple[str, ...]:
-    """Return the distinct labels in order, once it is clear that they are class names.
+    """Return the distinct labels in order, once they are checked to be class names.
 
     Args:
-        labels: one label a row, none of them missing.
-        source: what an error calls them, such as a file and a column.
+        labels: one label per row, none missing.
+        source: the name of the labels in errors, such as a file and a column.
 
     Raises:
         ValueError: one class only, labels that read as texts, or so many distinct ones that they are ids or measurements. The
@@ -94,17 +94,17 @@ class Task:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the label columns."""
+        """Return the names of the label columns."""
         return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the classes that have a logit: the positive one of a binary task, all of others."""
+        """Return the classes that have a logit: the positive class of a binary task, all classes of the other kinds."""
         return self.classes[1:] if self.kind == "binary" else self.classes
 
     @property
     def n_outputs(self) -> int:
-        """Number of logits of a probe."""
+        """Return the number of logits of a probe."""
         return len(self.outputs)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
@@ -138,7 +138,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Unlabelled(Task):
-    """The task of a set without labels: geometry, separation and retrieval need none, and what does says so."""
+    """The task of a set without labels: enough for geometry, separation and retrieval; a probe raises a ValueError."""
 
     kind: str = UNLABELLED
     classes: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ class Unlabelled(Task):
 
     @property
     def columns(self) -> list[str]:
-        """No label columns."""
+        """Return no label columns."""
         return []
 
     @property

@@ -174,7 +174,7 @@ def test_a_split_of_one_class_is_unusable(tmp_path):
 @pytest.mark.parametrize(
     "name, path, change, message",
     [
-        ("coco_qa", "train/answers.txt", lambda s: s + "red\n", r"train: files that go line by line differ in length"),
+        ("coco_qa", "train/answers.txt", lambda s: s + "red\n", r"train: parallel files differ in length"),
         (
             "recipes5k",
             "annotations/val_labels.txt",

@@ -1,4 +1,4 @@
-"""Check a copy of a data set: one screen says whether it can be used, and what should be known of it."""
+"""Check a copy of a data set and report on one screen whether it is usable and what to know before using it."""
 
 import re
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from .registry import DATASETS, load_dataset
 from .splits import KEEPS_GROUPS, straddling
 from .texts import text_lengths, texts_cut, tokenizers_at_hand
 
-SHOWN = 12  # classes, and examples of a fault, on the one screen
+SHOWN = 12  # most classes, and most examples of a fault, that the report prints
 
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`check` found. ``problems`` make a data set unusable, ``warnings`` do not."""
+    """Findings of :func:`check`. ``problems`` make a data set unusable, ``warnings`` do not."""
 
     title: str
     facts: tuple[str, ...] = ()
@@ -55,13 +55,13 @@ def check(
     tokenizers: Iterable[str] = (),
     **options,
 ) -> Report:
-    """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder would cut.
+    """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder cuts.
 
     Args:
-        name, root, variant, split, missing_images, options: as for :func:`load_dataset`. Missing images are counted either way, and
-            are a problem unless the policy is to drop them.
+        name, root, variant, split, missing_images, options: as for :func:`load_dataset`. The report counts missing images. They
+            are a problem unless ``missing_images`` is ``drop``.
         open_images: decode every distinct image.
-        tokenizers: names of encoders; texts that they cut are counted where their tokenizer files are on this machine.
+        tokenizers: names of encoders; the report counts the texts they cut if their tokenizer files are on this machine.
     """
     title = f"{name} {variant} at {root or 'its package'}"
     try:
@@ -108,7 +108,7 @@ def _texts_cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
 
 
 def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
-    """Rows of images that cannot be decoded, and the number of others with the same bytes as an earlier one."""
+    """Return the rows of images that cannot be decoded, and the number of images with the bytes of an earlier one."""
     first_row = dataset.rows["image"].drop_duplicates()
     unreadable, seen = [], set()
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
@@ -121,10 +121,10 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
 
 
 def find_warnings(dataset) -> list[str]:
-    """Return sentences on pairs, groups, classes and labels that do not prevent use but should be known.
+    """Return warnings, one sentence each, about pairs, groups, classes and labels; they do not prevent use.
 
     Args:
-        dataset: anything with ``rows`` and ``task``, such as a :class:`PairedDataset` or a draft.
+        dataset: any object with ``rows`` and ``task``, such as a :class:`PairedDataset` or a draft.
     """
     return [*_repeated_pairs(dataset), *_straddling_groups(dataset), *_class_warnings(dataset), *_rows_without_label(dataset)]
 
@@ -185,7 +185,7 @@ def _problems(dataset: PairedDataset, unreadable: list) -> list[str]:
 
 
 def find_split_problems(dataset) -> list[str]:
-    """Return sentences on splits without rows, or with rows of one class only; ``dataset`` is as for :func:`find_warnings`."""
+    """Return a sentence for each split without rows or with one class only; ``dataset`` is as for :func:`find_warnings`."""
     balance, found = class_balance(dataset), []
     for split in ("train", "test"):
         present = balance.index[balance[split] > 0] if split in balance else []

@@ -4,6 +4,7 @@ Colours are from Okabe and Ito, "Color universal design" (2008).
 """
 
 import matplotlib as mpl
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
@@ -19,6 +20,7 @@ BACKBONES = {
     "medsiglip": "#e69f00",
 }
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
+PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
 ALIGNMENTS = {
@@ -55,6 +57,16 @@ def use_style() -> None:
         return
     if get_ipython() is not None:
         set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def log_axis(axis, scale: str = "log") -> None:
+    """Set an axis to a logarithmic scale with plain numbers at its decades.
+
+    Matplotlib writes powers of ten as mathematics, which :func:`use_style` turns off because a data set's name may hold a ``$``.
+    """
+    getattr(axis.axes, f"set_{axis.axis_name}scale")(scale)
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def colour(name: str) -> str:
