@@ -221,4 +221,5 @@ rule html:
         "_build/html/index.html",
     shell:
         "echo '[html]     _build/html'; "
-        "{BIN:q}/jupyter-book build -n -W --keep-going -q ." + logged("html")
+        "{{ {BIN:q}/jupyter-book build -n -W --keep-going -q . && rm -f _build/html/downloads/*.pdf && {PYTHON:q} -m helpers.book.downloads; }}"
+        + logged("html")

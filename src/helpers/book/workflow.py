@@ -21,8 +21,6 @@ from ..store.catalogue import folder_name, stored
 from .parameters import assigned_literals, first_problem
 from .provenance import parameters_fingerprint
 
-TABLES = Path("runs/book/tables")
-"""Folder of the book's result tables, which the workflow alone writes."""
 SHOWN = Path("runs/book/embeddings")
 """Links to the sets that the book shows, where some of the store are excluded."""
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
