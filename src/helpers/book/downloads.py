@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..files import project_root, replacing
+from ..files import UNFINISHED, project_root, replacing
 from . import TABLES
 
 FOLDER = "downloads"
@@ -49,7 +49,8 @@ def make_downloads(site: Path, executed: Path, tables: Path) -> list[Path]:
 
 
 def _archive_of(folder: Path, pattern: str, path: Path) -> list[Path]:
-    files = [(file, file.relative_to(folder).as_posix()) for file in folder.rglob(pattern) if file.is_file()]
+    whole = [file for file in folder.rglob(pattern) if file.is_file() and not file.name.endswith(UNFINISHED)]
+    files = [(file, file.relative_to(folder).as_posix()) for file in whole]
     return [write_archive(path, files)] if files else []
 
 
