@@ -107,6 +107,7 @@ localrules:
 rule book:
     input:
         "_build/html/index.html",
+        "_build/html/downloads/site.zip",
 
 
 rule notebooks:
@@ -332,6 +333,15 @@ rule html:
         runtime=need("html", "runtime"),
     shell:
         STEP + "html _build/html -- {BIN:q}/jupyter-book build -n -W --keep-going -q ."
+
+
+rule downloads:
+    input:
+        "_build/html/index.html",
+    output:
+        "_build/html/downloads/site.zip",
+    shell:
+        STEP + "downloads _build/html/downloads -- {PYTHON:q} -m helpers.book.downloads"
 
 
 onsuccess:
