@@ -25,8 +25,8 @@ class Alignment:
     ``lambda`` is Eq. 5: shift, then renormalise. Its scale factors as common x ratio x spread, so it acts through four channels.
     Each channel can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio``
     (the modalities times r and 1/r), ``spread`` (each row by its own factor, of mean 1 within its modality). Each can also be
-    the one that is switched off: ``without-shift`` and so on. ``shift+spread`` and its like have two of them. ``centred`` subtracts from each modality its own mean and
-    renormalises; it has no lambda.
+    the one that is switched off: ``without-shift`` and so on. ``shift+spread`` and its like have two of them.
+    ``centred`` subtracts from each modality its own mean and renormalises; it has no lambda.
 
     Args:
         name: one of ``ALIGNMENTS`` or ``PAIRS``.
