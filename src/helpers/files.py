@@ -256,6 +256,19 @@ def read_json(path: Path):
         raise ValueError(f"{path} is not valid JSON ({what}); restore or regenerate it") from None
 
 
+def sealed(record: dict) -> dict:
+    """Return a record together with its own checksum."""
+    return {**record, "record_sha256": checksum_of(record)}
+
+
+def is_sealed(record: dict) -> bool:
+    """Tell whether a record holds the checksum of the rest of it."""
+    try:
+        return record.get("record_sha256") == checksum_of({k: v for k, v in record.items() if k != "record_sha256"})
+    except (ValueError, RecursionError):  # NaN, lone surrogates
+        return False
+
+
 def write_checked_json(path: Path, value) -> None:
     """Write ``value`` as JSON together with its checksum."""
     write_json(path, {"sha256": checksum_of(value), "value": value})

@@ -1,6 +1,9 @@
 """Training projection heads: reproducible, blind to the test rows, better than chance; the loss and the descent against oracles."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -79,6 +82,22 @@ def test_the_shipped_heads_are_what_the_command_trains(name, tmp_path):
     for modality in ("image", "text"):
         difference = np.abs(made[modality].astype(np.float64) - shipped[modality])
         assert difference.max() < 0.02 and difference.mean() < 5e-4
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["lit-natural", "lit-derm"])
+def test_heads_trained_twice_by_the_command_have_the_same_bytes(name, tmp_path):
+    """On one machine and thread count; where that machine made the shipped heads, they are those bytes."""
+    record = json.loads((project_root() / f"data/heads/{name}.json").read_text())
+    command = [sys.executable, "-m", "helpers", *record["run"]["command"].split()[3:]]
+    environment = os.environ | {"OMP_NUM_THREADS": str(record["run"]["threads"])}
+    made = []
+    for out in ("once", "again"):
+        subprocess.run([*command, "--out", str(tmp_path / out)], check=True, env=environment, capture_output=True)
+        made.append((tmp_path / out / f"{name}.safetensors").read_bytes())
+    assert made[0] == made[1]
+    shipped = (project_root() / f"data/heads/{name}.safetensors").read_bytes()
+    assert made[0][: 8 + 64] == shipped[: 8 + 64] and len(made[0]) == len(shipped)
 
 
 def test_several_positives_share_the_target_as_a_plain_loop_says():

@@ -109,7 +109,9 @@ def load_affine(path, classes: dict[str, type]) -> AffineAlignment:
     Raises:
         ValueError: not a file of this project, an unknown alignment, or arrays that do not fit together; names the file.
     """
-    arrays, found, _ = read_arrays(path)
+    arrays, found, has_checksum = read_arrays(path)
+    if not has_checksum:
+        raise unusable(path, "it has no checksum")
     try:
         metadata = Metadata.model_validate_json(found["alignment"])
         alignment = classes[metadata.name](**metadata.parameters)

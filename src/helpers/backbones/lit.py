@@ -15,7 +15,7 @@ from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
-from ..files import sha256
+from ..files import is_sealed, read_json, sha256
 from .base import Backbone
 from .fingerprint import settings_hash
 from .quiet import quiet
@@ -76,7 +76,7 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
-    heads = _read_heads(path)
+    heads = read_heads(path)
     widths = {modality: tuple(matrix.shape)[1:] for modality, matrix in heads.items()}
     if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
         shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
@@ -105,12 +105,19 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     )
 
 
-def _read_heads(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a head file.
+def read_heads(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a head file, which are those its record names where a record lies beside it.
 
     Raises:
-        ValueError: the file is damaged; names it.
+        ValueError: the file or its record is damaged; names it.
     """
+    record_path = path.with_suffix(".json")
+    if record_path.is_file():
+        record = read_json(record_path)
+        if not isinstance(record, dict) or {"sha256", "record_sha256"} & set(record) and not is_sealed(record):
+            raise ValueError(f"{record_path} does not match its own checksum; restore it or train the heads again")
+        if "sha256" in record and record["sha256"] != sha256(path):
+            raise ValueError(f"{path} does not match the checksum in {record_path.name}; restore it or train the heads again")
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:

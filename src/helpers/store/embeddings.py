@@ -11,7 +11,7 @@ import pandas as pd
 from safetensors.numpy import save as to_safetensors
 
 from ..checks import choose, embedding_matrix, same_dimension, unit_rows
-from ..files import replacing_folder, sha256, write_json
+from ..files import replacing_folder, sealed, sha256, write_json
 from ..neighbours import distinct_rows
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from .arrays import read_arrays
@@ -27,7 +27,6 @@ from .record import (
     parse_pairs,
     read_bytes,
     read_record,
-    sealed,
     settled,
 )
 from .tables import read_csv

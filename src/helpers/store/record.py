@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
-from ..files import UNFINISHED, checksum_of, read_json, refuse_other_content
+from ..files import UNFINISHED, is_sealed, read_json, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
 
 PROVENANCE = "provenance.json"
@@ -76,11 +76,6 @@ class SetRecord(BaseModel):
     encoder: dict | None = None
 
 
-def sealed(record: dict) -> dict:
-    """Return a record together with its own checksum."""
-    return {**record, "record_sha256": checksum_of(record)}
-
-
 def read_record(directory: Path) -> tuple[dict, SetRecord]:
     """Read ``provenance.json`` of a set; return it raw and validated.
 
@@ -104,23 +99,14 @@ def read_record(directory: Path) -> tuple[dict, SetRecord]:
         raise ValueError(
             f"{path} has format {number!r:.40}, this version reads 1 and {FORMAT}; extract again, or update this project"
         )
-    if number == FORMAT:
-        _check_seal(found, path)
+    if number == FORMAT and not is_sealed(found):
+        raise ValueError(f"{path} does not match its own checksum; {DAMAGE}")
     try:
         return found, SetRecord.model_validate(found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"][:3])
         raise ValueError(f"{path}: {where}: {first['msg']}; {DAMAGE}") from None
-
-
-def _check_seal(found: dict, path: Path) -> None:
-    try:
-        intact = found.get("record_sha256") == checksum_of({k: v for k, v in found.items() if k != "record_sha256"})
-    except (ValueError, RecursionError):  # NaN, lone surrogates
-        intact = False
-    if not intact:
-        raise ValueError(f"{path} does not match its own checksum; {DAMAGE}")
 
 
 def read_bytes(directory: Path, record: SetRecord, name: str) -> tuple[Path, bytes]:
