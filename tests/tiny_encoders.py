@@ -106,7 +106,7 @@ def released_siglip_folder(folder: Path, with_json: bool) -> Path:
 
 
 def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
-    """What the two downloads of a model of the BioMedCLIP kind give: a timm vision tower, a BERT text tower, an MLP projection.
+    """Save the two downloads of a model like BioMedCLIP: a timm vision tower, a BERT text tower, an MLP projection.
 
     As in the release, weights are a ``.bin`` file, the tokenizer lies beside them, and the text tower is named by its hub id.
     """

@@ -33,7 +33,7 @@ NAMED = {"no-flickr8k": "Flickr8k (common)", "no-ham10000": "HAM10000 (", "no-li
 
 
 def run_page(name: str, **parameters) -> tuple[dict, str]:
-    """Run the code cells of a notebook here; its glued values, and everything it said, as one text.
+    """Run the code cells of a notebook here; return its glued values, and all its output as one text.
 
     Raises:
         Exception: as the first failing cell.

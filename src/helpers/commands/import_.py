@@ -44,7 +44,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--text-prefix", default="text_emb_", help="of the coordinate columns of texts")
     parser.add_argument("--duplicates", choices=DUPLICATES, default="fail", help="fail on a pair that occurs twice, or drop it")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
-    parser.add_argument("--overwrite", action="store_true", help="replace a set that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing set")
 
 
 def run(args) -> int:

@@ -158,7 +158,7 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
 
     Args:
         sweep: tidy rows of dataset, variant, backbone, protocol, alignment, features, lambda_image, lambda_text, seed, split,
-            metric, class, value. Kept are test rows of macro AUC (class missing or ``macro``) of the paper's
+            metric, class, value. Only test rows of macro AUC count (class missing or ``macro``), under the paper's
             alignment with equal lambdas. A column ``route`` is passed on.
 
     Returns:

@@ -30,7 +30,7 @@ class Record(BaseModel):
 
 
 def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
-    """Write a record with the SHA-256 of the named files beside it and of itself."""
+    """Write a record with the SHA-256 of the named files in its folder and of itself."""
     path = Path(path)
     content = record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}
     write_json(path, content | {"sha256": _seal(content)})

@@ -54,7 +54,7 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
 
 
 def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
-    """Return splits drawn anew, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
+    """Return new random splits, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
 
     Groups in random order fill train, then val, then test, so that a part may miss its share by less than one group.
 

@@ -58,7 +58,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
 
 
 def _solve_certified(problem: Problem, start, strength, tolerance: float, max_iterations: int):
-    """Return parameters and their certified distance from the minimum; the solver is asked for more until this is in tolerance."""
+    """Return parameters and their certified distance from the minimum; tighten the solver until this is in tolerance."""
     aim, parameters = tolerance, start
     for _ in range(ATTEMPTS):
         parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters

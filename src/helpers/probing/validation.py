@@ -31,7 +31,7 @@ def split_rows(embeddings, seed: int) -> Split:
         return Split(train, val, test, given=True)
     groups, codes = np.unique(embeddings.pairs["group"].to_numpy()[train].astype(str), return_inverse=True)
     if len(groups) < 2:
-        raise ValueError("the training rows form a single group, so that no validation rows can be drawn; give a val split")
+        raise ValueError("the training rows form a single group, from which no validation rows can be split off; give a val split")
     drawn = np.random.default_rng(seed).permutation(len(groups))[: max(1, round(VALIDATION_SHARE * len(groups)))]
     held_out = np.isin(codes, drawn)
     return Split(train[~held_out], train[held_out], test, given=False)

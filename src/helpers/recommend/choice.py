@@ -138,7 +138,7 @@ def recommend(
 
 
 def _other_tasks(embeddings: EmbeddingSet, chosen: str, n_boot: int, level: float) -> pd.DataFrame:
-    """The rows of :func:`compare_tasks` of the chosen alignment but for its probe; none where nothing is chosen."""
+    """Return the rows of :func:`compare_tasks` of the chosen alignment, except its probe; no rows if none is chosen."""
     if chosen == "none":
         return pd.DataFrame(
             columns=["alignment", "measure", "value", "low", "high", "change", "change_low", "change_high", "reason"]

@@ -141,7 +141,7 @@ def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
 
 
 def train(features: TowerFeatures, variant: str, name: str, out=None, settings: Settings | None = None, command: str = "") -> dict:
-    """Train heads on the training pairs of a data set and write ``<out>/<name>.safetensors`` and its provenance beside it.
+    """Train heads on the training pairs of a data set and write ``<out>/<name>.safetensors`` and its provenance.
 
     Args:
         features: tower features of the data set; heads train on the split ``train``, and test rows measure retrieval.

@@ -57,7 +57,7 @@ def means_by_domain(runs: Runs) -> str | None:
 
 
 def diversity(runs: Runs) -> str | None:
-    """Return the diversity of the shipped data sets measured without an encoder, beside R."""
+    """Return the diversity of the shipped data sets measured without an encoder, and their R."""
     resultants = geometry_of("R")(runs)
     if resultants is None:
         return None
