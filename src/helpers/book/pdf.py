@@ -129,7 +129,7 @@ def take_still(site: Path, pages: list[str], work: Path) -> str | None:
         parts = [*article.select("link[rel=stylesheet]"), view, *article.select("script[src]")]
         for part in parts:
             for attribute in {"href", "src"} & set(part.attrs):
-                part[attribute] = f"{site.as_uri()}/{_resolved(page, part[attribute])}"
+                part[attribute] = f"{site.as_uri()}/{_resolved(page, str(part[attribute]))}"
         html = _template("lambda-page.html").render(body=Markup("".join(map(str, parts))))
         (work / "still.html").write_text(html, "utf-8")
         size = ("--window-size=1000,760", "--virtual-time-budget=20000", "--hide-scrollbars", "--allow-file-access-from-files")
