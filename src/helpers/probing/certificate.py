@@ -6,8 +6,8 @@ that of the targets (:math:`\sum_i w_i (q_i - y_i) = 0`, what a free bias asks f
 .. math:: \sum_i w_i H(q_i) - \frac{1}{2\alpha} \Big\lVert \sum_i w_i (q_i - y_i) x_i \Big\rVert^2 \;\le\; \min_{W, b} f(W, b)
 
 with H the entropy: weak duality for the convex conjugate of the loss (Boyd and Vandenberghe, 2004, ch. 5). No curvature in b is
-needed. The predictions taken are the probe's own after a few Newton steps on its bias, mixed with a constant so that their means
-are exact. A class of a softmax without a training row is taken out, because its best bias is minus infinity. The bound holds up to
+needed. The predictions are the probe's own after a few Newton steps on its bias, mixed with a constant so that their means are
+exact. A class of a softmax without a training row is taken out, because its best bias is minus infinity. The bound holds up to
 rounding.
 """
 

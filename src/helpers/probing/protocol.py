@@ -13,6 +13,7 @@ from ..checks import choose
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
 BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,711 fit rows of BRSET in batches of 512
+WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Protocol:
         lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
             validation loss.
         updates: steps of the descent to allow whatever the number of rows; replaces ``max_epochs``, and patience keeps its share.
-        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; ``paper``, ``authors-code`` or
-            ``balanced``.
+        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
         strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
             between them.
@@ -55,7 +55,7 @@ class Protocol:
     def __post_init__(self):
         choose(self.gap_rows, ("train", "all"), "gap_rows")
         choose(self.optimizer, ("sgd", "adamw", "minimiser"), "optimizer")
-        choose(self.weighting, ("paper", "authors-code", "balanced"), "weighting")
+        choose(self.weighting, WEIGHTINGS, "weighting")
         choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
         for field in ("lr", "tolerance"):
             if not 0 < getattr(self, field) < np.inf:
