@@ -98,7 +98,7 @@ def _other_effects(measured: dict[str, pd.DataFrame]) -> dict[int, str]:
         5: f"gain of the converged probe {_span(whole['gain'])}",
         9: f"gain of the converged probe on Flickr8k {_span(natural['gain'])}",
         14: f"standard error over test rows is {ratio.min():.1f} to {ratio.max():.1f} times the spread over seeds",
-        15: f"the best λ on test rows gains {_span(choice['best_gain'])}, {lost.min():.4f} to {lost.max():.4f} more than the chosen λ",
+        15: f"the best λ on test rows gains {_span(choice['best_gain'])}, {_span(lost)} more than the chosen λ",
     }
 
 
