@@ -11,9 +11,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.channels import ALIGNMENTS, Alignment
+from ..alignment.channels import ALIGNMENTS, PAIRS, Alignment
 from ..checks import choose
 from ..store.embeddings import EmbeddingSet
+from ..tasks import NO_LABELS
 from .descent import train
 from .grid import FEATURES, LAMBDAS, SEEDS
 from .objective import Objective
@@ -47,7 +48,7 @@ def sweep(
         seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        alignments: any of ``helpers.alignment.ALIGNMENTS``.
+        alignments: any of ``helpers.alignment.ALIGNMENTS`` and of ``helpers.alignment.channels.PAIRS``.
         lambdas_text: strengths for texts, for a map over both; images then take ``lambdas``. Equal to the images' when None.
         dtype: precision of the descents; the minimiser always works in float64.
         device: ``cpu`` or ``cuda``; the latter where there is one, when None.
@@ -64,6 +65,8 @@ def sweep(
     """
     if not isinstance(embeddings, EmbeddingSet):
         raise ValueError(f"sweep takes an EmbeddingSet, got {type(embeddings).__name__}; make one with EmbeddingSet.from_arrays")
+    if not embeddings.labelled:
+        raise ValueError(NO_LABELS)
     if kinds is not None:
         warnings.warn("sweep(kinds=...) is now called alignments=...; the old name goes away", FutureWarning, stacklevel=2)
         alignments = kinds
@@ -72,6 +75,7 @@ def sweep(
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
     seeds = _distinct_seeds(seeds)
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
+    protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
     if protocol.optimizer == "minimiser":
         if splits[seeds[0]].given:
             seeds = seeds[:1]  # the same problem for every seed
@@ -111,7 +115,7 @@ def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[A
     )
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
-        choose(name, ALIGNMENTS, "alignment")
+        choose(name, (*ALIGNMENTS, *PAIRS), "alignment")
         grid.update({Alignment(name): None} if name == "centred" else {Alignment(name, *p): None for p in pairs if p != (0, 0)})
     return list(grid)
 
