@@ -198,11 +198,11 @@ if rare:
 effect = page.save_table(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
 last = effect[(effect["lambda_image"] == max(lambdas)) & (effect["features"] == "joint")]
 unfinished = next((p for p in ("authors-code", "paper") if p in trained), shown)
-page.glue(unfinished_protocol=unfinished)
+page.glue(unfinished_protocol=unfinished, n_swept=int((last["protocol"] == shown).sum()))
 for name, of in {"shown": shown, "unfinished": unfinished}.items():
     mine = last[last["protocol"] == of]
     clear = int(((mine["low"] > 0) | (mine["high"] < 0)).sum())
-    page.glue(**{f"{name}_least": mine["difference"].min(), f"{name}_most": mine["difference"].max(), f"{name}_clear": clear, "n_swept": len(mine)})
+    page.glue(**{f"{name}_least": mine["difference"].min(), f"{name}_most": mine["difference"].max(), f"{name}_clear": clear})
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
 effects(marked(last));
