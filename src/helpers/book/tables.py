@@ -14,6 +14,7 @@ from ..files import read_json, replacing
 from ..paper import published
 from ..paper.claims.downstream import summary
 from .formatting import markdown_table
+from .front import sentences
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
@@ -145,7 +146,13 @@ def _dataset_card(entry) -> str:
     return "\n".join(lines) + "\n"
 
 
+def finding() -> str:
+    """Return the three sentences of the front page as a list."""
+    return "".join(f"- {sentence}\n" for sentence in sentences())
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "finding": finding,
     "differences_contradicts": lambda: differences("contradicts"),
     "differences_claims": lambda: differences("bears on a claim"),
     "differences_silent": lambda: differences("silent"),
