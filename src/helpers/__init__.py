@@ -18,7 +18,7 @@ _HOME = {
     "EmbeddingSet": "store",
     "load_dataset": "datasets",
     "load_backbone": "backbones",
-    "extract": "extraction",
+    "extract": "extraction.extract",
 }
 __all__ = list(_HOME)
 

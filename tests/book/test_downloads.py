@@ -1,5 +1,6 @@
 """What a reader may take away: archives that are whole and reproducible, and a panel that links what is there."""
 
+import os
 import re
 import zipfile
 
@@ -17,7 +18,7 @@ PANEL = "".join(
 @pytest.fixture
 def built(tmp_path):
     site, executed, tables = (tmp_path / name for name in ("html", "executed", "tables"))
-    for path in (site / "book/intro.html", site / "_static/a.css", executed / "01.ipynb", tables / "claims.parquet"):
+    for path in (site / "index.html", site / "book/intro.html", site / "_static/a.css", executed / "01.ipynb", tables / "claims.parquet"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     (site / "book/intro.html").write_text(f"<html>{PANEL}</html>")
@@ -36,6 +37,15 @@ def test_a_pdf_that_comes_later_is_linked(built):
     make_downloads(*built)
     (built[0] / "downloads/modality-gap-book.pdf").write_bytes(b"%PDF")
     assert fill_panel(built[0]) == 4
+
+
+def test_a_pdf_of_older_pages_is_removed(built):
+    pdf = built[0] / "downloads/modality-gap-book.pdf"
+    pdf.parent.mkdir()
+    pdf.write_bytes(b"%PDF")
+    os.utime(pdf, (1, 1))
+    make_downloads(*built)
+    assert not pdf.exists()
 
 
 def test_archives_hold_what_they_are_named_after(built):

@@ -1,4 +1,4 @@
-"""Ways to move both modalities: the shift along the gap (Eq. 5, 6), its four channels and its inverse."""
+"""Move both modalities: the shift along the gap (Eq. 5, 6), its four channels, its inverse, and post-hoc alignments."""
 
 from .channels import ALIGNMENTS, CHANNELS, Alignment
 from .estimator import GapAlignment

@@ -1,4 +1,4 @@
-"""The encoders this project knows by name: where they come from, under which terms, and what they were trained on."""
+"""List the encoders with a name in this project: their source, their terms and their training data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,20 +19,20 @@ SHIPPED = "shipped in data/heads; its towers come with the package's dependencie
 class Entry:
     """One named encoder.
 
-    ``library`` says who loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is that library's own id.
-    ``padding`` and ``normalisation`` state what loading applies; the model's own files decide, and the fingerprint records them.
+    ``library`` names what loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is its id there.
+    ``padding`` and ``normalisation`` describe what loading applies. The model's own files decide, and the fingerprint records them.
     ``loaded`` says what the tests load of it.
     """
 
     title: str
     library: str
     source: str
-    domain: str  # what it was trained on: "natural", "medical" or "none"
+    domain: str  # domain of its training data: "natural", "medical" or "none"
     access: str  # how to get the weights, in one sentence
     citation: str  # key in book/references.bib
     gated: bool = False
-    text_tower: str = ""  # repository of the text tower's configuration, where that is another one
-    normalisation: str = CLIP_PIXELS  # of pixels in [0, 1], unless it says otherwise
+    text_tower: str = ""  # repository of the text tower's configuration, if it is another one
+    normalisation: str = CLIP_PIXELS  # of pixels in [0, 1] unless stated otherwise
     padding: str = MASKED  # of texts
     loaded: str = BY_FORMAT
 
@@ -109,10 +109,10 @@ REGISTRY = {
 
 
 def title(backbone: str) -> str:
-    """Return an encoder's name as printed: its card's title, or the name itself of an encoder without a card."""
+    """Return an encoder's printed name: the title on its card, or the name itself of an encoder without a card."""
     return REGISTRY[backbone].title if backbone in REGISTRY else backbone
 
 
 def trained() -> list[str]:
-    """Return the names of encoders with trained weights; one with random weights shares the tokenizer of its architecture."""
+    """Return the names of encoders with trained weights."""
     return [name for name, entry in REGISTRY.items() if entry.library != "random"]

@@ -31,7 +31,8 @@ def write_archive(path: Path, files: Iterable[tuple[Path, str]]) -> Path:
 def make_downloads(site: Path, executed: Path, tables: Path) -> list[Path]:
     """Write the archives of a built site into its folder ``downloads``, list them on the front page, and return their paths.
 
-    A PDF that lies there is listed and goes into the archive of the site. An archive of nothing is not made.
+    A PDF printed from these pages is listed and goes into the archive of the site; one of older pages is removed. An archive of
+    nothing is not made.
 
     Args:
         site: folder of the built pages; its archive opens without a connection, from ``index.html``.
@@ -39,6 +40,8 @@ def make_downloads(site: Path, executed: Path, tables: Path) -> list[Path]:
         tables: folder of result tables.
     """
     target, written = Path(site) / FOLDER, []
+    if (target / PDF).is_file() and (target / PDF).stat().st_mtime < (Path(site) / "index.html").stat().st_mtime:
+        (target / PDF).unlink()
     for name, folder, pattern in ((NOTEBOOKS, executed, "*.ipynb"), (RESULTS, tables, "*.parquet")):
         written += _archive_of(Path(folder), pattern, target / name)
     (target / SITE).unlink(missing_ok=True)
