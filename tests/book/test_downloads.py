@@ -18,7 +18,8 @@ PANEL = "".join(
 @pytest.fixture
 def built(tmp_path):
     site, executed, tables = (tmp_path / name for name in ("html", "executed", "tables"))
-    for path in (site / "index.html", site / "book/intro.html", site / "_static/a.css", executed / "01.ipynb", tables / "claims.parquet"):
+    pages = (site / "index.html", site / "book/intro.html", site / "_static/a.css")
+    for path in (*pages, executed / "01.ipynb", tables / "claims.parquet"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     (site / "book/intro.html").write_text(f"<html>{PANEL}</html>")
