@@ -68,6 +68,6 @@ def test_no_archive_of_nothing(tmp_path, built):
 
 
 def test_the_front_page_includes_the_panel():
-    assert "{include} downloads_panel.md" in (ROOT / "book/intro.md").read_text()
-    panel = (ROOT / "book/downloads_panel.md").read_text()
+    assert "{include} _static/downloads.md" in (ROOT / "book/intro.md").read_text()
+    panel = (ROOT / "book/_static/downloads.md").read_text()
     assert len(re.findall(r'<span class="download" data-file="[\w.-]+" data-made-by="[\w ]+"></span>', panel)) == 4
