@@ -3,8 +3,8 @@
     python benchmarks/paper_cost.py --price 2.5 --json benchmarks/results/paper_cost.json
 
 Measured here: how many megapixels of a synthetic photograph a core decodes and resizes in a second. Stated, not measured: what an
-accelerator sustains, how large the images of a data set are, how long a shard takes to start, and how unequal shards are; each is an
-option or a field below.
+accelerator sustains, how large the images of a data set are, how long a shard takes to start, and how unequal shards are. Each is
+an option or a field below.
 """
 
 import argparse

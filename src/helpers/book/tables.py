@@ -132,7 +132,7 @@ def paper_cost() -> str:
     }  # fmt: skip
     of_failures = failing[list(headings)].set_axis(list(headings.values()), axis=1)
     return (
-        f"Measured: one core decodes {found['megapixels_per_second']:.0f} megapixels a second. Stated: {given['cores']} cores decode "
+        f"Measured: a core decodes {found['megapixels_per_second']:.0f} megapixels a second. Stated: {given['cores']} cores decode "
         f"for an accelerator that sustains {given['operations'] / 1e12:g} teraflops; a shard starts in {given['start']:.0f} s.\n\n"
         + markdown_table(by_set.set_axis(list(names.values()), axis=1), formats)
         + "\nOn eight accelerators, simulated event by event, one data set and encoder after another:\n\n"
