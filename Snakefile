@@ -52,6 +52,7 @@ DROPPED_IN = [
     for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")
     if all(steps.NAME.fullmatch(part) for part in p.parts)
 ]
+CONTRIBUTED = [str(p) for p in sorted(Path("data/contributed").glob("*.json"))]
 SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
 if MAIN:
     for name, why in EXCLUDED.items():
@@ -111,6 +112,7 @@ localrules:
 rule book:
     input:
         "_build/html/index.html",
+        "_build/html/downloads/site.zip",
 
 
 rule notebooks:
@@ -249,11 +251,12 @@ def notebook_inputs(notebook):
     own = CONFIGURATION.notebooks.get(notebook, {})
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
-        "02_r_table": all_set_files([own.get("variant", "authors")]),
-        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
-        "04_discussion": [],
+        "02_r_table": all_set_files([own.get("variant", "authors")]) + CONTRIBUTED,
+        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED}),
+        "04_discussion": CONTRIBUTED,
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
+        "10_where_the_gap_comes_from": [str(p) for p in sorted(Path("data/measured").glob("gap_*.csv"))],
         "11_what_lambda_closes": [str(p) for p in sorted(Path("data/measured").glob("alignments_*.csv"))],
         "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],
     }.get(notebook, all_set_files(["clean"])) + [f"{OUT}/{table}.parquet" for table in steps.tables_read(NOTEBOOKS[notebook])]
@@ -335,6 +338,15 @@ rule html:
         runtime=need("html", "runtime"),
     shell:
         STEP + "html _build/html -- {BIN:q}/jupyter-book build -n -W --keep-going -q ."
+
+
+rule downloads:
+    input:
+        "_build/html/index.html",
+    output:
+        "_build/html/downloads/site.zip",
+    shell:
+        STEP + "downloads _build/html/downloads -- {PYTHON:q} -m helpers.book.downloads"
 
 
 onsuccess:

@@ -1,4 +1,4 @@
-"""Dual encoders by name, by id or from a folder: :func:`load_backbone`, and :func:`load_tokenizer` where no vectors are needed."""
+"""Load dual encoders (:func:`load_backbone`) or only their tokenizers (:func:`load_tokenizer`) by name, id or folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,41 +6,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checks import choose
+from .fingerprint import public
 from .registry import REGISTRY, Entry
-
-if TYPE_CHECKING:
-    from .base import Backbone
-    from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer
 
 __all__ = ["REGISTRY", "Backbone", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
 
+if TYPE_CHECKING:
+    from .base import Backbone
+
 
 def __getattr__(name: str):
-    """Import the classes on first use: names of encoders are looked up without a deep-learning library."""
+    """Import :class:`Backbone` on first use, because it needs torch and a registry of names does not."""
     if name == "Backbone":
         from .base import Backbone
 
         return Backbone
-    if name == "Tokenizer":
-        from .tokenizer import Tokenizer
-
-        return Tokenizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> "Backbone":
-    """Load a frozen dual encoder; no code from a model repository is run and nothing is unpickled.
+    """Load a frozen dual encoder, without running code from a model repository and without unpickling.
 
     Args:
         name: a name of ``REGISTRY``; ``random-clip:<seed>``; ``transformers:<id or folder>``;
             ``open_clip:<architecture>/<pretrained tag>``; ``open_clip:hf-hub:<id>``; a model id ``owner/name`` (transformers); or a
             folder that holds ``config.json`` (transformers) or ``open_clip_config.json``.
-        device: torch device; CUDA where there is one, else the CPU, when None.
+        device: torch device; when None, CUDA if available, else the CPU.
         weights: a folder to read instead of the model hub; for any ``lit-`` name, a head file written by ``heads train``.
 
     Raises:
-        ValueError: an unknown name (with the nearest known one), a model that is no dual encoder, a device that is not there.
-        FileNotFoundError, OSError: weights that are not there, with how to get them.
+        ValueError: an unknown name (with the nearest known one), a model that is not a dual encoder, or an absent device.
+        FileNotFoundError, OSError: the weights are absent; says how to get them.
     """
     library, source = _resolve(str(name), weights)
     device = _device(device)
@@ -53,8 +50,6 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
 
         return random_clip(name, source, device, _seed(name))
     with _explaining_os_errors(name):
-        from .fingerprint import public
-
         if library == "open_clip":
             from .openclip import load_open_clip
 
@@ -64,14 +59,14 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
         return load_transformers(public(str(name)), source, device)
 
 
-def load_tokenizer(name: str, weights: str | Path | None = None) -> "Tokenizer":
+def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
     """Load the tokenizer of an encoder without its weights; arguments as in :func:`load_backbone`.
 
     The ``lit-`` encoders, ``random-clip`` and ``clip`` need no download: packages ship their vocabularies.
 
     Raises:
         ValueError: an unknown name (with the nearest known one).
-        FileNotFoundError, OSError: files that are not there, with how to get them.
+        FileNotFoundError, OSError: the files are absent; says how to get them.
     """
     library, source = _resolve(str(name), weights)
     if library == "lit":
@@ -83,8 +78,6 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> "Tokenizer":
 
         return clip_tokenizer(name)
     with _explaining_os_errors(name):
-        from .fingerprint import public
-
         if library in ("open_clip", "random"):
             from .openclip import open_clip_tokenizer
 
@@ -96,7 +89,7 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> "Tokenizer":
 
 @contextmanager
 def _explaining_os_errors(name: str) -> Iterator[None]:
-    """What a library says when files are not there, with how to get them."""
+    """Add to a library's error on absent files how to get them."""
     try:
         yield
     except OSError as error:
@@ -106,7 +99,7 @@ def _explaining_os_errors(name: str) -> Iterator[None]:
 
 
 def _resolve(name: str, weights) -> tuple[str, str]:
-    """Library and source of a name; a folder given as weights decides the source, and its files the library."""
+    """Return library and source of a name; a folder given as weights decides the source, and its files the library."""
     family = name.split(":")[0]
     if family in REGISTRY and (family == name or family == "random-clip"):
         entry = REGISTRY[family]
@@ -156,7 +149,7 @@ def _device(device: str | None) -> str:
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} was asked for, but torch finds no CUDA device; use device='cpu'")
+        raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
     return str(device)
 
 
