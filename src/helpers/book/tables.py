@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..backbones.registry import REGISTRY
 from ..datasets import DATASETS
+from ..datasets.registry import title
 from ..files import read_json, replacing
 from ..paper import published
 from ..paper.claims.downstream import summary
@@ -120,6 +121,32 @@ def extraction_speed() -> str:
     )
 
 
+def paper_cost() -> str:
+    """Return what extracting the full paper takes, by set and with failing shards, as ``benchmarks/paper_cost.py`` computed it."""
+    found = read_json(BENCHMARKS / "paper_cost.json")
+    given, rows = found["assumptions"], pd.DataFrame(found["rows"])
+    names = {
+        "dataset": "Data set", "encoder": "Encoder", "pairs": "Pairs, both texts", "bound": "Bound by", "pairs_per_s": "Pairs/s",
+        "shards": "Shards", "hours_one": "Hours, one accelerator", "hours_eight": "Hours, eight",
+    }  # fmt: skip
+    by_set = rows[list(names)].assign(dataset=rows["dataset"].map(title), encoder=[f"`{name}`" for name in rows["encoder"]])
+    formats = {"Pairs, both texts": ",d", "Pairs/s": ".0f", "Hours, one accelerator": ".1f", "Hours, eight": ".1f"}
+    failing = pd.DataFrame(found["failures"]).assign(failing=[f"{row['failing']:.0%}" for row in found["failures"]])
+    headings = {
+        "failing": "Attempts that fail", "largest_hours": "Largest set, hours", "largest_hours_95": "its 95 % quantile",
+        "hours": "All sets, hours", "machine_hours": "Accelerator-hours", "cost": f"Cost at {given['price']:g} an hour",
+        "restarts": "Restarts by hand",
+    }  # fmt: skip
+    of_failures = failing[list(headings)].set_axis(list(headings.values()), axis=1)
+    return (
+        f"Measured: a core decodes {found['megapixels_per_second']:.0f} megapixels a second. Stated: {given['cores']} cores decode "
+        f"for an accelerator that sustains {given['operations'] / 1e12:g} teraflops; a shard starts in {given['start']:.0f} s.\n\n"
+        + markdown_table(by_set.set_axis(list(names.values()), axis=1), formats)
+        + "\nOn eight accelerators, simulated event by event, one data set and encoder after another:\n\n"
+        + markdown_table(of_failures, dict.fromkeys(of_failures.columns[1:], ".1f"))
+    )
+
+
 def coverage() -> str:
     """Return how often intervals cover and tests reject in simulations with known truth, as ``benchmarks/coverage.py`` found."""
     found = read_json(BENCHMARKS / "coverage.json")["results"]
@@ -165,6 +192,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "padding": padding,
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
+    "paper_cost": paper_cost,
     "fault_figures": lambda: fault_figures(),
     "licences": lambda: licences(),
     "coverage": coverage,
