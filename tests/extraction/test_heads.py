@@ -12,7 +12,7 @@ from test_extract import drawn
 from helpers import load_backbone
 from helpers.cli import main
 from helpers.files import project_root
-from helpers.information import info_nce
+from helpers.information.bound import info_nce
 from helpers.testbench.features import TowerFeatures, TrainingPairs, tower_features
 from helpers.testbench.training import Settings, contrastive_loss, initial_heads, train, training_path
 
