@@ -1,12 +1,15 @@
-"""The larger study of notebook 10: where the gap comes from, and whether the gain of lambda = 1 follows it.
+"""The costly results of notebook 10: heads over training seeds, the gap along training, and both dials for the gap.
 
+    python benchmarks/gap_study.py heads flickr8k
     python benchmarks/gap_study.py study flickr8k --epochs 400
     python benchmarks/gap_study.py dials flickr8k
 
-Writes ``data/measured/gap_study.csv``, or ``gap_dials.csv`` and ``gap_dials_tests.csv``; rows of other data sets there stay.
+Each writes tables of its own in ``data/measured`` (``gap_heads.csv``, ``gap_study.csv``, ``gap_dials.csv`` and
+``gap_dials_tests.csv``) after every setting; rows of other data sets there stay. Pages read these files.
 """
 
 import argparse
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -16,15 +19,17 @@ from helpers.datasets import canonical_variant
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, replacing
 from helpers.geometry import gap_norm, mean_resultant_length
-from helpers.testbench.dials import dialled, permuted_within
+from helpers.testbench.dials import dialled, dialled_in_span, permuted_within
 from helpers.testbench.features import shipped_features
 from helpers.testbench.study import embeddings_under, gap_study, head_measures
-from helpers.testbench.training import Settings, training_path
+from helpers.testbench.training import LEARNED, Settings, training_path
 
 OUT = project_root() / "data/measured"
 EPOCHS = (0, 1, 3, 10, 30, 60, 100, 200, 400)
 PROTOCOLS = ("paper", "authors-code", "converged")
 CONES = {(0.75, 0.75): (0.02, 0.4, 0.75, 1.2), (0.9, 0.5): (0.42, 0.75, 1.2), (0.5, 0.9): (0.42, 0.75, 1.2)}
+IN_SPAN = {cones: (0.45, 0.75, 1.1) for cones in CONES}
+ENCODERS = {"flickr8k": "lit-natural", "ham10000": "lit-derm"}
 
 
 def store(table: pd.DataFrame, name: str, dataset: str) -> None:
@@ -37,7 +42,37 @@ def store(table: pd.DataFrame, name: str, dataset: str) -> None:
         table.to_csv(temporary, index=False, float_format="%.5g")
 
 
-def gains(embeddings, about: dict, seeds: tuple[int, ...]) -> list[dict]:
+def store_as_it_grows(tables: Iterable[pd.DataFrame], name: str, dataset: str) -> pd.DataFrame:
+    """Write the rows so far after each setting, so that an interruption loses one setting, and return them all."""
+    parts: list[pd.DataFrame] = []
+    for table in tables:
+        parts.append(table)
+        store(pd.concat(parts, ignore_index=True), name, dataset)
+        print(f"{name}: {dataset}, {len(parts)} settings", flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
+def heads(dataset: str, states: range) -> Iterator[pd.DataFrame]:
+    """Yield the held-out measures of heads trained as the shipped ones, at their temperature and at a learned one."""
+    features, variant = shipped_features(dataset), canonical_variant(dataset, "clean")
+    pairs, held_out = features.pairs(variant, "train"), features.pairs(variant, "test")
+    for temperature in (Settings.temperature, LEARNED):
+        for state in states:
+            *_, last = training_path(pairs, Settings(temperature, random_state=state))
+            about = {"dataset": dataset, "temperature": str(temperature), "random_state": state, "reached": last.temperature}
+            yield pd.DataFrame([{**about, **head_measures(last, held_out)}])
+
+
+def study(dataset: str, temperatures: list[float], rates: list[float], epochs: list[int], states: range) -> Iterator[pd.DataFrame]:
+    """Yield :func:`gap_study` of one setting after the other."""
+    features, variant = shipped_features(dataset), canonical_variant(dataset, "clean")
+    for rate in rates:
+        for temperature in temperatures:
+            for state in states:
+                yield gap_study(features, variant, [temperature], [rate], epochs, [state])
+
+
+def gains(embeddings, about: dict, seeds: tuple[int, ...]) -> pd.DataFrame:
     """Gain of lambda = 1 under each protocol, with its interval, beside the geometry of all pairs."""
     image, text = embeddings.image_of(), embeddings.text_of()
     geometry = {"R_image": mean_resultant_length(image), "R_text": mean_resultant_length(text), "gap": gap_norm(image, text)}
@@ -47,18 +82,18 @@ def gains(embeddings, about: dict, seeds: tuple[int, ...]) -> list[dict]:
         at = effects.set_index("lambda_image")
         one = at.loc[1.0]
         found = {"auc_at_zero": at.loc[0.0, "auc"], "gain": one["difference"], "low": one["low"], "high": one["high"]}
-        rows.append({**about, **geometry, "protocol": protocol, **found})
-    return rows
+        rows.append({**about, **geometry, "protocol": protocol, "seeds": len(seeds), **found})
+    return pd.DataFrame(rows)
 
 
-def dials(dataset: str, seeds: tuple[int, ...], states: range, temperatures: tuple) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both dials on one data set, and the tests of whether gains follow the gap."""
-    stored = embeddings_for(dataset, "lit-natural" if dataset == "flickr8k" else "lit-derm")
-    rows = []
-    for (image, text), gaps in CONES.items():
-        for gap in gaps:
-            about = {"dataset": dataset, "dial": "exact", "block": f"{image}/{text}", "setting": gap}
-            rows += gains(dialled(stored, image, text, gap), about, seeds)
+def dials(dataset: str, seeds: tuple[int, ...], states: range, temperatures: list[float]) -> Iterator[pd.DataFrame]:
+    """Yield the gains at each setting of the dials: exact, exact with the axes in the data's span, and the temperature."""
+    stored = embeddings_for(dataset, ENCODERS[dataset])
+    for dial, set_gap, blocks in (("exact", dialled, CONES), ("in-span", dialled_in_span, IN_SPAN)):
+        for (image, text), gaps in blocks.items():
+            for gap in gaps:
+                about = {"dataset": dataset, "dial": dial, "block": f"{image}/{text}", "setting": gap}
+                yield gains(set_gap(stored, image, text, gap), about, seeds)
     features, variant = shipped_features(dataset), canonical_variant(dataset, "clean")
     for state in states:
         for temperature in temperatures:
@@ -66,9 +101,7 @@ def dials(dataset: str, seeds: tuple[int, ...], states: range, temperatures: tup
             measured = head_measures(heads, features.pairs(variant, "test"))
             about = {"dataset": dataset, "dial": "temperature", "block": f"seed {state}", "setting": temperature}
             about |= {name: measured[name] for name in ("rank_image", "rank_text", "recall")}
-            rows += gains(embeddings_under(heads, features, stored), about, seeds)
-    table = pd.DataFrame(rows)
-    return table, follow(table)
+            yield gains(embeddings_under(heads, features, stored), about, seeds)
 
 
 def follow(table: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +109,7 @@ def follow(table: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(inequality=(table["R_image"] - table["R_text"]).abs())
     rows = []
     for (dataset, dial, protocol), part in table.groupby(["dataset", "dial", "protocol"], sort=False):
-        for cause, within in (("gap", "block"), ("inequality", None if dial == "exact" else "block")):
+        for cause, within in (("gap", "block"), ("inequality", "block" if dial == "temperature" else None)):
             correlation, p = permuted_within(part, cause, "gain", within)
             named = {"gap": "gap", "inequality": "unequal cones"}[cause]
             rows.append({"dataset": dataset, "dial": dial, "protocol": protocol, "cause": named, "n": len(part),
@@ -85,23 +118,26 @@ def follow(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("study", "dials"))
-    parser.add_argument("dataset", choices=("flickr8k", "ham10000"))
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("heads", "study", "dials"))
+    parser.add_argument("dataset", choices=tuple(ENCODERS))
     parser.add_argument("--epochs", type=int, default=400, help="study: the last epoch measured")
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.005, 0.01, 0.02, 0.07])
-    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3])
-    parser.add_argument("--heads", type=int, default=3, help="random states of the heads, from 0 on")
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.01, 0.02, 0.07])
+    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3], help="study: of AdamW")
+    parser.add_argument("--heads", type=int, help="random states of the heads, from 0 on; heads: 5 if not given, else 3")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="dials: seeds of the probes")
     args = parser.parse_args()
-    if args.what == "study":
-        variant, epochs = canonical_variant(args.dataset, "clean"), [e for e in EPOCHS if e <= args.epochs]
-        table = gap_study(shipped_features(args.dataset), variant, args.temperatures, args.rates, epochs, range(args.heads))
-        store(table, "gap_study.csv", args.dataset)
-        return
-    table, tests = dials(args.dataset, tuple(args.seeds), range(args.heads), tuple(args.temperatures))
-    store(table, "gap_dials.csv", args.dataset)
-    store(tests, "gap_dials_tests.csv", args.dataset)
+    states = range(args.heads or (5 if args.what == "heads" else 3))
+    if args.what == "heads":
+        store_as_it_grows(heads(args.dataset, states), "gap_heads.csv", args.dataset)
+    elif args.what == "study":
+        epochs = [e for e in EPOCHS if e <= args.epochs]
+        settings = study(args.dataset, args.temperatures, args.rates, epochs, states)
+        store_as_it_grows(settings, "gap_study.csv", args.dataset)
+    else:
+        settings = dials(args.dataset, tuple(args.seeds), states, args.temperatures)
+        store(follow(store_as_it_grows(settings, "gap_dials.csv", args.dataset)), "gap_dials_tests.csv", args.dataset)
 
 
 if __name__ == "__main__":

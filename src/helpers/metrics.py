@@ -1,20 +1,21 @@
-"""What a probe is worth on rows it has not seen: areas under curves, losses, and differences with their uncertainty.
+"""Score a probe on rows it has not seen: area under the curve, average precision, sensitivity.
 
-Scores are (..., n): any number of probes side by side over n rows.
+Scores have shape (..., n): any number of probes side by side over n rows.
 """
 
 import numpy as np
+from scipy.special import expit, log_softmax
 from scipy.special import softmax as scipy_softmax
 from scipy.stats import rankdata
 
 
 def auc(scores, positive, weights=None) -> np.ndarray:
-    r"""Area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
+    r"""Return the area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
 
     Args:
         scores: (..., n).
         positive: (n,) boolean or 0/1.
-        weights: (b, n) non-negative multiplicities of the rows, such as bootstrap counts; every row counts once when None.
+        weights: (b, n) non-negative multiplicities of the rows, such as bootstrap counts; each row counts once when None.
 
     Returns:
         (...) float64, or (..., b) with weights; NaN where there is no positive or no negative row.
@@ -41,7 +42,7 @@ def auc(scores, positive, weights=None) -> np.ndarray:
 
 
 def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
+    """Return the Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     if n_positive == 0 or n_negative == 0:
@@ -51,7 +52,7 @@ def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC of one score vector (n,) under each of b weightings, given as (n, b), from one sort."""
+    """Return the AUC of one score vector (n,) under each of b weightings, given as (n, b), from one sort."""
     order = np.argsort(scores, kind="stable")
     ordered, positive = scores[order], positive[order]
     negative_scores, positive_scores = ordered[~positive], ordered[positive]
@@ -66,18 +67,18 @@ def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray)
 
 
 def hard_labels(scores) -> np.ndarray:
-    """Arg-max predictions as one-hot scores: (..., n, K) to the same shape, 0 or 1; the first class wins a tie."""
+    """Return arg-max predictions as one-hot scores: (..., n, K) to the same shape, 0 or 1; the first class wins a tie."""
     scores = np.asarray(scores)
     return (scores.argmax(axis=-1)[..., None] == np.arange(scores.shape[-1])).astype(np.float64)
 
 
 def softmax(logits) -> np.ndarray:
-    """Softmax over the last axis, in float64."""
+    """Return the softmax over the last axis, in float64."""
     return scipy_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
 
 
 def average_precision(scores, positive) -> np.ndarray:
-    """Mean over positive rows of the precision at their score, ties counted together.
+    """Return the mean over positive rows of the precision at their score; tied rows share one threshold.
 
     Args:
         scores: (..., n).
@@ -95,7 +96,7 @@ def average_precision(scores, positive) -> np.ndarray:
 
 
 def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np.ndarray:
-    """Highest sensitivity of a threshold that keeps at least this specificity.
+    """Return the highest sensitivity among thresholds with at least this specificity.
 
     Args:
         scores: (..., n).
@@ -120,7 +121,7 @@ def _flat(scores, positive) -> tuple[np.ndarray, np.ndarray]:
 
 
 def macro_auc(scores, targets, weights=None) -> np.ndarray:
-    """Mean over classes of one-vs-rest AUC; classes absent from the rows (or from a replicate) are left out of the mean.
+    """Return the mean one-vs-rest AUC over classes, excluding classes absent from the rows (or from a replicate).
 
     Args:
         scores: (..., n, K).
@@ -135,3 +136,51 @@ def macro_auc(scores, targets, weights=None) -> np.ndarray:
     present = ~np.isnan(per_class)
     with np.errstate(invalid="ignore"):
         return np.where(present, per_class, 0).sum(axis=0) / present.sum(axis=0)
+
+
+def probabilities(logits, multiclass: bool) -> np.ndarray:
+    """Return softmax over the last axis for a multi-class task, else one sigmoid per output; float64 of the same shape."""
+    return softmax(logits) if multiclass else expit(np.asarray(logits, dtype=np.float64))
+
+
+def log_losses(logits, targets, multiclass: bool) -> np.ndarray:
+    """Return the log loss of each row (n,): cross-entropy, or the mean over outputs of binary cross-entropies.
+
+    Args:
+        logits: (n, K).
+        targets: (n, K) 0/1 indicators.
+    """
+    z, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=bool)
+    if multiclass:
+        return -np.where(targets, log_softmax(z, axis=-1), 0).sum(axis=-1)
+    return np.logaddexp(0, np.where(targets, -z, z)).mean(axis=-1)
+
+
+def brier_scores(probability, targets) -> np.ndarray:
+    """Return the mean squared distance of probabilities (n, K) from 0/1 targets (n, K), mean over outputs, of each row (n,)."""
+    return np.square(np.asarray(probability, dtype=np.float64) - targets).mean(axis=-1)
+
+
+def calibration_error(probability, targets, weights=None, bins: int = 15) -> np.ndarray:
+    """Return the expected calibration error, class by class (Kull et al., NeurIPS 2019), mean over outputs.
+
+    Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows.
+
+    Args:
+        probability: (n, K).
+        targets: (n, K) 0/1 indicators.
+        weights: (b, n) how often each row counts, such as bootstrap draws; every row once when None.
+
+    Returns:
+        float64, () or (b,).
+    """
+    probability, targets = np.asarray(probability, dtype=np.float64), np.asarray(targets)
+    counts = np.ones((1, len(targets))) if weights is None else np.asarray(weights, dtype=np.float64)
+    total = np.zeros(len(counts))
+    for p, y in zip(probability.T, targets.T, strict=True):
+        bin_of = np.minimum((p * bins).astype(int), bins - 1)
+        excess = np.zeros((len(p), bins))
+        excess[np.arange(len(p)), bin_of] = p - y
+        total += np.abs(counts @ excess).sum(axis=1)
+    error = total / counts.sum(axis=1) / targets.shape[1]
+    return error[0] if weights is None else error

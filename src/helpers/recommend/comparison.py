@@ -11,7 +11,7 @@ from ..checks import choose
 from ..geometry import gap_norm
 from ..neighbours import unit_pairs
 from ..retrieval import hubness, recall_both_ways
-from ..separation import mixing_at_k, modality_auc, relative_modality_gap, tied_groups
+from ..separation import half_of_groups, mixing_at_k, modality_auc, relative_modality_gap, tied_groups
 
 MOVES = [(name, True) for name in ALIGNMENTS] + [("lambda-1", False), ("centring", False), ("leace", False)]
 MEASURES = ("gap", "relative_gap", "modality_auc", "mixing", "recall_image_to_text", "recall_text_to_image", "largest_hub")
@@ -50,7 +50,7 @@ def compare_alignments(
     tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
     records: list[tuple[str, bool, int, str | None, float, str]] = []
     for split in range(n_splits):
-        fit = _half(tied, random_state + split)
+        fit = half_of_groups(tied, random_state + split)
         for name, renormalise in moves:
             try:
                 alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
@@ -126,10 +126,3 @@ def _measures(
         "recall_text_to_image": recalls[1],
         "largest_hub": float(hubness(image, text)[0]),
     }
-
-
-def _half(groups: np.ndarray, seed: int) -> np.ndarray:
-    """Boolean (n,): rows of about half of the groups, drawn."""
-    names = np.random.default_rng(seed).permutation(np.unique(groups))
-    sizes = pd.Series(groups).value_counts()[names].cumsum()
-    return np.isin(groups, names[: max(1, int((sizes <= len(groups) / 2).sum()))])

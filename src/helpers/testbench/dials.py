@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.stats import rankdata
 
 from ..checks import embedding_matrix, unit_rows
+from ..geometry import gap_norm, mean_resultant_length, principal_directions
 from ..store.embeddings import EmbeddingSet
 
 
@@ -53,6 +55,55 @@ def dialled(embeddings: EmbeddingSet, resultant_image: float, resultant_text: fl
     angle = axis_angle(gap, resultant_image, resultant_text)
     image, text = dial_cone(embeddings.image, resultant_image), dial_cone(embeddings.text, resultant_text, angle)
     return EmbeddingSet(image.astype(np.float32), text.astype(np.float32), embeddings.pairs, embeddings.task, embeddings.provenance)
+
+
+def dial_cone_in_span(x, resultant: float, axis: np.ndarray) -> np.ndarray:
+    r"""Put the directions of one modality into a cone about an axis that lies where the data vary.
+
+    :math:`x' = (r + a\,u) / \lVert r + a\,u \rVert` with r the centred rows at unit norm, u the axis, and :math:`a \ge 0` found
+    such that R has the value asked for. Unlike :func:`dial_cone` the rows then differ in their cosine with the gap.
+
+    Args:
+        x: (n, d) vectors.
+        resultant: R in (0, 1); not below that of the centred rows.
+        axis: (d,) unit vector.
+
+    Raises:
+        ValueError: no length of the axis gives this R.
+    """
+    x = embedding_matrix(x).astype(np.float64)
+    centred = unit_rows(x - x.mean(axis=0), "centred vectors")
+
+    def excess(length: float) -> float:
+        return mean_resultant_length(centred + length * axis) - resultant
+
+    if not excess(0.0) < 0 < excess(1e3):
+        raise ValueError(f"resultant must lie between {excess(0.0) + resultant:.3f} and 1 for these rows, got {resultant}")
+    return unit_rows(centred + brentq(excess, 0.0, 1e3, xtol=1e-6) * axis)
+
+
+def dialled_in_span(embeddings: EmbeddingSet, resultant_image: float, resultant_text: float, gap: float) -> EmbeddingSet:
+    """Return a set with R of both modalities and the gap set, the cone axes lying in the two leading directions of the data.
+
+    R and gap are those of distinct rows. See :func:`dial_cone_in_span`.
+
+    Raises:
+        ValueError: no angle between the axes gives this gap.
+    """
+    centred = [x - x.mean(axis=0) for x in (embeddings.image.astype(np.float64), embeddings.text.astype(np.float64))]
+    first, second = principal_directions(np.concatenate(centred), k=2)[0]
+    image = dial_cone_in_span(embeddings.image, resultant_image, first)
+
+    def text(angle: float) -> np.ndarray:
+        return dial_cone_in_span(embeddings.text, resultant_text, np.cos(angle) * first + np.sin(angle) * second)
+
+    ends = [gap_norm(image, text(angle)) for angle in (0.0, np.pi)]
+    if not ends[0] <= gap <= ends[1]:
+        raise ValueError(f"gap must lie between {ends[0]:.3f} and {ends[1]:.3f} for these R and data, got {gap}")
+    turned = text(brentq(lambda angle: gap_norm(image, text(angle)) - gap, 0.0, np.pi, xtol=1e-5))
+    return EmbeddingSet(
+        image.astype(np.float32), turned.astype(np.float32), embeddings.pairs, embeddings.task, embeddings.provenance
+    )
 
 
 def permuted_within(table: pd.DataFrame, cause: str, effect: str, within: str | None, n: int = 10_000, random_state: int = 0):

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from ..checks import unit_rows
 from ..geometry import effective_rank
+from ..separation import half_of_groups, tied_groups
 from ..store.embeddings import EmbeddingSet
 from .features import TowerFeatures, TrainingPairs
 from .training import Heads, Settings, held_out_measures, training_path
@@ -56,17 +57,20 @@ def head_measures(heads: Heads, pairs: TrainingPairs) -> dict:
         "rank_image": effective_rank(image),
         "rank_text": effective_rank(text),
         "recall": (found["recall@10_image_to_text"] + found["recall@10_text_to_image"]) / 2,
-        "separability": modality_auc(image, text),
+        "separability": separability(image, text),
     }
 
 
-def modality_auc(image: np.ndarray, text: np.ndarray, random_state: int = 0) -> float:
-    """Return the AUC of a logistic regression of images against texts, fitted on half of the pairs, scored on the others."""
-    order = np.random.default_rng(random_state).permutation(len(image))
-    fit, held_out = np.array_split(order, 2)
-    model = LogisticRegression(max_iter=1000).fit(np.concatenate([image[fit], text[fit]]), np.repeat([0, 1], len(fit)))
-    scores = model.decision_function(np.concatenate([image[held_out], text[held_out]]))
-    return float(roc_auc_score(np.repeat([0, 1], len(held_out)), scores))
+def separability(image: np.ndarray, text: np.ndarray, random_state: int = 0) -> float:
+    """Return the AUC of a logistic regression of images against texts, fitted on half of the pairs, scored on the others.
+
+    Pairs with an equal image or an equal text stay in one half. One strength is used throughout, so that the measure is fast enough
+    to follow a training; :func:`helpers.separation.modality_auc` chooses it.
+    """
+    fit = half_of_groups(tied_groups(image, text), random_state)
+    model = LogisticRegression(max_iter=1000).fit(np.concatenate([image[fit], text[fit]]), np.repeat([0, 1], fit.sum()))
+    scores = model.decision_function(np.concatenate([image[~fit], text[~fit]]))
+    return float(roc_auc_score(np.repeat([0, 1], (~fit).sum()), scores))
 
 
 def embeddings_under(heads: Heads, features: TowerFeatures, stored: EmbeddingSet) -> EmbeddingSet:

@@ -5,6 +5,8 @@ import pandas as pd
 
 from ...datasets.audit import shipped_diversity
 from ...datasets.registry import title
+from ...testbench.findings import dial_evidence
+from ..cells import is_contributed
 from ..published import BACKBONES, HARD_AUC, paper_name
 from .runs import CURVE, Runs
 
@@ -149,6 +151,11 @@ def gap_against_gain(runs: Runs) -> str | None:
     return f"rank correlation of gap and gain, {'; '.join(found)}" if found else None
 
 
+def gap_against_gain_and_dial(runs: Runs) -> str | None:
+    """Give :func:`gap_against_gain` and, beside it, what a gap set by hand does on the test bench."""
+    return "; ".join(filter(None, [gap_against_gain(runs), dial_evidence()])) if runs.gains is not None else None
+
+
 def selected_gains(runs: Runs) -> str | None:
     """Say what the lambda chosen on validation rows gains on test, per protocol, joint features."""
     if runs.selected is None:
@@ -176,7 +183,8 @@ def _count(rows: pd.DataFrame, what: str) -> str:
 
 def _set(row) -> str:
     hard = f"; {HARD_AUC}" * (row.get("metric") == HARD_AUC)
-    return f"{title(row['dataset'])}{TEXTS.get(row.get('variant'), '')}, {_label(row['backbone'])}{hard}"
+    contributed = "; contributed" * bool(is_contributed(pd.Series([row.get("route")]))[0])
+    return f"{title(row['dataset'])}{TEXTS.get(row.get('variant'), '')}, {_label(row['backbone'])}{hard}{contributed}"
 
 
 def _label(backbone: str) -> str:

@@ -1,0 +1,67 @@
+"""One prompt per class of a shipped data set, encoded by the text tower of an encoder: what zero-shot classification needs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ..backbones.base import Backbone
+from ..checks import choose, unit_rows
+from ..files import project_root, replacing
+
+SHIPPED = Path("data/prompts")
+PROMPTS = {
+    "flickr8k": {c: f"a photo of a {c}" for c in ("boy", "child", "dog", "girl", "man", "woman")} | {"water": "a photo of water"},
+    "ham10000": {
+        "akiec": "a dermatoscopic image of actinic keratosis",
+        "bcc": "a dermatoscopic image of basal cell carcinoma",
+        "bkl": "a dermatoscopic image of benign keratosis",
+        "df": "a dermatoscopic image of dermatofibroma",
+        "mel": "a dermatoscopic image of melanoma",
+        "nv": "a dermatoscopic image of a melanocytic naevus",
+        "vasc": "a dermatoscopic image of a vascular lesion",
+    },
+}
+
+
+def prompts_path(dataset: str, backbone: str, folder=None) -> Path:
+    """Return the file of the prompts of a data set under an encoder; below ``data/prompts`` when ``folder`` is None."""
+    return (project_root() / SHIPPED if folder is None else Path(folder)) / dataset / f"{backbone}.safetensors"
+
+
+def encode_prompts(dataset: str, backbone: Backbone, command: str, folder=None) -> Path:
+    """Encode the prompts of a data set and write them as one safetensors file, with texts and command as its metadata.
+
+    Raises:
+        ValueError: no prompts are defined for this data set.
+    """
+    prompts = PROMPTS[choose(dataset, PROMPTS, "data set with prompts")]
+    vectors = unit_rows(backbone.encode_texts(list(prompts.values())), "prompts").astype(np.float32)
+    about = {"prompts": json.dumps(prompts), "fingerprint": json.dumps(backbone.fingerprint, sort_keys=True), "command": command}
+    path = prompts_path(dataset, backbone.name, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save({"prompts": vectors}, about))
+    return path
+
+
+def prompt_vectors(dataset: str, backbone: str, classes: tuple[str, ...], folder=None) -> np.ndarray | None:
+    """Return the prompt vectors (K, d) of some classes, or None where no prompts are stored for this data set and encoder.
+
+    Raises:
+        ValueError: the file is damaged, or a class has no prompt.
+    """
+    path = prompts_path(dataset, backbone, folder)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "numpy") as stored:
+            names, vectors = list(json.loads(stored.metadata()["prompts"])), stored.get_tensor("prompts")
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        raise ValueError(f"{path} holds no prompts; make it again with `python benchmarks/prompts.py`") from None
+    absent = [c for c in classes if c not in names]
+    if absent:
+        raise ValueError(f"{path} has no prompt for {len(absent)} of {len(classes)} classes; add them and make it again")
+    return vectors[[names.index(c) for c in classes]]
