@@ -71,7 +71,8 @@ def flipped(data: bytes, bit: int) -> bytes:
 def peak_of_decoding(path: Path) -> float:
     """Return by how many megabytes decoding an image raises the peak memory of a fresh process."""
     code = (
-        "import resource, sys; from helpers.images import decode; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "import resource, sys; from helpers.images import decode; "
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
         "before = peak(); decode(sys.argv[1]); print(peak() - before)"
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
