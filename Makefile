@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book test test-heavy serve notebooks lock clean help
+.PHONY: book pdf test test-heavy serve notebooks lock clean help
 
 # An environment whose interpreter or main packages are gone is made again, whatever its stamp says.
 NEEDED := "snakemake papermill jupyter_book pandas torch helpers"
@@ -34,6 +34,9 @@ test: $(STAMP)  ## run the tests, but for the heavy ones
 test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
 	@mkdir -p "$(MPLCONFIGDIR)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
+
+pdf: book  ## print the built book as one PDF into _build/html/downloads (needs chromium)
+	@$(BIN)/python -m helpers.book.pdf
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"

@@ -107,6 +107,7 @@ localrules:
 rule book:
     input:
         "_build/html/index.html",
+        "_build/html/downloads/site.zip",
 
 
 rule notebooks:
@@ -250,6 +251,7 @@ def notebook_inputs(notebook):
         "04_discussion": CONTRIBUTED,
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
+        "10_where_the_gap_comes_from": [str(p) for p in sorted(Path("data/measured").glob("gap_*.csv"))],
         "11_what_lambda_closes": [str(p) for p in sorted(Path("data/measured").glob("alignments_*.csv"))],
         "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],
     }.get(notebook, all_set_files(["clean"])) + [f"{OUT}/{table}.parquet" for table in steps.tables_read(NOTEBOOKS[notebook])]
@@ -331,6 +333,15 @@ rule html:
         runtime=need("html", "runtime"),
     shell:
         STEP + "html _build/html -- {BIN:q}/jupyter-book build -n -W --keep-going -q ."
+
+
+rule downloads:
+    input:
+        "_build/html/index.html",
+    output:
+        "_build/html/downloads/site.zip",
+    shell:
+        STEP + "downloads _build/html/downloads -- {PYTHON:q} -m helpers.book.downloads"
 
 
 onsuccess:

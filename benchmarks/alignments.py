@@ -1,7 +1,7 @@
-"""Measure what every alignment closes and costs: ``alignments_shipped.csv``, ``alignments_public.csv`` and ``alignment_tasks.csv``.
+"""Measure what every alignment closes and costs: the tables ``alignments_shipped``, ``alignments_public`` and ``alignments_tasks``.
 
 python benchmarks/alignments.py                     every shipped embedding set
-python benchmarks/alignments.py --tasks             tasks of their labels: ``data/measured/alignment_tasks.csv``
+python benchmarks/alignments.py --tasks             tasks of their labels: ``data/measured/alignments_tasks.csv``
 python benchmarks/alignments.py --public FOLDER     the vectors of real encoders that Liang et al. (2022) published
 
 Of the shipped sets only validation and test rows count, because the heads of their encoders were trained on training rows. For
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     folder = project_root() / "data/measured"
     if args.tasks:
-        tables, out = tasks(args.only), folder / "alignment_tasks.csv"
+        tables, out = tasks(args.only), folder / "alignments_tasks.csv"
     elif args.public:
         tables, out = (closing(*found) for found in public(args.public)), folder / "alignments_public.csv"
     else:

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / folder) for folder in ("tests", "tests/faults", "tests/extraction")]
+sys.path += [str(ROOT / folder) for folder in ("tests", "tests/faults")]
 if __name__ == "__main__":  # each process that is killed imports this file too, and needs none of them
     from attacks import STORED, TARGETS, flip_is_found, is_read_whole
     from damage import QUIET, deep_image, peak_of_decoding

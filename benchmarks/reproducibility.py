@@ -29,12 +29,16 @@ def results(part: str, workers: int) -> dict[str, np.ndarray]:
     from helpers.measures import cone_table
 
     if part == "embeddings":
-        sys.path += [str(ROOT / "tests"), str(ROOT / "tests/extraction")]
-        from test_extract import drawn
+        sys.path.append(str(ROOT / "tests"))
+        from photographs import synthetic_photographs
 
         with tempfile.TemporaryDirectory() as folder:
             made = extract(
-                drawn(Path(folder), n=16), load_backbone("lit-natural"), Path(folder) / "set", batch_size=8, workers=workers - 1
+                synthetic_photographs(Path(folder), n=16),
+                load_backbone("lit-natural"),
+                Path(folder) / "set",
+                batch_size=8,
+                workers=workers - 1,
             )
         return {"image": made.image, "text": made.text}
     whole = EmbeddingSet.load(ROOT / "data/embeddings/ham10000/clean/lit-derm")

@@ -62,7 +62,7 @@ published_resultants(table);
 # ### The same values as numbers
 
 # %% tags=["hide-input"]
-cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
+cells = table.pivot_table(index="dataset", columns=["modality", "backbone"], values="published", sort=False)
 cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
 format_table(cells.reset_index())
 
@@ -89,7 +89,7 @@ format_table(beside) if len(beside) else page.show_text("This build recomputed n
 
 # %% tags=["hide-input"]
 apart = sets_apart([*facts, *reports.facts])
-format_table(apart) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
+format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
 
 # %% [markdown]
 # {doc}`/book/contribute` says how to contribute a cell and what is checked. The reports of this build:
@@ -98,7 +98,7 @@ format_table(apart) if len(apart) else page.show_text("No set of this build or o
 listing = reports.listing()
 for path, reason in reports.refused.items():
     page.show_text("{file} was refused: {reason}.", file=path.name, reason=reason)
-format_table(listing.drop(columns="file")) if len(listing) else page.show_text("None was contributed.")
+format_table(listing.drop(columns="file"), stacked=True) if len(listing) else page.show_text("None was contributed.")
 
 # %% [markdown]
 # ## The cells that were not recomputed, and what they need
@@ -107,7 +107,7 @@ format_table(listing.drop(columns="file")) if len(listing) else page.show_text("
 # ({doc}`/book/reexecute`).
 
 # %% tags=["hide-input"]
-format_table(missing_by_dataset(table))
+format_table(missing_by_dataset(table), stacked=True)
 
 # %% [markdown]
 # ## R of every set of this build

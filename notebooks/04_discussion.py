@@ -50,7 +50,7 @@ claims = page.save_table(ledger(geometry, sweep, selected), "claims")
 page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=counted(claims))
 
 # %% tags=["hide-input"]
-format_table(claims[["claim", "where", "verdict", "scope", "why"]])
+format_table(claims[["claim", "where", "verdict", "scope", "why"]], stacked=True)
 
 # %% [markdown]
 # ## The rule behind the verdicts
@@ -71,7 +71,7 @@ page.show_text(
     "Holm's correction runs over all distinct tests of this page. It is strict: eight data sets cannot give an exact p-value small enough to pass it. "
     "Read *suggested* as: clear when tested alone, not among so many claims.",
 )
-format_table(decision_table())
+format_table(decision_table(), stacked=True)
 
 # %% [markdown]
 # ## The evidence for each claim

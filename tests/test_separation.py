@@ -60,6 +60,13 @@ def test_mixing_agrees_with_brute_force():
     assert s.mixing_at_k(image, text, 3) == pytest.approx((side[neighbours] != side[:, None]).mean() / (20 / 39))
 
 
+def test_mixing_of_some_vectors_estimates_that_of_all():
+    image, text = cones(n=300, shift=0.3)
+    some = [s.mixing_at_k(image, text, most=300, random_state=seed) for seed in range(5)]
+    assert np.mean(some) == pytest.approx(s.mixing_at_k(image, text), abs=0.05) and len(set(some)) > 1
+    assert s.mixing_at_k(image, text, most=10_000) == s.mixing_at_k(image, text)
+
+
 def test_copies_do_not_change_mixing_and_are_counted():
     image, text = cones(n=20, shift=0.3)
     assert s.mixing_at_k(np.tile(image, (3, 1)), text, 3) == pytest.approx(s.mixing_at_k(image, text, 3))

@@ -1,7 +1,7 @@
-"""``python -m helpers COMMAND``: run one step of the workflow by hand.
+"""Run one step of the workflow by hand: ``python -m helpers COMMAND``.
 
-A command's module is imported when the command is called, so that ``--help`` answers at once. Exit codes: 0 success, 1 unusable
-data, 2 bad input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
+A call imports only its own command's module, so that ``--help`` answers at once. Exit codes: 0 success, 1 unusable data, 2 bad
+input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
 """
 
 import argparse
@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 class _Version(argparse.Action):
-    """Print the distribution's version; it is looked up only when asked for."""
+    """Option that prints the distribution's version and looks it up only when used."""
 
     def __call__(self, parser, *_) -> None:
         from importlib.metadata import PackageNotFoundError, version
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
         if command is not None and command not in COMMANDS:
-            from .checks import choose  # here alone, so that --help does not wait for numpy
+            from .checks import choose  # imported here so that --help does not wait for numpy
 
             choose(command, COMMANDS, "command")
         args = parser(command).parse_args(arguments)

@@ -124,7 +124,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "file is missing"
     if isinstance(error, UnidentifiedImageError):
-        return f"file is not an image in a supported format ({', '.join(FORMATS)})"
+        return f"file is no image in a supported format ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
     if isinstance(error, PermissionError):

@@ -17,7 +17,7 @@ def similarity_blocks(queries: np.ndarray, corpus: np.ndarray) -> Iterator[tuple
         yield rows, queries[rows] @ corpus.T
 
 
-def nearest(queries, corpus, k: int, exclude_self: bool = False) -> np.ndarray:
+def nearest(queries, corpus, k: int, exclude_self: bool = False, own: np.ndarray | None = None) -> np.ndarray:
     """Return the row numbers of the k most similar corpus rows by cosine, most similar first.
 
     Args:
@@ -25,6 +25,7 @@ def nearest(queries, corpus, k: int, exclude_self: bool = False) -> np.ndarray:
         corpus: (m, d) vectors.
         k: number of neighbours.
         exclude_self: treat query i as corpus row i, which is not its own neighbour.
+        own: (n,) the corpus row of each query, if the queries are some rows of the corpus; excluded likewise.
 
     Returns:
         (n, k) int64.
@@ -34,11 +35,12 @@ def nearest(queries, corpus, k: int, exclude_self: bool = False) -> np.ndarray:
     """
     queries, corpus = unit_rows(queries, "queries"), unit_rows(corpus, "corpus")
     same_dimension(queries, corpus)
-    enough_rows(k, len(corpus) - exclude_self)
+    own = np.arange(len(queries)) if exclude_self and own is None else own
+    enough_rows(k, len(corpus) - (own is not None))
     result = np.empty((len(queries), k), dtype=np.int64)
     for rows, similarity in similarity_blocks(queries, corpus):
-        if exclude_self:
-            similarity[np.arange(len(rows)), rows] = -np.inf
+        if own is not None:
+            similarity[np.arange(len(rows)), own[rows]] = -np.inf
         top = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
         order = np.argsort(-np.take_along_axis(similarity, top, axis=1), axis=1, kind="stable")
         result[rows] = np.take_along_axis(top, order, axis=1)

@@ -5,6 +5,7 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+from scipy.stats import t as student
 
 from .checks import unit_rows
 
@@ -62,6 +63,29 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
         return float("nan"), float("nan")
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tuple[float, float]:
+    r"""Return the corrected resampled t interval of a mean over redrawn splits (Nadeau and Bengio, Machine Learning, 2003).
+
+    Splits share rows, so their values are correlated and the plain standard error is too small. The corrected one is
+    :math:`s \sqrt{1/J + n_{test}/n_{train}}` over J splits, with Student's t of J - 1 degrees of freedom.
+
+    Args:
+        values: (J,) one value per split.
+        test_per_train: test rows per training row; 0 gives the plain t interval.
+
+    Raises:
+        ValueError: fewer than two splits, or a ratio that is not a finite number of at least 0.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} split(s) have no spread; give at least 2, 20 are usual")
+    if not 0 <= test_per_train < np.inf:
+        raise ValueError(f"test_per_train must be a finite number of at least 0, got {test_per_train}")
+    error = values.std(ddof=1) * np.sqrt(1 / len(values) + test_per_train)
+    half = student.ppf((1 + level) / 2, len(values) - 1) * error
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:

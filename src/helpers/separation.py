@@ -130,7 +130,7 @@ def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:
     return np.isin(groups, names[: max(1, int((sizes <= len(groups) / 2).sum()))])
 
 
-def mixing_at_k(image, text, k: int = 10) -> float:
+def mixing_at_k(image, text, k: int = 10, most: int | None = None, random_state: int = 0) -> float:
     """Return the share of the other modality among the k nearest neighbours of each distinct vector, divided by its chance.
 
     The result is 1 when modalities mix as by chance, 0 when no neighbour is of the other modality. A repeated vector counts once,
@@ -139,16 +139,22 @@ def mixing_at_k(image, text, k: int = 10) -> float:
     Args:
         image, text: (n, d) and (m, d) vectors.
         k: number of neighbours by cosine.
+        most: number of distinct vectors, drawn, whose neighbours are sought among all; all of them when None.
 
     Raises:
         ValueError: k larger than the number of other distinct rows.
     """
     image, text = (distinct_codes(unit_rows(x, what))[0] for x, what in ((image, "image"), (text, "text")))
     same_dimension(image, text)
-    pooled, is_text = np.concatenate([image, text]), np.repeat([0, 1], [len(image), len(text)])
-    neighbours = nearest(pooled, pooled, k, exclude_self=True)
-    other = (is_text[neighbours] != is_text[:, None]).mean(axis=1)
-    chance = np.where(is_text == 0, len(text), len(image)) / (len(pooled) - 1)
+    sizes = np.array([len(image), len(text)])
+    pooled, is_text = np.concatenate([image, text]), np.repeat([0, 1], sizes)
+    del image, text  # at 150,000 pairs these copies are what memory is short of
+    rows = np.arange(len(pooled))
+    if most is not None and most < len(rows):
+        rows = np.sort(np.random.default_rng(random_state).permutation(len(rows))[:most])
+    neighbours = nearest(pooled[rows], pooled, k, own=rows)
+    other = (is_text[neighbours] != is_text[rows][:, None]).mean(axis=1)
+    chance = sizes[1 - is_text[rows]] / (len(pooled) - 1)
     return float((other / chance).mean())
 
 

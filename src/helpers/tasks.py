@@ -21,6 +21,7 @@ def split_names(values) -> np.ndarray:
 
 KINDS = ("binary", "multiclass", "multilabel")
 UNLABELLED = "unlabelled"
+NO_LABELS = "this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)"
 MOST_CLASSES = 1000
 LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
 SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
@@ -154,7 +155,7 @@ class Unlabelled(Task):
     @property
     def n_outputs(self) -> int:
         """Raise a ValueError: there is nothing to predict."""
-        raise ValueError("this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)")
+        raise ValueError(NO_LABELS)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
         """Raise a ValueError: there is nothing to predict."""

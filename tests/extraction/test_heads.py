@@ -1,13 +1,16 @@
 """Training projection heads: reproducible, blind to the test rows, better than chance; the loss and the descent against oracles."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from photographs import synthetic_photographs
 from safetensors.numpy import load_file, save_file
-from test_extract import drawn
 
 from helpers import load_backbone
 from helpers.cli import main
@@ -19,7 +22,7 @@ from helpers.testbench.training import Settings, contrastive_loss, initial_heads
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return drawn(tmp_path_factory.mktemp("heads"), n=30)
+    return synthetic_photographs(tmp_path_factory.mktemp("heads"), n=30)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_heads_learn_load_and_do_not_see_the_test_rows(dataset, features, tmp_pa
 
 
 def test_heads_trained_before_and_after_storing_are_the_same(features, tmp_path):
-    stored = TowerFeatures.load(features.save(tmp_path / "drawn"))
+    stored = TowerFeatures.load(features.save(tmp_path / "features"))
     for name, one in (("a", features), ("b", stored)):
         train(one, "common", name, tmp_path, Settings(epochs=2))
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
@@ -79,6 +82,22 @@ def test_the_shipped_heads_are_what_the_command_trains(name, tmp_path):
     for modality in ("image", "text"):
         difference = np.abs(made[modality].astype(np.float64) - shipped[modality])
         assert difference.max() < 0.02 and difference.mean() < 5e-4
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["lit-natural", "lit-derm"])
+def test_heads_trained_twice_by_the_command_have_the_same_bytes(name, tmp_path):
+    """On one machine and thread count; where that machine made the shipped heads, they are those bytes."""
+    record = json.loads((project_root() / f"data/heads/{name}.json").read_text())
+    command = [sys.executable, "-m", "helpers", *record["run"]["command"].split()[3:]]
+    environment = os.environ | {"OMP_NUM_THREADS": str(record["run"]["threads"])}
+    made = []
+    for out in ("once", "again"):
+        subprocess.run([*command, "--out", str(tmp_path / out)], check=True, env=environment, capture_output=True)
+        made.append((tmp_path / out / f"{name}.safetensors").read_bytes())
+    assert made[0] == made[1]
+    shipped = (project_root() / f"data/heads/{name}.safetensors").read_bytes()
+    assert made[0][: 8 + 64] == shipped[: 8 + 64] and len(made[0]) == len(shipped)
 
 
 def test_several_positives_share_the_target_as_a_plain_loop_says():
@@ -154,11 +173,11 @@ def test_features_without_training_rows_are_refused(features, tmp_path):
 
 
 def test_damaged_or_absent_features_are_named(features, tmp_path):
-    features.save(tmp_path / "drawn")
-    with open(tmp_path / "drawn" / "text.safetensors", "ab") as stream:
+    features.save(tmp_path / "features")
+    with open(tmp_path / "features" / "text.safetensors", "ab") as stream:
         stream.write(b"x")
     with pytest.raises(ValueError, match="text.safetensors"):
-        TowerFeatures.load(tmp_path / "drawn")
+        TowerFeatures.load(tmp_path / "features")
     with pytest.raises(FileNotFoundError, match="heads features"):
         TowerFeatures.load(tmp_path / "absent")
 

@@ -13,7 +13,6 @@ from PIL import Image
 from helpers import EmbeddingSet
 from helpers.probing.grid import Grid
 
-sys.path.append(str(Path(__file__).parents[1] / "extraction"))  # for the data sets that the tests of extraction make
 SWEEP = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 CASES = int(os.environ.get("FUZZ_CASES", 200))
 FEW = 15

@@ -15,7 +15,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 from damage import SWEEP, for_sweep, small
-from test_extract import content, drawn
+from photographs import content, synthetic_photographs
 from tiny_encoders import linear_backbone
 from tqdm import tqdm
 
@@ -98,7 +98,7 @@ def every_save(tmp_path: Path, step: int = 1) -> int:
 
 
 def extracting(folder: Path, out: Path) -> None:
-    extract(drawn(folder, n=4), linear_backbone(), out, batch_size=2, workers=0)
+    extract(synthetic_photographs(folder, n=4), linear_backbone(), out, batch_size=2, workers=0)
 
 
 def every_extraction(tmp_path: Path, step: int = 1) -> int:
@@ -107,7 +107,7 @@ def every_extraction(tmp_path: Path, step: int = 1) -> int:
     extracting(tmp_path, tmp_path / "whole" / "d" / "v" / "b")
     whole = content(tmp_path / "whole" / "d" / "v" / "b")
     while True:
-        out = tmp_path / str(call) / "drawn" / "common" / "linear"
+        out = tmp_path / str(call) / "synthetic" / "common" / "linear"
         dead = died(call, extracting, tmp_path, out)
         if (tmp_path / str(call)).is_dir():
             for path in stored(tmp_path / str(call))["path"]:

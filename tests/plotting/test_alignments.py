@@ -3,24 +3,34 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 
 from helpers.plotting import alignments
 
 COLUMNS = ["dataset", "variant", "backbone", "alignment", "renormalise", "measure", "value", "low", "high"]
+CHANGES = ["change", "change_low", "change_high"]
+
+
+def cells(figure) -> list[str]:
+    return [t.get_text() for t in figure.axes[0].texts]
 
 
 def test_the_heat_map_writes_every_value_with_its_interval_and_keeps_what_was_not_fitted():
-    rows = [("d", "v", "b", a, True, m, 0.5, 0.4, 0.6) for a in ("none", "centring") for m in ("gap", "mixing")]
-    rows.append(("d", "v", "b", "cca", True, None, np.nan, np.nan, np.nan))
-    figure = alignments.heat_map(pd.DataFrame(rows, columns=COLUMNS), ["gap", "mixing"])
-    assert [t.get_text() for t in figure.axes[0].texts] == ["0.50 [0.40, 0.60]"] * 4 + ["not fitted"] * 2
+    rows = [
+        ("d", "v", b, a, True, m, 0.5, 0.4, 0.6, 0, 0, 0) for b in "ef" for a in ("none", "centring") for m in ("gap", "mixing")
+    ]
+    rows.append(("d", "v", "e", "cca", True, None, *[np.nan] * 6))
+    figure = alignments.heat_map(pd.DataFrame(rows, columns=COLUMNS + CHANGES), ["gap", "mixing"])
+    assert len(figure.axes) == 2 and cells(figure) == ["0.50\n±0.10", "0.50\n±0.10", "–"] * 2
     plt.close(figure)
 
 
-def test_the_best_of_a_column_is_bold():
-    rows = [("d", "v", "b", a, True, "gap", v, v, v) for a, v in (("none", 0.9), ("centring", 0.1))]
-    figure = alignments.heat_map(pd.DataFrame(rows, columns=COLUMNS), ["gap"])
+@pytest.mark.parametrize(("measure", "winner"), [("gap", 1), ("mixing", 0)])
+def test_a_clear_change_is_bold_and_the_best_of_a_set_has_a_frame(measure, winner):
+    rows = [("d", "v", "b", a, True, measure, v, v, v, v - 0.9, v - 0.95, v - 0.85) for a, v in (("none", 0.9), ("centring", 0.1))]
+    figure = alignments.heat_map(pd.DataFrame(rows, columns=COLUMNS + CHANGES), [measure])
     assert [t.get_weight() for t in figure.axes[0].texts] == ["normal", "bold"]
+    assert [round(p.get_x() + 0.47) for p in figure.axes[0].patches] == [winner]
     plt.close(figure)
 
 

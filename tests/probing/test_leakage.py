@@ -30,6 +30,40 @@ def test_what_a_test_row_shares_with_train_and_not_with_validation():
     assert seen["text"].tolist() == [False, True]
 
 
+def planted(dataset: str):
+    """A set whose first test row is nearly its first training row, in both modalities."""
+    made = embedding_set("binary", n=40, d=8, val=False)
+    train, test = made.rows("train"), made.rows("test")
+    image, text = made.image.copy(), made.text.copy()
+    image[made.pairs["image"][test[0]]] = image[made.pairs["image"][train[0]]] + np.float32(1e-3)
+    text[made.pairs["text"][test[0]]] = text[made.pairs["text"][train[0]]] + np.float32(1e-3)
+    return replace(made, image=image, text=text, provenance={**made.provenance, "dataset": dataset})
+
+
+def test_near_duplicates_name_the_planted_pair_and_count_it():
+    made = planted("flickr8k")
+    curves, closest = leakage.near_duplicates([made], most=1)
+    ids, train, test = made.pairs["pair_id"].to_numpy(), made.rows("train"), made.rows("test")
+    assert closest["modality"].tolist() == ["image", "text"] and (closest["cosine"] > 0.999).all()
+    assert (closest["test"] == ids[test[0]]).all() and (closest["train"] == ids[train[0]]).all()
+    share = curves[curves["cosine"] == 0.99].groupby("modality")["share"].first()
+    assert (share >= 1 / len(test)).all() and (curves[curves["cosine"] == 0]["share"] <= 1).all()
+    falling = curves.groupby("modality")["share"].apply(lambda s: (s.diff().dropna() <= 0).all())
+    assert falling.all()
+
+
+@pytest.mark.parametrize("dataset", ["mimic_cxr", "of_somebody"])
+def test_no_id_of_a_credentialed_or_unknown_data_set_is_named(dataset):
+    curves, closest = leakage.near_duplicates([planted(dataset)])
+    assert len(curves) and closest.empty
+
+
+def test_sets_without_training_or_test_rows_have_no_near_duplicates():
+    made = planted("flickr8k")
+    curves, closest = leakage.near_duplicates([replace(made, pairs=made.pairs.assign(split="train"))])
+    assert curves.empty and closest.empty
+
+
 def test_key_scores_are_shrunken_frequencies_of_train_rows_alone():
     key, targets = ["a", "a", "b", "a", "b", "c"], np.array([[1], [0], [0], [1], [1], [1]])
     scores = leakage.key_scores(key, targets, train=[0, 1, 2], test=[3, 4, 5], weight=1.0)

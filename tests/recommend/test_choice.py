@@ -51,6 +51,20 @@ def test_an_alignment_that_cannot_be_fitted_is_named():
     assert "Do nothing" in result.sentences()
 
 
+def test_what_the_choice_costs_elsewhere_is_said(found):
+    assert found.chosen == "none" or {"text_to_image_auc", "calibration_error"} <= set(found.elsewhere["measure"])
+    assert found.chosen == "none" or f"{len(found.elsewhere)} measures of other tasks" in found.sentences()
+
+
+def test_a_set_without_labels_is_refused_first(sample):
+    from helpers import EmbeddingSet, sweep
+
+    unlabelled = EmbeddingSet.from_arrays(sample.image_of(), sample.text_of())
+    for act in (recommend, sweep):
+        with pytest.raises(ValueError, match="this embedding set has no labels"):
+            act(unlabelled)
+
+
 def test_unknown_alignments_and_sets_without_test_rows_are_refused(sample):
     from dataclasses import replace
 

@@ -1,5 +1,7 @@
 """Embeddings computed elsewhere: read exactly, with the known joining mistakes found and named."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,3 +181,86 @@ def test_what_an_import_lacks_is_said_at_once_and_on_the_page(tmp_path, capsys, 
     monkeypatch.setattr(Page, "show_text", lambda page, sentence, **values: said.append(fill(sentence, **values)))
     Page("page", {"results": str(tmp_path)}, {"results": str}).describe_sets([EmbeddingSet.load(tmp_path / "set")])
     assert said[0] == "Shown here: own under mine." and said[1].startswith("own: 2 groups are in more than one split")
+
+
+def write_pairs(folder, how: str, image: np.ndarray, text: np.ndarray) -> list[str]:
+    """Write vectors without labels in one of the forms that ``import`` reads, and return its arguments."""
+    if how == "one array":
+        np.save(folder / "e.npy", np.stack([image, text]))
+        return [str(folder / "e.npy")]
+    if how == "two arrays":
+        np.save(folder / "v.npy", image)
+        np.save(folder / "t.npy", text)
+        return [str(folder / "v.npy"), "--text", str(folder / "t.npy")]
+    if how == "npz":
+        np.savez(folder / "e.npz", image=image, text=text)
+        return [str(folder / "e.npz")]
+    if how == "csv":
+        with_vectors(table()[0][["image_id"]], image, text).to_csv(folder / "e.csv", index=False)
+        return [str(folder / "e.csv")]
+    for name, vectors in (("img_emb", image), ("text_emb", text)):  # a folder of clip-retrieval, its second shard number 10
+        (folder / "r" / name).mkdir(parents=True)
+        for number, part in (("2", vectors[:6]), ("10", vectors[6:])):
+            np.save(folder / "r" / name / f"{name}_{number}.npy", part)
+    return [str(folder / "r")]
+
+
+@pytest.mark.parametrize("how", ["one array", "two arrays", "npz", "csv", "folder"])
+def test_every_form_is_imported_without_labels(how, tmp_path, capsys):
+    _, image, text = table()
+    command = [
+        "import",
+        *write_pairs(tmp_path, how, image, text),
+        "--dataset",
+        "own",
+        "--backbone",
+        "b",
+        "--out",
+        str(tmp_path / "s"),
+    ]
+    assert main(command) == 0, capsys.readouterr().err
+    made = EmbeddingSet.load(tmp_path / "s")
+    assert not made.labelled and (made.pairs["split"] == "train").all()
+    np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
+    np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"e.npy": (3, 4, 5)}, r"shape \(3, 4, 5\); give \(2, n, d\)"),
+        ({"e.npy": (4, 5), "t.npy": (4, 6)}, "5 dimensions and text vectors 6"),
+        ({"e.npy": (4, 5), "t.npy": (3, 5)}, "4 image vectors, 3 text vectors"),
+        ({"e.npy": (4,), "t.npy": (4, 5)}, r"image vectors must have shape \(n, d\)"),
+    ],
+)
+def test_arrays_of_other_shapes_stop_the_command_with_one_sentence(arrays, message, tmp_path, capsys):
+    for name, shape in arrays.items():
+        np.save(tmp_path / name, np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    text = ["--text", str(tmp_path / "t.npy")] if "t.npy" in arrays else []
+    names = ["--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
+    assert main(["import", str(tmp_path / "e.npy"), *text, *names]) == 2
+    said = capsys.readouterr().err.strip()
+    assert re.search(message, said) and "\n" not in said and not (tmp_path / "s").exists()
+
+
+def test_a_sweep_of_an_unlabelled_set_says_first_that_labels_are_missing(tmp_path, capsys):
+    _, image, text = table()
+    out = tmp_path / "own" / "clean" / "b"
+    arguments = write_pairs(tmp_path, "one array", image, text)
+    assert main(["import", *arguments, "--dataset", "own", "--backbone", "b", "--out", str(out)]) == 0
+    for command in ("sweep", "recommend"):
+        assert main([command, "own", "b", "--store", str(tmp_path)]) == 2
+        assert "has no labels" in capsys.readouterr().err
+
+
+def test_a_dead_or_swapped_encoder_is_suspected_after_an_import(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(120, D)).astype(np.float32)
+    close = image + 0.3 * rng.normal(size=image.shape).astype(np.float32)
+    for name, text, suspected in (("good", close, False), ("swapped", close[::-1], True), ("dead", np.ones_like(image), True)):
+        (tmp_path / name).mkdir()
+        arguments = write_pairs(tmp_path / name, "one array", image, text)
+        assert main(["import", *arguments, "--dataset", name, "--backbone", "b", "--out", str(tmp_path / name / "s")]) == 0
+        warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+        assert bool(warned) == suspected and len(warned) <= 1

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from samples import embedding_set
 
 from helpers import gap_vector, mean_resultant_length
 from helpers.geometry import effective_rank
-from helpers.testbench.dials import axis_angle, dial_cone, permuted_within
+from helpers.testbench.dials import axis_angle, dial_cone, dial_cone_in_span, dialled_in_span, permuted_within
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,28 @@ def test_the_angle_leaves_cosines_within_and_rank(rows):
     np.testing.assert_allclose(np.linalg.norm(turned, axis=1), 1)
 
 
+@pytest.mark.parametrize(("cones", "gap"), [((0.75, 0.75), 0.4), ((0.9, 0.5), 1.1)])
+def test_axes_in_the_span_set_r_and_the_gap_too_and_let_rows_differ_along_it(cones, gap):
+    sample = embedding_set("binary", n=200)
+    made = dialled_in_span(sample, *cones, gap)
+    found = [mean_resultant_length(x) for x in (made.image, made.text)]
+    assert found == pytest.approx(cones, abs=1e-4)
+    direction = gap_vector(made.image, made.text)
+    assert np.linalg.norm(direction) == pytest.approx(gap, abs=1e-3)
+    assert (made.image @ direction).std() > 0.01
+    outside = dial_cone(sample.image, 0.75)
+    assert (outside @ (outside.mean(axis=0) - dial_cone(sample.text, 0.75, 1.0).mean(axis=0))).std() < 0.05
+
+
 def test_impossible_cones_are_refused(rows):
     with pytest.raises(ValueError, match="resultant"):
         dial_cone(rows, 1.0)
     with pytest.raises(ValueError, match="between 0.400 and 1.400"):
         axis_angle(0.1, 0.9, 0.5)
+    with pytest.raises(ValueError, match="resultant must lie between"):
+        dial_cone_in_span(rows, 1.0, np.eye(6)[0])
+    with pytest.raises(ValueError, match="gap must lie between"):
+        dialled_in_span(embedding_set("binary", n=60), 0.9, 0.5, 0.1)
 
 
 def test_permutation_sees_an_effect_within_blocks_and_none_between_them():

@@ -7,7 +7,9 @@ GATED = "gated: accept the terms at https://huggingface.co/{0}, then `hf auth lo
 OPEN = "downloaded on first use; to work offline, `hf download {0}` beforehand, or give a local folder as weights"
 MASKED, TO_CONTEXT, UNMASKED = "masked", "to context", "to context, no mask"
 CLIP_PIXELS = "mean (0.481, 0.458, 0.408), deviation (0.269, 0.261, 0.276)"
+IMAGENET_PIXELS = "mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225)"
 HALF_PIXELS = "mean 0.5, deviation 0.5"
+BY_WEIGHTS, BY_FORMAT, BY_CARD = "its weights", "tiny random weights in its format", "nothing: written from its public card"
 LIT_PIXELS = "(pixel - 127) / 128 of pixels in [0, 255]"
 SIGLIP: dict[str, Any] = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
 SHIPPED = "shipped in data/heads; its towers come with the package's dependencies"
@@ -19,6 +21,7 @@ class Entry:
 
     ``library`` names what loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is its id there.
     ``padding`` and ``normalisation`` describe what loading applies. The model's own files decide, and the fingerprint records them.
+    ``loaded`` says what the tests load of it.
     """
 
     title: str
@@ -31,6 +34,7 @@ class Entry:
     text_tower: str = ""  # repository of the text tower's configuration, if it is another one
     normalisation: str = CLIP_PIXELS  # of pixels in [0, 1] unless stated otherwise
     padding: str = MASKED  # of texts
+    loaded: str = BY_FORMAT
 
 
 def _hub(title: str, repository: str, domain: str, citation: str, *, gated: bool = False, **settings) -> Entry:
@@ -43,7 +47,7 @@ def _open_clip(title: str, repository: str, domain: str, citation: str, **settin
 
 
 def _lit(title: str, name: str, domain: str) -> Entry:
-    return Entry(title, "lit", name, domain, SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS)
+    return Entry(title, "lit", name, domain, SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS, loaded=BY_WEIGHTS)
 
 
 BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
@@ -66,18 +70,8 @@ REGISTRY = {
         text_tower=PUBMEDBERT,
     ),
     "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True, **SIGLIP),
-    "lit-natural": Entry(
-        "Test bench, heads trained on Flickr8k",
-        "lit",
-        "lit-natural",
-        "natural",
-        SHIPPED,
-        "zhai2022lit",
-        normalisation=LIT_PIXELS,
-    ),
-    "lit-derm": Entry(
-        "Test bench, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS
-    ),
+    "lit-natural": _lit("Test bench, heads trained on Flickr8k", "lit-natural", "natural"),
+    "lit-derm": _lit("Test bench, heads trained on HAM10000", "lit-derm", "medical"),
     "random-clip": Entry(
         "CLIP ViT-B/32 at initialisation",
         "random",
@@ -86,9 +80,12 @@ REGISTRY = {
         "nothing to get; `random-clip:7` has seed 7",
         "liang2022mind",
         padding=TO_CONTEXT,
+        loaded=BY_WEIGHTS,
     ),
     "siglip2": _hub("SigLIP 2 ViT-B/16, 224 px", "google/siglip2-base-patch16-224", "natural", "tschannen2025siglip2", **SIGLIP),
-    "metaclip2": _hub("MetaCLIP 2 ViT-H/14", "facebook/metaclip-2-worldwide-huge-quickgelu", "natural", "chuang2025metaclip2"),
+    "metaclip2": _hub(
+        "MetaCLIP 2 ViT-H/14", "facebook/metaclip-2-worldwide-huge-quickgelu", "natural", "chuang2025metaclip2", loaded=BY_CARD
+    ),
     "pe-core": _open_clip(
         "PE-Core ViT-B/16",
         "timm/PE-Core-B-16",
@@ -96,11 +93,17 @@ REGISTRY = {
         "bolya2025perception",
         normalisation=HALF_PIXELS,
         padding=TO_CONTEXT,
+        loaded=BY_CARD,
     ),
     "pubmedclip": _hub("PubMedCLIP ViT-B/32", "flaviagiammarino/pubmed-clip-vit-base-patch32", "medical", "eslami2023pubmedclip"),
-    "monet": _hub("MONET ViT-L/14, dermatology", "suinleelab/monet", "medical", "kim2024monet"),
+    "monet": _hub("MONET ViT-L/14, dermatology", "suinleelab/monet", "medical", "kim2024monet", normalisation=IMAGENET_PIXELS),
     "dermlip": _open_clip(
-        "DermLIP ViT-B/16, dermatology", "redlessone/DermLIP_ViT-B-16", "medical", "yan2025derm1m", padding=TO_CONTEXT
+        "DermLIP ViT-B/16, dermatology",
+        "redlessone/DermLIP_ViT-B-16",
+        "medical",
+        "yan2025derm1m",
+        padding=TO_CONTEXT,
+        loaded=BY_CARD,
     ),
 }
 

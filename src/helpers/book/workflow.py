@@ -25,8 +25,6 @@ from .parameters import assigned_literals, first_problem
 from .provenance import parameters_fingerprint
 from .run_summary import NOT_SHOWN
 
-TABLES = Path("runs/book/tables")
-"""Folder of the book's result tables, which the workflow alone writes."""
 SHOWN = Path("runs/book/embeddings")
 """Links to the sets that the book shows, where some of the store are excluded."""
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")

@@ -1,56 +1,77 @@
-"""What alignments close and what they cost, and how many rows two splits share."""
+"""Draw what alignments close and what they cost, and how many rows two splits share."""
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Rectangle
 
+from ..datasets.registry import title
+from ..recommend.findings import LESS_IS_BETTER
 from .panels import distinct_legend, panels
 from .style import INK, MARKERS, SPARE
 
 LINES = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#000000", *SPARE[:2])
 
 
-COLUMNS = ("value", "low", "high")
 SET = ["dataset", "variant", "backbone"]
 LAMBDAS = {"none": 0.0, "lambda-0.5": 0.5, "lambda-1": 1.0}
-BEST = {"gap": "min", "mixing": "max", "recall_image_to_text": "max", "recall_text_to_image": "max"}
+CELL = 0.53, 0.3  # inches
 
 
 def heat_map(summary: pd.DataFrame, measures: list[str]):
-    """Values of each measure (columns) under each renormalised alignment (rows), with intervals; one panel per set.
+    """Draw a measure under each renormalised alignment (columns) on each set (rows), with half intervals; a panel per measure.
 
-    The best value of a column is bold where more or less is better. An alignment that could not be fitted keeps its row.
+    Violet is better and orange worse than no alignment. Bold is a change whose interval excludes zero. A frame marks the best of a
+    row. An alignment that could not be fitted keeps its cell, with a dash.
 
     Args:
-        summary: rows of ``helpers.recommend.summarise`` with dataset, variant and backbone.
-        measures: which to show; colours run from the lowest to the highest value within a column.
+        summary: rows of ``helpers.recommend.summarise`` or ``compare_tasks``, with dataset, variant and backbone.
+        measures: which to show.
     """
-    sets = list(summary[summary["renormalise"]].groupby(SET, sort=False))
-    most = max(rows["alignment"].nunique() for _, rows in sets)
-    figure, axes = panels(len(sets), 1, 2.2 + 1.25 * len(measures), 1.0 + 0.32 * most)
-    for ax, (name, rows) in zip(axes, sets, strict=True):
-        names = rows["alignment"].unique()
-        value, low, high = (
-            rows.pivot_table(index="alignment", columns="measure", values=c).reindex(names)[measures] for c in COLUMNS
-        )
-        span = (value.max() - value.min()).replace(0, 1)
-        ax.imshow((value - value.min()) / span, cmap="Blues", aspect="auto", vmin=0, vmax=1.6)
-        best = {measures.index(m): value[m].agg(which) for m, which in BEST.items() if m in measures}
-        for (i, j), shown in np.ndenumerate(value.to_numpy()):
-            text = "not fitted" if np.isnan(shown) else f"{shown:.2f} [{low.iloc[i, j]:.2f}, {high.iloc[i, j]:.2f}]"
-            weight = "bold" if shown == best.get(j) else "normal"
-            ax.text(j, i, text, ha="center", va="center", fontsize=7, color=INK, weight=weight)
-        ax.set(title=" · ".join(name), xticks=range(len(measures)), yticks=range(len(value)), yticklabels=list(value.index))
-        ax.set_xticklabels([m.replace("_", " ") for m in measures], rotation=20, ha="right")
-        ax.grid(False)
+    rows = summary[summary["renormalise"]] if "renormalise" in summary else summary
+    rows, names = rows.assign(set=_set_names(rows)), list(dict.fromkeys(rows["alignment"]))
+    per_measure = [(m, rows[rows["measure"] == m]) for m in measures]
+    most = max(of["set"].nunique() for _, of in per_measure)
+    figure, axes = panels(len(measures), 1, 1.9 + CELL[0] * len(names), 0.95 + CELL[1] * most)
+    for ax, (measure, of) in zip(axes, per_measure, strict=True):
+        _draw_panel(ax, of, names, -1 if LESS_IS_BETTER.search(measure) else 1)
+        ax.set_title(measure.replace("_", " "), fontsize=9)
     return figure
 
 
+def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign: int) -> None:
+    """Draw the cells of one measure; ``sign`` is 1 where more is better and -1 where less is."""
+    sets = list(dict.fromkeys(rows["set"]))
+    wide = {c: rows.pivot(index="set", columns="alignment", values=c).reindex(index=sets, columns=names) for c in
+            ("value", "low", "high", "change", "change_low", "change_high")}  # fmt: skip
+    better = sign * wide["change"].to_numpy()
+    largest = np.nanmax(np.abs(better), initial=0) or 1.0
+    ax.imshow(better, cmap="PuOr", vmin=-1.6 * largest, vmax=1.6 * largest, aspect="auto")
+    clear = ((wide["change_low"] > 0) | (wide["change_high"] < 0)).to_numpy()
+    half = ((wide["high"] - wide["low"]) / 2).to_numpy()
+    for (i, j), value in np.ndenumerate(wide["value"].to_numpy()):
+        text = "–" if np.isnan(value) else f"{value:.2f}\n±{half[i, j]:.2f}"
+        ax.text(j, i, text, ha="center", va="center", fontsize=6, color=INK, weight="bold" if clear[i, j] else "normal")
+    for i, of_set in enumerate(sign * wide["value"].to_numpy()):
+        if not np.isnan(of_set).all():
+            ax.add_patch(Rectangle((np.nanargmax(of_set) - 0.47, i - 0.44), 0.94, 0.88, fill=False, color=INK, linewidth=1.2))
+    ax.set(xticks=range(len(names)), yticks=range(len(sets)))
+    ax.set_xticklabels(names, rotation=30, ha="right", fontsize=7)
+    ax.set_yticklabels(sets, fontsize=7)
+    ax.grid(False)
+
+
+def _set_names(rows: pd.DataFrame) -> pd.Series:
+    """Name each row's set on two lines: data set and, for a data set with several variants, the variant; the encoder below."""
+    several = rows.groupby("dataset")["variant"].transform("nunique") > 1
+    return rows["dataset"].map(title) + np.where(several, ", " + rows["variant"], "") + "\n" + rows["backbone"]
+
+
 def against_lambda(summary: pd.DataFrame, measures: list[str]):
-    """Each measure against lambda with its interval over splits, one panel per measure and one line per set.
+    """Draw each measure against lambda with its interval over splits, one panel per measure and one line per set.
 
     Args:
         summary: rows of ``helpers.recommend.summarise`` with dataset, variant and backbone.
-        measures: which to show.
+        measures: measures to show.
     """
     figure, axes = panels(len(measures), 3, 3.0, 2.6)
     rows = summary[summary["renormalise"] & summary["alignment"].isin(LAMBDAS)]
@@ -72,7 +93,7 @@ def against_lambda(summary: pd.DataFrame, measures: list[str]):
 
 
 def shared_rows(curves: pd.DataFrame):
-    """Share of test rows with a training row at least this similar, against the cosine; a panel per modality, a line per set.
+    """Draw the share of test rows with a training row of at least this cosine; a panel per modality, a line per set.
 
     Args:
         curves: ``dataset, variant, backbone, modality, cosine, share``, see :func:`helpers.probing.leakage.near_duplicates`.

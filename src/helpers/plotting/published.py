@@ -1,4 +1,4 @@
-"""Draw the paper's own numbers, with ours in front of them where recomputed."""
+"""Draw the paper's own numbers, and recomputed ones in front of them."""
 
 import itertools
 
@@ -37,9 +37,9 @@ def published_resultants(table: pd.DataFrame):
 
 
 def published_gains(table: pd.DataFrame):
-    """Draw the authors' curves as AUC(lambda) - AUC(0), grey, with ours in front where recomputed; from ``compare_sweep`` rows.
+    """Draw the authors' curves of AUC(lambda) - AUC(0) in grey, and recomputed ones in front; from ``compare_sweep`` rows.
 
-    Data sets in rows, each with its own axis and metric, encoders in columns; the band is the published spread of AUC over seeds.
+    Rows are data sets, each with its own axis and metric; columns are encoders. The band is the published spread of AUC over seeds.
     """
     datasets, backbones = (list(dict.fromkeys(table[c])) for c in ("dataset", "backbone"))
     shape = (2.05 * len(backbones) + 0.6, 1.75 * len(datasets) + 0.5)
@@ -65,7 +65,7 @@ def published_gains(table: pd.DataFrame):
 
 
 def authors_gaps(bounds: pd.DataFrame):
-    """Draw the norm of the gap that the authors' CLIP projections allow (``gap_bounds``): by data set, and over lambda."""
+    """Draw the bounds of the gap from the authors' CLIP projections (``gap_bounds``), by data set and over lambda."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
     unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
     for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):

@@ -1,4 +1,4 @@
-"""Set the style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
+"""Set the style of all figures: a white panel, and one colour per encoder, distinct for colour-blind readers.
 
 Colours are from Okabe and Ito, "Color universal design" (2008).
 """
@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 INK, GRID = "#22272e", "#d5d9de"
-PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
+PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
 BACKBONES = {
     "lit-natural": "#009e73",
@@ -38,7 +38,7 @@ ALIGNMENTS = {
 
 
 def use_style() -> None:
-    """Set the style of all figures: SVG in notebooks, the same bytes for the same figure, a ``$`` as it is."""
+    """Set the style of all figures: SVG in notebooks, equal bytes for equal figures, and no mathematics between ``$``."""
     mpl.rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
@@ -70,5 +70,5 @@ def log_axis(axis, scale: str = "log") -> None:
 
 
 def colour(name: str) -> str:
-    """Return the one colour of a backbone, or a fixed spare colour for one that the book does not know."""
+    """Return the colour of a backbone, or a fixed spare colour for an unknown one."""
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])

@@ -32,18 +32,18 @@ def training_paths(study: pd.DataFrame):
 
 
 def dial_gains(dials: pd.DataFrame):
-    """Gain of lambda = 1 with its interval against the gap, one panel per protocol, one colour per pair of R."""
-    protocols = list(dict.fromkeys(dials["protocol"]))
-    figure, axes = panels(len(protocols), 3, 3.0, 2.8)
-    cones = list(dict.fromkeys(zip(dials["R_image"].round(2), dials["R_text"].round(2), strict=True)))
-    for ax, protocol in zip(axes, protocols, strict=True):
-        for colour, (image, text) in zip(COLOURS, cones, strict=False):
-            rows = dials[
-                (dials["protocol"] == protocol) & (dials["R_image"].round(2) == image) & (dials["R_text"].round(2) == text)
-            ]
-            error = [rows["gain"] - rows["low"], rows["high"] - rows["gain"]]
-            ax.errorbar(rows["gap"], rows["gain"], yerr=error, fmt="o", color=colour, capsize=2, label=f"R {image:g} / {text:g}")
-        ax.axhline(0, color="#22272e", linewidth=0.8)
-        ax.set(title=protocol, xlabel="gap", ylabel="gain of λ = 1")
+    """Gain of lambda = 1 with its interval against the gap; a row per data set and dial, a panel per protocol, a colour per R."""
+    rows_of = list(dials.groupby(["dataset", "dial"], sort=False))
+    protocols, cones = list(dict.fromkeys(dials["protocol"])), list(dict.fromkeys(dials["block"]))
+    figure, axes = panels(len(rows_of) * len(protocols), len(protocols), 2.8, 2.4)
+    for i, ((dataset, dial), rows) in enumerate(rows_of):
+        for ax, protocol in zip(axes[i * len(protocols) :], protocols, strict=False):
+            for colour, block in zip(COLOURS, cones, strict=False):
+                points = rows[(rows["protocol"] == protocol) & (rows["block"] == block)]
+                error = [points["gain"] - points["low"], points["high"] - points["gain"]]
+                ax.errorbar(points["gap"], points["gain"], yerr=error, fmt="o", color=colour, capsize=2, label=f"R {block}")
+            ax.axhline(0, color="#22272e", linewidth=0.8)
+            ax.set(title=f"{title(dataset)}, {dial}: {protocol}", xlabel="gap", ylabel="gain of λ = 1")
+            ax.title.set_fontsize(8)
     distinct_legend(figure, axes)
     return figure

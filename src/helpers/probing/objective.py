@@ -12,6 +12,7 @@ multi-class           none                                     N/(K n_k), divide
 ====================  =======================================  ==============================================  ===================
 
 ``authors-code-normalised`` has the weights of ``authors-code``, but the multi-class loss of a batch is divided by their sum.
+``none`` weighs every entry alike, whatever the task: the loss is then a log likelihood.
 """
 
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ def _class_weights(kind: str, weighting: str, ones: np.ndarray, zeros: np.ndarra
         return np.divide(numerator, denominator, out=np.zeros(k), where=denominator > 0)
 
     none, label_weight = np.ones(k), over(n / k, ones)
+    if weighting == "none":
+        return none, none
     if kind == "multiclass":
         return (none if weighting == "paper" else label_weight), none
     if weighting == "balanced":

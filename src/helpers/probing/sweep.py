@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..alignment.channels import ALIGNMENTS, PAIRS, Alignment
 from ..checks import choose
 from ..store.embeddings import EmbeddingSet
+from ..tasks import NO_LABELS
 from .descent import train
 from .grid import FEATURES, LAMBDAS, SEEDS
 from .objective import Objective
@@ -64,6 +65,8 @@ def sweep(
     """
     if not isinstance(embeddings, EmbeddingSet):
         raise ValueError(f"sweep takes an EmbeddingSet, got {type(embeddings).__name__}; make one with EmbeddingSet.from_arrays")
+    if not embeddings.labelled:
+        raise ValueError(NO_LABELS)
     if kinds is not None:
         warnings.warn("sweep(kinds=...) is now called alignments=...; the old name goes away", FutureWarning, stacklevel=2)
         alignments = kinds

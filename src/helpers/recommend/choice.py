@@ -11,6 +11,7 @@ from .. import metrics
 from ..alignment.affine import AffineAlignment
 from ..alignment.registry import ALIGNMENTS, make_alignment
 from ..checks import choose
+from ..extraction.prompts import prompt_vectors
 from ..probing.protocol import Protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
@@ -18,6 +19,9 @@ from ..resampling import bootstrap_counts
 from ..retrieval import recall_both_ways
 from ..separation import relative_modality_gap
 from ..store.embeddings import EmbeddingSet
+from ..store.identity import folder_name
+from ..tasks import NO_LABELS
+from .tasks import compare_tasks
 
 MEASURED = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
 
@@ -33,6 +37,7 @@ class Recommendation:
         recommended: the same if its test gain is clear of zero, else ``none``.
         fitted: the recommended alignment, fitted on the training rows.
         impossible: why an alignment could not be fitted or applied, by name.
+        elsewhere: what the chosen alignment changes in other tasks, with intervals; rows of :func:`compare_tasks`.
     """
 
     table: pd.DataFrame
@@ -40,6 +45,7 @@ class Recommendation:
     recommended: str
     fitted: AffineAlignment
     impossible: dict[str, str]
+    elsewhere: pd.DataFrame
 
     def sentences(self) -> str:
         """Say what is recommended, how sure that is, and what it costs elsewhere."""
@@ -51,7 +57,17 @@ class Recommendation:
         verdict = "Use" if self.recommended == self.chosen else "Do nothing: validation chooses"
         ending = "" if self.recommended == self.chosen else ", which is not a gain clear of zero"
         costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in MEASURED)
-        return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}."
+        return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}. {self._clear_changes()}"
+
+    def _clear_changes(self) -> str:
+        """Name the measures of other tasks that the chosen alignment changes beyond their interval."""
+        moved = self.elsewhere[(self.elsewhere["change_low"] > 0) | (self.elsewhere["change_high"] < 0)]
+        if moved.empty:
+            return f"None of {len(self.elsewhere)} measures of other tasks changes clearly."
+        one = "{} by {:+.3f} ({:+.3f} to {:+.3f})"
+        columns = ["measure", "change", "change_low", "change_high"]
+        named = (one.format(m.replace("_", " "), *rest) for m, *rest in moved[columns].itertuples(index=False))
+        return f"Of {len(self.elsewhere)} measures of other tasks it clearly changes {'; '.join(named)}."
 
     def save(self, path) -> Path:
         """Save the fitted alignment as safetensors."""
@@ -78,7 +94,9 @@ def recommend(
 ) -> Recommendation:
     """Train a probe on both modalities under every alignment, let validation choose and test rows judge.
 
-    Alignments are fitted on the training rows and renormalise. Intervals come from test rows drawn by group.
+    Alignments are fitted on the training rows and renormalise. Intervals come from test rows drawn by group. The result also says
+    what the chosen alignment does to transfer between modalities, calibration, subgroups and, where prompts are stored for the
+    data set and encoder, zero-shot classification.
 
     Args:
         embeddings: a labelled set with training and test rows; validation rows are drawn where there are none.
@@ -86,8 +104,10 @@ def recommend(
         protocol: of the probe.
 
     Raises:
-        ValueError: unknown alignment, no training or no test rows.
+        ValueError: no labels, unknown alignment, no training or no test rows.
     """
+    if not embeddings.labelled:
+        raise ValueError(NO_LABELS)
     names = list(dict.fromkeys(["none", *(choose(a, ALIGNMENTS, "alignment") for a in alignments)]))
     train, test = embeddings.rows("train"), embeddings.rows("test")
     for split, rows in (("training", train), ("test", test)):
@@ -112,7 +132,21 @@ def recommend(
     chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if chosen != "none" and clear else "none"
-    return Recommendation(table, chosen, recommended, fitted[recommended], impossible)
+    return Recommendation(
+        table, chosen, recommended, fitted[recommended], impossible, _other_tasks(embeddings, chosen, n_boot, level)
+    )
+
+
+def _other_tasks(embeddings: EmbeddingSet, chosen: str, n_boot: int, level: float) -> pd.DataFrame:
+    """The rows of :func:`compare_tasks` of the chosen alignment but for its probe; none where nothing is chosen."""
+    if chosen == "none":
+        return pd.DataFrame(
+            columns=["alignment", "measure", "value", "low", "high", "change", "change_low", "change_high", "reason"]
+        )
+    name = embeddings.identity
+    prompts = prompt_vectors(name.dataset, folder_name(name.backbone), embeddings.task.outputs)
+    table = compare_tasks(embeddings, [chosen], prompts, n_boot=n_boot, level=level)
+    return table[(table["alignment"] == chosen) & (table["measure"] != "probe_auc")].reset_index(drop=True)
 
 
 def _scores(result: SweepResult) -> dict[str, float]:

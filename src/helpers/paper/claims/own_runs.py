@@ -5,6 +5,7 @@ import pandas as pd
 
 from ...datasets.audit import shipped_diversity
 from ...datasets.registry import title
+from ...testbench.findings import dial_evidence
 from ..cells import is_contributed
 from ..published import BACKBONES, HARD_AUC, paper_name
 from .runs import CURVE, Runs
@@ -148,6 +149,11 @@ def gap_against_gain(runs: Runs) -> str | None:
         if len(group) > 2
     ]
     return f"rank correlation of gap and gain, {'; '.join(found)}" if found else None
+
+
+def gap_against_gain_and_dial(runs: Runs) -> str | None:
+    """Give :func:`gap_against_gain` and, beside it, what a gap set by hand does on the test bench."""
+    return "; ".join(filter(None, [gap_against_gain(runs), dial_evidence()])) if runs.gains is not None else None
 
 
 def selected_gains(runs: Runs) -> str | None:

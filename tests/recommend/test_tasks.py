@@ -1,0 +1,119 @@
+"""Tasks beside the joint probe: each against scikit-learn or a plain loop, and where the answer is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples import embedding_set
+from sklearn.metrics import roc_auc_score
+
+from helpers import EmbeddingSet, sweep
+from helpers.metrics import brier_scores, calibration_error, log_losses, macro_auc, probabilities
+from helpers.recommend import compare_tasks
+from helpers.recommend.tasks import crossed, move_set, restore_shares
+
+NAMES = ("centring", "lambda-1", "cca")
+
+
+@pytest.fixture(scope="module")
+def sample():
+    made = embedding_set("multiclass", n=300, d=6)
+    levels = np.where(np.arange(300) % 2, "a", "b")
+    return replace(made, pairs=made.pairs.assign(subgroup_sex=levels))
+
+
+@pytest.fixture(scope="module")
+def table(sample):
+    return compare_tasks(sample, NAMES, np.eye(3, 6), sizes=(12,), n_draws=2, n_boot=50)
+
+
+def test_every_alignment_has_every_measure_and_none_changes_nothing(table):
+    by = table.pivot(index="alignment", columns="measure", values="value")
+    expected = {"probe_auc", "log_loss", "brier", "calibration_error", "auc_12_labels", "zero_shot_auc"}
+    expected |= {f"{way}_{m}" for way in ("text_to_image", "image_to_text") for m in ("auc", "log_loss")}
+    assert set(by.index) == {"none", *NAMES} and expected <= set(by.columns) and by.notna().all(axis=None)
+    none = table[table["alignment"] == "none"]
+    assert (none[["change", "change_low", "change_high"]] == 0).all(axis=None)
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).mean() > 0.9
+
+
+def test_transfer_trains_on_one_modality_and_scores_the_other(sample):
+    made = crossed(sample, "text")
+    test, train = sample.rows("test"), sample.rows("train")
+    np.testing.assert_array_equal(made.text_of(test), sample.image_of(test))
+    np.testing.assert_array_equal(made.text_of(train), sample.text_of(train))
+    same = sweep(sample, [0.0], (42,), "converged", ["text"], progress=False)
+    other = sweep(made, [0.0], (42,), "converged", ["text"], progress=False)
+    val = [r.table.query("split == 'val' and metric == 'log_loss'")["value"].item() for r in (same, other)]
+    assert val[0] == pytest.approx(val[1]) and not np.allclose(same.scores, other.scores)
+
+
+def test_modalities_that_are_one_transfer_without_loss(sample):
+    twins = replace(sample, text=sample.image, pairs=sample.pairs.assign(text=sample.pairs["image"]))
+    by = compare_tasks(twins, [], n_boot=20).set_index("measure")["value"]
+    within = sweep(twins, [0.0], (42,), "converged", ["image"], progress=False).headline_auc().mean()
+    assert by["text_to_image_auc"] == pytest.approx(by["image_to_text_auc"]) == pytest.approx(within)
+
+
+def test_zero_shot_is_the_auc_of_the_prompts_after_the_same_alignment(sample, table):
+    prompts = np.eye(3, 6)
+    moved, moved_prompts = move_set(sample, "centring", prompts)
+    test = sample.rows("test")
+    logits = moved.image_of(test).astype(float) @ moved_prompts.astype(float).T / 0.01
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    expected = np.mean([roc_auc_score(sample.targets[test][:, k], p[:, k]) for k in range(3)])
+    found = table.query("alignment == 'centring' and measure == 'zero_shot_auc'")["value"].item()
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_subgroup_spread_is_the_distance_between_the_levels(sample, table):
+    result = sweep(sample, [0.0], (42,), "converged", ["joint"], progress=False)
+    levels = result.subgroups["subgroup_sex"].to_numpy()
+    if (found := table.query("alignment == 'none' and measure == 'sex_spread'")).empty:
+        assert min((levels == x).sum() for x in "ab") < 50
+        return
+    aucs = [macro_auc(result.headline_scores[0][levels == x], result.targets[levels == x]) for x in "ab"]
+    assert found["value"].item() == pytest.approx(abs(aucs[0] - aucs[1]))
+
+
+def test_calibration_against_plain_loops():
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(40, 3)), np.eye(3, dtype=int)[rng.integers(3, size=40)]
+    p = probabilities(logits, True)
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(log_losses(logits, targets, True), [-np.log(p[i, y]) for i, y in enumerate(targets.argmax(1))])
+    np.testing.assert_allclose(
+        brier_scores(p, targets),
+        [np.mean([(a - b) ** 2 for a, b in zip(x, y, strict=True)]) for x, y in zip(p, targets, strict=True)],
+    )
+    total = 0.0
+    for k in range(3):
+        for b in range(15):
+            rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
+            if rows:
+                total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3
+    assert calibration_error(p, targets) == pytest.approx(total)
+    counts = rng.integers(0, 3, size=(2, 40))
+    drawn = np.repeat(np.arange(40), counts[1])
+    assert calibration_error(p, targets, counts)[1] == pytest.approx(calibration_error(p[drawn], targets[drawn]))
+    q = probabilities(logits, False)
+    binary = [-np.mean([np.log(a if b else 1 - a) for a, b in zip(x, y, strict=True)]) for x, y in zip(q, targets, strict=True)]
+    np.testing.assert_allclose(log_losses(logits, targets, False), binary)
+
+
+def test_shares_are_restored_to_a_probe_of_balanced_classes(sample):
+    shares = np.array([[1, 0, 0]] * 6 + [[0, 1, 0]] * 3 + [[0, 0, 1]])
+    p = probabilities(restore_shares(np.zeros((1, 3)), shares, sample.task), True)
+    np.testing.assert_allclose(p, [[0.6, 0.3, 0.1]])
+
+
+def test_what_cannot_be_compared_is_refused_or_named(sample):
+    unlabelled = EmbeddingSet.from_arrays(sample.image_of(), sample.text_of())
+    with pytest.raises(ValueError, match="no labels"):
+        compare_tasks(unlabelled)
+    with pytest.raises(ValueError, match="no test rows"):
+        compare_tasks(replace(sample, pairs=sample.pairs.assign(split="train")))
+    few = embedding_set("binary", n=60, d=40)
+    found = compare_tasks(few, ["whitening"], n_boot=20).set_index("alignment")
+    assert "rows" in found.loc["whitening", "reason"]
