@@ -1,9 +1,6 @@
 """Write the book's tables of published numbers, cards and benchmarks before each build: ``python -m helpers.book.tables``."""
 
-import re
-import tomllib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +11,7 @@ from ..datasets.registry import title
 from ..files import read_json, replacing
 from ..paper import published
 from ..paper.claims.downstream import summary
+from . import trust
 from .formatting import markdown_table
 from .front import sentences
 
@@ -193,9 +191,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
     "paper_cost": paper_cost,
-    "fault_figures": lambda: fault_figures(),
-    "licences": lambda: licences(),
     "coverage": coverage,
+    **trust.PAGES,
 }
 
 
@@ -208,43 +205,6 @@ def write(folder: Path = FOLDER) -> list[Path]:
             temporary.write_text(make(), encoding="utf-8")
         paths.append(path)
     return paths
-
-
-def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
-    """Return the counts of the fault and fuzz runs, one row per run, or a sentence if no run is stored."""
-    if not path.is_file():
-        return (
-            "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "
-            "The tests named above hold each promise at the size that `make test` runs.\n"
-        )
-    rows = []
-    for name, found in read_json(path).items():
-        counts = found if isinstance(found, dict) else {"count": found}
-        rows.append((name.replace("_", " "), "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in counts.items())))
-    return markdown_table(pd.DataFrame(rows, columns=["Run", "Counted"]))
-
-
-def licences() -> str:
-    """Return the licence of every package that ``pyproject.toml`` names, as the installed package states it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = {
-        "to run": project["dependencies"],
-        **{f"for the {extra}": of for extra, of in project["optional-dependencies"].items()},
-    }
-    names = [(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0], role) for role, lines in wanted.items() for line in lines]
-    rows = [(name, role, _licence(name)) for name, role in names]
-    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Licence"]))
-
-
-def _licence(package: str) -> str:
-    """Return the licence expression of an installed package, else its classifiers, else the first line of its licence field."""
-    try:
-        found = metadata(package)
-    except PackageNotFoundError:
-        return "not installed here"
-    classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
-    stated = [line for line in (found["License"] or "").strip().splitlines() if line != "UNKNOWN"]
-    return found["License-Expression"] or ", ".join(classifiers) or (stated[0] if stated else "not stated by the package")
 
 
 if __name__ == "__main__":
