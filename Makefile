@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book test test-heavy serve notebooks lock clean help
+.PHONY: book pdf test test-heavy serve notebooks lock clean help
 
 # An environment whose interpreter or main packages are gone is made again, whatever its stamp says.
 NEEDED := "snakemake papermill jupyter_book pandas torch helpers"
@@ -24,7 +24,7 @@ book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for 
 	@mkdir -p "$(MPLCONFIGDIR)" book/executed runs/logs
 	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$(CONFIG)" --nolock --rerun-incomplete -- book 2>runs/logs/book.log || { \
 		cat runs/logs/book.log >&2; echo "[failed]   make book; what failed stands above, the whole log is runs/logs/book.log" >&2; exit 1; }
-	@sed -n '/^\[excluded\]/p; /^\[damaged\]/p' runs/logs/book.log
+	@sed -n '/^\[excluded\]/p; /^\[skipped\]/p; /^\[damaged\]/p' runs/logs/book.log
 	@echo "[book]     _build/html/index.html"
 
 test: $(STAMP)  ## run the tests, but for the heavy ones
@@ -34,6 +34,9 @@ test: $(STAMP)  ## run the tests, but for the heavy ones
 test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
 	@mkdir -p "$(MPLCONFIGDIR)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
+
+pdf: book  ## print the built book as one PDF into _build/html/downloads (needs chromium)
+	@$(BIN)/python -m helpers.book.pdf
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"
@@ -47,7 +50,7 @@ lock:  ## pin every package anew (needs uv)
 		--python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built; the environment and your own embeddings and sweeps stay
-	rm -rf _build book/executed book/generated runs/book runs/logs .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build book/executed book/generated runs/book runs/logs runs/steps runs/checks runs/cones runs/*.json .snakemake .pytest_cache .ruff_cache .hypothesis
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,17 +1,19 @@
-# The book as steps over files: embeddings -> sweeps -> notebooks -> pages -> HTML.
+# The book as steps over files: raw data -> embeddings -> cones and sweeps -> notebooks -> pages -> HTML.
 #
-#   snakemake --cores 2                                        the shipped data (config/demo.yml)
-#   snakemake --cores 8 --configfile config/paper.yml          the paper's data sets and encoders
-#   snakemake --executor slurm --jobs 64 --configfile ...      the same on a cluster
+#   snakemake --profile profiles/local                                     the shipped data (config/demo.yml)
+#   snakemake --profile profiles/local --configfile config/paper.yml       the paper's data sets and encoders
+#   snakemake --profile profiles/slurm --configfile config/paper.yml       the same on a cluster
 #
-# A step runs again when its input, its parameters or the helper package has changed, and for no other reason. What the rules must know
-# about the configuration, the notebooks and the stored sets is in helpers.book.workflow; every value in a command is quoted.
+# A step runs again when its input, its parameters or the code it runs has changed, and for no other reason. What the rules must know
+# about the configuration, the notebooks and the stored sets is in helpers.book.workflow, what a step asks of a scheduler in
+# helpers.book.resources; helpers.book.step runs a command and records it. Every value in a command is quoted.
 import json
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from helpers.book import resources as needs, run_summary
 from helpers.book import workflow as steps
 from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name
@@ -22,9 +24,14 @@ configfile: "config/demo.yml"
 
 PYTHON, BIN = sys.executable, str(Path(sys.executable).parent)
 OUT = steps.TABLES
+MAIN = workflow.is_main_process  # a job of a cluster reads this file too, and must decide nothing anew
 try:
     CONFIGURATION = steps.read_configuration(config)
-    SETS, EXCLUDED = steps.shown_sets(CONFIGURATION)
+    SHOWN, EXCLUDED = steps.shown_sets(CONFIGURATION)
+    SKIPPED = steps.unreachable(CONFIGURATION) if MAIN else run_summary.read_skipped()
+    if MAIN:
+        run_summary.write_skipped(SKIPPED)
+    SETS = steps.without_skipped(SHOWN, SKIPPED)
 except (ValueError, OSError) as error:
     raise WorkflowError(" ".join(str(error).split()))
 STORE, ROOT, SWEEP = CONFIGURATION.store, CONFIGURATION.data_root, dict(CONFIGURATION.sweep)
@@ -32,18 +39,22 @@ THREADS = SWEEP.pop("threads", 1)
 TEXTS = SWEEP.pop("variant", ["clean"])
 TEXTS = [TEXTS] if isinstance(TEXTS, str) else TEXTS
 GRID = Grid.of(SWEEP)
-PACKAGE = [str(p) for p in sorted(Path("src/helpers").rglob("*.py"))]
-SHOWN_STORE = steps.shown_store(CONFIGURATION, SETS, EXCLUDED)
+PACKAGE = [str(p) for p in sorted(steps.PACKAGE.rglob("*.py"))]
+SHOWN_STORE = steps.shown_store(CONFIGURATION, SETS, EXCLUDED | SKIPPED, write=MAIN)
 DROPPED_IN = [
     str(p)  # with or without their embeddings
     for p in Path("runs/sweeps").glob("*/*/*/*/*/settings.json")
     if all(steps.NAME.fullmatch(part) for part in p.parts)
 ]
+CONTRIBUTED = [str(p) for p in sorted(Path("data/contributed").glob("*.json"))]
 SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
-for name, why in EXCLUDED.items():
-    print(f"[excluded] {name!r}: {why}", file=sys.stderr)
-for name in steps.remove_damaged(Path("book/executed")):
-    print(f"[damaged]  book/executed/{name} is cut off and is made again", file=sys.stderr)
+if MAIN:
+    for name, why in EXCLUDED.items():
+        print(f"[excluded] {name!r}: {why}", file=sys.stderr)
+    for line in run_summary.reasons(SKIPPED):
+        print(f"[skipped]  {line}", file=sys.stderr)
+    for name in steps.remove_damaged(Path("book/executed")):
+        print(f"[damaged]  book/executed/{name} is cut off and is made again", file=sys.stderr)
 
 
 def set_files(dataset, variant, backbone):
@@ -64,21 +75,39 @@ def sweep_records(dataset, variant, backbone):
     return [f"{base}/{protocol}/{part}/settings.json" for protocol in grid.protocol for part in grid.parts]
 
 
-def logged(step):
-    """Shell: quiet when the step works; its whole log, a notebook's cell and traceback included, and its place when it does not."""
-    log = f"runs/logs/{step}.log"
-    return f" >{log} 2>&1 || {{{{ cat {log} >&2; echo '[failed]   the log is '{log} >&2; exit 1; }}}}"
+def need(step, resource, **options):
+    """What a rule asks of the scheduler, by the rows and dimension that its wildcards or the configuration name."""
+
+    def of(wildcards, attempt):
+        dataset, variant, backbone = (
+            options.get(name, getattr(wildcards, name, "")) for name in ("dataset", "variant", "backbone")
+        )
+        rows = needs.expected_rows(dataset, variant) if dataset else max([needs.expected_rows(*s[:2]) for s in SETS], default=0)
+        given = {"parts": options.get("parts", 1), "accelerators": CONFIGURATION.accelerators, "attempt": attempt}
+        return needs.resources(step, rows, needs.expected_dimension(backbone), **given)[resource]
+
+    return of
 
 
-Path("runs/logs").mkdir(parents=True, exist_ok=True)
-Path("book/executed").mkdir(parents=True, exist_ok=True)
+STEP = "{PYTHON:q} -m helpers.book.step "
 NOTEBOOKS = {name: Path(f"notebooks/{name}.ipynb") for name in steps.notebook_names()}
 BUILT = list(NOTEBOOKS)
+Path("book/executed").mkdir(parents=True, exist_ok=True)
+
+
+localrules:
+    book,
+    notebooks,
+    checks,
+    cones,
+    pages,
+    summary,
 
 
 rule book:
     input:
         "_build/html/index.html",
+        "_build/html/downloads/site.zip",
 
 
 rule notebooks:
@@ -86,47 +115,107 @@ rule notebooks:
         expand("book/executed/{name}.ipynb", name=BUILT),
 
 
+rule cones:
+    input:
+        [f"runs/cones/{d}/{v}/{folder_name(b)}.csv" for d, v, b in SETS],
+
+
+rule cone:
+    input:
+        lambda w: set_files(w.dataset, w.variant, w.backbone),
+    output:
+        "runs/cones/{dataset}/{variant}/{backbone}.csv",
+    wildcard_constraints:
+        variant="[^/]+",
+    resources:
+        mem_mb=need("cone", "mem_mb"),
+        runtime=need("cone", "runtime"),
+    shell:
+        STEP + "cone {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q} -- {PYTHON:q} -m helpers cone "
+        "{wildcards.dataset:q} {wildcards.backbone:q} --variant {wildcards.variant:q} --store {STORE:q} --out {output:q}"
+
+
 if ROOT is not None and CONFIGURATION.datasets and CONFIGURATION.backbones:
     SET, SHARDS = f"{STORE}/{{dataset}}/{{variant}}/{{backbone}}", CONFIGURATION.shards
-    SHARD = f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.{{shard}}-of-{SHARDS}"
+    CHECK = "runs/checks/{dataset}/{variant}.txt"
     NAMES = {folder_name(name): name for name in CONFIGURATION.backbones}
     EXTRACT = (
         "{PYTHON:q} -m helpers extract {wildcards.dataset:q} --variant {wildcards.variant:q} --backbone {params.backbone:q} "
         "--root {ROOT:q} --out {params.out:q}"
     )
+    OF_DATA = {"dataset": "|".join(map(re.escape, CONFIGURATION.datasets)), "variant": "[^/]+"}
+    OF_SET = {**OF_DATA, "backbone": "|".join(map(re.escape, NAMES))}
 
-    wildcard_constraints:
-        dataset="|".join(map(re.escape, CONFIGURATION.datasets)),
-        variant=r"[^/]+",
-        backbone="|".join(map(re.escape, NAMES)),
-        shard=r"\d+",
+    scattergather:
+        extract=SHARDS,
 
-    rule extract_shard:
+    rule checks:
         input:
-            PACKAGE,
+            sorted({CHECK.format(dataset=d, variant=v) for d, v, b in steps.sets_to_extract(CONFIGURATION) if (d, v, b) in SETS}),
+
+    rule check:
+        input:
+            steps.extraction_code(),
         output:
-            temp(touch(SHARD)),
+            CHECK,
+        wildcard_constraints:
+            **OF_DATA,
+        resources:
+            mem_mb=need("check", "mem_mb"),
+            runtime=need("check", "runtime"),
+        shell:
+            STEP + "check {wildcards.dataset:q}/{wildcards.variant:q} -- {PYTHON:q} -m helpers check {wildcards.dataset:q} "
+            "--variant {wildcards.variant:q} --root {ROOT:q} --no-images && "
+            "cp runs/logs/check-{wildcards.dataset:q}-{wildcards.variant:q}.log {output:q}"
+
+    rule extract:
+        input:
+            CHECK,
+            steps.extraction_code(),
+        output:
+            temp(touch(f"{STORE}/{{dataset}}/{{variant}}/.{{backbone}}.{{scatteritem}}")),
+        wildcard_constraints:
+            **OF_SET,
         params:
             out=SET,
             backbone=lambda w: NAMES[w.backbone],
+            shard=lambda w: w.scatteritem.replace("-of-", "/"),
         threads: 8  # one encoder fills a machine; shards are for several
+        resources:
+            mem_mb=need("extract", "mem_mb", parts=SHARDS),
+            runtime=need("extract", "runtime", parts=SHARDS),
+            gpu=need("extract", "gpu"),
         shell:
-            "echo '[extract] ' {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q}, part {wildcards.shard}/{SHARDS}; "
-            + EXTRACT + " --shard {wildcards.shard}/{SHARDS}"
+            STEP + "extract {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q}/{wildcards.scatteritem:q} -- "
+            + EXTRACT + " --shard {params.shard:q}"
 
-    rule extract_join:
+    # Checks the parts and joins them; encodes what a lost part left undone.
+    rule gather:
         input:
-            PACKAGE,
-            [SHARD.replace("{shard}", str(i + 1)) for i in range(SHARDS) if SHARDS > 1],
+            CHECK,
+            steps.extraction_code(),
+            gather.extract(f"{STORE}/{{{{dataset}}}}/{{{{variant}}}}/.{{{{backbone}}}}.{{scatteritem}}") if SHARDS > 1 else [],
         output:
             # kept where it is: the command leaves a set of this data and encoder as it was
             update(SET + "/provenance.json"),
+        wildcard_constraints:
+            **OF_SET,
         params:
             out=SET,
             backbone=lambda w: NAMES[w.backbone],
         threads: 8
+        resources:
+            mem_mb=need("gather", "mem_mb"),
+            runtime=need("extract" if SHARDS == 1 else "gather", "runtime"),
+            gpu=need("gather", "gpu"),
         shell:
-            "echo '[join]    ' {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q}; " + EXTRACT + " && touch {output:q}"
+            STEP + "gather {wildcards.dataset:q}/{wildcards.variant:q}/{wildcards.backbone:q} -- " + EXTRACT + " && touch {output:q}"
+
+else:
+
+    rule checks:  # nothing is extracted, so there is nothing to check
+        input:
+            [],
 
 
 for dataset, variant, backbone in SWEPT:
@@ -136,17 +225,20 @@ for dataset, variant, backbone in SWEPT:
             f"sweep_{dataset}_{variant}_{folder_name(backbone)}"
         input:
             set_files(dataset, variant, backbone),
+            steps.sweep_code(),
         output:
             # kept where it is: the command leaves a sweep of these embeddings, settings and code as it was, whoever made it
             [update(r) for r in sweep_records(dataset, variant, backbone)],
         params:
-            label=f"{dataset}/{variant}/{backbone}",
-            log=f"{dataset}-{variant}-{folder_name(backbone)}",
+            label=f"{dataset}/{variant}/{folder_name(backbone)}",
             arguments=[dataset, backbone, "--variant", variant, "--settings", json.dumps(sweep_of(variant).as_dict())],
         threads: THREADS
+        resources:
+            mem_mb=need("sweep", "mem_mb", dataset=dataset, variant=variant, backbone=backbone),
+            runtime=need("sweep", "runtime", dataset=dataset, variant=variant, backbone=backbone),
         shell:
-            "echo '[sweep]   ' {params.label:q}; "
-            "{PYTHON:q} -m helpers sweep {params.arguments:q} --store {STORE:q} --workers {threads}" + logged("{params.log:q}")
+            STEP + "sweep {params.label:q} -- "
+            "{PYTHON:q} -m helpers sweep {params.arguments:q} --store {STORE:q} --workers {threads}"
 
 
 def notebook_inputs(notebook):
@@ -154,9 +246,9 @@ def notebook_inputs(notebook):
     own = CONFIGURATION.notebooks.get(notebook, {})
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
-        "02_r_table": all_set_files([own.get("variant", "authors")]),
-        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN}),
-        "04_discussion": [],
+        "02_r_table": all_set_files([own.get("variant", "authors")]) + CONTRIBUTED,
+        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED}),
+        "04_discussion": CONTRIBUTED,
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
         "10_where_the_gap_comes_from": [str(p) for p in sorted(Path("data/measured").glob("gap_*.csv"))],
@@ -167,7 +259,10 @@ def notebook_inputs(notebook):
 
 def notebook_parameters(notebook):
     """What papermill injects; a notebook takes the settings that it has parameters for."""
-    settings = {"store": SHOWN_STORE, "results": str(OUT), "datasets": CONFIGURATION.datasets, "backbones": CONFIGURATION.backbones}
+    names = {"datasets": CONFIGURATION.datasets, "backbones": CONFIGURATION.backbones}
+    if SKIPPED:  # a page stops at a named set that is not there
+        names = {"datasets": list(dict.fromkeys(s[0] for s in SETS)), "backbones": []}
+    settings = {"store": SHOWN_STORE, "results": str(OUT), **names}
     if notebook == "03_lambda_sweep":
         settings |= {"variant": TEXTS, **GRID.as_dict()}
     elif notebook == "04_discussion":
@@ -193,10 +288,12 @@ for notebook in BUILT:
         params:
             values=json.dumps(notebook_parameters(notebook)),
             label=notebook,
+        resources:
+            mem_mb=need("notebook", "mem_mb"),
+            runtime=need("notebook", "runtime"),
         shell:
-            "echo '[notebook]' {params.label:q}; "
-            "{PYTHON:q} -m papermill {input[0]:q} {output[0]:q} "
-            "-y {params.values:q} --kernel python3 --no-progress-bar" + logged("{params.label:q}")
+            STEP + "notebook {params.label:q} -- {PYTHON:q} -m papermill {input[0]:q} {output[0]:q} "
+            "-y {params.values:q} --kernel python3 --no-progress-bar"
 
 
 rule pages:
@@ -206,19 +303,50 @@ rule pages:
     output:
         touch("book/generated/.made"),
     shell:
-        "echo '[pages]    tables from published numbers and cards'; {PYTHON:q} -m helpers.book.tables"
+        STEP + "pages tables -- {PYTHON:q} -m helpers.book.tables"
+
+
+rule summary:
+    input:
+        expand("book/executed/{name}.ipynb", name=BUILT),
+    output:
+        run_summary.PAGE,
+    params:
+        skipped=json.dumps(SKIPPED),
+    shell:
+        "{PYTHON:q} -m helpers.book.run_summary {STORE:q}"
 
 
 rule html:
     input:
         expand("book/executed/{name}.ipynb", name=BUILT),
         "book/generated/.made",
+        run_summary.PAGE,
         "_config.yml",
         "_toc.yml",
         [str(p) for p in sorted(Path("book").glob("*.*")) + sorted(Path("book/_static").rglob("*.*"))],
         PACKAGE,
     output:
         "_build/html/index.html",
+    resources:
+        mem_mb=need("html", "mem_mb"),
+        runtime=need("html", "runtime"),
     shell:
-        "echo '[html]     _build/html'; "
-        "{BIN:q}/jupyter-book build -n -W --keep-going -q ." + logged("html")
+        STEP + "html _build/html -- {BIN:q}/jupyter-book build -n -W --keep-going -q ."
+
+
+rule downloads:
+    input:
+        "_build/html/index.html",
+    output:
+        "_build/html/downloads/site.zip",
+    shell:
+        STEP + "downloads _build/html/downloads -- {PYTHON:q} -m helpers.book.downloads"
+
+
+onsuccess:
+    run_summary.write_summary(STORE)
+
+
+onerror:
+    run_summary.write_summary(STORE)

@@ -9,22 +9,22 @@ cosine with the axis is uniform around R, so that R is exact.
 import argparse
 import json
 import math
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
-from helpers.probing.inference import PairedBootstrap, effects, some_lambda_beats_zero
+from helpers.probing.inference import effects, some_lambda_beats_zero
+from helpers.probing.result import SweepResult
 from helpers.resampling import bootstrap_interval
+from helpers.tasks import Task
 
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ROWS, POSITIVE, SIGNAL, SHARED = 300, 0.2, 1.5, 0.95
 DIMENSIONS, GROUP = 32, 5
 
 
-def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SimpleNamespace, float]:
+def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SweepResult, float]:
     """Return test scores of one probe per lambda, and the true AUC(1) - AUC(0) where lambda = 1 adds ``gain`` to the signal."""
     positive = rng.permutation(np.arange(ROWS) < POSITIVE * ROWS)
     common = rng.normal(size=ROWS)
@@ -32,14 +32,16 @@ def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SimpleNamespace
     errors = SHARED * common + math.sqrt(1 - SHARED**2) * rng.normal(size=(len(LAMBDAS), ROWS))
     scores = signal[:, None] * positive + errors
     runs = pd.DataFrame({"features": "joint", "alignment": "lambda", "lambda_image": LAMBDAS, "lambda_text": LAMBDAS, "seed": 0})
-    result = SimpleNamespace(
+    result = SweepResult(
+        table=pd.DataFrame(),
         runs=runs,
+        scores=scores[..., None],
         targets=positive[:, None].astype(int),
         groups=np.arange(ROWS),
-        headline_scores=scores[..., None],
-        learned=np.ones(1, bool),
+        task=Task("binary", ("negative", "positive")),
+        provenance={"headline_metric": "auc"},
+        subgroups=pd.DataFrame(index=range(ROWS)),
     )
-    result.bootstrap = cache(lambda n_boot, random_state: PairedBootstrap(result, n_boot, random_state))
     auc_at = [0.5 * (1 + math.erf(s / 2)) for s in (SIGNAL, SIGNAL + gain)]
     return result, auc_at[1] - auc_at[0]
 

@@ -40,6 +40,7 @@ from helpers.datasets.audit import shipped_diversity
 from helpers.extraction.find import select
 from helpers.measures import cone_table, subset_resultants, undefined_quantities
 from helpers.paper.authors_gap import gap_bounds
+from helpers.paper.cells import facts_of, with_routes
 from helpers.plotting.geometry import plane, resultants, sphere
 from helpers.plotting.published import authors_gaps
 from helpers.testbench.public_encoders import shipped_measures
@@ -47,7 +48,8 @@ from helpers.testbench.public_encoders import shipped_measures
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
-geometry = page.save_table(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), "cone_effect")
+measured = pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True)
+geometry = page.save_table(with_routes(measured, map(facts_of, sets)), "cone_effect")
 for reason in undefined_quantities(geometry):
     page.show_text("{reason}", reason=reason)
 

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Table 1: mean resultant length
 #
-# Of the {glue:text}`n_cells` cells of the paper's Table 1, this build recomputed {glue:text}`n_recomputed`; {glue:text}`n_missing` lack
-# their data set, their encoder or both. Nothing is filled in: a cell that was not recomputed says what is missing.
+# Of the {glue:text}`n_cells` cells of the paper's Table 1, this build recomputed {glue:text}`n_recomputed`, others contributed
+# {glue:text}`n_contributed`, and {glue:text}`n_missing` lack their data set, their encoder or both. A cell that was not recomputed says what
+# is missing.
 #
 # The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities.
 
@@ -25,6 +26,7 @@ variant = "authors"  # the paper's R is over the authors' text; "clean" is never
 n_boot = 1000  # bootstrap replicates for the interval of R; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
+contributed = None  # folder of contributed reports; None for data/contributed
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
@@ -32,31 +34,35 @@ import pandas as pd
 
 from helpers.book.formatting import format_table
 from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer
+from helpers.book.parameters import SOURCE, integer, optional, text
 from helpers.extraction.find import select
 from helpers.measures import cone_table
+from helpers.paper.cells import facts_of, is_contributed, join_contributed, sets_apart, with_routes
+from helpers.paper.contributed import read_contributed
 from helpers.paper.published import compare_table1, missing_by_dataset
 from helpers.plotting.published import published_resultants
 
-page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
+page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "contributed": optional(text())})
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
-ours = pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True)
-table = page.save_table(compare_table1(ours), "r_table")
-recomputed = table["ours"].notna()
-page.glue(n_cells=len(table), n_recomputed=int(recomputed.sum()), n_missing=int((~recomputed).sum()))
+reports = read_contributed(contributed)
+facts = [facts_of(s) for s in sets]
+ours = with_routes(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), facts)
+table = page.save_table(compare_table1(join_contributed(ours, reports.table("geometry"))), "r_table")
+filled, others = table["ours"].notna(), is_contributed(table["route"])
+page.glue(n_cells=len(table), n_recomputed=int((filled & ~others).sum()), n_contributed=int((filled & others).sum()), n_missing=int((~filled).sum()))
 
 # %% [markdown]
 # ## The published values at a glance
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published mean resultant lengths (Table 1); the dotted line separates medical from natural data sets. A cross marks a recomputed cell.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published mean resultant lengths (Table 1); the dotted line separates medical from natural data sets. A cross marks a recomputed cell, a plus sign a contributed one.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
 published_resultants(table);
 
 # %% [markdown]
 # ### The same values as numbers
 
 # %% tags=["hide-input"]
-cells = table.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="published", sort=False)
+cells = table.pivot_table(index="dataset", columns=["modality", "backbone"], values="published", sort=False)
 cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
 format_table(cells.reset_index())
 
@@ -71,8 +77,28 @@ format_table(cells.reset_index())
 # prompt, another checkpoint, or rows that depend on each other beyond the groups we know.
 
 # %% tags=["hide-input"]
-beside = table.loc[recomputed, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]]
+beside = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]
 format_table(beside) if len(beside) else page.show_text("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
+
+# %% [markdown]
+# ## What counts as a cell, and what stands apart
+#
+# A set is a cell of the paper if it has the paper's number of pairs and test pairs, the encoder's dimension, its repository and a commit of
+# it, and if its record says how it was made: extracted by this package, or imported as vectors. A set that only has the names of a cell
+# stands here with the reason, and never in Table 1, the paper's Fig. 3 or the ledger.
+
+# %% tags=["hide-input"]
+apart = sets_apart([*facts, *reports.facts])
+format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
+
+# %% [markdown]
+# {doc}`/book/contribute` says how to contribute a cell and what is checked. The reports of this build:
+
+# %% tags=["hide-input"]
+listing = reports.listing()
+for path, reason in reports.refused.items():
+    page.show_text("{file} was refused: {reason}.", file=path.name, reason=reason)
+format_table(listing.drop(columns="file"), stacked=True) if len(listing) else page.show_text("None was contributed.")
 
 # %% [markdown]
 # ## The cells that were not recomputed, and what they need
@@ -81,7 +107,7 @@ format_table(beside) if len(beside) else page.show_text("This build recomputed n
 # ({doc}`/book/reexecute`).
 
 # %% tags=["hide-input"]
-format_table(missing_by_dataset(table))
+format_table(missing_by_dataset(table), stacked=True)
 
 # %% [markdown]
 # ## R of every set of this build

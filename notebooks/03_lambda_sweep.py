@@ -35,6 +35,7 @@ n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
 sweeps = None  # folder of cached sweeps; None for runs/sweeps
+contributed = None  # folder of contributed reports; None for data/contributed
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
@@ -48,6 +49,8 @@ from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
+from helpers.paper.cells import facts_of, is_contributed, join_contributed, with_routes
+from helpers.paper.contributed import read_contributed
 from helpers.paper.published import authors_sweep, compare_sweep, paper_name
 from helpers.plotting.published import published_gains
 from helpers.plotting.sweeps import curves, effects, gains
@@ -71,6 +74,7 @@ page = Page(
         "alignment_lambdas": many(number(-2, 2)),
         "n_boot": integer(100, 100_000),
         "sweeps": optional(text()),
+        "contributed": optional(text()),
     },
 )
 features = list(dict.fromkeys(["joint", *features]))  # statements below are on joint features
@@ -85,7 +89,9 @@ page.describe_sets(sets, variant)
 
 # %% tags=["hide-input", "remove-stderr"]
 swept = {part: [cached_or_new(s, p, part, asked, sweeps) for s in sets for p in protocol] + alone[part] for part, asked in grids.items()}
-table = page.save_table(pd.concat([r.table for r in swept["lambda"]], ignore_index=True), "lambda_sweep")
+facts = [facts_of(s) for s in sets]
+table = pd.concat([r.table for r in swept["lambda"]], ignore_index=True)
+page.save_table(with_routes(table, facts), "lambda_sweep")
 summary = page.save_table(pd.concat([r.summary() for r in swept["lambda"]], ignore_index=True), "lambda_summary")
 trained = [p for p in protocol if p in set(table["protocol"])]
 shown = "converged" if "converged" in trained else trained[0]
@@ -268,7 +274,8 @@ if "lambda" in by_name and set(CHANNELS) <= set(by_name):
 #
 # The authors stored {glue:text}`n_published` curves. What can be set beside them is the gain $\mathrm{AUC}(\lambda) - \mathrm{AUC}(0)$: the
 # authors' AUC of HAM10000 is that of hard arg-max predictions, the others' of scores, and each metric has its own axis. A curve counts as
-# recomputed under the `authors-code` protocol with the authors' text (named first or second in `variant`): {glue:text}`n_curves_recomputed` here.
+# recomputed under the `authors-code` protocol with the authors' text (named first or second in `variant`), for a set that
+# {doc}`02_r_table` accepts as a cell: {glue:text}`n_curves_recomputed` here. Others contributed {glue:text}`n_curves_contributed`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Published gain in AUC over $\\lambda = 0$ (grey) and ours where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
 also = []
@@ -278,12 +285,16 @@ for other in variant[1:]:
     more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.provenance["variant"] == other]
     also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
     sets += more
-beside = compare_sweep(pd.concat([table, *[r.table for r in also]], ignore_index=True))
+reports = read_contributed(contributed)
+ours = with_routes(pd.concat([table, *[r.table for r in also]], ignore_index=True), map(facts_of, sets))
+beside = compare_sweep(join_contributed(ours, reports.table("sweep"), ("dataset", "backbone", "protocol")))
 published_gains(beside);
 
 # %% tags=["remove-cell"]
-by_curve = beside.groupby(["dataset", "backbone"])["our_gain"].apply(lambda g: bool(g.notna().any()))
-page.glue(n_published=len(by_curve), n_curves_recomputed=int(by_curve.sum()))
+of_curve = beside.groupby(["dataset", "backbone"])
+by_curve = of_curve["our_gain"].apply(lambda g: bool(g.notna().any()))
+given = of_curve["route"].apply(lambda r: bool(is_contributed(r).any()))
+page.glue(n_published=len(by_curve), n_curves_recomputed=int((by_curve & ~given).sum()), n_curves_contributed=int((by_curve & given).sum()))
 
 # %% [markdown]
 # Our sets, whatever their text and encoder, with the published curves of the same data set behind them where there are any. Encoders, texts

@@ -16,13 +16,14 @@
 # Of {glue:text}`n_claims` claims, {glue:text}`verdict_counts`. Each claim is listed below with the test that answers it and the evidence.
 #
 # Verdicts rest on the published numbers. Where these cannot decide, runs of the paper's own encoders on at least two of its data sets do,
-# and the verdict says how many. Other encoders, such as the two of the test bench, are shown apart and never decide.
+# and the verdict says how many, and how many of them were contributed ({doc}`/book/contribute`). Other encoders, such as the two of the test bench, are shown apart and never decide.
 #
 # {doc}`03_lambda_sweep` draws its own conclusions from `converged` probes; the verdicts here rest on published curves of probes that had
 # not converged. Both are right about their question: a verdict says whether the paper's numbers bear out the paper's sentence, and
 # only the converged probe says whether $\lambda$ would help a probe trained to the end.
 
 # %% tags=["parameters"]
+contributed = None  # folder of contributed reports; None for data/contributed
 results = None  # folder with the tables of notebooks 01 and 03; None for ./results
 made_with = None  # JSON of fingerprints of the parameters of 01 and 03, from the workflow; None takes any
 
@@ -33,17 +34,23 @@ from helpers.book.formatting import escape_markdown, format_table
 from helpers.book.page import Page
 from helpers.book.parameters import optional, text
 from helpers.paper.claims import CLEAR, as_markdown, counted, decision_table, ledger
+from helpers.paper.cells import join_contributed
+from helpers.paper.contributed import read_contributed
 from helpers.paper.published import protocol_differences
 
-page = Page("04_discussion", globals(), {"results": optional(text()), "made_with": optional(text())})
+page = Page("04_discussion", globals(), {name: optional(text()) for name in ("contributed", "results", "made_with")})
 geometry, sweep = page.read_table("cone_effect", "01_cone_effect"), page.read_table("lambda_sweep", "03_lambda_sweep")
 selected = page.read_table("lambda_selected", "03_lambda_sweep")
 page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
+reports = read_contributed(contributed)
+geometry = join_contributed(geometry, reports.table("geometry"))
+sweep = join_contributed(sweep, reports.table("sweep"), ("dataset", "backbone", "protocol"))
+selected = join_contributed(selected, reports.table("selected"), ("dataset", "backbone", "protocol"))
 claims = page.save_table(ledger(geometry, sweep, selected), "claims")
 page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=counted(claims))
 
 # %% tags=["hide-input"]
-format_table(claims[["claim", "where", "verdict", "scope", "why"]])
+format_table(claims[["claim", "where", "verdict", "scope", "why"]], stacked=True)
 
 # %% [markdown]
 # ## The rule behind the verdicts
@@ -64,7 +71,7 @@ page.show_text(
     "Holm's correction runs over all distinct tests of this page. It is strict: eight data sets cannot give an exact p-value small enough to pass it. "
     "Read *suggested* as: clear when tested alone, not among so many claims.",
 )
-format_table(decision_table())
+format_table(decision_table(), stacked=True)
 
 # %% [markdown]
 # ## The evidence for each claim

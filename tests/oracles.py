@@ -70,3 +70,28 @@ def train_one(x, targets, task, fit, val, seed, protocol, dtype):
         if epoch - best_epoch >= protocol.patience:
             break
     return best, best_epoch, epoch
+
+
+def train_updates(x, targets, task, fit, seed, protocol, dtype, updates):
+    """One probe alone that stops after so many updates; returns weight and bias as (K, d + 1)."""
+    generator = torch.Generator().manual_seed(seed)
+    model = torch.nn.Linear(x.shape[1], targets.shape[1]).to(dtype)
+    first = initial_parameters(x.shape[1], targets.shape[1], generator, dtype)
+    with torch.no_grad():
+        model.weight.copy_(first[:, :-1])
+        model.bias.copy_(first[:, -1])
+    options = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
+    if protocol.optimizer == "sgd":
+        optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, **options)
+    else:
+        optimizer = torch.optim.AdamW(model.parameters(), **options)
+    loss = loss_of(task, protocol.weighting, targets[fit])
+    x, y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
+    fit, done = torch.as_tensor(fit), 0
+    while done < updates:
+        for rows in fit[torch.randperm(len(fit), generator=generator)].split(protocol.batch_size)[: updates - done]:
+            optimizer.zero_grad()
+            loss(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+            done += 1
+    return torch.cat([model.weight.detach(), model.bias.detach()[:, None]], dim=1)

@@ -11,13 +11,14 @@ _HOME = {
     "gap_norm": "geometry",
     "align": "alignment",
     "GapAlignment": "alignment",
+    "PairAlignment": "alignment",
     "sweep": "probing.sweep",
     "PROTOCOLS": "probing.protocol",
     "Protocol": "probing.protocol",
     "EmbeddingSet": "store",
     "load_dataset": "datasets",
     "load_backbone": "backbones",
-    "extract": "extraction",
+    "extract": "extraction.extract",
 }
 __all__ = list(_HOME)
 

@@ -1,4 +1,4 @@
-"""Input checks shared by all public functions: each error is one sentence that says what is wrong and what to do."""
+"""Check the input of public functions: each error is one sentence that says what is wrong and what to do."""
 
 import difflib
 import re
@@ -28,8 +28,8 @@ def choose_column(column: str, columns: Iterable, source) -> str:
     """Return ``column`` if ``source``, a table with these ``columns``, has it.
 
     Raises:
-        ValueError: names the source and, if it looks like a name, the nearest column. The other columns are not listed: in a table
-            without a header they are the cells of its first row.
+        ValueError: names the source and, if it looks like a name, the nearest column. The error does not list the other columns:
+            in a table without a header they are the cells of its first row.
     """
     columns = [str(c) for c in columns]
     if column in columns:
@@ -45,9 +45,9 @@ def looks_like_a_name(column: str) -> bool:
 
 
 def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:
-    """Check one modality's vectors: shape (n, d), n >= 1, real, finite.
+    """Return one modality's vectors as an array, once they are checked: shape (n, d), n >= 1, real, finite.
 
-    Half precision is raised to float32, because sums of many half-precision rows lose digits; float32 and float64 are kept.
+    Half precision becomes float32, because sums of many half-precision rows lose digits. float32 and float64 stay as they are.
 
     Raises:
         ValueError: names the argument, and the first offending row where there is one.
@@ -66,7 +66,7 @@ def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:
 
 
 def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
-    """Image and text vectors must live in one space.
+    """Refuse image and text vectors of different dimensions, which share no space.
 
     Raises:
         ValueError: when the dimensions differ.
@@ -79,7 +79,7 @@ def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
 
 
 def unit_rows(x, what: str = "embeddings") -> np.ndarray:
-    """Rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``.
+    """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``.
 
     Raises:
         ValueError: for a row of norm below 1e-8, which has no direction.

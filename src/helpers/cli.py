@@ -1,7 +1,7 @@
-"""``python -m helpers COMMAND``: run one step of the workflow by hand.
+"""Run one step of the workflow by hand: ``python -m helpers COMMAND``.
 
-A command's module is imported when the command is called, so that ``--help`` answers at once. Exit codes: 0 success, 1 unusable
-data, 2 bad input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
+A call imports only its own command's module, so that ``--help`` answers at once. Exit codes: 0 success, 1 unusable data, 2 bad
+input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
 """
 
 import argparse
@@ -20,6 +20,7 @@ COMMANDS = {
     "cone": "measure the cones and the gap of an embedding set",
     "measure": "measure published vectors of real encoders",
     "sweep": "train probes over lambda and seeds, and store the results",
+    "report": "write the numbers of an embedding set as one small file, to contribute its cells to the book",
     "recommend": "say which alignment, if any, is worth using on an embedding set, and save it",
     "heads": "store tower features, or train the projection heads of a lit-* encoder",
     "diversity": "measure pixel variance and the share of distinct texts, before any encoder",
@@ -29,7 +30,7 @@ COMMANDS = {
 
 
 class _Version(argparse.Action):
-    """Print the distribution's version; it is looked up only when asked for."""
+    """Option that prints the distribution's version and looks it up only when used."""
 
     def __call__(self, parser, *_) -> None:
         from importlib.metadata import PackageNotFoundError, version
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
         if command is not None and command not in COMMANDS:
-            from .checks import choose  # here alone, so that --help does not wait for numpy
+            from .checks import choose  # imported here so that --help does not wait for numpy
 
             choose(command, COMMANDS, "command")
         args = parser(command).parse_args(arguments)

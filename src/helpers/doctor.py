@@ -1,4 +1,4 @@
-"""Report what is ready on this machine, what is missing, and the command or page to get it. Nothing is downloaded to find out."""
+"""Report what is ready on this machine, what is missing, and the command or page to get it; the report downloads nothing."""
 
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -29,13 +29,13 @@ WEIGHTS = (
 def report(data_root=None) -> list[Row]:
     """Return rows ``(what, status, how)`` for the accelerator, Jupyter Book, every encoder and every data set.
 
-    Status is ``ready``, ``missing``, or ``stored``: the data set itself is not here, but embeddings of it are.
+    Status is ``ready``, ``missing``, or ``stored``: the data set itself is absent, but its embeddings are stored.
 
     Args:
         data_root: folder that holds data sets under their names, or is one; without it, only what needs no folder can be ready.
 
     Raises:
-        FileNotFoundError: ``data_root`` is not there.
+        FileNotFoundError: ``data_root`` does not exist.
     """
     return [_accelerator(), _jupyter_book(), *_encoders(), *_data_sets(data_root)]
 
@@ -47,7 +47,7 @@ def _accelerator() -> Row:
 
 
 def _jupyter_book() -> Row:
-    """Version 2 reads another configuration: it builds nothing from ``_config.yml`` and exits with 0."""
+    """Report Jupyter Book; version 2 does not count, because it ignores ``_config.yml``, builds no page and exits with 0."""
     get = "pip install 'jupyter-book>=1.0.4.post1,<2', or `make book`, which installs the locked version"
     try:
         found = version("jupyter-book")
@@ -101,18 +101,18 @@ def _data_sets(data_root) -> list[Row]:
     for name, entry in DATASETS.items():
         root = dataset_root(data_root, name)
         what = f"data set {name}{' (credentialed)' if entry.card.credentialed else ''}"
-        kept = sets.loc[sets["dataset"] == name, "backbone"].nunique()
+        n_stored = sets.loc[sets["dataset"] == name, "backbone"].nunique()
         if (why_not := _unusable(name, entry, root)) is None:
             rows.append((what, READY, f"python -m helpers extract {name} --backbone NAME{f' --root {root}' if root else ''}"))
-        elif kept:
-            rows.append((what, STORED, f"embeddings under {kept} encoder{'s' * (kept > 1)}; for the images: {why_not}"))
+        elif n_stored:
+            rows.append((what, STORED, f"embeddings under {n_stored} encoder{'s' * (n_stored > 1)}; for the images: {why_not}"))
         else:
             rows.append((what, MISSING, why_not))
     return rows
 
 
 def _unusable(name: str, entry, root: Path | None) -> str | None:
-    """Why a data set cannot be read from ``root``, or None if it can."""
+    """Return why a data set cannot be read from ``root``, or None if it can."""
     if root is None and not hasattr(entry.module, "default_root"):
         return entry.card.access
     try:

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written under a temporary name beside the target, flushed, then renamed."""
+"""Write files that are either whole or absent: under a temporary name beside the target, flushed, then renamed."""
 
 import ctypes
 import errno
@@ -52,8 +52,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
 
-    Where the system can exchange two folders, ``path`` is there at every moment. Two writers do not disturb each other: the
-    last one wins. The caller makes sure that what lies at ``path`` may be replaced.
+    Where the system can exchange two folders, ``path`` exists at every moment. Two writers do not disturb each other: the
+    last one wins. The caller checks that ``path`` may be replaced, see :func:`refuse_other_content`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def refuse_other_content(directory: Path, record: str, names: Iterable[str], wha
 
     Args:
         record: name of the file that every such result has.
-        names: of its other files.
+        names: names of its other files.
         what: the result in words, with its article.
 
     Raises:
@@ -87,7 +87,7 @@ def refuse_other_content(directory: Path, record: str, names: Iterable[str], wha
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the temporary files and folders in ``folder`` whose writer has ended, as after a kill."""
+    """Remove the temporary files and folders in ``folder`` whose writer has ended, for example because it was killed."""
     for left in sorted(Path(folder).glob(f".*{UNFINISHED}")):
         with suppress(OSError), _locked(left, wait=False) as ours:
             if ours:
@@ -97,13 +97,13 @@ def remove_stale(folder: Path) -> None:
 
 @lru_cache(maxsize=256)
 def _sweep_once(folder: Path) -> None:
-    """Remove stale temporaries of a folder once a process: a folder may hold thousands of files."""
+    """Remove stale temporaries of a folder once per process, because a folder may hold thousands of files."""
     remove_stale(folder)
 
 
 @contextmanager
 def _temporary(path: Path, folder: bool) -> Iterator[Path]:
-    """Yield a new file or folder beside ``path``, locked while its writer lives; nothing is left of it afterwards."""
+    """Yield a new file or folder beside ``path`` and lock it while its writer lives; remove it afterwards."""
     while True:
         if folder:
             name = tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent)
@@ -113,7 +113,7 @@ def _temporary(path: Path, folder: bool) -> Iterator[Path]:
         temporary = Path(name)
         with _locked(temporary, wait=True) as ours:
             if not ours:
-                continue  # another process took it for stale before it was locked
+                continue  # another process removed it as stale before it was locked
             try:
                 yield temporary
             finally:
@@ -123,9 +123,9 @@ def _temporary(path: Path, folder: bool) -> Iterator[Path]:
 
 @contextmanager
 def _locked(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold a lock on a file or folder, which the system frees when the process ends; yield whether it was had.
+    """Hold a lock on a file or folder, which the system frees when the process ends; yield whether this process holds it.
 
-    Where there are no locks, a writer goes on without, and a sweeper takes nothing for stale.
+    On a system without locks, a writer goes on without one, and the clean-up treats nothing as stale.
     """
     if fcntl is None:
         yield wait
@@ -147,7 +147,7 @@ def _locked(path: Path, wait: bool) -> Iterator[bool]:
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
-    """Rename a folder to ``path``; what lies there is exchanged with it and removed."""
+    """Rename a folder to ``path``; if something is already there, exchange the two and remove the old one."""
     while True:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             try:
@@ -180,7 +180,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _move_aside(temporary: Path, path: Path) -> None:
-    """Replace a folder in two steps; a kill between them leaves the old one, which :func:`remove_stale` puts back."""
+    """Replace a folder in two steps; after a kill between them, :func:`remove_stale` restores the old folder."""
     old = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
     with _locked(old, wait=True):
         path.rename(old / f"moved--{path.name}")
@@ -202,7 +202,7 @@ def _remove(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file or folder to the disk, so that a rename never names what a power cut has lost."""
+    """Write a file or folder through to the disk, so that no name outlives its content after a power cut."""
     with suppress(PermissionError):  # a folder that may be written but not read
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -215,7 +215,7 @@ def _flush(path: Path) -> None:
 
 
 def _set_usual_rights(path: Path) -> None:
-    """Give a file or folder the rights the user's umask gives new ones; temporary ones are the owner's alone."""
+    """Give a file or folder the permissions that the user's umask gives new ones; temporaries belong to the owner alone."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
@@ -247,13 +247,26 @@ def read_json(path: Path):
     """Read a JSON file.
 
     Raises:
-        FileNotFoundError, ValueError: naming the file.
+        FileNotFoundError, ValueError: the file is absent or not JSON; the error names it.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ValueError(f"{path} is not valid JSON ({what}); restore or regenerate it") from None
+
+
+def sealed(record: dict) -> dict:
+    """Return a record together with its own checksum."""
+    return {**record, "record_sha256": checksum_of(record)}
+
+
+def is_sealed(record: dict) -> bool:
+    """Tell whether a record holds the checksum of the rest of it."""
+    try:
+        return record.get("record_sha256") == checksum_of({k: v for k, v in record.items() if k != "record_sha256"})
+    except (ValueError, RecursionError):  # NaN, lone surrogates
+        return False
 
 
 def write_checked_json(path: Path, value) -> None:
@@ -265,7 +278,7 @@ def read_checked_json(path: Path):
     """Read what :func:`write_checked_json` wrote.
 
     Raises:
-        FileNotFoundError, ValueError: absent or damaged, naming the file.
+        FileNotFoundError, ValueError: the file is absent or damaged; the error names it.
     """
     found = read_json(path)
     try:
@@ -273,4 +286,4 @@ def read_checked_json(path: Path):
             return found["value"]
     except (ValueError, RecursionError):  # NaN, lone surrogates
         pass
-    raise ValueError(f"{path} does not match its checksum; delete it, it is made again")
+    raise ValueError(f"{path} does not match its checksum; delete it, and the next run makes it again")

@@ -1,4 +1,4 @@
-"""Geometry of one or two clouds of unit vectors: how narrow the cones are, how far apart, and along which directions.
+"""Measure one or two clouds of unit vectors: how narrow the cones are, how far apart, and along which directions.
 
 Every function takes vectors (n, d), reduces them in float64 and returns float64. Equation numbers are the paper's.
 """
@@ -7,11 +7,11 @@ import numpy as np
 
 from .checks import embedding_matrix, same_dimension, unit_rows
 
-ROUNDING = 1e-24  # share of the mean squared norm below which a variance is the rounding of equal rows in float64
+ROUNDING = 1e-24  # a variance below this share of the mean squared norm is rounding of equal rows in float64
 
 
 def mean_resultant_length(x) -> float:
-    r"""Mean resultant length (Eq. 7), :math:`R = \lVert \frac1n \sum_i x_i / \lVert x_i \rVert \rVert_2`.
+    r"""Return the mean resultant length (Eq. 7), :math:`R = \lVert \frac1n \sum_i x_i / \lVert x_i \rVert \rVert_2`.
 
     0 for directions that cancel, 1 for a single direction; :math:`1 - R^2` is the total variance of the unit vectors.
 
@@ -32,12 +32,12 @@ def mean_resultant_length(x) -> float:
 
 
 def mean_direction(x) -> np.ndarray:
-    """Mean of the unit vectors of ``x`` (n, d), shape (d,); its norm is the mean resultant length."""
+    """Return the mean of the unit vectors of ``x`` (n, d), shape (d,); its norm is the mean resultant length."""
     return unit_rows(x).mean(axis=0, dtype=np.float64)
 
 
 def gap_vector(image, text) -> np.ndarray:
-    r"""Modality gap (Eq. 1), :math:`\Delta = \mu_v - \mu_t`, the difference of the means of unit vectors.
+    r"""Return the modality gap (Eq. 1), :math:`\Delta = \mu_v - \mu_t`, the difference of the means of unit vectors.
 
     Args:
         image: (n, d) image vectors.
@@ -55,18 +55,18 @@ def gap_vector(image, text) -> np.ndarray:
 
 
 def gap_norm(image, text) -> float:
-    r"""Size of the modality gap, :math:`\lVert \Delta \rVert_2` in [0, 2] (Eq. 1)."""
+    r"""Return the size of the modality gap, :math:`\lVert \Delta \rVert_2` in [0, 2] (Eq. 1)."""
     return float(np.linalg.norm(gap_vector(image, text)))
 
 
 def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Leading principal directions and the share of the total (second-moment, if not centred) variance each carries.
+    """Return the leading principal directions and the share of the total variance (second moment, if not centred) of each.
 
-    The sign of a direction is fixed so that its largest entry in absolute value is positive.
+    The entry of a direction that is largest in absolute value is positive.
 
     Args:
         x: (n, d) vectors, used as they are.
-        k: how many directions, at most d.
+        k: number of directions, at most d.
 
     Returns:
         directions (k, d) of unit norm, and shares (k,) that sum to at most 1.
@@ -81,13 +81,13 @@ def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarra
 
 
 def effective_rank(x) -> float:
-    r"""Effective rank of the centred vectors, :math:`\exp(-\sum_j p_j \log p_j)` with :math:`p_j` the shares of variance.
+    r"""Return the effective rank of centred vectors, :math:`\exp(-\sum_j p_j \log p_j)` with :math:`p_j` the shares of variance.
 
-    Between 1 (one direction carries all variance) and d (all carry the same). Roy and Vetterli, EUSIPCO 2007, applied to the
-    eigenvalues of the covariance.
+    It lies between 1 (one direction carries all variance) and d (all directions carry the same). Roy and Vetterli, EUSIPCO 2007,
+    applied to the eigenvalues of the covariance.
 
     Raises:
-        ValueError: all rows are equal, so that there is no variance to share.
+        ValueError: all rows are equal, so there is no variance to share.
     """
     x = embedding_matrix(x)
     values, _ = _spectrum(x, centred=True)
@@ -98,10 +98,10 @@ def effective_rank(x) -> float:
 
 
 def gap_and_first_direction(image, text) -> tuple[float, float]:
-    r"""How far the gap is the first principal direction of both modalities taken together.
+    r"""Return how close the gap is to the first principal direction of both modalities together.
 
-    The absolute cosine alone is near-automatic for a wide gap (the two clouds differ mostly by it), so the share of the total
-    variance that lies along the gap is returned beside it.
+    A wide gap makes a large absolute cosine nearly automatic, because the two clouds differ mostly by the gap. Therefore the
+    function also returns the share of the total variance that lies along the gap.
 
     Returns:
         :math:`|\cos(\Delta, \mathrm{PC}_1)|` and the share of the pooled variance along :math:`\Delta`, both in [0, 1].
@@ -115,7 +115,7 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
 
 
 def _spectrum(x: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues (ascending, clipped at 0) and eigenvectors of the second moment of ``x``, in float64."""
+    """Return eigenvalues (ascending, clipped at 0) and eigenvectors of the second moment of ``x``, in float64."""
     x = x.astype(np.float64)
     if centred:
         x = x - x.mean(axis=0)

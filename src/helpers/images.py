@@ -23,7 +23,7 @@ CHANGED = "file was replaced after it was inspected; run again"
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What inspecting an image file found: hash of its bytes, conversions decoding will make, and why it cannot be used."""
+    """Result of inspecting an image file: hash of its bytes, conversions that decoding makes, and why it cannot be used."""
 
     sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class ImageFile:
 
 
 def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
-    """Hash an image file and read its header; with ``pixels``, decode it too, as extraction will."""
+    """Hash an image file and read its header; with ``pixels``, also decode it as extraction does."""
     if not isinstance(relative, str) or not relative:
         return ImageFile(error=f"image path is {relative!r}, expected a path relative to the data root")
     if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
@@ -54,14 +54,14 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
 
 
 def decode(path: Path, content: str | None = None) -> Image.Image:
-    """Read an image file as upright 8-bit RGB, first frame only: EXIF rotation applied, alpha ignored, 16 bits scaled to 8.
+    """Read the first frame of an image file as upright 8-bit RGB: apply EXIF rotation, ignore alpha, scale 16 bits to 8.
 
     Args:
         content: the SHA-256 that the file must have.
 
     Raises:
         ValueError: the file is truncated, is no image of ``FORMATS``, has floating-point pixels or more than ``MAX_PIXELS``, or
-            other bytes than ``content`` says.
+            does not have the SHA-256 ``content``.
     """
     try:
         data = Path(path).read_bytes()
@@ -76,7 +76,7 @@ def decode(path: Path, content: str | None = None) -> Image.Image:
 
 
 def _opened(source) -> Image.Image:
-    """Return a Pillow image with only its header read, refused if decoding it would fill the memory or have no meaning."""
+    """Return a Pillow image after reading its header alone; refuse one too large to decode or with undefined pixel values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(source, formats=FORMATS)
@@ -124,7 +124,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "file is missing"
     if isinstance(error, UnidentifiedImageError):
-        return f"file is no image of a format that is read ({', '.join(FORMATS)})"
+        return f"file is no image in a supported format ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
     if isinstance(error, PermissionError):
@@ -143,7 +143,7 @@ def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
     """Return image files directly in ``folders`` of ``root``: name and stem -> path below ``root``; an earlier folder wins.
 
     Raises:
-        FileNotFoundError: none of the folders is there.
+        FileNotFoundError: none of the folders exists.
     """
     present = [folder for folder in folders if (root / folder).is_dir()]
     if not present:
@@ -160,10 +160,10 @@ def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
 
 
 def locate(names: Iterable[str], found: dict[str, str]) -> pd.Series:
-    """Return the relative path of each named image; None where it is absent."""
+    """Return the relative path of each named image, or None for an absent one."""
     return pd.Series([found.get(str(name)) for name in names], dtype=object)
 
 
 def existing(root: Path, paths: Iterable[str]) -> pd.Series:
-    """Return relative paths as given, None where there is no file; in deep folders, asking is cheaper than listing."""
+    """Return relative paths as given, or None for a missing file; in deep folders this is cheaper than listing."""
     return pd.Series([path if os.path.isfile(root / path) else None for path in paths], dtype=object)

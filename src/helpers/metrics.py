@@ -1,6 +1,6 @@
-"""What a probe is worth on rows it has not seen: areas under curves, losses, and differences with their uncertainty.
+"""Score a probe on rows it has not seen: area under the curve, average precision, sensitivity.
 
-Scores are (..., n): any number of probes side by side over n rows.
+Scores have shape (..., n): any number of probes side by side over n rows.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from scipy.stats import rankdata
 
 
 def auc(scores, positive, weights=None) -> np.ndarray:
-    r"""Area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
+    r"""Return the area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
 
     Args:
         scores: (..., n).
         positive: (n,) boolean or 0/1.
-        weights: (b, n) non-negative multiplicities of the rows, such as bootstrap counts; every row counts once when None.
+        weights: (b, n) non-negative multiplicities of the rows, such as bootstrap counts; each row counts once when None.
 
     Returns:
         (...) float64, or (..., b) with weights; NaN where there is no positive or no negative row.
@@ -42,7 +42,7 @@ def auc(scores, positive, weights=None) -> np.ndarray:
 
 
 def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
+    """Return the Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     if n_positive == 0 or n_negative == 0:
@@ -52,7 +52,7 @@ def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC of one score vector (n,) under each of b weightings, given as (n, b), from one sort."""
+    """Return the AUC of one score vector (n,) under each of b weightings, given as (n, b), from one sort."""
     order = np.argsort(scores, kind="stable")
     ordered, positive = scores[order], positive[order]
     negative_scores, positive_scores = ordered[~positive], ordered[positive]
@@ -67,18 +67,18 @@ def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray)
 
 
 def hard_labels(scores) -> np.ndarray:
-    """Arg-max predictions as one-hot scores: (..., n, K) to the same shape, 0 or 1; the first class wins a tie."""
+    """Return arg-max predictions as one-hot scores: (..., n, K) to the same shape, 0 or 1; the first class wins a tie."""
     scores = np.asarray(scores)
     return (scores.argmax(axis=-1)[..., None] == np.arange(scores.shape[-1])).astype(np.float64)
 
 
 def softmax(logits) -> np.ndarray:
-    """Softmax over the last axis, in float64."""
+    """Return the softmax over the last axis, in float64."""
     return scipy_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
 
 
 def average_precision(scores, positive) -> np.ndarray:
-    """Mean over positive rows of the precision at their score, ties counted together.
+    """Return the mean over positive rows of the precision at their score; tied rows share one threshold.
 
     Args:
         scores: (..., n).
@@ -96,7 +96,7 @@ def average_precision(scores, positive) -> np.ndarray:
 
 
 def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np.ndarray:
-    """Highest sensitivity of a threshold that keeps at least this specificity.
+    """Return the highest sensitivity among thresholds with at least this specificity.
 
     Args:
         scores: (..., n).
@@ -121,7 +121,7 @@ def _flat(scores, positive) -> tuple[np.ndarray, np.ndarray]:
 
 
 def macro_auc(scores, targets, weights=None) -> np.ndarray:
-    """Mean over classes of one-vs-rest AUC; classes absent from the rows (or from a replicate) are left out of the mean.
+    """Return the mean one-vs-rest AUC over classes, excluding classes absent from the rows (or from a replicate).
 
     Args:
         scores: (..., n, K).

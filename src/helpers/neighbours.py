@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine in blocks, so that memory stays near that of the vectors themselves."""
+"""Find nearest neighbours by cosine in blocks, so that memory stays close to that of the vectors themselves."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ BLOCK = 2**23  # similarities held at a time: 32 MB in float32
 
 
 def similarity_blocks(queries: np.ndarray, corpus: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield row numbers (b,) and inner products (b, m) of ``queries`` (n, d) with ``corpus`` (m, d), a block of rows at a time."""
+    """Yield row numbers (b,) and inner products (b, m) of ``queries`` (n, d) with ``corpus`` (m, d), block by block."""
     step = max(1, BLOCK // len(corpus))
     for start in range(0, len(queries), step):
         rows = np.arange(start, min(start + step, len(queries)))
@@ -24,8 +24,8 @@ def nearest(queries, corpus, k: int, exclude_self: bool = False, own: np.ndarray
         queries: (n, d) vectors.
         corpus: (m, d) vectors.
         k: number of neighbours.
-        exclude_self: query i is corpus row i and is not its own neighbour.
-        own: (n,) the corpus row that each query is, where queries are some rows of the corpus; excluded likewise.
+        exclude_self: treat query i as corpus row i, which is not its own neighbour.
+        own: (n,) the corpus row of each query, if the queries are some rows of the corpus; excluded likewise.
 
     Returns:
         (n, k) int64.
@@ -48,7 +48,7 @@ def nearest(queries, corpus, k: int, exclude_self: bool = False, own: np.ndarray
 
 
 def enough_rows(k: int, candidates: int) -> int:
-    """Return ``k`` if there are that many candidates.
+    """Return ``k`` if there are at least k candidates.
 
     Raises:
         ValueError: k is below 1 or larger than the number of candidates.
@@ -59,8 +59,13 @@ def enough_rows(k: int, candidates: int) -> int:
 
 
 def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct rows of ``x`` (n, d) in order of first appearance, and each row's number among them (n,)."""
-    rows = np.ascontiguousarray(x) + 0.0  # turns -0.0 into 0.0, which has other bytes and the same value
+    """Return the distinct vectors among the rows of ``x`` (n, d), and each row's number among them; see :func:`distinct_rows`."""
+    return distinct_rows(np.ascontiguousarray(x) + 0.0)  # turns -0.0 into 0.0, which has other bytes and the same value
+
+
+def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
+    rows = np.ascontiguousarray(x)
     keys = rows.view([("", f"V{rows.dtype.itemsize * rows.shape[1]}")]).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
@@ -82,7 +87,7 @@ def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
 
 
 def same_number(image, text) -> None:
-    """Refuse modalities of different numbers of rows, which are no pairs.
+    """Refuse modalities with different numbers of rows, which cannot be pairs.
 
     Raises:
         ValueError: names both numbers.

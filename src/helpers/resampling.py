@@ -5,14 +5,15 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+from scipy.stats import t as student
 
 from .checks import unit_rows
 
-MAX_EXACT = 200_000  # relabellings up to which a permutation test counts them all
+MAX_EXACT = 200_000  # a permutation test counts all relabellings up to this number
 
 
 def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
-    """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group are drawn together.
+    """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group stay together.
 
     Raises:
         ValueError: fewer than two replicates.
@@ -26,19 +27,19 @@ def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=Non
 def bootstrap_interval(
     statistic: Callable[..., np.ndarray], *samples, groups=None, n_boot: int = 1000, level: float = 0.95, random_state: int = 0
 ) -> tuple[float, float]:
-    """Return the percentile interval of a length made of means of unit vectors, resampling rows (or whole groups).
+    """Return the percentile interval of a length computed from means of unit vectors, resampling rows (or whole groups).
 
-    The samples are paired: one draw of rows serves them all. Drawing adds noise to a mean, which lengthens it: the square of R by
-    (1 - R^2) / n. Squares of replicates are moved back by as much, so that the interval is that of the length of n rows.
+    The samples are paired: one resample of rows serves them all. Resampling adds noise to a mean and so lengthens it: the square
+    of R grows by (1 - R^2) / n. The function subtracts this bias from the squared replicates.
 
     Args:
         statistic: takes one array of means (m, d) per sample and returns lengths (m,); for example
             ``lambda v, t: np.linalg.norm(v - t, axis=1)`` for the norm of the gap.
         samples: arrays (n, d), row i of each belonging to pair i.
-        groups: (n,) rows that are drawn together, such as one patient's.
+        groups: (n,) rows that are resampled together, such as one patient's.
 
     Returns:
-        lower and upper end.
+        lower and upper end of the interval.
     """
     units = [unit_rows(x) for x in samples]
     n = len(units[0])
@@ -54,9 +55,9 @@ def bootstrap_interval(
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return the central ``level`` of bootstrap replicates (n_boot,): lower and upper end; NaN replicates are ignored.
+    """Return lower and upper end of the central ``level`` of bootstrap replicates (n_boot,), ignoring NaN replicates.
 
-    NaN where no replicate has a value.
+    Both ends are NaN if no replicate has a value.
     """
     if np.isnan(draws).all():
         return float("nan"), float("nan")
@@ -64,15 +65,38 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
     return float(low), float(high)
 
 
-def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """Test that the largest of several differences is above zero, counting them all (single-step max-t).
+def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tuple[float, float]:
+    r"""Return the corrected resampled t interval of a mean over redrawn splits (Nadeau and Bengio, Machine Learning, 2003).
+
+    Splits share rows, so their values are correlated and the plain standard error is too small. The corrected one is
+    :math:`s \sqrt{1/J + n_{test}/n_{train}}` over J splits, with Student's t of J - 1 degrees of freedom.
 
     Args:
-        differences: (m,) observed.
+        values: (J,) one value per split.
+        test_per_train: test rows per training row; 0 gives the plain t interval.
+
+    Raises:
+        ValueError: fewer than two splits, or a ratio that is not a finite number of at least 0.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} split(s) have no spread; give at least 2, 20 are usual")
+    if not 0 <= test_per_train < np.inf:
+        raise ValueError(f"test_per_train must be a finite number of at least 0, got {test_per_train}")
+    error = values.std(ddof=1) * np.sqrt(1 / len(values) + test_per_train)
+    half = student.ppf((1 + level) / 2, len(values) - 1) * error
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+    """Test whether the largest of several differences is above zero, corrected for their number (single-step max-t).
+
+    Args:
+        differences: (m,) observed differences.
         draws: (m, n_boot) bootstrap replicates of the differences, paired over rows.
 
     Returns:
-        largest t (difference over its bootstrap standard error), and its one-sided p-value.
+        the largest t (difference over its bootstrap standard error) and its one-sided p-value.
     """
     error = np.nanstd(draws, axis=1, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -84,8 +108,8 @@ def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float
 def permutation_p(a, b, n_permutations: int = 10_000, random_state: int = 0) -> float:
     """Return the one-sided permutation p-value of mean(a) > mean(b) for independent samples (n,) and (m,).
 
-    Exact while there are at most ``MAX_EXACT`` relabellings: the share with at least the observed difference. Beyond that,
-    ``n_permutations`` random ones, the observed labelling counted among them.
+    With at most ``MAX_EXACT`` relabellings the p-value is exact: the share with at least the observed difference. With more,
+    it comes from ``n_permutations`` random relabellings and counts the observed one among them.
     """
     pooled, observed, n = np.concatenate([a, b]).astype(np.float64), np.sum(a), len(a)
     if comb(len(pooled), n) <= MAX_EXACT:
@@ -98,7 +122,7 @@ def permutation_p(a, b, n_permutations: int = 10_000, random_state: int = 0) -> 
 def sign_flip_p(differences, groups=None, n_permutations: int = 10_000, random_state: int = 0) -> float:
     """Return the one-sided permutation p-value of a mean paired difference (n,) above zero, flipping the signs of whole groups.
 
-    Exact where the groups have at most ``MAX_EXACT`` sign patterns.
+    The p-value is exact if the groups have at most ``MAX_EXACT`` sign patterns.
     """
     differences = np.asarray(differences, dtype=np.float64)
     sums = differences if groups is None else np.bincount(_codes(groups), differences)
@@ -119,7 +143,7 @@ def holm(p_values) -> np.ndarray:
 
 
 def replicates(n_boot: int) -> int:
-    """Return ``n_boot`` if a bootstrap interval can be made of so many replicates.
+    """Return ``n_boot`` if that many replicates give a bootstrap interval.
 
     Raises:
         ValueError: fewer than two.
@@ -130,10 +154,10 @@ def replicates(n_boot: int) -> int:
 
 
 def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
-    """Return how often each unit is drawn in each replicate, (n_boot, n_units)."""
+    """Return how often each unit occurs in each replicate, (n_boot, n_units)."""
     return np.random.default_rng(random_state).multinomial(n_units, np.full(n_units, 1 / n_units), size=replicates(n_boot))
 
 
 def _codes(groups) -> np.ndarray:
-    """Return the number of each row's group, (n,), groups in the order of their names."""
+    """Return the group number of each row, (n,); groups are numbered in the order of their names."""
     return np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]

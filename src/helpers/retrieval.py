@@ -1,6 +1,6 @@
-"""Retrieval across modalities: recall at k both ways, hubs, mixed corpora, near-duplicates, and a sanity check of pairs.
+"""Measure retrieval across modalities: recall at k both ways, hubs, mixed corpora, near-duplicates, a sanity check of pairs.
 
-Rows are pairs. Equal vectors are one candidate, and every text equal to the right one (or image) is a hit.
+Rows are pairs. Equal vectors are one candidate, and every candidate equal to the right one is a hit.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from .geometry import gap_vector
 from .metrics import auc
 from .neighbours import distinct_codes, enough_rows, nearest, similarity_blocks, unit_pairs
 
-FEWEST_PAIRS = 30  # below, chance alone cannot be told from a working encoder
+FEWEST_PAIRS = 30  # with fewer, a working encoder cannot be told from chance
 
 
 def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
-    """Share of rows with a right column among the k most similar, from a matrix (n, m) and booleans of the same shape."""
+    """Return the share of rows with a right column among the k most similar, from a matrix (n, m) and booleans of its shape."""
     nearest_columns = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     return round(float(np.take_along_axis(right, nearest_columns, axis=1).any(axis=1).mean()), 4)
 
@@ -23,8 +23,8 @@ def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float
 def retrieval_ranks(image, text, penalty=None) -> np.ndarray:
     """Count, for each pair, the wrong texts that are at least as similar to its image as its best right text.
 
-    The pair is found within the first k candidates when its rank is below k. Ties count against the pair, so that an encoder that
-    gives one vector to everything finds nothing. For the other direction swap the arguments.
+    A pair with a rank below k is found among the first k candidates. Ties count against the pair, so an encoder that gives every
+    input the same vector finds no pair. For the other direction, swap the arguments.
 
     Args:
         image: (n, d) query vectors of pairs.
@@ -60,7 +60,7 @@ def recall_both_ways(image, text, k: int = 1) -> tuple[float, float]:
     """Return recall@k of images that look for their text, and of texts that look for their image.
 
     Raises:
-        ValueError: k larger than the number of distinct candidates; all texts or all images equal.
+        ValueError: k exceeds the number of distinct candidates, or all texts or all images are equal.
 
     Example:
         >>> recall_both_ways([[1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])
@@ -72,19 +72,19 @@ def recall_both_ways(image, text, k: int = 1) -> tuple[float, float]:
 
 
 def several_distinct(x, what: str, k: int = 1) -> None:
-    """Refuse a modality in which nothing can be looked for.
+    """Refuse a modality with too few distinct vectors for retrieval.
 
     Raises:
         ValueError: one distinct vector, or fewer distinct vectors than k.
     """
     found = len(distinct_codes(np.asarray(x))[0])
     if found < 2:
-        raise ValueError(f"{what} has one distinct vector in {len(x)} rows, so that nothing can be retrieved; check the encoder")
+        raise ValueError(f"{what} has one distinct vector in {len(x)} rows, too few for retrieval; check the encoder")
     enough_rows(k, found)
 
 
 def k_occurrence(queries, corpus, k: int = 10) -> np.ndarray:
-    """Count how often each distinct corpus row is among the k nearest of a query; the largest counts are hubs.
+    """Count how often each distinct corpus row is among the k nearest of a query; rows with large counts are hubs.
 
     Radovanovic et al., "Hubs in space", JMLR 2010; the mean is n k / m.
 
@@ -111,16 +111,16 @@ def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
 
 
 def recall_against_penalty(image, text, betas, gap=None, k: int = 1) -> np.ndarray:
-    r"""Recall@k of images that look for their text when :math:`\beta\, t \cdot \Delta` is added to each candidate's similarity.
+    r"""Return image-to-text recall@k when :math:`\beta\, t \cdot \Delta` is added to each candidate's similarity.
 
     Shifting both modalities by half the gap (Eq. 5) adds this penalty, which does not depend on the query, and terms that do not
-    depend on the candidate: :math:`\beta = -\lambda / 2` reproduces the shift without renormalising exactly. Renormalising acts to
-    first order like :func:`penalty_of_renormalising`.
+    depend on the candidate. So :math:`\beta = -\lambda / 2` reproduces the shift without renormalising exactly. Renormalising acts
+    to first order like :func:`penalty_of_renormalising`.
 
     Args:
         image, text: (n, d) vectors of pairs.
         betas: (b,) penalties.
-        gap: (d,) as learned on other rows; that of these rows when None.
+        gap: (d,) gap learned on other rows; the gap of these rows when None.
 
     Returns:
         (b,) recalls.
@@ -132,7 +132,7 @@ def recall_against_penalty(image, text, betas, gap=None, k: int = 1) -> np.ndarr
 
 
 def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
-    r"""Return the penalty :math:`\beta` that Eq. 5 with renormalising amounts to for a candidate near the right one.
+    r"""Return the penalty :math:`\beta` to which Eq. 5 with renormalising amounts for a candidate near the right one.
 
     With :math:`s` the mean similarity of shifted pairs and :math:`n^2` the mean squared norm of shifted texts, dividing by the norm
     :math:`(n^2 + \lambda (t \cdot \Delta - \overline{t \cdot \Delta}))^{1/2}` gives to first order
@@ -147,10 +147,10 @@ def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
 
 
 def mixed_search_ndcg(queries, query_labels, image, text, labels, share: float, k: int = 10, random_state: int = 0) -> float:
-    """NDCG@k of a search in a corpus where each row is represented by its image with probability ``share``, else by its text.
+    """Return the NDCG@k of a search in a corpus in which a random ``share`` of rows are images and the others texts.
 
-    A row is relevant when its label equals the query's. The ideal DCG is over all relevant rows of the corpus, not over the
-    retrieved ones only, which would inflate the score. Queries without a relevant row are not counted.
+    A row is relevant when its label equals the query's. The ideal DCG is over all relevant rows of the corpus; the retrieved
+    ones alone would inflate the score. Queries without a relevant row do not count.
 
     Args:
         queries: (q, d) vectors; query_labels: (q,).
@@ -177,7 +177,7 @@ def mixed_search_ndcg(queries, query_labels, image, text, labels, share: float, 
 
 
 def closest_training_rows(x, train) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest cosine of each row of ``x`` (n, d) to ``train`` (m, d), and the training row that has it."""
+    """Return the largest cosine of each row of ``x`` (n, d) to ``train`` (m, d), and the number of that training row."""
     x, train = unit_rows(x, "rows"), unit_rows(train, "training rows")
     same_dimension(x, train)
     largest, row = np.empty(len(x)), np.empty(len(x), dtype=np.int64)
@@ -188,20 +188,20 @@ def closest_training_rows(x, train) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shared_rows_curve(largest, thresholds) -> np.ndarray:
-    """Share of rows whose largest cosine to a training row is at least each threshold, from :func:`closest_training_rows`."""
+    """Return the share of rows whose largest cosine, from :func:`closest_training_rows`, is at least each threshold."""
     ordered = np.sort(np.asarray(largest))
     return 1 - np.searchsorted(ordered, np.asarray(thresholds), side="left") / len(ordered)
 
 
 def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations: int = 200, random_state: int = 0) -> dict:
-    """Compare matched with shuffled pairs, which a working dual encoder tells apart.
+    """Compare matched with shuffled pairs: a working dual encoder tells them apart.
 
     Args:
-        image, text: (n, d) vectors of pairs; at most ``max_pairs`` of them are drawn.
+        image, text: (n, d) vectors of pairs; a random sample of at most ``max_pairs`` is used.
 
     Returns:
-        ``pairs``; ``auc`` of the cosine of a pair against a shuffled one (0.5 is chance); ``recall`` at k of images that look for
-        their text, its mean ``recall_null`` under shuffled pairs and the ``p_value``; ``suspicion``, one sentence or None.
+        ``pairs``; ``auc`` of the cosine of matched against shuffled pairs (0.5 is chance); image-to-text ``recall`` at k, its mean
+        ``recall_null`` under shuffled pairs and the ``p_value``; ``suspicion``, one sentence or None.
 
     Example:
         >>> sanity_check(np.eye(20), np.eye(20))["suspicion"] is None
@@ -234,7 +234,7 @@ def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations
 
 
 def _suspicion(area: float, p_value: float, n_matched: int, n_shuffled: int) -> str | None:
-    """One sentence where pairs are not clear of chance at three standard errors of the AUC under the null."""
+    """Return one sentence if the AUC of pairs is within three standard errors of chance under the null, else None."""
     if n_matched < FEWEST_PAIRS or not n_shuffled:
         return None
     noise = np.sqrt((n_matched + n_shuffled + 1) / (12 * n_matched * max(n_shuffled, 1)))

@@ -1,6 +1,6 @@
-"""How far two modalities lie apart or mix: relative gap, held-out classifier, neighbours, clusters, histograms.
+"""Measure how far two modalities lie apart or mix: relative gap, held-out classifier, neighbours, clusters, histograms.
 
-Every function takes image vectors and text vectors, rows being pairs where a function says so, and brings them to unit norm.
+Every function takes image and text vectors and, unless it says otherwise, brings them to unit norm. Rows are pairs where stated.
 """
 
 import numpy as np
@@ -21,11 +21,11 @@ STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modalit
 
 
 def relative_modality_gap(image, text) -> float:
-    r"""Relative modality gap of n pairs, :math:`\bar d_{vt} / (\bar d_{vt} + (\bar d_{vv} + \bar d_{tt}) / 2)`.
+    r"""Return the relative modality gap of n pairs, :math:`\bar d_{vt} / (\bar d_{vt} + (\bar d_{vv} + \bar d_{tt}) / 2)`.
 
-    The distance is :math:`d = (1 - \cos) / 2`: averaged over pairs in :math:`\bar d_{vt}`, over all two different rows of one
-    modality in the others. It is 0.5 when pairs are no closer than random rows of one modality, 0 when pairs coincide and 1 when
-    each modality is a single point. Schrodi et al., "Two effects, one trigger", ICLR 2025.
+    The distance is :math:`d = (1 - \cos) / 2`, averaged over pairs in :math:`\bar d_{vt}` and over any two different rows of one
+    modality in the others. The result is 0.5 when pairs are no closer than random rows of one modality, 0 when pairs coincide and
+    1 when each modality is a single point. Schrodi et al., "Two effects, one trigger", ICLR 2025.
 
     Args:
         image, text: (n, d) vectors of pairs.
@@ -51,20 +51,20 @@ def relative_modality_gap(image, text) -> float:
 
 
 def _mean_distance(x: np.ndarray) -> float:
-    """Mean of (1 - cos) / 2 over all two different rows: (1 - R^2) n / (2 (n - 1))."""
+    """Return the mean of (1 - cos) / 2 over any two different rows: (1 - R^2) n / (2 (n - 1))."""
     return max((1 - mean_resultant_length(x) ** 2) * len(x) / (len(x) - 1) / 2, 0.0)
 
 
 def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
     """Return the AUC with which a linear classifier tells images from texts on rows that it has not seen.
 
-    Vectors are taken as they are: renormalising can make a modality visible again. Logistic regression, solved until it converges;
-    its strength is chosen on the fit rows by log loss in three grouped folds.
+    Vectors are not renormalised, because that can make a modality visible again. The classifier is a logistic regression, solved
+    until it converges. Log loss in three grouped folds of the fit rows decides its strength.
 
     Args:
         fit_image, fit_text: (n, d) and (n, d) vectors of the pairs to learn from.
         image, text: vectors to score.
-        fit_groups: (n,) pairs that stay in one fold; pairs with an equal image or text always do.
+        fit_groups: (n,) groups of pairs that stay in one fold; pairs with an equal image or text always do.
 
     Returns:
         float; 0.5 is chance, 1 is complete separation.
@@ -91,14 +91,14 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
 
 
 def held_out_modality_auc(image, text, groups=None, n_folds: int = 5) -> np.ndarray:
-    """Return :func:`modality_auc` of each of ``n_folds`` grouped folds; no pair is scored by a classifier that has seen it.
+    """Return :func:`modality_auc` of each of ``n_folds`` grouped folds; no classifier scores a pair that it has seen.
 
     Args:
         image, text: (n, d) vectors of pairs.
-        groups: (n,) pairs that stay in one fold, such as one patient's.
+        groups: (n,) groups of pairs that stay in one fold, such as one patient's.
 
     Returns:
-        (n_folds,); take the mean. Scores of different folds are not comparable, so their AUCs are averaged and rows not pooled.
+        (n_folds,) AUCs, to be averaged. Scores of different folds are not comparable, so rows must not be pooled.
 
     Raises:
         ValueError: fewer groups than folds; equal images or texts tie their pairs into one group.
@@ -110,7 +110,7 @@ def held_out_modality_auc(image, text, groups=None, n_folds: int = 5) -> np.ndar
 
 
 def tied_groups(image, text, groups=None) -> np.ndarray:
-    """Return group numbers (n,) such that pairs with an equal image, an equal text or the same given group are in one group."""
+    """Return group numbers (n,) that put pairs with an equal image, an equal text or the same given group in one group."""
     n = len(image)
     codes = [distinct_codes(np.asarray(x))[1] for x in (image, text)]
     codes += [] if groups is None else [np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]]
@@ -131,10 +131,10 @@ def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:
 
 
 def mixing_at_k(image, text, k: int = 10, most: int | None = None, random_state: int = 0) -> float:
-    """Share of the other modality among the k nearest neighbours of each distinct vector, divided by its chance.
+    """Return the share of the other modality among the k nearest neighbours of each distinct vector, divided by its chance.
 
-    1 when modalities are mixed as by chance, 0 when no neighbour is of the other modality. A repeated vector counts once, since its
-    copies would fill its own neighbourhood; :func:`repeated_rows` counts them.
+    The result is 1 when modalities mix as by chance, 0 when no neighbour is of the other modality. A repeated vector counts once,
+    because its copies would fill its own neighbourhood; :func:`repeated_rows` counts them.
 
     Args:
         image, text: (n, d) and (m, d) vectors.
@@ -165,24 +165,25 @@ def repeated_rows(x) -> int:
 
 
 def modality_v_measure(image, text, random_state: int = 0) -> float:
-    """V-measure of two k-means clusters against modality: 1 when the clusters are the modalities, 0 when they say nothing of them.
+    """Return the V-measure of two k-means clusters against the modality.
 
-    Rosenberg and Hirschberg, "V-measure", EMNLP 2007.
+    It is 1 when the clusters are the modalities and 0 when they are independent of them. Rosenberg and Hirschberg, "V-measure",
+    EMNLP 2007.
     """
     image, text = unit_rows(image, "image"), unit_rows(text, "text")
     same_dimension(image, text)
     pooled = np.concatenate([image, text])
     if len(distinct_codes(pooled)[0]) < 2:
-        raise ValueError("all vectors are equal, so that there are no two clusters; check the encoder")
+        raise ValueError("all vectors are equal and form no two clusters; check the encoder")
     clusters = KMeans(2, n_init=10, random_state=random_state).fit_predict(pooled)
     return float(v_measure_score(np.repeat([0, 1], [len(image), len(text)]), clusters))
 
 
 def cosine_histograms(image, text, bins: int = 100) -> dict[str, np.ndarray]:
-    """Count cosines of pairs, of non-pairs, and of two different rows within each modality.
+    """Count the cosines of pairs, of non-pairs, and of any two different rows within each modality.
 
     Args:
-        image, text: (n, d) vectors of pairs; a combination of one pair's image with a text equal to its own is no non-pair.
+        image, text: (n, d) vectors of pairs. An image and a text equal to its own are not counted as a non-pair.
         bins: number of equal bins over [-1, 1].
 
     Returns:
@@ -204,11 +205,10 @@ def cosine_histograms(image, text, bins: int = 100) -> dict[str, np.ndarray]:
 
 
 def uniformity(x, t: float = 2.0) -> float:
-    r"""Uniformity :math:`\log \mathbb{E}_{i \ne j} \exp(-t \lVert x_i - x_j \rVert^2)` of unit rows (n, d).
+    r"""Return the uniformity :math:`\log \mathbb{E}_{i \ne j} \exp(-t \lVert x_i - x_j \rVert^2)` of unit rows (n, d).
 
-    Lower is more uniform.
-
-    Wang and Isola, "Understanding contrastive representation learning through alignment and uniformity", ICML 2020.
+    A lower value is more uniform. Wang and Isola, "Understanding contrastive representation learning through alignment and
+    uniformity on the hypersphere", ICML 2020.
     """
     x = unit_rows(x)
     enough_rows(1, len(x) - 1)
@@ -217,16 +217,16 @@ def uniformity(x, t: float = 2.0) -> float:
 
 
 def pair_distance(image, text) -> float:
-    r"""Alignment :math:`\mathbb{E} \lVert v_i - t_i \rVert^2` of the unit vectors of n pairs (Wang and Isola, 2020), in [0, 4]."""
+    r"""Return the alignment :math:`\mathbb{E} \lVert v_i - t_i \rVert^2` of n pairs of unit vectors, in [0, 4] (Wang and Isola)."""
     image, text = unit_pairs(image, text)
     return float(((image - text).astype(np.float64) ** 2).sum(axis=1).mean())
 
 
 def mutual_knn(image, text, k: int = 10, n_permutations: int = 1000, random_state: int = 0) -> tuple[float, float]:
-    """Share of the k neighbours that pairs have in common in both modalities, and its permutation p-value.
+    """Return the share of the k neighbours that pairs have in common in both modalities, and its permutation p-value.
 
-    Neighbours are sought within a modality, so the two may have different dimensions. The null shuffles the pairs. Huh et al.,
-    "The platonic representation hypothesis", ICML 2024; the p-value counts the observed value itself.
+    Neighbours are found within a modality, so the two may have different dimensions. The null shuffles the pairs, and the p-value
+    counts the observed value itself. Huh et al., "The platonic representation hypothesis", ICML 2024.
 
     Args:
         image, text: (n, d) and (n, d') vectors of pairs.

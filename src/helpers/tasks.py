@@ -1,5 +1,6 @@
-"""What a probe is asked to predict: the kind of task, its classes, and the label columns that hold it."""
+"""Describe what a probe predicts: the kind of task, its classes, and the label columns that hold it."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,24 +23,32 @@ KINDS = ("binary", "multiclass", "multilabel")
 UNLABELLED = "unlabelled"
 NO_LABELS = "this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)"
 MOST_CLASSES = 1000
-LONGEST_CLASS = 100  # characters of a class name; a longer one is a text
+LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
+SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
+SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a label reads as a free text, such as a report, and not as the name of a class."""
+    return len(name) > LONGEST_CLASS or len(name.split()) > MOST_WORDS or SENTENCE.search(name) is not None
 
 
 def class_names(labels, source) -> tuple[str, ...]:
-    """Return the distinct labels in order, once it is clear that they are class names.
+    """Return the distinct labels in order, once they are checked to be class names.
 
     Args:
-        labels: one label a row, none of them missing.
-        source: what an error calls them, such as a file and a column.
+        labels: one label per row, none missing.
+        source: the name of the labels in errors, such as a file and a column.
 
     Raises:
-        ValueError: one class only, or so many distinct labels that they are texts, ids or measurements; the labels are not printed.
+        ValueError: one class only, labels that read as texts, or so many distinct ones that they are ids or measurements. The
+            labels are not printed.
     """
     labels = [str(label) for label in labels]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise ValueError(f"{source} holds one class only; a probe needs at least two")
-    if len(classes) > MOST_CLASSES or (len(labels) > 20 and len(classes) > len(labels) / 2):
+    if len(classes) > MOST_CLASSES or len(classes) > max(2, len(labels) / 2):
         raise ValueError(f"{source} has {len(classes)} distinct values in {len(labels)} rows; expected class names")
     return classes
 
@@ -73,11 +82,11 @@ class Task:
             raise ValueError(
                 f"only {len(set(self.classes))} of {len(self.classes)} class names are distinct; class names must differ"
             )
-        long = [i for i, c in enumerate(self.classes) if len(c) > LONGEST_CLASS]
-        if long:
+        texts = [i for i, c in enumerate(self.classes) if is_text(c)]
+        if texts:
             raise ValueError(
-                f"the name of class {long[0]} has {len(self.classes[long[0]])} characters, expected at most {LONGEST_CLASS}; "
-                "give class names as labels, not texts"
+                f"the name of class {texts[0]} reads as a text ({len(self.classes[texts[0]])} characters); "
+                f"give class names of at most {LONGEST_CLASS} characters and {MOST_WORDS} words as labels"
             )
         least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
         if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
@@ -86,17 +95,17 @@ class Task:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the label columns."""
+        """Return the names of the label columns."""
         return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the classes that have a logit: the positive one of a binary task, all of others."""
+        """Return the classes that have a logit: the positive class of a binary task, all classes of the other kinds."""
         return self.classes[1:] if self.kind == "binary" else self.classes
 
     @property
     def n_outputs(self) -> int:
-        """Number of logits of a probe."""
+        """Return the number of logits of a probe."""
         return len(self.outputs)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
@@ -130,7 +139,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Unlabelled(Task):
-    """The task of a set without labels: geometry, separation and retrieval need none, and what does says so."""
+    """The task of a set without labels: enough for geometry, separation and retrieval; a probe raises a ValueError."""
 
     kind: str = UNLABELLED
     classes: tuple[str, ...] = ()
@@ -140,7 +149,7 @@ class Unlabelled(Task):
 
     @property
     def columns(self) -> list[str]:
-        """No label columns."""
+        """Return no label columns."""
         return []
 
     @property

@@ -11,6 +11,7 @@ from conftest import ROOT
 from helpers.book import workflow
 from helpers.book.page import Page
 from helpers.book.parameters import number, optional, text
+from helpers.book.run_summary import NOT_SHOWN
 
 DEMO = yaml.safe_load((ROOT / "config/demo.yml").read_text())
 
@@ -94,7 +95,40 @@ def test_a_faulty_set_is_named_and_excluded_and_the_others_are_shown(store, tmp_
     links = tmp_path / "links"
     assert workflow.shown_store(configuration, shown, excluded, links) == str(links)
     assert {p.relative_to(links).parts for p in links.glob("*/*/*")} == set(shown) and len(shown) == 5
+    assert json.loads((links / NOT_SHOWN).read_text()) == excluded
     assert workflow.shown_store(configuration, shown, {}, links) == str(tmp_path / "store")
+    before = links.stat().st_mtime_ns
+    assert workflow.shown_store(configuration, [], excluded, links, write=False) == str(links)
+    assert links.stat().st_mtime_ns == before
+
+
+def test_a_page_says_which_sets_are_not_part_of_the_run(tmp_path, monkeypatch):
+    (tmp_path / NOT_SHOWN).write_text(json.dumps({"brset/clean/clip": "no folder brset", "brset/authors/clip": "no folder brset"}))
+    shown = []
+    monkeypatch.setattr(Page, "show_text", lambda self, sentence, /, **values: shown.append(sentence.format(**values)))
+    cells = ["store = None\nresults = None", f"store = {str(tmp_path)!r}\nresults = {str(tmp_path)!r}"]
+    values: dict = {}
+    for cell in cells:
+        exec(cell, values)
+    Page("page", {**values, "In": ["", *cells]}, {"store": optional(text()), "results": optional(text())}).describe_sets([])
+    assert any("brset/authors/clip, brset/clean/clip: no folder brset" in line for line in shown)
+
+
+def test_what_cannot_be_made_here_is_named_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "ham10000").mkdir()
+    asked = {"store": str(tmp_path / "store"), "data_root": str(tmp_path), "datasets": ["ham10000", "brset", "easy_vqa"]}
+    asked |= {"variants": ["clean"], "backbones": ["lit-natural", "clip"], "sweep": {}}
+    configuration = workflow.read_configuration(asked, ROOT / "notebooks")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    skipped = workflow.unreachable(configuration)
+    assert set(skipped) == {"brset/clean/lit-natural", "brset/clean/clip"} and all("physionet" in why for why in skipped.values())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(workflow, "try_to_load_from_cache", lambda *_: None)
+    assert {"ham10000/clean/clip", "easy_vqa/common/clip"} <= set(workflow.unreachable(configuration))
+    with pytest.raises(ValueError, match="strict: 4 sets cannot be made"):
+        workflow.unreachable(configuration.model_copy(update={"strict": True}))
+    with pytest.raises(ValueError, match="none of the 1 sets"):
+        workflow.without_skipped([("a", "b", "c")], {"a/b/c": "no folder"})
 
 
 def executed(count=1, outputs=()):

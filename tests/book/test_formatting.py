@@ -40,6 +40,12 @@ def test_a_printed_table_has_headings_in_words_and_dashes():
     assert all(f">{cell}<" in html for cell in ("data set", "HAM10000", "p", "–", "1,200"))
 
 
+def test_the_ends_of_an_interval_share_a_column():
+    table = pd.DataFrame({"difference": [0.1, 0.2], "low": [-0.05, None], "high": [0.25, None], "rows": [3, 4]})
+    html = format_table(table, precision=2).to_html()
+    assert ">-0.05 to 0.25<" in html and ">95 % interval<" in html and ">low<" not in html and ">–<" in html
+
+
 def test_a_markdown_table_has_a_cell_per_value_and_escapes_bars():
     lines = markdown_table(pd.DataFrame({"a": ["x|y", None], "b": [0.12345, 2.0]}), {"b": ".2f"}).splitlines()
     rows = [[cell.strip() for cell in line.replace("\\|", "¦").strip("|").split("|")] for line in lines]

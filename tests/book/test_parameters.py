@@ -68,6 +68,22 @@ def test_bad_values_are_refused_in_one_sentence_with_the_name(kind, value):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "facts"),
+    [
+        (many(number(-2, 2)), [0, 7], ("got 7,", "-2", "2")),
+        (many(number(-2, 2)), [-3], ("got -3,", "-2", "2")),
+        (integer(100, 100_000), 3, ("got 3,", "100", "100,000")),
+        (number(low=0), "-1", ("got '-1',", "at least 0")),
+        (number(), "fast", ("got 'fast',", "a number")),
+    ],
+)
+def test_a_value_out_of_range_is_answered_with_both_limits(kind, value, facts):
+    with pytest.raises(ValueError) as refused:
+        check_parameters({"x": value}, {"x": kind})
+    assert [fact for fact in facts if fact not in str(refused.value)] == []
+
+
 def test_a_mistyped_choice_names_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'converged'"):
         check_parameters({"x": "convergd"}, {"x": text(("paper", "converged"), "protocol")})

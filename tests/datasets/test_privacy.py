@@ -157,6 +157,16 @@ def reports(n: int = 40) -> pd.DataFrame:
 IMPORTS = {
     "no header": (headless, []),
     "a report as label": (lambda t: t, ["--label", "report"]),
+    "a report as label, few rows": (lambda t: t.head(12), ["--label", "report"]),
+    "a short text as label, few rows": (lambda t: t.head(12).assign(report=t["patient"]), ["--label", "report"]),
+    "few sentences as labels": (
+        lambda t: t.assign(report=[f"The heart is large. {MARKER} {i % 2}" for i in range(40)]),
+        ["--label", "report"],
+    ),
+    "many words as labels": (
+        lambda t: t.assign(report=[f"a {MARKER} " * 7 + f"{i % 2}" for i in range(40)]),
+        ["--label", "report"],
+    ),
     "a repeated id": (lambda t: t.assign(patient=t["patient"][0]), ["--ids", "patient"]),
     "a report as split": (lambda t: t, ["--split", "report"]),
     "reports as labels of 0 and 1": (lambda t: t, ["--label", "report,patient"]),
@@ -175,9 +185,20 @@ def test_an_import_is_refused_without_cells(tmp_path, fault, capfd, caplog):
     assert MARKER not in shown and "error: " in shown and not (tmp_path / "set").exists()
 
 
+def test_classes_of_few_rows_are_counted_not_named(tmp_path, capfd):
+    short = {"report": [f"{MARKER} {i // 2}" for i in range(40)], "split": ["train"] * 20 + ["test"] * 20}  # each text twice
+    table = reports().assign(**short)
+    table.to_csv(tmp_path / "vectors.csv", index=False)
+    words = ["import", str(tmp_path / "vectors.csv"), "--dataset", "own", "--backbone", "theirs", "--out", str(tmp_path / "set")]
+    assert main([*words, "--label", "report"]) == 0
+    shown = "".join(capfd.readouterr())
+    assert MARKER not in shown and "10 classes have no train row; they drop out" in shown
+
+
 MANIFESTS = {
     "no header": (headless, {"label": "label", "image": "patient", "text": "report"}),
     "a report as label": (lambda t: t, {"image": "patient", "text": "report", "label": "report"}),
+    "a report as label, few rows": (lambda t: t.head(12), {"image": "patient", "text": "report", "label": "report"}),
     "a report as split": (lambda t: t, {"image": "patient", "text": "report", "split_column": "report"}),
     "no images": (lambda t: t, {"image": "patient", "text": "report"}),
     "an image elsewhere": (lambda t: t.assign(patient="/" + t["patient"]), {"image": "patient", "text": "report"}),

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from photographs import CARD, synthetic_photographs
 from PIL import Image
-from test_extract import CARD, drawn
 from tiny_encoders import linear_backbone
 
 from helpers import extract, images
@@ -17,7 +17,7 @@ from helpers.images import decode
 
 
 def spoil(root: Path) -> dict[int, str]:
-    """Spoil nine images of a drawn data set; row -> what the report must say."""
+    """Spoil nine images of a synthetic data set; row -> what the report must say."""
     folder = root / "raw" / "images"
     first = (folder / "photo_000.jpg").read_bytes()
     (folder / "photo_000.jpg").write_bytes(first[: len(first) // 2])
@@ -30,7 +30,7 @@ def spoil(root: Path) -> dict[int, str]:
 
 
 def spoilt(root: Path, n: int = 40) -> tuple[PairedDataset, dict[int, str]]:
-    dataset = drawn(
+    dataset = synthetic_photographs(
         root, n, image={4: "images/photo_004.tif", 6: "images/../../secret.jpg"}, text={7: None, 8: "  ", 9: "caf\udce9"}
     )
     return dataset, spoil(root)
@@ -51,7 +51,7 @@ def test_every_bad_row_is_in_one_report_and_the_run_fails(tmp_path):
 
 
 def test_a_truncated_image_is_named_after_decoding_and_finished_chunks_are_kept(tmp_path):
-    dataset = drawn(tmp_path)
+    dataset = synthetic_photographs(tmp_path)
     path = tmp_path / "raw" / "images" / "photo_005.jpg"
     path.write_bytes(path.read_bytes()[:-200])
     backbone = linear_backbone()
@@ -130,8 +130,8 @@ def test_paths_cannot_leave_the_data_root(path, tmp_path):
 
 def test_unknown_options_are_answered_with_the_nearest(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'skip'"):
-        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", on_error="skipp")
+        extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "set", on_error="skipp")
     with pytest.raises(ValueError, match="between 0 and 1, got 5"):
-        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", max_skipped=5)
+        extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "set", max_skipped=5)
     with pytest.raises(ValueError, match="did you mean 'bfloat16'"):
-        extract(drawn(tmp_path), linear_backbone(), tmp_path / "set", precision="bf16")
+        extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "set", precision="bf16")

@@ -11,7 +11,7 @@ from conftest import ROOT
 from helpers.book.page import results_folder
 from helpers.datasets.audit import shipped_straddling
 from helpers.datasets.registry import dataset_root
-from helpers.extraction.find import embeddings_for, in_both_variants, select, sets_wanted
+from helpers.extraction.find import embeddings_for, in_both_variants, select
 from helpers.paper import published
 from helpers.store.catalogue import SHIPPED_SETS, folder_name, shipped_but_not_stored, stored
 
@@ -89,12 +89,6 @@ def test_own_data_set_that_the_registry_does_not_know(store, tmp_path):
     found = embeddings_for("mine", "my/encoder", "clean", tmp_path)
     assert len(found) == 240 and found.identity.columns == {"dataset": "mine", "variant": "v1", "backbone": "my/encoder"}
     assert len(select(store=tmp_path)) == 1
-
-
-def test_the_workflow_wants_what_is_stored_or_can_be_made(store):
-    assert len(sets_wanted([], [], ["clean"], store)) == 6
-    made = sets_wanted(["brset", "daquar"], ["openai/clip"], ["clean", "authors"], store, extractable=True)
-    assert made[:2] == [("brset", "clean", "openai--clip"), ("brset", "authors", "openai--clip")] and len(made) == 4
 
 
 def test_names_and_folders(tmp_path):

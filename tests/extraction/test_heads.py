@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from photographs import synthetic_photographs
 from safetensors.numpy import load_file, save_file
-from test_extract import drawn
 
 from helpers import load_backbone
 from helpers.cli import main
@@ -22,7 +22,7 @@ from helpers.testbench.training import Settings, contrastive_loss, initial_heads
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return drawn(tmp_path_factory.mktemp("heads"), n=30)
+    return synthetic_photographs(tmp_path_factory.mktemp("heads"), n=30)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_heads_learn_load_and_do_not_see_the_test_rows(dataset, features, tmp_pa
 
 
 def test_heads_trained_before_and_after_storing_are_the_same(features, tmp_path):
-    stored = TowerFeatures.load(features.save(tmp_path / "drawn"))
+    stored = TowerFeatures.load(features.save(tmp_path / "features"))
     for name, one in (("a", features), ("b", stored)):
         train(one, "common", name, tmp_path, Settings(epochs=2))
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
@@ -173,11 +173,11 @@ def test_features_without_training_rows_are_refused(features, tmp_path):
 
 
 def test_damaged_or_absent_features_are_named(features, tmp_path):
-    features.save(tmp_path / "drawn")
-    with open(tmp_path / "drawn" / "text.safetensors", "ab") as stream:
+    features.save(tmp_path / "features")
+    with open(tmp_path / "features" / "text.safetensors", "ab") as stream:
         stream.write(b"x")
     with pytest.raises(ValueError, match="text.safetensors"):
-        TowerFeatures.load(tmp_path / "drawn")
+        TowerFeatures.load(tmp_path / "features")
     with pytest.raises(FileNotFoundError, match="heads features"):
         TowerFeatures.load(tmp_path / "absent")
 

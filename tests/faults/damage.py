@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from helpers import EmbeddingSet
+from helpers.probing.grid import Grid
 
 sys.path.append(str(Path(__file__).parents[1] / "extraction"))  # for the data sets that the tests of extraction make
+SWEEP = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 CASES = int(os.environ.get("FUZZ_CASES", 200))
 FEW = 15
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
@@ -26,6 +28,14 @@ def small(seed: int = 0, n: int = 9, **names) -> EmbeddingSet:
     cycle = np.arange(n) % 3
     labels, split = np.array(["a", "b", "c"])[cycle], np.array(["train", "val", "test"])[cycle]
     return EmbeddingSet.from_arrays(image, text, labels, split, **({"dataset": "d", "variant": "v", "backbone": "b"} | names))
+
+
+def for_sweep() -> EmbeddingSet:
+    """Thirty rows with every class in every split."""
+    made, rows = small(n=30), np.arange(30)
+    return EmbeddingSet(
+        made.image, made.text, made.pairs.assign(split=np.array(["train", "val", "test"])[rows // 10]), made.task, made.provenance
+    )
 
 
 def edits() -> st.SearchStrategy:

@@ -10,37 +10,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, small_set
+from checkout import copied_project, snakemake
+from conftest import small_set
 
 pytestmark = pytest.mark.heavy
 HOSTILE = [
     "My Encoder", "it's", 'say"x"', "$(touch HIT)", "`touch HIT`", "; touch HIT;", "<script>alert(1)", "own{x}",
     "{input}", "two\nlines", "..hidden", "-rf", "x" * 255,
 ]  # fmt: skip
-SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1]}
 
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A checkout in a path with blanks and non-ASCII letters, with one good set whose encoder has a non-ASCII name."""
-    folder = tmp_path / "my bücher & $(touch HIT)"
-    ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
-    for name in ("config", "notebooks", "src", "data/diversity", "data/measured", "data/published"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "Snakefile", folder)
-    small_set("ham10000", "clean", "Zoë", False, seed=1).save(folder / "data/embeddings/ham10000/clean/Zoë")
-    config = yaml.safe_load((ROOT / "config/demo.yml").read_text())
-    known = {name: value for name, value in SWEEP.items() if name in config["sweep"]}
-    few = {name: [] for name in config["sweep"] if name in ("channels", "alignments")}
-    config["sweep"] |= {**known, **few}
-    (folder / "config/demo.yml").write_text(yaml.safe_dump(config))
-    return folder
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    here = {"XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | here)
+    return copied_project(tmp_path / "my bücher & $(touch HIT)")
 
 
 def hits(folder: Path) -> list[Path]:
@@ -88,6 +70,6 @@ def test_a_failing_build_says_what_failed_and_where_its_log_is(project):
     notebook["cells"][-1]["source"] = ["raise RuntimeError('on purpose')"]
     path.write_text(json.dumps(notebook))
     run = snakemake(project, "--", "book/executed/01_cone_effect.ipynb")
-    assert run.returncode != 0 and "on purpose" in run.stderr and "runs/logs/01_cone_effect.log" in run.stderr
+    assert run.returncode != 0 and "on purpose" in run.stderr and "runs/logs/notebook-01_cone_effect.log" in run.stderr
     absent = snakemake(project, "-n", "--", "book")
     assert absent.returncode != 0 and "_config.yml" in absent.stdout + absent.stderr

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 from damage import small
+from photographs import synthetic_photographs as drawn
 from PIL import Image
-from test_extract import drawn
 from tiny_encoders import linear_backbone
 
 from helpers import EmbeddingSet, extract

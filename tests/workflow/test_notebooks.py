@@ -156,16 +156,16 @@ def test_the_alignment_can_be_taken_home(executed, store):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "facts"),
     [
-        (["-p", "protocl", "paper"], "unknown parameter 'protocl'; did you mean 'protocol'"),
-        (["-p", "lambdas", "[0, 7]"], "parameter 'lambdas': got 7, expected a number between -2 and 2"),
-        (["-p", "datasets", "ham1000"], "did you mean 'ham10000'"),
+        (["-p", "protocl", "paper"], ("'protocl'", "did you mean 'protocol'")),
+        (["-p", "lambdas", "[0, 7]"], ("'lambdas'", "got 7,", "between -2 and 2")),
+        (["-p", "datasets", "ham1000"], ("'ham1000'", "did you mean 'ham10000'")),
     ],
 )
-def test_a_bad_parameter_stops_before_any_work(store, tmp_path, arguments, said):
+def test_a_bad_parameter_stops_before_any_work(store, tmp_path, arguments, facts):
     run = papermill("03_lambda_sweep", tmp_path / "out.ipynb", "-p", "store", str(store), *arguments)
-    assert run.returncode != 0 and said in run.stderr
+    assert run.returncode != 0 and [fact for fact in facts if fact not in run.stderr] == []
     assert "In [2]" in run.stderr or "In [3]" in run.stderr
 
 

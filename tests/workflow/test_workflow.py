@@ -43,6 +43,7 @@ def project(store, tmp_path_factory) -> Path:
 
 def run_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONPATH": str(folder / "src")}
+    environment["HF_HUB_OFFLINE"] = "0"  # weights of encoders count as reachable
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock"]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
 
@@ -128,6 +129,8 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     done = run_of(project, *steps)
     assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
     assert planned(project, *steps) == set()
+    with edited(project, "src/helpers/plotting/style.py", "\nCHANGED = True\n"):
+        assert planned(project, *steps) == set()  # a sweep runs no plotting
     with edited(project, "src/helpers/probing/sweep.py", "\nCHANGED = True\n"):
         assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > OLD
 
@@ -152,28 +155,70 @@ def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, l
     shutil.copytree(project / "data/embeddings", project / "raw stored", dirs_exist_ok=True)
     dry = run_of(project, "-n", "--config", "data_root=raw data", "store=raw stored", *lists, "--", "notebooks")
     assert dry.returncode == 0, dry.stderr
-    assert "sweep_ham10000_clean_lit-derm" in dry.stdout and "extract_" not in dry.stdout
+    assert "sweep_ham10000_clean_lit-derm" in dry.stdout and "rule extract" not in dry.stdout and "rule gather" not in dry.stdout
 
 
-def test_folders_with_blanks_reach_the_commands_as_one_word(project):
-    settings = ["--configfile", "config/paper.yml", "--config", "data_root=raw data", "store=my sets", "shards=2"]
+def data_root(folder: Path, *without: str) -> Path:
+    """An empty folder for each data set of the paper but those ``without``."""
+    for name in "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split():
+        if name not in without:
+            (folder / name).mkdir(parents=True)
+    return folder
+
+
+def test_folders_with_blanks_and_letters_beyond_ascii_reach_the_commands_as_one_word(project):
+    root = data_root(project / "raw Daten é")
+    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={root.name}", "store=my sets", "shards=2"]
     dry = run_of(project, "-n", "--printshellcmds", *settings, "--", "notebooks")
     assert dry.returncode == 0, dry.stderr
     extracted, swept = (re.findall(rf"-m helpers {name} .*", dry.stdout) for name in ("extract", "sweep"))
-    assert len(extracted) > 32 and all("--root 'raw data' --out 'my sets/" in line for line in extracted)
+    assert len(extracted) > 32 and all("--root 'raw Daten é' --out 'my sets/" in line for line in extracted)
     assert all("--store 'my sets' --workers" in line for line in swept) and "touch 'my sets/" in dry.stdout
 
 
 def test_the_full_paper_is_planned_from_a_data_root(project, tmp_path):
-    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={tmp_path}", "shards=2"]
-    dry = run_of(project, "-n", *settings, "--", "notebooks")
+    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={data_root(tmp_path)}", "shards=2"]
+    dry = run_of(project, "-n", *settings, "--", "notebooks", "cones", "checks")
     assert dry.returncode == 0, dry.stderr
     swept = re.search(r"rule sweep_brset_authors_clip:\n.*\n    output: (.*) \(update\)\n", dry.stdout)
     assert swept[1] == "runs/sweeps/brset/authors/clip/authors-code/lambda/settings.json"  # what Fig. 3 is compared with
     counts = dict(line.split()[:2] for line in dry.stdout.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
+    sets = paper_sets()
+    assert len(sets) >= 32
+    assert int(counts["gather"]) == int(counts["cone"]) == len(sets) and int(counts["extract"]) == 2 * len(sets)
+    assert int(counts["check"]) == len({s[:2] for s in sets})
+    shard = re.search(r"rule extract:\n(?:.*\n)*?.*wildcards: dataset=mimic_cxr, .*\n(?:.*\n)*?    resources: (.*)\n", dry.stdout)
+    assert "gpu=1" in shard[1] and "mem_mb=" in shard[1] and "runtime=" in shard[1]
+
+
+def paper_sets() -> set:
     from helpers.datasets import canonical_variant
 
     wanted = "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split()
-    sets = {(d, canonical_variant(d, v), b) for d in wanted for v in ("clean", "authors") for b in range(4)}
-    assert len(sets) >= 32
-    assert int(counts["extract_join"]) == len(sets) and int(counts["extract_shard"]) == 2 * len(sets)
+    return {(d, canonical_variant(d, v), b) for d in wanted for v in ("clean", "authors") for b in range(4)}
+
+
+def test_what_is_not_reachable_is_skipped_with_a_line_and_refused_when_strict(project, tmp_path):
+    root = data_root(tmp_path, "mimic_cxr", "brset")
+    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={root}", "shards=2"]
+    dry = run_of(project, "-n", *settings, "--", "notebooks")
+    assert dry.returncode == 0, dry.stderr
+    assert re.search(r"\[skipped\]  mimic_cxr/authors/biomedclip, .*: no folder mimic_cxr under the data root", dry.stderr)
+    counts = dict(line.split()[:2] for line in dry.stdout.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
+    assert int(counts["gather"]) == len({s for s in paper_sets() if s[0] not in ("mimic_cxr", "brset")})
+    assert len(json.loads((project / "runs/skipped.json").read_text())) == 16
+    strict = run_of(project, "-n", *settings, "strict=true", "--", "notebooks")
+    assert strict.returncode != 0 and "strict: 16 sets cannot be made" in strict.stderr + strict.stdout
+
+
+def test_the_step_of_a_failing_command_shows_its_log_and_keeps_a_record(tmp_path, monkeypatch, capfd):
+    from helpers.book.step import main
+
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-c", "import sys; print('said so'); sys.exit(3)"]
+    assert main(["sweep", "a/b/c", "--", *command]) == 3
+    assert "said so" in capfd.readouterr().err
+    assert json.loads((tmp_path / "runs/steps/sweep-a-b-c.json").read_text())["exit_code"] == 3
+    assert main(["sweep", "a/b/c", "--", sys.executable, "-c", "print('quiet')"]) == 0
+    assert "quiet" not in "".join(capfd.readouterr())
+    assert json.loads((tmp_path / "runs/steps/sweep-a-b-c.json").read_text())["exit_code"] == 0

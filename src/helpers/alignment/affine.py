@@ -1,4 +1,4 @@
-"""The contract of alignments fitted on the vectors of a finished encoder: one affine map per modality, then unit length or not."""
+"""Define the contract of post-hoc alignments: one affine map per modality, with or without renormalising."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -15,7 +15,7 @@ MODALITIES = ("image", "text")
 
 
 class Metadata(BaseModel):
-    """What a saved alignment says of itself."""
+    """Metadata of a saved alignment."""
 
     model_config = ConfigDict(extra="forbid")
     format: Literal[1]
@@ -27,7 +27,7 @@ class AffineAlignment(BaseEstimator):
     r"""Learn one map :math:`x' = x A + b` per modality on training rows and apply it to any rows.
 
     Args:
-        renormalise: bring moved rows back to unit length; without it, what the map guarantees in the space stays true.
+        renormalise: bring moved rows back to unit length; this can undo a property that the map itself guarantees.
 
     Attributes:
         image_map_, text_map_: (d, d') matrices A, or (d,) diagonals.
@@ -45,7 +45,7 @@ class AffineAlignment(BaseEstimator):
         self.renormalise = renormalise
 
     def fit(self, image, text) -> "AffineAlignment":
-        """Learn both maps on (n, d) image and (m, d) text rows, brought to unit norm first; forgets any earlier fit.
+        """Learn both maps on (n, d) image and (m, d) text rows, which are brought to unit norm first; replace any earlier fit.
 
         Raises:
             ValueError: unequal dimensions, non-finite or zero-norm rows, too few rows or distinct rows, or unpaired rows.
@@ -58,10 +58,10 @@ class AffineAlignment(BaseEstimator):
         return self
 
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
-        """Apply the learned maps to image (n, d) and text (m, d); float64 in, float64 out, otherwise float32.
+        """Apply the learned maps to image (n, d) and text (m, d); float64 stays float64, other types become float32.
 
         Raises:
-            ValueError: another dimension than at fit, or a row that the map sends to zero, which has no direction.
+            ValueError: the dimension differs from that at fit, or the map sends a row to zero, which has no direction.
         """
         check_is_fitted(self)
         return self._move(image, "image"), self._move(text, "text")
@@ -104,17 +104,19 @@ def load_affine(path, classes: dict[str, type]) -> AffineAlignment:
     """Read an alignment written by :meth:`AffineAlignment.save`.
 
     Args:
-        classes: the class of each name.
+        classes: class of each alignment by its name.
 
     Raises:
-        ValueError: no such file of this project's, an unknown alignment, or arrays that do not fit together; names the file.
+        ValueError: not a file of this project, an unknown alignment, or arrays that do not fit together; names the file.
     """
-    arrays, found, _ = read_arrays(path)
+    arrays, found, has_checksum = read_arrays(path)
+    if not has_checksum:
+        raise unusable(path, "it has no checksum")
     try:
         metadata = Metadata.model_validate_json(found["alignment"])
         alignment = classes[metadata.name](**metadata.parameters)
     except (KeyError, ValidationError, TypeError):
-        raise ValueError(f"{path} is no saved alignment of this version; fit and save it again") from None
+        raise ValueError(f"{path} is not a saved alignment of this version; fit and save it again") from None
     if set(arrays) != set(alignment.arrays):
         raise unusable(path, f"{metadata.name} has the arrays {', '.join(alignment.arrays)}")
     if any(

@@ -1,33 +1,36 @@
-"""The channels through which an alignment can reach a linear probe.
+"""Define the channels through which an alignment reaches a linear probe.
 
-Every alignment here has one form per modality: row i becomes ``scale_i * (x_i + shift)``, with one shift vector for all rows. That
-form is what lets the probe engine train all alignments on one unshifted matrix.
+Every alignment here turns row i of a modality into ``scale_i * (x_i + shift)``, with one shift vector for all rows. This form lets
+the probe engine train all alignments on one unshifted matrix.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from ..checks import choose
 
 CHANNELS = ("shift", "common-scale", "scale-ratio", "spread")
+PAIRS = tuple("+".join(pair) for pair in combinations(CHANNELS, 2))
 WITHOUT = tuple(f"without-{channel}" for channel in CHANNELS)
 ALIGNMENTS = ("lambda", *CHANNELS, *WITHOUT, "centred")
+FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the channels but the empty one, which is lambda = 0
 
 
 @dataclass(frozen=True)
 class Alignment:
     """One way to move both modalities.
 
-    ``lambda`` is Eq. 5: shift, then renormalise. Its scale factors as common x ratio x spread, so it acts through four channels.
+    ``lambda`` is Eq. 5: shift, then renormalise. Its scale is a product, common x ratio x spread, so it acts through four channels.
     Each channel can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio``
-    (the modalities times r and 1/r), ``spread`` (each row by its own factor, of mean 1 within its modality). Each can also be
-    the one that is switched off: ``without-shift`` and so on. ``centred`` subtracts from each modality its own mean and
-    renormalises; it has no lambda.
+    (the modalities times r and 1/r), ``spread`` (each row times its own factor, of mean 1 within its modality). Each channel can
+    also be switched off: ``without-shift`` and so on. ``shift+spread`` and its like switch on two channels. ``centred`` subtracts
+    each modality's own mean and renormalises; it has no lambda.
 
     Args:
-        name: one of ``ALIGNMENTS``.
-        lambda_image, lambda_text: how far each modality moves, as a fraction of half the gap; Eq. 5 has them equal.
+        name: one of ``ALIGNMENTS`` or ``PAIRS``.
+        lambda_image, lambda_text: how far each modality moves, as a fraction of half the gap; equal in Eq. 5.
 
     Raises:
         ValueError: unknown name, non-finite lambda, or a lambda given to ``centred``.
@@ -38,7 +41,7 @@ class Alignment:
     lambda_text: float = 0.0
 
     def __post_init__(self):
-        choose(self.name, ALIGNMENTS, "alignment")
+        choose(self.name, (*ALIGNMENTS, *PAIRS), "alignment")
         for name in ("lambda_image", "lambda_text"):
             value = float(getattr(self, name))
             if not np.isfinite(value):
@@ -49,14 +52,14 @@ class Alignment:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """The channels that are switched on."""
-        if self.name in CHANNELS:
-            return (self.name,)
+        """Return the channels that are switched on."""
+        if self.name in (*CHANNELS, *PAIRS):
+            return tuple(self.name.split("+"))
         return tuple(channel for channel in CHANNELS if self.name != f"without-{channel}")
 
     @property
     def moves(self) -> bool:
-        """Whether the probe sees the shift itself, or only scales that derive from it."""
+        """Return whether the probe sees the shift itself, or only scales that derive from it."""
         return "shift" in self.channels
 
     def shifts(self, image_mean: np.ndarray, text_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +76,7 @@ class Alignment:
 
         Args:
             image_norm, text_norm: norms ``||x + shift||``, arrays of any shape.
-            image_inverse_mean, text_inverse_mean: mean inverse norms on the rows the alignment was fitted on.
+            image_inverse_mean, text_inverse_mean: mean inverse norms of the rows on which the alignment was fitted.
 
         Returns:
             two arrays of the same shapes.

@@ -1,4 +1,4 @@
-"""The gap alignment as an estimator: fitted on training rows, applied to any rows."""
+"""Fit the gap alignment on training rows and apply it to any rows, as a scikit-learn estimator."""
 
 import warnings
 from pathlib import Path
@@ -13,7 +13,7 @@ from .channels import Alignment
 from .stored import read_arrays, unusable, write_arrays
 
 FORMAT = "2"
-FORMER = {"kind", "lam", "lam_text"}  # metadata of a file written before there were checksums
+FORMER = {"kind", "lam", "lam_text"}  # metadata of files written before checksums were added
 ZERO_NORM = 1e-8
 RENAMED = "GapAlignment(kind=...) is now called alignment=...; the old name goes away in the next version"
 
@@ -21,11 +21,11 @@ RENAMED = "GapAlignment(kind=...) is now called alignment=...; the old name goes
 class GapAlignment(BaseEstimator):
     """Learn the modality gap on training rows and apply the alignment to any rows.
 
-    ``fit`` and ``transform`` take two matrices, images and texts. Parameters can be read, set and cloned as scikit-learn has it.
+    ``fit`` and ``transform`` take two matrices, images and texts. Parameters are read, set and cloned as in scikit-learn.
 
     Args:
-        lam: strength of the shift; of both modalities, or of images alone where ``lam_text`` is given.
-        lam_text: strength for texts, if it differs.
+        lam: strength of the shift of both modalities, or of images alone if ``lam_text`` is given.
+        lam_text: strength of the shift of texts, if it differs.
         alignment: name of the alignment, see :class:`Alignment`.
         kind: the former name of ``alignment``.
 
@@ -49,7 +49,7 @@ class GapAlignment(BaseEstimator):
             warnings.warn(RENAMED, FutureWarning, stacklevel=2)
 
     def fit(self, image, text) -> "GapAlignment":
-        """Learn the means on (n, d) image and text rows; forgets any earlier fit.
+        """Learn the means on (n, d) image and text rows; replace any earlier fit.
 
         Raises:
             ValueError: unequal dimensions, non-finite or zero-norm rows, unknown alignment.
@@ -67,10 +67,10 @@ class GapAlignment(BaseEstimator):
         return self
 
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
-        """Apply the learned alignment to image (n, d) and text (m, d); float64 in, float64 out, otherwise float32.
+        """Apply the learned alignment to image (n, d) and text (m, d); float64 stays float64, other types become float32.
 
         Raises:
-            ValueError: another dimension than at fit, or a row that the shift sends to zero.
+            ValueError: the dimension differs from that at fit, or the shift sends a row to zero.
         """
         check_is_fitted(self)
         alignment = self._resolved()
@@ -105,7 +105,7 @@ class GapAlignment(BaseEstimator):
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is damaged or is no alignment; names it.
+            ValueError: the file is damaged or holds no alignment; names it.
         """
         arrays, metadata, sealed = read_arrays(path)
         if not sealed and set(metadata) != FORMER:
@@ -136,7 +136,7 @@ class GapAlignment(BaseEstimator):
         """Return the norms (n, 1) of shifted rows.
 
         Raises:
-            ValueError: a row was sent to zero and the alignment divides by its norm.
+            ValueError: the shift sends a row to zero, and the alignment divides by its norm.
         """
         norm = np.linalg.norm(shifted, axis=1, keepdims=True)
         if self._resolved().channels != ("shift",) and norm.min() < ZERO_NORM:

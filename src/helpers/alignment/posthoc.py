@@ -1,4 +1,4 @@
-"""Alignments besides the shift along the gap: each learns one affine map per modality, see :mod:`helpers.alignment.affine`."""
+"""Define the alignments other than the shift along the gap, one affine map per modality: :mod:`helpers.alignment.affine`."""
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
@@ -12,7 +12,7 @@ RANK = 1e-10  # variances below this share of the largest are rounding
 
 
 class Unaligned(AffineAlignment):
-    """Leave both modalities as they are: the control of every comparison."""
+    """Leave both modalities unchanged: the control of every comparison."""
 
     name = "none"
 
@@ -22,11 +22,11 @@ class Unaligned(AffineAlignment):
 
 
 class Centring(AffineAlignment):
-    r"""Subtract each modality's own mean, or move both means to the common one.
+    r"""Subtract each modality's own mean, or move both means to the common mean.
 
     Args:
-        target: ``zero``, or ``common``, the mean of all rows of both modalities. The latter without renormalising is oracle LEACE
-            (Belrose et al., NeurIPS 2023), which may use the modality of the rows it is applied to.
+        target: ``zero``, or ``common``, the mean of all rows of both modalities. ``common`` without renormalising is oracle LEACE
+            (Belrose et al., NeurIPS 2023), which uses the modality of the rows it moves.
     """
 
     name = "centring"
@@ -43,7 +43,7 @@ class Centring(AffineAlignment):
 
 
 class ZScores(AffineAlignment):
-    """Centre each modality and divide each coordinate by its standard deviation there; a constant coordinate becomes 0."""
+    """Centre each modality and divide each coordinate by its standard deviation; a constant coordinate becomes 0."""
 
     name = "z-scores"
     needs_spread = True
@@ -59,10 +59,10 @@ def _z_score(x: np.ndarray):
 
 
 class ReAlign(AffineAlignment):
-    r"""Move texts to the images: same mean, same total variance, and the same mean once more after renormalising.
+    r"""Move texts to the images: equal mean, equal total variance, and equal mean again after renormalising.
 
     Texts become :math:`\mu_v + \sqrt{\mathrm{tr}\,\Sigma_v / \mathrm{tr}\,\Sigma_t}\,(t - \mu_t)`. Renormalising displaces their
-    mean, so they are moved to the images' mean again and renormalised. Images stay. After ReAlign (2026).
+    mean, so they move to the images' mean again and are renormalised. Images stay. After ReAlign (2026).
     """
 
     name = "realign"
@@ -83,11 +83,11 @@ class ReAlign(AffineAlignment):
 
 
 class Leace(AffineAlignment):
-    r"""Least-squares concept erasure of the modality: one map for both modalities after which no linear classifier finds it.
+    r"""Erase the modality by least-squares concept erasure: after one map for both, no linear classifier finds the modality.
 
     With :math:`\delta = \mu_v - \mu_t` and :math:`\Sigma` the covariance of all rows together,
-    :math:`x' = x - \delta\, \delta^\top \Sigma^+ (x - \mu) / (\delta^\top \Sigma^+ \delta)`, the smallest change in mean
-    square that makes the covariance of x' with the modality zero. Renormalising gives that up.
+    :math:`x' = x - \delta\, \delta^\top \Sigma^+ (x - \mu) / (\delta^\top \Sigma^+ \delta)`. This is the smallest mean squared
+    change that makes the covariance of x' with the modality zero. Renormalising does not preserve this property.
 
     Belrose et al., "LEACE: perfect linear concept erasure in closed form", NeurIPS 2023.
     """
@@ -122,7 +122,7 @@ class Procrustes(AffineAlignment):
 
 
 class RidgeMap(AffineAlignment):
-    """Predict texts from images by ridge regression; its strength is chosen by leave-one-out error on the fit rows."""
+    """Predict texts from images by ridge regression, with the strength of least leave-one-out error on the fit rows."""
 
     name = "ridge"
     paired, needs_spread = True, True
@@ -133,11 +133,11 @@ class RidgeMap(AffineAlignment):
 
 
 class CCA(AffineAlignment):
-    r"""Project both modalities on their leading canonical directions, of unit variance each.
+    r"""Project both modalities on their leading canonical directions, each of unit variance.
 
     Args:
         n_components: number of directions; half the dimensions when None.
-        regularisation: multiple of a modality's mean variance that is added to each of its variances.
+        regularisation: multiple of a modality's mean variance to add to each of its variances.
 
     Hotelling, "Relations between two sets of variates", Biometrika 1936; regularised as in Vinod, 1976.
     """
@@ -164,7 +164,7 @@ class CCA(AffineAlignment):
 class Whitening(AffineAlignment):
     r"""Centre each modality and make its covariance the identity, :math:`x' = (x - \mu) \Sigma^{-1/2}`.
 
-    Directions without variance are dropped to 0.
+    Directions without variance become 0.
     """
 
     name = "whitening"
@@ -181,7 +181,7 @@ class TopRemoval(AffineAlignment):
     Mu and Viswanath, "All-but-the-top", ICLR 2018.
 
     Args:
-        k: number of directions to remove, of each modality its own.
+        k: number of directions to remove from each modality.
     """
 
     name = "top-removal"
@@ -203,7 +203,7 @@ class TopRemoval(AffineAlignment):
 
 
 def _inverse_root(x: np.ndarray, regularisation: float = 0.0) -> np.ndarray:
-    """Symmetric inverse square root of the covariance, (d, d)."""
+    """Return the symmetric inverse square root of the covariance, (d, d)."""
     centred = x - x.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
     values = values.clip(min=0) + regularisation * values.clip(min=0).mean()
@@ -213,4 +213,4 @@ def _inverse_root(x: np.ndarray, regularisation: float = 0.0) -> np.ndarray:
 
 def _at_most(k: int, most: int, name: str) -> None:
     if not 1 <= k <= most:
-        raise ValueError(f"{name}: {k} directions are asked for and there are {most}; choose between 1 and {most}")
+        raise ValueError(f"{name}: got {k} directions, expected between 1 and {most}; choose a number in this range")

@@ -1,4 +1,4 @@
-"""Every alignment by name, under one contract: ``fit(image, text)``, ``transform(image, text)``, ``save(path)``."""
+"""List every alignment by name; all have ``fit(image, text)``, ``transform(image, text)`` and ``save(path)``."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ CLASSES: dict[str, type[AffineAlignment]] = {
 
 
 def _shift(lam: float) -> Callable[..., GapAlignment]:
-    """Eq. 5 at one lambda; without renormalising it is the channel ``shift``."""
+    """Return a maker of Eq. 5 at one lambda; without renormalising it is the channel ``shift``."""
     return lambda renormalise=True: GapAlignment(lam, None, "lambda" if renormalise else "shift")
 
 
@@ -35,10 +35,10 @@ def make_alignment(name: str, **parameters):
 
     Args:
         name: a key of ``ALIGNMENTS``.
-        parameters: of its class; all take ``renormalise``.
+        parameters: parameters of its class; all classes take ``renormalise``.
 
     Raises:
-        ValueError: no such alignment; names the nearest.
+        ValueError: an unknown alignment; names the nearest.
 
     Example:
         >>> make_alignment("centring", renormalise=False)

@@ -16,7 +16,7 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     Args:
         image, text: (n, d) and (m, d) vectors; brought to unit norm first.
         gap: (d,), see :func:`helpers.gap_vector`.
-        lam: 0 leaves the vectors as they are; 1 makes the means meet before renormalisation.
+        lam: 0 leaves the vectors unchanged; 1 makes the means meet before renormalisation.
 
     Returns:
         aligned image and text, unit rows, float64 where the input is float64, else float32.
@@ -37,14 +37,14 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
-    r"""Closed-form inverse of :func:`align`.
+    r"""Return the vectors that :func:`align` moved, by its closed-form inverse.
 
     With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
-    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`. The map being a bijection of the
-    sphere, no information is lost, whatever lambda.
+    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`. The map is a bijection of the
+    sphere, so it loses no information at any such lambda.
 
     Raises:
-        ValueError: the shift is not shorter than 1, so that the map is not one-to-one.
+        ValueError: the shift has norm 1 or more, so that the map is not one-to-one.
     """
     step = 0.5 * float(lam) * np.asarray(gap, dtype=np.float64)
     if np.linalg.norm(step) >= 1:
@@ -59,18 +59,18 @@ def _unshift(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 
 def residual_gap(image, text, lam: float) -> float:
-    """Norm of the gap that is left after aligning with the rows' own gap (Eq. 1 of Eq. 5)."""
+    """Return the norm of the gap that remains after aligning with the rows' own gap (Eq. 1 after Eq. 5)."""
     image_mean, text_mean = mean_direction(image), mean_direction(text)
     image, text = align(image, text, image_mean - text_mean, lam)
     return float(np.linalg.norm(mean_direction(image) - mean_direction(text)))
 
 
 def predicted_residual_gap(image, text, lam: float) -> float:
-    r"""Leading-order prediction of :func:`residual_gap` from the two means alone.
+    r"""Return the leading-order prediction of :func:`residual_gap` from the two means alone.
 
     A shifted modality has mean :math:`m` and mean squared norm :math:`\lVert m \rVert^2 + 1 - R^2`, so renormalising brings the
     mean to about :math:`m / \sqrt{\lVert m \rVert^2 + 1 - R^2}`. At lambda = 1 both m coincide, and the gap closes only if both
-    R do.
+    R are equal.
     """
     image_mean, text_mean = mean_direction(image), mean_direction(text)
     shifted = Alignment("lambda", lam, lam).shifts(image_mean, text_mean)

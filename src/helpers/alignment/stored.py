@@ -1,4 +1,4 @@
-"""Fitted alignments on disk: arrays and text metadata in one safetensors file, whose checksum finds any change."""
+"""Store fitted alignments: arrays and text metadata in one safetensors file, whose checksum finds any change."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def read_arrays(path) -> tuple[dict[str, np.ndarray], dict[str, str], bool]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or holds numbers that are not finite; names it.
+        ValueError: the file is damaged or holds non-finite numbers; names it.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no alignment at {path}; an alignment's `save` writes one")
@@ -37,14 +37,14 @@ def read_arrays(path) -> tuple[dict[str, np.ndarray], dict[str, str], bool]:
         raise unusable(path, type(error).__name__) from None
     expected = metadata.pop("sha256", None)
     if expected is not None and expected != _checksum(arrays, metadata):
-        raise unusable(path, "its checksum does not fit its content")
+        raise unusable(path, "its checksum does not match its content")
     if not all(np.issubdtype(x.dtype, np.floating) and np.isfinite(x).all() for x in arrays.values()):
         raise unusable(path, "it holds numbers that are not finite")
     return arrays, metadata, expected is not None
 
 
 def unusable(path, why: str) -> ValueError:
-    """Return the error that names a file which is no intact alignment."""
+    """Return the error for a file that is not an intact alignment; it names the file."""
     return ValueError(f"{path} is not an intact alignment ({why}); {REMEDY}")
 
 

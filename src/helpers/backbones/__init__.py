@@ -1,31 +1,43 @@
-"""Dual encoders by name, by id or from a folder: :func:`load_backbone`, and :func:`load_tokenizer` where no vectors are needed."""
+"""Load dual encoders (:func:`load_backbone`) or only their tokenizers (:func:`load_tokenizer`) by name, id or folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..checks import choose
-from .base import Backbone
 from .fingerprint import public
 from .registry import REGISTRY, Entry
 from .tokenizer import Tokenizer
 
 __all__ = ["REGISTRY", "Backbone", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
 
+if TYPE_CHECKING:
+    from .base import Backbone
 
-def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> Backbone:
-    """Load a frozen dual encoder; no code from a model repository is run and nothing is unpickled.
+
+def __getattr__(name: str):
+    """Import :class:`Backbone` on first use, because it needs torch and a registry of names does not."""
+    if name == "Backbone":
+        from .base import Backbone
+
+        return Backbone
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> "Backbone":
+    """Load a frozen dual encoder, without running code from a model repository and without unpickling.
 
     Args:
         name: a name of ``REGISTRY``; ``random-clip:<seed>``; ``transformers:<id or folder>``;
             ``open_clip:<architecture>/<pretrained tag>``; ``open_clip:hf-hub:<id>``; a model id ``owner/name`` (transformers); or a
             folder that holds ``config.json`` (transformers) or ``open_clip_config.json``.
-        device: torch device; CUDA where there is one, else the CPU, when None.
+        device: torch device; when None, CUDA if available, else the CPU.
         weights: a folder to read instead of the model hub; for any ``lit-`` name, a head file written by ``heads train``.
 
     Raises:
-        ValueError: an unknown name (with the nearest known one), a model that is no dual encoder, a device that is not there.
-        FileNotFoundError, OSError: weights that are not there, with how to get them.
+        ValueError: an unknown name (with the nearest known one), a model that is not a dual encoder, or an absent device.
+        FileNotFoundError, OSError: the weights are absent; says how to get them.
     """
     library, source = _resolve(str(name), weights)
     device = _device(device)
@@ -54,7 +66,7 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
 
     Raises:
         ValueError: an unknown name (with the nearest known one).
-        FileNotFoundError, OSError: files that are not there, with how to get them.
+        FileNotFoundError, OSError: the files are absent; says how to get them.
     """
     library, source = _resolve(str(name), weights)
     if library == "lit":
@@ -77,7 +89,7 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
 
 @contextmanager
 def _explaining_os_errors(name: str) -> Iterator[None]:
-    """What a library says when files are not there, with how to get them."""
+    """Add to a library's error on absent files how to get them."""
     try:
         yield
     except OSError as error:
@@ -87,7 +99,7 @@ def _explaining_os_errors(name: str) -> Iterator[None]:
 
 
 def _resolve(name: str, weights) -> tuple[str, str]:
-    """Library and source of a name; a folder given as weights decides the source, and its files the library."""
+    """Return library and source of a name; a folder given as weights decides the source, and its files the library."""
     family = name.split(":")[0]
     if family in REGISTRY and (family == name or family == "random-clip"):
         entry = REGISTRY[family]
@@ -137,7 +149,7 @@ def _device(device: str | None) -> str:
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} was asked for, but torch finds no CUDA device; use device='cpu'")
+        raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
     return str(device)
 
 

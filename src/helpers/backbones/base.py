@@ -1,4 +1,4 @@
-"""What every dual encoder offers: preprocessing a worker process can run, and unit-norm float32 vectors for images and texts."""
+"""Define the dual encoder: preprocessing that a worker process can run, and unit-norm float32 vectors of images and texts."""
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -17,23 +17,23 @@ TEXTS_PER_BATCH = 64
 class Backbone:
     """A frozen dual encoder.
 
-    A vector depends on its own image or text alone, never on the rest of the batch: texts are padded to the longest of a batch only
-    where the tower masks padding exactly, and to the full context otherwise.
+    A vector depends on its own image or text alone, never on the rest of the batch. If the tower masks padding exactly, texts are
+    padded to the longest of a batch, otherwise to the full context.
 
     Args:
-        name: as asked for, such as ``clip`` or ``lit-natural``.
+        name: name given to ``load_backbone``, such as ``clip`` or ``lit-natural``.
         dim: dimension d of the shared space.
-        preprocess: RGB image to one array, ready to stack; picklable, holds no weights.
+        preprocess: function from an RGB image to one array, ready to stack; picklable, holds no weights.
         tokenizer: see :class:`Tokenizer`.
-        image_features: batch of stacked arrays, a tensor on ``device``, to (b, d) projected features.
-        text_features: ids and attention mask, int64 tensors (b, L), to (b, d) projected features.
+        image_features: function from a batch of stacked arrays, a tensor on ``device``, to (b, d) projected features.
+        text_features: function from ids and attention mask, int64 tensors (b, L), to (b, d) projected features.
         pad_to_context: pad every text to the full context (SigLIP is trained so and pools the last position).
         device: torch device name.
         fingerprint: hashes of weights, preprocessing and tokenizer settings; JSON-serialisable.
 
     Example:
-        Any two callables make an encoder. Here they are a mean colour and counts of bytes; bytes of a text serve as its token ids,
-        so a callable that takes strings decodes them.
+        Any two functions make an encoder. Here they compute a mean colour and counts of words; the bytes of a text are its token
+        ids, which the second function decodes.
 
         >>> def colours(batch):
         ...     return batch.float().mean((1, 2))
@@ -73,18 +73,18 @@ class Backbone:
 
     @property
     def identity(self) -> dict:
-        """What the vectors depend on: the fingerprint without names, so that one encoder from the hub or a folder is the same."""
+        """Return what the vectors depend on: the fingerprint without names, equal for one encoder from the hub or a folder."""
         return {key: value for key, value in self.fingerprint.items() if key not in ("backbone", "source", "revision")}
 
     def encode_images(self, images: Iterable) -> np.ndarray:
-        """Unit vectors of PIL images, float32 (n, d)."""
+        """Return the unit vectors of PIL images, float32 (n, d)."""
         batches = _batches([self.preprocess(image.convert("RGB")) for image in images], IMAGES_PER_BATCH, "images")
         return np.concatenate([self.encode_pixels(np.stack(batch)) for batch in batches])
 
     def encode_texts(self, texts: Iterable[str], precision: str = "float32", done: Callable = lambda n: None) -> np.ndarray:
-        """Unit vectors of texts, float32 (n, d).
+        """Return the unit vectors of texts, float32 (n, d).
 
-        Texts of like length share a batch, so little padding is computed; ``done`` is told the size of each finished batch.
+        Texts of similar length share a batch, which saves padding; ``done`` is called with the size of each finished batch.
         """
         ids = self.tokenizer.ids(list(texts))
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -95,12 +95,12 @@ class Backbone:
         return vectors
 
     def encode_pixels(self, pixels, precision: str = "float32") -> np.ndarray:
-        """Unit vectors of preprocessed images, stacked (b, ...); float32 (b, d)."""
+        """Return the unit vectors of preprocessed images, stacked (b, ...), as float32 (b, d)."""
         pixels = torch.as_tensor(pixels).to(self.device, non_blocking=True)
         return self._unit(self.image_features, (pixels,), precision, "image vectors")
 
     def encode_tokens(self, ids: list[list[int]], precision: str = "float32") -> np.ndarray:
-        """Unit vectors of token id lists, float32 (b, d)."""
+        """Return the unit vectors of token id lists, float32 (b, d)."""
         length = self.tokenizer.context_length if self.pad_to_context else max(map(len, ids))
         padded = torch.full((len(ids), length), self.tokenizer.pad_id, dtype=torch.int64)
         mask = torch.zeros((len(ids), length), dtype=torch.int64)

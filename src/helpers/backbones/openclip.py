@@ -1,4 +1,4 @@
-"""Dual encoders of the open_clip library: by architecture and tag, from the hub, from a folder, or with random weights."""
+"""Load dual encoders of the open_clip library: by architecture and tag, from the hub, from a folder, or with random weights."""
 
 import warnings
 from pathlib import Path
@@ -10,13 +10,14 @@ import torch
 from ..checks import choose
 from ..files import read_json
 from .base import Backbone
-from .fingerprint import public, revision, settings_hash, tokenizer_hash, weights_hash
-from .quiet import no_remote_code, quiet, readable_weights
+from .fingerprint import public, settings_hash, tokenizer_hash
+from .quiet import no_remote_code, quiet
 from .tokenizer import Tokenizer, absent_files_named, with_vocabulary
+from .weights import readable_weights, revision, weights_hash
 
 
 class Pixels:
-    """open_clip's own evaluation transform: one RGB image to one float32 array (3, h, w)."""
+    """open_clip's own evaluation transform: turns one RGB image into one float32 array (3, h, w)."""
 
     def __init__(self, transform):
         self.transform = transform
@@ -29,12 +30,12 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
     """Load an open_clip dual encoder.
 
     Args:
-        source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. A folder of the
-            BioMedCLIP kind needs the configuration of its text tower, which is of another repository, as ``text/config.json``.
+        source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. BioMedCLIP and models like
+            it take their text tower from another repository; a folder needs its configuration as ``text/config.json``.
 
     Raises:
-        ValueError: an unknown architecture or tag, or weights that do not fit the activation they were trained with.
-        FileNotFoundError, OSError: no weights there.
+        ValueError: an unknown architecture or tag, or weights trained with another activation.
+        FileNotFoundError, OSError: the weights are absent.
     """
     options = {}
     if source.startswith("local-dir:"):
@@ -63,7 +64,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
 
 
 def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbone:
-    """An open_clip architecture at initialisation: the cone before any training."""
+    """Return an open_clip architecture at initialisation, which shows the cone before any training."""
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
@@ -72,14 +73,14 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
 
 
 def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
-    """The tokenizer alone; ``source`` as in :func:`load_open_clip`, the tag left aside. The weights are not read.
+    """Load the tokenizer without reading the weights; ``source`` is as in :func:`load_open_clip`, but its tag has no effect.
 
     Raises:
         ValueError: an unknown architecture.
-        OSError: files of the tokenizer are neither here nor to be had.
+        OSError: files of the tokenizer are absent and cannot be downloaded.
     """
     model_name = source if source.startswith(("hf-hub:", "local-dir:")) else source.partition("/")[0]
-    if open_clip.get_model_config(model_name) is None:  # get_tokenizer would answer with CLIP's own
+    if open_clip.get_model_config(model_name) is None:  # get_tokenizer would return CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
     with quiet(), no_remote_code(), absent_files_named():
         tokenizer = open_clip.get_tokenizer(model_name)
@@ -105,7 +106,7 @@ def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
 
 def _wrap(name: str, source: str, commit: str | None, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
     model = model.float().eval().requires_grad_(False).to(device)
-    # Towers from transformers mask padding, so it can be left off; open_clip's own take rows of full length.
+    # Towers from transformers mask padding, so rows can be short; open_clip's own towers need rows of full length.
     masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
     preprocessing = open_clip.get_model_preprocess_cfg(model)
     return Backbone(
@@ -132,14 +133,14 @@ def _wrap(name: str, source: str, commit: str | None, model, transform, tokenize
 
 
 def _local_options(folder: Path) -> dict:
-    """The text tower's configuration from the folder itself, where it holds one, so that no hub is asked."""
+    """Return options that read the text tower's configuration from the folder, if it holds one, and not from the hub."""
     if not (folder / "text" / "config.json").is_file():
         return {}
     return {"text_cfg": {**_text_settings(folder), "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}}
 
 
 def require_text_tower(folder: Path) -> None:
-    """A folder whose text tower is a model of the hub must be usable without the hub.
+    """Refuse a folder whose text tower is a model of the hub and cannot be loaded without the hub.
 
     Raises:
         FileNotFoundError: neither the folder nor the local cache holds the tower's configuration; says how to get it.
@@ -157,7 +158,7 @@ def _text_settings(folder: Path) -> dict:
 
 
 def _commit(source: str) -> str | None:
-    """Commit of the hub's repository that a source stands for; None for a folder or a file."""
+    """Return the commit of the hub's repository that a source names; None for a folder or a file."""
     if source.startswith("hf-hub:"):
         return revision(source.removeprefix("hf-hub:"), "open_clip_config.json")
     if source.startswith("local-dir:"):

@@ -1,4 +1,4 @@
-"""The encoders this project knows by name: where they come from, under which terms, and what they were trained on."""
+"""List the encoders with a name in this project: their source, their terms and their training data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,9 @@ GATED = "gated: accept the terms at https://huggingface.co/{0}, then `hf auth lo
 OPEN = "downloaded on first use; to work offline, `hf download {0}` beforehand, or give a local folder as weights"
 MASKED, TO_CONTEXT, UNMASKED = "masked", "to context", "to context, no mask"
 CLIP_PIXELS = "mean (0.481, 0.458, 0.408), deviation (0.269, 0.261, 0.276)"
+IMAGENET_PIXELS = "mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225)"
 HALF_PIXELS = "mean 0.5, deviation 0.5"
+BY_WEIGHTS, BY_FORMAT, BY_CARD = "its weights", "tiny random weights in its format", "nothing: written from its public card"
 LIT_PIXELS = "(pixel - 127) / 128 of pixels in [0, 255]"
 SIGLIP: dict[str, Any] = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
 SHIPPED = "shipped in data/heads; its towers come with the package's dependencies"
@@ -17,20 +19,22 @@ SHIPPED = "shipped in data/heads; its towers come with the package's dependencie
 class Entry:
     """One named encoder.
 
-    ``library`` says who loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is that library's own id.
-    ``padding`` and ``normalisation`` state what loading applies; the model's own files decide, and the fingerprint records them.
+    ``library`` names what loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is its id there.
+    ``padding`` and ``normalisation`` describe what loading applies. The model's own files decide, and the fingerprint records them.
+    ``loaded`` says what the tests load of it.
     """
 
     title: str
     library: str
     source: str
-    domain: str  # what it was trained on: "natural", "medical" or "none"
+    domain: str  # domain of its training data: "natural", "medical" or "none"
     access: str  # how to get the weights, in one sentence
     citation: str  # key in book/references.bib
     gated: bool = False
-    text_tower: str = ""  # repository of the text tower's configuration, where that is another one
-    normalisation: str = CLIP_PIXELS  # of pixels in [0, 1], unless it says otherwise
+    text_tower: str = ""  # repository of the text tower's configuration, if it is another one
+    normalisation: str = CLIP_PIXELS  # of pixels in [0, 1] unless stated otherwise
     padding: str = MASKED  # of texts
+    loaded: str = BY_FORMAT
 
 
 def _hub(title: str, repository: str, domain: str, citation: str, *, gated: bool = False, **settings) -> Entry:
@@ -43,7 +47,7 @@ def _open_clip(title: str, repository: str, domain: str, citation: str, **settin
 
 
 def _lit(title: str, name: str, domain: str) -> Entry:
-    return Entry(title, "lit", name, domain, SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS)
+    return Entry(title, "lit", name, domain, SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS, loaded=BY_WEIGHTS)
 
 
 BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
@@ -66,18 +70,8 @@ REGISTRY = {
         text_tower=PUBMEDBERT,
     ),
     "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", gated=True, **SIGLIP),
-    "lit-natural": Entry(
-        "Test bench, heads trained on Flickr8k",
-        "lit",
-        "lit-natural",
-        "natural",
-        SHIPPED,
-        "zhai2022lit",
-        normalisation=LIT_PIXELS,
-    ),
-    "lit-derm": Entry(
-        "Test bench, heads trained on HAM10000", "lit", "lit-derm", "medical", SHIPPED, "zhai2022lit", normalisation=LIT_PIXELS
-    ),
+    "lit-natural": _lit("Test bench, heads trained on Flickr8k", "lit-natural", "natural"),
+    "lit-derm": _lit("Test bench, heads trained on HAM10000", "lit-derm", "medical"),
     "random-clip": Entry(
         "CLIP ViT-B/32 at initialisation",
         "random",
@@ -86,9 +80,12 @@ REGISTRY = {
         "nothing to get; `random-clip:7` has seed 7",
         "liang2022mind",
         padding=TO_CONTEXT,
+        loaded=BY_WEIGHTS,
     ),
     "siglip2": _hub("SigLIP 2 ViT-B/16, 224 px", "google/siglip2-base-patch16-224", "natural", "tschannen2025siglip2", **SIGLIP),
-    "metaclip2": _hub("MetaCLIP 2 ViT-H/14", "facebook/metaclip-2-worldwide-huge-quickgelu", "natural", "chuang2025metaclip2"),
+    "metaclip2": _hub(
+        "MetaCLIP 2 ViT-H/14", "facebook/metaclip-2-worldwide-huge-quickgelu", "natural", "chuang2025metaclip2", loaded=BY_CARD
+    ),
     "pe-core": _open_clip(
         "PE-Core ViT-B/16",
         "timm/PE-Core-B-16",
@@ -96,20 +93,26 @@ REGISTRY = {
         "bolya2025perception",
         normalisation=HALF_PIXELS,
         padding=TO_CONTEXT,
+        loaded=BY_CARD,
     ),
     "pubmedclip": _hub("PubMedCLIP ViT-B/32", "flaviagiammarino/pubmed-clip-vit-base-patch32", "medical", "eslami2023pubmedclip"),
-    "monet": _hub("MONET ViT-L/14, dermatology", "suinleelab/monet", "medical", "kim2024monet"),
+    "monet": _hub("MONET ViT-L/14, dermatology", "suinleelab/monet", "medical", "kim2024monet", normalisation=IMAGENET_PIXELS),
     "dermlip": _open_clip(
-        "DermLIP ViT-B/16, dermatology", "redlessone/DermLIP_ViT-B-16", "medical", "yan2025derm1m", padding=TO_CONTEXT
+        "DermLIP ViT-B/16, dermatology",
+        "redlessone/DermLIP_ViT-B-16",
+        "medical",
+        "yan2025derm1m",
+        padding=TO_CONTEXT,
+        loaded=BY_CARD,
     ),
 }
 
 
 def title(backbone: str) -> str:
-    """Return an encoder's name as printed: its card's title, or the name itself of an encoder without a card."""
+    """Return an encoder's printed name: the title on its card, or the name itself of an encoder without a card."""
     return REGISTRY[backbone].title if backbone in REGISTRY else backbone
 
 
 def trained() -> list[str]:
-    """Return the names of encoders with trained weights; one with random weights shares the tokenizer of its architecture."""
+    """Return the names of encoders with trained weights."""
     return [name for name, entry in REGISTRY.items() if entry.library != "random"]

@@ -1,10 +1,11 @@
-"""How an encoder reads a text: token ids, their number before the cut, and the cut. Known without the encoder's weights."""
+"""Tokenise texts as an encoder does, without its weights: token ids, their number before the cut, and the cut."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from huggingface_hub import constants
 
 from .fingerprint import tokenizer_hash
 
@@ -14,12 +15,12 @@ class Tokenizer:
     """The tokenizer of a named encoder.
 
     Args:
-        name: of the encoder.
+        name: name of the encoder.
         context_length: longest text its text tower sees, in tokens, special tokens included.
         pad_id: token id that fills short rows.
-        ids: list of texts to lists of token ids, special tokens included, cut at ``context_length``, not padded.
-        lengths: list of texts to their lengths before the cut.
-        hash: of vocabulary and rules.
+        ids: function from texts to lists of token ids, special tokens included, cut at ``context_length``, not padded.
+        lengths: function from texts to their lengths before the cut.
+        hash: hash of vocabulary and rules.
     """
 
     name: str
@@ -30,21 +31,21 @@ class Tokenizer:
     hash: str
 
     def count(self, texts: Iterable[str]) -> list[int]:
-        """Length of each text in tokens, special tokens included, before it is cut at ``context_length``."""
+        """Return the length of each text in tokens, special tokens included, before it is cut at ``context_length``."""
         texts = list(texts)
         return self.lengths(texts) if texts else []
 
     def cut(self, texts: Iterable[str]) -> np.ndarray:
-        """Whether the encoder sees only the beginning of each text, bool (n,)."""
+        """Return whether the encoder sees only the beginning of each text, bool (n,)."""
         return np.array(self.count(texts), dtype=int) > self.context_length
 
 
 @contextmanager
 def absent_files_named() -> Iterator[None]:
-    """Where a tokenizer's files are absent, transformers raises ValueError of many wordings.
+    """Turn the ValueError that transformers raises for absent tokenizer files, in many wordings, into one error.
 
     Raises:
-        FileNotFoundError: instead.
+        FileNotFoundError: the files of the tokenizer are absent.
     """
     try:
         yield
@@ -53,10 +54,10 @@ def absent_files_named() -> Iterator[None]:
 
 
 def with_vocabulary(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer, unless all words are unknown to it: without its files transformers makes an empty one.
+    """Return the tokenizer if it knows any word; without its files transformers makes an empty one.
 
     Raises:
-        FileNotFoundError: it has no vocabulary.
+        FileNotFoundError: the tokenizer has no vocabulary.
     """
     if tokenizer.ids(["dog"]) == tokenizer.ids(["cat"]):
         raise FileNotFoundError("the files of its tokenizer are missing, such as tokenizer.json, vocab.txt or spiece.model")
@@ -81,3 +82,13 @@ def from_transformers(name: str, tokenizer, context_length: int) -> Tokenizer:
         lengths=lambda texts: [len(ids) for ids in tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]],
         hash=tokenizer_hash(tokenizer),
     )
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Restrict the model hub's client to its local cache inside the block."""
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

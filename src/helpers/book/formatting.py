@@ -14,6 +14,9 @@ HEADINGS = {
 }  # fmt: skip
 
 
+INTERVALS = (("low", "high", "95 % interval"), ("change_low", "change_high", "95 % interval of the change"))
+
+
 def escape_markdown(value: str) -> str:
     """Return a name as Markdown that shows it and does nothing else: no HTML, role, mathematics, link or line of its own."""
     return re.sub(r"([\\`*$~|<>\[\]{}&!#@]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(value.split()))
@@ -36,14 +39,20 @@ def fill(sentence: str, /, **values) -> str:
     return _EscapedValues().vformat(sentence, (), values)
 
 
-def format_table(table: pd.DataFrame, precision: int = 3, thousands: str | None = None, **formats: str) -> Styler:
+def format_table(
+    table: pd.DataFrame, precision: int = 3, thousands: str | None = None, stacked: bool = False, **formats: str
+) -> Styler:
     """Return a table as the book prints it: headings in words, data sets by their printed names, a dash for a missing value.
+
+    The two ends of an interval, ``low`` and ``high``, share one column.
 
     Args:
         precision: decimals of a number.
         thousands: separator of thousands.
+        stacked: cells hold sentences, and a narrow screen shows the cells of a row below each other.
         formats: a format by column.
     """
+    table = _with_intervals(table, precision)
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
     own = {headings[column]: form for column, form in formats.items()}
@@ -51,8 +60,22 @@ def format_table(table: pd.DataFrame, precision: int = 3, thousands: str | None 
     styled = styled.format(own, precision=precision, na_rep="–", thousands=thousands, escape="html").format_index(
         axis=1, escape="html"
     )
+    if stacked:
+        styled = styled.set_table_attributes('class="stacked"')
     names = [headings[c] for c in ("dataset", "backbone") if c in headings]
     return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
+
+
+def _with_intervals(table: pd.DataFrame, precision: int) -> pd.DataFrame:
+    """Return the table with each pair of columns of ``INTERVALS`` as one column of texts; NaN where an end is missing."""
+    for low, high, name in INTERVALS:
+        if {low, high} <= set(table):
+            ends = zip(table[low], table[high], strict=True)
+            both = [f"{a:.{precision}f} to {b:.{precision}f}" if pd.notna(a) and pd.notna(b) else None for a, b in ends]
+            place = list(table).index(low)
+            table = table.drop(columns=[low, high])
+            table.insert(place, name, both)
+    return table
 
 
 def markdown_table(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:

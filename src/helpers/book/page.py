@@ -13,12 +13,13 @@ from myst_nb import glue
 
 from ..datasets.registry import title
 from ..datasets.splits import straddling
-from ..files import replacing
+from ..files import read_json, replacing
 from ..plotting.style import use_style
 from ..store.catalogue import SHIPPED, shipped_but_not_stored
 from .formatting import escape_markdown, fill, format_table
 from .parameters import ParameterType, assigned_literals, check_parameters
 from .provenance import commit, fingerprints, papermill_command, parameters_fingerprint, versions
+from .run_summary import NOT_SHOWN, reasons
 
 RESULTS = Path("results")
 """Folder of result tables of a run by hand, in its working directory; the workflow's own is ``workflow.TABLES``."""
@@ -100,6 +101,7 @@ class Page:
         """
         self._say_which(sets)
         self._say_straddling(sets)
+        self._say_not_shown()
         if not any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
             self._say_not_stored(variants)
 
@@ -118,6 +120,12 @@ class Page:
                     "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups.",
                     dataset=dataset, groups=groups,
                 )  # fmt: skip
+
+    def _say_not_shown(self) -> None:
+        """Say which sets the workflow excluded or skipped, and why."""
+        path = Path(self.parameters.get("store") or "", NOT_SHOWN)
+        for line in reasons(read_json(path)) if path.is_file() else ():
+            self.show_text("Not part of this run: {line}", line=line)
 
     def _say_not_stored(self, variants: Sequence[str]) -> None:
         absent: dict[tuple, dict] = {}

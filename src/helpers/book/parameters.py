@@ -8,9 +8,10 @@ import ast
 import json
 import math
 from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
 from typing import Annotated, Any, Optional
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError, WrapValidator
 
 from ..checks import choose
 
@@ -60,12 +61,35 @@ def first_problem(error: ValidationError) -> str:
 
 def number(low: float = -math.inf, high: float = math.inf) -> ParameterType:
     """Return the type of a finite number in [low, high]; a string that spells one is converted."""
-    return Annotated[float, BeforeValidator(_refuse_flag), Field(ge=low, le=high, allow_inf_nan=False)]
+    return _limited(float, "a number", low, high)
 
 
 def integer(low: int, high: int) -> ParameterType:
     """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
-    return Annotated[int, BeforeValidator(_refuse_flag), Field(ge=low, le=high)]
+    return _limited(int, "a whole number", low, high)
+
+
+def _limited(kind: type, what: str, low: float, high: float) -> ParameterType:
+    """Return the type of a finite ``kind`` in [low, high]; a refusal states both limits, whichever was crossed."""
+    expected = f"{what}{_limits(low, high)}"
+
+    def check(value, convert):
+        if not isinstance(value, bool):
+            with suppress(ValidationError):
+                found = convert(value)
+                if math.isfinite(found) and low <= found <= high:
+                    return found
+        raise ValueError(f"got {value!r}, expected {expected}")
+
+    return Annotated[kind, WrapValidator(check)]
+
+
+def _limits(low: float, high: float) -> str:
+    if math.isfinite(low) and math.isfinite(high):
+        return f" between {low:,} and {high:,}"
+    if math.isfinite(low):
+        return f" of at least {low:,}"
+    return f" of at most {high:,}" if math.isfinite(high) else ""
 
 
 def flag() -> ParameterType:
@@ -96,12 +120,6 @@ def many(kind: ParameterType, least: int = 0) -> ParameterType:
     A JSON list given as a string is parsed, ``"0,0.5,1"`` is a list of three, and a single value is a list of one.
     """
     return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least), AfterValidator(_distinct)]  # type: ignore[valid-type]
-
-
-def _refuse_flag(value):
-    if isinstance(value, bool):
-        raise ValueError(f"got {value!r}, expected a number")
-    return value
 
 
 def _as_list(value) -> list:

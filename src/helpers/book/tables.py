@@ -75,6 +75,12 @@ def encoder_cards() -> str:
     return markdown_table(pd.DataFrame(rows, columns=["Name", "Encoder", "Trained on", "How to get it"]))
 
 
+def encoder_inputs() -> str:
+    """Return what loading applies to pixels and texts of every named encoder, and what of it the tests load."""
+    rows = [(f"`{name}`", entry.normalisation, entry.padding, entry.loaded) for name, entry in REGISTRY.items()]
+    return markdown_table(pd.DataFrame(rows, columns=["Name", "Pixels are scaled by", "Padding of texts", "The tests load"]))
+
+
 def padding() -> str:
     """Return how far other ways of padding move a SigLIP text vector, as ``benchmarks/padding.py`` measured it."""
     found = read_json(BENCHMARKS / "padding.json")
@@ -90,7 +96,7 @@ def probing_speed() -> str:
     """Return how much longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
     rows = []
     for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
-        where = f"`{name.removeprefix('data/embeddings/')}`" if "/" in name else "synthetic"
+        where = name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic"
         sizes = (where, found["rows"], found["dimensions"], found["outputs"])
         loops = (found["fused_over_dataloader"], found["fused_over_tight_loop"], found.get("converged", {}).get("ratio"))
         rows.append((*sizes, *loops, found["peak_memory_over_embeddings"]))
@@ -148,6 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "paper_datasets": paper_datasets,
     "dataset_cards": dataset_cards,
     "encoder_cards": encoder_cards,
+    "encoder_inputs": encoder_inputs,
     "padding": padding,
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -11,23 +12,27 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from huggingface_hub import try_to_load_from_cache
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ..backbones.registry import REGISTRY
 from ..checks import choose
-from ..datasets import DATASETS
-from ..extraction.find import sets_wanted
-from ..files import read_json
+from ..datasets.registry import DATASETS, canonical_variant
+from ..files import read_json, write_json
+from ..probing.code import code_files
 from ..store.catalogue import folder_name, stored
 from .parameters import assigned_literals, first_problem
 from .provenance import parameters_fingerprint
+from .run_summary import NOT_SHOWN
 
-TABLES = Path("runs/book/tables")
-"""Folder of the book's result tables, which the workflow alone writes."""
 SHOWN = Path("runs/book/embeddings")
 """Links to the sets that the book shows, where some of the store are excluded."""
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
 LONGEST = 80
+HUB_FILES = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
 SET_FILES = ("provenance.json", "pairs.parquet", "image.safetensors", "text.safetensors")
+PACKAGE = Path("src/helpers")
+EXTRACTION = ("checks.py", "files.py", "tasks.py", "images.py", "store/*.py", "backbones/*.py", "datasets/*.py", "extraction/*.py")
 SetName = tuple[str, str, str]
 
 
@@ -69,6 +74,8 @@ class Configuration(BaseModel):
     backbones: list[Encoder] = []  # type: ignore[valid-type]
     variants: list[Literal["clean", "authors"]] = ["clean", "authors"]
     shards: Annotated[int, Field(ge=1, le=1000)] = 1
+    accelerators: Annotated[int, Field(ge=0, le=8)] = 1
+    strict: bool = False
     sweep: dict[str, Any]
     notebooks: dict[str, dict[str, Any]] = {}
 
@@ -161,19 +168,84 @@ def shown_sets(configuration: Configuration) -> tuple[list[SetName], dict[str, s
     excluded: dict[str, str] = {}
     if Path(configuration.store).is_dir():
         stored(configuration.store, excluded)
-    for name in sets_wanted(
-        configuration.datasets,
-        configuration.backbones,
-        configuration.variants,
-        configuration.store,
-        configuration.data_root is not None,
-    ):
+    for name in dict.fromkeys([*stored_sets(configuration), *sets_to_extract(configuration)]):
         fault = set_fault(Path(configuration.store), name)
         if fault is None:
             shown.append(name)
         else:
             excluded["/".join(name)] = fault
     return shown, excluded
+
+
+def stored_sets(configuration: Configuration) -> list[SetName]:
+    """Return the stored sets that ``datasets`` and ``backbones`` name; an empty list names all."""
+    if not Path(configuration.store).is_dir():
+        return []
+    found = stored(configuration.store, faulty={})
+    encoders = {folder_name(name) for name in configuration.backbones}
+    named = found["dataset"].isin(configuration.datasets or found["dataset"])
+    kept = found[named & found["backbone"].isin(encoders or found["backbone"])]
+    return list(zip(kept["dataset"], kept["variant"], kept["backbone"], strict=True))
+
+
+def sets_to_extract(configuration: Configuration) -> list[SetName]:
+    """Return the sets that the configuration has made from raw data: none without a ``data_root``."""
+    if configuration.data_root is None:
+        return []
+    return [
+        (dataset, canonical_variant(dataset, variant), folder_name(backbone))
+        for dataset in configuration.datasets
+        for variant in configuration.variants
+        for backbone in configuration.backbones
+    ]
+
+
+def unreachable(configuration: Configuration) -> dict[str, str]:
+    """Return why each set that is to be extracted and not stored cannot be made here: no raw data, or no weights.
+
+    Raises:
+        ValueError: there are some, and the configuration is ``strict``.
+    """
+    encoders = {folder_name(name): why for name in configuration.backbones if (why := _encoder_fault(name))}
+    faults = {}
+    for dataset, variant, backbone in dict.fromkeys(sets_to_extract(configuration)):
+        if Path(configuration.store, dataset, variant, backbone, SET_FILES[0]).is_file():
+            continue
+        if why := _raw_data_fault(configuration, dataset) or encoders.get(backbone):
+            faults[f"{dataset}/{variant}/{backbone}"] = why
+    if faults and configuration.strict:
+        name, why = next(iter(faults.items()))
+        raise ValueError(f"strict: {len(faults)} sets cannot be made, first {name} ({why}); supply them or set strict=false")
+    return faults
+
+
+def without_skipped(shown: list[SetName], skipped: dict[str, str]) -> list[SetName]:
+    """Return the sets that are not skipped.
+
+    Raises:
+        ValueError: all of them are.
+    """
+    found = [name for name in shown if "/".join(name) not in skipped]
+    if skipped and not found:
+        name, why = next(iter(skipped.items()))
+        raise ValueError(f"none of the {len(skipped)} sets of the configuration can be made, first {name}: {why}")
+    return found
+
+
+def _raw_data_fault(configuration: Configuration, dataset: str) -> str | None:
+    folder = Path(str(configuration.data_root), dataset)
+    if folder.is_dir() or hasattr(DATASETS[dataset].module, "default_root"):
+        return None
+    return f"no folder {dataset} under the data root; {DATASETS[dataset].card.access}"
+
+
+def _encoder_fault(name: str) -> str | None:
+    """Return how to get the weights of an encoder that is not in the local cache while downloads are switched off."""
+    entry = REGISTRY.get(name)
+    if entry is None or entry.library not in HUB_FILES or os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("0", "", "false", "no"):
+        return None
+    found = try_to_load_from_cache(entry.source.removeprefix("hf-hub:"), HUB_FILES[entry.library])
+    return None if isinstance(found, str) else f"no weights of {name} in the local cache; {entry.access}"
 
 
 def set_fault(store: Path, name: SetName) -> str | None:
@@ -195,16 +267,37 @@ def set_fault(store: Path, name: SetName) -> str | None:
     return f"it has no {' and no '.join(absent)} rows; give it a split" if absent else None
 
 
-def shown_store(configuration: Configuration, shown: Iterable[SetName], excluded: dict, folder: Path = SHOWN) -> str:
-    """Return the store that the notebooks read: the configured one, or links to the shown sets where some are excluded."""
+def shown_store(
+    configuration: Configuration, shown: Iterable[SetName], excluded: dict, folder: Path = SHOWN, write: bool = True
+) -> str:
+    """Return the store that the notebooks read: the configured one, or links to the shown sets where some are excluded.
+
+    Beside the links lies a file of what is excluded and why, from which the pages say so.
+
+    Args:
+        write: whether the links are made anew; a job of a cluster finds them made.
+    """
     if not excluded:
         return configuration.store
+    if not write:
+        return str(folder)
     shutil.rmtree(folder, ignore_errors=True)
     for name in shown:
         link = folder.joinpath(*name)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(Path(configuration.store).joinpath(*name).absolute())
+    write_json(folder / NOT_SHOWN, excluded)
     return str(folder)
+
+
+def sweep_code(package: Path = PACKAGE) -> list[str]:
+    """Return the modules that a sweep runs; a change of another module leaves every cached sweep as it is."""
+    return [str(path) for path in code_files(package)]
+
+
+def extraction_code(package: Path = PACKAGE) -> list[str]:
+    """Return the modules that check and extract a data set."""
+    return [str(path) for pattern in EXTRACTION for path in sorted(package.glob(pattern))]
 
 
 def set_files(store: str, dataset: str, variant: str, backbone: str) -> list[str]:

@@ -28,6 +28,8 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--dataset", required=True, help="name to give")
     parser.add_argument("--backbone", required=True, help="name to give")
+    parser.add_argument("--source", help="repository of the encoder, such as openai/clip-vit-base-patch32; recorded as given")
+    parser.add_argument("--revision", help="commit of that repository, 40 hexadecimal digits; recorded as given")
     parser.add_argument("--variant", default="clean", help="clean, authors, common or a name of your own; clean if not given")
     parser.add_argument("--text", help="NPY of text vectors")
     parser.add_argument("--table", help="CSV, TSV or Parquet of labels, splits and groups, for arrays")
@@ -69,6 +71,8 @@ def run(args) -> int:
 def _read(args) -> dict:
     """Read the vectors as the path's ending says, and return the arguments of ``EmbeddingSet.from_arrays``."""
     options = {name: getattr(args, name) for name in ("split", "group", "ids", "dataset", "variant", "backbone")}
+    encoder = {name: getattr(args, name) for name in ("source", "revision") if getattr(args, name)}
+    options |= {"encoder": encoder} if encoder else {}
     options["label"] = args.label.split(",") if args.label and "," in args.label else args.label
     path = Path(args.path)
     if ending(path) in TABLES:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..extraction.find import embeddings_for
 from ..probing.cache import RECORD, is_up_to_date, load_cached, run_sweep, sweep_folder
+from ..probing.export import refuse_ending, refuse_private, score_table, write_scores
 from ..probing.grid import Grid
 from ..probing.inference import SELECTED
 from .arguments import add_set
@@ -24,6 +25,7 @@ def add_arguments(parser) -> None:
         parser.add_argument(option, nargs="*", type=NUMBERS.get(field.name, str), metavar="VALUE", help=f"default: {values}")
     parser.add_argument("--settings", default="{}", help="the same as JSON; single options go before it")
     parser.add_argument("--sweeps", help="folder for the results; runs/sweeps if not given")
+    parser.add_argument("--export", metavar="FILE", help="write the test scores row by row as .parquet, .csv or .csv.gz")
     parser.add_argument("--workers", type=int, help="threads")
 
 
@@ -33,7 +35,10 @@ def run(args) -> int:
     grid = Grid.of(_parsed(args.settings) | given)
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
     identity = embeddings.identity
-    lines = []
+    if args.export:
+        refuse_ending(args.export)
+        refuse_private(identity.dataset)
+    lines, exported = [], []
     for protocol in grid.protocol:
         for part in grid.parts:
             folder = sweep_folder(identity.dataset, identity.variant, identity.backbone, protocol, part, args.sweeps)
@@ -44,8 +49,12 @@ def run(args) -> int:
             else:
                 result = run_sweep(embeddings, protocol, grid.arguments(part), folder, args.workers)
                 print(f"stored: {folder}")
+            if args.export:
+                exported.append(score_table(result, part))
             if part == "lambda":
                 lines.append(_worth(result).assign(protocol=protocol))
+    if exported:
+        print(f"test scores: {write_scores(exported, args.export)}")
     print(_table(lines))
     return 0
 

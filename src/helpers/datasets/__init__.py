@@ -1,4 +1,4 @@
-"""Data sets as image-text pairs: the paper's eight, the shipped examples, and any table of yours."""
+"""Load data sets as image-text pairs: the paper's eight, the shipped examples, and any table of yours."""
 
 from .audit import overlap
 from .base import Card, PairedDataset

@@ -1,4 +1,4 @@
-"""What a split gives away, and what the data look like before any encoder: functions of a data set's rows and its task."""
+"""Audit a data set's rows before any encoder: overlap between splits, class balance, diversity."""
 
 import numpy as np
 import pandas as pd
@@ -12,23 +12,23 @@ from .splits import seen_in_train, straddling
 
 
 def shipped_diversity() -> pd.DataFrame:
-    """Diversity of the shipped data sets before any encoder, as ``python -m helpers diversity`` measured it on the raw data."""
+    """Return the diversity of the shipped data sets before any encoder, measured on raw data by ``python -m helpers diversity``."""
     files = sorted((project_root() / "data/diversity").glob("*.csv"))
     return pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
 
 
 def shipped_straddling() -> pd.DataFrame:
-    """By class of HAM10000: test images under the authors' split, and those whose lesion is also in train (public metadata)."""
+    """Return, by class of HAM10000, the test images of the authors' split and those whose lesion is also in train."""
     return pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv")
 
 
 def overlap(dataset: LabelledRows, of: str = "test", seen: str = "train") -> pd.Series:
-    """Share of the rows of split ``of`` whose group, image or exact text also occurs in split ``seen``, each in [0, 1]."""
+    """Return the share of rows of split ``of`` whose group, image or exact text also occurs in split ``seen``, in [0, 1]."""
     return seen_in_train(dataset.rows, of, seen).mean().rename(f"{of} in {seen}")
 
 
 def indicators(dataset: LabelledRows) -> pd.DataFrame:
-    """0/1 per row and class, a column for each of the task's classes (both of a binary task)."""
+    """Return 0 or 1 per row and class, with a column for each class of the task (both of a binary task)."""
     task = dataset.task
     if task.kind == "multilabel":
         return dataset.rows[task.columns].set_axis(task.classes, axis=1)
@@ -36,30 +36,32 @@ def indicators(dataset: LabelledRows) -> pd.DataFrame:
 
 
 def class_balance(dataset: LabelledRows) -> pd.DataFrame:
-    """Positives per class (rows) and split (columns); only splits that have rows."""
+    """Return the number of positives per class (rows) and split (columns), for splits that have rows."""
     present = [s for s in SPLITS if (dataset.rows["split"] == s).any()]
     return indicators(dataset).groupby(dataset.rows["split"]).sum().T[present].rename_axis("class")
 
 
 def straddling_groups(dataset: LabelledRows) -> int:
-    """Number of groups that occur in more than one split."""
+    """Return the number of groups that occur in more than one split."""
     return len(straddling(dataset.rows))
 
 
 def text_words(dataset: PairedDataset) -> pd.Series:
-    """Number of words of each row's text."""
+    """Return the number of words of each row's text."""
     return dataset.rows["text"].str.split().str.len().rename("words")
 
 
 def diversity(dataset: PairedDataset) -> pd.Series:
-    """How much the data repeat themselves, independent of any encoder: numbers of pairs, distinct images, texts and groups."""
+    """Return the numbers of pairs and of distinct images, texts and groups, which show how much the data repeat themselves."""
     rows = dataset.rows
     counts = {"pairs": len(rows), **{f"distinct {c}s": rows[c].nunique() for c in ("image", "text", "group")}}
     return pd.Series({**counts, "share of distinct texts": rows["text"].nunique() / len(rows)})
 
 
 def pixel_variance(dataset: PairedDataset, rows=None, side: int = 32) -> float:
-    """Variance over images of a pixel's value in [0, 1], averaged over pixels and channels: diversity that no encoder has touched.
+    """Return the variance over images of a pixel's value in [0, 1], averaged over pixels and channels.
+
+    It measures diversity without an encoder.
 
     Args:
         rows: row numbers; all when None. An image that occurs in several rows counts once.
@@ -78,8 +80,11 @@ def pixel_variance(dataset: PairedDataset, rows=None, side: int = 32) -> float:
 
 
 def diversity_table(dataset: PairedDataset) -> pd.DataFrame:
-    """Diversity of a data set and of the rows of each label of a multi-label task: dataset, subset, n_images, pixel_variance,
-    distinct_text_share."""
+    """Return the diversity of a data set and, for a multi-label task, of the rows of each label.
+
+    Returns:
+        dataset, subset, n_images, pixel_variance, distinct_text_share.
+    """
     subsets = {"all pairs": np.arange(len(dataset.rows))}
     if dataset.task.kind == "multilabel":
         subsets |= {c: np.flatnonzero(indicators(dataset)[c]) for c in dataset.task.classes}

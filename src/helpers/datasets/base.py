@@ -1,4 +1,4 @@
-"""A paired data set: images, texts, splits and labels as one table, with the card that says what it is."""
+"""Define a paired data set: images, texts, splits and labels as one table, with its card."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +9,13 @@ import pandas as pd
 from ..tasks import Task
 
 SPLITS = ("train", "val", "test")
-SYNTHETIC = ("SYNTHETIC.txt", "DRAWN.txt")  # one marks the folder of a miniature; the first is written, the second was
+SYNTHETIC = ("SYNTHETIC.txt", "DRAWN.txt")  # either marks the folder of a miniature; earlier versions wrote the second
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader must know of a data set before using it."""
+    """Card of a data set: what a reader must know before using it."""
 
     title: str
     domain: str  # "medical" or "natural"
@@ -30,10 +30,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Draft:
-    """What the module of a data set reads: rows that may still lack an image (None) or a text, and counts of what was excluded.
+    """Rows as the module of a data set reads them, some still without image (None) or text, and counts of excluded rows.
 
-    ``name``, ``card`` and ``root`` are set by a module that does not know them beforehand, such as the manifest. ``private`` keeps
-    names of images out of errors where the card cannot tell.
+    A module that learns ``name``, ``card`` and ``root`` only on reading, such as the manifest, sets them. With ``private``, errors
+    name no images, for data whose card does not say whether they are credentialed.
     """
 
     rows: pd.DataFrame
@@ -46,15 +46,15 @@ class Draft:
 
 
 class LabelledRows(Protocol):
-    """Anything that has rows of pairs and the task that their label columns are of."""
+    """Any object with rows of pairs and the task of their label columns."""
 
     @property
     def rows(self) -> pd.DataFrame:
-        """One row per pair, with ``image``, ``text``, ``split``, ``group`` and the label columns of ``task``."""
+        """Return one row per pair, with ``image``, ``text``, ``split``, ``group`` and the label columns of ``task``."""
 
     @property
     def task(self) -> Task:
-        """The meaning of the label columns."""
+        """Return the meaning of the label columns."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class PairedDataset:
     task: Task
     card: Card
     root: Path
-    report: dict = field(default_factory=dict)  # counts of excluded rows and why; nothing is dropped silently
+    report: dict = field(default_factory=dict)  # counts of excluded rows by reason; no row is dropped silently
 
     def __post_init__(self):
         missing = [c for c in REQUIRED_COLUMNS if c not in self.rows]
@@ -95,11 +95,11 @@ class PairedDataset:
 
     @property
     def synthetic(self) -> bool:
-        """Is this a miniature, of which no value says anything about the data set it is named after?"""
+        """Return whether this is a synthetic miniature, whose values say nothing about the data set it is named after."""
         return bool(self.report.get("synthetic"))
 
     def __repr__(self) -> str:
-        """Counts only, so that no text or id of a credentialed data set reaches an output by accident."""
+        """Return counts only, so that no text or id of a credentialed data set reaches an output by accident."""
         parts = ", ".join(f"{(self.rows['split'] == s).sum()} {s}" for s in SPLITS)
         task = f"{self.task.kind} with {len(self.task.classes)} classes"
         return f"PairedDataset({self.name} {self.variant}: {len(self)} pairs ({parts}), {task})"

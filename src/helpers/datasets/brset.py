@@ -13,7 +13,7 @@ from .tables import age_band, classes_of, fill, first_file, numbers, phrase, rea
 METADATA = ("labels_brset.csv", "labels.csv")
 FOLDERS = ("fundus_photos", "images")
 HISTORY = ("patient_id", "exam_eye", "patient_sex", "patient_age", "comorbidities", "diabetes_time_y", "insuline")
-FINDINGS = (  # what an expert saw in the same image: in the authors' text, left out of the clean one
+FINDINGS = (  # findings of an expert in the same image: part of the authors' text, excluded from the clean text
     *("optic_disc", "vessels", "macula", "macular_edema", "scar", "nevus", "amd", "vascular_occlusion", "drusens", "hemorrhage"),
     *("retinal_detachment", "myopic_fundus", "increased_cup_disc", "other"),
 )
@@ -54,7 +54,7 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Rows of BRSET in file order."""
+    """Read the rows of BRSET in file order."""
     path = first_file(root, METADATA)
     table = read_table(path, ("image_id", *HISTORY, *FINDINGS, "DR_ICDR"), na_words=True)
     unique(table["image_id"], path, private=True)
@@ -64,7 +64,7 @@ def read(root: Path, variant: str, split: str) -> Draft:
         {
             "pair_id": table["image_id"],
             "image": locate(table["image_id"], index_images(root, FOLDERS)),
-            "text": fill(TEXT[variant], _said(table, age, sex, variant, path)),
+            "text": fill(TEXT[variant], _text_fields(table, age, sex, variant, path)),
             "group": table["patient_id"],
             "label": (grade > 0).map(dict(zip((False, True), CLASSES, strict=True))),
             "subgroup_age": age_band(age),
@@ -76,8 +76,8 @@ def read(root: Path, variant: str, split: str) -> Draft:
     return Draft(rows, Task("binary", CLASSES))
 
 
-def _said(table: pd.DataFrame, age: pd.Series, sex: pd.Series, variant: str, path: Path) -> dict[str, pd.Series]:
-    """What fills each place of the text."""
+def _text_fields(table: pd.DataFrame, age: pd.Series, sex: pd.Series, variant: str, path: Path) -> dict[str, pd.Series]:
+    """Return the phrases for each field of the text."""
     duration = numbers(table["diabetes_time_y"].mask(table["diabetes_time_y"].isin(["Não", "Nao"])), path)
     return {
         "eye": words(numbers(table["exam_eye"], path), EYE, "no eye reported"),

@@ -1,4 +1,4 @@
-"""Check a copy of a data set: one screen says whether it can be used, and what should be known of it."""
+"""Check a copy of a data set and report on one screen whether it is usable and what to know before using it."""
 
 import re
 from collections.abc import Iterable
@@ -8,18 +8,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..images import inspect_image
+from ..tasks import SMALLEST_NAMED
 from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
 from .splits import KEEPS_GROUPS, straddling
 from .texts import text_lengths, texts_cut, tokenizers_at_hand
 
-SHOWN = 12  # classes, and examples of a fault, on the one screen
+SHOWN = 12  # most classes, and most examples of a fault, that the report prints
 
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`check` found. ``problems`` make a data set unusable, ``warnings`` do not."""
+    """Findings of :func:`check`. ``problems`` make a data set unusable, ``warnings`` do not."""
 
     title: str
     facts: tuple[str, ...] = ()
@@ -54,13 +55,13 @@ def check(
     tokenizers: Iterable[str] = (),
     **options,
 ) -> Report:
-    """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder would cut.
+    """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder cuts.
 
     Args:
-        name, root, variant, split, missing_images, options: as for :func:`load_dataset`. Missing images are counted either way, and
-            are a problem unless the policy is to drop them.
+        name, root, variant, split, missing_images, options: as for :func:`load_dataset`. The report counts missing images. They
+            are a problem unless ``missing_images`` is ``drop``.
         open_images: decode every distinct image.
-        tokenizers: names of encoders; texts that they cut are counted where their tokenizer files are on this machine.
+        tokenizers: names of encoders; the report counts the texts they cut if their tokenizer files are on this machine.
     """
     title = f"{name} {variant} at {root or 'its package'}"
     try:
@@ -107,7 +108,7 @@ def _texts_cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
 
 
 def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
-    """Rows of images that cannot be decoded, and the number of others with the same bytes as an earlier one."""
+    """Return the rows of images that cannot be decoded, and the number of images with the bytes of an earlier one."""
     first_row = dataset.rows["image"].drop_duplicates()
     unreadable, seen = [], set()
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
@@ -120,10 +121,10 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
 
 
 def find_warnings(dataset) -> list[str]:
-    """Return sentences on pairs, groups, classes and labels that do not prevent use but should be known.
+    """Return warnings, one sentence each, about pairs, groups, classes and labels; they do not prevent use.
 
     Args:
-        dataset: anything with ``rows`` and ``task``, such as a :class:`PairedDataset` or a draft.
+        dataset: any object with ``rows`` and ``task``, such as a :class:`PairedDataset` or a draft.
     """
     return [*_repeated_pairs(dataset), *_straddling_groups(dataset), *_class_warnings(dataset), *_rows_without_label(dataset)]
 
@@ -156,12 +157,12 @@ def _class_warnings(dataset) -> list[str]:
         absent = balance.index[balance[split] == 0] if split in balance else []
         if len(absent):
             found.append(
-                f"{len(absent)} classes have no {split} row: {_first_names(absent)}; they drop out of the mean over classes"
+                f"{len(absent)} classes have no {split} row{_common_names(absent, balance)}; they drop out of the mean over classes"
             )
     rare = balance.index[(balance.sum(axis=1) == 1)]
     if len(rare):
         row = indicators(dataset)[rare[0]].to_numpy().argmax()
-        found.append(f"{len(rare)} classes have one example only: {_first_names(rare)}; the first is row {row}")
+        found.append(f"{len(rare)} classes have one example only; the first is row {row}")
     return found
 
 
@@ -184,17 +185,22 @@ def _problems(dataset: PairedDataset, unreadable: list) -> list[str]:
 
 
 def find_split_problems(dataset) -> list[str]:
-    """Return sentences on splits without rows, or with rows of one class only; ``dataset`` is as for :func:`find_warnings`."""
+    """Return a sentence for each split without rows or with one class only; ``dataset`` is as for :func:`find_warnings`."""
     balance, found = class_balance(dataset), []
     for split in ("train", "test"):
         present = balance.index[balance[split] > 0] if split in balance else []
         if split not in balance:
             found.append(f"there is no {split} row; give the split {split!r} to some rows")
         elif len(present) < min(2, len(balance)):
-            only = present[0] if len(present) else "no class"
-            found.append(f"all {split} rows are of {only}; an AUC needs two classes in each split: split or label the rows again")
+            only = "one class" if len(present) else "no class"
+            found.append(
+                f"all {split} rows are of {only}{_common_names(present, balance)}; an AUC needs two classes in each split: "
+                "split or label the rows again"
+            )
     return found
 
 
-def _first_names(names) -> str:
-    return ", ".join(map(str, names[:5])) + (" ..." if len(names) > 5 else "")
+def _common_names(classes, balance: pd.DataFrame) -> str:
+    """Return the first names, for the end of a clause, of those classes that are too common to tell of one person."""
+    common = [str(name) for name in classes if balance.loc[name].sum() >= SMALLEST_NAMED]
+    return f": {', '.join(common[:5])}{' ...' if len(common) > 5 else ''}" if common else ""

@@ -31,7 +31,7 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Rows of COCO-QA, one per question; the group is the image."""
+    """Read the rows of COCO-QA, one per question; the group is the image."""
     parts = []
     for part in ("train", "test"):
         files = {"text": "questions.txt", "label": "answers.txt", "number": "img_ids.txt"}

@@ -12,7 +12,7 @@ from .tables import read_lines
 
 FOLDERS = ("nyu_depth_images", "images")
 FILES = {"train": "qa.894.raw.train.txt", "test": "qa.894.raw.test.txt"}
-COUNTED_IN = {"authors": "test", "clean": "train"}  # the part in which an answer must be frequent
+COUNTED_IN = {"authors": "test", "clean": "train"}  # part in which an answer must be frequent
 MIN_COUNT = 100
 NUMBER = re.compile(r"image\s*(\d+)")
 MENTION = re.compile(r"\s*\b(?:(?:in|on|of|at|from)\s+)?(?:(?:the|this)\s+)?image\s*\d+")
@@ -37,10 +37,10 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str, min_count: int = MIN_COUNT) -> Draft:
-    """Rows of DAQUAR that have a frequent answer; the group is the image.
+    """Read the rows of DAQUAR that have a frequent answer; the group is the image.
 
     Raises:
-        ValueError: a question without an image number, a question without an answer, or no answer that is frequent enough.
+        ValueError: a question has no image number or no answer, or no answer is frequent enough.
     """
     rows = pd.concat([_questions(root / name, part) for part, name in FILES.items()], ignore_index=True)
     again = rows.duplicated(["group", "text"])
@@ -62,12 +62,12 @@ def read(root: Path, variant: str, split: str, min_count: int = MIN_COUNT) -> Dr
 
 
 def _questions(path: Path, part: str) -> pd.DataFrame:
-    """Questions and answers of one part, from alternating lines."""
+    """Return the questions and answers of one part, from alternating lines."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
     lines = read_lines(path)
     if len(lines) % 2:
-        raise ValueError(f"{path} has {len(lines)} lines, expected question and answer by turns; line {len(lines)} has no answer")
+        raise ValueError(f"{path} has {len(lines)} lines, expected questions and answers in turn; line {len(lines)} has no answer")
     table = pd.DataFrame({"text": lines[::2], "answer": lines[1::2]})
     number = table["text"].str.extract(NUMBER, expand=False)
     if number.isna().any():

@@ -1,4 +1,4 @@
-"""easy-VQA: drawn shapes, a question about them and a one-word answer; images and questions come with the Python package."""
+"""easy-VQA: synthetic pictures of shapes, a question and a one-word answer; the Python package ships images and questions."""
 
 import json
 from importlib.util import find_spec
@@ -29,7 +29,7 @@ CARD = Card(
 
 
 def default_root() -> Path:
-    """Folder of the installed package's data.
+    """Return the folder of the installed package's data.
 
     Raises:
         ModuleNotFoundError: the package is not installed.
@@ -41,7 +41,7 @@ def default_root() -> Path:
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Rows of easy-VQA, one per question; the group is the image."""
+    """Read the rows of easy-VQA, one per question; the group is the image."""
     parts = []
     for part in ("train", "test"):
         path = root / part / "questions.json"

@@ -15,7 +15,7 @@ FILES = {"train": "multimodal_train.tsv", "val": "multimodal_validate.tsv", "tes
 FOLDERS = ("images", "public_image_set")
 SHARE = {"authors": 0.2, "clean": 1.0}
 CLASSES = ("0", "1")
-MISSING_IMAGES = "drop"  # the release is a list of links, of which some are dead
+MISSING_IMAGES = "drop"  # the release is a list of links, and some links are dead
 SPLITS = {"authors": ("official",), "clean": ("official",)}
 CARD = Card(
     title="Fakeddit",
@@ -35,10 +35,10 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str, share: float | None = None) -> Draft:
-    """Rows of Fakeddit; the group is the title, which reposts share.
+    """Read the rows of Fakeddit; the group is the title, which reposts share.
 
     Args:
-        share: part of each official part to draw, stratified and seeded; the variant's own when None.
+        share: share of each official part to sample, stratified and seeded; the variant's own when None.
 
     Raises:
         ValueError: a share outside (0, 1].

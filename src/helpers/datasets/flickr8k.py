@@ -1,4 +1,4 @@
-"""Flickr8k: photographs with five captions each; the first is the text, the other four say which objects are seen."""
+"""Flickr8k: photographs with five captions each; the first is the text, and the other four name the objects in the image."""
 
 import re
 from pathlib import Path
@@ -63,7 +63,7 @@ CARD = Card(
 
 
 def captions(root) -> pd.DataFrame:
-    """All captions in file order, columns ``image`` and ``caption``.
+    """Read all captions in file order, columns ``image`` and ``caption``.
 
     Raises:
         FileNotFoundError, ValueError: captions.txt is missing or has other columns.
@@ -75,13 +75,13 @@ def captions(root) -> pd.DataFrame:
 
 
 def names(texts: pd.Series) -> pd.DataFrame:
-    """Whether each text names each object of ``OBJECTS``, bool (len(texts), n_objects)."""
+    """Return whether each text names each object of ``OBJECTS``, bool (len(texts), n_objects)."""
     patterns = {name: re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE) for name, words in OBJECTS.items()}
     return pd.DataFrame({name: texts.str.contains(pattern) for name, pattern in patterns.items()}, index=texts.index)
 
 
 def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TEST_POSITIVES) -> Draft:
-    """Rows of Flickr8k, one per photograph.
+    """Read the rows of Flickr8k, one per photograph.
 
     Raises:
         ValueError: no object has ``min_test_positives`` test images.

@@ -40,7 +40,7 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Rows of HAM10000; ``by-image`` keeps the authors' row order (train block, then test block)."""
+    """Read the rows of HAM10000; under ``by-image`` in the authors' order (train block, then test block)."""
     path = first_file(root, METADATA)
     table = read_table(path, COLUMNS, na_words=True)
     unique(table["image_id"], path)

@@ -1,4 +1,4 @@
-"""Any table of yours: a row per pair, with an image path, a text and one or more label columns."""
+"""Read any table of yours: one row per pair, with an image path, a text and one or more label columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from .tables import classes_of, read_table, require_columns, require_rows, uniqu
 
 READERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".gz": None, ".parquet": "parquet", ".jsonl": "jsonl"}
 NAMES = tuple(f"manifest{suffix}" for suffix in READERS if suffix != ".gz")
-ID_COLUMNS = ("pair_id", "id")  # hold the ids of pairs when no column is named
+ID_COLUMNS = ("pair_id", "id")  # columns of pair ids if no column is named
 REMEDY = "save it again, as UTF-8 with a header line"
 ALIASES = {"seed": "random_state"}
 SPLITS = {"common": ("given-or-made", "given", "made")}
@@ -37,10 +37,10 @@ class Columns:
 
     Args:
         image, text: paths of images, and texts.
-        label: class names; or several columns of 0 and 1, which make a multi-label task.
-        label_separator: divides the class names of a cell, which makes a multi-label task too.
-        group: what must not straddle splits, such as a patient; rows of one image form a group when None.
-        id: a unique name of each pair; the column ``pair_id`` or ``id`` where there is one, else the row number, when None.
+        label: one column of class names, or several columns of 0 and 1 for a multi-label task.
+        label_separator: separates several class names in one cell, which also makes a multi-label task.
+        group: groups that must not straddle splits, such as patients; rows of one image form a group when None.
+        id: unique names of pairs; when None, the column ``pair_id`` or ``id`` if it exists, else row numbers.
         split_column: train, val or test.
     """
 
@@ -55,7 +55,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class About:
-    """What the card of a table says: its title (the file's name when None), its domain, and whether it is credentialed."""
+    """Entries of a table's card: title (the file's name when None), domain, and whether the data are credentialed."""
 
     title: str | None = None
     domain: str = "natural"
@@ -73,15 +73,15 @@ def read(
     kind: str | None = None,
     random_state: int = SEED,
 ) -> Draft:
-    """Return the rows of a table. No error prints a cell: whose data these are is not known here.
+    """Return the rows of a table. No error prints a cell, because the data may be confidential.
 
     Args:
-        root: the table, or the folder that holds it; image paths count from the folder.
+        root: the table, or the folder that holds it; image paths are relative to that folder.
         columns, about: see :class:`Columns` and :class:`About`; ``load_dataset`` takes their fields as options.
         table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
-        image_root: folder from which image paths count instead, such as a read-only drive.
-        kind: the kind of task you expect; checked against what was found.
-        random_state: of the split, made 70/10/20 with whole groups when the table gives none (``split="given"`` requires one).
+        image_root: another folder to which image paths are relative, such as a read-only drive.
+        kind: the kind of task you expect; another kind raises.
+        random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
 
     Raises:
         FileNotFoundError, ValueError: names file, line and what was expected.
@@ -114,11 +114,10 @@ def read(
 
 
 def read_labels(data: pd.DataFrame, columns: Columns, path: Path, kind: str | None = None) -> tuple[Task, pd.DataFrame]:
-    """Return the task that the label column or columns pose, and its label columns as :class:`Task` names them.
+    """Return the task that the label column or columns define, and its label columns as :class:`Task` names them.
 
     Raises:
-        ValueError: a missing column or label, one class only, a column of texts or measurements, or a task of another kind than
-            ``kind``.
+        ValueError: a missing column or label, one class only, a column of texts or measurements, or a kind other than ``kind``.
     """
     names = [columns.label] if isinstance(columns.label, str) else list(columns.label)
     if len(names) == 1 and names[0] not in data and "," in names[0]:
@@ -159,7 +158,7 @@ def _one_class_a_row(column: pd.Series, path: Path) -> tuple[Task, pd.DataFrame]
 
 
 def _find_table(root: Path, table: str | None) -> Path:
-    """The file of the table, given itself or its folder."""
+    """Return the file of the table, given the file or its folder."""
     if root.is_file():
         return root
     names = NAMES if table is None else (table,)
@@ -170,15 +169,17 @@ def _find_table(root: Path, table: str | None) -> Path:
 
 
 def _image_folder(root: Path, path: Path, image_root: str | None) -> Path:
-    """The folder from which image paths count, absolute."""
+    """Return the folder to which image paths are relative, as an absolute path."""
     folder = Path(image_root) if image_root else path.parent if root.is_file() else root
     if not folder.is_dir():
-        raise FileNotFoundError(f"image_root {folder} is not a folder; give the folder from which the image paths of {path} count")
+        raise FileNotFoundError(
+            f"image_root {folder} is not a folder; give the folder to which the image paths of {path} are relative"
+        )
     return folder.absolute()
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """The table as strings, missing cells as missing."""
+    """Read the table as strings; missing cells stay missing."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
     reader = READERS[choose(path.suffix.lower(), READERS, f"kind of table ({path.name})")]
@@ -198,7 +199,7 @@ def _cell(value) -> str | None:
 
 
 def _paths_inside(paths: pd.Series, folder: Path, path: Path) -> list[str]:
-    """Image paths relative to ``folder``, none of which may lead out of it."""
+    """Return image paths relative to ``folder``, once none of them leads out of it."""
     inside = []
     for line, cell in enumerate(paths, 2):
         if pd.isna(cell):
@@ -212,7 +213,7 @@ def _paths_inside(paths: pd.Series, folder: Path, path: Path) -> list[str]:
 
 
 def _pair_ids(data: pd.DataFrame, column: str | None, path: Path) -> pd.Series | list[str]:
-    """Ids of the pairs: the named column, else ``pair_id`` or ``id``, else the number of the row."""
+    """Return the ids of the pairs: the named column, else ``pair_id`` or ``id``, else the number of the row."""
     column = column or next((name for name in ID_COLUMNS if name in data), None)
     return unique(data[column], path, private=True) if column else [f"{i:07d}" for i in range(len(data))]
 

@@ -18,7 +18,7 @@ TEXT = (
     "{nephropathy}, {neuropathy}, and {diabetic_foot}. The patient is {educational_level}."
 )
 SEX = {1: "male", 0: "female"}
-YES_NO = {  # column: said of 1, of 0, and of a missing value; the authors say the second of missing values too
+YES_NO = {  # column: phrases for 1, 0 and a missing value; the authors use the second for missing values too
     "insulin": ("using insulin", "not using insulin", "insulin use not reported"),
     "oraltreatment_dm": ("on oral treatment for diabetes", "not on oral treatment for diabetes", "oral treatment not reported"),
     "systemic_hypertension": ("with systemic hypertension", "without systemic hypertension", "systemic hypertension not reported"),
@@ -64,12 +64,12 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Rows of mBRSET with a grade, in file order."""
+    """Read the rows of mBRSET with a grade, in file order."""
     path = first_file(root, METADATA)
     columns = ("patient", "age", "sex", "dm_time", *YES_NO, "educational_level", "file", "final_icdr")
     table = read_table(path, columns, na_words=True)
     unique(table["file"], path, private=True)
-    fields = _said(table, variant, path)
+    fields = _text_fields(table, variant, path)
     grade = numbers(table["final_icdr"], path)
     classes_of(grade.fillna(0), GRADES, path)
     rows = pd.DataFrame(
@@ -88,8 +88,8 @@ def read(root: Path, variant: str, split: str) -> Draft:
     return Draft(rows, Task("binary", CLASSES), {"rows_without_grade": int(grade.isna().sum())})
 
 
-def _said(table: pd.DataFrame, variant: str, path: Path) -> dict[str, pd.Series]:
-    """What fills each place of the text."""
+def _text_fields(table: pd.DataFrame, variant: str, path: Path) -> dict[str, pd.Series]:
+    """Return the phrases for each field of the text."""
     fields = {
         "sex": words(numbers(table["sex"], path), SEX, "sex not reported"),
         "age": phrase(printed(table["age"], path), "aged {} years", "with age not reported"),

@@ -43,10 +43,10 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str, uncertain: str = "drop") -> Draft:
-    """Rows of MIMIC-CXR, one per image; the group is the patient.
+    """Read the rows of MIMIC-CXR, one per image; the group is the patient.
 
     Args:
-        uncertain: what -1 means: ``drop`` the row, ``zero`` or ``one``.
+        uncertain: treatment of the label -1: ``drop`` the row, ``zero`` or ``one``.
     """
     choose(uncertain, UNCERTAIN, "policy for uncertain labels")
     table, report = _authors_tables(root) if variant == "authors" else _release_tables(root)
@@ -60,7 +60,7 @@ def read(root: Path, variant: str, split: str, uncertain: str = "drop") -> Draft
 
 
 def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
-    """The authors' three tables with whole reports."""
+    """Read the authors' three tables with whole reports."""
     columns = ("dicom_id", "subject_id", "study_id", "path_preproc", *LABELS["authors"])
     parts = []
     for part, name in TABLES.items():
@@ -84,7 +84,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
-    """Frontal images of MIMIC-CXR-JPG with the official split and what was written before reading."""
+    """Read the frontal images of MIMIC-CXR-JPG, the official split, and the report sections written before the image was read."""
     metadata = _release(root, "metadata", ("dicom_id", "subject_id", "study_id", "ViewPosition"))
     parts = _release(root, "split", ("dicom_id", "split"))
     findings = _release(root, "chexpert", ("subject_id", "study_id", *LABELS["clean"]))
@@ -112,7 +112,7 @@ def _release(root: Path, kind: str, columns) -> pd.DataFrame:
 
 
 def _labelled(table: pd.DataFrame, labels, path: Path) -> pd.DataFrame:
-    """``table`` with its label columns as numbers: 1, 0, -1 uncertain, missing not mentioned."""
+    """Return ``table`` with its label columns as numbers: 1, 0, -1 for uncertain, missing for not mentioned."""
     table = table.copy()
     for label in labels:
         table[label] = numbers(table[label], path)

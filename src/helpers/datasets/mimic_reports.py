@@ -1,4 +1,4 @@
-"""Reports of MIMIC-CXR: read from the archive or from the folders, and the part written before the image was read."""
+"""Read the reports of MIMIC-CXR from the archive or the folders, and find the part written before the image was read."""
 
 import os
 import re
@@ -14,14 +14,14 @@ WANTED = re.compile(
     r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
-# A blank line, a line that opens with a heading, or a heading in capitals within a line: what follows may be findings.
+# A blank line, a heading at the start of a line, or a heading in capitals within a line: findings may follow.
 END = re.compile(r"\n[ \t]*\n|\n[ \t]*[A-Za-z][A-Za-z ,/()-]{2,40}:|\b[A-Z]{4,}(?: [A-Z]+)*:")
 
 
 def section(report: str) -> str:
-    """Indication, history and reason for the examination of one report, joined; empty if it has none.
+    """Return indication, history and reason for the examination of one report, joined; empty if it has none.
 
-    A section ends at the first blank line or heading, so that a finding is never taken for history.
+    A section ends at the first blank line or heading, so that history never contains findings.
     """
     found = []
     for heading in WANTED.finditer(report):
@@ -33,11 +33,11 @@ def section(report: str) -> str:
 
 
 def read_reports(root: Path, paths: pd.Series) -> pd.Series:
-    """Text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None where there is none; each is read once.
+    """Return the text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None if absent; read each once.
 
     Raises:
-        FileNotFoundError: neither the archive nor a report in the folders is there.
-        ValueError: a report cannot be read; says which row of the table asked for it, and not its path, which holds ids.
+        FileNotFoundError: neither the archive nor a report in the folders exists.
+        ValueError: a report cannot be read; names the row of the table, not the path, which holds ids.
     """
     archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
     if archive is None and not (root / "files").is_dir():

@@ -1,4 +1,4 @@
-"""What is known of each data set before any encoder: from its raw copy, or from stored sets and shipped counts."""
+"""Describe each data set before any encoder, from its raw copy or from stored sets and shipped counts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ LENGTHS = Path("data/text_lengths")  # <dataset>-<variant>.csv, written by `pyth
 
 @dataclass(frozen=True)
 class Description:
-    """Pairs of one variant of a data set and, where they could be counted, the lengths of its texts.
+    """Pairs of one variant of a data set and, if known, the lengths of its texts.
 
-    ``rows`` has ``split, group, image, text`` and the label columns of ``task``; equal values of ``image`` or ``text`` are equal
-    content, be they paths and sentences or row numbers of a stored set.
+    ``rows`` has ``split, group, image, text`` and the label columns of ``task``. Equal values of ``image`` or ``text`` mean equal
+    content, whether they are paths and sentences or row numbers of a stored set.
     """
 
     name: str
@@ -38,28 +38,28 @@ class Description:
 def describe_all(
     datasets: Sequence[str] = (), store=None, data_root=None, tokenizers: Iterable = ()
 ) -> tuple[list[Description], dict[str, str]]:
-    """Every variant of the named data sets of which anything is here, natural data first, and what could not be read.
+    """Describe every available variant of the named data sets, natural data first, and list those that could not be read.
 
-    All registered and all stored data sets are meant when none is named. What could not be read: a data set of which nothing is
-    here, with how to get it, and a variant of a raw copy (``<data set> <variant>``), with what is wrong with it.
+    Without names, describe all registered and all stored data sets. The list gives, for an absent data set, how to get it, and for
+    a faulty variant of a raw copy (``<data set> <variant>``) its fault.
 
     Raises:
         ValueError: an unknown data set, or a stored set that does not match its checksums.
-        FileNotFoundError: ``data_root`` or ``store`` is not there, or a stored set lacks a file.
+        FileNotFoundError: ``data_root`` or ``store`` does not exist, or a stored set lacks a file.
     """
     found = stored(store)
-    kept = found.drop_duplicates(["dataset", "variant"]).set_index(["dataset", "variant"])["path"]
+    folders = found.drop_duplicates(["dataset", "variant"]).set_index(["dataset", "variant"])["path"]
     known = list(dict.fromkeys([*(name for name in DATASETS if name != "manifest"), *found["dataset"]]))
     tokenizers, descriptions, unread = list(tokenizers), [], {}
     for name in sorted([choose(name, known, "data set") for name in datasets] or known, key=lambda n: (domain(n) != "natural", n)):
         root = _raw(name, data_root)
-        variants = [v for n, v in kept.index if n == name]
+        variants = [v for n, v in folders.index if n == name]
         if root is not None:
             variants = list(dict.fromkeys([*DATASETS[name].variants, *variants]))
         elif not variants:
             unread[name] = DATASETS[name].card.access
         for variant in variants:
-            dataset, folder = None, kept.get((name, variant))
+            dataset, folder = None, folders.get((name, variant))
             if root is not None and variant in DATASETS[name].variants:
                 try:
                     dataset = load_dataset(name, root, variant, missing_images="drop")
@@ -71,7 +71,7 @@ def describe_all(
 
 
 def _raw(name: str, data_root) -> Path | None:
-    """The raw copy of a data set: the package that ships it, or its own folder in ``data_root``."""
+    """Return the raw copy of a data set: the package that ships it, or its own folder in ``data_root``."""
     if name not in DATASETS or name == "manifest":
         return None
     module = DATASETS[name].module
@@ -82,7 +82,7 @@ def _raw(name: str, data_root) -> Path | None:
 
 
 def _describe(name: str, variant: str, folder: Path | None, dataset, tokenizers: list) -> Description:
-    """The pairs of the stored set if there is one, the lengths of the raw copy if that is there."""
+    """Describe a variant by the pairs of its stored set, else of its raw copy, and by the text lengths of the raw copy."""
     lengths = text_lengths(dataset, tokenizers) if dataset is not None else None
     if folder is None:
         return Description(name, variant, dataset.rows, dataset.task, "raw copy", lengths)
@@ -93,14 +93,14 @@ def _describe(name: str, variant: str, folder: Path | None, dataset, tokenizers:
 
 
 def _shipped(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
-    """Shipped counts, unless they are of another copy: one with another number of pairs."""
+    """Return the shipped text lengths, or None if they count another number of pairs and so describe another copy."""
     path = project_root() / LENGTHS / f"{name}-{variant}.csv"
     lengths = pd.read_csv(path) if path.is_file() else None
     return lengths if lengths is not None and lengths.loc[lengths["unit"] == "words", "pairs"].sum() == pairs else None
 
 
 def overview(descriptions: list[Description]) -> pd.DataFrame:
-    """A row per description: counts of pairs and distinct items, splits, and what test rows share with train."""
+    """Return one row per description: counts of pairs and distinct items, splits, and the overlap of test with train."""
     rows = []
     for d in descriptions:
         splits = d.rows["split"].value_counts()
@@ -113,7 +113,7 @@ def overview(descriptions: list[Description]) -> pd.DataFrame:
 
 
 def balance(descriptions: list[Description]) -> pd.DataFrame:
-    """A row per description, class and split: ``dataset, variant, class, split, positives, share`` (of the split's rows)."""
+    """Return a row per description, class and split: ``dataset, variant, class, split, positives, share`` (of the split)."""
     parts = []
     for d in descriptions:
         counts = class_balance(d).rename_axis(columns="split").stack().rename("positives").reset_index()
@@ -123,13 +123,13 @@ def balance(descriptions: list[Description]) -> pd.DataFrame:
 
 
 def all_lengths(descriptions: list[Description]) -> pd.DataFrame:
-    """Lengths of the texts of all descriptions that have them; see :func:`helpers.datasets.texts.text_lengths`."""
+    """Return the text lengths of all descriptions that have them; see :func:`helpers.datasets.texts.text_lengths`."""
     lengths = [d.lengths for d in descriptions if d.lengths is not None]
     return pd.concat(lengths, ignore_index=True) if lengths else pd.DataFrame(columns=COLUMNS).astype({"length": int, "limit": int})
 
 
 def repeats(descriptions: list[Description]) -> pd.DataFrame:
-    """How often contents recur: ``dataset, variant, what`` (image or text), ``occurrences``, ``items`` that occur so often."""
+    """Count repeated contents: ``dataset, variant, what`` (image or text), ``occurrences``, ``items`` with so many occurrences."""
     parts = []
     for d in descriptions:
         for what in ("image", "text"):

@@ -24,7 +24,7 @@ CARD = Card(
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Rows of Recipes5k: text is the recipe's raw ingredient list, label its dish (the folder of the image).
+    """Read the rows of Recipes5k: the text is the recipe's raw ingredient list, the label its dish (the folder of the image).
 
     Raises:
         ValueError: a line of a labels file is not a line number of the ingredients file.

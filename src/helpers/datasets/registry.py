@@ -1,4 +1,4 @@
-"""Every data set by name: its card, its variants and splits, and the one way to load it."""
+"""List every data set by name with its card, variants and splits, and load it."""
 
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def options(self) -> dict[str, object]:
-        """What ``load`` takes beside root, variant, split and missing_images: name and type."""
+        """Return name and type of the options of ``load`` other than root, variant, split and missing_images."""
         found = {}
         for name, kind in self._arguments.items():
             found |= {field.name: field.type for field in fields(kind)} if is_dataclass(kind) else {name: kind}
@@ -48,19 +48,19 @@ class Entry:
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Earlier names of options."""
+        """Return earlier names of options."""
         return getattr(self.module, "ALIASES", {})
 
     @property
     def _arguments(self) -> dict[str, type]:
-        """Name and type of each argument of ``read`` after root, variant and split; a dataclass groups several options."""
+        """Return name and type of each argument of ``read`` after root, variant and split; a dataclass groups several options."""
         return {name: p.annotation for name, p in list(signature(self.module.read).parameters.items())[3:]}
 
     def read(self, root: Path, variant: str, split: str, options: dict) -> Draft:
-        """Return what the module reads, with ``options`` by name, checked.
+        """Check the ``options`` and return what the module reads with them.
 
         Raises:
-            ValueError: an unknown option, with the nearest known one.
+            ValueError: an unknown option; names the nearest known one.
         """
         options = {self.aliases.get(name, name): value for name, value in options.items()}
         for name in options:
@@ -79,20 +79,20 @@ DATASETS = {name: Entry(name, import_module(f".{name}", __package__)) for name i
 
 
 def title(dataset: str) -> str:
-    """Return a data set's name as printed: its card's title, or the name itself of a data set without a card."""
+    """Return a data set's printed name: the title on its card, or the name itself of a data set without a card."""
     return DATASETS[dataset].card.title if dataset in DATASETS and dataset != "manifest" else dataset
 
 
 def domain(dataset: str) -> str:
-    """``medical`` or ``natural`` by the data set's card; ``own`` for a data set without one."""
+    """Return ``medical`` or ``natural`` from the data set's card; ``own`` for a data set without one."""
     return DATASETS[dataset].card.domain if dataset in DATASETS else "own"
 
 
 def dataset_root(data_root, dataset: str) -> Path | None:
-    """``data_root/<dataset>`` where there is one, else ``data_root`` itself, which may be a table; None stays None.
+    """Return ``data_root/<dataset>`` if it exists, else ``data_root`` itself, which may be a table; None stays None.
 
     Raises:
-        FileNotFoundError: ``data_root`` is not there.
+        FileNotFoundError: ``data_root`` does not exist.
     """
     if data_root is None:
         return None
@@ -103,10 +103,10 @@ def dataset_root(data_root, dataset: str) -> Path | None:
 
 
 def canonical_variant(name: str, variant: str) -> str:
-    """The variant that ``variant`` means for data set ``name``: itself, or ``common`` where there is only one.
+    """Return the variant that ``variant`` means for data set ``name``: itself, or ``common`` if there is only one.
 
     Raises:
-        ValueError: for an unknown data set or variant.
+        ValueError: an unknown data set or variant.
     """
     variants = DATASETS[choose(name, DATASETS, "data set")].variants
     if variants == ("common",):
@@ -123,14 +123,14 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
         root: folder of the release as unpacked; ``easy_vqa`` needs none.
         variant: ``authors`` (their text, labels, filters and split) or ``clean`` (no label proxies, groups disjoint); a data set
             with one variant, ``common``, takes either.
-        split: one of the splits the variant offers, by default the variant's own.
-        missing_images: ``error``, or ``drop`` to exclude pairs whose image is not there and count them in ``report``. Fakeddit, a
-            list of links of which some are dead, drops by default; all others raise.
+        split: one of the splits the variant offers; the variant's default when None.
+        missing_images: ``error``, or ``drop`` to exclude pairs without an image file and count them in ``report``. Fakeddit, a
+            list of links with some dead ones, drops by default; all others raise.
         options: further options of the data set, see ``DATASETS[name].options``.
 
     Raises:
         FileNotFoundError: the root, a table or images are missing; says where to get them.
-        ValueError: a name, column or value is not what was expected.
+        ValueError: an unexpected name, column or value.
     """
     entry = DATASETS[choose(name, DATASETS, "data set")]
     variant = canonical_variant(name, variant)
@@ -157,7 +157,7 @@ def _root(entry: Entry, root) -> Path:
 
 
 def _usable_rows(draft: Draft, name: str, private: bool, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
-    """Rows with a text and an image, and how many were excluded because one is missing."""
+    """Return the rows with a text and an image, and the numbers of rows excluded because one is missing."""
     rows = draft.rows.reset_index(drop=True)
     absent = rows["image"].isna()
     if absent.any() and (policy == "error" or absent.all()):
@@ -166,8 +166,8 @@ def _usable_rows(draft: Draft, name: str, private: bool, root: Path, policy: str
         remedy = "check root and the image folder" if absent.all() else drop
         raise FileNotFoundError(f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}, {first}; {remedy}")
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
-    kept = rows[~absent & ~blank].reset_index(drop=True)
-    kept = kept[[*REQUIRED_COLUMNS, *(c for c in kept if c not in REQUIRED_COLUMNS)]]
-    if not len(kept):
+    usable = rows[~absent & ~blank].reset_index(drop=True)
+    usable = usable[[*REQUIRED_COLUMNS, *(c for c in usable if c not in REQUIRED_COLUMNS)]]
+    if not len(usable):
         raise ValueError(f"{name}: no pair under {root} has both an image and a text")
-    return kept, {"rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}
+    return usable, {"rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}

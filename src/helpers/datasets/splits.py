@@ -1,4 +1,4 @@
-"""Splitting a table into train, val and test: by row as in the authors' code, or with groups kept whole."""
+"""Split a table into train, val and test: by row as in the authors' code, or by whole groups."""
 
 import numpy as np
 import pandas as pd
@@ -6,14 +6,14 @@ from sklearn.model_selection import train_test_split
 
 SEED = 42
 KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")  # names of splits
-SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # the order in which a rare class is served
+SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the splits receive a rare class
 
 
 def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of train and test, stratified, groups ignored: scikit-learn's ``train_test_split`` on rows in file order.
+    """Return row numbers of train and test, stratified and ignoring groups, by ``train_test_split`` on rows in file order.
 
     Raises:
-        ValueError: a stratum with one row cannot be split.
+        ValueError: a stratum has one row only.
     """
     counts = strata.value_counts()
     if counts.min() < 2:
@@ -24,17 +24,17 @@ def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tupl
 
 
 def by_row_in_file_order(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> np.ndarray:
-    """Split name of each row under :func:`by_row`."""
+    """Return the split name of each row under :func:`by_row`."""
     split = np.full(len(strata), "train", dtype=object)
     split[by_row(strata, test_share, seed)[1]] = "test"
     return split
 
 
 def by_group(groups: pd.Series, strata: pd.Series | None = None, shares=SHARES, seed: int = SEED) -> np.ndarray:
-    """Split name of each row, no group in two splits, every stratum divided in proportion to ``shares`` of its rows.
+    """Return the split name of each row, with whole groups and with each stratum divided in proportion to ``shares``.
 
-    Groups come in a seeded order; each goes to the split that lacks the largest part of its due. A group's stratum is that of its
-    first row. A stratum with one group is train only.
+    Groups come in a seeded order, and each goes to the split that is furthest below its share. The stratum of a group is that of
+    its first row. A stratum with one group goes to train.
     """
     codes, _ = pd.factorize(groups)
     first = np.unique(codes, return_index=True)[1]
@@ -54,21 +54,21 @@ def by_group(groups: pd.Series, strata: pd.Series | None = None, shares=SHARES, 
 
 
 def straddling(rows: pd.DataFrame, column: str = "group") -> pd.Index:
-    """Values of ``column`` that occur in more than one split."""
+    """Return the values of ``column`` that occur in more than one split."""
     splits_of = rows.groupby(column)["split"].nunique()
     return splits_of.index[splits_of > 1]
 
 
 def seen_in_train(pairs: pd.DataFrame, of: str = "test", seen: str = "train") -> pd.DataFrame:
-    """Whether the group, image and exact text of each pair of split ``of`` also occur in split ``seen``, bool (n_of, 3).
+    """Return whether the group, image and exact text of each pair of split ``of`` also occur in split ``seen``, bool (n_of, 3).
 
-    Equal values are equal content, be they paths and sentences or row numbers of a stored set, which holds each content once.
+    Equal values mean equal content, whether they are paths and sentences or row numbers of a stored set.
     """
     there, here = (pairs[pairs["split"] == s] for s in (seen, of))
     return pd.DataFrame({key: here[key].isin(set(there[key])) for key in ("group", "image", "text")})
 
 
 def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:
-    """Whether a row's value of ``column`` does not occur in an earlier split (train before val before test), bool (n,)."""
+    """Return whether a row's value of ``column`` is absent from earlier splits (train before val before test), bool (n,)."""
     rank = rows["split"].map({name: i for i, name in enumerate(("train", "val", "test"))})
     return rank == rank.groupby(rows[column]).transform("min")

@@ -1,4 +1,4 @@
-"""Reading the tables of a release: tolerant of BOM, Windows line ends and compression; strict about columns and values."""
+"""Read the tables of a release: tolerate BOM, Windows line ends and compression; check columns and values strictly."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ RELEASED = "restore the file as released"
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path:
-    """The first of ``names`` that is a file under ``root``.
+    """Return the first of ``names`` that is a file under ``root``.
 
     Raises:
         FileNotFoundError: names the folder and every name tried.
@@ -34,14 +34,13 @@ def read_table(
     """Read a delimited file as strings; empty cells are missing values.
 
     Args:
-        columns: that must be there.
-        separator: read from the header when None: a tab if it has one, a semicolon if it has one and no comma, else a comma.
-        na_words: cells such as ``NA`` and ``nan`` are missing too: pandas reads them so by default, and the authors did.
-        remedy: what to do about a damaged file.
+        columns: required columns.
+        separator: when None, inferred from the header: a tab if it has one, a semicolon if it has one and no comma, else a comma.
+        na_words: treat cells such as ``NA`` and ``nan`` as missing too, the default of pandas, which the authors used.
+        remedy: advice on a damaged file, printed in errors.
 
     Raises:
-        ValueError: an empty or undecodable file, one with two columns of one name, or one without one of ``columns``; names the
-            nearest column.
+        ValueError: the file is empty or undecodable, has two columns of one name, or lacks a required column; names the nearest.
     """
     try:
         separator = _require_distinct_header(path, separator)
@@ -66,7 +65,7 @@ def read_table(
 
 
 def _require_distinct_header(path: Path, separator: str | None) -> str:
-    """The separator of a table, once no two columns have one name, of which pandas would rename the second in silence."""
+    """Return the separator of a table, once its column names are checked to differ; pandas would rename a repeated one."""
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
         header = stream.readline()
     separator = separator or ("\t" if "\t" in header else ";" if ";" in header and "," not in header else ",")
@@ -79,19 +78,19 @@ def _require_distinct_header(path: Path, separator: str | None) -> str:
 
 
 def require_rows(table: pd.DataFrame, path, remedy: str = RELEASED) -> None:
-    """Raise ValueError if a table has a header and nothing else."""
+    """Raise a ValueError if a table has a header but no rows."""
     if not len(table):
         raise ValueError(f"{path} has a header and no rows; {remedy}")
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
-    """Raise ValueError unless every one of ``columns`` is in ``table``; see :func:`helpers.checks.choose_column`."""
+    """Raise a ValueError unless ``table`` has all ``columns``; see :func:`helpers.checks.choose_column`."""
     for column in columns:
         choose_column(column, table.columns, path)
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file without line ends; blank lines at the end are ignored.
+    """Return the lines of a UTF-8 text file without line ends and without blank lines at the end.
 
     Raises:
         ValueError: the file is not UTF-8.
@@ -106,11 +105,11 @@ def read_lines(path: Path) -> list[str]:
 
 
 def numbers(column: pd.Series, path) -> pd.Series:
-    """Cells as float64, missing kept; a comma decimal is read as a point and a letter O as zero, both of which releases contain.
+    """Return cells as float64, missing ones as NaN; read a decimal comma as a point and a letter O as zero, as in releases.
 
     Raises:
-        ValueError: names the file, the line and the column of the cell that is not a number; not the cell, which in a table whose
-            columns have slipped may be an id or a sentence of a credentialed set.
+        ValueError: a cell is not a number; names file, line and column. It does not print the cell, which may be an id or a
+            sentence of a credentialed set if columns have slipped.
     """
     cleaned = column.astype("object").where(column.notna()).map(_numeral, na_action="ignore")
     values = pd.to_numeric(cleaned, errors="coerce")
@@ -126,7 +125,7 @@ def _numeral(cell: str) -> str:
 
 
 def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
-    """``column`` unchanged if every cell is one of ``classes``.
+    """Return ``column`` unchanged if every cell is one of ``classes``.
 
     Raises:
         ValueError: names the file, the line, the column and the classes; not the cell, see :func:`numbers`.
@@ -141,10 +140,10 @@ def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) 
 
 
 def unique(column: pd.Series, path, private: bool = False, header: int = 1) -> pd.Series:
-    """``column`` unchanged if no value occurs twice or is missing; the file has ``header`` lines before the first row.
+    """Return ``column`` unchanged if no value is repeated or missing; the file has ``header`` lines before the first row.
 
     Raises:
-        ValueError: names the file and both lines; the value too, unless ``private``.
+        ValueError: names the file, both lines and, unless ``private``, the value.
     """
     again = (column.duplicated() | column.isna()).to_numpy()
     if again.any():
@@ -158,35 +157,35 @@ def unique(column: pd.Series, path, private: bool = False, header: int = 1) -> p
 
 
 def printed(column: pd.Series, path) -> pd.Series:
-    """Numbers as pandas prints them after reading the column: ``63`` in a column of whole numbers, ``63.0`` in any other."""
+    """Return numbers as pandas prints them after reading the column: ``63`` if all are whole numbers, else ``63.0``."""
     values = numbers(column, path)
     whole = values.notna().all() and not column.astype(str).str.contains(".", regex=False).any()
     return values.map(lambda v: v if pd.isna(v) else str(int(v)) if whole else str(v)).astype(object)
 
 
 def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
-    """Phrases for coded cells: ``of[cell]``, or ``otherwise`` for any other cell, missing ones included."""
+    """Return phrases for coded cells: ``of[cell]``, or ``otherwise`` for any other cell, missing ones included."""
     return column.map(lambda cell: of.get(cell, otherwise)).astype(object)
 
 
 def phrase(column: pd.Series, template: str, otherwise: str) -> pd.Series:
-    """``template`` with each cell in place of ``{}``, or ``otherwise`` where the cell is missing."""
+    """Return ``template`` with each cell in place of ``{}``, or ``otherwise`` for a missing cell."""
     return column.map(lambda cell: otherwise if pd.isna(cell) else template.format(cell)).astype(object)
 
 
 def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:
-    """``template`` filled row by row from equally long ``fields``."""
+    """Return ``template`` filled row by row from equally long ``fields``."""
     names = list(fields)
     return [template.format(**dict(zip(names, cells, strict=True))) for cells in zip(*fields.values(), strict=True)]
 
 
 def age_band(age: pd.Series) -> pd.Series:
-    """Age in years as a subgroup: under 40, 40-59, 60 and over, unknown."""
+    """Return age in years as a subgroup: under 40, 40-59, 60 and over, unknown."""
     return pd.cut(age, [-1, 39.99, 59.99, 200], labels=["under 40", "40-59", "60 and over"]).astype(object).fillna("unknown")
 
 
 def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
-    """One column per file, one row per line.
+    """Read text files in parallel: one column per file, one row per line.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -199,6 +198,6 @@ def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
         columns[name] = read_lines(path)
     counts = {files[name].name: len(lines) for name, lines in columns.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise ValueError(f"{next(iter(files.values())).parent}: files that go line by line differ in length ({told}); restore them")
+        lengths = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(f"{next(iter(files.values())).parent}: parallel files differ in length ({lengths}); restore them")
     return pd.DataFrame(columns)

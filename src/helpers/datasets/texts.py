@@ -1,4 +1,4 @@
-"""How long the texts of a data set are, in words and in each encoder's tokens: counts only, no text."""
+"""Count the lengths of a data set's texts in words and in each encoder's tokens; results hold no text."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..backbones import REGISTRY, load_tokenizer
-from ..backbones.quiet import offline
+from ..backbones.tokenizer import offline
 from .audit import text_words
 from .base import PairedDataset
 
@@ -17,9 +17,9 @@ COLUMNS = ("dataset", "variant", "unit", "limit", "length", "pairs", "texts")
 
 
 def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
-    """Tokenizers of named encoders whose files are here, one for encoders that share it, and how to get the others.
+    """Return the available tokenizers of named encoders, one for encoders that share it, and how to get the others.
 
-    Nothing is downloaded to find out.
+    The search downloads no file.
     """
     found, absent = {}, {}
     for name in names:
@@ -38,7 +38,7 @@ def _tokenizer(name: str):
 
 
 def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFrame:
-    """Histogram of text lengths: a row per unit (``words``, or an encoder) and length.
+    """Return a histogram of text lengths: one row per unit (``words``, or an encoder) and length.
 
     Returns:
         ``dataset, variant, unit, limit`` (tokens the encoder sees, special ones included; 0 for words), ``length, pairs, texts``
@@ -61,7 +61,7 @@ def _counted(tokenizer, texts: list[str]) -> np.ndarray:
 
 
 def texts_cut(lengths: pd.DataFrame) -> pd.DataFrame:
-    """What each encoder does not see to the end: a row per data set, variant and encoder of :func:`text_lengths`.
+    """Count the texts that each encoder cuts, from :func:`text_lengths`: one row per data set, variant and encoder.
 
     Returns:
         ``dataset, variant, encoder, limit, longest, pairs_cut, share_cut`` (of pairs, in [0, 1]), ``texts_cut`` (distinct ones).

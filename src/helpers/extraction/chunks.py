@@ -1,4 +1,4 @@
-"""The work folder of an extraction: finished chunks of vectors, each whole, named by its content and checked when read."""
+"""Store finished chunks of vectors in the work folder of an extraction: whole, named by content, checked when read."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from safetensors.numpy import save
 
 from ..files import read_checked_json, replacing
 
-PATIENCE = 3  # seconds before a waiting process says so
+PATIENCE = 3  # seconds before a waiting process prints a note
 BETWEEN_TRIES = 0.05
 
 
@@ -25,8 +25,8 @@ BETWEEN_TRIES = 0.05
 class Chunk:
     """A run of distinct items that is encoded and written at once.
 
-    ``key`` is a hash of everything its vectors depend on (encoder, precision, batch size, contents), so a finished chunk is
-    reused exactly when nothing of that changed.
+    ``key`` is a hash of everything its vectors depend on: encoder, precision, batch size, contents. A finished chunk is reused
+    exactly when none of these has changed.
     """
 
     modality: str
@@ -40,7 +40,7 @@ class Chunk:
 
 
 def plan(modality: str, contents: list[str], size: int, settings: str) -> list[Chunk]:
-    """Cut items, given by content hash in order, into chunks of ``size``."""
+    """Cut items, given by their content hashes in order, into chunks of ``size``."""
     chunks = []
     for number, start in enumerate(range(0, len(contents), size)):
         items = range(start, min(start + size, len(contents)))
@@ -50,7 +50,7 @@ def plan(modality: str, contents: list[str], size: int, settings: str) -> list[C
 
 
 class ChunkRecord(BaseModel):
-    """The metadata of a chunk's file."""
+    """Metadata of a chunk's file."""
 
     model_config = ConfigDict(extra="forbid")
     key: str
@@ -67,7 +67,7 @@ def write_chunk(folder: Path, chunk: Chunk, vectors: np.ndarray, failed: dict[in
 
 
 def read_chunk(folder: Path, chunk: Chunk) -> tuple[np.ndarray, dict[int, str]] | None:
-    """Return the vectors and failures of a finished chunk; None when it is absent, or damaged and so to be made again."""
+    """Return the vectors and failures of a finished chunk; None if it is absent or damaged."""
     path = folder / chunk.name
     if not path.is_file():
         return None
@@ -88,7 +88,7 @@ def _checksum(vectors: np.ndarray, failed: dict[int, str]) -> str:
 
 
 def read_work_file(path: Path, expected: Any) -> Any | None:
-    """Return the content of a JSON file of the work folder, of the type ``expected``; None when it is absent or damaged."""
+    """Return the content of a JSON file of the work folder if it has the type ``expected``; None if it is absent or damaged."""
     try:
         return TypeAdapter(expected).validate_python(read_checked_json(path))
     except (OSError, ValueError):  # pydantic's ValidationError is a ValueError
@@ -97,7 +97,7 @@ def read_work_file(path: Path, expected: Any) -> Any | None:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait until no other process is inside a block with this lock file; say so after a few seconds."""
+    """Wait until no other process is inside a block with this lock file; print a note after a few seconds."""
     import fcntl
 
     with open(path, "a+") as lock:
@@ -116,12 +116,12 @@ def exclusive(path: Path) -> Iterator[None]:
 
 @contextmanager
 def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
-    """Hold the work folder: alone without a shard, together with the other shards with one; freed when the process ends.
+    """Lock the work folder until the process ends: exclusively without a shard, shared with other shards with one.
 
     Raises:
         BlockingIOError: another process holds it.
     """
-    import fcntl  # record locks, which a decoding worker that outlives a killed parent does not keep
+    import fcntl  # record locks: a decoding worker that outlives a killed parent does not hold them
 
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a+") as whole, open(folder / f"lock-{shard[0] if shard else 0}", "a+") as own:

@@ -1,4 +1,4 @@
-"""Distinct images and texts to vectors, chunk by chunk, in a work folder that survives a kill and that shards share."""
+"""Encode distinct images and texts chunk by chunk, in a work folder that survives a kill and that shards share."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from ..images import CHANGED
 from .chunks import Chunk, exclusive, plan, read_chunk, read_work_file, write_chunk
 from .workers import image_batches
 
-CHUNK = 256  # items a kill can cost at most, and the grain that shards share
+CHUNK = 256  # most items that a kill can cost, and the unit that shards divide among them
 
 
 @dataclass(frozen=True)
 class Job:
-    """One extraction: what is encoded, by what, and where the work lies."""
+    """One extraction: its data set, its encoder and its work folder."""
 
     dataset: PairedDataset
     backbone: Backbone
@@ -36,11 +36,11 @@ class Job:
 
 
 def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
-    """Return the chunks of both modalities, and the images per batch; the first of all shards decides it and the others follow.
+    """Return the chunks of both modalities and the number of images per batch, which the first shard chooses for all.
 
     Args:
         keys: content hashes ``image`` and ``text`` of the rows to encode.
-        batch_size: images per batch; found by trying on an accelerator when None.
+        batch_size: images per batch; when None on an accelerator, the largest that fits its memory.
     """
     record = job.work / "batch_size.json"
     with exclusive(job.work / "lock-batch-size"):
@@ -62,7 +62,7 @@ def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[d
 def encode_chunks(
     job: Job, keys: pd.DataFrame, chunks: dict[str, list[Chunk]], batch_size: int, shard: tuple[int, int] | None
 ) -> None:
-    """Write the chunks that are not yet there: all of them, or every n-th from the k-th on for shard (k, n)."""
+    """Encode and write the missing chunks: all of them, or for shard (k, n) every n-th from the k-th on."""
     rows = job.dataset.rows.reset_index(drop=True).loc[keys.index]
     first = ~keys["image"].duplicated()
     paths = list(zip(rows["image"][first], keys["image"][first], keys.index[first], strict=True))
@@ -95,12 +95,12 @@ def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, st
 
 
 def progress(items, total: int, desc: str, unit: str, initial: int = 0):
-    """Return a progress bar with rate and time left; what an earlier run did counts as done and does not enter the rate."""
+    """Return a progress bar with rate and remaining time; work of an earlier run counts as done but not for the rate."""
     return tqdm(items, total=total, desc=desc, unit=unit, initial=initial, mininterval=1, dynamic_ncols=True)
 
 
 def _largest_batch(job: Job) -> int:
-    """Return the largest of 512, 256, ... images that the accelerator's memory takes."""
+    """Return the largest of 512, 256, ... images that fits the accelerator's memory."""
     one = job.backbone.preprocess(Image.new("RGB", (32, 32)))
     for size in (512, 256, 128, 64, 32, 16, 8, 4, 2):
         try:

@@ -35,21 +35,21 @@ ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno
 
 @dataclass(frozen=True)
 class Options:
-    """How to extract, beside what and where to.
+    """Options of an extraction.
 
     Args:
-        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are normalised in float32 in any case.
-        dtype: of the stored file, ``float32`` or ``float16``.
-        workers: processes that decode images; see :func:`default_workers` when None; 0 decodes in this process.
-        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; either way all are listed in ``<out>.problems.csv``.
+        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are always normalised in float32.
+        dtype: type of the stored vectors, ``float32`` or ``float16``.
+        workers: number of processes that decode images; 0 decodes in this process; :func:`default_workers` when None.
+        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; ``<out>.problems.csv`` lists them in both cases.
         max_skipped: largest share of rows that ``skip`` may exclude.
         overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
-        image_from: folder of a set with the same image vectors, to refer to instead of storing them twice.
-        command: what makes the set again, for its provenance; without folders of the machine.
+        image_from: folder of a set with the same image vectors; the new set refers to them instead of storing them twice.
+        command: command that makes the set again, for its provenance; without folders of the machine.
 
     Raises:
-        ValueError: an unknown word, or a share outside [0, 1].
-        FileNotFoundError: no set in ``image_from``.
+        ValueError: an unknown value, or a share outside [0, 1].
+        FileNotFoundError: ``image_from`` holds no set.
     """
 
     precision: str = "float32"
@@ -83,25 +83,25 @@ def extract(
 ) -> EmbeddingSet | None:
     """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
 
-    A set already there is returned if data, encoder and precision are the same. A run that was cut off goes on where it stopped
-    and ends with the same bytes. Work in progress lies in ``<out>.work`` until the set is whole.
+    If ``out`` already holds the set of this data, encoder and precision, the function returns it. An interrupted run resumes and
+    ends with the same bytes. Unfinished work lies in ``<out>.work`` until the set is whole.
 
     Args:
         dataset: a ``PairedDataset``.
         backbone: a ``Backbone``, or a name for :func:`load_backbone`.
-        out: folder of the set, outside the data root: new, empty, or that of a set.
-        batch_size: images per batch; found on the first run and reused when None.
-        shard: ``"3/16"`` or ``(3, 16)``: encode the third of sixteen parts only and return None; once all parts are done, a call
-            without ``shard`` checks and joins them (encodes what is missing, and clears ``<out>.work``).
+        out: folder of the set, outside the data root: a new or empty folder, or one that holds a set.
+        batch_size: images per batch; when None, chosen on the first run and then reused.
+        shard: ``"3/16"`` or ``(3, 16)``: encode only the third of sixteen parts and return None. When all parts are done, a call
+            without ``shard`` checks and joins them, encodes what is missing, and removes ``<out>.work``.
         device: see :func:`load_backbone`; only for a backbone given by name.
         options: the fields of :class:`Options`, such as ``precision="bfloat16"`` or ``on_error="skip"``.
 
     Raises:
-        InputError: rows that cannot be encoded, with the report.
-        ValueError: ``out`` holds another set (says what differs), or lies in the data; an image was replaced meanwhile.
+        InputError: some rows cannot be encoded; holds the report.
+        ValueError: ``out`` holds another set (the error says what differs) or lies in the data, or an image was replaced meanwhile.
         FileExistsError: ``out`` holds something that is not a set.
-        BlockingIOError: another process works on the same output.
-        OSError: no space or no permission; finished chunks stay.
+        BlockingIOError: another process writes to the same output.
+        OSError: no space or no permission; finished chunks remain.
     """
     chosen, shard, out, started = Options(**options), _parse_shard(shard), Path(out), time.time()
     _check_output(out, Path(dataset.root))
@@ -124,9 +124,9 @@ def extract(
             return None
         (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
         report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
-        kept = _apply_policy(report, keys, dataset, out, chosen)
-        provenance = _provenance(job, identity, keys, kept, report, size) | {"run": _run(chosen.command, started)}
-        arrays = _pairs(job, keys, usable, kept, {"image": image, "text": text})
+        stored_rows = _apply_policy(report, keys, dataset, out, chosen)
+        provenance = _provenance(job, identity, keys, stored_rows, report, size) | {"run": _run(chosen.command, started)}
+        arrays = _pairs(job, keys, usable, stored_rows, {"image": image, "text": text})
         embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
         embeddings.save(out, dtype=chosen.dtype, image_from=chosen.image_from)
     _clear(job.work, identity)
@@ -134,7 +134,7 @@ def extract(
 
 
 def _check_output(out: Path, root: Path) -> None:
-    """Raise unless writing to ``out`` leaves the data and everything else that is no set alone."""
+    """Raise if writing to ``out`` would change the data, or a folder that is not an embedding set."""
     folder = root.resolve()
     folder = folder.parent if folder.is_file() else folder
     target = out.resolve()
@@ -145,7 +145,7 @@ def _check_output(out: Path, root: Path) -> None:
 
 
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return contents and problems of the data set; each file is read once for all shards and runs until the set is whole."""
+    """Return content hashes and problems of the data set; shards and later runs reuse them until the set is whole."""
     if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
         return inspect(job.dataset, progress)
     with _explaining_os_errors(out):
@@ -155,9 +155,9 @@ def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _clear(work: Path, identity: dict) -> None:
-    """Remove the work folder of a set that is whole, unless it holds another set's work or a process is in it."""
+    """Remove the work folder of a whole set, unless it holds another set's work or a process uses it."""
     with suppress(OSError), claimed(work, None):
-        owner = read_work_file(work / "identity.json", dict)  # None where an earlier removal was cut off
+        owner = read_work_file(work / "identity.json", dict)  # None if an earlier removal was interrupted
         if owner is None or owner == json.loads(json.dumps(identity)):
             shutil.rmtree(work, ignore_errors=True)
     with suppress(OSError):
@@ -168,13 +168,13 @@ def _clear(work: Path, identity: dict) -> None:
 
 @contextmanager
 def _explaining_os_errors(out: Path) -> Iterator[None]:
-    """Say what to do about a full disk, or a folder that may not be written."""
+    """Add to the error on a full disk or a read-only folder what to do."""
     try:
         yield
     except OSError as error:
         if error.errno not in ABOUT_THE_OUTPUT:
             raise
-        what = f"{error.strerror}; make room or give another output, finished chunks are kept"
+        what = f"{error.strerror}; make room or give another output, finished chunks remain"
         raise OSError(error.errno, what, str(out)) from error
 
 
@@ -191,9 +191,9 @@ def _parse_shard(shard) -> tuple[int, int] | None:
 
 
 def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
-    """Return what decides whether a stored set can be used again."""
-    kept = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
-    manifest = settings_hash([kept.join(keys).to_csv(index=False), repr(job.dataset.task)])
+    """Return what decides whether a stored set can be reused."""
+    rows = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
+    manifest = settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task)])
     return {
         "dataset": job.dataset.name,
         "variant": job.dataset.variant,
@@ -206,7 +206,7 @@ def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
 
 
 def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
-    """Return the set in ``out`` if it is the one asked for; a damaged one counts as absent where it may be overwritten."""
+    """Return the set in ``out`` if it has this identity; with ``overwrite``, treat a damaged or different set as absent."""
     if not (out / PROVENANCE).is_file():
         return None
     try:
@@ -234,10 +234,10 @@ def _flat(record: dict, prefix: str = "") -> dict:
 
 
 def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset: PairedDataset, out: Path, options: Options) -> np.ndarray:
-    """Return the rows that can be encoded; the report is written beside ``out`` when there is anything in it.
+    """Return the rows that can be encoded, and write the report beside ``out`` unless it is empty.
 
     Raises:
-        InputError: errors under ``fail``, or more of them than ``max_skipped`` under ``skip``.
+        InputError: errors under ``fail``, or a larger share than ``max_skipped`` under ``skip``.
     """
     problems = out.with_name(out.name + ".problems.csv")
     if len(report):
@@ -257,7 +257,7 @@ def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset: PairedDatas
 
 
 def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
-    """Return the report with one more error for every row whose image could not be decoded."""
+    """Return the report with an error added for every row whose image could not be decoded."""
     if not failed:
         return report
     number = pd.factorize(image_keys)[0]
@@ -267,12 +267,12 @@ def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Ser
 
 
 def _pairs(
-    job: Job, keys: pd.DataFrame, usable: np.ndarray, kept: np.ndarray, matrices: dict
+    job: Job, keys: pd.DataFrame, usable: np.ndarray, rows: np.ndarray, matrices: dict
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Return matrices and pairs of the rows ``kept``, of the ``usable`` ones that were encoded."""
-    pairs = job.dataset.rows.reset_index(drop=True).loc[kept].drop(columns=["image", "text"]).reset_index(drop=True)
+    """Return matrices and pairs of ``rows``, a subset of the ``usable`` rows that were encoded."""
+    pairs = job.dataset.rows.reset_index(drop=True).loc[rows].drop(columns=["image", "text"]).reset_index(drop=True)
     for modality in matrices:
-        number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, kept)]
+        number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, rows)]
         used, pairs[modality] = np.unique(number, return_inverse=True)
         matrices[modality] = matrices[modality][used]
     return matrices["image"], matrices["text"], pairs
@@ -300,6 +300,6 @@ def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray
 
 
 def _run(command: str, started: float) -> dict:
-    """Return what differs from run to run of the same extraction."""
+    """Return the part of the provenance that differs between runs of the same extraction."""
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}

@@ -12,26 +12,26 @@ from ..files import project_root
 from ..store.catalogue import OWN, SHIPPED, find_stored, folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity
-from .extract import extract
 
 
 def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=None, data_root=None) -> EmbeddingSet:
     """Return the stored embeddings if there are any, else extract them.
 
     Args:
-        dataset, backbone: names.
+        dataset, backbone: names of data set and encoder.
         variant: ``clean`` or ``authors``; a data set with one variant takes either.
-        store: folder ``<dataset>/<variant>/<backbone>``; the shipped ``data/embeddings`` and then ``runs/embeddings`` when None.
-        data_root: folder with the raw data (``data_root/<dataset>`` where that exists); only read if nothing is stored. New sets
+        store: folder of ``<dataset>/<variant>/<backbone>``; the shipped ``data/embeddings`` and then ``runs/embeddings`` when None.
+        data_root: folder with the raw data (``data_root/<dataset>`` if that exists), read only if the set is not stored. New sets
             go to ``store``, or ``runs/embeddings``.
 
     Raises:
         ValueError: an unknown data set, variant or backbone; names the nearest.
-        FileNotFoundError: nothing stored and no raw data; says which command makes them.
+        FileNotFoundError: neither stored embeddings nor raw data; says which command makes the set.
     """
     faulty: dict[str, str] = {}
     found = stored(store, faulty)
-    variant = _variant_of(dataset, variant, found)
+    if dataset in DATASETS or dataset in set(found["dataset"]):
+        variant = _variant_of(dataset, variant, found)
     if fault := faulty.get(f"{dataset}/{variant}/{folder_name(backbone)}"):
         raise ValueError(fault)
     identity = Identity(dataset, variant, backbone)
@@ -44,12 +44,12 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
 
 
 def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, excluded=()) -> list[EmbeddingSet]:
-    """Return the sets of every data set with every backbone; empty lists stand for all that are stored in this variant.
+    """Return the sets of every data set with every backbone; an empty list means all that are stored in this variant.
 
-    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; with any, the list may be empty.
+    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty.
 
     Raises:
-        ValueError, FileNotFoundError: as :func:`embeddings_for`; also when nothing is stored at all.
+        ValueError, FileNotFoundError: as :func:`embeddings_for`; also if no set is stored at all.
     """
     found = stored(store)
     wanted, skipped = [], {(d, folder_name(b)) for d, b in excluded}
@@ -74,10 +74,10 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
 
 
 def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
-    """Return (authors, clean) for every data set and backbone that has both variants, stored or, with ``data_root``, extracted.
+    """Return (authors, clean) for every data set and backbone with both variants, stored or, with ``data_root``, extracted.
 
     Raises:
-        ValueError: data sets are named and none of them has both.
+        ValueError: none of the named data sets has both.
     """
     found = stored(store)
     rows = list(found[["dataset", "backbone", "variant"]].itertuples(index=False, name=None))
@@ -100,22 +100,8 @@ def _has_both_variants(dataset: str) -> bool:
     return canonical_variant(dataset, "authors") != canonical_variant(dataset, "clean")
 
 
-def sets_wanted(datasets, backbones, variants, store=None, extractable: bool = False) -> list[tuple[str, str, str]]:
-    """List (dataset, variant, backbone) of the sets of a workflow: those stored, and with ``extractable`` those it is to make.
-
-    Empty lists stand for all that are stored.
-    """
-    found = stored(store, faulty={}) if store is None or Path(store).is_dir() else stored(None).iloc[:0]
-    names = {folder_name(b) for b in backbones}
-    kept = found[found["dataset"].isin(datasets or found["dataset"]) & found["backbone"].isin(names or found["backbone"])]
-    wanted = dict.fromkeys(zip(kept["dataset"], kept["variant"], kept["backbone"], strict=True))
-    if extractable:
-        wanted |= {(d, canonical_variant(d, v), folder_name(b)): None for d in datasets for v in variants for b in backbones}
-    return list(wanted)
-
-
 def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Sort (dataset, backbone) pairs: natural data first and the generalist encoder first, as far as they are known."""
+    """Sort (dataset, backbone) pairs: natural data first, and encoders in the order of their registry."""
     order = list(REGISTRY)
     return sorted(names, key=lambda n: (domain(n[0]) != "natural", n[0], order.index(n[1]) if n[1] in order else len(order), n[1]))
 
@@ -134,7 +120,7 @@ def _needs_no_root(dataset: str) -> bool:
 
 
 def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
-    """Return what is missing, what is stored instead, and the command that makes it; an empty backbone stands for any."""
+    """Return a sentence that names the missing set, the stored ones, and the command; an empty backbone means any."""
     mine = found[found["dataset"] == identity.dataset]
     others = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
     under = f" under {identity.backbone}" if identity.backbone else ""
@@ -150,6 +136,8 @@ def _command(identity: Identity, root: str) -> str:
 
 def extract_missing(identity: Identity, store=None, data_root=None) -> EmbeddingSet:
     """Extract a set that is not stored into ``store`` or ``runs/embeddings``; raise as ``extract`` does."""
+    from .extract import extract  # here, because it needs torch and reading a stored set does not
+
     root = dataset_root(data_root, identity.dataset)
     out = (project_root() / OWN if store is None else Path(store)) / identity.folder
     dataset, backbone = load_dataset(identity.dataset, root, identity.variant), load_backbone(identity.backbone)

@@ -17,11 +17,11 @@ from .chunks import read_work_file
 REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
 SHOWN = 10
 INSPECTED = dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]  # path -> SHA-256, notes, (size, time)
-SECONDS_BETWEEN_NOTES = 60  # of inspection that a kill can cost at most
+SECONDS_BETWEEN_NOTES = 60  # most seconds of inspection that a kill can cost
 
 
 class InputError(ValueError):
-    """Rows that cannot be encoded; ``report`` is the table of all of them."""
+    """Error for rows that cannot be encoded; ``report`` is the table of all of them."""
 
     def __init__(self, message: str, report: pd.DataFrame):
         super().__init__(message)
@@ -47,10 +47,10 @@ def inspect(dataset: PairedDataset, progress: Callable = lambda items, **_: item
     Args:
         dataset: a ``PairedDataset``.
         progress: wraps the iteration over image files, such as tqdm.
-        cache: file that stores what was found, so that the next inspection only reads files of another size or time.
+        cache: file that stores the findings, so that the next inspection reads only files of another size or time.
 
     Returns:
-        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None where unusable); ``report`` has
+        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None if unusable); ``report`` has
         columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
     """
     rows = dataset.rows.reset_index(drop=True)
@@ -80,7 +80,7 @@ def inspect(dataset: PairedDataset, progress: Callable = lambda items, **_: item
 
 
 def _inspect_files(root: Path, paths: list, progress: Callable, cache) -> dict[str | None, ImageFile]:
-    """Return what :func:`inspect_image` finds of each path; usable files that ``cache`` knows are read again only if changed."""
+    """Return what :func:`inspect_image` finds for each path; a usable file in ``cache`` is read again only if it changed."""
     stamps = {path: _stamp(root, path) for path in paths}
     known = (read_work_file(cache, INSPECTED) if cache is not None else None) or {}
     same = [path for path in paths if path in known and known[path][2] == stamps[path]]
@@ -101,7 +101,7 @@ def _inspect_files(root: Path, paths: list, progress: Callable, cache) -> dict[s
 
 
 def _stamp(root: Path, relative) -> tuple[int, int] | None:
-    """Return size and time of a file, which tell a changed one; None where there is no such file."""
+    """Return size and time of a file, which reveal a change; None if the file is absent."""
     try:
         status = os.stat(Path(root) / relative)
     except (OSError, TypeError, ValueError):

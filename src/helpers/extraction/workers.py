@@ -1,4 +1,4 @@
-"""Worker processes that decode and preprocess images while the encoder computes."""
+"""Decode and preprocess images in worker processes while the encoder computes."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ SHARED_MEMORY = Path("/dev/shm")
 class Batches:
     """Batches of image files as a map-style data set: item b is ``(numbers, pixels, reasons)``.
 
-    ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` maps the numbers that could not be decoded to why.
+    ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` maps the number of each undecodable image to the reason.
     """
 
     def __init__(self, files: list[Path], preprocess: Callable, batches: list[list[int]], contents: list[str] | None = None):
@@ -41,7 +41,7 @@ class Batches:
 
 
 def default_workers(device: str) -> int:
-    """Return how many processes decode, at most 8: one per core beside an accelerator, else half the cores."""
+    """Return the number of decoding processes, at most 8: one per core with an accelerator, else half the cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores if device.startswith("cuda") else max(1, cores // 2), 8)
 
@@ -54,10 +54,10 @@ def image_batches(
     pin: bool = False,
     contents: list[str] | None = None,
 ) -> Iterator[tuple]:
-    """Yield ``(numbers, pixels, reasons)`` for each batch, in order; decoded in ``workers`` processes.
+    """Yield ``(numbers, pixels, reasons)`` for each batch, in order, decoded in ``workers`` processes.
 
-    ``contents`` are the SHA-256 of the files; one that was replaced since is not decoded. Small jobs, and machines whose shared
-    memory could not hold the batches in flight, are decoded in this process.
+    ``contents`` are the SHA-256 of the files; a file that was replaced since is not decoded. This process decodes small jobs, and
+    all jobs if shared memory cannot hold the batches in flight.
     """
     source = Batches(files, preprocess, batches, contents)
     if not batches:
@@ -66,17 +66,17 @@ def image_batches(
     held = 0 if first[1] is None else first[1].numel() * first[1].element_size() * (PREFETCH * workers + 1)
     room = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else held
     if workers < 1 or len(batches) < 3 or held > room:
-        return _here(source, first)
-    return _elsewhere(source, first, workers, pin)
+        return _decode_in_process(source, first)
+    return _decode_in_workers(source, first, workers, pin)
 
 
-def _here(source: Batches, first: tuple) -> Iterator[tuple]:
+def _decode_in_process(source: Batches, first: tuple) -> Iterator[tuple]:
     yield first
     for b in range(1, len(source)):
         yield source[b]
 
 
-def _elsewhere(source: Batches, first: tuple, workers: int, pin: bool) -> Iterator[tuple]:
+def _decode_in_workers(source: Batches, first: tuple, workers: int, pin: bool) -> Iterator[tuple]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
     rest = Batches(source.files, source.preprocess, source.batches[1:], source.contents)
     loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)

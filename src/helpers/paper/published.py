@@ -83,11 +83,12 @@ def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
 
     Args:
         ours: tidy rows of dataset, variant, backbone, modality, quantity, value, low, high; rows other than R, and those of the
-            variant ``clean``, whose text is not the paper's, are passed over. None when nothing was recomputed.
+            variant ``clean``, whose text is not the paper's, are passed over. A column ``route`` says where a row comes from; see
+            :func:`helpers.paper.cells.with_routes`. None when nothing was recomputed.
 
     Returns:
-        domain, dataset, modality, backbone, published, ours, difference, low, high, status. The same rows under the same encoder
-        have no sampling error, so a recomputed cell agrees where it differs by at most rounding and numerics
+        domain, dataset, modality, backbone, published, ours, difference, low, high, route, status. The same rows under the same
+        encoder have no sampling error, so a recomputed cell agrees where it differs by at most rounding and numerics
         (``ROUNDING + NUMERIC``). Where the authors' rows cannot be had (``rows_known`` of :func:`datasets`), it agrees where the
         printed value, give or take its rounding, lies in our interval. ``status`` says so, or names what is missing.
 
@@ -97,7 +98,7 @@ def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
     table = table1().rename(columns={"R": "published"})
     mine = _ours(ours, ["dataset", "variant", "backbone", "modality", "quantity", "value", "low", "high"])
     kept = mine[(mine["quantity"] == "R") & (mine["variant"] != "clean")]
-    cells = kept.set_index(["dataset", "backbone", "modality"])[["value", "low", "high"]]
+    cells = kept.set_index(["dataset", "backbone", "modality"]).reindex(columns=["value", "low", "high", "route"])
     if repeated := cells.index[cells.index.duplicated()].tolist():
         raise ValueError(
             f"R is given more than once for {', '.join(repeated[0])}; keep one row per data set, backbone and modality"
@@ -106,7 +107,7 @@ def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
     table["difference"] = table["ours"] - table["published"]
     known = datasets().set_index("dataset")["rows_known"] == "yes"
     table["status"] = [_cell_status(row, mine, known[row.dataset]) for row in table.itertuples()]
-    columns = ["domain", "dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status"]
+    columns = ["domain", "dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "route", "status"]
     return table[columns]
 
 
@@ -118,8 +119,8 @@ def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-cod
         protocol: whose rows of ``ours`` are compared.
 
     Returns:
-        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain, difference, status. The metric of our gain
-        is that of the published curve.
+        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain, difference, route, status. The
+        metric of our gain is that of the published curve.
     """
     order = {name: i for i, name in enumerate([*datasets()["dataset"], *BACKBONES])}
     table = authors_sweep().rename(columns={"gain": "published_gain"})
@@ -128,14 +129,17 @@ def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-cod
     scores, labels = sweep_gains(ours), sweep_gains(ours, "auc_hard")
     gains = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
     kept = gains[(gains["protocol"] == protocol) & (gains["features"] == "joint") & (gains["variant"] != "clean")]
-    kept = kept.assign(**{"lambda": kept["lambda"].round(6)}).set_index(["dataset", "backbone", "lambda"])["gain"]
-    table = table.join(kept.rename("our_gain"), on=["dataset", "backbone", "lambda"])
+    kept = kept.assign(**{"lambda": kept["lambda"].round(6)}).set_index(["dataset", "backbone", "lambda"])
+    table = table.join(
+        kept.reindex(columns=["gain", "route"]).rename(columns={"gain": "our_gain"}), on=["dataset", "backbone", "lambda"]
+    )
     table["difference"] = table["our_gain"] - table["published_gain"]
     table["status"] = [
         "recomputed" if np.isfinite(row.our_gain) else NOT_RECOMPUTED + _missing(row.dataset, row.backbone, scores)
         for row in table.itertuples()
     ]
-    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "difference", "status"]]
+    columns = ["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "difference", "route", "status"]
+    return table[columns]
 
 
 def missing_by_dataset(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +159,7 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
     Args:
         sweep: tidy rows of dataset, variant, backbone, protocol, alignment, features, lambda_image, lambda_text, seed, split,
             metric, class, value. Kept are test rows of macro AUC (class missing or ``macro``) of the paper's
-            alignment with equal lambdas.
+            alignment with equal lambdas. A column ``route`` is passed on.
 
     Returns:
         dataset, variant, backbone, protocol, features, lambda, auc, gain; names as the paper prints them where it has them.
@@ -166,6 +170,7 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
     keys = ["dataset", "variant", "backbone", "protocol", "features"]
     needed = [*keys, "alignment", "lambda_image", "lambda_text", "seed", "split", "metric", "class", "value"]
     rows = _ours(sweep, needed)
+    keys += ["route"] * ("route" in rows)
     macro = rows["class"].isna() | (rows["class"] == "macro")
     same = rows["lambda_image"] == rows["lambda_text"]
     rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]

@@ -1,4 +1,4 @@
-"""What alignments close and what they cost, and how many rows two splits share."""
+"""Draw what alignments close and what they cost, and how many rows two splits share."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ CELL = 0.53, 0.3  # inches
 
 
 def heat_map(summary: pd.DataFrame, measures: list[str]):
-    """Values of a measure under each renormalised alignment (columns) on each set (rows), with half intervals; a panel per measure.
+    """Draw a measure under each renormalised alignment (columns) on each set (rows), with half intervals; a panel per measure.
 
     Violet is better and orange worse than no alignment. Bold is a change whose interval excludes zero. A frame marks the best of a
     row. An alignment that could not be fitted keeps its cell, with a dash.
@@ -67,11 +67,11 @@ def _set_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def against_lambda(summary: pd.DataFrame, measures: list[str]):
-    """Each measure against lambda with its interval over splits, one panel per measure and one line per set.
+    """Draw each measure against lambda with its interval over splits, one panel per measure and one line per set.
 
     Args:
         summary: rows of ``helpers.recommend.summarise`` with dataset, variant and backbone.
-        measures: which to show.
+        measures: measures to show.
     """
     figure, axes = panels(len(measures), 3, 3.0, 2.6)
     rows = summary[summary["renormalise"] & summary["alignment"].isin(LAMBDAS)]
@@ -93,7 +93,7 @@ def against_lambda(summary: pd.DataFrame, measures: list[str]):
 
 
 def shared_rows(curves: pd.DataFrame):
-    """Share of test rows with a training row at least this similar, against the cosine; a panel per modality, a line per set.
+    """Draw the share of test rows with a training row of at least this cosine; a panel per modality, a line per set.
 
     Args:
         curves: ``dataset, variant, backbone, modality, cosine, share``, see :func:`helpers.probing.leakage.near_duplicates`.

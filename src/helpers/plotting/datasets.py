@@ -1,4 +1,4 @@
-"""Draw the data themselves, one panel per data set, from the tables of :mod:`helpers.datasets.overview`."""
+"""Draw properties of the data, one panel per data set, from the tables of :mod:`helpers.datasets.overview`."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from ..datasets.registry import title
 from .panels import panels, share_legend
 from .style import FEATURES, GRID, INK
 
-SHOWN = 16  # classes in a panel
+SHOWN = 16  # most classes in a panel
 SPLITS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d55e00", 6)}  # marker, colour, size
 
 
@@ -45,7 +45,7 @@ def class_shares(balance: pd.DataFrame):
 
 
 def text_lengths(lengths: pd.DataFrame):
-    """Draw words per text as a share of pairs; one panel that says so where no texts were counted."""
+    """Draw words per text as a share of pairs; without any counts, draw one panel that says so."""
     sets = _by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"])
     if not sets:
         figure, (ax,) = panels(1, 1, 3.9, 2.1)

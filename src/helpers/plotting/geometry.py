@@ -11,7 +11,7 @@ from .style import FEATURES, GRID, INK, MARKERS
 
 
 def plane(sets: list, points: int = 1500):
-    """Draw both modalities on their first two principal directions, fitted on both and centred (Fig. 2), a panel per set."""
+    """Draw both modalities on their first two centred principal directions, fitted on both together (Fig. 2), a panel per set."""
     figure, axes = panels(len(sets), 2, 3.9, 3.3)
     for ax, s in zip(axes, sets, strict=True):
         image, text = s.image_of(), s.text_of()
@@ -31,7 +31,7 @@ def plane(sets: list, points: int = 1500):
 
 
 def sphere(sets: list, points: int = 700):
-    """Draw both modalities in the span of three uncentred principal directions, brought to unit norm; angles are distorted."""
+    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles."""
     figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
     u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
     for ax, s in zip(axes, sets, strict=True):

@@ -1,4 +1,4 @@
-"""Draw the paper's own numbers, with ours in front of them where recomputed."""
+"""Draw the paper's own numbers, and recomputed ones in front of them."""
 
 import itertools
 
@@ -6,13 +6,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from ..paper.cells import is_contributed
 from ..paper.published import BACKBONES
 from .panels import distinct_legend, panels, share_legend
 from .style import INK, MARKERS, PALE, PUBLISHED, colour
 
 
 def published_resultants(table: pd.DataFrame):
-    """Draw the 64 published values of R (Table 1) as points, medical data sets above natural ones; recomputed values as crosses."""
+    """Draw the 64 published values of R (Table 1) as points, medical data sets above natural ones; recomputed values as crosses,
+    contributed ones as plus signs."""
     names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))
     medical = table.loc[table["domain"] == "medical", "dataset"].nunique()
     figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
@@ -21,8 +23,11 @@ def published_resultants(table: pd.DataFrame):
             mine = table[(table["modality"] == modality) & (table["backbone"] == backbone)].set_index("dataset").loc[names]
             y = np.arange(len(names)) + (i - 1.5) * 0.16
             ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
-            if mine["ours"].notna().any():
-                ax.plot(mine["ours"].astype(float), y, "x", color=INK, markersize=6)
+            contributed = is_contributed(mine["route"])
+            for marker, chosen in (("x", ~contributed), ("+", contributed)):
+                ours = mine["ours"].astype(float).where(chosen)
+                if ours.notna().any():
+                    ax.plot(ours, y, marker, color=INK, markersize=6)
         ax.axhline(medical - 0.5, color=INK, linewidth=0.8, linestyle=":")
         least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
         ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
@@ -32,9 +37,9 @@ def published_resultants(table: pd.DataFrame):
 
 
 def published_gains(table: pd.DataFrame):
-    """Draw the authors' curves as AUC(lambda) - AUC(0), grey, with ours in front where recomputed; from ``compare_sweep`` rows.
+    """Draw the authors' curves of AUC(lambda) - AUC(0) in grey, and recomputed ones in front; from ``compare_sweep`` rows.
 
-    Data sets in rows, each with its own axis and metric, encoders in columns; the band is the published spread of AUC over seeds.
+    Rows are data sets, each with its own axis and metric; columns are encoders. The band is the published spread of AUC over seeds.
     """
     datasets, backbones = (list(dict.fromkeys(table[c])) for c in ("dataset", "backbone"))
     shape = (2.05 * len(backbones) + 0.6, 1.75 * len(datasets) + 0.5)
@@ -45,7 +50,8 @@ def published_gains(table: pd.DataFrame):
         ax.fill_between(x, gain - sd, gain + sd, color=PALE, alpha=0.6, linewidth=0, label="± SD of AUC over seeds")
         ax.plot(x, gain, "o-", color=PUBLISHED, markersize=3, label="published")
         if len(own := mine.dropna(subset="our_gain")):
-            ax.plot(own["lambda"], own["our_gain"].astype(float), "D-", color=INK, markersize=3, label="ours, authors' text")
+            form, label = ("s--", "contributed") if is_contributed(own["route"]).any() else ("D-", "ours")
+            ax.plot(own["lambda"], own["our_gain"].astype(float), form, color=INK, markersize=3, label=f"{label}, authors' text")
         ax.axhline(0, color=INK, linewidth=0.8)
         if i == 0:
             ax.set_title(backbone)
@@ -59,7 +65,7 @@ def published_gains(table: pd.DataFrame):
 
 
 def authors_gaps(bounds: pd.DataFrame):
-    """Draw the norm of the gap that the authors' CLIP projections allow (``gap_bounds``): by data set, and over lambda."""
+    """Draw the bounds of the gap from the authors' CLIP projections (``gap_bounds``), by data set and over lambda."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
     unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
     for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):

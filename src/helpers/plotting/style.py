@@ -1,12 +1,13 @@
-"""Set the style of all figures: colours that stay apart for colour-blind readers, one colour per thing, on a white panel.
+"""Set the style of all figures: a white panel, and one colour per encoder, distinct for colour-blind readers.
 
 Colours are from Okabe and Ito, "Color universal design" (2008).
 """
 
 import matplotlib as mpl
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 INK, GRID = "#22272e", "#d5d9de"
-PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # what others measured stands behind, in grey
+PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
 BACKBONES = {
     "lit-natural": "#009e73",
@@ -19,6 +20,7 @@ BACKBONES = {
     "medsiglip": "#e69f00",
 }
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
+PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
 ALIGNMENTS = {
@@ -36,7 +38,7 @@ ALIGNMENTS = {
 
 
 def use_style() -> None:
-    """Set the style of all figures: SVG in notebooks, the same bytes for the same figure, a ``$`` as it is."""
+    """Set the style of all figures: SVG in notebooks, equal bytes for equal figures, and no mathematics between ``$``."""
     mpl.rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
@@ -57,6 +59,16 @@ def use_style() -> None:
         set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
 
 
+def log_axis(axis, scale: str = "log") -> None:
+    """Set an axis to a logarithmic scale with plain numbers at its decades.
+
+    Matplotlib writes powers of ten as mathematics, which :func:`use_style` turns off because a data set's name may hold a ``$``.
+    """
+    getattr(axis.axes, f"set_{axis.axis_name}scale")(scale)
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def colour(name: str) -> str:
-    """Return the one colour of a backbone, or a fixed spare colour for one that the book does not know."""
+    """Return the colour of a backbone, or a fixed spare colour for an unknown one."""
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])

@@ -1,4 +1,4 @@
-"""Figures of AUC against lambda, and of what a change of lambda is worth."""
+"""Draw AUC against lambda, and the gain of a change of lambda."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +30,7 @@ def curves(summary: pd.DataFrame):
 
 
 def _feature_lines(ax, summary: pd.DataFrame) -> None:
-    """Draw one line per feature; bars are standard deviations over seeds, moved a little so that they do not cover each other."""
+    """Draw one line per feature; bars are standard deviations over seeds, moved apart so that they do not overlap."""
     for i, feature in enumerate(FEATURES):
         mine = summary[summary["features"] == feature].sort_values("lambda_image")
         if len(mine):
@@ -44,7 +44,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
     """Draw AUC(lambda) - AUC(0) with bootstrap interval (thick) and standard deviation over ``spread`` (thin), a panel per set.
 
     Args:
-        table: rows of :meth:`helpers.probing.result.SweepResult.effects`; of several lambdas the farthest from 0 is shown.
+        table: rows of :meth:`helpers.probing.result.SweepResult.effects`; of several lambdas only the farthest from 0.
         label: column whose values are the rows of each panel.
     """
     if "lambda_image" in table:
@@ -72,7 +72,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
 
 
 def gains(summary: pd.DataFrame, published: pd.DataFrame, lone=()):
-    """Draw AUC(lambda) - AUC(0) of our sets by protocol, joint features, with the published curves of the same data set behind.
+    """Draw AUC(lambda) - AUC(0) of our sets by protocol, joint features, in front of the published curves of the data set.
 
     Args:
         summary: rows of dataset, backbone (names as the paper prints them where it has them), protocol, lambda, gain, metric.

@@ -4,7 +4,7 @@ import pandas as pd
 
 from ..datasets.registry import title
 from .panels import distinct_legend, panels
-from .style import SPARE
+from .style import SPARE, log_axis
 
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", *SPARE)
 MEASURES = {"gap": "gap", "recall": "recall@10"}
@@ -24,7 +24,8 @@ def training_paths(study: pd.DataFrame):
                 error = [mean - by.min(), by.max() - mean]
                 style = {"color": colours[temperature], "marker": "o", "markersize": 3, "capsize": 2}
                 ax.errorbar(mean.index, mean, yerr=error, label=f"temperature {temperature}", **style)
-            ax.set(title=f"{title(dataset)}, rate {rate:g}", xlabel="epoch", ylabel=label, xscale="symlog")
+            ax.set(title=f"{title(dataset)}, rate {rate:g}", xlabel="epoch", ylabel=label)
+            log_axis(ax.xaxis, "symlog")
             ax.set_ylim(bottom=0)
     distinct_legend(figure, axes)
     return figure

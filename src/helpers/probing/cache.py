@@ -1,6 +1,5 @@
 """Cached sweeps, one folder per embedding set, protocol and part; refused when damaged or made from other embeddings."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
+from .code import probing_code
 from .record import Record, UnusableRecord, read_record, write_record
 from .result import FILES, PROVENANCE, SweepResult
 from .sweep import sweep
 
 FOLDER = Path("runs/sweeps")
 RECORD = "settings.json"
-CODE = ("checks.py", "tasks.py", "geometry.py", "resampling.py", "metrics.py", "alignment/*.py", "probing/*.py")
 
 
 class CacheRecord(Record):
@@ -143,13 +142,6 @@ def cached_without_embeddings(
         else:
             notes.append(f"{name}: a cached sweep ({protocol}, {part}) has other settings than this page and is not shown.")
     return found, list(dict.fromkeys(notes))
-
-
-def probing_code() -> str:
-    """Return the SHA-256 over the modules that a sweep runs: ``CODE``, the rooms it may import from."""
-    package = Path(__file__).parents[1]
-    files = [path for name in CODE for path in sorted(package.glob(name))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _place(folder: Path) -> list[str]:

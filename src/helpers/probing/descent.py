@@ -79,8 +79,7 @@ def validation_loss(view: View, targets, objective: Objective, rows, parameters,
 def _step(view: View, targets, objective: Objective, rows, parameters, optimizer) -> None:
     batch, target = view.gather(rows), targets.index_select(1, rows)
     residual = objective.residual(view.logits(batch, parameters), target)
-    entries = len(rows) if objective.softmax else target.numel()
-    parameters.grad = view.gradient(batch, residual.mul_(objective.weights(target) / entries))
+    parameters.grad = view.gradient(batch, residual.mul_(objective.batch_weights(target)))
     optimizer.step()
 
 

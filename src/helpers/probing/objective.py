@@ -10,6 +10,9 @@ binary                positives n0/n1                          positives n0/n1  
 multi-label           positives n0/n1 of each label            N/(K n_k) on positives and negatives of label   as binary, per label
 multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
 ====================  =======================================  ==============================================  ===================
+
+``authors-code-normalised`` has the weights of ``authors-code``, but the multi-class loss of a batch is divided by their sum.
+``none`` weighs every entry alike, whatever the task: the loss is then a log likelihood.
 """
 
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ class Objective:
         positive, negative: (K,) weight of an entry whose target is 1 or 0 (the latter unused by cross-entropy).
         absent: names of classes without a positive training row. No probe can learn them.
         saturated: names of labels that are positive in every training row. No probe can learn them either.
+        normalised: whether the loss of a batch is divided by the sum of its weights, not by its number of entries.
 
     Labels that cannot be learned weigh nothing where each output has its own loss, so that they do not stand in the way of others.
     """
@@ -38,6 +42,7 @@ class Objective:
     negative: np.ndarray
     absent: tuple[str, ...] = ()
     saturated: tuple[str, ...] = ()
+    normalised: bool = False
 
     @classmethod
     def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":
@@ -56,7 +61,7 @@ class Objective:
         absent, saturated = (tuple(np.array(task.outputs, dtype=object)[count == 0]) for count in (ones, zeros))
         positive, negative = _class_weights(task.kind, weighting, ones, zeros)
         if softmax:
-            return cls(True, positive, negative, absent, saturated)
+            return cls(True, positive, negative, absent, saturated, weighting == "authors-code-normalised")
         return cls(False, np.where(learnable, positive, 0), np.where(learnable, negative, 0), absent, saturated)
 
     def weights(self, targets):
@@ -66,6 +71,13 @@ class Objective:
             return (positive @ targets)[None, None]
         negative = targets.new_tensor(self.negative)
         return (targets * positive[:, None] + (1 - targets) * negative[:, None])[:, None]
+
+    def batch_weights(self, targets):
+        """Return the weights of a batch, divided so that weighted losses add up to the loss that a descent steps on."""
+        weights = self.weights(targets)
+        if self.normalised:
+            return weights / weights.sum()
+        return weights / (targets.shape[1] if self.softmax else targets.numel())
 
     def residual(self, logits, targets):
         """Return the gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""
@@ -92,10 +104,12 @@ def _class_weights(kind: str, weighting: str, ones: np.ndarray, zeros: np.ndarra
         return np.divide(numerator, denominator, out=np.zeros(k), where=denominator > 0)
 
     none, label_weight = np.ones(k), over(n / k, ones)
+    if weighting == "none":
+        return none, none
     if kind == "multiclass":
         return (none if weighting == "paper" else label_weight), none
     if weighting == "balanced":
         return over(n / 2, ones), over(n / 2, zeros)
-    if weighting == "authors-code" and kind == "multilabel":
+    if weighting.startswith("authors-code") and kind == "multilabel":
         return label_weight, label_weight
     return over(zeros, ones), none

@@ -1,6 +1,10 @@
-"""How a probe is trained: the paper's text, the code that produced its Fig. 3, and a converged probe for conclusions."""
+"""How a probe is trained: the paper's text, the code that produced its Fig. 3, and a converged probe for conclusions.
+
+``paper-matched`` and ``authors-code-matched`` give every data set the updates that the authors' probe has on BRSET.
+"""
 
 from dataclasses import dataclass, fields, replace
+from math import ceil
 
 import numpy as np
 
@@ -8,6 +12,8 @@ from ..checks import choose
 
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
+BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,711 fit rows of BRSET in batches of 512
+WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,13 @@ class Protocol:
         optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
         lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
             validation loss.
-        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; ``paper``, ``authors-code`` or
-            ``balanced``.
+        updates: steps of the descent to allow whatever the number of rows; replaces ``max_epochs``, and patience keeps its share.
+        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
         strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
             between them.
         tolerance: the minimiser stops when the objective lies within this fraction of its minimum, see
-            :mod:`helpers.probing.solver` for how that is measured.
+            :mod:`helpers.probing.certificate` for how that is bounded.
 
     Raises:
         ValueError: a value out of range; names the field.
@@ -40,6 +46,7 @@ class Protocol:
     batch_size: int = 512
     max_epochs: int = 100
     patience: int = 10
+    updates: int | None = None
     weighting: str = "paper"
     multiclass_auc: str = "score"
     strengths: tuple[float, ...] = STRENGTHS
@@ -48,12 +55,12 @@ class Protocol:
     def __post_init__(self):
         choose(self.gap_rows, ("train", "all"), "gap_rows")
         choose(self.optimizer, ("sgd", "adamw", "minimiser"), "optimizer")
-        choose(self.weighting, ("paper", "authors-code", "balanced"), "weighting")
+        choose(self.weighting, WEIGHTINGS, "weighting")
         choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
         for field in ("lr", "tolerance"):
             if not 0 < getattr(self, field) < np.inf:
                 raise ValueError(f"Protocol.{field} must be positive and finite, got {getattr(self, field)}")
-        for field in ("batch_size", "max_epochs", "patience"):
+        for field in ("batch_size", "max_epochs", "patience", *["updates"] * (self.updates is not None)):
             if int(getattr(self, field)) != getattr(self, field) or getattr(self, field) < 1:
                 raise ValueError(f"Protocol.{field} must be a whole number of at least 1, got {getattr(self, field)}")
         if not 0 <= self.weight_decay < np.inf:
@@ -62,6 +69,13 @@ class Protocol:
         if not strengths or strengths[-1] <= 0:
             raise ValueError(f"Protocol.strengths must be one or more positive numbers, got {self.strengths}")
         object.__setattr__(self, "strengths", strengths)
+
+    def for_rows(self, n_fit: int) -> "Protocol":
+        """Return the protocol with its updates counted in epochs of ``n_fit`` rows; itself where it is not given in updates."""
+        if self.updates is None:
+            return self
+        epochs = ceil(self.updates / ceil(n_fit / self.batch_size))
+        return replace(self, max_epochs=epochs, patience=ceil(self.patience * epochs / self.max_epochs), updates=None)
 
     def but(self, **changes) -> "Protocol":
         """Return a copy with some fields changed, and a name that says so unless one is given.
@@ -81,6 +95,10 @@ PROTOCOLS = {
         "authors-code", gap_rows="all", optimizer="adamw", weight_decay=0.01, weighting="authors-code", multiclass_auc="hard"
     ),
     "converged": Protocol("converged", optimizer="minimiser", weighting="balanced"),
+}
+# The two descents with as many updates on any data set as the authors' have on BRSET.
+PROTOCOLS |= {
+    f"{name}-matched": PROTOCOLS[name].but(name=f"{name}-matched", updates=BRSET_UPDATES) for name in ("paper", "authors-code")
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..store.embeddings import EmbeddingSet
-from ..tasks import Task
+from ..tasks import SPLITS, Task
 
 ARMS = ("by row", "by group")
 
@@ -51,6 +51,27 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
     """Return the set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to exclude."""
     split = pd.Series(np.asarray(split, dtype=object))
     return replace(embeddings, pairs=embeddings.pairs.assign(split=split)[split.notna().to_numpy()])
+
+
+def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
+    """Return splits drawn anew, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
+
+    Groups in random order fill train, then val, then test, so that a part may miss its share by less than one group.
+
+    Raises:
+        ValueError: fewer groups than splits in use.
+    """
+    groups, codes = np.unique(embeddings.pairs["group"].to_numpy().astype(str), return_inverse=True)
+    names = [split for split in SPLITS if len(embeddings.rows(split))]
+    if len(groups) < len(names):
+        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(names)} splits; give more groups")
+    order = np.random.default_rng(random_state).permutation(len(groups))
+    sizes = np.bincount(codes)[order]
+    middle = (sizes.cumsum() - sizes / 2) / len(embeddings)
+    ends = np.cumsum([len(embeddings.rows(split)) / len(embeddings) for split in names])
+    of_group = np.empty(len(groups), dtype=object)
+    of_group[order] = np.array(names, dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
+    return of_group[codes]
 
 
 def few_per_group(embeddings: EmbeddingSet, n: int, random_state: int = 0) -> EmbeddingSet:

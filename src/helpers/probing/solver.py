@@ -13,9 +13,9 @@ The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe searc
 * the first iterations run in float32, and the curvature they learned goes on into float64.
 
 For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The reported
-*optimality* is this quantity as a fraction of f, with the gradient in b counted in the norm. It bounds what is left to gain in W.
-What is left to gain in b it bounds only where f curves in b by at least alpha; elsewhere (strong penalties) it is a measure and no
-bound. One case at alpha = 1 had 7.8e-10 left where it said 2.6e-10.
+*optimality* is this quantity as a fraction of f, with the gradient in b counted in the norm. It is what the iterations stop by, and
+a measure only: where f curves in b by less than alpha, more may be left to gain in b than it says.
+:mod:`helpers.probing.certificate` bounds what is left in W and b together, and decides whether a probe may be called converged.
 """
 
 from collections import deque

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.channels import ALIGNMENTS, Alignment
+from ..alignment.channels import ALIGNMENTS, PAIRS, Alignment
 from ..checks import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
@@ -22,6 +21,7 @@ from .objective import Objective
 from .protocol import Protocol, resolve_protocol
 from .result import SweepResult
 from .strength import choose_strength
+from .threads import run_in_threads
 from .validation import Split, split_rows
 from .views import build_view
 
@@ -48,7 +48,7 @@ def sweep(
         seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        alignments: any of ``helpers.alignment.ALIGNMENTS``.
+        alignments: any of ``helpers.alignment.ALIGNMENTS`` and of ``helpers.alignment.channels.PAIRS``.
         lambdas_text: strengths for texts, for a map over both; images then take ``lambdas``. Equal to the images' when None.
         dtype: precision of the descents; the minimiser always works in float64.
         device: ``cpu`` or ``cuda``; the latter where there is one, when None.
@@ -75,6 +75,7 @@ def sweep(
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
     seeds = _distinct_seeds(seeds)
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
+    protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
     if protocol.optimizer == "minimiser":
         if splits[seeds[0]].given:
             seeds = seeds[:1]  # the same problem for every seed
@@ -114,7 +115,7 @@ def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[A
     )
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
-        choose(name, ALIGNMENTS, "alignment")
+        choose(name, (*ALIGNMENTS, *PAIRS), "alignment")
         grid.update({Alignment(name): None} if name == "centred" else {Alignment(name, *p): None for p in pairs if p != (0, 0)})
     return list(grid)
 
@@ -171,13 +172,6 @@ class _Plan:
         tasks = self._tasks(bundles, workers)
         workers = min(workers, len(tasks))
         bar = tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress)
-        threads = torch.get_num_threads()
-
-        def start():
-            # Softmax tails underflow; products with denormals are many times slower. The flag is each thread's own.
-            torch.set_flush_denormal(True)
-            if workers > 1:
-                torch.set_num_threads(1)
 
         def work(task):
             runs = self._run(*task)
@@ -185,11 +179,9 @@ class _Plan:
             return runs
 
         try:
-            with ThreadPoolExecutor(workers, initializer=start) as pool:
-                return list(pool.map(work, tasks))
+            return run_in_threads(work, tasks, workers)
         finally:
             bar.close()
-            torch.set_num_threads(threads)
 
     def _tasks(self, bundles, workers: int) -> list[tuple]:
         """Return one task a bundle; bundles left over after whole rounds of the workers are shared out by alignments."""

@@ -50,8 +50,8 @@ class View:
     def n_features(self) -> int:
         return sum(m.vectors.shape[1] for m in self.modalities)
 
-    def chunk(self, which: slice) -> "View":
-        """The same features under some of the alignments."""
+    def chunk(self, which: slice | list[int]) -> "View":
+        """The same features under some of the alignments; a position may occur several times."""
         return View(
             tuple(Modality(m.name, m.vectors, m.item, m.shift[which], m.scale[:, which].contiguous()) for m in self.modalities)
         )

@@ -1,4 +1,4 @@
-"""Embedding sets in memory and on disk, import of foreign formats, and the catalogue of what is stored."""
+"""Hold embedding sets in memory and on disk, import foreign formats, and list the stored sets."""
 
 from .catalogue import find_stored, stored
 from .embeddings import EmbeddingSet

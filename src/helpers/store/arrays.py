@@ -1,4 +1,4 @@
-"""Embeddings computed elsewhere, as arrays: NPZ, NPY, or a folder of shards as clip-retrieval writes it."""
+"""Read embeddings computed elsewhere from arrays: NPZ, NPY, or a folder of shards as clip-retrieval writes it."""
 
 import difflib
 import re
@@ -16,7 +16,7 @@ NPZ_NAMES = ("image", "text", "labels", "split", "groups", "ids")
 SHARDS = {"image": "img_emb/img_emb_*.npy", "text": "text_emb/text_emb_*.npy", "table": "metadata/metadata_*.parquet"}
 DAMAGED: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError, RuntimeError, MemoryError, TypeError),
-    *(tokenize.TokenError, SyntaxError, OverflowError, AttributeError),  # of a header that is no header
+    *(tokenize.TokenError, SyntaxError, OverflowError, AttributeError),  # raised by a damaged header
 )
 
 
@@ -38,9 +38,9 @@ def read_arrays(
         path: an NPZ with ``image, text`` and optionally ``labels, split, groups, ids``; one NPY of shape (2, n, d), images first;
             the NPY of image vectors (n, d); or a folder with ``img_emb/img_emb_*.npy``, ``text_emb/text_emb_*.npy`` and optionally
             ``metadata/metadata_*.parquet``.
-        text: the NPY of text vectors (n, d), when ``path`` is one of images.
-        table: CSV, TSV or Parquet of the n rows; takes the place of labels in the NPZ or of the folder's metadata.
-        label, split, group, ids: columns of the table; ``label`` and ``split`` if there are any, when None.
+        text: the NPY of text vectors (n, d), if ``path`` is the NPY of image vectors.
+        table: CSV, TSV or Parquet of the n rows; replaces labels in the NPZ or the folder's metadata.
+        label, split, group, ids: columns of the table; when None, ``label`` and ``split`` if the table has them.
 
     Returns:
         The arguments of :meth:`EmbeddingSet.from_arrays`.
@@ -64,7 +64,7 @@ def read_arrays(
             raise ValueError(f"{path}: {name} vectors must have shape (n, d), got {array.shape}")
     if not len(image) == len(texts) == len(about):
         found = f"{len(image)} image vectors, {len(texts)} text vectors and {len(about)} rows"
-        raise ValueError(f"{path} has {found}; there must be one of each per pair")
+        raise ValueError(f"{path} has {found}; every pair needs one of each")
     return set_arguments(about, image, texts, path, label, split, group, ids, kind, classes, provenance)
 
 
@@ -72,7 +72,7 @@ def _load(path: Path):
     """Read an NPY or NPZ without unpickling.
 
     Raises:
-        ValueError: damaged, or with objects; names the file.
+        ValueError: the file is damaged or holds objects; names it.
     """
     try:
         stored = np.load(path, allow_pickle=False)
@@ -84,21 +84,21 @@ def _load(path: Path):
     except ValueError as error:
         known = "Object arrays" in str(error) or isinstance(error, UnknownArray)
         hint = "; save strings as a fixed-width array, for example labels.astype('U')" if "Object arrays" in str(error) else ""
-        why = f"{error}{hint}" if known else "it is no NPY or NPZ file, or damaged"
+        why = f"{error}{hint}" if known else "it is not an NPY or NPZ file, or it is damaged"
         raise ValueError(f"{path} cannot be read: {why}") from None
     except DAMAGED as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__}); it is damaged or cut short") from None
 
 
 class UnknownArray(ValueError):
-    """An array whose name is nearly one that is read."""
+    """Error for an array whose name nearly equals a known one."""
 
 
 def _no_near_names(names: list[str]) -> None:
     for name in names:
         near = difflib.get_close_matches(name, NPZ_NAMES, n=1, cutoff=0.8)
         if name not in NPZ_NAMES and near:
-            raise UnknownArray(f"array {name[:40]!r} is not read; did you mean {near[0]!r}? read are {', '.join(NPZ_NAMES)}")
+            raise UnknownArray(f"array {name[:40]!r} is unknown; did you mean {near[0]!r}? known are {', '.join(NPZ_NAMES)}")
 
 
 def _arrays(path: Path, text) -> dict:
@@ -106,7 +106,7 @@ def _arrays(path: Path, text) -> dict:
     if isinstance(stored, dict):
         for name in ("image", "text"):
             if name not in stored:
-                raise ValueError(f"{path}: array {name!r} is missing; read are {', '.join(NPZ_NAMES)}")
+                raise ValueError(f"{path}: array {name!r} is missing; known are {', '.join(NPZ_NAMES)}")
         return stored
     if text is not None:
         texts = _load(existing(text))
@@ -121,7 +121,7 @@ def _arrays(path: Path, text) -> dict:
 
 
 def _folder(path: Path) -> tuple[dict, pd.DataFrame | None]:
-    """Return the shards of a folder joined in the order of their numbers, and its metadata."""
+    """Return the shards of a folder, joined in the order of their numbers, and its metadata."""
     shards = {what: sorted(path.glob(pattern), key=_number) for what, pattern in SHARDS.items()}
     if not shards["image"] or [_number(f) for f in shards["image"]] != [_number(f) for f in shards["text"]]:
         raise ValueError(f"{path} must hold {SHARDS['image']} and {SHARDS['text']} with the same numbers")
@@ -144,7 +144,7 @@ def _number(path: Path) -> int:
 
 
 def _own_table(arrays: dict, path: Path) -> tuple:
-    """Return the NPZ's labels, split, groups and ids as a table, and the names of its columns; None where there are none."""
+    """Return the NPZ's labels, split, groups and ids as a table, and the names of its columns; None for an absent one."""
     columns = {}
     names = [name for name in ("labels", "split", "groups", "ids") if name in arrays]
     for name in names:

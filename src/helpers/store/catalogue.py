@@ -1,4 +1,4 @@
-"""Which embedding sets are stored, by data set, variant and encoder."""
+"""List the stored embedding sets by data set, variant and encoder."""
 
 from pathlib import Path
 
@@ -20,17 +20,18 @@ NAMES = ["dataset", "variant", "backbone"]
 
 
 def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
-    """List every embedding set found: dataset, variant, backbone, path; ``store/<dataset>/<variant>/<backbone>/provenance.json``.
+    """List every stored embedding set: dataset, variant, backbone, path.
 
-    Hidden folders, such as those of a writer that was killed, are no sets.
+    A set is a folder ``store/<dataset>/<variant>/<backbone>`` with a ``provenance.json``. Hidden folders are excluded, such as
+    those of a writer that was killed.
 
     Args:
         store: folder of sets; the shipped ones and then ``runs/embeddings`` when None.
-        faulty: takes what is wrong with each faulty set, by folder; the first one raises when None.
+        faulty: a dictionary that collects the fault of each faulty set by its folder; when None, the first fault raises.
 
     Raises:
         FileNotFoundError: ``store`` is given and is not a folder.
-        ValueError: a folder whose name cannot be a folder's here, or whose record says that it is another set.
+        ValueError: a folder has a name that this project does not accept, or its record names another set.
     """
     rows = []
     for folder in _stores(store):
@@ -58,7 +59,7 @@ def _stores(store) -> list[Path]:
 
 
 def _check_names(parts: tuple[str, ...], path: Path) -> None:
-    """Raise unless folder and record agree; what the record does not say, or a damaged record, is left to the loader."""
+    """Raise unless the names in folder and record agree; the loader checks the rest of the record."""
     for name, part in zip(NAMES, parts, strict=True):
         try:
             check_folder(part, f"{name} folder")
@@ -76,13 +77,13 @@ def _check_names(parts: tuple[str, ...], path: Path) -> None:
             agrees = False
         if not agrees:
             raise ValueError(
-                f"{path} records the {name} {recorded[:80]!r}, but lies in a folder {part!r}; "
+                f"{path} records the {name} {recorded[:80]!r} but lies in a folder {part!r}; "
                 "move it to <dataset>/<variant>/<backbone> as recorded"
             )
 
 
 def load_stored(path: Path) -> EmbeddingSet:
-    """Load a set of a store; names that its record lacks are those of its folders."""
+    """Load a set of a store; its folders give the names that its record lacks."""
     embeddings = EmbeddingSet.load(path)
     names = dict(zip(NAMES, Path(path).resolve().parts[-3:], strict=True))
     if all(name in embeddings.provenance for name in NAMES):
@@ -99,7 +100,7 @@ def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
 
 
 def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:
-    """List (dataset, variant, backbone) of the sets that the repository ships in this variant and that are not stored here."""
+    """List (dataset, variant, backbone) of the sets that the repository ships in this variant but that are not stored here."""
     found = stored(store, faulty={})
     present = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
     return [s for s in SHIPPED_SETS if s not in present and s[1] in (variant, "common")]

@@ -1,4 +1,4 @@
-"""Embeddings on disk and in memory: one image matrix, one text matrix, one table of pairs, and where they came from."""
+"""Hold embeddings on disk and in memory: one image matrix, one text matrix, one table of pairs, and their provenance."""
 
 import hashlib
 import os
@@ -11,7 +11,8 @@ import pandas as pd
 from safetensors.numpy import save as to_safetensors
 
 from ..checks import choose, embedding_matrix, same_dimension, unit_rows
-from ..files import replacing_folder, sha256, write_json
+from ..files import replacing_folder, sealed, sha256, write_json
+from ..neighbours import distinct_rows
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from .arrays import read_arrays
 from .identity import SYNTHETIC, Identity
@@ -26,29 +27,28 @@ from .record import (
     parse_pairs,
     read_bytes,
     read_record,
-    sealed,
     settled,
 )
 from .tables import read_csv
 
 OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")
-LARGE = 1e18  # beyond it the square of a norm overflows float32
+LARGE = 1e18  # above this, the square of a norm overflows float32
 
 
 @dataclass(frozen=True)
 class EmbeddingSet:
     """Unit-norm embeddings of distinct images and texts, and the pairs made of them.
 
-    A distinct image or text is stored once; statistics are over pairs (an image asked three questions counts three times), so use
-    ``image_of`` and ``text_of``.
+    A distinct image or text is stored once, but statistics are over pairs: an image with three questions counts three times.
+    Therefore use ``image_of`` and ``text_of``.
 
     Args:
         image: (n_images, d) float32, unit rows.
         text: (n_texts, d) float32, unit rows.
         pairs: one row per pair: ``pair_id``, ``image`` and ``text`` (row numbers in the matrices), ``split``, ``group``, the label
             columns of ``task`` and any ``subgroup_*`` columns.
-        task: what the labels mean.
-        provenance: how the vectors were made; JSON-serialisable.
+        task: meaning of the labels.
+        provenance: how the vectors were computed; JSON-serialisable.
 
     Raises:
         ValueError: unequal dimensions, zero-norm or non-finite rows, a pair that points outside the matrices, bad labels.
@@ -91,39 +91,43 @@ class EmbeddingSet:
 
     @property
     def identity(self) -> Identity:
-        """Data set, variant and backbone as one object: columns of tables, and the folder below a store."""
+        """Return data set, variant and backbone as one object, which gives columns of tables and the folder below a store."""
         return Identity.of(self.provenance)
 
     @property
     def synthetic(self) -> bool:
-        """Were the data a synthetic miniature, whose values say nothing about the data set it is named after?"""
+        """Return whether the data are a synthetic miniature, whose values say nothing about the data set it is named after."""
         return self.identity.synthetic
 
     @property
     def dataset(self) -> str:
-        """The data set as tables name it: a miniature is marked, so that it is never taken for the real one."""
+        """Return the data set's name in tables, in which a miniature is marked as synthetic."""
         return self.identity.title
 
     @property
     def labelled(self) -> bool:
-        """Does the set have labels? Geometry, separation and retrieval need none."""
+        """Return whether the set has labels; geometry, separation and retrieval need none."""
         return self.task.kind != UNLABELLED
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Class names (n_pairs,), 0/1 indicators (n_pairs, n_classes) of a multi-label task, or None without labels."""
+        """Return class names (n_pairs,), 0/1 indicators (n_pairs, n_classes) of a multi-label task, or None without labels."""
         if not self.labelled:
             return None
         return self.pairs[self.task.columns].to_numpy() if self.task.kind == "multilabel" else self.pairs["label"].to_numpy()
 
     @property
     def dim(self) -> int:
-        """Dimension d of the shared space."""
+        """Return the dimension d of the shared space."""
         return self.image.shape[1]
 
     @property
     def targets(self) -> np.ndarray:
-        """0/1 indicators, int8 (n_pairs, n_outputs); see :meth:`Task.targets`. A set without labels raises a ValueError."""
+        """Return 0/1 indicators, int8 (n_pairs, n_outputs); see :meth:`Task.targets`.
+
+        Raises:
+            ValueError: the set has no labels.
+        """
         return self.task.targets(self.pairs)
 
     def rows(self, split: str | None = None) -> np.ndarray:
@@ -142,7 +146,7 @@ class EmbeddingSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over vectors, pairs and task: equal content gives equal fingerprints, whatever the file format."""
+        """Return the SHA-256 over vectors, pairs and task; it does not depend on the file format."""
         digest = hashlib.sha256()
         for matrix in (self.image, self.text):
             digest.update(repr(matrix.shape).encode())
@@ -160,10 +164,10 @@ class EmbeddingSet:
         Args:
             image, text: (n, d) vectors of any norm; equal rows are stored once.
             labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
-            split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid``, ``validate`` and ``validation`` are ``val``. All
-                rows are ``train`` when None.
+            split: (n,) of ``train``, ``val``, ``test``, in upper or lower case; ``valid``, ``validate`` and ``validation`` mean
+                ``val``. All rows are ``train`` when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
-            groups: (n,) rows that belong together, such as one patient's; each row is its own group when None.
+            groups: (n,) groups of rows that belong together, such as one patient's; each row is its own group when None.
             ids: (n,) unique names of the pairs; numbered when None.
             classes: class names in order; sorted label values, or ``0..K-1``, when None.
 
@@ -187,8 +191,8 @@ class EmbeddingSet:
         task, columns = _task_of(labels, kind, classes)
         for name, values in columns.items():
             pairs[name] = values
-        image, pairs["image"] = _distinct_rows(image)
-        text, pairs["text"] = _distinct_rows(text)
+        image, pairs["image"] = distinct_rows(image)
+        text, pairs["text"] = distinct_rows(text)
         return cls(image, text, pairs, task, provenance)
 
     @classmethod
@@ -207,9 +211,9 @@ class EmbeddingSet:
         The folder appears whole or not at all. ``provenance.json`` holds the SHA-256 of each file and of itself.
 
         Args:
-            directory: where; an existing set there is replaced, anything else is left alone.
+            directory: target folder; an embedding set there is replaced, any other content is refused.
             dtype: ``float32``, or ``float16`` for half the size at about 1e-3 relative error.
-            image_from: folder of another set of this store with the same image matrix, to refer to instead of writing it again.
+            image_from: folder of another set of this store with the same image matrix; the new set refers to that matrix.
 
         Raises:
             FileExistsError: ``directory`` holds something that is not an embedding set.
@@ -237,11 +241,11 @@ class EmbeddingSet:
 
     @classmethod
     def load(cls, directory) -> "EmbeddingSet":
-        """Read a set written by :meth:`save`, now or by an earlier version, checking the SHA-256 of every file.
+        """Read a set written by :meth:`save` of this or an earlier version, and check the SHA-256 of every file.
 
         Raises:
-            FileNotFoundError: no set there, or a file of it is missing.
-            ValueError: a file does not match its checksum or is damaged, or was written by a newer format.
+            FileNotFoundError: the folder holds no set, or one of its files is missing.
+            ValueError: a file does not match its checksum, is damaged, or has a newer format.
         """
         return settled(lambda: cls._read(Path(directory)), Path(directory))
 
@@ -262,7 +266,7 @@ class EmbeddingSet:
 
 
 def load_pairs(directory) -> tuple[pd.DataFrame, Task]:
-    """Read the pairs and the task of a stored set, its vectors checked but not parsed; raises as :meth:`EmbeddingSet.load`."""
+    """Read the pairs and the task of a stored set; check its vectors without parsing them; raise as :meth:`EmbeddingSet.load`."""
 
     def read() -> tuple[pd.DataFrame, Task]:
         _, record = read_record(Path(directory))
@@ -294,7 +298,7 @@ def _shared_image(own: dict, other: Path, directory: Path) -> dict:
 
 
 def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task, dict]:
-    """Return the task that labels set, and the label columns."""
+    """Return the task that the labels define, and the label columns."""
     if labels is None:
         return Unlabelled(), {}
     if labels.ndim == 2:
@@ -314,7 +318,7 @@ def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task
 
 
 def _unknown_split(splits: pd.Series, rows: np.ndarray) -> str:
-    """Return what is wrong with a split; a usual name of one is quoted, another value may be a patient's."""
+    """Return the fault of a split; quote a usual name of a split only, because another value may be a patient's."""
     usual = [name for name in OTHER_SPLITS if name in set(splits.iloc[rows])]
     what = f"split {usual[0]!r}" if usual else "split"
     first = int(np.flatnonzero(splits == usual[0])[0]) if usual else rows[0]
@@ -322,7 +326,7 @@ def _unknown_split(splits: pd.Series, rows: np.ndarray) -> str:
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray:
-    """Return unit rows in float32; rows that already are (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
+    """Return unit rows in float32; rows of unit norm (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
     matrix = np.asarray(matrix)
     largest = np.abs(matrix).max(axis=1, keepdims=True)
     if float(largest.max()) > LARGE:
@@ -332,14 +336,3 @@ def _float32_unit_rows(matrix, what: str) -> np.ndarray:
         already = np.abs(np.linalg.norm(matrix.astype(np.float64), axis=1) - 1) < 1e-6
         unit[already] = matrix[already]
     return unit
-
-
-def _distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return distinct rows in order of first appearance, and for each row the number of its representative."""
-    rows = np.ascontiguousarray(matrix)
-    keys = rows.view([("", f"V{rows.dtype.itemsize * rows.shape[1]}")]).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rows[first[order]], rank[inverse.ravel()]

@@ -1,6 +1,6 @@
-"""What the readers of embeddings computed elsewhere share: a table of rows, its columns, and the arguments of a set.
+"""Share code between the readers of foreign embeddings: a table of rows, its columns, and the arguments of a set.
 
-No error prints a cell of a table, which may be a patient's; column names are printed only where all look like names.
+No error prints a cell of a table, which may be a patient's. Errors print column names only if all look like names.
 """
 
 import re
@@ -20,16 +20,16 @@ from ..files import sha256
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 TABLES = (*SEPARATORS, ".parquet")
 NAME = re.compile(r"[^\W\d][\w.-]{0,39}")
-CELL = re.compile(r"\d{4}|^(train|val|valid|validation|test|dev)$", re.IGNORECASE)  # a number of a person, or a split
+CELL = re.compile(r"\d{4}|^(train|val|valid|validation|test|dev)$", re.IGNORECASE)  # a person's number, or a split
 SHOWN = 12
 CUT_SHORT = (EOFError, zlib.error, zipfile.BadZipFile, OSError)
 
 
 def existing(path) -> Path:
-    """Return ``path`` if it is there.
+    """Return ``path`` if it exists.
 
     Raises:
-        FileNotFoundError: it is not.
+        FileNotFoundError: it does not exist.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; give the file of the embeddings, or of their table")
@@ -37,7 +37,7 @@ def existing(path) -> Path:
 
 
 def ending(path: Path) -> str:
-    """Return the ending that says the format, without ``.gz``."""
+    """Return the ending that names the format, without ``.gz``."""
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
@@ -59,7 +59,7 @@ def read_rows(path: Path, numeric: Iterable[str] = ()) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet table, the columns ``numeric`` as float32.
 
     Raises:
-        ValueError: an empty, cut or undecodable file, a coordinate that is no number; names the file.
+        ValueError: an empty, cut or undecodable file, or a coordinate that is not a number; names the file.
     """
     numeric = list(numeric)
     try:
@@ -73,7 +73,7 @@ def read_rows(path: Path, numeric: Iterable[str] = ()) -> pd.DataFrame:
 
 
 class UnreadableTable(ValueError):
-    """A table that is damaged as a whole, said with what to do."""
+    """Error for a table that is damaged as a whole; it says what to do."""
 
 
 def _delimited(path: Path, **options) -> pd.DataFrame:
@@ -102,13 +102,13 @@ def _parquet(path: Path, header_only: bool = False):
 
 
 def find_columns(header: list[str], wanted: Iterable[str], path: Path) -> None:
-    """Raise unless every wanted column is there; see :func:`helpers.checks.choose_column`."""
+    """Raise unless the table has every wanted column; see :func:`helpers.checks.choose_column`."""
     for name in wanted:
         choose_column(name, header, path)
 
 
 def choose_columns(header: list[str], path: Path, label, split, group, ids) -> tuple[list[str] | str | None, str | None]:
-    """Return the label column or columns and the split column: those named, else ``label`` and ``split`` where they exist."""
+    """Return the label column or columns and the split column: those named, else ``label`` and ``split`` if they exist."""
     label = label if label is not None else ("label" if "label" in header else None)
     split = split if split is not None else ("split" if "split" in header else None)
     labels = [] if label is None else [label] if isinstance(label, str) else list(label)

@@ -1,11 +1,11 @@
-"""Which embedding set: data set, variant and encoder, as names of folders and as columns of tables."""
+"""Identify an embedding set by data set, variant and encoder, as names of folders and as columns of tables."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = re.compile(r"[A-Za-z0-9_][\w.+-]*")
-LONGEST = 200  # bytes; file systems take 255, and temporaries add an ending
+LONGEST = 200  # bytes; file systems accept 255, and temporaries add an ending
 SYNTHETIC = " (synthetic miniature)"
 
 
@@ -13,7 +13,7 @@ def check_folder(name: str, what: str) -> str:
     """Return ``name`` if it may name a folder of a data set, variant or encoder.
 
     Raises:
-        ValueError: it holds blanks, slashes, quotes, starts with a dot or dash, or is too long.
+        ValueError: it contains blanks, slashes or quotes, starts with a dot or dash, or is too long.
     """
     if FOLDER.fullmatch(name) and len(name.encode()) <= LONGEST:
         return name
@@ -36,7 +36,7 @@ def folder_name(backbone: str) -> str:
 class Identity:
     """Data set, variant and backbone of an embedding set; ``synthetic`` when the data are a miniature.
 
-    Of a set that records no name, each is ``own``.
+    A name that the set does not record is ``own``.
     """
 
     dataset: str = "own"
@@ -49,25 +49,25 @@ class Identity:
         """Read the names from a provenance record."""
         report = provenance.get("data_report") or {}
         dataset, variant, backbone = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
-        # "drawn" stands in the records of earlier versions.
+        # Records of earlier versions say "drawn" for "synthetic".
         return cls(dataset, variant, backbone, synthetic=bool(report.get("synthetic") or report.get("drawn")))
 
     @property
     def title(self) -> str:
-        """The data set as tables name it: a miniature is marked, so that it is never taken for the real one."""
+        """Return the data set's name in tables, in which a miniature is marked as synthetic."""
         return self.dataset + SYNTHETIC * self.synthetic
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns dataset, variant and backbone of a result table."""
+        """Return the columns dataset, variant and backbone of a result table."""
         return {"dataset": self.title, "variant": self.variant, "backbone": self.backbone}
 
     @property
     def folder(self) -> Path:
-        """``<dataset>/<variant>/<backbone>`` below a store or a folder of results.
+        """Return the path ``<dataset>/<variant>/<backbone>`` below a store or a folder of results.
 
         Raises:
-            ValueError: a name that cannot name a folder.
+            ValueError: one of the names cannot name a folder.
         """
         parts = check_folder(self.dataset, "data set"), check_folder(self.variant, "variant"), folder_name(self.backbone)
         return Path(*parts)

@@ -1,4 +1,4 @@
-"""The record and the files of a stored set: one validating reader each, whose errors name the file in one sentence."""
+"""Read and check the record and the files of a stored set, with one-sentence errors that name the file."""
 
 import hashlib
 import re
@@ -15,13 +15,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
-from ..files import UNFINISHED, checksum_of, read_json, refuse_other_content
+from ..files import UNFINISHED, is_sealed, read_json, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
 
 PROVENANCE = "provenance.json"
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
-FORMAT = 2  # 1, of the sets that shipped first, has no checksum of the record itself; it is read for ever
-ATTEMPTS, PAUSE = 40, 0.05  # reads while another process replaces the set, and seconds between them
+FORMAT = 2  # format 1, of the first shipped sets, has no checksum of the record itself; it stays readable
+ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds between them
 SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
 DAMAGE = "restore it, or make the set again with --overwrite"
 Result = TypeVar("Result")
@@ -46,7 +46,7 @@ def _known_paths(files: dict[str, FileEntry]) -> dict[str, FileEntry]:
 
 
 class TaskRecord(BaseModel):
-    """What the labels mean; ``unlabelled`` has no classes."""
+    """Meaning of the labels; the kind ``unlabelled`` has no classes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     kind: Literal["binary", "multiclass", "multilabel", "unlabelled"]
@@ -56,13 +56,13 @@ class TaskRecord(BaseModel):
         """Return the task.
 
         Raises:
-            ValueError: classes that do not fit the kind.
+            ValueError: the classes do not fit the kind.
         """
         return Unlabelled() if self.kind == UNLABELLED else Task(self.kind, tuple(self.classes))
 
 
 class SetRecord(BaseModel):
-    """``provenance.json``: what the loader needs; whatever else was recorded is passed on unchanged."""
+    """Fields of ``provenance.json`` that the loader needs; further fields pass through unchanged."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     format: Literal[1, 2]
@@ -76,17 +76,12 @@ class SetRecord(BaseModel):
     encoder: dict | None = None
 
 
-def sealed(record: dict) -> dict:
-    """Return a record with its own checksum in it."""
-    return {**record, "record_sha256": checksum_of(record)}
-
-
 def read_record(directory: Path) -> tuple[dict, SetRecord]:
-    """Read ``provenance.json`` of a set, as it is and validated.
+    """Read ``provenance.json`` of a set; return it raw and validated.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged, of an unknown format, or names files outside the store.
+        FileNotFoundError: the folder has no record.
+        ValueError: the record is damaged, has an unknown format, or names files outside the store.
     """
     path = Path(directory) / PROVENANCE
     if not path.is_file():
@@ -104,8 +99,8 @@ def read_record(directory: Path) -> tuple[dict, SetRecord]:
         raise ValueError(
             f"{path} has format {number!r:.40}, this version reads 1 and {FORMAT}; extract again, or update this project"
         )
-    if number == FORMAT:
-        _check_seal(found, path)
+    if number == FORMAT and not is_sealed(found):
+        raise ValueError(f"{path} does not match its own checksum; {DAMAGE}")
     try:
         return found, SetRecord.model_validate(found)
     except ValidationError as error:
@@ -114,17 +109,8 @@ def read_record(directory: Path) -> tuple[dict, SetRecord]:
         raise ValueError(f"{path}: {where}: {first['msg']}; {DAMAGE}") from None
 
 
-def _check_seal(found: dict, path: Path) -> None:
-    try:
-        intact = found.get("record_sha256") == checksum_of({k: v for k, v in found.items() if k != "record_sha256"})
-    except (ValueError, RecursionError):  # NaN, lone surrogates
-        intact = False
-    if not intact:
-        raise ValueError(f"{path} does not match its own checksum; {DAMAGE}")
-
-
 def read_bytes(directory: Path, record: SetRecord, name: str) -> tuple[Path, bytes]:
-    """Read one file of a set, whose bytes match the checksum in the record.
+    """Read one file of a set and check its bytes against the checksum in the record.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or changed.
@@ -145,7 +131,7 @@ def parse_matrix(data: bytes, path: Path) -> np.ndarray:
     """Return the tensor ``embeddings`` (n, d), float16 or float32, of a safetensors file.
 
     Raises:
-        ValueError: any damage, another tensor, shape or type; names the file.
+        ValueError: the file is damaged or holds another tensor, shape or type; names the file.
     """
     try:
         tensors = load_safetensors(data)
@@ -158,10 +144,10 @@ def parse_matrix(data: bytes, path: Path) -> np.ndarray:
 
 
 def parse_pairs(data: bytes, path: Path, task: Task) -> pd.DataFrame:
-    """Return the table of pairs, whose columns have the names and types that a set needs.
+    """Return the table of pairs, once its columns are checked to have the names and types that a set needs.
 
     Raises:
-        ValueError: damage, a missing column, a column of another type, missing values; names the file, no cell.
+        ValueError: a damaged table, a missing column, a column of another type, or missing values; names the file but no cell.
     """
     try:
         table = pq.read_table(pa.BufferReader(data))
@@ -184,7 +170,7 @@ def parse_pairs(data: bytes, path: Path, task: Task) -> pd.DataFrame:
 
 
 def settled(read: Callable[[], Result], directory: Path) -> Result:
-    """Return ``read()``, tried again while another process replaces the set under the reader."""
+    """Return ``read()``, and try again while another process replaces the set."""
     directory = Path(directory)
     for attempt in range(ATTEMPTS):
         before = _stamp(directory)
@@ -200,7 +186,7 @@ def settled(read: Callable[[], Result], directory: Path) -> Result:
 
 
 def _stamp(directory: Path) -> tuple | None:
-    """What changes when a set is replaced."""
+    """Return what changes when a set is replaced: numbers of its folder and record; None if one is absent."""
     try:
         folder, record = directory.stat(), (directory / PROVENANCE).stat()
     except OSError:
@@ -209,5 +195,5 @@ def _stamp(directory: Path) -> tuple | None:
 
 
 def check_replaceable(directory: Path) -> None:
-    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds nothing but a set of this project, damaged or not."""
+    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds a set alone, damaged or not."""
     refuse_other_content(directory, PROVENANCE, FILES.values(), "an embedding set")

@@ -1,4 +1,4 @@
-"""Embeddings computed elsewhere, as a table: one row per pair, one column per coordinate. Joining mistakes are found and named."""
+"""Read embeddings computed elsewhere from a table, one row per pair and one column per coordinate; name joining mistakes."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..checks import choose
 from .foreign import choose_columns, existing, read_header, read_rows, set_arguments
 
 DUPLICATES = ("fail", "drop")
-SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, unit vectors
+SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, as unit vectors
 
 
 def read_csv(
@@ -30,21 +30,21 @@ def read_csv(
 
     Args:
         path: CSV or TSV, UTF-8 with or without a byte order mark, also gzipped; or Parquet.
-        label: column of class names, or a list of 0/1 columns for a multi-label task; ``label`` if there is one, when None.
-        split: column of ``train``, ``val``, ``test``; ``split`` if there is one, when None.
-        image_prefix, text_prefix: of the coordinate columns, numbered from 0.
-        group, ids: columns of rows that belong together and of unique pair names.
+        label: column of class names, or a list of 0/1 columns for a multi-label task; when None, ``label`` if it exists.
+        split: column of ``train``, ``val``, ``test``; when None, ``split`` if it exists.
+        image_prefix, text_prefix: prefixes of the coordinate columns, numbered from 0.
+        group, ids: column that names groups of rows, and column of unique pair names.
         kind, classes: see :meth:`EmbeddingSet.from_arrays`.
         duplicates: ``fail`` on a pair that occurs twice, or ``drop`` the later one.
-        provenance: ``dataset``, ``variant``, ``backbone`` and whatever else should be recorded.
+        provenance: ``dataset``, ``variant``, ``backbone`` and any other fields to record.
 
     Returns:
         The arguments of :meth:`EmbeddingSet.from_arrays`.
 
     Raises:
-        ValueError: a missing column, coordinates with a gap, values that are no numbers, a pair with several text vectors (texts
-            joined by image alone), a repeated pair (a sampler's padding), an unknown split.
-        FileNotFoundError: no such file.
+        ValueError: a missing column, a missing coordinate, values that are not numbers, a pair with several text vectors (texts
+            joined by image alone), a repeated pair (a sampler's padding), or an unknown split.
+        FileNotFoundError: the file does not exist.
     """
     choose(duplicates, DUPLICATES, "duplicates")
     path = existing(path)
@@ -75,14 +75,14 @@ def _coordinates(header: list[str], prefix: str, path: Path, what: str) -> list[
 
 
 def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, duplicates: str, path: Path) -> np.ndarray:
-    """Return the row numbers to import, once the two known joining mistakes are ruled out or repaired.
+    """Return the row numbers to import, once the two known joining mistakes are excluded or repaired.
 
-    Rows that agree in every other column are one pair. With text vectors that differ they come from joining texts to images by
-    image alone, k questions giving k x k rows; with equal ones, from a distributed sampler that fills up its last batch.
+    Rows that agree in every other column are one pair. If their text vectors differ, texts were joined to images by image alone,
+    so that k questions give k x k rows. If the vectors are equal, a distributed sampler filled up its last batch.
     """
     every = np.arange(len(image))
     if about.columns.empty:
-        return every  # nothing tells two pairs apart but their vectors
+        return every  # only their vectors distinguish two pairs
     first = about.groupby(list(about.columns), sort=False, dropna=False).ngroup().to_numpy()
     leader = np.full(first.max() + 1, -1)
     leader[first[::-1]] = every[::-1]

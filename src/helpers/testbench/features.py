@@ -16,12 +16,15 @@ from ..backbones.lit import CONTEXT, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pix
 from ..checks import choose
 from ..datasets import PairedDataset, flickr8k
 from ..extraction.workers import default_workers, image_batches
-from ..files import project_root, read_json, refuse_other_content, replacing_folder, sha256, write_json
+from ..files import is_sealed, project_root, read_json, refuse_other_content, replacing_folder, sealed, sha256, write_json
 
 SHIPPED = Path("data/features")
 PROVENANCE = "provenance.json"
 FILES = ("image.safetensors", "text.safetensors", "captions.parquet")
+FORMAT = 2  # records of the first have no checksum of themselves
+REMEDY = "restore it or make the features again"
 COLUMNS = ["variant", "pair_id", "caption", "image", "text", "split"]
+OF_THE_FILES = ("format", "dtype", "files", "record_sha256")
 IMAGES_PER_BATCH, TEXTS_PER_BATCH = 32, 64
 
 
@@ -61,7 +64,7 @@ class TowerFeatures:
                 save_file({"features": getattr(self, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
             self.captions.to_parquet(folder / "captions.parquet", index=False)
             files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-            write_json(folder / PROVENANCE, {**self.provenance, "dtype": "float16", "files": files})
+            write_json(folder / PROVENANCE, sealed({**self.provenance, "format": FORMAT, "dtype": "float16", "files": files}))
         return Path(directory)
 
     @classmethod
@@ -70,19 +73,36 @@ class TowerFeatures:
 
         Raises:
             FileNotFoundError: no features there; says which command makes them.
-            ValueError: a file does not match its checksum.
+            ValueError: the record or a file is damaged; names it.
         """
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(
                 f"no features in {directory}; make them with `python -m helpers heads features DATASET --root ROOT`"
             )
-        record = read_json(directory / PROVENANCE)
-        for name, expected in record["files"].items():
-            if not (directory / name).is_file() or sha256(directory / name) != expected:
-                raise ValueError(f"{directory / name} does not match the checksum in {PROVENANCE}; restore it or make it again")
+        record = _read_record(directory / PROVENANCE)
+        for name in FILES:
+            if not (directory / name).is_file() or sha256(directory / name) != record["files"][name]:
+                raise ValueError(f"{directory / name} does not match the checksum in {PROVENANCE}; {REMEDY}")
         image, text = (load_file(directory / f"{m}.safetensors")["features"].astype(np.float32) for m in ("image", "text"))
-        return cls(image, text, pd.read_parquet(directory / "captions.parquet"), record)
+        provenance = {name: value for name, value in record.items() if name not in OF_THE_FILES}
+        return cls(image, text, pd.read_parquet(directory / "captions.parquet"), provenance)
+
+
+def _read_record(path: Path) -> dict:
+    """Return the record of stored features.
+
+    Raises:
+        ValueError: it is damaged; names it.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} is not the record of tower features; {REMEDY}")
+    if {"format", "record_sha256"} & set(record) and not is_sealed(record):
+        raise ValueError(f"{path} does not match its own checksum; {REMEDY}")
+    if not isinstance(record.get("files"), dict) or set(record["files"]) != set(FILES):
+        raise ValueError(f"{path} does not name the files {', '.join(FILES)}; {REMEDY}")
+    return record
 
 
 @dataclass(frozen=True)

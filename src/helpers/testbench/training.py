@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ..backbones.lit import HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH
 from ..checks import unit_rows
-from ..files import replacing, write_json
+from ..files import replacing, sealed, sha256, write_json
 from ..geometry import gap_norm, mean_resultant_length
 from ..retrieval import recall_at_k
 from .features import TowerFeatures, TrainingPairs
@@ -184,7 +184,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
         "held_out": held_out_measures(last, held_out),
         "run": {"command": command, "seconds": round(time.time() - started, 1), "threads": torch.get_num_threads()},
     }
-    write_json(path.with_suffix(".json"), record)
+    write_json(path.with_suffix(".json"), sealed({**record, "sha256": sha256(path)}))
     return record
 
 

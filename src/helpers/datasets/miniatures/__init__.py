@@ -1,4 +1,4 @@
-"""Miniature releases: small synthetic copies of the eight data sets in the layout of the real ones, irregularities included."""
+"""Write miniature releases: small synthetic copies of the eight data sets in the real layout, with its irregularities."""
 
 from pathlib import Path
 
@@ -29,17 +29,16 @@ LEAST = 40
 def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = "") -> Path:
     """Write a miniature of data set ``name`` as the folder ``root``, which appears whole or not at all.
 
-    Nothing in it is real: a program draws the pictures and makes up sentences and ids. Pictures tell much of the label but not all,
-    and so do texts except bare questions, so that a probe finds something to learn. The same random state gives the same files. The
-    file ``SYNTHETIC.txt`` marks it: embeddings extracted from it are called a synthetic miniature and never compared with published
-    numbers.
+    No content is real: a program draws the pictures and makes up sentences and ids. Pictures, and texts other than bare questions,
+    depend on the label with some noise, so that a probe can learn. Equal random states give equal files. The file ``SYNTHETIC.txt``
+    marks the folder: embeddings from it are called a synthetic miniature and never compared with published numbers.
 
     Args:
         n: number of images (of posts for Fakeddit); the data set's entry in ``SIZES`` when None.
-        marker: put into every report and every id of the credentialed data sets, to look for afterwards where it must not be.
+        marker: text put into every report and id of the credentialed data sets; a test then searches outputs for it.
 
     Raises:
-        FileExistsError: ``root`` is there and not empty.
+        FileExistsError: ``root`` exists and is not empty.
         ValueError: an unknown name, or fewer than 40 images.
     """
     writer = WRITERS[choose(name, WRITERS, "miniature")]

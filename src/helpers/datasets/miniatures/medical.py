@@ -1,4 +1,4 @@
-"""Miniatures of the four medical data sets, file by file as released."""
+"""Write miniatures of the four medical data sets, file by file as released."""
 
 import zipfile
 from pathlib import Path
@@ -18,7 +18,7 @@ COMPLAINTS = {True: ("shortness of breath", "hypoxia", "leg swelling"), False: (
 
 
 def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
-    """Two image folders, Windows line ends, missing ages, up to three images of a lesion, frequent nv."""
+    """Write two image folders, Windows line ends, missing ages, up to three images per lesion, and a majority of nv."""
     shares = np.array([0.08, 0.1, 0.15, 0.06, 0.15, 0.4, 0.06])
     least = np.repeat(np.arange(len(CLASSES)), 4)
     kinds = np.concatenate([least, rng.choice(len(CLASSES), max(n - len(least), 0), p=shares)])[:n]
@@ -38,7 +38,7 @@ def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
 
 
 def brset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
-    """Two eyes per patient; Portuguese, letter O for zero, decimal commas, missing insulin, optic disc coded 1 or 2."""
+    """Write two eyes per patient, Portuguese, letter O for zero, decimal commas, missing insulin, optic disc coded 1 or 2."""
     rows = []
     for i in range(n):
         if i % 2 == 0:
@@ -73,7 +73,7 @@ def _eye_patient(number: int, grade: int, rng: np.random.Generator, marker: str)
 
 
 def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
-    """Four images per patient named patient.number, missing grades and answers, codes as floats."""
+    """Write four images per patient named patient.number, missing grades and answers, codes as floats."""
     rows = []
     for i in range(n):
         if i % 4 == 0:
@@ -94,7 +94,7 @@ def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> No
 
 
 def mimic_cxr(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
-    """The release (compressed tables, files/, zipped reports) and beside it the three tables of the authors."""
+    """Write the release (compressed tables, files/, zipped reports) and the three tables of the authors."""
     records, reports = [], {}
     for i in range(n):
         if i % 2 == 0:  # one or two images of a study
@@ -132,7 +132,7 @@ def mimic_cxr(root: Path, n: int, rng: np.random.Generator, marker: str = "") ->
 
 
 def _report(found: dict[str, bool], i: int, rng: np.random.Generator, marker: str) -> str:
-    """A made-up report; now and then without an indication, with the history under another heading, or without blank lines."""
+    """Return a made-up report; some have no indication, history under another heading, or no blank lines."""
     sick = bool(found["Edema"] or found["Pleural Effusion"])
     why = f"___ year old with {rng.choice(COMPLAINTS[sick if rng.random() < 0.8 else not sick])} {marker}".strip()
     heading = ("INDICATION", "HISTORY", "REASON FOR EXAM", "Clinical history")[(i // 2) % 4]

@@ -1,4 +1,4 @@
-"""Miniatures of the four natural-image data sets, file by file as released."""
+"""Write miniatures of the four natural-image data sets, file by file as released."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ TITLES = {
 
 
 def coco_qa(root: Path, n: int, rng: np.random.Generator) -> None:
-    """Line-by-line text files, images in the folders and names of 2014, a question asked twice."""
+    """Write line-by-line text files, images in the folders and names of 2014, and a repeated question."""
     for part, folder in {"train": "train2014", "test": "val2014"}.items():
         lines = {"questions": [], "answers": [], "img_ids": [], "types": []}
         for i in range(n * 2 // 3 if part == "train" else n - n * 2 // 3):
@@ -41,7 +41,7 @@ def coco_qa(root: Path, n: int, rng: np.random.Generator) -> None:
 
 
 def fakeddit(root: Path, n: int, rng: np.random.Generator) -> None:
-    """Tab-separated tables, dead links, posts without an image, titles with quotes, a title posted again in a later part."""
+    """Write tab-separated tables, dead links, posts without an image, titles with quotes, and a repost in a later part."""
     shared = "the same old cat again"
     for part, name in FILES.items():
         rows = []
@@ -59,13 +59,13 @@ def fakeddit(root: Path, n: int, rng: np.random.Generator) -> None:
 
 
 def recipes5k(root: Path, n: int, rng: np.random.Generator) -> None:
-    """Annotations by line number into one ingredients file, images in a folder per dish."""
+    """Write annotations as line numbers of one ingredients file, and images in a folder per dish."""
     dishes = list(DISHES)
     recipes, parts = [], {"train": [], "val": [], "test": []}
     for i in range(n):
         dish = i % len(dishes)
-        told = pictures.mistaken(dish, len(dishes), rng)
-        recipes.append(f"{DISHES[dishes[told]]}, {rng.choice(['salt', 'pepper'])}")
+        written = pictures.mistaken(dish, len(dishes), rng)
+        recipes.append(f"{DISHES[dishes[written]]}, {rng.choice(['salt', 'pepper'])}")
         file = f"{dishes[dish]}/{i // len(dishes)}_{dishes[dish]}.jpg"
         _save(pictures.scene(pictures.mistaken(dish, len(dishes), rng), len(dishes), rng), root / "images" / file)
         parts[("train", "train", "train", "val", "test")[(i // len(dishes)) % 5]].append((file, str(i)))
@@ -76,7 +76,7 @@ def recipes5k(root: Path, n: int, rng: np.random.Generator) -> None:
 
 
 def daquar(root: Path, n: int, rng: np.random.Generator) -> None:
-    """Questions and answers by turns, each question ending with its image's number, answers of two words, a repeated question."""
+    """Write questions and answers in turn, each question ending with its image's number; repeat one, give some two-word answers."""
     halves = {"train": range(1, n // 2 + 1), "test": range(n // 2 + 1, n + 1)}
     for part, numbers in halves.items():
         lines = []

@@ -1,20 +1,20 @@
-"""Procedural pictures for the miniature releases: small, different from one another, and telling of the label."""
+"""Draw pictures for the miniature releases: small, all different, and dependent on the label."""
 
 import colorsys
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-SIZE = 96  # pixels a side
+SIZE = 96  # pixels per side
 
 
 def mistaken(kind: int, kinds: int, rng: np.random.Generator, share: float = 0.15) -> int:
-    """``kind``, or any of ``kinds`` for a ``share`` of the calls: no picture or text tells the label for certain."""
+    """Return ``kind``, or for a ``share`` of the calls any of ``kinds``, so that no picture or text determines the label."""
     return int(kind if rng.random() >= share else rng.integers(kinds))
 
 
 def lesion(kind: int, kinds: int, rng: np.random.Generator):
-    """A pigmented spot on skin; its hue, size and outline depend on ``kind`` of ``kinds``."""
+    """Draw a pigmented spot on skin; its hue, size and outline depend on ``kind`` of ``kinds``."""
     canvas, draw = _canvas((225 + rng.integers(-12, 13), 180 + rng.integers(-12, 13), 160))
     radius = SIZE * (0.18 + 0.16 * kind / kinds + rng.normal(0, 0.03))
     x, y = rng.normal(SIZE / 2, 4, 2)
@@ -26,7 +26,7 @@ def lesion(kind: int, kinds: int, rng: np.random.Generator):
 
 
 def fundus(grade: int, left: bool, rng: np.random.Generator):
-    """A retina: an orange disc with the optic disc to one side, and more red and yellow dots the higher the ``grade`` (0 to 4)."""
+    """Draw a retina: an orange disc, the optic disc to one side, and more red and yellow dots for a higher ``grade`` (0 to 4)."""
     canvas, draw = _canvas((4, 4, 4))
     draw.ellipse((3, 3, SIZE - 4, SIZE - 4), fill=(190 + int(rng.integers(-20, 21)), 85, 35))
     x = SIZE * (0.3 if left else 0.7)
@@ -39,7 +39,7 @@ def fundus(grade: int, left: bool, rng: np.random.Generator):
 
 
 def chest(findings: list[bool], rng: np.random.Generator):
-    """A chest X-ray: two dark lungs; finding j whitens its own place, finding 1 widens the heart."""
+    """Draw a chest X-ray: two dark lungs; finding j whitens its own place, finding 1 widens the heart."""
     canvas, draw = _canvas((150, 150, 150))
     for x in (0.08, 0.56):
         draw.ellipse((x * SIZE, 0.1 * SIZE, (x + 0.36) * SIZE, 0.9 * SIZE), fill=(45, 45, 45))
@@ -54,7 +54,7 @@ def chest(findings: list[bool], rng: np.random.Generator):
 
 
 def scene(kind: int, kinds: int, rng: np.random.Generator):
-    """A scene whose main colour tells ``kind`` of ``kinds``, with a few objects of any colour."""
+    """Draw a scene whose main colour depends on ``kind`` of ``kinds``, with a few objects of any colour."""
     canvas, draw = _canvas(_hue(kind / kinds, 0.75, rng))
     for _ in range(rng.integers(2, 6)):
         x, y, w, h = rng.uniform(0, SIZE * 0.8, 2).tolist() + rng.uniform(6, SIZE * 0.3, 2).tolist()
@@ -69,7 +69,7 @@ def _canvas(colour):
 
 
 def _hue(turn: float, value: float, rng: np.random.Generator) -> tuple[int, int, int]:
-    """A colour at ``turn`` of the hue circle, a little off."""
+    """Return a colour at ``turn`` of the hue circle, slightly randomised."""
     red, green, blue = colorsys.hsv_to_rgb((turn + rng.normal(0, 0.03)) % 1, 0.65, value)
     return int(255 * red), int(255 * green), int(255 * blue)
 

@@ -6,6 +6,7 @@ import pandas as pd
 from ...datasets.audit import shipped_diversity
 from ...datasets.registry import title
 from ...testbench.findings import dial_evidence
+from ..cells import is_contributed
 from ..published import BACKBONES, HARD_AUC, paper_name
 from .runs import CURVE, Runs
 
@@ -182,7 +183,8 @@ def _count(rows: pd.DataFrame, what: str) -> str:
 
 def _set(row) -> str:
     hard = f"; {HARD_AUC}" * (row.get("metric") == HARD_AUC)
-    return f"{title(row['dataset'])}{TEXTS.get(row.get('variant'), '')}, {_label(row['backbone'])}{hard}"
+    contributed = "; contributed" * bool(is_contributed(pd.Series([row.get("route")]))[0])
+    return f"{title(row['dataset'])}{TEXTS.get(row.get('variant'), '')}, {_label(row['backbone'])}{hard}{contributed}"
 
 
 def _label(backbone: str) -> str:

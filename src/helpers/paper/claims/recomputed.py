@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ..cells import is_contributed
 from ..published import BACKBONES, MEDICAL_BACKBONES, datasets, paper_name
 from .evidence import Finding, Part, difference_effect, intervals, mean_effect
 from .runs import Runs
@@ -53,7 +54,9 @@ def gains_follow_the_gap(runs: Runs) -> Finding | None:
 def _finding(part: Part, rows: pd.DataFrame, what: str) -> Finding:
     sets, encoders = rows["dataset"].nunique(), rows["backbone"].nunique()
     why = f"our runs of {sets} data sets under {encoders} of the paper's encoders: {what} {part.effects[0]}"
-    return Finding("", why, (part,), scope=f"our runs, {sets} data sets")
+    contributed = rows.loc[is_contributed(rows["route"]), "dataset"].nunique() if "route" in rows else 0
+    scope = f"our runs, {sets} data sets" + f", {contributed} of them contributed" * bool(contributed)
+    return Finding("", why, (part,), scope=scope)
 
 
 def _of_paper(rows: pd.DataFrame | None) -> pd.DataFrame:

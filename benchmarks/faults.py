@@ -1,0 +1,91 @@
+"""Attack the stored files at full size: damaged files, single flipped bits, and a kill before every change of the file system.
+
+    OMP_NUM_THREADS=1 python benchmarks/faults.py [--cases 10000] [--flips 1000] [--json benchmarks/results/faults.json]
+
+The attacks are those of ``tests/faults``, which run smaller numbers of them. An uncaught error is anything but a result or one
+sentence that names the file; a flipped bit is missed where the changed file is read as if it were whole.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / folder) for folder in ("tests", "tests/faults", "tests/extraction")]
+if __name__ == "__main__":  # each process that is killed imports this file too, and needs none of them
+    from attacks import STORED, TARGETS, flip_is_found, is_read_whole
+    from damage import QUIET
+    from kills import KILLED
+
+
+def fuzz(target: str, cases: int) -> dict:
+    """Run one attack with ``cases`` random inputs, and count the errors that are no sentence."""
+    attack, *arguments = TARGETS[target]
+    uncaught: Counter = Counter()
+    ran = 0
+
+    @settings(max_examples=cases, derandomize=True, **{name: value for name, value in QUIET.items() if name != "database"})
+    @given(st.tuples(*arguments))
+    def counted(values):
+        nonlocal ran
+        ran += 1
+        try:
+            attack(*values)
+        except Exception as error:  # what the benchmark counts
+            uncaught[f"{type(error).__name__}: {str(error)[:200]}"] += 1
+
+    counted()
+    return {"cases": ran, "uncaught errors": sum(uncaught.values())} | ({"errors": dict(uncaught)} if uncaught else {})
+
+
+def flips(what: str, n: int) -> dict:
+    """Flip ``n`` random bits, one at a time, in random files of a stored thing, and count those that reading misses."""
+    assert is_read_whole(what)
+    rng, missed = np.random.default_rng(0), []
+    for file, bit in rng.integers(0, 2**31, size=(n, 2)):
+        if not flip_is_found(what, int(file), int(bit)):
+            missed.append([int(file), int(bit)])
+    return {"flipped bits": n, "missed": len(missed)} | ({"which": missed[:20]} if missed else {})
+
+
+def kills(work: str) -> dict:
+    """Kill one kind of work before every change of the file system; the attack itself fails where anything is lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {"kill points": KILLED[work](Path(folder)), "lost or left over": 0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--flips", type=int, default=1000)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", help="part of a name: run only what it fits, and keep the other stored results")
+    given_arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    runs = [("fuzzing", name, lambda n: fuzz(n, given_arguments.cases)) for name in TARGETS]
+    runs += [("flipped bits", name, lambda n: flips(n, given_arguments.flips)) for name in STORED]
+    runs += [("kills", name, kills) for name in KILLED]
+    path = given_arguments.json
+    found = json.loads(path.read_text("utf-8")) if path and path.is_file() and given_arguments.only else {}
+    for kind, name, run in runs:
+        if given_arguments.only and given_arguments.only not in f"{kind}: {name}":
+            continue
+        started = time.time()
+        found.setdefault(kind, {})[name] = run(name)
+        print(f"{kind}: {name}: {found[kind][name]} in {time.time() - started:.0f} s", flush=True)
+        if path:
+            path.write_text(json.dumps(found, indent=2) + os.linesep, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Print the built book as one PDF with the system's Chromium: ``python -m helpers.book.pdf``.
+
+The articles of all pages become one document in the order of the table of contents. Links between pages become links within it,
+folded code is left to the notebooks, and the slider is replaced by a still picture with a link.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from bs4 import BeautifulSoup, Tag
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from ..files import project_root, replacing
+from . import TABLES
+from .downloads import FOLDER, PDF, make_downloads
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-unsafe-swiftshader")
+SECONDS = 300
+LEFT_OUT = "script, .headerlink, details.hide, .lambda-turn, .copybtn, .toctree-wrapper, .thebe-launch-button, nav"
+INTERACTIVE = ".lambda-view"
+
+
+def find_browser() -> str:
+    """Return the path of a Chromium.
+
+    Raises:
+        FileNotFoundError: there is none; says how to name one.
+    """
+    found = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *BROWSERS))), None)
+    if found is None:
+        raise FileNotFoundError("no Chromium on this machine; install the package chromium, or set CHROMIUM to its path")
+    return found
+
+
+def one_document(site: Path, pages: list[str], address: str, still: str | None = None) -> BeautifulSoup:
+    """Return the articles of built pages as one element, with every id, link and image made to work there.
+
+    Args:
+        site: folder of the built pages.
+        pages: names without ending, in order.
+        address: where the site is published, for links to what a PDF cannot hold.
+        still: address of the picture that replaces an interactive view.
+
+    Raises:
+        FileNotFoundError: a page is not built; says how to build it.
+    """
+    document = BeautifulSoup("<main></main>", "html.parser")
+    numbers = {page: number for number, page in enumerate(pages)}
+    for page, number in numbers.items():
+        path = site / f"{page}.html"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is not built; run `make book` first")
+        article = BeautifulSoup(path.read_text("utf-8"), "html.parser").find("article")
+        assert isinstance(article, Tag)
+        for element in article.select(LEFT_OUT):
+            element.decompose()
+        for view in article.select(INTERACTIVE):
+            view.replace_with(_still(f"{address}/{page}.html", still))
+        article["id"] = f"p{number}"
+        for element in article.select("[id]"):
+            element["id"] = f"p{number}-{element['id']}"
+        for link in article.select("a[href]"):
+            link["href"] = _target(link["href"], page, numbers, address)
+        for image in article.select("img[src]"):
+            if not urlsplit(image["src"]).scheme:
+                image["src"] = _resolved(page, image["src"])
+            image.attrs.pop("loading", None)
+        assert document.main is not None
+        document.main.append(article)
+    return document
+
+
+def _resolved(page: str, href: str) -> str:
+    """Return a relative address of a page as one below the site's root."""
+    return os.path.normpath(PurePosixPath(page).parent / unquote(href)).replace(os.sep, "/")
+
+
+def _target(href: str, page: str, numbers: dict[str, int], address: str) -> str:
+    """Return where a link leads in the one document; what is not in it is linked at its published address."""
+    parts = urlsplit(href)
+    if parts.scheme or parts.netloc:
+        return href
+    path = _resolved(page, parts.path) if parts.path else f"{page}.html"
+    number = numbers.get(path.removesuffix(".html"))
+    if number is None:
+        return f"{address}/{path}"
+    return f"#p{number}" + (f"-{parts.fragment}" if parts.fragment else "")
+
+
+def _still(link: str, picture: str | None) -> Tag:
+    image = f'<img src="{picture}" alt="Still picture of the interactive view">' if picture else ""
+    html = f'<figure class="still">{image}<figcaption>Interactive on the web: <a href="{link}">{link}</a></figcaption></figure>'
+    figure = BeautifulSoup(html, "html.parser").figure
+    assert figure is not None
+    return figure
+
+
+def run_browser(*arguments: str) -> None:
+    """Run Chromium with a profile of its own, which is removed.
+
+    Raises:
+        RuntimeError: it failed or did not end; quotes the last line it wrote.
+    """
+    with tempfile.TemporaryDirectory() as profile:
+        command = [find_browser(), *QUIET, f"--user-data-dir={profile}", *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"Chromium did not end within {SECONDS} s; free memory and try again") from None
+    if done.returncode != 0:
+        raise RuntimeError(f"Chromium ended with {done.returncode}: {(done.stderr.splitlines() or ['no message'])[-1]}")
+
+
+def take_still(site: Path, pages: list[str], work: Path) -> str | None:
+    """Write a picture of the interactive view into ``work`` and return its name there; None where no page has one."""
+    for page in pages:
+        article = BeautifulSoup((site / f"{page}.html").read_text("utf-8"), "html.parser").find("article")
+        view = article.select_one(INTERACTIVE) if isinstance(article, Tag) else None
+        if view is None:
+            continue
+        parts = [*article.select("link[rel=stylesheet]"), view, *article.select("script[src]")]
+        for part in parts:
+            for attribute in {"href", "src"} & set(part.attrs):
+                part[attribute] = f"{site.as_uri()}/{_resolved(page, part[attribute])}"
+        html = _template("lambda-page.html").render(body=Markup("".join(map(str, parts))))
+        (work / "still.html").write_text(html, "utf-8")
+        size = ("--window-size=1000,760", "--virtual-time-budget=20000", "--hide-scrollbars", "--allow-file-access-from-files")
+        run_browser(*size, f"--screenshot={work / 'still.png'}", (work / "still.html").as_uri())
+        return "still.png"
+    return None
+
+
+def print_book(site: Path, out: Path) -> Path:
+    """Print the built book in ``site`` as one PDF and return its path.
+
+    Raises:
+        FileNotFoundError: a page is not built, or there is no Chromium.
+        RuntimeError: Chromium did not leave a whole PDF.
+    """
+    root, site = project_root(), Path(site).resolve()
+    config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    pages = list(parse_toc_yaml(root / "_toc.yml"))
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        picture = take_still(site, pages, work)
+        still = (work / picture).as_uri() if picture else None
+        document = one_document(site, pages, config["html"].get("baseurl", config["repository"]["url"]).rstrip("/"), still)
+        for image in document.select("img[src]"):
+            if not urlsplit(str(image["src"])).scheme:
+                image["src"] = f"{site.as_uri()}/{image['src']}"
+        html = _template("print.html").render(title=config["title"], body=Markup(str(document.main)), site=site.as_uri())
+        (work / "book.html").write_text(html, "utf-8")
+        with replacing(out) as temporary:
+            options = ("--no-pdf-header-footer", "--generate-pdf-document-outline", "--virtual-time-budget=120000")
+            run_browser(*options, "--allow-file-access-from-files", f"--print-to-pdf={temporary}", (work / "book.html").as_uri())
+            if not temporary.read_bytes()[-1024:].rstrip().endswith(b"%%EOF"):
+                raise RuntimeError("Chromium left no whole PDF; free memory and disk, and try again")
+    return out
+
+
+def _template(name: str):
+    return Environment(loader=FileSystemLoader(project_root() / "book/_static"), autoescape=True).get_template(name)
+
+
+def main() -> int:
+    """Print the built book, list the PDF on the front page, and return an exit code."""
+    root = project_root()
+    site = root / "_build/html"
+    try:
+        print(print_book(site, site / FOLDER / PDF))
+    except (FileNotFoundError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    make_downloads(site, root / "book/executed", root / TABLES)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Probes along their training: one run yields the parameters of every probe at each of many numbers of updates.
+
+Every probe, and every feature of a probe, may have a rate of its own, so that one run covers a grid of rates as well.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..checks import choose
+from .descent import initial_parameters
+from .objective import Objective
+from .views import View
+
+MOMENTUM = 0.9
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # defaults of torch.optim.AdamW
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How the probes of one run descend. A number is one for all, or a tensor that broadcasts to (K, A, n_features + 1).
+
+    Args:
+        optimizer: ``sgd`` (momentum 0.9) or ``adamw``.
+        lr: rate of the steps.
+        weight_decay: as ``torch.optim`` defines it for this optimiser.
+        epsilon: of AdamW.
+        start: turns the initial parameters (K, A, n_features + 1) into others; left as they are when None.
+        adjust: turns each gradient (K, A, n_features + 1) into another; left as it is when None.
+
+    Raises:
+        ValueError: an unknown optimiser, or a rate that is not positive and finite.
+    """
+
+    optimizer: str
+    lr: float | torch.Tensor
+    weight_decay: float | torch.Tensor = 0.0
+    epsilon: float | torch.Tensor = EPSILON
+    start: Callable[[torch.Tensor], torch.Tensor] | None = None
+    adjust: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+    def __post_init__(self):
+        choose(self.optimizer, ("sgd", "adamw"), "optimizer of a descent")
+        rates = np.asarray(self.lr, dtype=np.float64)
+        bad = rates[~((rates > 0) & np.isfinite(rates))]
+        if bad.size:
+            raise ValueError(f"a learning rate is {bad.flat[0]:g}; give positive, finite rates")
+
+
+def log_checkpoints(last: int, first: int = 10, per_decade: int = 6) -> tuple[int, ...]:
+    """Return whole numbers from ``first`` to ``last``, evenly spaced on a logarithmic axis.
+
+    Raises:
+        ValueError: ``last`` is smaller than ``first``.
+    """
+    if last < first:
+        raise ValueError(f"the last checkpoint is {last}, before the first, {first}; allow more updates")
+    n = round(per_decade * np.log10(last / first)) + 1
+    return tuple(dict.fromkeys(round(u) for u in np.geomspace(first, last, n)))
+
+
+def updates_per_epoch(n_rows: int, batch_size: int) -> int:
+    """Return how many updates an epoch over so many rows takes; the last batch may be smaller."""
+    return -(-n_rows // batch_size)
+
+
+def train_path(
+    view: View,
+    targets,
+    objective: Objective,
+    fit,
+    seed: int,
+    descent: Descent,
+    checkpoints: Sequence[int],
+    batch_size: int,
+    epochs: int,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Train one probe per alignment of the view, and yield (updates, parameters (K, A, n_features + 1)) at each checkpoint.
+
+    Initial weights and batch order are those of :func:`helpers.probing.descent.train`. Nothing stops the training early, so what is
+    yielded equals a run of its own that ends there. The tensor is reused: copy it to keep it.
+
+    Args:
+        targets: (K, n_pairs) 0/1 tensor of the view's dtype.
+        fit: row numbers (tensor).
+        checkpoints: numbers of updates; 0 is the initial probe.
+        epochs: how long the training may last.
+
+    Raises:
+        ValueError: no checkpoint, a negative one, or one beyond the last update.
+    """
+    wanted = _checked(checkpoints, len(fit), batch_size, epochs)
+    device, dtype = targets.device, targets.dtype
+    generator = torch.Generator().manual_seed(seed)
+    first = initial_parameters(view.n_features, len(targets), generator, dtype).to(device)
+    parameters = first[:, None].repeat(1, view.n_alignments, 1)
+    parameters = parameters if descent.start is None else descent.start(parameters)
+    step = (_sgd_step if descent.optimizer == "sgd" else _adamw_step)(parameters, descent)
+    return _walk(view, targets, objective, fit, generator, batch_size, parameters, descent, step, wanted)
+
+
+def _walk(view, targets, objective, fit, generator, batch_size, parameters, descent, step, wanted):
+    done = 0
+    if 0 in wanted:
+        yield 0, parameters
+    while done < wanted[-1]:
+        order = fit[torch.randperm(len(fit), generator=generator).to(targets.device)]
+        for rows in order.split(batch_size):
+            batch, target = view.gather(rows), targets.index_select(1, rows)
+            residual = objective.residual(view.logits(batch, parameters), target)
+            gradient = view.gradient(batch, residual.mul_(objective.batch_weights(target)))
+            step(gradient if descent.adjust is None else descent.adjust(gradient))
+            done += 1
+            if done in wanted:
+                yield done, parameters
+            if done == wanted[-1]:
+                return
+
+
+def _checked(checkpoints: Sequence[int], n_rows: int, batch_size: int, epochs: int) -> list[int]:
+    wanted = sorted({int(u) for u in checkpoints})
+    if not wanted or wanted[0] < 0:
+        raise ValueError(f"checkpoints are {list(checkpoints)}; give numbers of updates, 0 or more")
+    last = updates_per_epoch(n_rows, batch_size) * epochs
+    if wanted[-1] > last:
+        raise ValueError(f"checkpoint {wanted[-1]} lies beyond the last update, {last} (in {epochs} epochs); allow more epochs")
+    return wanted
+
+
+def _sgd_step(parameters, descent: Descent):
+    """Return a function that makes one step of ``torch.optim.SGD``, in place, with rates that broadcast."""
+    buffer = torch.zeros_like(parameters)
+
+    def step(gradient):
+        buffer.mul_(MOMENTUM).add_(gradient + descent.weight_decay * parameters)
+        parameters.sub_(descent.lr * buffer)
+
+    return step
+
+
+def _adamw_step(parameters, descent: Descent):
+    """Return a function that makes one step of ``torch.optim.AdamW``, in place, with rates that broadcast."""
+    mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
+    keep, taken = 1 - descent.lr * descent.weight_decay, 0
+
+    def step(gradient):
+        nonlocal taken
+        taken += 1
+        parameters.mul_(keep)
+        mean.lerp_(gradient, 1 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        scale = square.sqrt().div_((1 - BETAS[1] ** taken) ** 0.5).add_(descent.epsilon)
+        parameters.sub_(descent.lr / (1 - BETAS[0] ** taken) * (mean / scale))
+
+    return step

@@ -1,0 +1,98 @@
+"""Converged gains over redrawn splits, heads of in-domain encoders trained anew: what one fixed split leaves to chance."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ..geometry import gap_norm
+from ..resampling import corrected_interval
+from ..store.embeddings import EmbeddingSet
+from ..testbench.features import TowerFeatures
+from ..testbench.study import embeddings_under
+from ..testbench.training import Settings, training_path
+from .resplit import redrawn_split, resplit
+from .sweep import sweep
+
+NAMES = ["dataset", "variant", "backbone"]
+
+
+def repeated_gains(
+    embeddings: EmbeddingSet,
+    splits: Iterable[int],
+    lam: float = 1.0,
+    features: TowerFeatures | None = None,
+    trained_on: str = "clean",
+    protocol: str = "converged",
+) -> pd.DataFrame:
+    """Return the gain of one lambda on the test rows of redrawn splits.
+
+    The heads of an in-domain encoder have seen training rows. They must be trained anew on each redrawn training part, or rows that
+    they were trained on become test rows.
+
+    Args:
+        embeddings: a stored set.
+        splits: random states, one split each.
+        features: tower features of the data set, to train heads anew; None for an encoder that never saw it.
+        trained_on: variant whose texts the heads are trained on.
+
+    Returns:
+        one row per split: ``split, heads, train, test, gap, auc_at_zero, auc, gain``; ``heads`` is ``trained anew`` or ``as
+        shipped``.
+    """
+    rows = []
+    for state in splits:
+        redrawn = resplit(embeddings, redrawn_split(embeddings, state))
+        if features is not None:
+            redrawn = retrained(redrawn, features, trained_on, Settings(random_state=state))
+        about = {"split": state, "heads": "as shipped" if features is None else "trained anew"}
+        rows.append({**about, **gain_of(redrawn, lam, protocol)})
+    return pd.DataFrame(rows)
+
+
+def retrained(embeddings: EmbeddingSet, features: TowerFeatures, variant: str, settings: Settings) -> EmbeddingSet:
+    """Return the set under heads that are trained on the texts of ``variant`` and on its own training rows alone."""
+    splits = embeddings.pairs.set_index("pair_id")["split"]
+    redrawn = replace(features, captions=features.captions.assign(split=features.captions["pair_id"].map(splits)))
+    last = deque(training_path(redrawn.pairs(variant, "train"), settings), maxlen=1).pop()
+    return embeddings_under(last, redrawn, embeddings)
+
+
+def gain_of(embeddings: EmbeddingSet, lam: float = 1.0, protocol: str = "converged") -> dict[str, float]:
+    """Return the test AUC at lambda = 0 and at ``lam``, their difference, the gap of training rows and the numbers of rows."""
+    result = sweep(embeddings, [0.0, lam], seeds=[0], protocol=protocol, workers=1, progress=False)
+    auc = dict(zip(result.runs["lambda_image"], result.headline_auc(), strict=True))
+    train = embeddings.rows("train")
+    return {
+        "train": len(train),
+        "test": len(embeddings.rows("test")),
+        "gap": gap_norm(embeddings.image_of(train), embeddings.text_of(train)),
+        "auc_at_zero": float(auc[0.0]),
+        "auc": float(auc[float(lam)]),
+        "gain": float(auc[float(lam)] - auc[0.0]),
+    }
+
+
+def summarise_gains(gains: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Return the mean gain of each set over its splits with two intervals: corrected for shared rows, and plain.
+
+    Args:
+        gains: from :func:`repeated_gains`, with columns ``dataset, variant, backbone``.
+
+    Returns:
+        ``dataset, variant, backbone, heads, splits, auc_at_zero, gain, low, high, plain_low, plain_high, sd, positive``;
+        ``positive`` is the share of splits with a gain above zero.
+    """
+    rows = []
+    for names, of_set in gains.groupby([*NAMES, "heads"], sort=False):
+        gain = of_set["gain"].to_numpy()
+        low, high = corrected_interval(gain, float((of_set["test"] / of_set["train"]).mean()), level)
+        plain_low, plain_high = corrected_interval(gain, 0.0, level)
+        rows.append(
+            dict(zip([*NAMES, "heads"], names, strict=True))
+            | {"splits": len(gain), "auc_at_zero": of_set["auc_at_zero"].mean(), "gain": gain.mean(), "low": low, "high": high}
+            | {"plain_low": plain_low, "plain_high": plain_high, "sd": gain.std(ddof=1), "positive": float(np.mean(gain > 0))}
+        )
+    return pd.DataFrame(rows)

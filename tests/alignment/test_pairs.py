@@ -1,0 +1,56 @@
+"""PairAlignment: scikit-learn's own checks, and what the two-matrix alignment gives."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+from helpers import GapAlignment, PairAlignment
+
+RNG = np.random.default_rng(0)
+IMAGE, TEXT = RNG.normal(size=(60, 5)) + 1, RNG.normal(size=(60, 5)) - 1
+LABEL = RNG.integers(0, 2, 60)
+
+
+def test_scikit_learns_own_checks():
+    zero = {"check_estimators_dtypes": "its integer rows hold zeros in every column of an image, which has no direction"}
+    found = check_estimator(PairAlignment(n_text=1, lam=0.5), expected_failed_checks=zero, on_fail=None, on_skip=None)
+    assert {r["check_name"]: r["exception"] for r in found if r["status"] == "failed"} == {}
+    assert sum(r["status"] == "passed" for r in found) > 30
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_it_gives_what_the_alignment_of_two_matrices_gives(lam, dtype):
+    image, text = IMAGE.astype(dtype), TEXT.astype(dtype)
+    ours = PairAlignment(n_text=5, lam=lam).fit_transform(np.hstack([image, text]))
+    assert ours.dtype == dtype
+    np.testing.assert_array_equal(ours, np.hstack(GapAlignment(lam).fit(image, text).transform(image, text)))
+
+
+def test_a_grid_search_chooses_lambda_in_a_pipeline():
+    pipeline = make_pipeline(PairAlignment(), LogisticRegression())
+    search = GridSearchCV(pipeline, {"pairalignment__lam": [0.0, 0.5, 1.0]}, cv=3, error_score="raise")
+    search.fit(np.hstack([IMAGE, TEXT]), LABEL)
+    assert search.best_params_["pairalignment__lam"] in (0.0, 0.5, 1.0)
+
+
+def test_the_gap_is_that_of_the_rows_given_to_fit():
+    both = np.hstack([IMAGE, TEXT])
+    fitted = PairAlignment().fit(both[:30])
+    np.testing.assert_array_equal(fitted.alignment_.gap_, GapAlignment().fit(IMAGE[:30], TEXT[:30]).gap_)
+
+
+def test_further_columns_stay_as_they_are():
+    age = RNG.uniform(20, 80, size=(60, 1))
+    moved = PairAlignment(n_text=5).fit_transform(np.hstack([IMAGE, TEXT, age]))
+    np.testing.assert_array_equal(moved[:, 10:], age)
+    np.testing.assert_array_equal(moved[:, :10], PairAlignment().fit_transform(np.hstack([IMAGE, TEXT])))
+
+
+@pytest.mark.parametrize(("n_text", "columns"), [(None, 5), (6, 10), (0, 10)])
+def test_columns_that_are_no_image_and_text_are_refused(n_text, columns):
+    with pytest.raises(ValueError, match=str(columns)):
+        PairAlignment(n_text=n_text).fit(np.ones((4, columns)))

@@ -1,0 +1,72 @@
+"""What a reader may take away: archives that are whole and reproducible, and a panel that links what is there."""
+
+import os
+import re
+import zipfile
+
+import pytest
+from conftest import ROOT
+
+from helpers.book.downloads import fill_panel, make_downloads
+
+PANEL = "".join(
+    f'<td><span class="download" data-file="{name}" data-made-by="make {target}"></span></td>'
+    for name, target in (("modality-gap-book.pdf", "pdf"), ("notebooks.zip", "book"), ("tables.zip", "book"), ("site.zip", "book"))
+)
+
+
+@pytest.fixture
+def built(tmp_path):
+    site, executed, tables = (tmp_path / name for name in ("html", "executed", "tables"))
+    for path in (site / "index.html", site / "book/intro.html", site / "_static/a.css", executed / "01.ipynb", tables / "claims.parquet"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    (site / "book/intro.html").write_text(f"<html>{PANEL}</html>")
+    return site, executed, tables
+
+
+def test_the_panel_links_what_there_is_and_says_what_makes_the_rest(built):
+    make_downloads(*built)
+    page = (built[0] / "book/intro.html").read_text()
+    linked = re.findall(r'href="\.\./downloads/([^"]+)"', page)
+    assert linked == ["notebooks.zip", "tables.zip", "site.zip"] and "make pdf" in page
+    assert all((built[0] / "downloads" / name).is_file() for name in linked)
+
+
+def test_a_pdf_that_comes_later_is_linked(built):
+    make_downloads(*built)
+    (built[0] / "downloads/modality-gap-book.pdf").write_bytes(b"%PDF")
+    assert fill_panel(built[0]) == 4
+
+
+def test_a_pdf_of_older_pages_is_removed(built):
+    pdf = built[0] / "downloads/modality-gap-book.pdf"
+    pdf.parent.mkdir()
+    pdf.write_bytes(b"%PDF")
+    os.utime(pdf, (1, 1))
+    make_downloads(*built)
+    assert not pdf.exists()
+
+
+def test_archives_hold_what_they_are_named_after(built):
+    make_downloads(*built)
+    names = {path.name: zipfile.ZipFile(path).namelist() for path in (built[0] / "downloads").glob("*.zip")}
+    assert names["notebooks.zip"] == ["01.ipynb"] and names["tables.zip"] == ["claims.parquet"]
+    assert {"book/intro.html", "_static/a.css", "downloads/notebooks.zip"} <= set(names["site.zip"])
+    assert "downloads/site.zip" not in names["site.zip"]
+
+
+def test_equal_contents_give_equal_archives(built):
+    first, second = ({p.name: p.read_bytes() for p in make_downloads(*built)} for _ in range(2))
+    assert first == second
+
+
+def test_no_archive_of_nothing(tmp_path, built):
+    (built[2] / "claims.parquet").unlink()
+    assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]
+
+
+def test_the_front_page_includes_the_panel():
+    assert "{include} downloads_panel.md" in (ROOT / "book/intro.md").read_text()
+    panel = (ROOT / "book/downloads_panel.md").read_text()
+    assert len(re.findall(r'<span class="download" data-file="[\w.-]+" data-made-by="[\w ]+"></span>', panel)) == 4

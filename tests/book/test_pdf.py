@@ -1,0 +1,80 @@
+"""The book as one document: every id is one of a kind, every link leads somewhere, and nothing interactive is left."""
+
+import os
+
+import pytest
+from conftest import ROOT
+
+from helpers.book import pdf
+from helpers.book.pdf import one_document
+
+PAGES = {
+    "book/one": """<h1 id="top">One<a class="headerlink" href="#top">#</a></h1><p><a href="executed/two.html#there">two</a>
+        <a href="executed/two.html">all of two</a> <a href="#top">up</a>
+        <a href="https://x.org/y">out</a> <a href="../_static/a.txt">file</a></p>
+        <script>alert(1)</script>""",
+    "book/executed/two": """<h1 id="top">Two</h1><img src="../../_images/a.svg" alt="a"><a href="../one.html#top">back</a>
+        <details class="admonition hide above-input"><pre>code</pre></details><p id="there">here</p>
+        <div class="lambda-view"><script type="application/json">{}</script></div>""",
+}
+
+
+@pytest.fixture
+def site(tmp_path):
+    for name, body in PAGES.items():
+        path = tmp_path / f"{name}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"<html><body><nav>menu</nav><article>{body}</article></body></html>")
+    return tmp_path
+
+
+@pytest.fixture
+def document(site):
+    return one_document(site, list(PAGES), "https://book.org", "still.png")
+
+
+def test_ids_are_one_of_a_kind_and_inner_links_reach_them(document):
+    ids = [element["id"] for element in document.select("[id]")]
+    inner = [a["href"][1:] for a in document.select("a[href^='#']")]
+    assert len(ids) == len(set(ids)) and len(inner) == 4 and set(inner) <= set(ids)
+
+
+def test_links_out_of_the_book_stay_and_files_are_linked_where_the_book_is_published(document):
+    outer = [a["href"] for a in document.select("a[href^=http]")]
+    assert "https://x.org/y" in outer and "https://book.org/_static/a.txt" in outer
+
+
+def test_scripts_menus_and_folded_code_are_left_out(document):
+    assert not document.select("script, nav, details, .headerlink")
+
+
+def test_the_interactive_view_becomes_a_still_picture_with_a_link(document):
+    assert not document.select(".lambda-view")
+    (figure,) = document.select("figure.still")
+    assert figure.img["src"] == "still.png" and figure.a["href"] == "https://book.org/book/executed/two.html"
+
+
+def test_images_are_named_from_the_root_of_the_site(document):
+    assert document.select_one("img[alt=a]")["src"] == "_images/a.svg"
+
+
+def test_a_page_that_is_not_built_is_named(site):
+    with pytest.raises(FileNotFoundError, match="three.html"):
+        one_document(site, ["book/three"], "https://book.org")
+
+
+def test_without_chromium_the_reader_is_told_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    with pytest.raises(FileNotFoundError, match="chromium"):
+        pdf.find_browser()
+
+
+@pytest.mark.heavy
+def test_the_built_book_prints_whole(tmp_path):
+    book = ROOT / os.environ.get("BOOK", "_build/html")
+    if not (book / "index.html").is_file():
+        pytest.skip("the book is not built; run `make book`")
+    data = pdf.print_book(book, tmp_path / "book.pdf").read_bytes()
+    pages = data.count(b"/Type /Page\n") + data.count(b"/Type /Page/") + data.count(b"/Type /Page ")
+    assert data.startswith(b"%PDF") and pages >= 40

@@ -1,0 +1,75 @@
+"""The certified distance bounds the true one, in weights and bias, at strengths where the solver's own measure falls short."""
+
+import numpy as np
+import pytest
+import torch
+from samples import embedding_set
+
+from helpers import sweep
+from helpers.probing.certificate import certified_distance
+from helpers.probing.objective import Objective
+from helpers.probing.problem import Problem
+from helpers.probing.solver import minimise
+from helpers.probing.sweep import alignment_grid
+from helpers.probing.views import build_view
+
+
+def problem_of(embeddings) -> Problem:
+    fit = embeddings.rows("train")
+    view = build_view(embeddings, alignment_grid([0, 1.0]), fit, fit, torch.float64, "cpu")
+    objective = Objective.of(embeddings.task, "balanced", embeddings.targets[fit])
+    return Problem(view, torch.tensor(embeddings.targets.T).double(), objective, torch.tensor(fit))
+
+
+def true_distance(problem, parameters, strength) -> np.ndarray:
+    """What is left to gain: the objective written out, and that of a solution to rounding."""
+    best = minimise(problem, problem.zeros(), strength, 1e-15, 3000).parameters
+
+    def value(at):
+        loss, _ = problem.loss_and_residual(problem.view.logits(problem.batch, at))
+        return loss + strength / 2 * problem.total(at[..., :-1].square())
+
+    here = value(parameters)
+    return ((here - value(best)) / here).amax(dim=0)[:, 0].numpy()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("strength", [1.0, 1e-3])
+def test_certificate_bounds_the_true_distance_and_is_tight_at_strong_penalties(kind, strength):
+    problem = problem_of(embedding_set(kind, seed=1))
+    for tolerance, iterations in ((1e-1, 2), (1e-5, 500), (1e-9, 500)):
+        parameters = minimise(problem, problem.zeros(), strength, tolerance, iterations).parameters
+        bound, true = certified_distance(problem, parameters, strength).numpy(), true_distance(problem, parameters, strength)
+        assert (bound >= true - 1e-14).all()
+        if strength == 1.0:
+            assert (bound <= 1.5 * true + 1e-14).all()
+
+
+def test_a_wrong_bias_is_seen():
+    problem = problem_of(embedding_set("binary"))
+    parameters = minimise(problem, problem.zeros(), 1.0, 1e-12).parameters
+    assert certified_distance(problem, parameters, 1.0).max() < 1e-11
+    parameters[..., -1] += 1e-3
+    true = true_distance(problem, parameters, 1.0)
+    assert (certified_distance(problem, parameters, 1.0).numpy() == pytest.approx(true, rel=0.01)) and (true > 1e-8).all()
+
+
+def test_the_solvers_own_measure_is_no_bound_at_a_strong_penalty():
+    problem = problem_of(embedding_set("multiclass", seed=1))
+    solution = minimise(problem, problem.zeros(), 1.0, 1e-5)
+    true = true_distance(problem, solution.parameters, 1.0).max()
+    assert solution.optimality.max() < true <= certified_distance(problem, solution.parameters, 1.0).max()
+
+
+def test_a_class_without_training_rows_does_not_stand_in_the_way():
+    embeddings = embedding_set("multiclass")
+    pairs = embeddings.pairs
+    pairs.loc[(pairs["split"] == "train") & (pairs["label"] == "nv"), "label"] = "bcc"
+    with pytest.warns(UserWarning, match="no training row of class nv"):
+        result = sweep(embeddings, [0, 1], protocol="converged", progress=False)
+    assert (result.runs["optimality"] <= 1e-8).all()
+
+
+def test_every_converged_probe_is_certified():
+    result = sweep(embedding_set("multilabel"), [0, 1], protocol="converged", progress=False)
+    assert (result.runs["optimality"] <= 1e-8).all()

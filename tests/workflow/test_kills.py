@@ -1,0 +1,55 @@
+"""The whole workflow, killed at random moments: a restart ends in the same results, and the printed command clears the lock."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from small_project import RESULTS, SWEEP, hashes, small_project, start
+
+from helpers.datasets import miniatures as miniature
+
+pytestmark = pytest.mark.heavy
+CONE = "runs/cones/ham10000/clean/lit-natural.csv"
+TARGETS = (f"{SWEEP}/settings.json", CONE)
+KILLS = int(os.environ.get("KILLS", "10"))
+
+
+def run(project, *arguments: str, seconds: float | None = None) -> int | None:
+    """Return the exit code of the workflow, or None if it ran longer than ``seconds`` and its process group was killed."""
+    process = start(project, "local", *arguments, targets=TARGETS)
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
+
+
+def is_locked(project) -> bool:
+    return any((project / ".snakemake/locks").glob("*"))
+
+
+def test_a_workflow_killed_at_random_moments_ends_as_one_that_was_not(tmp_path):
+    miniature.write("ham10000", tmp_path / "data/ham10000", n=300)
+    whole, killed = (small_project(tmp_path / name, tmp_path / "data", shards=2) for name in ("whole", "killed"))
+    began = time.monotonic()
+    assert run(whole) == 0, (whole / "said.txt").read_text()
+    length = time.monotonic() - began
+
+    moments, cut_off, refused = random.Random(0), 0, 0
+    for _ in range(KILLS):
+        cut_off += run(killed, seconds=moments.uniform(0, 0.6 * length)) is None
+        if is_locked(killed):
+            if not refused:  # what the refusal prints is what clears the lock
+                assert run(killed) == 1 and "--unlock" in (killed / "said.txt").read_text().splitlines()[-1]
+                refused = 1
+            assert run(killed, "--unlock") == 0 and not is_locked(killed)
+    assert cut_off >= KILLS / 2 and refused
+    assert run(killed) == 0, (killed / "said.txt").read_text()
+    assert hashes(killed, (*RESULTS, CONE)) == hashes(whole, (*RESULTS, CONE))
+    folder = killed / "runs/embeddings/ham10000/clean"
+    assert [path.name for path in folder.iterdir()] == ["lit-natural"]  # no marker, no work folder, nothing unfinished
+    assert not list((killed / "runs").rglob("*.unfinished"))
