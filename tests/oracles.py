@@ -32,8 +32,10 @@ def loss_of(task, weighting, targets):
         dtype = logits.dtype
         if task.kind == "multiclass":
             weight = None if weighting == "paper" else (n / (k * ones)).to(dtype)
+            if weighting == "authors-code-normalised":
+                return F.cross_entropy(logits, y.argmax(dim=1), weight=weight)  # class numbers: divides by the sum of weights
             return F.cross_entropy(logits, y, weight=weight)  # probabilities as targets: the mean divides by the batch size
-        if weighting == "authors-code" and task.kind == "multilabel":
+        if weighting.startswith("authors-code") and task.kind == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, y, weight=(n / (k * ones)).to(dtype))
         return F.binary_cross_entropy_with_logits(logits, y, pos_weight=(zeros / ones).to(dtype))
 

@@ -46,6 +46,16 @@ def test_every_probe_is_what_a_single_loop_gives(name, kind, features):
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
 
 
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_a_loss_may_be_divided_by_the_weights_of_its_batch(kind):
+    protocol = PROTOCOLS["authors-code"].but(batch_size=16, max_epochs=3, lr=0.05, weighting="authors-code-normalised")
+    fitted, singles = both(kind, protocol, torch.float64)
+    divided, _ = both(kind, protocol.but(weighting="authors-code"), torch.float64)
+    for a, (parameters, _, _) in enumerate(singles):
+        np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
+    assert torch.equal(fitted.parameters, divided.parameters) == (kind == "multilabel")
+
+
 @pytest.mark.parametrize("name", ["paper", "authors-code"])
 def test_single_precision(name):
     protocol = PROTOCOLS[name].but(batch_size=32, max_epochs=5)

@@ -21,6 +21,7 @@ from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
 from ..probing.code import code_files
 from ..store.catalogue import folder_name, stored
+from . import TABLES as TABLES
 from .parameters import assigned_literals, first_problem
 from .provenance import parameters_fingerprint
 from .run_summary import NOT_SHOWN

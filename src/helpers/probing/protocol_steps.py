@@ -22,6 +22,7 @@ from .validation import split_rows
 
 BRSET_ROWS, BRSET_BATCH = 11_710, 512
 """Fit rows of the authors' BRSET runs, and their batch size: at most 2,300 updates in 100 epochs."""
+NORMALISED = {"weighting": "authors-code-normalised"}
 LEGS = {"to the code": "paper", "to convergence": "authors-code"}
 ENDS = {"to the code": "authors-code", "to convergence": "converged"}
 
@@ -52,13 +53,12 @@ def protocol_steps(embeddings: EmbeddingSet) -> list[Step]:
     per_epoch = updates_per_epoch(len(split_rows(embeddings, SEEDS[0]).fit), BRSET_BATCH)
     longer = -(-updates_per_epoch(BRSET_ROWS, BRSET_BATCH) // per_epoch)  # epochs here that hold one of BRSET's
     code, end = LEGS
-    normalised = {"weighting": "authors-code-normalised"}
     steps = [
         Step("AdamW, not SGD", code, 1, {"optimizer": "adamw"}),
         Step("weight decay 0.01", code, 1, {"weight_decay": 0.01}),
         Step("gap from all rows", code, 2, {"gap_rows": "all"}),
-        Step("the code's class weights", code, 16, normalised),
-        Step("loss divided by batch size", code, 16, {"weighting": "authors-code"}, normalised, ("multiclass",)),
+        Step("the code's class weights", code, 16, NORMALISED),
+        Step("loss divided by batch size", code, 16, {"weighting": "authors-code"}, NORMALISED, ("multiclass",)),
         Step("AUC of hard labels", code, 10, {"multiclass_auc": "hard"}, kinds=("multiclass",)),
         Step("AUC of scores", end, 10, {"multiclass_auc": "score"}, kinds=("multiclass",)),
         Step("gap from training rows", end, 2, {"gap_rows": "train"}),
