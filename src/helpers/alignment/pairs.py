@@ -1,4 +1,4 @@
-"""The gap alignment as a scikit-learn transformer of one matrix that holds an image and a text in every row."""
+"""Apply the gap alignment as a scikit-learn transformer to one matrix with an image and a text in every row."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin

@@ -1,4 +1,4 @@
-"""The tables of the page on trust: promises with their tests and figures, stored fault runs, licences of the packages."""
+"""Write the tables of the page on trust: promises with tests and figures, stored fault runs, licences of the packages."""
 
 import ast
 import re

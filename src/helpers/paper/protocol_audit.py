@@ -1,4 +1,4 @@
-"""The 23 differences between the paper's text and the authors' code, with what running them showed.
+"""List the 23 differences between the paper's text and the authors' code, with the measured effect of each.
 
 Measured values are those that the repository ships, made by ``benchmarks/protocol_audit.py``.
 """

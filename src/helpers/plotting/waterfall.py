@@ -1,4 +1,4 @@
-"""Waterfall of a number from one protocol to another, one difference at a time."""
+"""Draw the waterfall of a number from one protocol to another, one difference at a time."""
 
 import pandas as pd
 

@@ -175,7 +175,7 @@ def drawn_validation(embeddings: EmbeddingSet) -> EmbeddingSet:
 def optimism(
     embeddings: EmbeddingSet, protocol: str | Protocol, seeds: Sequence[int] = SEEDS, n_boot: int = 1000
 ) -> dict[str, float]:
-    """Return the gain of the lambda that is best on test rows beside that of the lambda that validation rows choose.
+    """Return the gain of the lambda that is best on test rows and of the lambda that validation rows choose.
 
     Returns:
         ``best_lambda``, ``best_gain``, ``chosen_lambda``, ``chosen_gain`` and its interval, ``p_value`` of the best (max-t), and

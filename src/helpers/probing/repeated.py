@@ -1,4 +1,4 @@
-"""Converged gains over redrawn splits, heads of in-domain encoders trained anew: what one fixed split leaves to chance."""
+"""Measure converged gains over repeated random splits, with retrained heads of in-domain encoders."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -27,15 +27,15 @@ def repeated_gains(
     trained_on: str = "clean",
     protocol: str = "converged",
 ) -> pd.DataFrame:
-    """Return the gain of one lambda on the test rows of redrawn splits.
+    """Return the gain of one lambda on the test rows of repeated random splits.
 
-    The heads of an in-domain encoder have seen training rows. They must be trained anew on each redrawn training part, or rows that
-    they were trained on become test rows.
+    The heads of an in-domain encoder have seen training rows. They must be retrained on each new training part, or their former
+    training rows become test rows.
 
     Args:
         embeddings: a stored set.
         splits: random states, one split each.
-        features: tower features of the data set, to train heads anew; None for an encoder that never saw it.
+        features: tower features of the data set, to retrain heads; None for an encoder that never saw the data set.
         trained_on: variant whose texts the heads are trained on.
 
     Returns:

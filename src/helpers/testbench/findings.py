@@ -1,4 +1,4 @@
-"""What the stored results of the test bench say: tables, and sentences whose numbers and verdicts are counted in them."""
+"""Summarise the stored results of the test bench: tables, and sentences with numbers and verdicts computed from them."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from ..datasets.registry import title
 from ..files import project_root
 
 FOLDER = "data/measured"
-SETTLED = 0.02  # a change of the gap between the last two epochs measured that counts as none
+SETTLED = 0.02  # a smaller change of the gap between the last two measured epochs counts as none
 CLEAR = 0.05  # p-value of a permutation test
 DIALS = {"exact": "with the cone axes outside the span of the data", "in-span": "with the axes inside it"}
 
@@ -74,7 +74,7 @@ def _on_dials(tests: pd.DataFrame) -> str:
 
 
 def dial_evidence() -> str:
-    """Say how gains follow the gap set by the dials, as evidence of the test bench beside a claim."""
+    """Return how gains follow the gap set by the dials, as evidence of the test bench on a claim."""
     tests = shipped("gap_dials_tests").query("cause == 'gap' and dial in @DIALS")
     parts = []
     for dial, rows in tests.groupby("dial", sort=False):
