@@ -16,6 +16,7 @@ from .published import authors_longer_sweep, authors_sweep, protocol_differences
 
 MEASURED = ("training_gain", "training_gain_limit", "training_gain_longer", "protocol_steps", "protocol_data", "protocol_choice")
 SETS = ["dataset", "variant", "backbone"]
+NOT_YET = "not measured on the sets audited so far"
 
 
 def read_measured() -> dict[str, pd.DataFrame]:
@@ -65,9 +66,9 @@ def executed_differences(measured: dict[str, pd.DataFrame], rows_of_r: float) ->
     effects = {n: _effect_of_steps(rows) for n, rows in step_summary(measured["protocol_steps"]).groupby("number")}
     effects |= {n: _effect_of_data(rows) for n, rows in measured["protocol_data"].groupby("number")}
     effects |= _other_effects(measured) | {21: f"R moves by at most {rows_of_r:.4f}"}
-    return table.assign(effect=[effects.get(n, "") for n in table["number"]])[
-        ["number", "topic", "executed", "how", "effect", "why_not"]
-    ]
+    effects |= {n: NOT_YET for n in table.loc[table["executed"] == "here", "number"] if n not in effects}
+    table["effect"] = table["number"].map(effects).fillna("")
+    return table[["number", "topic", "executed", "how", "effect", "why_not"]]
 
 
 def _span(values: Iterable[float], digits: int = 4) -> str:
