@@ -3,8 +3,8 @@
     python benchmarks/information.py                  what the file lacks
     python benchmarks/information.py --only ham10000/clean/lit-derm
 
-``study`` says what a row is of: ``label``, ``modality``, ``forces`` or ``critic`` (modules of helpers.information). The file is written
-after each study, and a study that it has is not computed again.
+``study`` says what a row is of: ``label``, ``modality``, ``forces`` or ``critic`` (modules of helpers.information). The file is
+written after each study, and a study that it has is not computed again.
 """
 
 import argparse
