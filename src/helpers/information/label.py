@@ -41,7 +41,7 @@ def label_information(
         protocol: how probes are fitted; without class weights, or the log loss is no likelihood.
 
     Returns:
-        ``lambda, quantity, value, low, high, change, change_low, change_high`` in bits. Quantities are ``null`` (the entropy of the
+        ``lambda, quantity, value, low, high, change, change_low, change_high`` in bits. Quantities are ``entropy`` (that of the
         class frequencies), ``image``, ``text``, ``both``, the shares of :mod:`helpers.information.decomposition`, and each
         share's ends ``least_...`` and ``most_...``.
     """
@@ -54,7 +54,7 @@ def label_information(
     found = {}
     for lam in map(float, lambdas):
         means = {name: weights @ (null - losses[features, lam]) for features, name in SOURCES.items()}
-        quantities = {"null": weights @ null, **means, **information_shares(**means)}
+        quantities = {"entropy": weights @ null, **means, **information_shares(**means)}
         ends = share_bounds(**means)
         for name in SHARES:
             quantities |= {f"least_{name}": ends[name][0], f"most_{name}": ends[name][1]}

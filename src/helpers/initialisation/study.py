@@ -7,10 +7,9 @@ import pandas as pd
 
 from ..checks import unit_rows
 from .networks import mlp_outputs
-from .variance import Estimate, data_ratio, normalised, variance_table
+from .variance import RATIO, Estimate, data_ratio, normalised, variance_table
 
 OUTPUTS = ("unit", "unnormalised")
-RATIO = "medical / natural"
 
 
 def compare_outputs(medical: np.ndarray, natural: np.ndarray) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from ..checks import unit_rows
 PARTS = ("data", "data x weights", "weights")  # these add up
 DATA_INDUCED = "data-induced"  # the sum of the first two: the first term of Eq. 3
 NAMES = [*PARTS, DATA_INDUCED]
+RATIO = "medical / natural"  # what stands for the data where both are compared
 BLOCKS = 20
 
 

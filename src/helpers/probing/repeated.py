@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ..backbones.lit import HEADS
+from ..files import read_json
 from ..geometry import gap_norm
 from ..resampling import corrected_interval
 from ..store.embeddings import EmbeddingSet
-from ..testbench.features import TowerFeatures
+from ..testbench.features import TowerFeatures, shipped_features
 from ..testbench.study import embeddings_under
 from ..testbench.training import Settings, training_path
 from .resplit import redrawn_split, resplit
@@ -50,6 +52,18 @@ def repeated_gains(
         about = {"split": state, "heads": "as shipped" if features is None else "trained anew"}
         rows.append({**about, **gain_of(redrawn, lam, protocol)})
     return pd.DataFrame(rows)
+
+
+def heads_to_retrain(embeddings: EmbeddingSet) -> tuple[TowerFeatures | None, str]:
+    """Return the tower features and the variant that the heads of a set's encoder were trained on, if it saw this data set.
+
+    None, and the variant ``clean``, for an encoder that has no heads of its own or never saw this data set.
+    """
+    record = HEADS / f"{embeddings.identity.backbone}.json"
+    trained = read_json(record)["trained_on"] if record.is_file() else {}
+    if trained.get("dataset") != embeddings.provenance.get("dataset"):
+        return None, "clean"
+    return shipped_features(trained["dataset"]), trained["variant"]
 
 
 def retrained(embeddings: EmbeddingSet, features: TowerFeatures, variant: str, settings: Settings) -> EmbeddingSet:
