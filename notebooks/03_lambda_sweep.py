@@ -27,8 +27,8 @@
 # embeddings hold.
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all that are stored
-backbones = []  # encoders; an empty list stands for all that are stored
+datasets = []  # data sets; an empty list means all that are stored
+backbones = []  # encoders; an empty list means all that are stored
 variant = ["clean"]  # "clean" (no label proxies in the text), "authors" (the authors' text); the first is shown, a second is for Fig. 3
 protocol = ["paper", "authors-code", "converged"]  # how the probe is trained
 lambdas = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # alignment strengths, each in [-2, 2]
@@ -94,7 +94,7 @@ sets = select(datasets, backbones, variant[0], store, data_root, excluded=lone)
 page.describe_sets(sets, variant)
 
 # %% tags=["hide-input", "remove-stderr"]
-swept = {part: [cached_or_new(s, p, part, asked, sweeps) for s in sets for p in protocol] + alone[part] for part, asked in grids.items()}
+swept = {part: [cached_or_new(s, p, part, arguments, sweeps) for s in sets for p in protocol] + alone[part] for part, arguments in grids.items()}
 facts = [facts_of(s) for s in sets]
 table = pd.concat([r.table for r in swept["lambda"]], ignore_index=True)
 page.save_table(with_routes(table, facts), "lambda_sweep")

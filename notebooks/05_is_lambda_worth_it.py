@@ -31,7 +31,7 @@ seeds = [42, 43, 44, 45, 46]  # one probe per seed and lambda
 n_boot = 1000  # bootstrap replicates over test rows
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
-alignments = ["lambda-1", "centring", "z-scores"]  # alignments to compare with none; an empty list stands for all
+alignments = ["lambda-1", "centring", "z-scores"]  # alignments to compare with none; an empty list means all
 results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]

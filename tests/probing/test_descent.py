@@ -19,7 +19,7 @@ FAST = {"sgd": {"lr": 0.5}, "adamw": {"lr": 0.05}}
 
 
 def both(kind, protocol, dtype, features="joint", seed=7, **sample):
-    """Parameters, best and last epochs of the fused engine and of single probes, for each alignment."""
+    """Return parameters, best and last epochs of the fused engine and of single probes, for each alignment."""
     embeddings = embedding_set(kind, **sample)
     fit, val = embeddings.rows("train"), embeddings.rows("val")
     gap_rows = embeddings.rows() if protocol.gap_rows == "all" else fit

@@ -1,4 +1,4 @@
-"""From the paper's text to the authors' code and on to a converged probe, one difference at a time.
+"""Step from the paper's text to the authors' code and on to a converged probe, one difference at a time.
 
 Each step changes fields of a :class:`~helpers.probing.protocol.Protocol`. It is measured alone (the start of its leg with this one
 change) and cumulatively (on top of the steps before it), always on the same test rows.
