@@ -252,7 +252,8 @@ def notebook_inputs(notebook):
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]) + CONTRIBUTED,
-        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED}),
+        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED})
+        + [str(p) for p in sorted(Path("data/measured").glob("channel_*.csv"))],
         "04_discussion": CONTRIBUTED,
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
