@@ -305,6 +305,7 @@ rule pages:
     input:
         PACKAGE,
         [str(p) for p in [*sorted(Path("data/published").glob("*")), *sorted(Path("benchmarks/results").glob("*.json"))]],
+        [str(p) for p in sorted(Path("data/measured").glob("*.csv"))],
     output:
         touch("book/generated/.made"),
     shell:

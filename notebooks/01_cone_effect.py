@@ -22,8 +22,8 @@
 # ({eq}`eq-gap`).
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all that are stored
-backbones = []  # encoders; an empty list stands for all that are stored
+datasets = []  # data sets; an empty list means all that are stored
+backbones = []  # encoders; an empty list means all that are stored
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
 n_boot = 1000  # bootstrap replicates for intervals; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
@@ -93,8 +93,8 @@ format_table(shown.rename(columns={"R_distinct": "R over distinct items", "disti
 # %% [markdown]
 # ## The full shift leaves part of the gap
 #
-# A wide gap always has a cosine near 1 with the first principal direction, because two distant clouds differ mostly by their distance.
-# The share of the total variance along the gap is the more telling number. After the alignment of {eq}`eq-align` with $\lambda = 1$
+# Where two clouds lie far apart compared with their own spread, the gap and the first principal direction nearly coincide, and their cosine
+# says little. The share of the total variance along the gap then says more. After the alignment of {eq}`eq-align` with $\lambda = 1$
 # the two means coincide *before* renormalisation. The table gives the gap that renormalisation reopens, and its prediction
 # to leading order from the two means ({doc}`/book/theory`).
 
@@ -107,7 +107,7 @@ headings = {
 format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index())
 
 # %% [markdown]
-# ## Real encoders beside the test bench
+# ## Real encoders under the same measures
 #
 # Published vectors of real encoders give the same measures: CLIP and the medical ConVIRT first, each with its twin of random weights.
 # The project ships these numbers and not the vectors; `python -m helpers measure FOLDER` computes them.
@@ -122,7 +122,7 @@ format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_he
 # %% [markdown]
 # ## The data differ in diversity before any encoder sees them
 #
-# Uniform data may give narrow cones under any encoder, so we measure diversity without one. For images it is the variance of a pixel
+# Diversity can be measured without an encoder. For images it is the variance of a pixel
 # over images (in units of the full range, images reduced to 32 by 32 pixels); for texts it is the share of distinct texts. As a control,
 # we use a narrow natural subset, photographs of dogs: one subject, as dermatoscopic images show one subject.
 

@@ -227,6 +227,19 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 # image_new, text_new = alignment.transform(image_test, text_test)
 # ```
 #
+# In a scikit-learn pipeline, `PairAlignment` does the same to one matrix whose rows are an image followed by a text, so that a grid search
+# can select $\lambda$ on validation folds:
+#
+# ```python
+# from helpers import PairAlignment
+# from sklearn.linear_model import LogisticRegression
+# from sklearn.model_selection import GridSearchCV
+# from sklearn.pipeline import make_pipeline
+#
+# pipeline = make_pipeline(PairAlignment(), LogisticRegression(max_iter=1000))
+# search = GridSearchCV(pipeline, {"pairalignment__lam": [0, 0.5, 1]}).fit(np.hstack([image_train, text_train]), labels)
+# ```
+#
 # `fit` learns the gap from the rows it is given and from no other. Before you adopt a $\lambda$, ask three questions. Does the interval of the
 # gain exclude zero? Is the gain there for a converged probe? Does the whole of {eq}`eq-align` gain more than its
 # {doc}`shift and scales alone </book/theory>`? If not, tune the learning rate or the regularisation instead. {doc}`/book/report_it_well` lists

@@ -18,7 +18,8 @@ PANEL = "".join(
 @pytest.fixture
 def built(tmp_path):
     site, executed, tables = (tmp_path / name for name in ("html", "executed", "tables"))
-    for path in (site / "index.html", site / "book/intro.html", site / "_static/a.css", executed / "01.ipynb", tables / "claims.parquet"):
+    pages = (site / "index.html", site / "book/intro.html", site / "_static/a.css")
+    for path in (*pages, executed / "01.ipynb", tables / "claims.parquet"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     (site / "book/intro.html").write_text(f"<html>{PANEL}</html>")
@@ -67,6 +68,6 @@ def test_no_archive_of_nothing(tmp_path, built):
 
 
 def test_the_front_page_includes_the_panel():
-    assert "{include} downloads_panel.md" in (ROOT / "book/intro.md").read_text()
-    panel = (ROOT / "book/downloads_panel.md").read_text()
+    assert "{include} _static/downloads.md" in (ROOT / "book/intro.md").read_text()
+    panel = (ROOT / "book/_static/downloads.md").read_text()
     assert len(re.findall(r'<span class="download" data-file="[\w.-]+" data-made-by="[\w ]+"></span>', panel)) == 4

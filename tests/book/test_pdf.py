@@ -58,6 +58,12 @@ def test_images_are_named_from_the_root_of_the_site(document):
     assert document.select_one("img[alt=a]")["src"] == "_images/a.svg"
 
 
+def test_the_published_address_is_that_of_the_repositorys_pages():
+    config = {"html": {}, "repository": {"url": "https://github.com/owner/name"}}
+    assert pdf.published_address(config) == "https://owner.github.io/name"
+    assert pdf.published_address(config | {"html": {"baseurl": "https://book.org/"}}) == "https://book.org"
+
+
 def test_a_page_that_is_not_built_is_named(site):
     with pytest.raises(FileNotFoundError, match="three.html"):
         one_document(site, ["book/three"], "https://book.org")

@@ -1,4 +1,4 @@
-"""Training projection heads: reproducible, blind to the test rows, better than chance; the loss and the descent against oracles."""
+"""Training projection heads is reproducible, ignores test rows and beats chance; loss and descent agree with oracles."""
 
 import json
 import os

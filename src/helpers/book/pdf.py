@@ -27,6 +27,7 @@ QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 SECONDS = 300
 LEFT_OUT = "script, .headerlink, details.hide, .lambda-turn, .copybtn, .toctree-wrapper, .thebe-launch-button, nav"
 INTERACTIVE = ".lambda-view"
+NO_BUTTONS = "<style>.lambda-turn { display: none }</style>"
 
 
 def find_browser() -> str:
@@ -39,6 +40,12 @@ def find_browser() -> str:
     if found is None:
         raise FileNotFoundError("no Chromium on this machine; install the package chromium, or set CHROMIUM to its path")
     return found
+
+
+def published_address(config: dict) -> str:
+    """Return where the book is published: the setting ``html.baseurl``, or the pages of its repository."""
+    owner, name = urlsplit(config["repository"]["url"]).path.strip("/").split("/")[:2]
+    return config["html"].get("baseurl", f"https://{owner}.github.io/{name}").rstrip("/")
 
 
 def one_document(site: Path, pages: list[str], address: str, still: str | None = None) -> BeautifulSoup:
@@ -63,8 +70,6 @@ def one_document(site: Path, pages: list[str], address: str, still: str | None =
         assert isinstance(article, Tag)
         for element in article.select(LEFT_OUT):
             element.decompose()
-        for view in article.select(INTERACTIVE):
-            view.replace_with(_still(f"{address}/{page}.html", still))
         article["id"] = f"p{number}"
         for element in article.select("[id]"):
             element["id"] = f"p{number}-{element['id']}"
@@ -74,6 +79,8 @@ def one_document(site: Path, pages: list[str], address: str, still: str | None =
             if not urlsplit(image["src"]).scheme:
                 image["src"] = _resolved(page, image["src"])
             image.attrs.pop("loading", None)
+        for view in article.select(INTERACTIVE):
+            view.replace_with(_still(f"{address}/{page}.html", still))
         assert document.main is not None
         document.main.append(article)
     return document
@@ -131,7 +138,7 @@ def take_still(site: Path, pages: list[str], work: Path) -> str | None:
         for part in parts:
             for attribute in {"href", "src"} & set(part.attrs):
                 part[attribute] = f"{site.as_uri()}/{_resolved(page, part[attribute])}"
-        html = _template("lambda-page.html").render(body=Markup("".join(map(str, parts))))
+        html = _template("lambda-page.html").render(body=Markup("".join(map(str, parts)) + NO_BUTTONS))
         (work / "still.html").write_text(html, "utf-8")
         size = ("--window-size=1000,760", "--virtual-time-budget=20000", "--hide-scrollbars", "--allow-file-access-from-files")
         run_browser(*size, f"--screenshot={work / 'still.png'}", (work / "still.html").as_uri())
@@ -153,7 +160,7 @@ def print_book(site: Path, out: Path) -> Path:
         work = Path(folder)
         picture = take_still(site, pages, work)
         still = (work / picture).as_uri() if picture else None
-        document = one_document(site, pages, config["html"].get("baseurl", config["repository"]["url"]).rstrip("/"), still)
+        document = one_document(site, pages, published_address(config), still)
         for image in document.select("img[src]"):
             if not urlsplit(str(image["src"])).scheme:
                 image["src"] = f"{site.as_uri()}/{image['src']}"

@@ -1,4 +1,4 @@
-"""Write the tables of the book that come from published numbers and cards, before each build: ``python -m helpers.book.tables``."""
+"""Write the book's tables of published numbers, cards and benchmarks before each build: ``python -m helpers.book.tables``."""
 
 import re
 import tomllib
@@ -15,13 +15,14 @@ from ..files import read_json, replacing
 from ..paper import published
 from ..paper.claims.downstream import summary
 from .formatting import markdown_table
+from .front import sentences
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
 
 
 def differences(kind: str) -> str:
-    """Return the places of one kind where paper and code differ."""
+    """Return the differences of one kind between paper and code."""
     table = published.protocol_differences()
     table = table[table["kind"] == kind].drop(columns="kind")
     titles = {"number": "No.", "topic": "Topic", "paper": "The paper says", "code": "The code does", "consequence": "What follows"}
@@ -29,7 +30,7 @@ def differences(kind: str) -> str:
 
 
 def longer_training() -> str:
-    """Compare BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
+    """Compare BRSET under the published and the longer-trained probe: AUC at both ends, gain, best lambda."""
     rows = []
     for label, curves in (
         ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
@@ -45,7 +46,7 @@ def longer_training() -> str:
 
 
 def published_gains() -> str:
-    """Return the 16 curves behind the paper's Fig. 3, one line each."""
+    """Return the 16 curves behind the paper's Fig. 3, one row each."""
     table = summary()
     table = table[["dataset", "backbone", "gain", "best", "drop", "std"]]
     table.columns = ["Data set", "Encoder", "Gain at λ = 1", "Best λ", "Drop from there to λ = 1", "SD over seeds at λ = 1"]
@@ -94,7 +95,7 @@ def padding() -> str:
 
 
 def probing_speed() -> str:
-    """Return how much longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
+    """Return the time of training a sweep's probes one at a time relative to the sweep, measured by ``benchmarks/probing.py``."""
     rows = []
     for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
         where = name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic"
@@ -107,7 +108,7 @@ def probing_speed() -> str:
 
 
 def extraction_speed() -> str:
-    """Return images per second beside a plain loop over the same model, as ``benchmarks/extraction.py`` measured it."""
+    """Return images per second of extraction and of a plain loop over the same model, measured by ``benchmarks/extraction.py``."""
     table = pd.DataFrame(read_json(BENCHMARKS / "extraction.json")["rows"])
     table["backbone"] = [f"`{name}`" for name in table["backbone"]]
     measured = {
@@ -172,7 +173,13 @@ def _dataset_card(entry) -> str:
     return "\n".join(lines) + "\n"
 
 
+def finding() -> str:
+    """Return the three sentences of the front page as a list."""
+    return "".join(f"- {sentence}\n" for sentence in sentences())
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "finding": finding,
     "differences_contradicts": lambda: differences("contradicts"),
     "differences_claims": lambda: differences("bears on a claim"),
     "differences_silent": lambda: differences("silent"),
@@ -204,7 +211,7 @@ def write(folder: Path = FOLDER) -> list[Path]:
 
 
 def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
-    """Return what the fault and fuzz runs counted, one row a run; a sentence where no run was stored."""
+    """Return the counts of the fault and fuzz runs, one row per run, or a sentence if no run is stored."""
     if not path.is_file():
         return (
             "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "

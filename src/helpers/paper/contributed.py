@@ -112,7 +112,7 @@ class Contributed:
 
     @property
     def facts(self) -> list[SetFacts]:
-        """The facts of every report."""
+        """Return the facts of every report."""
         return [report.facts for report in self.reports.values()]
 
     def table(self, name: Literal["geometry", "sweep", "selected"]) -> pd.DataFrame:
@@ -134,7 +134,13 @@ class Contributed:
 
 
 def read_contributed(folder=None) -> Contributed:
-    """Read every report of a folder, ``data/contributed`` when None; a file that is no sound report is refused, not fatal."""
+    """Read every report of a folder, ``data/contributed`` when None; a file that is no sound report is refused, not fatal.
+
+    Raises:
+        FileNotFoundError: ``folder`` is given and is not a folder.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"contributed reports: {folder} is not a folder; give the folder that holds the JSON files")
     reports, refused = {}, {}
     for path in sorted((project_root() / FOLDER if folder is None else Path(folder)).glob("*.json")):
         try:

@@ -1,4 +1,4 @@
-"""The schema of a contributed report: numbers of one embedding set and where they come from, and no place for anything else."""
+"""Define the schema of a contributed report: numbers of one embedding set and their origin, and no other content."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -38,7 +38,7 @@ class Part(BaseModel):
 
 
 class Contributor(Part):
-    """Who computed the numbers, when and how."""
+    """Contributor of the numbers, with date and method."""
 
     name: Sentence
     date: date
@@ -64,7 +64,7 @@ class Counts(Part):
 
 
 class Encoder(Part):
-    """What the record of the set says of its encoder."""
+    """The encoder, as the record of the set describes it."""
 
     source: Word | None
     revision: Word | None
@@ -172,7 +172,7 @@ class Report(Part):
 
     @property
     def facts(self) -> SetFacts:
-        """What decides whether the report fills a cell of the paper."""
+        """Return the facts that decide whether the report fills a cell of the paper."""
         by = f"{self.contributor.name}, {self.contributor.date}"
         counts, encoder = self.counts, self.encoder
         sizes = counts.pairs, counts.test, counts.dimensions
@@ -201,5 +201,5 @@ class Report(Part):
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """Data set, variant and encoder."""
+        """Return data set, variant and encoder."""
         return self.dataset, self.variant, self.backbone

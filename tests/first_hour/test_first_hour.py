@@ -1,0 +1,230 @@
+"""The first hour of a new user, replayed through the real entrances: README, one notebook, an own table, own vectors, and mistakes.
+
+Every mistake must end with one sentence that names what is wrong; no command may change the results of the book.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+pytestmark = pytest.mark.heavy
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+SMALL = ["-p", "protocol", "authors-code", "-p", "n_boot", "100"]
+
+
+def run(*words, where: Path) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=where, env=ENVIRONMENT)
+
+
+def papermill(notebook: str, *parameters, where: Path) -> subprocess.CompletedProcess:
+    return run("papermill", ROOT / f"notebooks/{notebook}.ipynb", "out.ipynb", "--no-progress-bar", *parameters, where=where)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def the_book_is_left_alone():
+    """No step of a first hour writes where the book's own results are."""
+    before = state()
+    yield
+    assert state() == before
+
+
+def state() -> dict[str, int]:
+    folders = [ROOT / name for name in ("runs/book", "data", "book/executed")]
+    return {str(p): p.stat().st_mtime_ns for folder in folders for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A table of 120 pairs with pictures beside it, as a user would bring it: two classes, 40 patients."""
+    folder = tmp_path_factory.mktemp("study")
+    rng, rows = np.random.default_rng(0), []
+    (folder / "img").mkdir()
+    for i in range(120):
+        sick = i % 2
+        pixels = rng.integers(0, 120, (32, 32, 3), dtype=np.uint8) + np.uint8(100 * sick)
+        Image.fromarray(pixels).save(folder / f"img/{i}.png")
+        report = f"{'opacity in' if sick else 'clear'} the {('left', 'right')[i % 3 % 2]} lung, view {i % 5}"
+        rows.append((f"img/{i}.png", report, ("healthy", "sick")[sick], f"patient {i // 3}"))
+    pd.DataFrame(rows, columns=["file", "report", "diagnosis", "patient"]).to_csv(folder / "pairs.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory) -> Path:
+    """Vectors of 300 pairs as NPZ and as a table of coordinates."""
+    folder = tmp_path_factory.mktemp("vectors")
+    rng, n, d = np.random.default_rng(1), 300, 6
+    label = rng.integers(0, 2, n)
+    image, text = (rng.normal(size=(n, d)) + 0.5 * label[:, None] + shift for shift in (2, -2))
+    names = np.array(["benign", "malignant"])[label]
+    np.savez(folder / "mine.npz", image=image, text=text, labels=names)
+    columns = {f"{m}_emb_{i}": x[:, i] for m, x in (("img", image), ("text", text)) for i in range(d)}
+    pd.DataFrame({"label": names, "patient": np.arange(n) // 2, **columns}).to_csv(folder / "mine.csv", index=False)
+    return folder
+
+
+def test_the_notebook_line_of_the_readme_runs_and_writes_beside_its_output(store, tmp_path):
+    line = next(line for line in "\n".join(blocks("README.md", "bash")).splitlines() if line.startswith("papermill"))
+    words = shlex.split(line)[1:]
+    notebook, out, parameters = words[0], words[1], words[2:]
+    done = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, "-p", "store", store, *small(), where=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "results/lambda_sweep.parquet").is_file() and (tmp_path / out).is_file()
+    ignored = subprocess.run(["git", "check-ignore", out], cwd=ROOT, capture_output=True, text=True)
+    assert ignored.stdout.strip() == out
+
+
+def small() -> list[str]:
+    return ["-p", "lambdas", "0,1", "-p", "seeds", "42", "-p", "features", "joint", "-p", "alignments", "[]", "-p", "n_boot", "100"]
+
+
+def test_the_python_lines_of_the_readme_run():
+    rng = np.random.default_rng(0)
+    names = {
+        "image": rng.normal(size=(90, 4)), "text": rng.normal(size=(90, 4)), "labels": np.array(["a", "b"] * 45),
+        "split": np.repeat(["train", "val", "test"], 30),
+    }  # fmt: skip
+    for code in blocks("README.md", "python"):
+        exec(code, names)
+    assert len(names["embeddings"]) == 90
+
+
+def test_an_own_table_is_checked_encoded_and_swept(pictures, tmp_path):
+    columns = [
+        "-p",
+        "image_column",
+        "file",
+        "-p",
+        "text_column",
+        "report",
+        "-p",
+        "label_column",
+        "diagnosis",
+        "-p",
+        "group_column",
+        "patient",
+    ]
+    done = papermill("08_adapt", "-p", "table", pictures / "pairs.csv", *columns, *SMALL, "-p", "seeds", "[1]", where=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    shown = json.dumps(json.loads((tmp_path / "out.ipynb").read_text())["cells"])
+    assert "120 pairs" in shown and " nan" not in shown.lower().replace("nan_", "")
+    assert (tmp_path / "results/adapt_sweep.parquet").is_file()
+
+
+@pytest.mark.parametrize("name", ["mine.npz", "mine.csv"])
+def test_own_vectors_are_imported_measured_swept_and_reported(vectors, tmp_path, name):
+    set_folder = tmp_path / "store/mine/clean/theirs"
+    steps = [
+        ["import", vectors / name, "--dataset", "mine", "--backbone", "theirs", "--out", set_folder],
+        ["cone", "mine", "theirs", "--store", "store", "--n-boot", "20"],
+        ["sweep", "mine", "theirs", "--store", "store", "--sweeps", "sweeps", "--protocol", "authors-code", "--lambdas", "0", "1",
+         "--seeds", "1", "--features", "joint", "--alignments"],
+        ["report", "mine", "theirs", "--variant", "clean", "--store", "store", "--sweeps", "sweeps", "--by", "N", "--how", "H"],
+    ]  # fmt: skip
+    for step in steps:
+        done = run("helpers", *step, where=tmp_path)
+        assert done.returncode == 0, f"{step[0]}: {done.stderr}"
+    report = json.loads((tmp_path / "mine--clean--theirs.json").read_text())
+    assert report["counts"]["pairs"] == 300 and report["sweeps"][0]["protocol"] == "authors-code"
+    assert "no cell of the paper" in done.stdout
+
+
+def test_random_rows_under_a_cells_name_fill_no_cell_of_table_1(tmp_path):
+    rng = np.random.default_rng(0)
+    image, text = rng.normal(size=(400, 8)) + 1, rng.normal(size=(400, 8)) - 1
+    np.savez(tmp_path / "fake.npz", image=image, text=text, labels=np.array(["mel", "nv"] * 200))
+    where = ["--variant", "authors", "--out", tmp_path / "store/ham10000/authors/clip"]
+    assert (
+        run("helpers", "import", "fake.npz", "--dataset", "ham10000", "--backbone", "clip", *where, where=tmp_path).returncode == 0
+    )
+    done = papermill("02_r_table", "-p", "store", tmp_path / "store", "-p", "n_boot", "20", where=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert pd.read_parquet(tmp_path / "results/r_table.parquet")["ours"].isna().all()
+    assert "it has 400 pairs" in (tmp_path / "out.ipynb").read_text()
+
+
+COMMANDS = [
+    (["swep", "ham10000", "lit-derm"], ["did you mean 'sweep'"]),
+    (["cone", "ham1000", "lit-derm"], ["did you mean 'ham10000'"]),
+    (["cone", "ham10000", "nothing"], ["nothing"]),
+    (["cone", "ham10000", "lit-derm", "--store", "nowhere"], ["nowhere"]),
+    (["sweep", "ham10000", "lit-derm", "--protocol", "convergd"], ["did you mean 'converged'"]),
+    (["import", "nowhere.csv", "--dataset", "a", "--backbone", "b"], ["nowhere.csv"]),
+    (["import", "{bad}/empty.csv", "--dataset", "a", "--backbone", "b"], ["empty.csv", "empty"]),
+    (["import", "{bad}/semicolon.csv", "--dataset", "a", "--backbone", "b"], ["semicolon.csv", "semicolons"]),
+    (["import", "{bad}/latin.csv", "--dataset", "a", "--backbone", "b"], ["latin.csv", "UTF-8"]),
+    (["import", "{bad}/text.parquet", "--dataset", "a", "--backbone", "b"], ["text.parquet"]),
+    (["import", "{bad}/pickled.npz", "--dataset", "a", "--backbone", "b"], ["pickled.npz"]),
+    (["check", "manifest", "--root", "{bad}/empty.csv"], ["empty.csv"]),
+    (["extract", "ham10000", "--backbone", "clipp", "--root", "{bad}", "--out", "x"], ["clip"]),
+    (["report", "ham1000", "clip", "--by", "a", "--how", "b"], ["did you mean 'ham10000'"]),
+]
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory) -> Path:
+    """Files as they come by mistake."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "empty.csv").write_text("")
+    (folder / "semicolon.csv").write_text("label;img_emb_0;text_emb_0\na;1;2\n")
+    (folder / "latin.csv").write_bytes("label,img_emb_0,text_emb_0\nmüde,1,2\n".encode("latin-1"))
+    (folder / "text.parquet").write_text("no Parquet")
+    np.savez(folder / "pickled.npz", image=np.array([object()]), text=np.ones((1, 2)))
+    return folder
+
+
+@pytest.mark.parametrize(("words", "facts"), COMMANDS, ids=[" ".join(words[:2]) for words, _ in COMMANDS])
+def test_a_mistake_at_the_command_line_ends_with_one_sentence(words, facts, bad, tmp_path):
+    done = run("helpers", *(word.format(bad=bad) for word in words), where=tmp_path)
+    sentences = [line for line in done.stderr.splitlines() if line.strip()]
+    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    said = done.stderr + done.stdout * (done.returncode == 1)  # `check` prints its findings
+    assert [fact for fact in facts if fact not in said] == [] and len(sentences) <= 1, said
+
+
+PARAMETERS = [
+    ("03_lambda_sweep", ["-p", "protocl", "paper"], ["did you mean 'protocol'"]),
+    ("03_lambda_sweep", ["-p", "lambdas", "[0, 7]"], ["'lambdas'", "7", "-2", "2"]),
+    ("03_lambda_sweep", ["-p", "seeds", "[1.5]"], ["'seeds'", "1.5", "whole number"]),
+    ("03_lambda_sweep", ["-p", "datasets", "ham1000"], ["did you mean 'ham10000'"]),
+    ("02_r_table", ["-p", "n_boot", "-1"], ["'n_boot'", "-1"]),
+    ("02_r_table", ["-p", "n_boot", "many"], ["'n_boot'", "many"]),
+    ("02_r_table", ["-p", "variant", "cleen"], ["did you mean 'clean'"]),
+    ("02_r_table", ["-p", "store", "nowhere"], ["nowhere"]),
+    ("02_r_table", ["-p", "contributed", "nowhere"], ["nowhere", "contributed"]),
+    ("08_adapt", ["-p", "table", "nowhere.csv"], ["nowhere.csv"]),
+    ("08_adapt", ["-p", "table", "{study}/pairs.csv"], ["'image'"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("notebook", "parameters", "facts"), PARAMETERS, ids=[f"{n[:2]} {' '.join(p[1:])[:30]}" for n, p, _ in PARAMETERS]
+)
+def test_a_mistake_in_a_parameter_stops_the_notebook_with_one_sentence(notebook, parameters, facts, store, pictures, tmp_path):
+    own = [] if notebook == "08_adapt" or "store" in parameters else ["-p", "store", store]
+    done = papermill(notebook, *own, *(p.format(study=pictures) for p in parameters), where=tmp_path)
+    last = [line for line in done.stderr.splitlines() if line.strip()][-1]
+    assert done.returncode != 0 and [fact for fact in facts if fact not in last] == [], last
+
+
+ODD = [["-p", "n_boot", "0"], ["-p", "datasets", "ham10000"], ["-p", "backbones", '["lit-derm"]', "-p", "n_boot", "20.0"]]
+
+
+@pytest.mark.parametrize("parameters", ODD, ids=["no intervals", "one word for a list", "a whole number as 20.0"])
+def test_odd_but_sound_parameters_run(parameters, store, tmp_path):
+    done = papermill("02_r_table", "-p", "store", store, *parameters, where=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
