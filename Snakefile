@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from helpers.book import resources as needs, run_summary
+from helpers.book import preflight, resources as needs, run_summary
 from helpers.book import workflow as steps
 from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name
@@ -25,13 +25,20 @@ configfile: "config/demo.yml"
 PYTHON, BIN = sys.executable, str(Path(sys.executable).parent)
 OUT = steps.TABLES
 MAIN = workflow.is_main_process  # a job of a cluster reads this file too, and must decide nothing anew
+PACKAGE = [str(p) for p in sorted(steps.PACKAGE.rglob("*.py"))]
 try:
+    if MAIN:
+        preflight.refuse_unwritable()
+        preflight.refuse_duplicate_keys(workflow.configfiles)
     CONFIGURATION = steps.read_configuration(config)
     SHOWN, EXCLUDED = steps.shown_sets(CONFIGURATION)
     SKIPPED = steps.unreachable(CONFIGURATION) if MAIN else run_summary.read_skipped()
     if MAIN:
         run_summary.write_skipped(SKIPPED)
     SETS = steps.without_skipped(SHOWN, SKIPPED)
+    if MAIN:
+        inputs = [f for s in SETS for f in steps.set_files(CONFIGURATION.store, *s)]
+        preflight.refuse_future_files([*PACKAGE, *inputs, *Path("notebooks").glob("*.ipynb")])
 except (ValueError, OSError) as error:
     raise WorkflowError(" ".join(str(error).split()))
 STORE, ROOT, SWEEP = CONFIGURATION.store, CONFIGURATION.data_root, dict(CONFIGURATION.sweep)
@@ -39,7 +46,6 @@ THREADS = SWEEP.pop("threads", 1)
 TEXTS = SWEEP.pop("variant", ["clean"])
 TEXTS = [TEXTS] if isinstance(TEXTS, str) else TEXTS
 GRID = Grid.of(SWEEP)
-PACKAGE = [str(p) for p in sorted(steps.PACKAGE.rglob("*.py"))]
 SHOWN_STORE = steps.shown_store(CONFIGURATION, SETS, EXCLUDED | SKIPPED, write=MAIN)
 DROPPED_IN = [
     str(p)  # with or without their embeddings
@@ -92,7 +98,6 @@ def need(step, resource, **options):
 STEP = "{PYTHON:q} -m helpers.book.step "
 NOTEBOOKS = {name: Path(f"notebooks/{name}.ipynb") for name in steps.notebook_names()}
 BUILT = list(NOTEBOOKS)
-Path("book/executed").mkdir(parents=True, exist_ok=True)
 
 
 localrules:
@@ -300,6 +305,7 @@ rule pages:
     input:
         PACKAGE,
         [str(p) for p in [*sorted(Path("data/published").glob("*")), *sorted(Path("benchmarks/results").glob("*.json"))]],
+        [str(p) for p in sorted(Path("data/measured").glob("*.csv"))],
     output:
         touch("book/generated/.made"),
     shell:

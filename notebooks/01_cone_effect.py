@@ -22,8 +22,8 @@
 # ({eq}`eq-gap`).
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all that are stored
-backbones = []  # encoders; an empty list stands for all that are stored
+datasets = []  # data sets; an empty list means all that are stored
+backbones = []  # encoders; an empty list means all that are stored
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
 n_boot = 1000  # bootstrap replicates for intervals; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
@@ -107,7 +107,7 @@ headings = {
 format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index())
 
 # %% [markdown]
-# ## Real encoders beside the test bench
+# ## Real encoders under the same measures
 #
 # Published vectors of real encoders give the same measures: CLIP and the medical ConVIRT first, each with its twin of random weights.
 # The project ships these numbers and not the vectors; `python -m helpers measure FOLDER` computes them.

@@ -20,8 +20,8 @@
 # The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities.
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all that are stored
-backbones = []  # encoders; an empty list stands for all that are stored
+datasets = []  # data sets; an empty list means all that are stored
+backbones = []  # encoders; an empty list means all that are stored
 variant = "authors"  # the paper's R is over the authors' text; "clean" is never compared with it
 n_boot = 1000  # bootstrap replicates for the interval of R; 0 for none
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
@@ -67,9 +67,9 @@ cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.colum
 format_table(cells.reset_index())
 
 # %% [markdown]
-# ## The recomputed cells beside the published ones
+# ## Recomputed and published cells compared
 #
-# The same rows under the same encoder have no sampling error. A cell therefore agrees where it differs by no more than the rounding of the printed
+# The same rows under the same encoder have no sampling error. A cell therefore agrees if it differs by no more than the rounding of the printed
 # value and a numeric tolerance for decoding and arithmetic. Only where the authors' choice of rows cannot be repeated (Fakeddit) does
 # the bootstrap interval decide.
 #
@@ -77,11 +77,11 @@ format_table(cells.reset_index())
 # prompt, another checkpoint, or rows that depend on each other beyond the groups we know.
 
 # %% tags=["hide-input"]
-beside = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]
-format_table(beside) if len(beside) else page.show_text("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
+compared = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]
+format_table(compared) if len(compared) else page.show_text("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
 
 # %% [markdown]
-# ## What counts as a cell, and what stands apart
+# ## What counts as a cell, and what does not
 #
 # A set is a cell of the paper if it has the paper's number of pairs and test pairs, the encoder's dimension, its repository and a commit of
 # it, and if its record says how it was made: extracted by this package, or imported as vectors. A set that only has the names of a cell

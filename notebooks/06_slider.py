@@ -20,8 +20,8 @@
 # the slider to see the two cones move.
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all that are stored
-backbones = []  # encoders; an empty list stands for all that are stored
+datasets = []  # data sets; an empty list means all that are stored
+backbones = []  # encoders; an empty list means all that are stored
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
 lambdas = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]  # stops of the slider
 points = 800  # points shown per modality, at most 800

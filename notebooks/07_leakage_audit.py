@@ -33,8 +33,8 @@
 # measures what the difference is worth without any alignment ($\lambda = 0$).
 
 # %% tags=["parameters"]
-datasets = []  # data sets to audit; an empty list stands for all that are stored in both variants
-backbones = []  # encoders; an empty list stands for all that are stored
+datasets = []  # data sets to audit; an empty list means all that are stored in both variants
+backbones = []  # encoders; an empty list means all that are stored
 protocol = "converged"  # "converged", "authors-code" or "paper"
 seeds = [42]  # one probe per seed
 live_backbone = "lit-natural"  # encoder of the two sets that are extracted on the fly
@@ -194,14 +194,14 @@ with TemporaryDirectory() as folder:
 # %% tags=["hide-input", "remove-stderr"]
 WEAKEST = 1e-5  # weaker strengths took two thirds of the time and moved no AUC here by more than 0.01
 colours = [c for c in questions.task.classes if c not in ("circle", "rectangle", "triangle", "no", "yes")]
-asked = {
+designs = {
     "easy-VQA: answer": (few_per_group(vqa, 4), "image"),
     "easy-VQA: colour": (few_per_group(labelled_by_group(vqa, colours), 4), "image"),
     "mBRSET miniature (synthetic)": (fundus, "text"),
 }
 probe = PROTOCOLS[protocol]
 probe = probe.but(name=protocol, strengths=[s for s in probe.strengths if s >= WEAKEST])
-live = [compare_splits(s, probe, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in asked.items()]
+live = [compare_splits(s, probe, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in designs.items()]
 siblings = mean_over_draws(page.save_table(pd.concat(live, ignore_index=True), "leakage_siblings"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features and for the shared key: one panel each for the answers and the colours of easy-VQA and for the synthetic miniature of mBRSET."}}
@@ -214,18 +214,18 @@ format_table(siblings.rename(columns={"seed_sd": "sd over draws"}), precision=4,
 # %% tags=["remove-cell"]
 page.glue(leak_draws=n_draws)
 value = siblings.set_index(["dataset", "features"])
-for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("drawn", "mBRSET miniature (synthetic)", "text")):
+for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("miniature", "mBRSET miniature (synthetic)", "text")):
     row = value.loc[(name, feature)]
     page.glue(**{f"{short}_{part}": float(row[part]) for part in ("difference", "low", "high")})
-    page.glue(**{f"{short}_key": float(value.loc[(name, f"{asked[name][1]} as key"), "by row"])})
+    page.glue(**{f"{short}_key": float(value.loc[(name, f"{designs[name][1]} as key"), "by row"])})
 
 # %% [markdown]
 # Over {glue:text}`leak_draws` random choices of the test groups, siblings change the joint probe's AUC by
 # {glue:text}`answer_difference:+.3f` (mean 95 % interval {glue:text}`answer_low:+.3f` to {glue:text}`answer_high:+.3f`) for the answer and by
 # {glue:text}`colour_difference:+.3f` ({glue:text}`colour_low:+.3f` to {glue:text}`colour_high:+.3f`) for the colour, on the same pictures. The picture as a key,
 # with no encoder, reaches {glue:text}`answer_key:.2f` and {glue:text}`colour_key:.2f`. Under a split by group a key carries no information (AUC 0.5). In the
-# synthetic miniature the sentence as a key reaches {glue:text}`drawn_key:.2f`, and siblings change the probe of the text alone by
-# {glue:text}`drawn_difference:+.3f` ({glue:text}`drawn_low:+.3f` to {glue:text}`drawn_high:+.3f`).
+# synthetic miniature the sentence as a key reaches {glue:text}`miniature_key:.2f`, and siblings change the probe of the text alone by
+# {glue:text}`miniature_difference:+.3f` ({glue:text}`miniature_low:+.3f` to {glue:text}`miniature_high:+.3f`).
 #
 # ## What was tested and what was not
 #

@@ -21,8 +21,8 @@
 # lengths of their texts, which were counted once on the raw data.
 
 # %% tags=["parameters"]
-datasets = []  # data sets; an empty list stands for all that are stored or unpacked here
-backbones = []  # encoders whose tokenizers count the texts; an empty list stands for all with trained weights
+datasets = []  # data sets; an empty list means all that are stored or unpacked here
+backbones = []  # encoders whose tokenizers count the texts; an empty list means all with trained weights
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, <data_root>/<data set>, to read what is not stored and to count lengths of texts
 results = None  # folder for result tables; None for ./results
@@ -39,8 +39,8 @@ from helpers.datasets.texts import texts_cut, tokenizers_at_hand
 from helpers.plotting.datasets import class_shares, coverage, text_lengths
 
 page = Page("09_data", globals(), {name: reader for name, reader in SOURCE.items() if name != "variant"})
-asked = backbones or [name for name, entry in REGISTRY.items() if entry.library != "random"]
-tokenizers, not_asked = tokenizers_at_hand(asked)
+encoders = backbones or [name for name, entry in REGISTRY.items() if entry.library != "random"]
+tokenizers, unavailable = tokenizers_at_hand(encoders)
 here, unread = describe_all(datasets, store, data_root, tokenizers)
 if not here:
     raise ValueError(f"nothing is stored or unpacked of {', '.join(unread)}; set store or data_root")
@@ -86,15 +86,15 @@ text_lengths(lengths);
 
 # %% tags=["hide-input"]
 cut = page.save_table(texts_cut(lengths), "data_texts_cut")
-told = cut["share_cut"].map("{:.1%}".format) + " (longest " + cut["longest"].astype(str) + ")"
-by_encoder = cut.assign(told=told, encoder=cut["encoder"] + ", " + cut["limit"].astype(str) + " tokens")
-format_table(by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="told").rename_axis(columns=None).reset_index())
+share = cut["share_cut"].map("{:.1%}".format) + " (longest " + cut["longest"].astype(str) + ")"
+by_encoder = cut.assign(share=share, encoder=cut["encoder"] + ", " + cut["limit"].astype(str) + " tokens")
+format_table(by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="share").rename_axis(columns=None).reset_index())
 
 # %% tags=["remove-cell"]
 longest = cut.loc[cut["longest"].idxmax()] if len(cut) else None
 page.glue(
     data_asked=", ".join(t.name for t in tokenizers) or "none",
-    data_unasked=", ".join(not_asked) or "none",
+    data_unasked=", ".join(unavailable) or "none",
     data_cut=float(cut["share_cut"].max()) if len(cut) else 0.0,
     data_longest="none" if longest is None else f"{longest['longest']} tokens ({longest['dataset']} under {longest['encoder']}, which sees {longest['limit']})",
 )

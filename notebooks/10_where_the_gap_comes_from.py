@@ -99,6 +99,11 @@ format_table(tests, p="{:.4f}")
 # seeds (temperature). Under `unequal cones` the cause is the difference of the two R. This is test-bench evidence about the mechanism; it
 # does not decide a claim about the paper's encoders.
 #
+# ## What was not tested
+#
+# Only the two linear heads were trained: the towers stay locked, so nothing here says what training a whole encoder does to its gap. Batches are
+# small beside those of CLIP, and the number of training seeds is that of the tables.
+#
 # ## How this page was made
 
 # %% tags=["hide-input"]

@@ -17,7 +17,7 @@
 # is nearest to an image. This page measures both on held-out pairs, for λ and for the alignments that one could use instead.
 
 # %% tags=["parameters"]
-alignments = []  # alignments of the heat map; an empty list stands for all
+alignments = []  # alignments of the heat map; an empty list means all
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]

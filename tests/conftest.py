@@ -1,4 +1,4 @@
-"""Small stored embedding sets, made once per run."""
+"""Make small stored embedding sets once per run, and select the heavy tests."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def pytest_configure(config):
 
 
 def small_set(dataset: str, variant: str, backbone: str, multilabel: bool, seed: int, n: int = 240, d: int = 12):
-    """Two noisy cones with labels that both modalities know something of; texts repeat."""
+    """Return two noisy cones whose labels depend on both modalities; texts repeat."""
     from helpers import EmbeddingSet
 
     rng = np.random.default_rng(seed)
@@ -35,7 +35,7 @@ def small_set(dataset: str, variant: str, backbone: str, multilabel: bool, seed:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory) -> Path:
-    """A folder of stored sets: flickr8k (multi-label) and ham10000 in two variants (multi-class), two encoders each."""
+    """Return a folder of stored sets: flickr8k (multi-label) and ham10000 in two variants (multi-class), two encoders each."""
     folder = tmp_path_factory.mktemp("store")
     names = [("flickr8k", "common", True), ("ham10000", "clean", False), ("ham10000", "authors", False)]
     for i, (dataset, variant, multilabel) in enumerate(names):
@@ -46,7 +46,7 @@ def store(tmp_path_factory) -> Path:
 
 
 def pytest_collection_modifyitems(config, items):
-    """Heavy tests run only when asked for: ``make test-heavy``."""
+    """Skip heavy tests unless ``make test-heavy`` runs them."""
     if "heavy" not in (config.option.markexpr or ""):
         for item in items:
             if item.get_closest_marker("heavy"):

@@ -1,4 +1,4 @@
-"""Miniature releases for tests: written once per session, copied by tests that spoil them."""
+"""Write miniature releases once per session, and copy them for tests that spoil them."""
 
 import shutil
 import tempfile
@@ -27,12 +27,12 @@ def _folder() -> tempfile.TemporaryDirectory:
 
 @cache
 def release(name: str) -> Path:
-    """A miniature to read only, shared by all tests of the session."""
+    """Return a read-only miniature, shared by all tests of the session."""
     return miniature.write(name, Path(_folder().name) / name)
 
 
 def spoilable(name: str, folder: Path) -> Path:
-    """A copy of the miniature in ``folder`` that a test may change."""
+    """Return a copy of the miniature in ``folder`` that a test may change."""
     return Path(shutil.copytree(release(name), folder / name))
 
 

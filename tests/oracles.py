@@ -9,7 +9,7 @@ from helpers.probing.descent import initial_parameters
 
 
 def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
-    """Aligned features in float64, text before image, computed row by row of the pairs."""
+    """Return aligned features in float64, text before image, computed row by row of the pairs."""
     gap_part = GapAlignment(alignment.lambda_image, alignment.lambda_text, alignment.name)
     image, text = (embeddings.image_of().astype(np.float64), embeddings.text_of().astype(np.float64))
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text))
@@ -23,7 +23,7 @@ def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
 
 
 def loss_of(task, weighting, targets):
-    """The loss as the framework offers it, with the class weights worked out by hand."""
+    """Return the framework's own loss, with class weights computed by hand."""
     n, k = targets.shape
     ones = torch.as_tensor(targets.sum(axis=0), dtype=torch.float64)
     zeros = n - ones
@@ -32,8 +32,10 @@ def loss_of(task, weighting, targets):
         dtype = logits.dtype
         if task.kind == "multiclass":
             weight = None if weighting == "paper" else (n / (k * ones)).to(dtype)
+            if weighting == "authors-code-normalised":
+                return F.cross_entropy(logits, y.argmax(dim=1), weight=weight)  # class numbers: divides by the sum of weights
             return F.cross_entropy(logits, y, weight=weight)  # probabilities as targets: the mean divides by the batch size
-        if weighting == "authors-code" and task.kind == "multilabel":
+        if weighting.startswith("authors-code") and task.kind == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, y, weight=(n / (k * ones)).to(dtype))
         return F.binary_cross_entropy_with_logits(logits, y, pos_weight=(zeros / ones).to(dtype))
 

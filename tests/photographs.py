@@ -1,4 +1,4 @@
-"""A small data set of synthetic photographs with questions, and the content of a stored set, for tests of extraction."""
+"""Make a small data set of synthetic photographs with questions, and read the content of a stored set, for tests."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small embedding sets with signal, a wide gap and narrow cones, for tests."""
+"""Make small embedding sets with signal, a wide gap and narrow cones, for tests."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from helpers import EmbeddingSet
 
 
 def embedding_set(kind="multiclass", n=150, d=6, seed=0, val=True, groups=None, repeat=1, **provenance) -> EmbeddingSet:
-    """Pairs whose labels depend on both modalities; ``repeat`` makes every image serve that many pairs."""
+    """Return pairs whose labels depend on both modalities; with ``repeat``, each image serves that many pairs."""
     rng = np.random.default_rng(seed)
     codes = rng.choice(3, size=n, p=(0.6, 0.3, 0.1))
     centres = rng.normal(size=(3, d))

@@ -1,4 +1,4 @@
-"""``python -m helpers``: what it prints and how it exits."""
+"""``python -m helpers`` prints its results and exits with the right code."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The doctor: every encoder and data set once, with what to do about those that are missing."""
+"""The doctor reports every encoder and data set once, with what to do about missing ones."""
 
 import pytest
 from tiny_encoders import jpegs

@@ -35,3 +35,19 @@ def test_an_import_upwards_or_an_unnamed_room_is_found(tmp_path, module, line):
     with (tmp_path / "src" / "helpers" / module).open("a") as file:
         file.write(f"\n{line}\n")
     assert lint(tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        (("book.page", "extraction.find", "measures", "datasets", "paper.claims", "plotting.geometry"), {"torch", "transformers"}),
+        (("probing.cache", "probing.leakage", "recommend", "plotting.sweeps"), {"transformers", "open_clip"}),
+    ],
+)
+def test_pages_import_no_library_of_models_that_they_do_not_run(modules, absent):
+    """Loading a model or extracting a set imports these libraries; finding a stored set and probing it do not."""
+    imports = "; ".join(f"import helpers.{name}" for name in modules)
+    code = f"import sys; {imports}; print(sorted({absent | {'tqdm.auto'}!r} & set(sys.modules)))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stdout + run.stderr

@@ -1,4 +1,4 @@
-"""Retrieval across modalities: brute force, hubs, penalties, mixed corpora, duplicates, sanity of pairs."""
+"""Measures of retrieval agree with brute force: recall, hubs, penalties, mixed corpora, duplicates, sanity of pairs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Separation of modalities: each measure against brute force or a closed form, and where the answer is known."""
+"""Each measure of separation agrees with brute force, a closed form or a known answer."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Random-weight dual encoders of a few thousand parameters, saved in the formats of the real releases, and real image files."""
+"""Save random-weight dual encoders of a few thousand parameters in the formats of real releases, and real image files."""
 
 import io
 import json
@@ -21,7 +21,7 @@ SENTENCES = [
 
 
 def jpegs(folder: Path, n: int = 6) -> list[Path]:
-    """Smooth colour images of different sizes as JPEG files."""
+    """Write smooth colour images of different sizes as JPEG files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for i in range(n):
@@ -33,7 +33,7 @@ def jpegs(folder: Path, n: int = 6) -> list[Path]:
 
 
 def clip_folder(folder: Path) -> Path:
-    """A transformers CLIPModel with its tokenizer and image processor."""
+    """Save a transformers CLIPModel with its tokenizer and image processor."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
     characters = [chr(c) for c in range(33, 127)] + [chr(c) for c in range(161, 324)]
@@ -51,7 +51,7 @@ def clip_folder(folder: Path) -> Path:
 
 
 def siglip_folder(folder: Path) -> Path:
-    """A transformers SiglipModel with a unigram tokenizer (``tokenizer.json``) and its image processor."""
+    """Save a transformers SiglipModel with a unigram tokenizer (``tokenizer.json``) and its image processor."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
 
@@ -83,7 +83,7 @@ def siglip_folder(folder: Path) -> Path:
 
 
 def released_siglip_folder(folder: Path, with_json: bool) -> Path:
-    """The same model with the tokenizer as released: a sentencepiece model, with a ``tokenizer.json`` beside it or without."""
+    """Save the same model with the tokenizer as released: a sentencepiece model, with or without a ``tokenizer.json``."""
     import sentencepiece
 
     siglip_folder(folder)
@@ -106,7 +106,7 @@ def released_siglip_folder(folder: Path, with_json: bool) -> Path:
 
 
 def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
-    """What the two downloads of a model of the BioMedCLIP kind give: a timm vision tower, a BERT text tower, an MLP projection.
+    """Save the two downloads of a model like BioMedCLIP: a timm vision tower, a BERT text tower, an MLP projection.
 
     As in the release, weights are a ``.bin`` file, the tokenizer lies beside them, and the text tower is named by its hub id.
     """
@@ -149,7 +149,7 @@ def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
 
 
 def cached(cache: Path, repository: str, files: list[Path], commit: str) -> None:
-    """Put files of a model repository where the hub's client keeps what it downloaded."""
+    """Put files of a model repository into the local cache of the hub's client."""
     repository_folder = cache / f"models--{repository.replace('/', '--')}"
     snapshot = repository_folder / "snapshots" / commit
     snapshot.mkdir(parents=True, exist_ok=True)
@@ -160,12 +160,12 @@ def cached(cache: Path, repository: str, files: list[Path], commit: str) -> None
 
 
 def eight_by_eight(image) -> np.ndarray:
-    """Preprocessing that a worker process can run: uint8 (8, 8, 3)."""
+    """Preprocess an image in a way that a worker process can run: uint8 (8, 8, 3)."""
     return np.array(image.resize((8, 8), Image.Resampling.BILINEAR))
 
 
 def linear_backbone(name: str = "linear", seed: int = 0):
-    """A dual encoder of two fixed random projections, cheap enough to be killed and started often; ``seen`` counts its work."""
+    """Return a dual encoder of two fixed random projections, cheap to start often; ``seen`` counts its work."""
     from helpers.backbones import Backbone, Tokenizer
 
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The geometry of one embedding set as a tidy table: cones, gap, directions, ranks, and what an alignment leaves of the gap."""
+"""Tabulate the geometry of one embedding set: cones, gap, directions, ranks, and the gap that remains after alignment."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "
 
 
 def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95) -> pd.DataFrame:
-    """Return the geometry of all pairs of a set, whatever their split; labels are not needed.
+    """Return the geometry of all pairs of a set, of any split; the set needs no labels.
 
     Quantities by modality (image, text): ``R`` over pairs (Eq. 7) and ``R_distinct`` over distinct items, ``effective_rank`` of the
     centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
@@ -22,7 +22,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     as the effective rank of one constant text, is NaN; :func:`undefined_quantities` says why.
 
     Args:
-        n_boot: bootstrap replicates, by group, for R and the gap; 0 leaves the intervals empty.
+        n_boot: number of bootstrap replicates, by group, for R and the gap; with 0 there are no intervals.
 
     Returns:
         one row per quantity: dataset, variant, backbone, domain, modality, quantity, value, low, high.
@@ -52,12 +52,12 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
 
 
 def all_equal(vectors: np.ndarray) -> bool:
-    """Return whether all rows (n, d) are one vector, whose spread has no directions."""
+    """Return whether all rows (n, d) are one vector, which has no spread."""
     return bool((vectors == vectors[0]).all())
 
 
 def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
-    """Return a sentence for each set of a :func:`cone_table` whose equal vectors leave quantities undefined."""
+    """Return a sentence for each set of a :func:`cone_table` in which equal vectors leave quantities undefined."""
     empty = geometry[geometry["value"].isna()]
     names = ["dataset", "backbone", "modality"]
     return [
@@ -68,7 +68,7 @@ def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
 
 
 def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
-    """Return R of image and text over some pairs only, such as a narrow subject; ``rows`` are row numbers."""
+    """Return R of image and text over a subset of pairs, such as a narrow subject; ``rows`` are row numbers."""
     return {
         "dataset": embeddings.dataset,
         "backbone": embeddings.identity.backbone,

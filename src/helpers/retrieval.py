@@ -11,7 +11,7 @@ from .geometry import gap_vector
 from .metrics import auc
 from .neighbours import distinct_codes, enough_rows, nearest, similarity_blocks, unit_pairs
 
-FEWEST_PAIRS = 30  # with fewer, a working encoder cannot be told from chance
+FEWEST_PAIRS = 30  # fewer pairs do not distinguish a working encoder from chance
 
 
 def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:

@@ -124,7 +124,7 @@ def tied_groups(image, text, groups=None) -> np.ndarray:
 
 
 def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:
-    """Return a mask (n,) of the rows of about half of the groups (n,), drawn at random."""
+    """Return a mask (n,) of the rows of a random half of the groups (n,)."""
     names = np.random.default_rng(random_state).permutation(np.unique(groups))
     sizes = pd.Series(groups).value_counts()[names].cumsum()
     return np.isin(groups, names[: max(1, int((sizes <= len(groups) / 2).sum()))])

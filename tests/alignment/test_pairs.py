@@ -1,4 +1,4 @@
-"""PairAlignment: scikit-learn's own checks, and what the two-matrix alignment gives."""
+"""PairAlignment passes scikit-learn's own checks and equals the two-matrix alignment."""
 
 import numpy as np
 import pytest

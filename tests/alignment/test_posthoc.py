@@ -1,4 +1,4 @@
-"""Post-hoc alignments: closed forms, libraries as oracles, the contract, and what each refuses."""
+"""Post-hoc alignments match closed forms and libraries, keep their contract, and refuse unsuitable rows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every loader against the reference library's own encoding call, on real JPEG files and sentences."""
+"""Every loader agrees with the reference library's own encoding call on real JPEG files and sentences."""
 
 import doctest
 import json
@@ -47,7 +47,7 @@ def unit(x) -> np.ndarray:
 
 
 def reference(kind: str, folder, photos) -> tuple[np.ndarray, np.ndarray]:
-    """What the library that released the format returns, one item at a time, in the use it documents."""
+    """Return the vectors of the library that released the format, one item at a time, in its documented use."""
     if kind == "open_clip":
         import open_clip
 

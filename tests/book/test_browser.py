@@ -59,7 +59,7 @@ def browser(address):
 
 @pytest.fixture
 def tab(browser, request):
-    """A page of the browser in the theme of ``theme`` (light by default), with what it complained of and what it fetched."""
+    """Return a page of the browser in the theme of ``theme`` (light by default), with its console messages and requests."""
     theme = request.node.callspec.params.get("theme", "light") if hasattr(request.node, "callspec") else "light"
     context = browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
@@ -73,7 +73,7 @@ def tab(browser, request):
 
 
 def settled(page, url: str) -> None:
-    """Open a page and wait until its mathematics is set."""
+    """Open a page and wait until its mathematics is typeset."""
     page.goto(url)
     page.wait_for_function("() => !window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
 
@@ -99,7 +99,7 @@ def test_page_is_whole_and_reachable_by_everyone(tab, address, name, theme):
 
 
 def violations(page) -> list[str]:
-    """What axe-core finds serious or critical, as rule, element and reason."""
+    """Return the serious and critical findings of axe-core, as rule, element and reason."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page).response["violations"]

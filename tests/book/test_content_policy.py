@@ -1,4 +1,4 @@
-"""The policy of a page allows the scripts of the theme, and nothing that stands in the article."""
+"""The policy of a page allows the scripts of the theme and no script of the article."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Sentences and tables of the book: values are filled in, formatted and escaped, and a name does nothing but appear."""
+"""Sentences and tables of the book format and escape their values, and a name only appears."""
 
 import pandas as pd
 import pytest

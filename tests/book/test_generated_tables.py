@@ -76,7 +76,7 @@ def test_launch_buttons_open_the_template_and_other_links_stay():
 def test_script_of_another_host_is_left_out():
     announced = SimpleNamespace(attributes={"body": 'const THEBE_JS_URL = "https://unpkg.com/x"'})
     context = {"script_files": ["_static/sphinx-thebe.js", announced, "_static/book.js"]}
-    sphinx_book._leave_out_thebe(None, "p", "page.html", context, None)
+    sphinx_book._remove_thebe(None, "p", "page.html", context, None)
     assert context["script_files"] == ["_static/book.js"]
 
 

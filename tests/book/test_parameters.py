@@ -1,4 +1,4 @@
-"""Notebook parameters: what is converted, what is refused, and that papermill's own leniency does not get through."""
+"""Notebook parameters are converted or refused, also where papermill itself is lenient."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ SPEC = {"lam": number(0, 1), "names": many(text()), "store": optional(text())}
 
 
 def namespace(*cells: str) -> dict:
-    """What IPython's globals look like after some cells."""
+    """Return IPython's globals after some cells."""
     values: dict = {}
     for cell in cells:
         exec(cell, values)

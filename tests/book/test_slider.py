@@ -1,4 +1,4 @@
-"""The lambda slider: three numbers place a point exactly, curves are of all dimensions, and nothing comes from another host."""
+"""The lambda slider places points exactly by three numbers, draws curves of all dimensions, and loads from no other host."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def unit(x):
 
 
 def directions_of(view: dict, embeddings) -> np.ndarray:
-    """The three shown directions, from where all the images stand, by least squares."""
+    """Return the three shown directions, from the positions of all images, by least squares."""
     rows = np.random.default_rng(0).permutation(len(embeddings))
     return np.linalg.lstsq(embeddings.image_of(rows), np.array(view["image"]).T, rcond=None)[0].T
 

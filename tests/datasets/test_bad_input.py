@@ -1,4 +1,4 @@
-"""Spoiled releases: each fault is named with file, line and what was expected, and nothing is dropped without a count."""
+"""The loader names each fault of a spoiled release with file, line and expectation, and counts every dropped row."""
 
 import gzip
 import re

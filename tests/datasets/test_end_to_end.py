@@ -21,13 +21,13 @@ LEAST_AUC |= {"recipes5k": 0.9, "daquar": 0.8}
 
 
 def pixels(image):
-    """A grid of 12 x 12 mean colours, as (432,)."""
+    """Return a grid of 12 x 12 mean colours, as (432,)."""
     return np.asarray(image.resize((12, 12)), dtype=np.float32).ravel() / 255
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    """A dual encoder that knows colours and words only: random projections of pixels and of a hashed bag of words."""
+    """Return a dual encoder of colours and words: random projections of pixels and of a hashed bag of words."""
     import torch
 
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What the page on the data counts: from stored sets, shipped counts and raw copies."""
+"""The page on the data counts from stored sets, shipped counts and raw copies."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Credentialed data sets: no report, text or id in what a person sees by accident (displays, checks, errors)."""
+"""Displays, checks and errors of credentialed data sets contain no report, text or id."""
 
 import io
 import logging
@@ -67,7 +67,7 @@ def test_faults_are_told_without_ids(marked, fault, capfd):
 
 
 def slip(table: pd.DataFrame) -> pd.DataFrame:
-    """Every cell of the fourth row one column further."""
+    """Move every cell of the fourth row one column further."""
     table.iloc[3] = [table.iat[3, -1], *table.iloc[3, :-1]]
     return table
 
@@ -85,7 +85,7 @@ TABLES = [
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A marked release of each credentialed data set."""
+    """Return a marked release of each credentialed data set."""
     folder = tmp_path_factory.mktemp("whole")
     return {name: miniature.write(name, folder / name, n=80, marker=MARKER) for name in {table[0] for table in TABLES}}
 
@@ -147,7 +147,7 @@ def test_an_encrypted_archive_is_told_without_its_names(tmp_path):
 
 
 def reports(n: int = 40) -> pd.DataFrame:
-    """A table of coordinates with a patient's id, a report and a label each row."""
+    """Return a table of coordinates with a patient's id, a report and a label in each row."""
     rng = np.random.default_rng(0)
     about = {"patient": [f"{MARKER}{i}" for i in range(n)], "report": [f"seen by {MARKER} on day {i}" for i in range(n)]}
     columns = {f"{name}_emb_{i}": rng.normal(size=n) for name in ("img", "text") for i in range(2)}

@@ -1,4 +1,4 @@
-"""Every data set from its miniature release: what is read, how it is said, labelled and split."""
+"""Every data set is read, put into words, labelled and split as its miniature release says."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Splits with whole groups, splits by row, and what a split gives away."""
+"""Splits keep groups whole or ignore them, and the audit finds the overlap of either."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Cells of released tables, read by hand."""
+"""The readers of released tables agree with cells read by hand."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Lengths of texts, and which of them an encoder cuts: counted by hand and by the command."""
+"""Counts of text lengths and of cut texts agree with counting by hand."""
 
 import re
 
@@ -16,7 +16,7 @@ from helpers.tasks import Task
 
 
 def letters(name: str, limit: int) -> Tokenizer:
-    """One token per letter and one at the end."""
+    """Return one token per letter and one at the end."""
 
     def ids(texts):
         return [[1] * min(len(t) + 1, limit) for t in texts]
@@ -46,7 +46,7 @@ def test_encoders_that_share_a_tokenizer_are_asked_once_and_absent_ones_are_name
 
 
 def test_asking_for_tokenizers_downloads_nothing(tmp_path, monkeypatch):
-    """An id that is not in the registry, and a model of which only one file of the tokenizer is here, with a connection."""
+    """Try an id that is not in the registry, and a model with only one file of the tokenizer, with a connection."""
     asked = []
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Bad input to extraction: every image, text and path that cannot be encoded is named with its row, and ids stay aligned."""
+"""Extraction names every image, text and path that it cannot encode with its row, and keeps ids aligned."""
 
 from dataclasses import replace
 from pathlib import Path

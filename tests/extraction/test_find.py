@@ -1,4 +1,4 @@
-"""Embedding sets by name: found, chosen, and missing ones explained."""
+"""Embedding sets are found and chosen by name, and an error explains a missing one."""
 
 import os
 import shutil

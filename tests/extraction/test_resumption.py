@@ -26,7 +26,7 @@ from helpers.files import sha256
 
 
 class Slowly:
-    """Preprocessing that takes long enough for a kill to land anywhere."""
+    """Preprocessing slow enough for a kill at any point."""
 
     def __call__(self, image):
         time.sleep(0.004)

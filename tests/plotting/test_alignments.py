@@ -1,4 +1,4 @@
-"""Figures of alignments: every value and line is there."""
+"""Figures of alignments show every value and line."""
 
 import matplotlib.pyplot as plt
 import numpy as np

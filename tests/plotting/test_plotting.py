@@ -1,4 +1,4 @@
-"""Figures: what they must carry, drawn from small tables; nothing overlaps, the same figure has the same bytes."""
+"""Figures from small tables show all their data, have no overlaps, and are reproducible byte by byte."""
 
 import io
 import itertools
@@ -118,7 +118,7 @@ def test_the_legend_says_over_what_the_spread_is_and_says_nothing_of_none():
 
 
 def written_texts(figure) -> list:
-    """Every visible text of a figure that does not belong to a tick, with its box in pixels."""
+    """Return every visible text of a figure other than tick labels, with its box in pixels."""
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     owners = [t for ax in figure.axes for t in (ax.title, ax.xaxis.label, ax.yaxis.label)]

@@ -19,7 +19,7 @@ FAST = {"sgd": {"lr": 0.5}, "adamw": {"lr": 0.05}}
 
 
 def both(kind, protocol, dtype, features="joint", seed=7, **sample):
-    """Parameters, best and last epochs of the fused engine and of single probes, for each alignment."""
+    """Return parameters, best and last epochs of the fused engine and of single probes, for each alignment."""
     embeddings = embedding_set(kind, **sample)
     fit, val = embeddings.rows("train"), embeddings.rows("val")
     gap_rows = embeddings.rows() if protocol.gap_rows == "all" else fit
@@ -44,6 +44,16 @@ def test_every_probe_is_what_a_single_loop_gives(name, kind, features):
     for a, (parameters, best_epoch, _) in enumerate(singles):
         assert fitted.epochs[a] == best_epoch
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_a_loss_may_be_divided_by_the_weights_of_its_batch(kind):
+    protocol = PROTOCOLS["authors-code"].but(batch_size=16, max_epochs=3, lr=0.05, weighting="authors-code-normalised")
+    fitted, singles = both(kind, protocol, torch.float64)
+    divided, _ = both(kind, protocol.but(weighting="authors-code"), torch.float64)
+    for a, (parameters, _, _) in enumerate(singles):
+        np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
+    assert torch.equal(fitted.parameters, divided.parameters) == (kind == "multilabel")
 
 
 @pytest.mark.parametrize("name", ["paper", "authors-code"])

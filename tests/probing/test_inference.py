@@ -13,7 +13,7 @@ QUICK = PROTOCOLS["paper"].but(batch_size=32, max_epochs=4, lr=0.3)
 
 
 def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None, groups=None) -> SweepResult:
-    """A binary result whose scores at each lambda are the label times a quality plus noise shared by all lambdas."""
+    """Return a binary result whose scores at each lambda are the label times a quality, plus noise shared by all lambdas."""
     rng = np.random.default_rng(0)
     targets = (rng.random((n, 1)) < 0.4).astype(np.int8)
     runs, scores, table = [], [], []

@@ -1,4 +1,4 @@
-"""The leakage audit's parts against hand-made tables."""
+"""The leakage audit agrees with hand-made tables."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def test_what_a_test_row_shares_with_train_and_not_with_validation():
 
 
 def planted(dataset: str):
-    """A set whose first test row is nearly its first training row, in both modalities."""
+    """Return a set whose first test row is nearly its first training row, in both modalities."""
     made = embedding_set("binary", n=40, d=8, val=False)
     train, test = made.rows("train"), made.rows("test")
     image, text = made.image.copy(), made.text.copy()

@@ -29,7 +29,7 @@ def solve(embeddings, strengths=STRENGTHS, alignments=ALIGNMENTS, tolerance=1e-8
 
 
 def reference(x, codes, n_classes, strength):
-    """Weights, bias and objective of scikit-learn's solution with weights N/(K n_k)."""
+    """Return weights, bias and objective of scikit-learn's solution with weights N/(K n_k)."""
     counts = np.bincount(codes, minlength=n_classes)
     weight = (len(codes) / (n_classes * counts))[codes]
     model = LogisticRegression(C=1 / (strength * weight.sum()), tol=1e-10, max_iter=20_000).fit(x, codes, sample_weight=weight)

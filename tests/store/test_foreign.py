@@ -1,4 +1,4 @@
-"""Embeddings computed elsewhere: read exactly, with the known joining mistakes found and named."""
+"""Embeddings computed elsewhere are read exactly, and the known joining mistakes are found and named."""
 
 import re
 

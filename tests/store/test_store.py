@@ -1,4 +1,4 @@
-"""EmbeddingSet on disk: what is saved comes back, and what is wrong is named."""
+"""A saved EmbeddingSet loads unchanged, and an error names any fault."""
 
 import json
 import os

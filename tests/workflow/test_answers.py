@@ -12,7 +12,7 @@ from helpers import GapAlignment
 
 
 def run(name: str, folder, **parameters) -> str:
-    """The texts that an executed notebook shows below its cells."""
+    """Return the texts that an executed notebook shows below its cells."""
     given = [word for key, value in parameters.items() for word in ("-p", key, str(value))]
     command = [sys.executable, "-m", "papermill", ROOT / f"notebooks/{name}.ipynb", folder / "out.ipynb", *given]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=folder)

@@ -84,7 +84,7 @@ def papermill(name: str, out: Path, *arguments: str) -> subprocess.CompletedProc
 
 @pytest.fixture(scope="module")
 def executed(store, tmp_path_factory) -> dict[str, dict]:
-    """All notebooks, run in order on small sets; their cells as JSON."""
+    """Run all notebooks in order on small sets and return their cells as JSON."""
     folder = tmp_path_factory.mktemp("executed")
     done = {}
     for name, arguments in TINY.items():

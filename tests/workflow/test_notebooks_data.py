@@ -34,7 +34,7 @@ NOTEBOOKS = {
 
 @dataclass(frozen=True)
 class Chain:
-    """What the steps left: the folder of everything and what was printed, step by step."""
+    """Return the folder of all results and what was printed, step by step."""
 
     folder: Path
     printed: dict[str, str]
@@ -57,7 +57,7 @@ def papermill(name: str, folder: Path, **parameters) -> str:
 
 
 def marked_table(root: Path) -> Path:
-    """A table of one's own whose ids, texts, groups and image paths all hold the marker."""
+    """Write a table of one's own whose ids, texts, groups and image paths all hold the marker."""
     rows = load_dataset("brset", root, "clean").rows
     rows["text"] = rows["text"] + f" {MARKER} " + rows["label"].str[:1].mul(3)
     rows[["image", "text", "label", "group"]].to_csv(root / "own.csv", index=False)
@@ -113,7 +113,7 @@ def steps(name: str, root: Path, encoder: Path, folder: Path) -> dict[str, str]:
 
 
 def rendered(folder: Path) -> str:
-    """The executed notebooks as HTML pages, by the book's own parser."""
+    """Return the executed notebooks as HTML pages, by the book's own parser."""
     settings = ["nb_execution_mode=off", "extensions=myst_nb", "suppress_warnings=myst,ref,image,misc,mystnb"]
     (folder / "executed/index.md").write_text("# Pages\n\n```{toctree}\n" + "\n".join(NOTEBOOKS) + "\n```\n")
     words = [sys.executable, "-m", "sphinx", "-C", "-b", "html", *(w for s in settings for w in ("-D", s))]

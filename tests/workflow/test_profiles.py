@@ -33,7 +33,7 @@ NAMED = {"no-flickr8k": "Flickr8k (common)", "no-ham10000": "HAM10000 (", "no-li
 
 
 def run_page(name: str, **parameters) -> tuple[dict, str]:
-    """Run the code cells of a notebook here; its glued values, and everything it said, as one text.
+    """Run the code cells of a notebook here; return its glued values, and all its output as one text.
 
     Raises:
         Exception: as the first failing cell.
@@ -69,7 +69,7 @@ def run_page(name: str, **parameters) -> tuple[dict, str]:
 
 @pytest.fixture(params=PROFILES)
 def profile(request, store, tmp_path):
-    """The name of a profile and its store."""
+    """Return the name of a profile and its store."""
     shutil.copytree(store, tmp_path / "store")
     for gone in (tmp_path / "store").glob(PROFILES[request.param]):
         shutil.rmtree(gone)
@@ -92,7 +92,7 @@ def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
 
 @pytest.fixture
 def cached(store, tmp_path):
-    """Sweeps of HAM10000 under lit-derm, cached; and the same store without that set."""
+    """Return cached sweeps of HAM10000 under lit-derm, and the same store without that set."""
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
     for part in ("lambda", "alignments"):
         settings = GRID.arguments(part)

@@ -22,7 +22,7 @@ EXECUTED = json.dumps({"cells": [{"cell_type": "code", "execution_count": 1, "ou
 
 @pytest.fixture(scope="module")
 def project(store, tmp_path_factory) -> Path:
-    """A copy of what the workflow reads, with every output marked as made."""
+    """Return a copy of what the workflow reads, with every output marked as made."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("Snakefile", "_config.yml", "_toc.yml"):
         shutil.copy2(ROOT / name, folder / name)
@@ -49,12 +49,12 @@ def run_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def rerun(folder: Path, *arguments: str) -> set[str]:
-    """Rules that a dry run would run for the notebooks."""
+    """Return the rules that a dry run lists for the notebooks."""
     return planned(folder, *arguments, "--", "notebooks") - {"notebooks"}
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
-    """Rules that a dry run would run."""
+    """Return the rules that a dry run lists."""
     dry = run_of(folder, "-n", *arguments)
     assert dry.returncode == 0, dry.stderr
     return set(re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE))
@@ -159,7 +159,7 @@ def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, l
 
 
 def data_root(folder: Path, *without: str) -> Path:
-    """An empty folder for each data set of the paper but those ``without``."""
+    """Make an empty folder for each data set of the paper except those in ``without``."""
     for name in "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split():
         if name not in without:
             (folder / name).mkdir(parents=True)

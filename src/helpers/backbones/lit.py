@@ -106,7 +106,7 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
 
 
 def read_heads(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a head file, which are those its record names where a record lies beside it.
+    """Return the tensors of a head file; if it has a record, they must match the checksum there.
 
     Raises:
         ValueError: the file or its record is damaged; names it.

@@ -1,4 +1,4 @@
-"""What the pages of the book are made with: parameters, tables, the slider, provenance and Sphinx hooks."""
+"""Make the pages of the book: parameters, tables, the slider, provenance, Sphinx hooks and steps of the workflow."""
 
 from pathlib import Path
 

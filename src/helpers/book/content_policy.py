@@ -1,4 +1,4 @@
-"""The content security policy of the built pages: the theme's scripts run, a script that content brought along does not."""
+"""Write the content security policy of the built pages: scripts of the theme run, scripts within the content do not."""
 
 import base64
 import hashlib
@@ -18,9 +18,9 @@ def theme_part(page: str) -> str:
 
 
 def content_policy(page: str) -> str:
-    """Return the policy of one page: files of the book, and the inline scripts and handlers of its theme by their SHA-256.
+    """Return the policy of one page: it allows files of the book, and inline scripts and handlers of the theme by their SHA-256.
 
-    Styles may be inline, because Plotly, MathJax and styled tables write them.
+    Inline styles are allowed, because Plotly, MathJax and styled tables write them.
     """
     theme = theme_part(page)
     code = [m["code"] for m in INLINE.finditer(theme) if "src=" not in m["attributes"] and "type=" not in m["attributes"]]
@@ -43,14 +43,14 @@ def content_policy(page: str) -> str:
 
 
 def with_policy(page: str) -> str:
-    """Return a page's HTML with its policy as the first thing after the character set; an older policy is replaced.
+    """Return a page's HTML with its policy directly after the character set, in place of any older policy.
 
     Raises:
         ValueError: the page states no character set.
     """
     page = POLICY.sub("", page)
     if not (charset := CHARSET.search(page)):
-        raise ValueError("the page states no character set, after which its content security policy would stand")
+        raise ValueError("the page states no character set, so its content security policy has no place; add <meta charset>")
     meta = f'<meta http-equiv="Content-Security-Policy" content="{content_policy(page)}">\n'
     return page[: charset.end()] + meta + page[charset.end() :]
 

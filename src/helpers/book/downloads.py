@@ -1,4 +1,4 @@
-"""Put what a reader may take away beside the built pages, and list it on the front page: ``python -m helpers.book.downloads``."""
+"""Put the downloads for readers next to the built pages, and list them on the front page: ``python -m helpers.book.downloads``."""
 
 import re
 import zipfile

@@ -1,4 +1,4 @@
-"""Make the tables and sentences of the book: the one place where names and numbers become Markdown or HTML, and are escaped."""
+"""Format the tables and sentences of the book: here alone, names and numbers become Markdown or HTML and are escaped."""
 
 import re
 from string import Formatter
@@ -18,19 +18,19 @@ INTERVALS = (("low", "high", "95 % interval"), ("change_low", "change_high", "95
 
 
 def escape_markdown(value: str) -> str:
-    """Return a name as Markdown that shows it and does nothing else: no HTML, role, mathematics, link or line of its own."""
+    """Return a name as Markdown that only shows it: no HTML, role, mathematics, link or new line."""
     return re.sub(r"([\\`*$~|<>\[\]{}&!#@]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(value.split()))
 
 
 class _EscapedValues(Formatter):
-    """``str.format`` whose values are escaped, so that a name is never read as a format string, as Markdown or as HTML."""
+    """``str.format`` with escaped values, so that no name acts as a format string, as Markdown or as HTML."""
 
     def format_field(self, value, format_spec: str) -> str:
         return escape_markdown(format(value, format_spec))
 
 
 def fill(sentence: str, /, **values) -> str:
-    """Return Markdown with values filled in, each escaped; ``sentence`` is the page's own text and holds no name of a user.
+    """Return Markdown with escaped values filled in; ``sentence`` is the page's own text and contains no user's name.
 
     Example:
         >>> fill("{name} has {n:,} pairs.", name="<b>x</b>", n=1200)
@@ -42,12 +42,12 @@ def fill(sentence: str, /, **values) -> str:
 def format_table(
     table: pd.DataFrame, precision: int = 3, thousands: str | None = None, stacked: bool = False, **formats: str
 ) -> Styler:
-    """Return a table as the book prints it: headings in words, data sets by their printed names, a dash for a missing value.
+    """Return a table in the style of the book: headings in words, printed names of data sets, a dash for a missing value.
 
     The two ends of an interval, ``low`` and ``high``, share one column.
 
     Args:
-        precision: decimals of a number.
+        precision: number of decimals.
         thousands: separator of thousands.
         stacked: cells hold sentences, and a narrow screen shows the cells of a row below each other.
         formats: a format by column.

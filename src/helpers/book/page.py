@@ -1,4 +1,4 @@
-"""Open and close a notebook of the book: checked parameters, result tables, numbers for the prose, and how the page was made."""
+"""Open and close a notebook of the book: check parameters, store result tables, provide numbers for the prose, show a footer."""
 
 import json
 import time
@@ -66,8 +66,8 @@ class Page:
         """Return a result table that the notebook ``maker`` wrote.
 
         Raises:
-            FileNotFoundError: there is no such table; says which notebook to run.
-            ValueError: the table was made with other parameters than the workflow asks for (parameter ``made_with``).
+            FileNotFoundError: the table is absent; says which notebook to run.
+            ValueError: the table was made with other parameters than the workflow expects (parameter ``made_with``).
         """
         path = self.results / f"{name}.parquet"
         how = f"run notebooks/{maker}.ipynb with the same results folder first"
@@ -84,7 +84,7 @@ class Page:
         return content.to_pandas()
 
     def glue(self, **values) -> None:
-        """Make numbers and words available to the prose of the book under their names, as plain Python values."""
+        """Make numbers and words available to the prose of the book by name, as plain Python values."""
         for name, value in values.items():
             glue(name, value.item() if hasattr(value, "item") else value, display=False)
 
@@ -93,7 +93,7 @@ class Page:
         display(Markdown(fill(sentence, **values)))
 
     def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
-        """Say which sets the page shows, whose groups are in more than one split, and how to get shipped ones not stored here.
+        """Show which sets the page uses, which have groups in several splits, and how to get shipped sets not stored here.
 
         Args:
             sets: embedding sets, or (dataset, backbone) pairs.
@@ -141,7 +141,7 @@ class Page:
             )  # fmt: skip
 
     def show_footer(self, sets: Iterable = ()) -> None:
-        """Show how this page was made: the command that runs it again, parameters, software, run time, and the sets it read."""
+        """Show how this page was made: the command that repeats it, parameters, software, run time, and the sets it read."""
         display(Markdown(self._footer()))
         sets = list(sets)
         if sets:

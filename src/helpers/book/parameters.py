@@ -1,7 +1,7 @@
 """Check the parameters of a notebook before any work: an unknown name or a bad value stops it with one sentence.
 
-Papermill only warns of a name that the notebook does not know, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as
-strings. A spec maps each parameter to a type for pydantic, made by the functions below.
+Papermill only warns of an unknown name, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings. A spec maps
+each parameter to a type for pydantic, made by the functions below.
 """
 
 import ast
@@ -22,8 +22,8 @@ ParameterType = Any
 def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) -> dict:
     """Check the parameters in a notebook's ``globals()``, put the converted values back, and return them.
 
-    Names are read from IPython's own record of executed cells (``In``): a cell of nothing but literal assignments holds parameters,
-    whether it is the notebook's own or was injected by papermill. This finds a name that no parameter has.
+    Names come from IPython's own record of executed cells (``In``). A cell with literal assignments only holds parameters, whether
+    it is the notebook's own or papermill injected it. This reveals names that are no parameter.
 
     Raises:
         ValueError: an unknown parameter (with the nearest known one), a missing one, or a value that its type refuses.
@@ -42,7 +42,7 @@ def check_value(name: str, value, kind: ParameterType, what: str = "parameter"):
     """Return ``value`` converted to the type ``kind``.
 
     Raises:
-        ValueError: the value is not of this type; one sentence with the name, the value and what was expected.
+        ValueError: the value does not have this type; the error names the parameter, the value and the expected type.
     """
     try:
         return TypeAdapter(kind).validate_python(value)
@@ -51,7 +51,7 @@ def check_value(name: str, value, kind: ParameterType, what: str = "parameter"):
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return the first problem that pydantic found as the rest of a sentence: the value and what was expected."""
+    """Return the first problem that pydantic found as the rest of a sentence: the value and the expected type."""
     problem = error.errors()[0]
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
@@ -98,7 +98,7 @@ def flag() -> ParameterType:
 
 
 def text(choices: Iterable[str] | None = None, what: str = "value") -> ParameterType:
-    """Return the type of a string that is not blank, one of ``choices`` where they are given."""
+    """Return the type of a non-blank string, one of ``choices`` if they are given."""
     valid = None if choices is None else list(choices)
 
     def check(value: str) -> str:
@@ -141,7 +141,7 @@ def _distinct(values: list) -> list:
 
 
 def assigned_literals(cells: Iterable[str], last: bool = False) -> dict[str, object]:
-    """Return names and first (or last) values set by the cells that hold only assignments of literals, in order of appearance."""
+    """Return names and first (or last) values from the cells with literal assignments only, in order of appearance."""
     found: dict[str, object] = {}
     for source in cells:
         try:

@@ -1,4 +1,4 @@
-"""Say what made a page: its parameters, the software, the state of the source, and the embeddings it read."""
+"""Describe what made a page: its parameters, the software, the state of the source, and the embeddings it read."""
 
 import hashlib
 import json
@@ -42,15 +42,15 @@ def commit() -> str:
 
 
 def parameters_fingerprint(parameters: dict) -> str:
-    """Return the first 16 digits of a SHA-256 over parameters as written, those of the workflow excepted."""
+    """Return the first 16 digits of a SHA-256 over parameters as written, except those of the workflow."""
     own = {name: value for name, value in parameters.items() if name not in OF_THE_WORKFLOW}
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def papermill_command(notebook: str, parameters: dict, defaults: dict) -> str:
-    """Return the command that runs a notebook again with these parameters, without those at their default.
+    """Return the command that repeats a notebook with these parameters, without those at their default.
 
-    The folder of result tables and ``made_with`` are the workflow's own: a run by hand must not write over the book's tables.
+    It excludes the folder of result tables and ``made_with``: a run by hand must not overwrite the book's tables.
 
     Example:
         >>> papermill_command("03_lambda_sweep", {"protocol": ["paper"], "n_boot": 9}, {"protocol": "paper", "n_boot": 9})

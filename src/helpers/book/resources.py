@@ -1,4 +1,4 @@
-"""What a step of the workflow asks of a scheduler: accelerators, memory and minutes, by its rows and their dimension."""
+"""Estimate what a step of the workflow needs from a scheduler: accelerators, memory and minutes, by rows and dimension."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ UNKNOWN_ROWS = 100_000
 
 @dataclass(frozen=True)
 class Need:
-    """What one kind of step needs.
+    """Needs of one kind of step.
 
     Args:
-        memory: megabytes, whatever the size.
-        copies: how many float32 copies of image and text vectors are in memory at once.
-        minutes: whatever the size.
+        memory: megabytes at any size.
+        copies: number of float32 copies of image and text vectors in memory at once.
+        minutes: minutes at any size.
         rows_per_minute: at dimension 512, on the slowest machine to be expected.
         accelerator: whether the step encodes.
     """
@@ -46,10 +46,10 @@ def resources(step: str, rows: int = 0, dimension: int = 512, *, parts: int = 1,
 
     Args:
         step: a key of ``NEEDS``.
-        rows: of the data set.
-        dimension: of the vectors.
+        rows: number of rows of the data set.
+        dimension: dimension of the vectors.
         parts: shards that share the rows.
-        accelerators: of a step that encodes.
+        accelerators: number of accelerators of a step that encodes.
 
     Raises:
         KeyError: an unknown step.

@@ -1,8 +1,8 @@
-"""Make the lambda slider: what the browser needs to move both cones on the sphere, and the page element that holds it.
+"""Make the lambda slider: the data with which the browser moves both cones on the sphere, and its page element.
 
-The view divides a projected vector by its own norm, so the factor by which Eq. 5 renormalises drops out: with B the three shown
-directions, unit(B x') = unit(B x -+ lambda/2 B Delta). Three numbers per point and B Delta therefore give its place at every lambda
-exactly; the gap and R, which need all d dimensions, are computed here over all pairs.
+The view divides a projected vector by its own norm, so the factor by which Eq. 5 renormalises cancels: with B the three shown
+directions, unit(B x') = unit(B x -+ lambda/2 B Delta). Therefore three numbers per point and B Delta give its exact place at every
+lambda. The gap and R need all d dimensions and are computed here over all pairs.
 """
 
 import json
@@ -27,7 +27,7 @@ MOST_POINTS = 800
 
 
 def lambda_path(embeddings: EmbeddingSet, lambdas) -> pd.DataFrame:
-    """Measure what Eq. 5 leaves of the gap and of both cones at each lambda, in all d dimensions and over all pairs.
+    """Measure the gap and both cones that remain after Eq. 5 at each lambda, in all d dimensions and over all pairs.
 
     Returns:
         one row per lambda: dataset, backbone, lambda, residual_gap (Eq. 1), R_image, R_text (Eq. 7).
@@ -42,14 +42,14 @@ def lambda_path(embeddings: EmbeddingSet, lambdas) -> pd.DataFrame:
 
 
 def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, random_state: int = 0) -> dict:
-    """Return one embedding set as the slider shows it, rounded to four decimals.
+    """Return the data of one embedding set for the slider, rounded to four decimals.
 
-    The three directions carry most of the squared length of the uncentred vectors. Within their span the axes are turned so that
-    the sum of both means points at the reader and the gap runs from left (text) to right (image). Each modality's points are
-    sampled on their own and in random order, so that no point can be traced to its row or to its pair.
+    The three directions carry most of the squared length of the uncentred vectors. Their axes are turned so that the sum of both
+    means points at the reader and the gap runs from left (text) to right (image). Each modality is sampled separately and in random
+    order, so that no point can be traced to its row or to its pair.
 
     Args:
-        points: at most so many per modality.
+        points: largest number of points per modality.
 
     Returns:
         ``name``, ``pairs``, ``share`` of the squared length shown, ``image`` and ``text`` as (3, points) coordinates at lambda = 0
@@ -81,11 +81,11 @@ def sphere_view(embeddings: EmbeddingSet, lambdas, points: int = MOST_POINTS, ra
 
 
 def slider(views: list[dict], static: str = STATIC, file: str = "") -> str:
-    """Return the element that holds the slider for one or more views, as HTML; it fetches nothing but the book's own static files.
+    """Return the element that holds the slider for one or more views, as HTML; it loads only the book's own static files.
 
     Args:
-        static: where those files are, as seen from the page.
-        file: name of a page by itself (:func:`standalone`) that readers are sent to where scripts do not run.
+        static: path of those files relative to the page.
+        file: name of a separate page (:func:`standalone`) for readers whose page runs no scripts.
     """
     data = json.dumps({"views": views, "colours": FEATURES}, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     return _template("lambda.html").render(
@@ -104,7 +104,7 @@ def _template(name: str) -> Template:
 
 
 def standalone(views: list[dict], path) -> Path:
-    """Write the slider as a page by itself, which opens from disk and reads the same static files as the book."""
+    """Write the slider as a separate page, which opens from disk and reads the same static files as the book."""
     path = Path(path)
     static = Path(os.path.relpath(project_root() / "book/_static", path.resolve().parent)).as_posix()
     with replacing(path) as temporary:

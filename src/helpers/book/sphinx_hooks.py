@@ -1,4 +1,4 @@
-"""What the book asks of Sphinx beyond its settings: mathematics of its own, buttons that open templates, short references."""
+"""Extend Sphinx beyond its settings: serve MathJax from the book, let buttons open templates, resolve short references."""
 
 import hashlib
 import platform
@@ -32,12 +32,12 @@ def setup(app) -> dict:
     app.connect("config-inited", _serve_mathematics)
     app.connect("config-inited", _say_what_rendered)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
-    app.connect("html-page-context", _leave_out_thebe, priority=900)
+    app.connect("html-page-context", _remove_thebe, priority=900)
     app.connect("html-page-context", _list_references)
     app.connect("html-page-context", _link_figures)
     app.connect("build-finished", _copy_mathematics)
     app.connect("build-finished", _refuse_missing_pages)
-    app.connect("build-finished", _leave_icons_to_their_font)
+    app.connect("build-finished", _remove_icon_script)
     app.connect("build-finished", _write_content_policy)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
     app.connect("missing-reference", _short_name)
@@ -45,19 +45,19 @@ def setup(app) -> dict:
 
 
 def mathjax_folder() -> Path:
-    """Folder of the MathJax files that the package ``sphinx-mathjax-offline`` holds.
+    """Return the folder of the MathJax files in the package ``sphinx-mathjax-offline``.
 
     Raises:
         ModuleNotFoundError: the package is not installed; says how to get it.
     """
     spec = find_spec(MATHJAX)
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"{MATHJAX} is missing, from which the book serves MathJax; run `pip install {MATHJAX}`")
+        raise ModuleNotFoundError(f"{MATHJAX} is missing, but the book serves MathJax from it; run `pip install {MATHJAX}`")
     return Path(spec.submodule_search_locations[0]) / "static" / "mathjax"
 
 
 def retarget(value):
-    """Links in the theme's buttons, however nested, that open executed notebooks, pointed at their templates; downloads stay."""
+    """Point links of the theme's buttons, however nested, from executed notebooks to their templates; downloads stay."""
     if isinstance(value, dict):
         return {key: retarget(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -67,7 +67,7 @@ def retarget(value):
 
 
 def unknown_settings(config: dict) -> list[str]:
-    """Keys of a ``_config.yml`` that Jupyter Book does not know; it passes over them, so a misspelt one would change nothing."""
+    """Return the keys of a ``_config.yml`` that Jupyter Book does not know and would ignore, such as misspelt ones."""
     known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
     unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
     for section in set(config) & set(known):
@@ -89,7 +89,7 @@ def _serve_mathematics(app, config) -> None:
 
 
 def _say_what_rendered(app, config) -> None:
-    """Every page, those without a run of their own included, ends with the state of the source and the software behind it."""
+    """End every page, including those without a run, with the state of the source and the software."""
     software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
     said = f"Rendered from commit <code>{commit()}</code> with {software} and Python {platform.python_version()}."
     config.html_theme_options = {**config.html_theme_options, "extra_footer": said}
@@ -100,8 +100,8 @@ def _open_templates(app, pagename, templatename, context, doctree) -> None:
         context["header_buttons"][:] = retarget(context["header_buttons"])
 
 
-def _leave_out_thebe(app, pagename, templatename, context, doctree) -> None:
-    """Live cells are not offered; their script, which would come from another host, is not announced either."""
+def _remove_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Remove the script of live cells, which the book does not offer and which would come from another host."""
     if "script_files" in context:
         context["script_files"] = [
             s for s in context["script_files"] if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()
@@ -111,7 +111,7 @@ def _leave_out_thebe(app, pagename, templatename, context, doctree) -> None:
 
 
 def _list_references(app, pagename, templatename, context, doctree) -> None:
-    """References are items of their list for screen readers too; docutils gives them a role that ARIA has withdrawn."""
+    """Mark references as list items for screen readers, in place of a role of docutils that ARIA has withdrawn."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
@@ -127,7 +127,7 @@ def _link_figures(app, pagename, templatename, context, doctree) -> None:
 
 
 def _write_content_policy(app, exception) -> None:
-    """Write into every page which scripts may run there."""
+    """Write into every page its policy on scripts."""
     if exception is None and app.builder.format == "html":
         for path in Path(app.outdir).rglob("*.html"):
             page = path.read_text("utf-8")
@@ -144,7 +144,7 @@ def _copy_mathematics(app, exception) -> None:
 
 
 def _refuse_missing_pages(app, exception) -> None:
-    """Fail when a page of the table of contents was not built; Jupyter Book exits 0 then."""
+    """Fail if a page of the table of contents was not built, a case in which Jupyter Book exits with 0."""
     if exception is None and app.builder.format == "html":
         pages = parse_toc_yaml(Path(app.srcdir) / "_toc.yml").keys()
         missing = [page for page in pages if not (Path(app.outdir) / f"{page}.html").is_file()]
@@ -152,8 +152,8 @@ def _refuse_missing_pages(app, exception) -> None:
             raise ExtensionError(f"{', '.join(missing)} is in _toc.yml but was not built; see the warnings above")
 
 
-def _leave_icons_to_their_font(app, exception) -> None:
-    """The theme loads its icons twice, as a web font and as a script of 1.5 MB on every page; the font is enough."""
+def _remove_icon_script(app, exception) -> None:
+    """Remove the script of icons, 1.5 MB on every page, because the theme also loads them as a web font."""
     script = Path(app.outdir) / "_static/scripts/fontawesome.js"
     if exception is None and script.is_file():
         script.write_text("// icons come from the web font\n", encoding="utf-8")
@@ -165,11 +165,11 @@ def _keep_property_text(app, what, name, obj, options, lines) -> None:
 
 
 def _short_name(app, env, node, contnode):
-    """A docstring's ``gap_vector`` or ``helpers.gap_vector`` for the one documented object of that last name."""
+    """Resolve a docstring's ``gap_vector`` or ``helpers.gap_vector`` to the one documented object of that last name."""
     if node.get("refdomain") != "py":
         return None
     domain, last = env.get_domain("py"), "." + node["reftarget"].removeprefix("helpers.")
-    # An object that one module defines and another offers has two names and one place.
+    # An object that one module defines and another re-exports has two names and one place.
     found = {(entry.docname, entry.node_id): name for name, entry in domain.objects.items() if name.endswith(last)}
     if len(found) != 1:
         return None

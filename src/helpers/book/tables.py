@@ -1,26 +1,26 @@
-"""Write the tables of the book that come from published numbers and cards, before each build: ``python -m helpers.book.tables``."""
+"""Write the book's tables of published numbers, cards and benchmarks before each build: ``python -m helpers.book.tables``."""
 
-import re
-import tomllib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pandas as pd
 
 from ..backbones.registry import REGISTRY
 from ..datasets import DATASETS
+from ..datasets.registry import title
 from ..files import read_json, replacing
 from ..paper import published
 from ..paper.claims.downstream import summary
+from . import trust
 from .formatting import markdown_table
+from .front import sentences
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
 
 
 def differences(kind: str) -> str:
-    """Return the places of one kind where paper and code differ."""
+    """Return the differences of one kind between paper and code."""
     table = published.protocol_differences()
     table = table[table["kind"] == kind].drop(columns="kind")
     titles = {"number": "No.", "topic": "Topic", "paper": "The paper says", "code": "The code does", "consequence": "What follows"}
@@ -28,7 +28,7 @@ def differences(kind: str) -> str:
 
 
 def longer_training() -> str:
-    """Compare BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
+    """Compare BRSET under the published and the longer-trained probe: AUC at both ends, gain, best lambda."""
     rows = []
     for label, curves in (
         ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
@@ -44,7 +44,7 @@ def longer_training() -> str:
 
 
 def published_gains() -> str:
-    """Return the 16 curves behind the paper's Fig. 3, one line each."""
+    """Return the 16 curves behind the paper's Fig. 3, one row each."""
     table = summary()
     table = table[["dataset", "backbone", "gain", "best", "drop", "std"]]
     table.columns = ["Data set", "Encoder", "Gain at λ = 1", "Best λ", "Drop from there to λ = 1", "SD over seeds at λ = 1"]
@@ -93,7 +93,7 @@ def padding() -> str:
 
 
 def probing_speed() -> str:
-    """Return how much longer than one sweep its probes take one at a time, as ``benchmarks/probing.py`` measured it."""
+    """Return the time of training a sweep's probes one at a time relative to the sweep, measured by ``benchmarks/probing.py``."""
     rows = []
     for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
         where = name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic"
@@ -106,7 +106,7 @@ def probing_speed() -> str:
 
 
 def extraction_speed() -> str:
-    """Return images per second beside a plain loop over the same model, as ``benchmarks/extraction.py`` measured it."""
+    """Return images per second of extraction and of a plain loop over the same model, measured by ``benchmarks/extraction.py``."""
     table = pd.DataFrame(read_json(BENCHMARKS / "extraction.json")["rows"])
     table["backbone"] = [f"`{name}`" for name in table["backbone"]]
     measured = {
@@ -116,6 +116,32 @@ def extraction_speed() -> str:
     table = table[list(measured)].set_axis(list(measured.values()), axis=1)
     return markdown_table(
         table, dict.fromkeys(table.columns[1:3], ".1f") | {"Ratio": ".2f"} | dict.fromkeys(table.columns[4:], ".0%")
+    )
+
+
+def paper_cost() -> str:
+    """Return what extracting the full paper takes, by set and with failing shards, as ``benchmarks/paper_cost.py`` computed it."""
+    found = read_json(BENCHMARKS / "paper_cost.json")
+    given, rows = found["assumptions"], pd.DataFrame(found["rows"])
+    names = {
+        "dataset": "Data set", "encoder": "Encoder", "pairs": "Pairs, both texts", "bound": "Bound by", "pairs_per_s": "Pairs/s",
+        "shards": "Shards", "hours_one": "Hours, one accelerator", "hours_eight": "Hours, eight",
+    }  # fmt: skip
+    by_set = rows[list(names)].assign(dataset=rows["dataset"].map(title), encoder=[f"`{name}`" for name in rows["encoder"]])
+    formats = {"Pairs, both texts": ",d", "Pairs/s": ".0f", "Hours, one accelerator": ".1f", "Hours, eight": ".1f"}
+    failing = pd.DataFrame(found["failures"]).assign(failing=[f"{row['failing']:.0%}" for row in found["failures"]])
+    headings = {
+        "failing": "Attempts that fail", "largest_hours": "Largest set, hours", "largest_hours_95": "its 95 % quantile",
+        "hours": "All sets, hours", "machine_hours": "Accelerator-hours", "cost": f"Cost at {given['price']:g} an hour",
+        "restarts": "Restarts by hand",
+    }  # fmt: skip
+    of_failures = failing[list(headings)].set_axis(list(headings.values()), axis=1)
+    return (
+        f"Measured: a core decodes {found['megapixels_per_second']:.0f} megapixels a second. Stated: {given['cores']} cores decode "
+        f"for an accelerator that sustains {given['operations'] / 1e12:g} teraflops; a shard starts in {given['start']:.0f} s.\n\n"
+        + markdown_table(by_set.set_axis(list(names.values()), axis=1), formats)
+        + "\nOn eight accelerators, simulated event by event, one data set and encoder after another:\n\n"
+        + markdown_table(of_failures, dict.fromkeys(of_failures.columns[1:], ".1f"))
     )
 
 
@@ -145,7 +171,13 @@ def _dataset_card(entry) -> str:
     return "\n".join(lines) + "\n"
 
 
+def finding() -> str:
+    """Return the three sentences of the front page as a list."""
+    return "".join(f"- {sentence}\n" for sentence in sentences())
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "finding": finding,
     "differences_contradicts": lambda: differences("contradicts"),
     "differences_claims": lambda: differences("bears on a claim"),
     "differences_silent": lambda: differences("silent"),
@@ -158,9 +190,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "padding": padding,
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
-    "fault_figures": lambda: fault_figures(),
-    "licences": lambda: licences(),
+    "paper_cost": paper_cost,
     "coverage": coverage,
+    **trust.PAGES,
 }
 
 
@@ -173,43 +205,6 @@ def write(folder: Path = FOLDER) -> list[Path]:
             temporary.write_text(make(), encoding="utf-8")
         paths.append(path)
     return paths
-
-
-def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
-    """Return what the fault and fuzz runs counted, one row a run; a sentence where no run was stored."""
-    if not path.is_file():
-        return (
-            "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "
-            "The tests named above hold each promise at the size that `make test` runs.\n"
-        )
-    rows = []
-    for name, found in read_json(path).items():
-        counts = found if isinstance(found, dict) else {"count": found}
-        rows.append((name.replace("_", " "), "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in counts.items())))
-    return markdown_table(pd.DataFrame(rows, columns=["Run", "Counted"]))
-
-
-def licences() -> str:
-    """Return the licence of every package that ``pyproject.toml`` names, as the installed package states it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = {
-        "to run": project["dependencies"],
-        **{f"for the {extra}": of for extra, of in project["optional-dependencies"].items()},
-    }
-    names = [(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0], role) for role, lines in wanted.items() for line in lines]
-    rows = [(name, role, _licence(name)) for name, role in names]
-    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Licence"]))
-
-
-def _licence(package: str) -> str:
-    """Return the licence expression of an installed package, else its classifiers, else the first line of its licence field."""
-    try:
-        found = metadata(package)
-    except PackageNotFoundError:
-        return "not installed here"
-    classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
-    stated = [line for line in (found["License"] or "").strip().splitlines() if line != "UNKNOWN"]
-    return found["License-Expression"] or ", ".join(classifiers) or (stated[0] if stated else "not stated by the package")
 
 
 if __name__ == "__main__":

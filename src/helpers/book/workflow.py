@@ -1,4 +1,4 @@
-"""Tell the Snakefile what it needs to know: the configuration, the sets the book shows, and what each notebook reads and writes."""
+"""Provide the Snakefile with the configuration, the sets the book shows, and the tables each notebook reads and writes."""
 
 import ast
 import json
@@ -38,7 +38,7 @@ SetName = tuple[str, str, str]
 
 
 def check_name(name: str) -> str:
-    """Return a name that may be a folder and a word of a command.
+    """Return ``name`` if it can be a folder and a word of a command.
 
     Raises:
         ValueError: the name holds anything but letters, digits and ``_ . + -``, starts with ``. + -`` or is too long.
@@ -85,8 +85,8 @@ def read_configuration(config: dict, notebooks: Path = Path("notebooks")) -> Con
     """Return the checked configuration.
 
     Args:
-        config: what Snakemake read from files and the command line.
-        notebooks: folder of the notebooks whose parameters it may set.
+        config: configuration that Snakemake read from files and the command line.
+        notebooks: folder of the notebooks whose parameters the configuration may set.
 
     Raises:
         ValueError: an unknown key, data set, notebook or parameter (with the nearest valid one), or a value that is not accepted.
@@ -127,7 +127,7 @@ def tables_written(notebook: Path) -> list[str]:
     """Return the names of the result tables that a notebook writes with ``page.save_table(table, "name")``.
 
     Raises:
-        ValueError: a name is computed, so that the workflow could not know it.
+        ValueError: a name is computed, so the workflow cannot know it.
     """
     return _table_names(notebook, "save_table", 1)
 
@@ -149,7 +149,7 @@ def _table_names(notebook: Path, method: str, position: int) -> list[str]:
 
 
 def injected_parameters(notebook: Path, configuration: Configuration, settings: dict) -> dict:
-    """Return what papermill injects: settings and the configuration's own where they differ from the notebook's defaults."""
+    """Return the parameters that papermill injects: settings and configuration, if they differ from the notebook's defaults."""
     defaults = default_parameters(notebook)
     given = {k: v for k, v in settings.items() if k in defaults} | configuration.notebooks.get(notebook.stem, {})
     return {name: value for name, value in given.items() if value != defaults[name]}
@@ -308,7 +308,7 @@ def set_files(store: str, dataset: str, variant: str, backbone: str) -> list[str
 
 
 def remove_damaged(folder: Path) -> list[str]:
-    """Remove executed notebooks that are cut off or were not run to their end, so that they are made again; return their names."""
+    """Remove executed notebooks that are cut off or did not finish, so that they run again; return their names."""
     damaged = [path for path in sorted(folder.glob("*.ipynb")) if not is_executed(path)]
     for path in damaged:
         path.unlink()
@@ -316,7 +316,7 @@ def remove_damaged(folder: Path) -> list[str]:
 
 
 def is_executed(notebook: Path) -> bool:
-    """Return whether a notebook is whole and its last code cell was run without an error."""
+    """Return whether a notebook is whole and its last code cell ran without an error."""
     try:
         last = [c for c in read_json(notebook)["cells"] if c["cell_type"] == "code"][-1]
         return last["execution_count"] is not None and all(o["output_type"] != "error" for o in last["outputs"])

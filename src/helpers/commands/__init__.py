@@ -1,1 +1,1 @@
-"""The commands of ``python -m helpers``, a module each: ``add_arguments(parser)`` and ``run(args)``, which returns an exit code."""
+"""Define the commands of ``python -m helpers``, one module each, by ``add_arguments(parser)`` and ``run(args)`` -> exit code."""

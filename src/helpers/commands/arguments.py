@@ -1,4 +1,4 @@
-"""Arguments and output that several commands share."""
+"""Share arguments and output between commands."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..store.embeddings import EmbeddingSet
 
 
 def add_set(parser) -> None:
-    """Which embedding set: data set, encoder, variant, store."""
+    """Add the arguments that name an embedding set: data set, encoder, variant, store."""
     parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
     parser.add_argument("backbone", help="name of the encoder; `backbones` lists them")
     parser.add_argument("--variant", default="clean", help="clean or authors")
@@ -22,7 +22,7 @@ def add_set(parser) -> None:
 
 
 def add_options(parser) -> None:
-    """Options of one data set, such as ``--option uncertain=zero --option min_count=5``."""
+    """Add the options of one data set, such as ``--option uncertain=zero --option min_count=5``."""
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the data set, repeatable")
 
 
@@ -48,10 +48,10 @@ def add_output(parser) -> None:
 
 
 def dataset_options(dataset: str, given: list[str]) -> dict:
-    """``NAME=VALUE`` strings as arguments of :func:`helpers.datasets.load_dataset`; the data set judges the values.
+    """Return ``NAME=VALUE`` strings as arguments of :func:`helpers.datasets.load_dataset`, which checks the values.
 
     Raises:
-        ValueError: no such data set or option (with the nearest), no ``=``, or a value of another type than the option's.
+        ValueError: an unknown data set or option (with the nearest), a missing ``=``, or a value of another type.
     """
     kinds = DATASETS[choose(dataset, DATASETS, "data set")].options
     if given and not kinds:
@@ -79,10 +79,10 @@ _READ: dict[object, tuple[Callable[[str], object], str]] = {
 
 
 def write_table(table, out: str | None) -> int:
-    """Write a table as its file name says, if one is given.
+    """Write a table in the format of its file name, if one is given; return exit code 0.
 
     Raises:
-        ValueError: an ending other than .csv or .parquet.
+        ValueError: the ending is neither .csv nor .parquet.
     """
     if out is None:
         return 0
@@ -95,7 +95,7 @@ def write_table(table, out: str | None) -> int:
 
 
 def warn_of_suspicion(embeddings: EmbeddingSet, most: int = 1000) -> None:
-    """Print one sentence if at most ``most`` random pairs look like those of a dead or swapped encoder; it names no row."""
+    """Print one sentence, which names no row, if up to ``most`` random pairs look like those of a dead or swapped encoder."""
     rows = np.sort(np.random.default_rng(0).permutation(len(embeddings))[:most])
     suspicion = sanity_check(embeddings.image_of(rows), embeddings.text_of(rows))["suspicion"]
     if suspicion is not None:

@@ -1,13 +1,14 @@
-"""``datasets``: the data sets by name."""
+"""``datasets``: list the data sets by name."""
 
 from ..datasets import DATASETS
 
 
 def add_arguments(parser) -> None:
-    pass
+    """Add no arguments."""
 
 
 def run(args) -> int:
+    """Print the data sets with their variants, titles and how to get them."""
     for name, entry in DATASETS.items():
         card = entry.card
         access = " (credentialed)" if card.credentialed else ""

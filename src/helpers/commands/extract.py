@@ -1,4 +1,4 @@
-"""``extract``: images and texts of a data set to an embedding set."""
+"""``extract``: encode the images and texts of a data set as an embedding set."""
 
 import shlex
 
@@ -12,10 +12,11 @@ from ..store.identity import Identity
 from .arguments import add_options, dataset_options, warn_of_suspicion
 
 FOLDERS = ("root", "weights", "image_from")
-OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # change where and how fast, not what
+OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
 
 
 def add_arguments(parser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
     parser.add_argument("--backbone", required=True, help="name, id or folder of the encoder; `backbones` lists them")
     parser.add_argument("--variant", default="clean", help="clean or authors")
@@ -40,6 +41,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
+    """Extract the set, print it and warn if pairs look wrong."""
     root = dataset_root(args.root, args.dataset)
     options = dataset_options(args.dataset, args.option)
     dataset = load_dataset(args.dataset, root, args.variant, args.split, args.missing_images, **options)
@@ -69,7 +71,7 @@ def run(args) -> int:
 
 
 def command_line(args, backbone: str) -> str:
-    """Return the command that makes the set again, with defaults; folders of this machine stand as ROOT, WEIGHTS, IMAGE_FROM.
+    """Return the command that makes the set again, with defaults; ROOT, WEIGHTS, IMAGE_FROM replace folders of this machine.
 
     Args:
         args: parsed arguments.

@@ -1,4 +1,4 @@
-"""``heads features`` and ``heads train``: the locked tower features of a data set, and the projection heads trained on them."""
+"""``heads features`` and ``heads train``: compute the tower features of a data set, and train projection heads on them."""
 
 import json
 import shlex
@@ -13,6 +13,7 @@ from ..testbench.training import LEARNED, Settings, train
 
 
 def add_arguments(parser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("action", choices=("features", "train"), help="store tower features, or train heads on them")
     parser.add_argument("dataset", help="name of the data set; `datasets` lists them")
     parser.add_argument("--name", help="train: of the encoder, such as lit-derm")
@@ -34,22 +35,23 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
+    """Store tower features, or train heads and print their measures."""
     if args.action == "features":
         out = (project_root() / SHIPPED if args.out is None else Path(args.out)) / args.dataset
-        print(_made(args).save(out))
+        print(_features_of_all_variants(args).save(out))
         return 0
     settings = Settings(args.temperature, args.rate, args.epochs, args.random_state)
     if args.name is None:
         raise ValueError("--name is missing; name the encoder to train, such as --name lit-derm")
-    features = shipped_features(args.dataset, args.features) if args.root is None else _made(args)
+    features = shipped_features(args.dataset, args.features) if args.root is None else _features_of_all_variants(args)
     variant = canonical_variant(args.dataset, args.variant)
     record = train(features, variant, args.name, args.out, settings, _command("train", args, variant))
     print(json.dumps(record["held_out"], indent=2))
     return 0
 
 
-def _made(args) -> TowerFeatures:
-    """Tower features from images and texts of all variants of a data set, under a split that they share."""
+def _features_of_all_variants(args) -> TowerFeatures:
+    """Return tower features of the images and texts of all variants of a data set, under a split that they share."""
     root = dataset_root(args.root, args.dataset)
     entry = DATASETS[choose(args.dataset, DATASETS, "data set")]
     variants = sorted(entry.variants, reverse=True)
@@ -61,7 +63,7 @@ def _made(args) -> TowerFeatures:
 
 
 def _command(action: str, args, variant: str | None) -> str:
-    """The command that makes the same file again; folders of this machine stand as ROOT."""
+    """Return the command that makes the same file again; ROOT replaces folders of this machine."""
     words = ["python", "-m", "helpers", "heads", action, args.dataset]
     if action == "train":
         words += ["--name", args.name, "--variant", variant, "--temperature", str(args.temperature), "--rate", str(args.rate)]

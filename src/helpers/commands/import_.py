@@ -1,4 +1,4 @@
-"""``import``: embeddings computed elsewhere to an embedding set."""
+"""``import``: turn embeddings computed elsewhere into an embedding set."""
 
 from pathlib import Path
 
@@ -21,6 +21,7 @@ ARRAYS = (".npz", ".npy")
 
 
 def add_arguments(parser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "path",
         help="CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; "
@@ -35,7 +36,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--table", help="CSV, TSV or Parquet of labels, splits and groups, for arrays")
     parser.add_argument("--label", help="label column, or 0/1 columns separated by commas; `label` if there is one")
     parser.add_argument(
-        "--split", help="column of train, val, test; `split` if there is one, else drawn by group for labelled rows"
+        "--split", help="column of train, val, test; `split` if there is one, else a random one by group for labelled rows"
     )
     parser.add_argument("--group", help="column of rows that belong together, such as one patient's")
     parser.add_argument("--ids", help="column of unique names")
@@ -43,24 +44,25 @@ def add_arguments(parser) -> None:
     parser.add_argument("--text-prefix", default="text_emb_", help="of the coordinate columns of texts")
     parser.add_argument("--duplicates", choices=DUPLICATES, default="fail", help="fail on a pair that occurs twice, or drop it")
     parser.add_argument("--out", help="folder of the set; runs/embeddings/<dataset>/<variant>/<backbone> if not given")
-    parser.add_argument("--overwrite", action="store_true", help="replace a set that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing set")
 
 
 def run(args) -> int:
+    """Import the vectors, print the set and warn of what it lacks."""
     identity = Identity(args.dataset, args.variant, args.backbone)
     out = Path(args.out) if args.out else project_root() / OWN / identity.folder
     if (out / PROVENANCE).is_file() and not args.overwrite:
         raise FileExistsError(f"{out} holds an embedding set; pass --overwrite to replace it, or give another --out")
     arguments = _read(args)
-    drawn = arguments["split"] is None and arguments["labels"] is not None
-    if drawn:
-        arguments["split"] = _drawn_split(arguments)
+    split_is_missing = arguments["split"] is None and arguments["labels"] is not None
+    if split_is_missing:
+        arguments["split"] = _split_by_group(arguments)
     embeddings = EmbeddingSet.from_arrays(**arguments)
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
     warn_of_suspicion(embeddings)
-    if drawn:
-        print("no split was given: 70 % train, 20 % test and 10 % val were drawn, whole groups at a time")
+    if split_is_missing:
+        print("no split was given: whole groups were split at random into 70 % train, 20 % test and 10 % val")
     if embeddings.labelled:
         about = Draft(embeddings.pairs, embeddings.task)
         for sentence in [*find_split_problems(about), *find_warnings(about)]:
@@ -83,8 +85,8 @@ def _read(args) -> dict:
     raise ValueError(f"{path} must end in {', '.join((*TABLES, *ARRAYS))}, or be a folder with img_emb and text_emb")
 
 
-def _drawn_split(arguments: dict):
-    """Return a split by group, every class divided in proportion where each row has one."""
+def _split_by_group(arguments: dict):
+    """Return a random split by group; if each row has one class, every class is divided in proportion."""
     labels, groups = arguments["labels"], arguments["groups"]
     groups = pd.Series(range(len(labels)) if groups is None else groups)
     return by_group(groups, pd.Series(labels.astype(str)) if labels.ndim == 1 else None)

@@ -1,4 +1,4 @@
-"""``recommend``: which alignment, if any, to use on a stored set and its task."""
+"""``recommend``: recommend an alignment, or none, for a stored set and its task."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``report``: the numbers of one embedding set as one small file that others can add to their book."""
+"""``report``: write the numbers of one embedding set as one small file that others can add to their book."""
 
 from pathlib import Path
 

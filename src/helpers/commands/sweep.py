@@ -1,4 +1,4 @@
-"""``sweep``: probes over the grid of alignments and seeds, stored under ``runs/sweeps`` where notebook 03 finds them."""
+"""``sweep``: train probes over the grid of alignments and seeds, and store them under ``runs/sweeps`` for notebook 03."""
 
 import json
 from dataclasses import fields
@@ -30,7 +30,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Run or find the sweeps of one embedding set, store them, and print what lambda is worth under each protocol."""
+    """Run or find the sweeps of one embedding set, store them, and print the gain of lambda under each protocol."""
     given = {field.name: getattr(args, field.name) for field in fields(Grid) if getattr(args, field.name) is not None}
     grid = Grid.of(_parsed(args.settings) | given)
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)

@@ -24,7 +24,7 @@ CARD = Card(
     ),
     size="117,684 questions",
     notes=(
-        "A question asked twice of one image is kept once, which leaves the authors' 116,238.",
+        "A repeated question on one image counts once, which gives the authors' 116,238.",
         "The official split has no validation part. An image is repeated once per question.",
     ),
 )

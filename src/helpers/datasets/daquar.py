@@ -29,7 +29,7 @@ CARD = Card(
     ),
     size="12,468 questions",
     notes=(
-        "A question asked twice of one image is kept once, which leaves the authors' 12,163.",
+        "A repeated question on one image counts once, which gives the authors' 12,163.",
         "Every question of the authors' text ends with the number of its image ('in the image3 ?'); the clean text leaves it out.",
         "The authors keep answers that occur 100 times or more in test, classes chosen on test; the clean variant counts in train.",
     ),

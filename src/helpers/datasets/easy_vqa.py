@@ -19,7 +19,7 @@ CARD = Card(
     licence="MIT",
     citation="zhou2019easyvqa",
     access="It is installed with the package easy-vqa (pip install easy-vqa); no root is needed.",
-    size="5,000 drawn images of one shape each, 48,248 questions, 13 answers",
+    size="5,000 synthetic images of one shape each, 48,248 questions, 13 answers",
     notes=(
         "The official split is by image, no picture in both.",
         "The questions are 107 distinct sentences, so every test text also occurs in train.",

@@ -234,7 +234,7 @@ def _flat(record: dict, prefix: str = "") -> dict:
 
 
 def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset: PairedDataset, out: Path, options: Options) -> np.ndarray:
-    """Return the rows that can be encoded, and write the report beside ``out`` unless it is empty.
+    """Return the rows that can be encoded, and write the report, unless it is empty, as ``<out>.problems.csv``.
 
     Raises:
         InputError: errors under ``fail``, or a larger share than ``max_skipped`` under ``skip``.

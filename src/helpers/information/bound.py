@@ -11,7 +11,7 @@ BIAS_RANGE = (-200.0, 200.0)
 
 
 def info_nce(image, text, temperature: float):
-    """InfoNCE of a batch, split into attraction and repulsion (Eq. 2): loss_i = attraction_i + repulsion_i.
+    """Return the InfoNCE of a batch, split into attraction and repulsion (Eq. 2): loss_i = attraction_i + repulsion_i.
 
     attraction_i = -v_i . t_i / tau and repulsion_i = log sum_j exp(v_i . t_j / tau), for images against texts. With the arguments
     exchanged it is the other direction.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_expit, log_softmax
 
-from ..probing.protocol import PROTOCOLS
+from ..probing.protocol import PROTOCOLS, Protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
 from ..resampling import bootstrap_counts
@@ -26,7 +26,11 @@ LIKELIHOOD = PROTOCOLS["converged"].but(name="unweighted", weighting="none")
 
 
 def label_information(
-    embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, random_state: int = 0
+    embeddings: EmbeddingSet,
+    lambdas: Sequence[float],
+    n_boot: int = 1000,
+    random_state: int = 0,
+    protocol: Protocol = LIKELIHOOD,
 ) -> pd.DataFrame:
     """Return what image, text and both tell a converged linear probe about the label, against lambda, and the shares of it.
 
@@ -34,13 +38,14 @@ def label_information(
         embeddings: a labelled set with train and test rows.
         lambdas: strengths of Eq. 5; the first stands for no change, such as 0.
         n_boot: bootstrap replicates over groups of test rows. Intervals hold the fitted probes fixed.
+        protocol: how probes are fitted; without class weights, or the log loss is no likelihood.
 
     Returns:
         ``lambda, quantity, value, low, high, change, change_low, change_high`` in bits. Quantities are ``null`` (the entropy of the
         class frequencies), ``image``, ``text``, ``both``, the shares of :mod:`helpers.information.decomposition`, and each
         share's ends ``least_...`` and ``most_...``.
     """
-    result = sweep(embeddings, lambdas, seeds=[0], protocol=LIKELIHOOD, features=tuple(SOURCES), workers=1, progress=False)
+    result = sweep(embeddings, lambdas, seeds=[0], protocol=protocol, features=tuple(SOURCES), workers=1, progress=False)
     null = null_losses(embeddings, result)
     losses = {(run.features, run.lambda_image): row for run, row in zip(result.runs.itertuples(), log_losses(result), strict=True)}
     counts = bootstrap_counts(len(null), n_boot, random_state, result.groups)

@@ -1,1 +1,1 @@
-"""What the paper publishes and claims, beside what is recomputed here."""
+"""Compare what the paper publishes and claims with what is recomputed here."""

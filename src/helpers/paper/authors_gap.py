@@ -1,15 +1,15 @@
-"""Bounds on the modality gap from the authors' own embeddings in two dimensions (CLIP), as their repository draws them."""
+"""Bound the modality gap by the authors' own two-dimensional projections of CLIP embeddings, as plotted in their repository."""
 
 import numpy as np
 import pandas as pd
 
 from .published import authors_pca, datasets
 
-DIGITS = 0.000005  # half a unit of the fifth decimal, to which means and variances are given
+DIGITS = 0.000005  # half a unit of the fifth decimal, the last one of means and variances
 
 
 def gap_bounds(pca: pd.DataFrame | None = None) -> pd.DataFrame:
-    r"""Return the least and the greatest norm of the gap that two principal components allow, a row per data set and lambda.
+    r"""Return the least and the greatest norm of the gap that two principal components allow, one row per data set and lambda.
 
     PC1 is an eigenvector of the pooled covariance :math:`C = W + \Delta\Delta^\top/4`, with W the mean covariance within a
     modality. For a unit vector u orthogonal to it, :math:`u^\top\Delta = -4\, u^\top W e_1 / a` with a the gap along PC1. So the
@@ -18,7 +18,7 @@ def gap_bounds(pca: pd.DataFrame | None = None) -> pd.DataFrame:
     counts. The gap within the plane is the lower bound.
 
     Args:
-        pca: rows of :func:`helpers.paper.published.authors_pca`; these when None.
+        pca: rows of :func:`helpers.paper.published.authors_pca`; all of them when None.
 
     Returns:
         dataset, domain, backbone, lambda, low, high (norm of the gap), cosine_low (least absolute cosine of gap and PC1).

@@ -1,4 +1,4 @@
-"""Which embedding sets count as recomputed cells of the paper, and why others that are only named like one stand apart."""
+"""Decide which embedding sets are recomputed cells of the paper, and why other sets with a cell's names are not."""
 
 import re
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ NAMES = ["dataset", "variant", "backbone"]
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What decides whether a set is a cell of the paper.
+    """Facts that decide whether a set is a cell of the paper.
 
     Args:
         source, revision: repository of the encoder and its commit, as recorded; None where nothing is recorded.
@@ -42,7 +42,7 @@ class SetFacts:
 
     @property
     def origin(self) -> str:
-        """The route as tables print it."""
+        """Return the route as tables print it."""
         return f"{self.route}, contributed by {self.contributor}" if self.contributor else self.route
 
 

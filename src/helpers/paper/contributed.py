@@ -112,7 +112,7 @@ class Contributed:
 
     @property
     def facts(self) -> list[SetFacts]:
-        """The facts of every report."""
+        """Return the facts of every report."""
         return [report.facts for report in self.reports.values()]
 
     def table(self, name: Literal["geometry", "sweep", "selected"]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Read what the paper and its authors published, and set our numbers beside it. No number here is ours."""
+"""Read the numbers that the paper and its authors published, and compare ours with them."""
 
 from functools import cache
 from pathlib import Path
@@ -12,9 +12,9 @@ FOLDER = Path(__file__).resolve().parents[3] / "data" / "published"
 BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
 MEDICAL_BACKBONES = tuple(printed for printed, name in BACKBONES.items() if REGISTRY[name].domain == "medical")
 COUNTERPARTS = {"CLIP": "BioMedCLIP", "SigLIP": "MedSigLIP"}  # generalist and medical encoder of one family of training objective
-ROUNDING = 0.0005  # half a unit of the third decimal, to which Table 1 is printed
-NUMERIC = 0.0005  # what decoding an image and 32-bit arithmetic on other hardware may move R by
-FIG3, LONGER = "Fig. 3", "longer-trained"  # the two probes of which the authors stored curves
+ROUNDING = 0.0005  # half a unit of the third decimal, the last one of Table 1
+NUMERIC = 0.0005  # largest change of R by image decoding and 32-bit arithmetic on other hardware
+FIG3, LONGER = "Fig. 3", "longer-trained"  # the two probes whose curves the authors stored
 SEEDS = 5
 NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
 SCORE_AUC, HARD_AUC = "AUC of scores", "AUC of hard arg-max predictions"
@@ -28,10 +28,10 @@ _STORED_NAMES = {
 
 
 def datasets() -> pd.DataFrame:
-    """Return the paper's eight data sets, a row each.
+    """Return the paper's eight data sets, one row each.
 
-    ``name`` is that of ``load_dataset``; ``rows`` and ``test_rows`` are the authors'. ``rows_known`` says
-    whether their choice of rows can be repeated.
+    ``name`` is the name for ``load_dataset``; ``rows`` and ``test_rows`` are the authors' numbers. ``rows_known`` says whether
+    their choice of rows can be repeated.
     """
     return _read("datasets.csv").copy()
 
@@ -45,7 +45,7 @@ def authors_sweep() -> pd.DataFrame:
     """Return the 16 stored curves behind Fig. 3, 176 rows.
 
     Columns dataset, backbone, lambda, auc_mean, auc_std (over 5 seeds), gain, metric. ``gain`` is AUC(lambda) - AUC(0). HAM10000's
-    AUC is that of hard arg-max predictions, so only gains may be set beside ours.
+    AUC is that of hard arg-max predictions, so only gains are comparable with ours.
     """
     return _curves("authors_lambda_sweep.csv")
 
@@ -56,9 +56,9 @@ def authors_longer_sweep() -> pd.DataFrame:
 
 
 def authors_curves() -> pd.DataFrame:
-    """Return all 20 stored curves: the 16 behind Fig. 3 and the four longer-trained ones, told apart by the column ``probe``.
+    """Return all 20 stored curves: the 16 behind Fig. 3 and the four longer-trained ones, with their names in column ``probe``.
 
-    Columns as in :func:`authors_sweep`, and ``headroom``: 1 - AUC(0), what a gain at most can be.
+    Columns as in :func:`authors_sweep`, and ``headroom``: 1 - AUC(0), the largest possible gain.
     """
     curves = pd.concat([authors_sweep().assign(probe=FIG3), authors_longer_sweep().assign(probe=LONGER)], ignore_index=True)
     return curves.assign(headroom=1 - (curves["auc_mean"] - curves["gain"]))
@@ -68,7 +68,7 @@ def authors_pca() -> pd.DataFrame:
     """Return the authors' CLIP embeddings in two dimensions: means and variances per data set, lambda and modality, 50 rows.
 
     Columns dataset, backbone, lambda, modality, n, mean_pc1, mean_pc2, var_pc1, var_pc2; components of both modalities together,
-    fitted anew at every lambda.
+    fitted separately at every lambda.
     """
     return _read("authors_pca.csv").copy()
 
@@ -79,7 +79,7 @@ def protocol_differences() -> pd.DataFrame:
 
 
 def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return Table 1 with our R beside each cell that was recomputed, 64 rows.
+    """Return Table 1 together with our R for each recomputed cell, 64 rows.
 
     Args:
         ours: tidy rows of dataset, variant, backbone, modality, quantity, value, low, high; rows other than R, and those of the
@@ -112,11 +112,11 @@ def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-code") -> pd.DataFrame:
-    """Return the authors' gains AUC(lambda) - AUC(0) with ours beside them, 176 rows in the order of the paper's Table 1.
+    """Return the authors' gains AUC(lambda) - AUC(0) together with ours, 176 rows in the order of the paper's Table 1.
 
     Args:
         ours: tidy sweep table (see :func:`sweep_gains`); None when nothing was recomputed.
-        protocol: whose rows of ``ours`` are compared.
+        protocol: protocol whose rows of ``ours`` are compared.
 
     Returns:
         dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain, difference, route, status. The
@@ -143,7 +143,7 @@ def compare_sweep(ours: pd.DataFrame | None = None, protocol: str = "authors-cod
 
 
 def missing_by_dataset(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Return what was not recomputed and what is missing, from :func:`compare_table1` rows: dataset, cells, missing."""
+    """Return the cells that were not recomputed and what they need, from :func:`compare_table1` rows: dataset, cells, missing."""
     rows = []
     for dataset, cells in comparison[comparison["status"].str.startswith(NOT_RECOMPUTED)].groupby("dataset", sort=False):
         parts = [p for status in cells["status"] for p in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
@@ -158,7 +158,7 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
 
     Args:
         sweep: tidy rows of dataset, variant, backbone, protocol, alignment, features, lambda_image, lambda_text, seed, split,
-            metric, class, value. Kept are test rows of macro AUC (class missing or ``macro``) of the paper's
+            metric, class, value. Only test rows of macro AUC count (class missing or ``macro``), under the paper's
             alignment with equal lambdas. A column ``route`` is passed on.
 
     Returns:
@@ -187,7 +187,7 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
 
 
 def paper_name(name: str) -> str:
-    """Return a data set's or backbone's name as the paper prints it; a name that the paper does not have is returned unchanged."""
+    """Return the paper's printed name of a data set or backbone, or the name itself if the paper does not use it."""
     return _paper_names().get(name.lower(), name)
 
 
@@ -204,7 +204,7 @@ def _cell_status(row, ours: pd.DataFrame, same_rows: bool) -> str:
 
 
 def _missing(dataset: str, backbone: str, ours: pd.DataFrame) -> str:
-    """Return what a cell lacks, judged by what our table holds."""
+    """Return what a cell needs, judged by the content of our table."""
     has_data, has_weights = (ours["dataset"] == dataset).any(), (ours["backbone"] == backbone).any()
     both = ours[(ours["dataset"] == dataset) & (ours["backbone"] == backbone)]
     if len(both):

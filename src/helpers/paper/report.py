@@ -1,4 +1,4 @@
-"""The schema of a contributed report: numbers of one embedding set and where they come from, and no place for anything else."""
+"""Define the schema of a contributed report: numbers of one embedding set and their origin, and no other content."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -37,8 +37,8 @@ class ReportPart(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Contributor(ReportPart):
-    """Who computed the numbers, when and how."""
+class Encoder(ReportPart):
+    """The encoder, as the record of the set describes it."""
 
     name: Sentence
     date: date
@@ -63,8 +63,13 @@ class Counts(ReportPart):
         return self
 
 
+<<<<<<< HEAD
 class Encoder(ReportPart):
     """What the record of the set says of its encoder."""
+=======
+class Encoder(Part):
+    """The encoder, as the record of the set describes it."""
+>>>>>>> main
 
     source: Word | None
     revision: Word | None
@@ -172,7 +177,7 @@ class Report(ReportPart):
 
     @property
     def facts(self) -> SetFacts:
-        """What decides whether the report fills a cell of the paper."""
+        """Return the facts that decide whether the report fills a cell of the paper."""
         by = f"{self.contributor.name}, {self.contributor.date}"
         counts, encoder = self.counts, self.encoder
         sizes = counts.pairs, counts.test, counts.dimensions
@@ -201,5 +206,5 @@ class Report(ReportPart):
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """Data set, variant and encoder."""
+        """Return data set, variant and encoder."""
         return self.dataset, self.variant, self.backbone

@@ -1,4 +1,4 @@
-"""Figures of the test bench: the gap along training, and gains against a gap that was set."""
+"""Draw the test bench: the gap along training, and gains against a gap that was set."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ MEASURES = {"gap": "gap", "recall": "recall@10"}
 
 
 def training_paths(study: pd.DataFrame):
-    """Gap and recall@10 against epochs, a line per temperature; from :func:`helpers.testbench.study.gap_study`."""
+    """Draw gap and recall@10 against epochs, a line per temperature; from :func:`helpers.testbench.study.gap_study`."""
     settings = list(dict.fromkeys(zip(study["dataset"], study["rate"], strict=True)))
     figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
     colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
@@ -32,7 +32,7 @@ def training_paths(study: pd.DataFrame):
 
 
 def dial_gains(dials: pd.DataFrame):
-    """Gain of lambda = 1 with its interval against the gap; a row per data set and dial, a panel per protocol, a colour per R."""
+    """Draw the gain of lambda = 1 against the gap; a row per data set and dial, a panel per protocol, a colour per R."""
     rows_of = list(dials.groupby(["dataset", "dial"], sort=False))
     protocols, cones = list(dict.fromkeys(dials["protocol"])), list(dict.fromkeys(dials["block"]))
     figure, axes = panels(len(rows_of) * len(protocols), len(protocols), 2.8, 2.4)

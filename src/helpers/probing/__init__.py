@@ -1,1 +1,1 @@
-"""The linear probe over a whole grid of alignments and seeds, under several protocols."""
+"""Train linear probes over a whole grid of alignments and seeds, under several protocols."""

@@ -1,4 +1,4 @@
-"""Cached sweeps, one folder per embedding set, protocol and part; refused when damaged or made from other embeddings."""
+"""Cache sweeps in one folder per embedding set, protocol and part; refuse damaged ones and those of other embeddings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ RECORD = "settings.json"
 
 
 class CacheRecord(Record):
-    """What the record of a cached sweep says: where it was stored, and all that the sweep depends on."""
+    """Record of a cached sweep: its place, and everything the sweep depends on."""
 
     place: list[str]
     settings: dict[str, JsonValue]
@@ -32,17 +32,17 @@ def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part:
     """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``.
 
     Raises:
-        ValueError: a name that is no plain name of a folder, such as ``..``.
+        ValueError: a name is not a plain folder name, such as ``..``.
     """
     place = Identity(dataset, variant, backbone).folder / check_folder(protocol, "protocol") / part
     return (project_root() / FOLDER if sweeps is None else Path(sweeps)) / place
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
-    """Run a sweep and, where ``folder`` is given, store it there with a record of all that it depends on.
+    """Run a sweep and, if ``folder`` is given, store it there with a record of everything it depends on.
 
     Args:
-        arguments: of :func:`helpers.probing.sweep.sweep`, see :meth:`Grid.arguments`.
+        arguments: arguments of :func:`helpers.probing.sweep.sweep`, see :meth:`Grid.arguments`.
 
     Raises:
         FileExistsError: ``folder`` holds something that is not a cached sweep.
@@ -59,12 +59,12 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
-    """Tell whether the cached sweep is intact and made from these embeddings and settings by this state of the code.
+    """Return whether the cached sweep is intact and made from these embeddings and settings by this state of the code.
 
-    A sweep that is damaged or of an older format is not up to date.
+    A sweep that is damaged or has an older format is not up to date.
 
     Raises:
-        ValueError: it was made from other embeddings, so it could not be made again here.
+        ValueError: the sweep was made from other embeddings, so it cannot be made again here.
     """
     try:
         record = _read_record(Path(folder))
@@ -83,8 +83,8 @@ def load_cached(folder) -> SweepResult:
     """Return a cached sweep.
 
     Raises:
-        FileNotFoundError: none is stored there.
-        UnusableRecord: a ValueError; it is damaged, of an older format, or was stored under another name.
+        FileNotFoundError: the folder holds no sweep.
+        UnusableRecord: a ValueError; the sweep is damaged, has an older format, or was stored under another name.
     """
     folder = Path(folder)
     _read_record(folder)
@@ -95,10 +95,10 @@ def load_cached(folder) -> SweepResult:
 
 
 def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
-    """Return the cached sweep if it is up to date, or a new one that is not stored.
+    """Return the cached sweep if it is up to date, else run a new one without storing it.
 
     Raises:
-        ValueError: the cached sweep is damaged, of an older format, or was made from other embeddings than these.
+        ValueError: the cached sweep is damaged, has an older format, or was made from other embeddings.
     """
     own = embeddings.identity
     folder = sweep_folder(own.dataset, own.variant, own.backbone, protocol, part, sweeps)
@@ -115,14 +115,14 @@ def cached_without_embeddings(
     """Return cached sweeps whose embeddings are not stored here, such as results from another machine.
 
     Args:
-        grids: arguments by part; a sweep of other settings is passed over.
-        datasets, backbones: names; empty lists stand for all.
+        grids: arguments by part; a sweep of other settings is skipped.
+        datasets, backbones: names; an empty list means all.
 
     Returns:
-        the sweeps by part in the order of their folders, and a sentence for each set that was found this way or passed over.
+        the sweeps by part in the order of their folders, and a sentence for each set that was found this way or skipped.
 
     Raises:
-        UnusableRecord: a ValueError; one of them is damaged, of an older format, or was stored under another name.
+        UnusableRecord: a ValueError; a sweep is damaged, has an older format, or was stored under another name.
     """
     root = project_root() / FOLDER if sweeps is None else Path(sweeps)
     here = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
@@ -153,7 +153,7 @@ def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRec
 
 
 def _read_record(folder: Path) -> CacheRecord:
-    """Return the record of an intact cached sweep that lies where it was stored."""
+    """Return the record of an intact cached sweep, once it is checked to lie where it was stored."""
     record = read_record(folder / RECORD, CacheRecord, _remake(folder))
     if record.place != _place(folder):
         raise UnusableRecord(f"{folder} holds the sweep of {'/'.join(record.place)}; move it back there, or {_remake(folder)}")

@@ -1,4 +1,4 @@
-r"""How far a probe can be from the minimum of its problem, in weights and bias together: a duality gap.
+r"""Bound how far a probe is from the minimum of its problem, in weights and bias together, by a duality gap.
 
 For rows :math:`x_i` with weights :math:`w_i` of sum one, targets :math:`y_i` and any predictions :math:`q_i` whose weighted mean is
 that of the targets (:math:`\sum_i w_i (q_i - y_i) = 0`, what a free bias asks for),

@@ -1,4 +1,4 @@
-"""Which modules a sweep runs: a cached sweep is up to date as long as none of them has changed."""
+"""List the modules that a sweep runs: a cached sweep is up to date as long as none of them has changed."""
 
 import hashlib
 from pathlib import Path

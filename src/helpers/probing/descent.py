@@ -1,4 +1,4 @@
-"""SGD and AdamW for many probes at once: the same initial weights and batch order for every alignment of a seed."""
+"""Train many probes at once by SGD or AdamW, with the same initial weights and batch order for every alignment of a seed."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Fitted:
     Args:
         parameters: (K, A, n_features + 1) of the epoch with the lowest validation loss; the last column is the bias.
         validation_loss: (A,) weighted loss there.
-        epochs: (A,) which epoch that was, counted from 1.
-        trained: (A,) epochs run before patience or the limit ended the training.
+        epochs: (A,) number of that epoch, counted from 1.
+        trained: (A,) number of epochs until patience or the limit ended the training.
     """
 
     parameters: torch.Tensor
@@ -27,7 +27,7 @@ class Fitted:
 
 
 def initial_parameters(n_features: int, n_outputs: int, generator, dtype=None):
-    """Weights and bias of one probe, (K, n_features + 1), uniform in +-1/sqrt(n_features) as in ``torch.nn.Linear``."""
+    """Return weights and bias of one probe, (K, n_features + 1), uniform in +-1/sqrt(n_features) as in ``torch.nn.Linear``."""
     draw = torch.rand(n_outputs, n_features + 1, generator=generator, dtype=torch.float32)
     return ((2 * draw - 1) / n_features**0.5).to(dtype or torch.float32)
 
@@ -35,8 +35,8 @@ def initial_parameters(n_features: int, n_outputs: int, generator, dtype=None):
 def train(view: View, targets, objective: Objective, fit, val, seed: int, protocol: Protocol) -> Fitted:
     """Train one probe per alignment of the view.
 
-    Early stopping is per probe: each keeps the weights of its lowest validation loss and ends ``patience`` epochs after it, exactly
-    as if it were trained alone; the run ends with the last of them.
+    Each probe stops early as if it were trained alone: it returns the weights of its lowest validation loss and ends ``patience``
+    epochs later. The run ends with the last probe.
 
     Args:
         targets: (K, n_pairs) 0/1 tensor of the view's dtype.
@@ -69,7 +69,7 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
 
 
 def validation_loss(view: View, targets, objective: Objective, rows, parameters, chunk: int = 8192):
-    """Weighted mean loss of each probe over rows, (A,) in float64."""
+    """Return the weighted mean loss of each probe over rows, (A,) in float64."""
     total = 0
     for part in rows.split(chunk):
         total = total + objective.summed(view.logits(view.gather(part), parameters), targets[:, part])
@@ -84,7 +84,7 @@ def _step(view: View, targets, objective: Objective, rows, parameters, optimizer
 
 
 def _optimizer(parameters, protocol: Protocol):
-    """The library's optimisers act entry by entry, so one call on the stacked probes is a call on each."""
+    """Return the library's optimiser; it acts entry by entry, so one step on the stacked probes is a step on each."""
     if protocol.optimizer == "sgd":
         return torch.optim.SGD([parameters], lr=protocol.lr, momentum=0.9, weight_decay=protocol.weight_decay, fused=True)
     return torch.optim.AdamW([parameters], lr=protocol.lr, weight_decay=protocol.weight_decay, fused=True)

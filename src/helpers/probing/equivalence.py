@@ -1,4 +1,4 @@
-"""What a channel of the alignment is equivalent to: an unaligned probe that descends otherwise and makes the same predictions.
+"""Replace a channel of the alignment by an unaligned probe with another descent and the same predictions.
 
 With W the weights of a probe on aligned features ``s (x + c)``, the unaligned probe of the same logits has ``V = s W`` and the bias
 ``b + W . (s c)``. Written in these, the steps of the aligned probe are steps with other rates:

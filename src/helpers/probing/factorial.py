@@ -1,4 +1,4 @@
-"""The four channels of an alignment as a factorial design: what each gives alone, without the others, and on average.
+"""Measure the four channels of an alignment in a factorial design: each alone, each left off, and each on average.
 
 Effects of channels need not add: what a shift does depends on whether norms spread. The average of a channel is over all orders in
 which the four can be switched on (Shapley, 1953), so that averages add up to the whole by construction.

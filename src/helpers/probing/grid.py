@@ -1,4 +1,4 @@
-"""What a sweep runs over: the one place that knows its settings and their defaults.
+"""Define what a sweep runs over: the only place with its settings and their defaults.
 
 The notebooks, the command line, the Snakefile and the configurations all read them from here.
 """
@@ -31,7 +31,7 @@ class Grid:
         alignment_lambdas: their strengths.
 
     Raises:
-        ValueError: an unknown name, or a number that is not finite or not whole where it must be; names the setting.
+        ValueError: an unknown name, or a number that is not finite or should be whole; names the setting.
     """
 
     protocol: tuple[str, ...] = ("paper", "authors-code", "converged")
@@ -75,7 +75,7 @@ class Grid:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that are swept and stored separately: ``lambda``, and ``alignments`` unless there are none."""
+        """Return the names of the parts that are swept and stored separately: ``lambda``, and ``alignments`` if there are any."""
         return PARTS if self.alignments and self.alignment_lambdas else PARTS[:1]
 
     def arguments(self, part: str) -> dict[str, list]:

@@ -1,7 +1,7 @@
-"""What can be said of AUC(lambda) - AUC(0): paired bootstrap over test rows, selection on validation, many lambdas counted.
+"""Infer AUC(lambda) - AUC(0): paired bootstrap over test rows, selection on validation, correction for many lambdas.
 
-Seed spread (standard deviation over seeds) and test-sampling spread (bootstrap over test rows, or over groups where rows share one)
-are different things and stay in different columns. The bootstrap averages the AUC over seeds within each replicate.
+The spread over seeds (a standard deviation) and over test samples (a bootstrap over test rows or groups) are different things and
+have separate columns. The bootstrap averages the AUC over seeds within each replicate.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ SELECTED = ["auc_at_zero", "auc", "difference", "low", "high", "minimum_detectab
 
 
 class PairedBootstrap:
-    """Test AUCs of a sweep's alignments, and their bootstrap replicates on shared draws, each computed once when asked for.
+    """Test AUCs of a sweep's alignments, and their bootstrap replicates on shared resamples, each computed once on first use.
 
     Args:
         result: a :class:`~helpers.probing.result.SweepResult`.
@@ -57,7 +57,7 @@ class PairedBootstrap:
         return int(np.flatnonzero(at_zero & (self.keys["features"] == features))[0])
 
     def effect(self, i: int, level: float) -> dict[str, float]:
-        """Return what alignment i changes against lambda = 0; the columns of :func:`effects`."""
+        """Return the effect of alignment i against lambda = 0; the columns of :func:`effects`."""
         base = self.zero(self.keys["features"][i])
         draws, paired = self.draws(i) - self.draws(base), self.auc(i) - self.auc(base)
         low, high = percentile_interval(draws, level)
@@ -90,10 +90,10 @@ def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int =
 
 
 def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
-    """Return the one lambda that validation rows choose, and what it gains on test.
+    """Return the lambda that validation rows choose, and its gain on test.
 
-    The choice takes the highest headline AUC on validation (mean over seeds), the smallest ``|lambda|`` among equals. The bootstrap
-    is over test rows with the choice held fixed, so it is the interval of the chosen probes.
+    The choice has the highest headline AUC on validation (mean over seeds), and among equals the smallest ``|lambda|``. The
+    bootstrap is over test rows with the choice held fixed, so its interval is that of the chosen probes.
 
     Returns:
         one row per features: ``lambda_image``, ``lambda_text``, ``auc_at_zero``, ``auc``, ``difference``, ``low``, ``high``,
@@ -111,18 +111,18 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
 
 
 def _chosen_on_validation(result, alignment: str) -> pd.DataFrame:
-    """Return the row of highest validation AUC per features; the smallest lambda among equals, and where there is no AUC."""
+    """Return the row of highest validation AUC per features; the smallest lambda among equals or without any AUC."""
     mean = result.summary(split="val")
     mean = mean[mean["alignment"] == alignment].assign(size=lambda t: t[LAMBDAS].abs().sum(axis=1))
     return mean.sort_values(["mean", "size", *LAMBDAS], ascending=[False, True, True, True]).groupby("features", sort=False).head(1)
 
 
 def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
-    """Test that the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-t).
+    """Test whether the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-t).
 
     Returns:
         one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``
-        (one-sided, all lambdas counted), ``n_lambdas``.
+        (one-sided, corrected for all lambdas), ``n_lambdas``.
     """
     bootstrap = result.bootstrap(n_boot, random_state)
     rows = []
@@ -144,7 +144,7 @@ def by_subgroup(result) -> pd.DataFrame:
 
     Returns:
         one row per alignment, features and level of a subgroup: ``auc`` (mean over seeds), ``n_rows``, and ``n_classes`` (with
-        both kinds of rows there); without columns where the set has no subgroups.
+        both kinds of rows there); an empty table if the set has no subgroups.
     """
     keys, frames = [k for k in KEYS if k in result.runs], []
     for column in result.subgroups:
@@ -163,5 +163,5 @@ def _standard_error(draws: np.ndarray) -> float:
 
 
 def _detectable(error: float) -> float:
-    """Return the smallest difference found with 80 % power at 5 %; NaN where a probe is compared with itself."""
+    """Return the smallest difference found with 80 % power at 5 %; NaN for a probe compared with itself."""
     return POWER_FACTOR * error if error > 0 else float("nan")

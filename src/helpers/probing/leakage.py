@@ -1,4 +1,4 @@
-"""Measure what a text, a group or a split gives away: compare scores of test rows joined by id, with probes or with keys alone."""
+"""Measure leakage through a text, a group or a split: compare scores of test rows joined by id, from probes or from keys alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ class Scored:
 
 
 def text_names_label(folders) -> pd.DataFrame:
-    """Return how often a positive's own text names the class, as the records of stored sets counted it.
+    """Return how often a positive's own text names the class, as counted in the records of stored sets.
 
     Args:
-        folders: of stored sets; those without such a count are excluded, and sets of one data set count once.
+        folders: folders of stored sets; those without such a count are excluded, and sets of one data set count once.
 
     Returns:
         one row per data set and class: ``dataset``, ``class``, ``share`` of positives.
@@ -73,7 +73,7 @@ def near_duplicates(sets: Sequence[EmbeddingSet], most: int = 3) -> tuple[pd.Dat
             numbers = s.pairs[modality].to_numpy()
             unequal = np.flatnonzero(numbers[test] != numbers[train][row])
             first = unequal[np.argsort(-largest[unequal], kind="stable")]
-            first = first[np.unique(numbers[test][first], return_index=True)[1]]  # a vector once, however many rows have it
+            first = first[np.unique(numbers[test][first], return_index=True)[1]]  # each distinct vector once
             first = first[np.argsort(-largest[first], kind="stable")][:most]
             ids = s.pairs["pair_id"].to_numpy()
             named = {"test": ids[test][first], "train": ids[train][row[first]], "cosine": largest[first]}
@@ -89,7 +89,7 @@ def _stacked(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
 def key_scores(key, targets, train, test, weight: float = 1.0) -> np.ndarray:
     r"""Return class frequencies of the train rows that share a test row's key, :math:`(\sum y + w\bar y)/(n + w)`.
 
-    This needs no encoder.     A key that does not occur in train gets the frequencies of all train rows.
+    This needs no encoder. A key that does not occur in train gets the frequencies of all train rows.
 
     Args:
         key: (n,) values, such as the number of a text or of a patient.
@@ -127,7 +127,7 @@ def _scored(embeddings: EmbeddingSet, scores: np.ndarray) -> Scored:
 
 
 def paired_difference(first: Scored, second: Scored, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> dict:
-    """Return the macro AUC of ``first`` minus that of ``second`` on the test rows and classes that both have, joined by id.
+    """Return the macro AUC of ``first`` minus that of ``second`` on their common test rows and classes, joined by id.
 
     The percentile interval resamples those rows together for both, by the groups of ``second``; AUCs are means over seeds.
 
@@ -161,7 +161,7 @@ def paired_difference(first: Scored, second: Scored, n_boot: int = 1000, level: 
 
 
 def compare_variants(authors: EmbeddingSet, clean: EmbeddingSet, protocol: str, seeds: Sequence[int], n_boot=1000) -> pd.DataFrame:
-    """Measure what the authors' text is worth: AUC under ``authors`` minus AUC under ``clean``.
+    """Measure the gain of the authors' text: AUC under ``authors`` minus AUC under ``clean``.
 
     Returns:
         a row per features and for the exact text as a key (``class`` None: macro mean), and one per class for text alone.
@@ -176,10 +176,10 @@ def compare_variants(authors: EmbeddingSet, clean: EmbeddingSet, protocol: str, 
 
 
 def compare_splits(embeddings: EmbeddingSet, protocol: str, seeds: Sequence[int], key: str, n_boot=1000, draws=3) -> pd.DataFrame:
-    """Measure what siblings in train are worth: AUC split by row minus AUC split by group, same test rows, as many train rows.
+    """Measure the gain of siblings in train: AUC split by row minus AUC split by group, on equal test rows and train sizes.
 
-    ``key`` is the column (``image`` or ``text``) that siblings share, also scored as a key by itself. The arm split by row draws
-    its validation rows by row too, as somebody would who does not know the groups.
+    ``key`` is the column (``image`` or ``text``) that siblings share; the function also scores it as a key by itself. The arm split
+    by row also draws its validation rows by row, as a person who does not know the groups would.
 
     Returns:
         a row per draw of :func:`sibling_splits` and features.

@@ -1,4 +1,4 @@
-"""Weighted losses of many probes side by side, and their gradients with respect to the logits.
+"""Compute weighted losses of many probes side by side, and their gradients with respect to the logits.
 
 Logits are (K, A, b): K outputs, A probes, b rows; targets are 0/1 indicators (K, b). With one weight per entry both losses have the
 gradient ``weight * (prediction - target)``.
@@ -34,7 +34,7 @@ class Objective:
         saturated: names of labels that are positive in every training row. No probe can learn them either.
         normalised: whether the loss of a batch is divided by the sum of its weights, not by its number of entries.
 
-    Labels that cannot be learned weigh nothing where each output has its own loss, so that they do not stand in the way of others.
+    If each output has its own loss, labels that cannot be learned have weight 0 and do not affect the others.
     """
 
     softmax: bool
@@ -49,7 +49,7 @@ class Objective:
         """Return the objective with weights from the training targets (n, K).
 
         Raises:
-            ValueError: the rows hold one class only, so that there is nothing to learn.
+            ValueError: the rows hold one class only.
         """
         n, k = targets.shape
         ones = targets.sum(axis=0).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Probes along their training: one run yields the parameters of every probe at each of many numbers of updates.
+"""Follow probes along their training: one run yields the parameters of every probe at many numbers of updates.
 
 Every probe, and every feature of a probe, may have a rate of its own, so that one run covers a grid of rates as well.
 """
@@ -20,7 +20,7 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8  # defaults of torch.optim.AdamW
 
 @dataclass(frozen=True)
 class Descent:
-    """How the probes of one run descend. A number is one for all, or a tensor that broadcasts to (K, A, n_features + 1).
+    """Settings of the descent of one run: numbers for all probes, or tensors that broadcast to (K, A, n_features + 1).
 
     Args:
         optimizer: ``sgd`` (momentum 0.9) or ``adamw``.

@@ -1,4 +1,4 @@
-"""The regularised problem that a converged probe solves, for many alignments side by side."""
+"""Define the regularised problem that a converged probe solves, for many alignments side by side."""
 
 from functools import cached_property
 
@@ -7,8 +7,8 @@ import torch
 from .objective import Objective
 from .views import View
 
-SINGLE_STRETCH = 1e3  # scale of rows above which float32 has too few digits left after the shift
-SINGLE_NOISE = 1e-6  # gradient norm below which float32 sums over unit vectors no longer resolve
+SINGLE_STRETCH = 1e3  # above this scale of rows, float32 has too few digits left after the shift
+SINGLE_NOISE = 1e-6  # below this gradient norm, float32 sums over unit vectors are rounding
 
 
 class Problem:
@@ -34,7 +34,7 @@ class Problem:
 
     @cached_property
     def single(self) -> "Problem":
-        """The same problem in float32."""
+        """Return the same problem in float32."""
         return Problem(self.view.to(torch.float32), self.all_targets.float(), self.objective, self.rows)
 
     def _spectrum(self):
@@ -48,15 +48,15 @@ class Problem:
 
     @property
     def fits_single(self) -> bool:
-        """Whether float32 can hold the features: not where near-identical rows are moved close to zero and stretched again."""
+        """Return whether float32 can hold the features; it cannot if near-identical rows move close to zero and are stretched."""
         return all(scale.max() < SINGLE_STRETCH for _, scale in self.batch)
 
     def zeros(self):
-        """Return the parameters where every path of strengths starts."""
+        """Return the initial parameters of every path of strengths."""
         return self.targets.new_zeros(len(self.targets), self.view.n_alignments, self.view.n_features + 1)
 
     def native(self, centred):
-        """Return the parameters for the features as they are, from those for centred features."""
+        """Return the parameters for uncentred features, from those for centred features."""
         native = centred.clone()
         native[..., -1] -= (centred[..., :-1] * self.mean).sum(dim=-1)
         return native
@@ -95,7 +95,7 @@ class Problem:
         return out
 
     def total(self, x):
-        """Return the sum over everything that belongs to one problem."""
+        """Return the sum over all entries of each problem."""
         return x.sum(dim=self.axes, keepdim=True)
 
 

@@ -1,4 +1,4 @@
-"""How a probe is trained: the paper's text, the code that produced its Fig. 3, and a converged probe for conclusions.
+"""Define how a probe is trained: by the paper's text, by the code behind its Fig. 3, or to convergence for conclusions.
 
 ``paper-matched`` and ``authors-code-matched`` give every data set the updates that the authors' probe has on BRSET.
 """
@@ -21,13 +21,13 @@ class Protocol:
     """Every choice that turns embeddings into a probe.
 
     Args:
-        name: shown in tables.
-        gap_rows: rows that estimate the gap; ``train`` (those the probe is fitted on) or ``all`` (test rows included).
+        name: name in tables.
+        gap_rows: rows that estimate the gap; ``train`` (the fit rows of the probe) or ``all`` (including test rows).
         optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
         lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
             validation loss.
         updates: steps of the descent to allow whatever the number of rows; replaces ``max_epochs``, and patience keeps its share.
-        weighting: which losses carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
+        weighting: losses that carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
         strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
             between them.

@@ -1,4 +1,4 @@
-"""From the paper's text to the authors' code and on to a converged probe, one difference at a time.
+"""Step from the paper's text to the authors' code and on to a converged probe, one difference at a time.
 
 Each step changes fields of a :class:`~helpers.probing.protocol.Protocol`. It is measured alone (the start of its leg with this one
 change) and cumulatively (on top of the steps before it), always on the same test rows.
@@ -22,6 +22,7 @@ from .validation import split_rows
 
 BRSET_ROWS, BRSET_BATCH = 11_710, 512
 """Fit rows of the authors' BRSET runs, and their batch size: at most 2,300 updates in 100 epochs."""
+NORMALISED = {"weighting": "authors-code-normalised"}
 LEGS = {"to the code": "paper", "to convergence": "authors-code"}
 ENDS = {"to the code": "authors-code", "to convergence": "converged"}
 
@@ -56,8 +57,8 @@ def protocol_steps(embeddings: EmbeddingSet) -> list[Step]:
         Step("AdamW, not SGD", code, 1, {"optimizer": "adamw"}),
         Step("weight decay 0.01", code, 1, {"weight_decay": 0.01}),
         Step("gap from all rows", code, 2, {"gap_rows": "all"}),
-        Step("the code's class weights", code, 16, {"weighting": "authors-code-normalised"}),
-        Step("loss divided by batch size", code, 16, {"weighting": "authors-code"}, {"weighting": "authors-code-normalised"}, ("multiclass",)),
+        Step("the code's class weights", code, 16, NORMALISED),
+        Step("loss divided by batch size", code, 16, {"weighting": "authors-code"}, NORMALISED, ("multiclass",)),
         Step("AUC of hard labels", code, 10, {"multiclass_auc": "hard"}, kinds=("multiclass",)),
         Step("AUC of scores", end, 10, {"multiclass_auc": "score"}, kinds=("multiclass",)),
         Step("gap from training rows", end, 2, {"gap_rows": "train"}),
@@ -136,8 +137,8 @@ def step_effects(arms: Arms, legs: Sequence[str] = tuple(LEGS), modes: Sequence[
 
 
 COLUMNS = [
-    "dataset", "variant", "backbone", "leg", "mode", "step", "number", "auc", "gain", "gain_low", "gain_high", "seed_sd", "auc_change",
-    "auc_change_low", "auc_change_high", "gain_change", "gain_change_low", "gain_change_high",
+    "dataset", "variant", "backbone", "leg", "mode", "step", "number", "auc", "gain", "gain_low", "gain_high", "seed_sd",
+    "auc_change", "auc_change_low", "auc_change_high", "gain_change", "gain_change_low", "gain_change_high",
 ]  # fmt: skip
 
 

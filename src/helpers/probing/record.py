@@ -1,4 +1,4 @@
-"""Stored results whose every bit is checked on reading: a JSON record with its own checksum and those of the files beside it."""
+"""Store results so that every bit is checked on reading: a JSON record holds its own checksum and those of its files."""
 
 import hashlib
 import json
@@ -18,11 +18,11 @@ Read = TypeVar("Read")
 
 
 class UnusableRecord(ValueError):
-    """A stored result that is damaged or of another format."""
+    """Error for a stored result that is damaged or has another format."""
 
 
 class Record(BaseModel):
-    """What every record of this project's stored sweeps holds beside its own fields."""
+    """Fields common to all records of stored sweeps."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     format: int = FORMAT
@@ -30,21 +30,21 @@ class Record(BaseModel):
 
 
 def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
-    """Write a record with the SHA-256 of the named files beside it and of itself."""
+    """Write a record with the SHA-256 of the named files in its folder and of itself."""
     path = Path(path)
     content = record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}
     write_json(path, content | {"sha256": _seal(content)})
 
 
 def read_record(path: Path, model: type[Model], remake: str) -> Model:
-    """Return a record that is intact, whose files are the ones it was written with.
+    """Read a record, and check it and its files against their checksums.
 
     Args:
-        remake: what makes it anew, for messages.
+        remake: command that makes the result again, for messages.
 
     Raises:
         FileNotFoundError: there is no record.
-        UnusableRecord: another format, or a record or file that is damaged or missing; names the file.
+        UnusableRecord: the format differs, or the record or a file is damaged or missing; names the file.
     """
     path = Path(path)
     content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
@@ -53,7 +53,7 @@ def read_record(path: Path, model: type[Model], remake: str) -> Model:
     if content.get("format") != FORMAT and "sha256" not in content:
         raise UnusableRecord(f"{path} was stored in an older format; {remake}")
     if content.pop("sha256", None) != _seal(content):
-        raise UnusableRecord(f"{path} is damaged (its checksum does not fit its content); {remake}")
+        raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
     if content.get("format") != FORMAT:
         raise UnusableRecord(f"{path} has format {content.get('format')}, this version reads {FORMAT}; {remake}")
     try:
@@ -66,16 +66,16 @@ def read_record(path: Path, model: type[Model], remake: str) -> Model:
         if not file.is_file():
             raise UnusableRecord(f"{file} is missing; {remake}")
         if sha256(file) != expected:
-            raise UnusableRecord(f"{file} is damaged (its checksum does not fit its content); {remake}")
+            raise UnusableRecord(f"{file} is damaged (its checksum does not match its content); {remake}")
     return record
 
 
 def read_intact(file: Path, read: Callable[[Path], Read], remake: str) -> Read:
-    """Return ``read(file)``, with one sentence instead of whatever a format's library raises at a malformed file.
+    """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnusableRecord: it cannot be read; names it.
+        UnusableRecord: the file cannot be read; names it.
     """
     try:
         return read(file)

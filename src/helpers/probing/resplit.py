@@ -1,4 +1,4 @@
-"""Splits and labels of a set drawn anew: by row or by group, few rows per group, one label per group."""
+"""Give a set other splits and labels: by row or by group, few rows per group, one label per group."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +13,10 @@ ARMS = ("by row", "by group")
 
 
 def sibling_splits(groups, test_share: float = 0.5, random_state: int = 0) -> pd.DataFrame:
-    """Return two splits with the same test rows and as many train rows, which differ in whether train holds siblings of test rows.
+    """Return two splits with equal test rows and equal train sizes, one with siblings of test rows in train and one without.
 
-    A share of the groups with at least two rows is drawn; half of the rows of each are test rows. Split ``by row``, the other
-    half is in train, filled up from the remaining groups; split ``by group``, train comes from the remaining groups only.
+    From a random share of the groups with at least two rows, half of the rows of each are test rows. Under ``by row``, train has
+    the other half and is filled up from the remaining groups. Under ``by group``, train comes from the remaining groups only.
 
     Args:
         groups: (n,) names.
@@ -54,7 +54,7 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
 
 
 def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
-    """Return splits drawn anew, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
+    """Return new random splits, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
 
     Groups in random order fill train, then val, then test, so that a part may miss its share by less than one group.
 
@@ -75,7 +75,7 @@ def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray
 
 
 def few_per_group(embeddings: EmbeddingSet, n: int, random_state: int = 0) -> EmbeddingSet:
-    """Return the set with at most ``n`` pairs of each group, drawn at random."""
+    """Return the set with at most ``n`` random pairs of each group."""
     pairs = embeddings.pairs.sample(frac=1, random_state=random_state).groupby("group", sort=False).head(n)
     return replace(embeddings, pairs=pairs.sort_index())
 

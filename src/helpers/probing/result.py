@@ -1,4 +1,4 @@
-"""What a sweep leaves: a tidy table of scores, and the test scores that intervals are drawn from."""
+"""Hold the result of a sweep: a tidy table of scores, and the test scores behind its intervals."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +24,7 @@ MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
 
 
 class Provenance(Record):
-    """What the record of a stored result says."""
+    """Record of a stored result."""
 
     dataset: str
     variant: str
@@ -44,13 +44,13 @@ class SweepResult:
 
     Args:
         table: one row per probe, split, metric and class (None: the macro mean, or a metric without classes).
-        runs: one row per probe: its keys, seed and how its training ended.
+        runs: one row per probe: its keys, its seed and facts of its training.
         scores: (n_runs, n_test, K) logits on the test rows, float32.
         targets: (n_test, K) 0/1 indicators.
-        groups: (n_test,) integers; rows that are drawn together in a bootstrap.
-        task: what the outputs mean.
+        groups: (n_test,) integers; rows of one group are resampled together.
+        task: meaning of the outputs.
         provenance: data set, protocol, fingerprint of the embeddings, split sizes, classes that no probe could learn.
-        subgroups: (n_test rows) table of ``subgroup_*`` columns, possibly without columns.
+        subgroups: table of ``subgroup_*`` columns with n_test rows, possibly without columns.
     """
 
     table: pd.DataFrame
@@ -107,17 +107,17 @@ class SweepResult:
 
     @property
     def headline_metric(self) -> str:
-        """The AUC that the protocol reports: ``auc`` (of scores) or ``auc_hard`` (of arg-max predictions)."""
+        """Return the AUC that the protocol reports: ``auc`` (of scores) or ``auc_hard`` (of arg-max predictions)."""
         return self.provenance["headline_metric"]
 
     @cached_property
     def headline_scores(self) -> np.ndarray:
-        """(n_runs, n_test, K) scores whose one-vs-rest AUC is the headline metric."""
+        """Return the scores (n_runs, n_test, K) whose one-vs-rest AUC is the headline metric."""
         return ranking_scores(self.scores, self.task, self.headline_metric)
 
     @cached_property
     def learned(self) -> np.ndarray:
-        """(K,) whether the training rows could teach the class; macro means are over these."""
+        """Return whether the training rows could teach each class, (K,); macro means are over these classes."""
         return _learned(self.task, self.provenance.get("classes_not_learned", ()))
 
     def headline_auc(self, runs=slice(None), weights=None, rows=slice(None)) -> np.ndarray:
@@ -132,7 +132,7 @@ class SweepResult:
         return {}
 
     def bootstrap(self, n_boot: int = 1000, random_state: int = 0) -> inference.PairedBootstrap:
-        """Return the paired bootstrap over test rows; several statements share one draw."""
+        """Return the paired bootstrap over test rows; equal arguments share one object."""
         key = n_boot, random_state
         if key not in self._bootstraps:
             self._bootstraps[key] = inference.PairedBootstrap(self, n_boot, random_state)
@@ -140,7 +140,7 @@ class SweepResult:
 
     @property
     def best(self) -> pd.DataFrame:
-        """The lambda that validation rows choose and its gain on test, one row per features; see :meth:`selected`."""
+        """Return the lambda that validation rows choose and its gain on test, one row per features; see :meth:`selected`."""
         return self.selected()
 
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
@@ -168,7 +168,7 @@ class SweepResult:
 
     def plot(self):
         """Return a figure of test AUC against lambda, one line per kind of features."""
-        # Figures import results, never the other way round; this one is looked up when it is asked for.
+        # Rooms import one way, and plotting lies above this room; so this method looks the figure up when called.
         curves = import_module("helpers.plotting.sweeps").curves
         summary = self.summary()
         return curves(summary[summary["alignment"] == "lambda"])
@@ -186,7 +186,7 @@ class SweepResult:
         return directory
 
     def write(self, folder: Path) -> None:
-        """Write the files of :meth:`save` into a folder that is there."""
+        """Write the files of :meth:`save` into an existing folder."""
         self.table.to_parquet(folder / "table.parquet", index=False)
         self.runs.to_parquet(folder / "runs.parquet", index=False)
         self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
@@ -199,11 +199,11 @@ class SweepResult:
         """Read a result written by :meth:`save`.
 
         Args:
-            remake: what makes the result anew, for messages.
+            remake: command that makes the result again, for messages.
 
         Raises:
-            FileNotFoundError: no result there.
-            UnusableRecord: a ValueError; a damaged file, or one of an older format.
+            FileNotFoundError: the folder holds no result.
+            UnusableRecord: a ValueError; a file is damaged or has an older format.
         """
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
@@ -225,7 +225,7 @@ class SweepResult:
 
 
 def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
-    """Return scores (..., n, K) to rank rows by: softmax probabilities, one-hot arg-max (``auc_hard``), or binary logits."""
+    """Return the scores (..., n, K) that rank rows: softmax probabilities, one-hot arg-max (``auc_hard``), or binary logits."""
     if task.kind != "multiclass":
         return logits
     return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
@@ -236,7 +236,7 @@ def _learned(task: Task, not_learned) -> np.ndarray:
 
 
 def _run_keys(names: dict, runs) -> pd.DataFrame:
-    """Return a row per run: what it is named by, and how its training ended."""
+    """Return a row per run: its keys, and facts of its training."""
     rows = [
         {
             **names,

@@ -1,16 +1,16 @@
-r"""The regularised probe solved to a measured optimum, for every alignment side by side.
+r"""Solve the regularised probe to a measured optimum, for every alignment side by side.
 
-Each problem, with an unpenalised bias, is to minimise
+Each problem, with an unpenalised bias, minimises
 
 .. math:: f(W, b) = \frac{1}{\sum_i w_i} \sum_i w_i\, l_i + \frac{\alpha}{2} \lVert W \rVert^2 .
 
-The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and three things that make it short:
+The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and three measures for speed:
 
 * it works in centred features, where the bias does not couple to the weights, and is preconditioned by the inverse of
   :math:`h C + \alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
   strengths, since an alignment hardly changes a centred covariance);
 * the logits of a search direction are linear in the step, so the search costs no product with the data;
-* the first iterations run in float32, and the curvature they learned goes on into float64.
+* the first iterations run in float32, and float64 reuses the curvature that they learned.
 
 For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The reported
 *optimality* is this quantity as a fraction of f, with the gradient in b counted in the norm. It is what the iterations stop by, and
@@ -67,7 +67,7 @@ def minimise(problem: Problem, start, strength, tolerance: float, max_iterations
 
 
 def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: int, history: deque):
-    """Iterate from native parameters with the curvature known so far; returns the solution and the curvature pairs."""
+    """Iterate from native parameters with the curvature known so far; return the solution and the curvature pairs."""
     current = problem.centred(start)
     logits = problem.logits(current)
     loss, residual = problem.loss_and_residual(logits)
@@ -97,13 +97,13 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
 
 
 def _curvature_pair(problem: Problem, s, y):
-    """A step, the change of gradient along it, and the inverse of their product; 0 where a problem did not move."""
+    """Return a step, the change of gradient along it, and the inverse of their product; 0 for a problem that did not move."""
     product = problem.total(s * y)
     return s, y, torch.where(product > 0, 1 / product, 0)
 
 
 def _two_loop(problem: Problem, gradient, history, strength):
-    """L-BFGS product of the approximate inverse Hessian with the gradient."""
+    """Return the L-BFGS product of the approximate inverse Hessian with the gradient."""
     q, coefficients = gradient.clone(), []
     for s, y, inverse in reversed(history):
         coefficients.append(inverse * problem.total(s * q))
@@ -115,7 +115,7 @@ def _two_loop(problem: Problem, gradient, history, strength):
 
 
 class _Search:
-    """Strong Wolfe step of each problem along its direction, by secants and bisection on the derivative of a convex function."""
+    """Search for a strong Wolfe step of each problem, by secants and bisection on the derivative of a convex function."""
 
     def __init__(self, problem: Problem, logits, direction_logits, current, direction, gradient, value, strength):
         self.problem, self.logits, self.direction_logits, self.value = problem, logits, direction_logits, value
@@ -125,7 +125,7 @@ class _Search:
         self.cross, self.square = strength * problem.total(weights * move), strength * problem.total(move.square())
 
     def run(self, rounds: int = 30):
-        """Steps, and the logits, loss and residual there."""
+        """Return the steps, and the logits, loss and residual there."""
         step, low, high = torch.ones_like(self.value), torch.zeros_like(self.value), torch.full_like(self.value, torch.inf)
         low_slope, high_slope = self.slope0, torch.zeros_like(self.value)
         for _ in range(rounds):
@@ -133,7 +133,7 @@ class _Search:
             loss, residual = self.problem.loss_and_residual(logits)
             slope = self.problem.total(residual * self.direction_logits) + self.cross + step * self.square
             decrease = loss + self.start + step * self.cross + step.square() / 2 * self.square - self.value
-            # Near the optimum a true decrease drowns in rounding; the slope condition alone then decides.
+            # Near the optimum, rounding hides a true decrease; then the slope condition alone decides.
             short_enough = decrease <= SUFFICIENT_DECREASE * step * self.slope0 + self.problem.rounding * self.value
             done = short_enough & (slope.abs() <= CURVATURE * self.slope0.abs())
             if done.all():

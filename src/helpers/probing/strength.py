@@ -19,10 +19,10 @@ ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class Chosen:
-    """The strength with the lowest validation loss of each alignment (between the values tried), and the probe there, (A,) each.
+    """Strength of lowest validation loss of each alignment, between the values tried, and its probe; (A,) each.
 
-    ``strength_relative`` is alpha in units of the mean variance of a centred aligned feature on the fit rows: what survives when
-    alignments only rescale. ``strength_at_edge`` says that no stronger or no weaker value was tried.
+    ``strength_relative`` is alpha in units of the mean variance of a centred aligned feature on the fit rows, so rescaling does not
+    change it. ``strength_at_edge`` marks a strength at either end of the values tried.
     """
 
     parameters: torch.Tensor
@@ -42,7 +42,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
         fit, val: row numbers (tensors).
 
     Raises:
-        RuntimeError: a chosen problem could not be solved to the tolerance; its probe may not be called converged.
+        RuntimeError: a chosen problem could not be solved to the tolerance, so its probe is not converged.
     """
     problem = Problem(view, targets, objective, fit)
     strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
@@ -58,7 +58,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
 
 
 def _solve_certified(problem: Problem, start, strength, tolerance: float, max_iterations: int):
-    """Return parameters and their certified distance from the minimum; the solver is asked for more until this is in tolerance."""
+    """Return parameters and their certified distance from the minimum; tighten the solver until this is in tolerance."""
     aim, parameters = tolerance, start
     for _ in range(ATTEMPTS):
         parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters
@@ -70,10 +70,10 @@ def _solve_certified(problem: Problem, start, strength, tolerance: float, max_it
 
 
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
-    """Return the strength of lowest validation loss (A,), whether it is at an end of what was tried, and parameters near it.
+    """Return the strength of lowest validation loss (A,), whether it is the first or last one tried, and parameters near it.
 
-    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so that its choice does not depend
-    on its neighbours; the path ends when all are, or before the first strength that is not solved.
+    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so its choice does not depend on the
+    other alignments. The path ends when all are settled, or before the first strength that is not solved.
     """
     losses, best, current = [], None, problem.zeros()
     chosen = current
@@ -106,8 +106,8 @@ def _settled_minimum(losses):
 def _interpolated_minimum(x, losses, best):
     """Return the vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest loss itself at an end.
 
-    On a grid the choice jumps from one value to the next when an alignment changes nothing but the last digits, and a jump moves
-    the AUC more than lambda does; the vertex moves as little as the losses do.
+    On a grid, the choice can jump to the next value when an alignment changes only the last digits, and such a jump changes the AUC
+    more than lambda does. The vertex moves as little as the losses do.
     """
     inner = (best > 0) & (best < len(losses) - 1)
     middle = torch.where(inner, best, 0)

@@ -1,4 +1,4 @@
-"""The whole grid: alignments x features x seeds of one data set under one backbone and protocol."""
+"""Train and score the whole grid: alignments x features x seeds of one data set under one backbone and protocol."""
 
 import os
 import warnings
@@ -43,15 +43,15 @@ def sweep(
     """Train and score a linear probe for every alignment, kind of features and seed.
 
     Args:
-        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`; its test rows are never re-drawn.
+        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`; its test rows never change.
         lambdas: strengths of the alignment, any finite numbers; 0 is added when missing.
-        seeds: each redraws initial weights and batch order, and the validation rows where the data give none.
+        seeds: each gives new initial weights and batch order, and new validation rows if the data have none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
         alignments: any of ``helpers.alignment.ALIGNMENTS`` and of ``helpers.alignment.channels.PAIRS``.
-        lambdas_text: strengths for texts, for a map over both; images then take ``lambdas``. Equal to the images' when None.
+        lambdas_text: strengths for texts, for a map over both, while images take ``lambdas``; equal to the images' when None.
         dtype: precision of the descents; the minimiser always works in float64.
-        device: ``cpu`` or ``cuda``; the latter where there is one, when None.
+        device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
         workers: threads on a CPU, one probe bundle each; all cores when None.
         kinds: the former name of ``alignments``.
 
@@ -75,6 +75,7 @@ def sweep(
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
     seeds = _distinct_seeds(seeds)
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
+    _require_a_row_per_class(embeddings, splits)
     protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
     if protocol.optimizer == "minimiser":
         if splits[seeds[0]].given:
@@ -91,7 +92,7 @@ def sweep(
 
 @dataclass(frozen=True)
 class Run:
-    """One trained probe and what it says of the rows it was not fitted on."""
+    """One trained probe and its scores of the rows that did not fit it."""
 
     alignment: Alignment
     features: str
@@ -121,9 +122,9 @@ def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[A
 
 
 def distinct_for(alignments: list[Alignment], features: str) -> list[int]:
-    """Return the positions of the alignments that differ for these features: one modality does not see the other's lambda.
+    """Return the positions of the alignments that differ for these features: one modality does not depend on the other's lambda.
 
-    The common scale and the ratio of scales depend on both lambdas, so alignments with one of them alone stay as they are.
+    The common scale and the ratio of scales depend on both lambdas, so all alignments with one of them count as different.
     """
     if features == "joint":
         return list(range(len(alignments)))
@@ -135,7 +136,7 @@ def distinct_for(alignments: list[Alignment], features: str) -> list[int]:
 
 
 class _Plan:
-    """What all bundles share: views by fit rows, targets, and the objective of each fit."""
+    """Data shared by all bundles: views by fit rows, targets, and the objective of each fit."""
 
     def __init__(self, embeddings, alignments, protocol: Protocol, splits: dict[int, Split], dtype: str, device):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -156,7 +157,7 @@ class _Plan:
         self.prepared[split.fit.tobytes()] = view, objective
 
     def classes_not_learned(self) -> tuple[str, ...]:
-        """Return the classes that the training rows of some seed cannot teach, with a warning that names them."""
+        """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
         objectives = [objective for _, objective in self.prepared.values()]
         absent = sorted({name for objective in objectives for name in objective.absent})
         saturated = sorted({name for objective in objectives for name in objective.saturated})
@@ -184,7 +185,7 @@ class _Plan:
             bar.close()
 
     def _tasks(self, bundles, workers: int) -> list[tuple]:
-        """Return one task a bundle; bundles left over after whole rounds of the workers are shared out by alignments."""
+        """Return one task per bundle; bundles that remain after whole rounds of the workers are divided by alignments."""
         tasks, left_over = [], len(bundles) % workers
         for i, (features, seed) in enumerate(bundles):
             which = distinct_for(self.alignments, features)
@@ -216,8 +217,19 @@ def _minimised(view, targets, objective: Objective, fit, val, seed: int, protoco
     return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
 
 
+def _require_a_row_per_class(embeddings: EmbeddingSet, splits: dict[int, Split]) -> None:
+    """Refuse a multi-class task with fewer training rows than classes.
+
+    Raises:
+        ValueError: names both numbers.
+    """
+    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
+    if embeddings.task.kind == "multiclass" and fewest < classes:
+        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
+
+
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
-    """Check that an AUC can be computed on the test rows, and warn where it cannot on validation rows.
+    """Check that the test rows give an AUC, and warn if the validation rows do not.
 
     Raises:
         ValueError: no class that a probe can learn has both positive and negative test rows.
@@ -235,7 +247,7 @@ def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_l
 
 
 def _warn_unless_converged(runs: list[Run], protocol: Protocol) -> None:
-    """Warn of descents whose lowest validation loss is at the last epoch that was allowed."""
+    """Warn of descents whose lowest validation loss is at the last allowed epoch."""
     at_end = sum(run.facts.get("epochs") == protocol.max_epochs for run in runs)
     if at_end:
         warnings.warn(

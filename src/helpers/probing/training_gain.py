@@ -1,6 +1,6 @@
-"""What lambda gains a linear probe, and through which channel, as a function of how long and how fast the probe is trained.
+"""Measure the gain of lambda, and of each channel, as a function of how long and how fast a linear probe is trained.
 
-Everything but the training is that of the protocol ``converged``: loss, gap rows, and the AUC of scores. Its minimiser is the limit.
+All but the training follows the protocol ``converged``: loss, gap rows, and the AUC of scores. Its minimiser is the limit.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which rows fit a probe, which stop or choose it, and which judge it."""
+"""Divide rows into those that fit a probe, those that stop or choose it, and those that test it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of one seed's fit, validation and test rows; test is the same for every seed."""
+    """Numbers of the fit, validation and test rows of one seed; test rows are the same for every seed."""
 
     fit: np.ndarray
     val: np.ndarray
@@ -18,10 +18,10 @@ class Split:
 
 
 def split_rows(embeddings, seed: int) -> Split:
-    """Return the rows of one seed: the data's own validation split, or a tenth of the training groups drawn with the seed.
+    """Return the rows of one seed: the data's own validation split, or a tenth of the training groups chosen by the seed.
 
     Raises:
-        ValueError: a split without rows; names it.
+        ValueError: a split has no rows; names it.
     """
     train, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
     for name, rows in (("train", train), ("test", test)):
@@ -31,7 +31,7 @@ def split_rows(embeddings, seed: int) -> Split:
         return Split(train, val, test, given=True)
     groups, codes = np.unique(embeddings.pairs["group"].to_numpy()[train].astype(str), return_inverse=True)
     if len(groups) < 2:
-        raise ValueError("the training rows form a single group, so that no validation rows can be drawn; give a val split")
+        raise ValueError("the training rows form a single group, from which no validation rows can be split off; give a val split")
     drawn = np.random.default_rng(seed).permutation(len(groups))[: max(1, round(VALIDATION_SHARE * len(groups)))]
     held_out = np.isin(codes, drawn)
     return Split(train[~held_out], train[held_out], test, given=False)

@@ -1,4 +1,4 @@
-"""Many aligned copies of one set of features, without making any copy.
+"""Give probes many aligned versions of one set of features without copying any.
 
 An alignment turns row x of a modality into ``scale * (x + shift)`` (see :mod:`helpers.alignment`), so the logits of probe a are
 ``scale_ia * (x_i W_a + shift_a W_a)``: one product of the unshifted rows with all probes' weights side by side, then a factor per
@@ -15,7 +15,7 @@ import torch
 from ..alignment.channels import Alignment
 from ..checks import unit_rows
 
-ZERO_ROUNDING = 30  # squared norms below so many rounding errors are zero
+ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zero
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Modality:
 
     Args:
         vectors: (n_items, d) tensor of distinct unit vectors, as stored.
-        item: (n_pairs,) which vector belongs to which pair.
+        item: (n_pairs,) number of the vector of each pair.
         shift: (A, d), zero where an alignment does not move the vectors.
         scale: (n_items, A).
     """
@@ -51,23 +51,23 @@ class View:
         return sum(m.vectors.shape[1] for m in self.modalities)
 
     def chunk(self, which: slice | list[int]) -> "View":
-        """The same features under some of the alignments; a position may occur several times."""
+        """Return the same features under some of the alignments; a position may occur several times."""
         return View(
             tuple(Modality(m.name, m.vectors, m.item, m.shift[which], m.scale[:, which].contiguous()) for m in self.modalities)
         )
 
     def to(self, dtype) -> "View":
-        """The same view in another precision."""
+        """Return the same view in another precision."""
         return View(
             tuple(Modality(m.name, m.vectors.to(dtype), m.item, m.shift.to(dtype), m.scale.to(dtype)) for m in self.modalities)
         )
 
     def only(self, features: str) -> "View":
-        """The view of ``joint``, ``image`` or ``text`` features."""
+        """Return the view of ``joint``, ``image`` or ``text`` features."""
         return self if features == "joint" else View(tuple(m for m in self.modalities if m.name == features))
 
     def gather(self, rows) -> list[tuple]:
-        """Unshifted vectors (b, d) and scales (A, b) of some pairs, per modality."""
+        """Return unshifted vectors (b, d) and scales (A, b) of some pairs, per modality."""
         batch = []
         for m in self.modalities:
             item = m.item[rows]
@@ -75,7 +75,7 @@ class View:
         return batch
 
     def logits(self, batch, parameters):
-        """Logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
+        """Return the logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
         total, start = parameters[..., -1:], 0
         for m, (x, scale) in zip(self.modalities, batch, strict=True):
             weight = parameters[..., start : start + x.shape[1]]
@@ -85,7 +85,7 @@ class View:
         return total
 
     def gradient(self, batch, residual):
-        """Gradient (K, A, n_features + 1) from the gradient with respect to the logits (K, A, b)."""
+        """Return the gradient (K, A, n_features + 1) from the gradient with respect to the logits (K, A, b)."""
         parts = []
         for m, (x, scale) in zip(self.modalities, batch, strict=True):
             scaled = residual * scale
@@ -94,7 +94,7 @@ class View:
         return _concatenate([*parts, residual.sum(dim=-1, keepdim=True)])
 
     def predict(self, rows, parameters, chunk: int = 8192):
-        """Logits (K, A, n) of pairs, in chunks of rows so that memory stays small."""
+        """Return the logits (K, A, n) of pairs, computed in chunks of rows so that memory stays small."""
         return _concatenate([self.logits(self.gather(part), parameters) for part in rows.split(chunk)])
 
 
@@ -107,7 +107,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
         fit_rows: pairs whose mean inverse norm defines the common scale and the ratio of scales.
 
     Raises:
-        ValueError: an alignment sends a row to zero, where it has no direction; names alignment and modality.
+        ValueError: an alignment sends a row to zero, which has no direction; names alignment and modality.
     """
     names = ("text", "image")
     vectors = {m: _unit(torch.from_numpy(getattr(embeddings, m)).to(device, dtype)) for m in names}
@@ -129,7 +129,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
 
 
 def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Mean over pairs, in float64, of unit vectors that several pairs may share; no copy of the vectors is made."""
+    """Return the mean over pairs, in float64, of unit vectors that several pairs may share, without copying the vectors."""
     counts = np.bincount(items, minlength=len(vectors)).astype(np.float64)
     total = np.zeros(vectors.shape[1])
     for start in range(0, len(vectors), 8192):
@@ -138,12 +138,12 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def _unit(vectors):
-    """In float64, unit norm to the last digit; float32 rows are unit as they are and stay the caller's memory."""
+    """Return rows of unit norm to the last digit in float64; float32 rows are unit already and are returned without a copy."""
     return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
 
 
 def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
-    """Return the norms ``||x + shift||`` (n, A) from the expanded square; no copy of the vectors is made."""
+    """Return the norms ``||x + shift||`` (n, A) from the expanded square, without copying the vectors."""
     squared = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
     at_zero = (squared < ZERO_ROUNDING * torch.finfo(squared.dtype).eps).sum(dim=0).tolist()
     for alignment, count in zip(alignments, at_zero, strict=True):

@@ -1,4 +1,4 @@
-"""Which alignment, if any, to use: compare them on rows they have not seen, and recommend one only if its gain is clear of zero."""
+"""Recommend an alignment, or none: compare them on rows they have not seen, and recommend one only if its gain is clear of zero."""
 
 from .choice import Recommendation, recommend, snippet
 from .comparison import compare_alignments, summarise

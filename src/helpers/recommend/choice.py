@@ -1,4 +1,4 @@
-"""Which alignment, if any, to use on a set and its task: validation chooses, test rows judge, and nothing is the default."""
+"""Recommend an alignment, or none, for a set and its task: validation rows choose, test rows judge, and ``none`` is the default."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ MEASURED = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "r
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What :func:`recommend` found.
+    """Result of :func:`recommend`.
 
     Args:
-        table: one row per alignment: alignment, validation_auc, test_auc, difference (from none), low, high, and what else moves on
+        table: one row per alignment: alignment, validation_auc, test_auc, difference (from none), low, high, and side effects on
             the test rows: log_loss, recall@10 both ways, relative_gap.
         chosen: the alignment of the highest validation AUC.
         recommended: the same if its test gain is clear of zero, else ``none``.
@@ -48,7 +48,7 @@ class Recommendation:
     elsewhere: pd.DataFrame
 
     def sentences(self) -> str:
-        """Say what is recommended, how sure that is, and what it costs elsewhere."""
+        """Return sentences on the recommendation, its uncertainty and its side effects."""
         rows = self.table.set_index("alignment")
         if self.chosen == "none":
             return "Do nothing: no alignment has a higher validation AUC than unaligned vectors."
@@ -94,14 +94,14 @@ def recommend(
 ) -> Recommendation:
     """Train a probe on both modalities under every alignment, let validation choose and test rows judge.
 
-    Alignments are fitted on the training rows and renormalise. Intervals come from test rows drawn by group. The result also says
-    what the chosen alignment does to transfer between modalities, calibration, subgroups and, where prompts are stored for the
-    data set and encoder, zero-shot classification.
+    Alignments are fitted on the training rows and renormalise. Intervals resample test rows by group. The result also
+    measures what the chosen alignment does to transfer between modalities, calibration, subgroups and, if prompts are stored for
+    the data set and encoder, zero-shot classification.
 
     Args:
-        embeddings: a labelled set with training and test rows; validation rows are drawn where there are none.
+        embeddings: a labelled set with training and test rows; without validation rows, each seed chooses some.
         alignments: names of the registry; ``none`` is always among them.
-        protocol: of the probe.
+        protocol: protocol of the probe.
 
     Raises:
         ValueError: no labels, unknown alignment, no training or no test rows.
@@ -127,7 +127,7 @@ def recommend(
             continue
         result = sweep(moved, [0.0], seeds, protocol, ["joint"], workers=workers, progress=False)
         results[name], fitted[name] = result, alignment
-        facts.append({"alignment": name, **_scores(result), **_elsewhere(moved, test)})
+        facts.append({"alignment": name, **_scores(result), **_side_effects(moved, test)})
     table = pd.DataFrame(facts).merge(_differences(results, n_boot, level), on="alignment")
     chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
@@ -138,7 +138,7 @@ def recommend(
 
 
 def _other_tasks(embeddings: EmbeddingSet, chosen: str, n_boot: int, level: float) -> pd.DataFrame:
-    """The rows of :func:`compare_tasks` of the chosen alignment but for its probe; none where nothing is chosen."""
+    """Return the rows of :func:`compare_tasks` of the chosen alignment, except its probe; no rows if none is chosen."""
     if chosen == "none":
         return pd.DataFrame(
             columns=["alignment", "measure", "value", "low", "high", "change", "change_low", "change_high", "reason"]
@@ -150,13 +150,13 @@ def _other_tasks(embeddings: EmbeddingSet, chosen: str, n_boot: int, level: floa
 
 
 def _scores(result: SweepResult) -> dict[str, float]:
-    """Validation AUC and log loss on test, means over seeds."""
+    """Return AUC on validation and log loss on test, means over seeds."""
     mean = {split: result.summary(metric, split)["mean"].iloc[0] for split, metric in (("val", None), ("test", "log_loss"))}
     return {"validation_auc": float(mean["val"]), "log_loss": float(mean["test"])}
 
 
-def _elsewhere(embeddings: EmbeddingSet, rows: np.ndarray) -> dict[str, float]:
-    """Retrieval and relative gap of the test rows; NaN where nothing can be retrieved."""
+def _side_effects(embeddings: EmbeddingSet, rows: np.ndarray) -> dict[str, float]:
+    """Return recall and relative gap of the test rows; NaN where retrieval is undefined."""
     image, text = embeddings.image_of(rows), embeddings.text_of(rows)
     try:
         recalls = recall_both_ways(image, text, 10)
@@ -167,7 +167,7 @@ def _elsewhere(embeddings: EmbeddingSet, rows: np.ndarray) -> dict[str, float]:
 
 
 def _differences(results: dict[str, SweepResult], n_boot: int, level: float) -> pd.DataFrame:
-    """Test AUC of each alignment, its difference from none, and the paired bootstrap interval of that."""
+    """Return the test AUC of each alignment, its difference from none, and the paired bootstrap interval of the difference."""
     base = results["none"]
     weights = bootstrap_counts(len(base.targets), n_boot, 0, base.groups)
     drawn = {n: metrics.macro_auc(r.headline_scores, r.targets, weights).mean(axis=0) for n, r in results.items()}

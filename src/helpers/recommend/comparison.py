@@ -1,4 +1,4 @@
-"""What every alignment closes and what it costs: fitted on half of the pairs, measured on the other half, over several splits."""
+"""Measure what every alignment closes and costs: fit it on half of the pairs, measure the other half, over several splits."""
 
 from collections.abc import Iterable
 
@@ -29,16 +29,16 @@ def compare_alignments(
     """Fit each alignment on half of the pairs and measure it on the other half.
 
     Pairs with an equal image, an equal text or the same group stay on one side of a split. An alignment that the rows do not allow,
-    such as whitening with fewer rows than dimensions, has one row that says why, so that no alignment is missing from the result.
+    such as whitening with fewer rows than dimensions, has one row with the reason, so that no alignment is missing from the result.
 
     Args:
-        image, text: (n, d) vectors of pairs; at most ``max_pairs`` are drawn.
+        image, text: (n, d) vectors of pairs; a random sample of at most ``max_pairs`` is used.
         groups: (n,) pairs that belong together, such as one patient's.
-        moves: name of the alignment, and whether it renormalises.
+        moves: names of the alignments, and whether each renormalises.
 
     Returns:
-        one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. A reason is empty where the
-        alignment was measured; else it says why it was not, and measure and value are missing.
+        one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. The reason is empty if the
+        alignment was measured; otherwise measure and value are missing.
 
     Raises:
         ValueError: unpaired, non-finite or zero-norm rows, or an unknown alignment.
@@ -76,13 +76,13 @@ def expected_gap(image, text) -> float:
 def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return mean and interval over splits of each measure, and of its change from no alignment.
 
-    Splits share rows, so that the standard error is that of Nadeau and Bengio (Machine Learning, 2003) for halves:
+    Splits share rows, so the standard error is that of Nadeau and Bengio (Machine Learning, 2003) for halves:
     sd times :math:`\\sqrt{1/J + 1}` over J splits, with Student's t.
 
     Returns:
         one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
-        splits, reason. ``splits`` counts those in which the alignment was measured, and ``reason`` says why it was not in the
-        others. An alignment that no split allows has one row without a measure.
+        splits, reason. ``splits`` counts the splits in which the alignment was measured, and ``reason`` explains the others. An
+        alignment that no split allows has one row without a measure.
     """
     names = ["alignment", "renormalise", "measure"]
     measured = comparison.dropna(subset=["measure"])
@@ -100,7 +100,7 @@ def summarise(comparison: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
 
 def _mean_and_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over the splits (columns) that have a value, and its interval; NaN where there are fewer than two."""
+    """Return the mean over the splits (columns) that have a value, and its interval; NaN for fewer than two."""
     n = (~np.isnan(values)).sum(axis=1)
     several = np.where(n > 1, n, 2)
     mean = np.nanmean(values, axis=1)
@@ -112,7 +112,7 @@ def _mean_and_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np
 def _measures(
     fit_image: np.ndarray, fit_text: np.ndarray, image: np.ndarray, text: np.ndarray, fit_groups: np.ndarray, renormalised: bool
 ) -> dict[str, float]:
-    """Return each measure of the held-out rows; those of cosines only where rows have unit length."""
+    """Return each measure of the held-out rows; measures of cosines only if rows have unit length."""
     separable = {"modality_auc": modality_auc(fit_image, fit_text, image, text, fit_groups)}
     if not renormalised:
         return separable

@@ -1,4 +1,4 @@
-"""What the shipped measures of alignments say: the tables, and three sentences computed from them."""
+"""Summarise the shipped measures of alignments: tables, and three sentences computed from them."""
 
 import re
 
@@ -9,13 +9,13 @@ from ..files import project_root
 MEASURED = ("data/measured/alignments_public.csv", "data/measured/alignments_shipped.csv")
 TASKS = "data/measured/alignments_tasks.csv"
 SET = ["dataset", "variant", "backbone"]
-READABLE = 0.9  # a held-out modality AUC above this leaves modalities separable
+READABLE = 0.9  # modalities with a higher held-out AUC count as separable
 LESS_IS_BETTER = re.compile("gap|modality_auc|hub|loss|brier|calibration|spread")
 RECALLS = ("recall_image_to_text", "recall_text_to_image")
 
 
 def shipped_alignments() -> pd.DataFrame:
-    """Return what ``benchmarks/alignments.py`` measured: the rows of :func:`helpers.recommend.summarise` of every set."""
+    """Return the measures of ``benchmarks/alignments.py``: the rows of :func:`helpers.recommend.summarise` of every set."""
     tables = [pd.read_csv(project_root() / path) for path in MEASURED]
     return pd.concat(tables, ignore_index=True).assign(reason=lambda table: table["reason"].fillna(""))
 
@@ -35,19 +35,19 @@ def three_sentences(summary: pd.DataFrame) -> list[str]:
     """Return three sentences about the gap, separability and retrieval that a reader may quote.
 
     Args:
-        summary: rows of ``shipped_alignments``; every number is counted in it, intervals are 95 % over splits.
+        summary: rows of ``shipped_alignments``, the source of every number; intervals are 95 % over splits.
     """
     moved = {name: _of(summary, name) for name in ("none", "lambda-1", "centring")}
     return [_on_separability(moved), _on_shifting(moved["lambda-1"]), _on_centring(moved)]
 
 
 def clear_changes(rows: pd.DataFrame, measure: str) -> tuple[int, int]:
-    """Count the sets in which a measure falls and in which it rises, with an interval of the change on one side of zero."""
+    """Count the sets in which a measure falls and those in which it rises, each with an interval that excludes zero."""
     return int((rows["change_high"][measure] < 0).sum()), int((rows["change_low"][measure] > 0).sum())
 
 
 def _of(summary: pd.DataFrame, alignment: str) -> pd.DataFrame:
-    """The renormalising form of one alignment: a row per set, columns (number, measure)."""
+    """Return the renormalising form of one alignment: a row per set, columns (number, measure)."""
     rows = summary[(summary["alignment"] == alignment) & summary["renormalise"] & summary["measure"].notna()]
     return rows.set_index([*SET, "measure"])[["value", "change", "change_low", "change_high"]].unstack("measure")
 
@@ -83,7 +83,7 @@ def _on_centring(moved: dict[str, pd.DataFrame]) -> str:
 
 
 def _changes(rows: pd.DataFrame) -> str:
-    """Both changes of recall@1 on CLIP's vectors with their 95 % intervals."""
+    """Return both changes of recall@1 on CLIP's vectors with their 95 % intervals."""
     row = rows.xs("CLIP ViT-B/16", level="backbone").iloc[0]
     one = "{:+.3f} (95 % interval {:+.3f} to {:+.3f})"
     return " and ".join(one.format(*(row[c, m] for c in ("change", "change_low", "change_high"))) for m in RECALLS)

@@ -1,7 +1,8 @@
-"""What an alignment does to tasks beside the joint probe: calibration, transfer, few labels, subgroups and zero-shot prompts."""
+"""Measure an alignment on tasks other than the joint probe: calibration, transfer, few labels, subgroups, zero-shot prompts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,8 @@ def crossed(embeddings: EmbeddingSet, fit_on: str) -> EmbeddingSet:
     both = np.concatenate([getattr(embeddings, fit_on), getattr(embeddings, other)])
     is_test = (embeddings.pairs["split"] == "test").to_numpy()
     rows = np.where(is_test, len(getattr(embeddings, fit_on)) + embeddings.pairs[other], embeddings.pairs[fit_on])
-    return replace(embeddings, **{fit_on: both}, pairs=embeddings.pairs.assign(**{fit_on: rows}))
+    changes: dict[str, Any] = {fit_on: both, "pairs": embeddings.pairs.assign(**{fit_on: rows})}
+    return replace(embeddings, **changes)
 
 
 def restore_shares(logits: np.ndarray, targets: np.ndarray, task: Task) -> np.ndarray:
@@ -130,7 +132,7 @@ def _mean_auc(results: list[SweepResult], weights: np.ndarray) -> tuple[float, n
 
 
 def _probe_measures(embeddings: EmbeddingSet, protocol: str | Protocol, weights: np.ndarray) -> Measured:
-    """The probe on both modalities: its AUC, spread over subgroups and, where it is a minimiser, its calibration."""
+    """Measure the probe on both modalities: its AUC, its spread over subgroups and, for a minimiser, its calibration."""
     result = _sweep(embeddings, "joint", protocol)
     measured = {"probe_auc": _mean_auc([result], weights), **_subgroup_spreads(result, weights)}
     if resolve_protocol(protocol).optimizer == "minimiser":
@@ -156,12 +158,12 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _recentred(value, draws: np.ndarray) -> tuple[float, np.ndarray]:
-    """Value and replicates of a distance, which drawing rows makes larger on average; the replicates are moved back by as much."""
+    """Return value and replicates of a distance; resampling makes it larger on average, and this bias is subtracted."""
     return float(value), draws - np.nanmean(draws) + value
 
 
 def _transfer_measures(embeddings: EmbeddingSet, fit_on: str, protocol: str | Protocol, weights: np.ndarray) -> Measured:
-    """A probe trained on one modality and scored on the other: its AUC and its log loss at the shares of the training rows."""
+    """Measure a probe trained on one modality and scored on the other: AUC, and log loss at the shares of the training rows."""
     result, name = _sweep(crossed(embeddings, fit_on), fit_on, protocol), f"{fit_on}_to_{OTHER[fit_on]}"
     measured = {f"{name}_auc": _mean_auc([result], weights)}
     if resolve_protocol(protocol).optimizer == "minimiser":
@@ -172,7 +174,7 @@ def _transfer_measures(embeddings: EmbeddingSet, fit_on: str, protocol: str | Pr
 
 
 def _subgroup_spreads(result: SweepResult, weights: np.ndarray) -> Measured:
-    """Largest minus smallest AUC over the levels of each subgroup, over the classes that every level has enough rows of."""
+    """Return the largest minus the smallest AUC over the levels of each subgroup, on classes with enough rows in every level."""
     measured: Measured = {}
     for column in result.subgroups:
         levels = result.subgroups.groupby(column, observed=True).groups
@@ -188,7 +190,7 @@ def _subgroup_spreads(result: SweepResult, weights: np.ndarray) -> Measured:
 
 
 def _few(embeddings: EmbeddingSet, size: int, draw: int) -> EmbeddingSet:
-    """The set with ``size`` of its training rows, one row of each class among them, and all validation and test rows."""
+    """Return the set with ``size`` of its training rows, including one of each class, and all validation and test rows."""
     rng, train = np.random.default_rng(draw), embeddings.rows("train")
     order = rng.permutation(train)
     targets = embeddings.targets[order]
@@ -201,14 +203,14 @@ def _few(embeddings: EmbeddingSet, size: int, draw: int) -> EmbeddingSet:
 def _zero_shot(
     image: np.ndarray, prompts: np.ndarray, targets: np.ndarray, task: Task, weights: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """AUC of the cosines with the prompts; softmax over them where classes exclude each other."""
+    """Return the AUC of the cosines with the prompts, under a softmax if classes exclude each other."""
     cosines = image.astype(np.float64) @ np.asarray(prompts, dtype=np.float64).T
     scores = metrics.softmax(cosines / PROMPT_TEMPERATURE) if task.kind == "multiclass" else cosines
     return float(metrics.macro_auc(scores, targets)), metrics.macro_auc(scores, targets, weights)
 
 
 def _table(found: dict[str, Measured], impossible: dict[str, str], level: float) -> pd.DataFrame:
-    """One row per alignment and measure with both intervals, and one per alignment that could not be fitted."""
+    """Return one row per alignment and measure with both intervals, and one per alignment that could not be fitted."""
     rows: list[dict] = []
     for name, measured in found.items():
         for measure, (value, draws) in measured.items():

@@ -32,7 +32,7 @@ def read_arrays(
     classes=None,
     **provenance,
 ) -> dict:
-    """Read image and text vectors from arrays, and labels, splits and groups from the NPZ or from a table beside it.
+    """Read image and text vectors from arrays, and labels, splits and groups from the NPZ or from a separate table.
 
     Args:
         path: an NPZ with ``image, text`` and optionally ``labels, split, groups, ids``; one NPY of shape (2, n, d), images first;

@@ -1,4 +1,4 @@
-"""Two dials for the gap: the temperature heads are trained at, and the exact angle between two cone axes."""
+"""Set the gap exactly through the angle between two cone axes, and test what rises with it."""
 
 import numpy as np
 import pandas as pd
@@ -110,7 +110,7 @@ def permuted_within(table: pd.DataFrame, cause: str, effect: str, within: str | 
     """Test whether ``effect`` rises with ``cause``: the rank correlation, and its two-sided permutation p-value.
 
     Args:
-        within: column whose values are blocks; causes are permuted within a block only. None for one block.
+        within: column of blocks; causes are permuted within a block only. None for one block.
 
     Returns:
         (correlation, p).

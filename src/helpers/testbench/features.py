@@ -1,4 +1,4 @@
-"""What the two locked towers of the ``lit-*`` encoders make of a data set: one row per image and one per distinct text."""
+"""Compute and store the locked tower features of a data set for the ``lit-*`` encoders: a row per image and distinct text."""
 
 import time
 from collections.abc import Callable
@@ -30,14 +30,14 @@ IMAGES_PER_BATCH, TEXTS_PER_BATCH = 32, 64
 
 @dataclass(frozen=True)
 class TowerFeatures:
-    """Locked features of one data set.
+    """Locked tower features of one data set.
 
     Args:
         image: (n_images, 1280) float32, EfficientNet-Lite0.
         text: (n_texts, 384) float32, MiniLM; equal texts are one row.
         captions: a row per variant, image and caption: ``variant, pair_id, caption`` (0 is the text of the data set), ``image`` and
             ``text`` (row numbers), ``split``.
-        provenance: how they were made; JSON-serialisable.
+        provenance: how they were computed; JSON-serialisable.
     """
 
     image: np.ndarray
@@ -72,7 +72,7 @@ class TowerFeatures:
         """Read features written by :meth:`save`, checking the SHA-256 of every file.
 
         Raises:
-            FileNotFoundError: no features there; says which command makes them.
+            FileNotFoundError: the folder holds no features; says which command makes them.
             ValueError: the record or a file is damaged; names it.
         """
         directory = Path(directory)
@@ -118,7 +118,7 @@ class TrainingPairs:
 
     @property
     def first(self) -> np.ndarray:
-        """Row numbers of the data set's own texts, (n,)."""
+        """Return the row numbers of the data set's own texts, (n,)."""
         return np.array([several[0] for several in self.choices])
 
 
@@ -128,16 +128,16 @@ def shipped_features(dataset: str, folder=None) -> TowerFeatures:
 
 
 def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFeatures:
-    """Pass every image and every distinct text of a data set through the locked towers, once.
+    """Return the locked tower features of every image and every distinct text of a data set.
 
-    The values are rounded to half precision, as they are stored, so that heads trained before and after storing are the same.
+    Values are rounded to half precision, as in storage, so that heads trained before and after storing are equal.
 
     Args:
-        variants: the data set in each of its variants, over the same images; Flickr8k brings all captions of a photograph.
-        command: what makes the features again, for the provenance.
+        variants: the data set in each of its variants, over the same images; Flickr8k adds all captions of a photograph.
+        command: command that makes the features again, for the provenance.
 
     Raises:
-        ValueError: variants over different images, or an image that cannot be decoded.
+        ValueError: the variants have different images, or an image cannot be decoded.
     """
     started, first = time.time(), variants[0]
     paths = first.rows["image"].tolist()
@@ -161,7 +161,7 @@ def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFea
 
 
 def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
-    """The texts of one variant with the image each belongs to; the data set's own is caption 0."""
+    """Return the texts of one variant and the image of each; the data set's own text is caption 0."""
     rows = dataset.rows.rename(columns={"text": "sentence"})
     if sorted(rows["image"]) != sorted(number):
         raise ValueError(
@@ -180,7 +180,7 @@ def image_features(files: list[Path], encode: Callable | None = None) -> np.ndar
     """Return the locked image features of picture files, float32 (n, 1280).
 
     Raises:
-        ValueError: a picture that cannot be decoded; names its row.
+        ValueError: a picture cannot be decoded; names its row.
     """
     encode = encode or towers("cpu")[0]
     batches = [list(range(i, min(i + IMAGES_PER_BATCH, len(files)))) for i in range(0, len(files), IMAGES_PER_BATCH)]
@@ -196,7 +196,7 @@ def image_features(files: list[Path], encode: Callable | None = None) -> np.ndar
 
 
 def text_features(texts: list[str]) -> np.ndarray:
-    """Return the locked text features, float32 (n, 384); texts of like length share a batch."""
+    """Return the locked text features, float32 (n, 384); texts of similar length share a batch."""
     _, encode, tokenizer, _ = towers("cpu")
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     features = np.empty((len(texts), TEXT_WIDTH), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The geometry of real encoders, measured on vectors that others published; the project ships the numbers and not the vectors."""
+"""Measure the geometry of real encoders on vectors that others published; the project ships the numbers, not the vectors."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ..resampling import bootstrap_interval
 
 SOURCE = "github.com/Weixin-Liang/Modality-Gap, Figure_1_Modality_Gap/features_*.npy (MIT licence)"
 COMMIT = "8e20cb24efa4c5f89aad694f2f65eb43ffc46d10"
-ENCODERS = {  # file -> name, domain, what its rows are
+ENCODERS = {  # file -> name, domain, content of its rows
     "clip": ("CLIP ViT-B/16", "natural", "MS COCO val2017, image and caption"),
     "convirt": ("ConVIRT", "medical", "chest radiograph and report"),
     "videoclip": ("VideoCLIP", "natural", "MSR-VTT, video and caption"),
@@ -26,15 +26,15 @@ BLOCKS = 20
 def measure_folder(folder) -> pd.DataFrame:
     """Measure every published encoder in ``folder``, trained and with random weights.
 
-    R and the gap have the project's bootstrap intervals. The others have a 95 % interval from a jackknife over 20 blocks of pairs,
-    because a bootstrap's repeated rows bias a rank and a small gap.
+    R and the gap have the project's bootstrap intervals. The other quantities have a 95 % interval from a jackknife over 20 blocks
+    of pairs, because repeated rows of a bootstrap bias a rank and a small gap.
 
     Returns:
         ``encoder, domain, weights, pairs, d, modality, quantity, value, low, high, source, commit``.
 
     Raises:
-        FileNotFoundError: no file of a known encoder in ``folder``.
-        ValueError: an array that is not (2, n, d).
+        FileNotFoundError: ``folder`` holds no file of a known encoder.
+        ValueError: an array is not (2, n, d).
     """
     found = []
     for name, (title, domain, _) in ENCODERS.items():
@@ -56,7 +56,7 @@ def read_pair(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read an array (2, n, d) of image and text vectors, as float64.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the array has another shape.
     """
     array = np.load(path, allow_pickle=False)
     if array.ndim != 3 or array.shape[0] != 2:
@@ -107,7 +107,7 @@ def relative_modality_gap(image, text) -> float:
 
 
 def shipped_measures() -> pd.DataFrame:
-    """Return the numbers that the repository ships, see :func:`measure_folder`."""
+    """Return the shipped measures, see :func:`measure_folder`."""
     return pd.read_csv(project_root() / SHIPPED)
 
 

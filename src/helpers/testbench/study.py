@@ -1,4 +1,4 @@
-"""Where the gap comes from: heads trained over temperature, rate and random state, measured along their training."""
+"""Study where the gap comes from: train heads over temperature, rate and random state, and measure them along the way."""
 
 from collections.abc import Iterable, Sequence
 
@@ -45,7 +45,7 @@ def gap_study(
 
 
 def head_measures(heads: Heads, pairs: TrainingPairs) -> dict:
-    """Return geometry, recall@10 (mean of both directions) and modality separability of some pairs under some heads."""
+    """Return geometry, recall@10 (mean of both directions) and modality separability of pairs under given heads."""
     image, text = heads.project(pairs.image, pairs.text[pairs.first])
     found = held_out_measures(heads, pairs)
     return {
@@ -74,7 +74,7 @@ def separability(image: np.ndarray, text: np.ndarray, random_state: int = 0) -> 
 
 
 def embeddings_under(heads: Heads, features: TowerFeatures, stored: EmbeddingSet) -> EmbeddingSet:
-    """Return the pairs and labels of a stored set with the vectors that some heads give them.
+    """Return the pairs and labels of a stored set with the vectors that given heads compute for them.
 
     Args:
         stored: a set of the same data set and variant; its own vectors are not used.

@@ -1,4 +1,4 @@
-"""Training the projection heads of the ``lit-*`` encoders: towers locked, a linear head each, InfoNCE, on a CPU in seconds."""
+"""Train the projection heads of the ``lit-*`` encoders: locked towers, a linear head each, InfoNCE, seconds on a CPU."""
 
 import math
 import time
@@ -23,19 +23,19 @@ from .features import TowerFeatures, TrainingPairs
 DIM = 256
 BATCH = 256
 LEARNED = "learned"
-START_TEMPERATURE = 0.07  # of a learned one, as in CLIP
-HELD_OUT = 200  # pairs retrieved among
+START_TEMPERATURE = 0.07  # initial value of a learned temperature, as in CLIP
+HELD_OUT = 200  # number of pairs in the retrieval test
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How heads are trained; the defaults are those of the shipped ones.
+    """Settings of a training; the defaults are those of the shipped heads.
 
     Args:
         temperature: fixed value above 0, or ``learned`` (from 0.07 on). CLIP ends its training at 0.01.
-        rate: of AdamW.
+        rate: learning rate of AdamW.
         epochs: passes over the images.
-        random_state: of initial weights, batches and the texts that are picked.
+        random_state: seed of initial weights, batches and the choice among several texts.
 
     Raises:
         ValueError: a value out of range.
@@ -55,7 +55,7 @@ class Settings:
 
     @property
     def learned(self) -> bool:
-        """Is the temperature learned with the heads?"""
+        """Return whether the temperature is learned with the heads."""
         return self.temperature == LEARNED
 
 
@@ -86,7 +86,7 @@ def positive(value: float, what: str) -> float:
 
 
 def initial_heads(random_state: int) -> dict[str, torch.Tensor]:
-    """Return the weights that training starts from, uniform within one over the root of the width."""
+    """Return the initial weights, uniform within one over the root of the width."""
     generator, heads = torch.Generator().manual_seed(random_state), {}
     for modality, width in (("image", IMAGE_WIDTH), ("text", TEXT_WIDTH)):
         heads[modality] = torch.empty(DIM, width).uniform_(-(width**-0.5), width**-0.5, generator=generator)
@@ -96,10 +96,10 @@ def initial_heads(random_state: int) -> dict[str, torch.Tensor]:
 def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale, texts: torch.Tensor) -> torch.Tensor:
     """Return the multi-positive InfoNCE of a batch, the mean of both directions (Eq. 2 with several positives).
 
-    A row's target is shared evenly by all rows with the same text, so that with distinct texts this is the textbook loss.
+    All rows with the same text share a row's target evenly; with distinct texts this is the textbook loss.
 
     Args:
-        image, text: (b, d) unit vectors, row by row a pair.
+        image, text: (b, d) unit vectors; row i of both is a pair.
         scale: one over the temperature.
         texts: (b,) numbers of the texts; equal numbers are equal texts.
     """
@@ -109,9 +109,9 @@ def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale, texts: torc
 
 
 def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
-    """Yield the heads before training and after each epoch; an image with several texts has one of them drawn per epoch.
+    """Yield the heads before training and after each epoch; each epoch uses one random text of an image with several.
 
-    Deterministic on a CPU at an equal number of threads.
+    The result is deterministic on a CPU at an equal number of threads.
     """
     weights = {m: w.requires_grad_() for m, w in initial_heads(settings.random_state).items()}
     learned = settings.learned
@@ -141,15 +141,15 @@ def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
 
 
 def train(features: TowerFeatures, variant: str, name: str, out=None, settings: Settings | None = None, command: str = "") -> dict:
-    """Train heads on the training pairs of a data set and write ``<out>/<name>.safetensors`` and its provenance beside it.
+    """Train heads on the training pairs of a data set and write ``<out>/<name>.safetensors`` and its provenance.
 
     Args:
-        features: of the data set; only rows of split ``train`` are seen, the test rows measure retrieval.
-        variant: of the data set.
-        name: of the encoder, such as ``lit-natural``.
+        features: tower features of the data set; heads train on the split ``train``, and test rows measure retrieval.
+        variant: variant of the data set.
+        name: name of the encoder, such as ``lit-natural``.
         out: folder; ``data/heads`` when None.
         settings: see :class:`Settings`.
-        command: what trains the same heads again, for the provenance.
+        command: command that trains the same heads again, for the provenance.
 
     Returns:
         The provenance, with the geometry and ``recall@10`` of held-out pairs.
@@ -189,7 +189,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
 
 
 def _ends(path: Iterator[Heads]) -> Iterator[Heads]:
-    """The heads after the first epoch and after the last."""
+    """Yield the heads after the first epoch and after the last."""
     next(path)
     first = next(path)
     yield first
@@ -197,9 +197,9 @@ def _ends(path: Iterator[Heads]) -> Iterator[Heads]:
 
 
 def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:
-    """Return R of both modalities and the gap over all given pairs, and recall@10 among at most 200 of them (the same ones always).
+    """Return R of both modalities and the gap over all given pairs, and recall@10 over a fixed sample of at most 200 of them.
 
-    Images look among distinct texts; a text has found when any of its images is among the ten.
+    The candidates of an image are distinct texts. A text is a hit if any of its images is among its ten nearest.
     """
     image, text = heads.project(pairs.image, pairs.text[pairs.first])
     rows = np.sort(np.random.default_rng(0).permutation(len(pairs))[:HELD_OUT])

@@ -1,4 +1,4 @@
-"""The claims ledger: what the paper says, the test that answers it, and what the numbers give. Nothing in it is typed in."""
+"""Build the claims ledger: what the paper says, the test that answers it, and its result, all computed from tables."""
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def counted(claims: pd.DataFrame) -> str:
 def as_markdown(claims: pd.DataFrame) -> str:
     """Return the evidence of a :func:`ledger` as one block a claim: statement, verdict, test, published and own evidence, effect.
 
-    Evidence of ours that was given under an earlier claim is referred to.
+    Own evidence that already stands under an earlier claim becomes a reference to it.
     """
     blocks, given = [], {}
     for number, row in enumerate(claims.itertuples(), start=1):

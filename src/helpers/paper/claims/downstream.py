@@ -1,4 +1,4 @@
-"""Claims on what lambda does downstream, tested on all 20 curves that the authors stored (Fig. 3 and the longer-trained probe)."""
+"""Test claims on downstream effects of lambda on all 20 curves that the authors stored (Fig. 3 and the longer-trained probe)."""
 
 from functools import cache
 
@@ -28,17 +28,17 @@ NOT_COMPARABLE = (
 
 
 def closing_is_always_desirable() -> Finding:
-    """AUC(1) - AUC(0) over all stored curves."""
+    """Test AUC(1) - AUC(0) over all stored curves."""
     return _gain_everywhere(1.0)
 
 
 def moderate_closure_helps() -> Finding:
-    """AUC(0.5) - AUC(0), the same way."""
+    """Test AUC(0.5) - AUC(0) over all stored curves."""
     return _gain_everywhere(0.5)
 
 
 def pretrained_gap_is_far_from_optimal() -> Finding:
-    """Share of the headroom that the best lambda recovers, minus ``FAR``."""
+    """Test the share of the headroom that the best lambda recovers, minus ``FAR``."""
     curves = all_curves()
     share = curves.assign(value=curves["best_gain"] / curves["headroom"])
     effects = _by_metric(share.assign(value=share["value"] - FAR))
@@ -53,7 +53,7 @@ def pretrained_gap_is_far_from_optimal() -> Finding:
 
 
 def intermediate_is_best() -> Finding:
-    """Best AUC strictly between lambda 0 and 1 minus AUC(1)."""
+    """Test the best AUC strictly between lambda 0 and 1, minus AUC(1)."""
     curves = all_curves()
     effects = _by_metric(curves.assign(value=curves["interior"]))
     return Finding(
@@ -66,7 +66,7 @@ def intermediate_is_best() -> Finding:
 
 
 def decline_near_one() -> Finding:
-    """Drop from the peak to lambda = 1: medical encoders on BRSET and mBRSET against the other curves."""
+    """Test the drop from the peak to lambda = 1: medical encoders on BRSET and mBRSET against the other curves."""
     curves = all_curves()
     named = curves["medical"] & curves["dataset"].isin(NEAR_ONE_SETS)
     effect = difference_effect(curves.loc[named, "drop"], curves.loc[~named, "drop"], "named minus other curves")
@@ -87,7 +87,7 @@ def decline_near_one() -> Finding:
 
 
 def generalists_gain_more() -> Finding:
-    """Gain at lambda = 1 of a generalist minus that of its medical counterpart, per data set."""
+    """Test the gain at lambda = 1 of a generalist minus that of its medical counterpart, per data set."""
     curves = all_curves()
     pooled = curves.groupby(["dataset", "medical"])["gain"].mean().unstack()
     excess = pooled[False] - pooled[True]
@@ -103,7 +103,7 @@ def generalists_gain_more() -> Finding:
 
 
 def medical_gain_steadily() -> Finding:
-    """Gains at lambda = 1 of the medical encoders, on every stored curve."""
+    """Test the gains at lambda = 1 of the medical encoders, on every stored curve."""
     curves = all_curves()
     gains = curves[curves["medical"]]
     spread = {label: group.groupby("dataset")["gain"].mean() for label, group in curves.groupby("medical")}
@@ -121,7 +121,7 @@ def medical_gain_steadily() -> Finding:
 
 
 def medical_data_more_sensitive() -> Finding:
-    """Are there curves of natural data sets to compare with."""
+    """Find that no curve of a natural data set is published, so that medical and natural data cannot be compared."""
     sets = datasets().set_index("dataset")["domain"]
     probed = authors_sweep()["dataset"].drop_duplicates().map(sets).value_counts()
     return Finding(

@@ -1,4 +1,4 @@
-"""What a claim, its parts and a finding are, and the small-sample tests they rest on."""
+"""Define a claim, its parts and a finding, and the small-sample tests behind them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from .runs import Runs
 VERDICTS = ("holds", "contradicted", "holds on average only", "suggested", "not resolved", "not testable here")
 HOLDS, CONTRADICTED, AVERAGE, SUGGESTED, UNRESOLVED, UNTESTABLE = VERDICTS
 
-CLEAR = 2  # standard errors over seeds beyond which one curve counts
-FEWEST = 3  # data sets in a group below which Welch's interval is replaced by the exact permutation test
+CLEAR = 2  # one curve counts beyond this number of standard errors over seeds
+FEWEST = 3  # with fewer data sets in a group, the exact permutation test replaces Welch's interval
 
 
 class Effect(NamedTuple):
@@ -34,13 +34,13 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """The test of a claim, or of one of the subjects a claim is about.
+    """Test of a claim, or of one of its subjects.
 
     Args:
-        effects: mean effects, positive where the claim is right, one per defensible analysis; empty for a claim of arithmetic.
-        cases: (m, 2) lowest and highest value that each single case may have, positive where the claim is right.
-        universal: the claim speaks of every case ("all", "always", "consistently").
-        name: the subject, where a claim has several.
+        effects: mean effects, positive if the claim is right, one per defensible analysis; empty for a claim of arithmetic.
+        cases: (m, 2) lowest and highest possible value of each single case, positive if the claim is right.
+        universal: the claim is about every case ("all", "always", "consistently").
+        name: the subject, if a claim has several.
     """
 
     effects: tuple[Effect, ...] = ()
@@ -50,7 +50,7 @@ class Part:
 
     @property
     def weakest(self) -> Effect:
-        """The analysis with the largest p-value, which decides."""
+        """Return the analysis with the largest p-value, which decides."""
         return max(self.effects, key=lambda effect: effect.p)
 
     @property
@@ -59,35 +59,35 @@ class Part:
 
     @property
     def sign(self) -> int:
-        """Sign that all analyses share; 0 where they differ."""
+        """Return the sign that all analyses share, or 0 if they differ."""
         signs = {int(np.sign(effect.value)) for effect in self.effects}
         return signs.pop() if len(signs) == 1 else 0
 
     @property
     def against(self) -> int:
-        """Number of cases that lie below zero whatever their uncertainty."""
+        """Return the number of cases that lie below zero within their uncertainty."""
         return int((self.cases[:, 1] < 0).sum())
 
     @property
     def supporting(self) -> int:
-        """Number of cases that lie above zero whatever their uncertainty."""
+        """Return the number of cases that lie above zero within their uncertainty."""
         return int((self.cases[:, 0] > 0).sum())
 
     @property
     def decisive(self) -> float:
-        """Bound that decides a claim of arithmetic: that of the case most clearly against it, or else least clearly for it."""
+        """Return the bound that decides a claim of arithmetic: of the case most clearly against it, else least clearly for it."""
         return float(self.cases[:, 1].min() if self.against else self.cases[self.cases[:, 0] > 0, 0].min(initial=np.inf))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What numbers say of a claim; without parts they say nothing.
+    """Result of the test of a claim; without parts, the numbers do not test it.
 
     Args:
         evidence: the numbers, in a sentence.
-        why: what the verdict rests on.
+        why: the basis of the verdict.
         parts: the tests; see :class:`Part`.
-        scope: what the numbers cover, where that is less than the claim.
+        scope: what the numbers cover, if that is less than the claim.
     """
 
     evidence: str
@@ -98,9 +98,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper, where it stands, the test that answers it, and the functions that run the test.
+    """A statement of the paper, its place, the test that answers it, and the functions that run the test.
 
-    ``recomputed`` runs it on our tables where published numbers cannot; None unless they hold the paper's encoders and data sets.
+    ``recomputed`` runs the test on our tables if published numbers cannot; it returns None without the paper's encoders and data.
     """
 
     statement: str
@@ -128,8 +128,8 @@ def mean_effect(values, how: str = "") -> Effect:
 def difference_effect(a, b, how: str = "") -> Effect:
     """Return the difference of the means of two independent samples.
 
-    Interval and p-value are Welch's. A group of fewer than ``FEWEST`` values says too little of its spread: there the p-value is
-    that of the exact permutation test and no interval is given.
+    Interval and p-value are Welch's. A group of fewer than ``FEWEST`` values does not determine its spread: then the p-value
+    is that of the exact permutation test, and there is no interval.
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     difference, n = float(a.mean() - b.mean()), len(a) + len(b)

@@ -1,4 +1,4 @@
-"""Claims on the cone effect and the gap, tested on Table 1 and on the authors' CLIP embeddings in two dimensions."""
+"""Test claims on the cone effect and the gap on Table 1 and on the authors' two-dimensional projections of CLIP embeddings."""
 
 from functools import cache
 
@@ -11,11 +11,11 @@ from ..published import COUNTERPARTS, MEDICAL_BACKBONES, ROUNDING, table1
 from . import own_runs, recomputed
 from .evidence import Claim, Effect, Finding, Part, difference_effect, intervals, mean_effect
 
-WIDEST = 45.0  # degrees from the axis within which we call a cone narrow: nearer to its axis than to any direction orthogonal to it
+WIDEST = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
 
 
 def concentrated() -> Finding:
-    """Angle between a cone's axis and a direction whose cosine with it is the mean one, arccos R, against 45 degrees."""
+    """Test the angle arccos R, whose cosine is the mean cosine with a cone's axis, against 45 degrees."""
     table = table1()
     angle, least, most = (np.degrees(np.arccos(table["R"] + shift)) for shift in (0, ROUNDING, -ROUNDING))
     by_set = angle.groupby(table["dataset"]).mean()
@@ -32,7 +32,7 @@ def concentrated() -> Finding:
 
 
 def medical_above_natural_on_average() -> Finding:
-    """Difference of the domain means of R, data sets as units."""
+    """Test the difference of the domain means of R, with data sets as units."""
     columns = table1().pivot_table(index=["modality", "backbone"], columns="domain", values="R")
     differences = columns["medical"] - columns["natural"]
     effect, p = _domain_effect("R")
@@ -47,7 +47,7 @@ def medical_above_natural_on_average() -> Finding:
 
 
 def medical_above_natural_pairwise() -> Finding:
-    """Every medical data set against every natural one, within a backbone and modality."""
+    """Test R of every medical data set against every natural one, within a backbone and modality."""
     pairs = _domain_pairs()
     fails = pairs[pairs["difference"] < -2 * ROUNDING]
     worst = pairs.loc[pairs["difference"].idxmin()]
@@ -61,7 +61,7 @@ def medical_above_natural_pairwise() -> Finding:
 
 
 def medical_variance_is_lower() -> Finding:
-    """Total variance of the unit vectors, 1 - R^2: natural minus medical data."""
+    """Test the total variance of the unit vectors, 1 - R^2: natural minus medical data."""
     means = table1().assign(variance=lambda t: 1 - t["R"] ** 2).groupby(["modality", "domain"])["variance"].mean()
     effect, _ = _domain_effect("variance")
     return Finding(
@@ -77,7 +77,7 @@ def medical_variance_is_lower() -> Finding:
 
 
 def medical_backbones_widen_the_cone() -> Finding:
-    """R under a generalist minus R under its medical counterpart, per data set and modality."""
+    """Test R under a generalist minus R under its medical counterpart, per data set and modality."""
     cells = table1().pivot_table(index=["dataset", "modality"], columns="backbone", values="R")
     parts, lower = [], []
     for generalist, medical in COUNTERPARTS.items():
@@ -96,7 +96,7 @@ def medical_backbones_widen_the_cone() -> Finding:
 
 
 def smaller_gap_of_medical_backbones() -> Finding:
-    """What R alone says of the gap: | R_v - R_t | <= ||Delta|| <= R_v + R_t."""
+    """Bound the gap by R alone: | R_v - R_t | <= ||Delta|| <= R_v + R_t."""
     bounds = resultant_bounds()
     medical = bounds["backbone"].isin(MEDICAL_BACKBONES)
     pairs = bounds[medical].merge(bounds[~medical], on="dataset", suffixes=("_medical", "_general"))
@@ -108,7 +108,7 @@ def smaller_gap_of_medical_backbones() -> Finding:
 
 
 def gap_is_larger_on_medical_data() -> Finding:
-    """Norm of the gap of medical minus natural data sets, from the authors' CLIP embeddings in two dimensions."""
+    """Test the norm of the gap, medical minus natural data sets, from the authors' projections of CLIP embeddings."""
     bounds = _gaps_at_zero()
     medical, natural = (bounds[bounds["domain"] == domain] for domain in ("medical", "natural"))
     pairs = medical.merge(natural, how="cross", suffixes=("_medical", "_natural"))
@@ -126,7 +126,7 @@ def gap_is_larger_on_medical_data() -> Finding:
 
 
 def gap_along_first_direction() -> Finding:
-    """Least squared cosine of the gap and PC1 that the authors' projections allow, minus one half."""
+    """Test the least squared cosine of the gap and PC1 that the authors' projections allow, minus one half."""
     bounds = _gaps_at_zero()
     excess = bounds["cosine_low"] ** 2 - 0.5
     return Finding(
@@ -140,7 +140,7 @@ def gap_along_first_direction() -> Finding:
 
 
 def lambda_controls_the_gap() -> Finding:
-    """Fall of the gap from each lambda to the next on HAM10000, from the authors' projections."""
+    """Test the fall of the gap from each lambda to the next on HAM10000, from the authors' projections."""
     bounds = _bounds().query("dataset == 'HAM10000'").sort_values("lambda")
     falls = bounds.iloc[:-1].reset_index(drop=True), bounds.iloc[1:].reset_index(drop=True)
     cases = np.column_stack([falls[0]["low"] - falls[1]["high"], falls[0]["high"] - falls[1]["low"]])
@@ -159,7 +159,7 @@ def lambda_controls_the_gap() -> Finding:
 
 
 def gap_closed_at_one() -> Finding:
-    """Least residual gap at lambda = 1 that R_v and R_t allow, to leading order, over every cosine of the means."""
+    """Test the least residual gap at lambda = 1 that R_v and R_t allow, to leading order, over every cosine of the means."""
     bounds = resultant_bounds()
     toward = np.minimum((bounds["image"] - bounds["text"]).abs() / 2, ROUNDING) * np.sign(bounds["image"] - bounds["text"])
     pairs = zip(bounds["image"] - toward, bounds["text"] + toward, strict=True)  # as near each other as rounding allows
@@ -178,7 +178,7 @@ def gap_closed_at_one() -> Finding:
 
 
 def collapse_removes_information() -> Finding:
-    """Eq. 5 can be undone while ||lambda Delta|| / 2 < 1, and (R_v + R_t) / 2 bounds that at lambda = 1."""
+    """Test whether Eq. 5 is invertible: ||lambda Delta|| / 2 < 1, and at lambda = 1 at most (R_v + R_t) / 2."""
     bounds = resultant_bounds()
     half = bounds["high"] / 2 + ROUNDING
     return Finding(
@@ -190,7 +190,7 @@ def collapse_removes_information() -> Finding:
 
 
 def not_published(what: str):
-    """Return a test that cannot be run, because the quantity is in no published table."""
+    """Return a test without result, because no published table holds the quantity."""
     return lambda: Finding("none", f"no published table or stored result holds {what}")
 
 

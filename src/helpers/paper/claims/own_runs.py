@@ -1,4 +1,4 @@
-"""Write the sentences that put our own tables beside a claim; None when no row bears on it."""
+"""Write the sentences that compare our own tables with a claim; None if no row is relevant to it."""
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ def means_by_domain(runs: Runs) -> str | None:
 
 
 def diversity(runs: Runs) -> str | None:
-    """Return the diversity of the shipped data sets measured without an encoder, beside R."""
+    """Return the diversity of the shipped data sets measured without an encoder, and their R."""
     resultants = geometry_of("R")(runs)
     if resultants is None:
         return None
@@ -87,7 +87,7 @@ def gains_at(lam: float):
 
 
 def best_lambda(runs: Runs) -> str | None:
-    """Say, per protocol, how many test curves peak at either end and how far the last point lies below the peak."""
+    """Return, per protocol, how many test curves peak at either end and how far the last point lies below the peak."""
     gains = runs.gains
     if gains is None:
         return None
@@ -103,12 +103,12 @@ def best_lambda(runs: Runs) -> str | None:
 
 
 def best_lambda_and_resolution(runs: Runs) -> str | None:
-    """Give :func:`best_lambda` and what our seeds say of the resolution of published SDs."""
+    """Return :func:`best_lambda` together with :func:`resolution_of_seeds`."""
     return "; ".join(filter(None, [best_lambda(runs), resolution_of_seeds(runs)])) or None
 
 
 def resolution_of_seeds(runs: Runs) -> str | None:
-    """Say how the unpaired SD over seeds of AUC(lambda) - AUC(0) compares with the paired one, over the curves of our sweeps."""
+    """Compare the unpaired with the paired SD over seeds of AUC(lambda) - AUC(0), over the curves of our sweeps."""
     if runs.sweep is None:
         return None
     rows = runs.sweep.query(
@@ -133,7 +133,7 @@ def resolution_of_seeds(runs: Runs) -> str | None:
 
 
 def gap_against_gain(runs: Runs) -> str | None:
-    """Give the rank correlation of the gap before alignment and the gain at lambda = 1 over our sets, per protocol."""
+    """Return the rank correlation of the gap before alignment and the gain at lambda = 1 over our sets, per protocol."""
     gains, gaps = runs.gains, runs.quantities(("gap_norm",))
     if gains is None or gaps is None:
         return None
@@ -157,7 +157,7 @@ def gap_against_gain_and_dial(runs: Runs) -> str | None:
 
 
 def selected_gains(runs: Runs) -> str | None:
-    """Say what the lambda chosen on validation rows gains on test, per protocol, joint features."""
+    """Return the test gain of the lambda chosen on validation rows, per protocol, joint features."""
     if runs.selected is None:
         return None
     rows = runs.selected[runs.selected["features"] == "joint"]

@@ -1,4 +1,4 @@
-"""Tests that our runs answer where published numbers cannot: only the paper's encoders on at least two of its data sets."""
+"""Test claims on our runs if published numbers cannot: only with the paper's encoders on at least two of its data sets."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The one rule that turns evidence into a verdict, for every claim alike. The book prints it from here."""
+"""Turn evidence into a verdict by one rule for all claims, which the book prints from here."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Weighed:
 
 @dataclass(frozen=True)
 class Rule:
-    """A line of the decision table: what must be found, and the verdict that follows."""
+    """A line of the decision table: a condition and the verdict that follows from it."""
 
     found: str
     verdict: str
@@ -85,9 +85,9 @@ def verdict_of(part: Part, adjusted: float) -> str:
 
 
 def combined(parts: Iterable[Part], verdicts: Iterable[str]) -> tuple[str, str]:
-    """Return the verdict of a claim and the part it is limited to ("" if none), from the verdicts of its parts.
+    """Return the verdict of a claim and the parts to which it is limited ("" if none), from the verdicts of its parts.
 
-    Parts that agree give their common verdict. Otherwise the strongest verdict stands, for the parts that reach it only.
+    If all parts agree, their verdict is the claim's. Otherwise the strongest verdict holds, limited to the parts that reach it.
     """
     reached = dict(zip((part.name for part in parts), verdicts, strict=True))
     best = min(reached.values(), key=VERDICTS.index)

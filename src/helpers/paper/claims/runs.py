@@ -1,4 +1,4 @@
-"""Tables of our own runs, as claims read them."""
+"""Hold the tables of our own runs for the claims."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ GEOMETRY_COLUMNS = ("dataset", "variant", "backbone", "domain", "modality", "qua
 
 @dataclass(frozen=True)
 class Runs:
-    """Tables of our own runs: geometry (notebook 01), sweep and selected lambdas (notebook 03); None where there are none."""
+    """Tables of our own runs: geometry (notebook 01), sweep and selected lambdas (notebook 03); None for an absent one."""
 
     geometry: pd.DataFrame | None = None
     sweep: pd.DataFrame | None = None
@@ -23,7 +23,7 @@ class Runs:
 
     @cached_property
     def gains(self) -> pd.DataFrame | None:
-        """Joint-feature rows of :func:`helpers.paper.published.sweep_gains`, each curve in its headline AUC."""
+        """Return the joint-feature rows of :func:`helpers.paper.published.sweep_gains`, each curve in its headline AUC."""
         if self.sweep is None:
             return None
         hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
@@ -34,7 +34,7 @@ class Runs:
         return gains if len(gains) else None
 
     def quantities(self, names: Iterable[str]) -> pd.DataFrame | None:
-        """Return the rows of some quantities of our geometry table, None where there are none.
+        """Return the rows of some quantities of our geometry table, or None if there are none.
 
         Raises:
             ValueError: the table lacks a column.
