@@ -37,8 +37,8 @@ class ReportPart(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Encoder(ReportPart):
-    """The encoder, as the record of the set describes it."""
+class Contributor(ReportPart):
+    """Contributor of the numbers, with date and method."""
 
     name: Sentence
     date: date
@@ -63,13 +63,8 @@ class Counts(ReportPart):
         return self
 
 
-<<<<<<< HEAD
 class Encoder(ReportPart):
-    """What the record of the set says of its encoder."""
-=======
-class Encoder(Part):
     """The encoder, as the record of the set describes it."""
->>>>>>> main
 
     source: Word | None
     revision: Word | None
