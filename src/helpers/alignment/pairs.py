@@ -17,7 +17,7 @@ class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         n_text: dimension d of a text and of an image: the first d columns are the image, the next d the text, and further columns,
             such as age, stay as they are. When None, an image and a text fill all columns.
         lam: strength of the shift; see :class:`GapAlignment`.
-        alignment: name of the alignment; see :class:`helpers.alignment.Alignment`.
+        alignment: name of the alignment; see :class:`Alignment`.
 
     Attributes:
         alignment_: the fitted :class:`GapAlignment`.
