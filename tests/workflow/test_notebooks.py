@@ -24,7 +24,7 @@ TINY = {
     "07_leakage_audit": ["-p", "protocol", "authors-code", "-p", "n_pictures", "40", "-p", "n_fundus", "80", "-p", "n_boot", "100"],
     "09_data": ["-p", "datasets", '["ham10000", "flickr8k"]'],
     "10_where_the_gap_comes_from": ["-p", "temperatures", "[0.01]", "-p", "epochs", "[0, 1]"],
-    "11_what_lambda_closes": ["-p", "alignments", '["none", "lambda-1"]'],
+    "11_what_lambda_closes": ["-p", "alignments", '["none", "lambda-1"]', "-p", "task_alignments", '["lambda-1"]'],
     "08_adapt": ["-p", "n_images", "40", "-p", "protocol", "authors-code", "-p", "n_boot", "100"],
 }
 WITHOUT_STORE = ("04_discussion", "08_adapt", "10_where_the_gap_comes_from", "11_what_lambda_closes")
