@@ -92,7 +92,8 @@ format_table(shown.rename(columns=headings), rate="{:g}")
 #
 # The exact dial sets the cones by hand: $x' = [\sqrt{1-R^2}\,r,\ R\,e(\varphi)]$ with $r$ the centred rows at unit length and
 # $e(\varphi)$ a direction in two extra dimensions. At fixed R of both modalities, $\varphi$ changes the gap and nothing within a
-# modality. The other dial is the temperature, where the unit is one trained head.
+# modality. A variant puts the axes in the two leading directions of the data, so that rows differ in their cosine with the gap:
+# this adds the spread channel. The third dial is the temperature, where the unit is one trained head.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 in test AUC against the gap set by hand, with 95 % bootstrap intervals over test rows; one colour per pair of R. Panels: data set, dial and protocol.", "name": "fig-gap-dial"}, "image": {"alt": "Point plots of the gain of lambda = 1 against the gap, one panel per data set, dial and protocol, with one series per pair of mean resultant lengths."}}
 dial_gains(dials[dials["dial"].isin(["exact", "in-span"])]);

@@ -17,18 +17,26 @@
 # is nearest to an image. This page measures both on held-out pairs, for λ and for the alignments that one could use instead.
 
 # %% tags=["parameters"]
-alignments = []  # alignments of the heat map; an empty list means all
+alignments = []  # alignments of the heat maps; an empty list means all
+dataset = "flickr8k"  # stored data set whose tasks are measured on this page
+backbone = "lit-natural"  # encoder of that set
+task_alignments = ["lambda-0.5", "lambda-1", "centring", "z-scores", "leace"]  # alignments whose tasks are measured, beside none
+n_boot = 500  # bootstrap replicates over test rows
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 from helpers.alignment.registry import ALIGNMENTS
 from helpers.book.formatting import format_table
 from helpers.book.page import Page
-from helpers.book.parameters import NAME, many, optional, text
-from helpers.plotting.alignments import against_lambda, heat_map
-from helpers.recommend import not_measured, shipped_alignments, three_sentences
+from helpers.book.parameters import NAME, integer, many, optional, text
+from helpers.extraction.find import embeddings_for
+from helpers.extraction.prompts import prompt_vectors
+from helpers.plotting.alignments import against_lambda, heat_map, task_map
+from helpers.recommend import compare_tasks, not_measured, shipped_alignments, task_sentence, three_sentences
 
-page = Page("11_what_lambda_closes", globals(), {"alignments": many(text(ALIGNMENTS, "alignment")), "results": optional(NAME)})
+names = many(text(ALIGNMENTS, "alignment"))
+spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": optional(NAME)}
+page = Page("11_what_lambda_closes", globals(), spec)
 measured = page.save_table(shipped_alignments(), "alignments")
 for finding in three_sentences(measured):
     page.show_text("{finding}", finding=finding)
@@ -68,6 +76,30 @@ heat_map(among, ["gap", "modality_auc", "mixing"]);
 heat_map(among, ["recall_image_to_text", "recall_text_to_image"]);
 
 # %% [markdown]
+# ## Tasks beside retrieval
+#
+# On one set, alignments and probes learn from the training rows and the test rows judge. Intervals are paired bootstraps over test rows,
+# drawn by group. Probes are converged and their strength is chosen on validation rows.
+#
+# - **Probe AUC**: a linear probe on both modalities, as in {doc}`03_lambda_sweep`.
+# - **Text to image, image to text**: a probe that is trained on one modality and scored on the other.
+# - **Zero-shot AUC**: AUC of the cosine with one prompt per class, encoded by the same text tower and moved as a text.
+# - **Labels**: AUC of the joint probe from so few labelled rows, mean over draws; alignments see all training pairs.
+# - **Log loss, Brier score, calibration error**: of the joint probe, at the class shares of the training rows. The last is the mean
+#   distance of predicted probabilities from observed shares, class by class.
+
+# %% tags=["hide-input", "remove-stderr"]
+embeddings = embeddings_for(dataset, backbone)
+prompts = prompt_vectors(dataset, backbone, embeddings.task.outputs)
+tasks = page.save_table(compare_tasks(embeddings, task_alignments, prompts, sizes=(20,), n_draws=3, n_boot=n_boot), "alignment_tasks")
+page.show_text("Measured on {set}.", set=str(embeddings.identity))
+for alignment in task_alignments:
+    page.show_text("{sentence}", sentence=task_sentence(tasks, alignment))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What alignments do to tasks on test rows: a row per measure, a column per alignment, with half 95 % bootstrap intervals. Colours, bold and frames as in the figures above.", "name": "fig-tasks-alignments"}, "image": {"alt": "Heat map of probe AUC, calibration, transfer, few-label and zero-shot measures by alignment, with values and half intervals, clear changes in bold and the best of each row framed."}}
+task_map(tasks);
+
+# %% [markdown]
 # ### What could not be fitted, and why
 
 # %% tags=["hide-input"]
@@ -96,7 +128,8 @@ page.glue(most_pairs=int(measured["pairs"].max()), largest_gallery=int(measured[
 # %% [markdown]
 # ## How to get these numbers again
 #
-# `python benchmarks/alignments.py` measures the shipped sets, at most {glue:text}`most_pairs` pairs of each. With `--public FOLDER` it measures the vectors of
+# `python benchmarks/alignments.py` measures the shipped sets, at most {glue:text}`most_pairs` pairs of each, and with `--tasks` the tasks of all of
+# them under two protocols. `python benchmarks/prompts.py` encodes the prompts in `data/prompts`. With `--public FOLDER` it measures the vectors of
 # real encoders that {cite}`liang2022mind` published. Both write a table in `data/measured` with the number of pairs, the rows they come
 # from and the number of splits.
 #

@@ -34,6 +34,17 @@ def test_a_clear_change_is_bold_and_the_best_of_a_set_has_a_frame(measure, winne
     plt.close(figure)
 
 
+def test_the_task_map_has_a_row_per_measure_and_frames_the_better_end():
+    rows = [
+        (a, m, v, v - 0.1, v + 0.1, v - 0.9, 0, 0) for m in ("probe_auc", "log_loss") for a, v in (("none", 0.9), ("leace", 0.1))
+    ]
+    columns = ["alignment", "measure", *COLUMNS[-3:], *CHANGES]
+    figure = alignments.task_map(pd.DataFrame(rows, columns=columns))
+    assert cells(figure) == ["0.900\n±0.100", "0.100\n±0.100"] * 2
+    assert [round(p.get_x() + 0.47) for p in figure.axes[0].patches] == [0, 1]
+    plt.close(figure)
+
+
 def test_each_measure_has_a_line_per_set_against_lambda():
     named = [("a", "v", "b"), ("c", "v", "b")]
     rows = [(*s, a, True, "gap", 0.5, 0.4, 0.6) for s in named for a in ("none", "lambda-0.5", "lambda-1", "centring")]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from helpers.recommend.findings import SET, not_measured, shipped_alignments, task_sentences, three_sentences
+from helpers.recommend.findings import SET, not_measured, shipped_alignments, task_sentence, three_sentences
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +57,18 @@ def test_centring_is_not_said_to_cost_nothing(measured):
     assert clip["change_high"] < 0 and f"{clip['change']:+.3f}" in three_sentences(measured)[2]
 
 
-def test_task_sentences_count_clear_changes_and_know_which_way_is_better():
+def test_the_task_sentence_names_clear_changes_and_knows_which_way_is_better():
     rows = [
-        ("a", "lambda-1", "converged", "probe_auc", 0.01, 0.02),
-        ("b", "lambda-1", "converged", "probe_auc", -0.02, -0.01),
-        ("a", "lambda-1", "converged", "log_loss", -0.02, -0.01),
-        ("b", "lambda-1", "converged", "log_loss", -0.01, 0.01),
-        ("a", "lambda-1", "converged", "sex_spread", 0.01, 0.02),
-        ("a", "lambda-1", "authors-code", "probe_auc", 0.01, 0.02),
-        ("a", "centring", "converged", "probe_auc", -0.01, 0.02),
-        ("b", "centring", "converged", "probe_auc", -0.01, 0.02),
+        ("lambda-1", "probe_auc", 0.01, 0.02),
+        ("lambda-1", "text_to_image_auc", -0.02, -0.01),
+        ("lambda-1", "log_loss", -0.02, -0.01),
+        ("lambda-1", "sex_spread", 0.01, 0.02),
+        ("lambda-1", "brier", -0.01, 0.02),
+        ("centring", "probe_auc", -0.01, 0.02),
     ]
-    tasks = pd.DataFrame(rows, columns=["dataset", "alignment", "protocol", "measure", "change_low", "change_high"])
-    at_one, centred = task_sentences(tasks)
-    assert "probe auc 1 and 1 of 2" in at_one and "log loss 1 and 0 of 2" in at_one and "spread" not in at_one
-    assert "probe auc 0 and 0 of 2" in centred
+    tasks = pd.DataFrame(rows, columns=["alignment", "measure", "change_low", "change_high"])
+    tasks["change"] = (tasks["change_low"] + tasks["change_high"]) / 2
+    better, worse = task_sentence(tasks, "lambda-1").split(" and clearly worsens ")
+    assert "Of 5 measures" in better and "probe auc (+0.015)" in better and "log loss (-0.015)" in better
+    assert "text to image auc" in worse and "sex spread" in worse and "brier" not in better + worse
+    assert task_sentence(tasks, "centring") == "Of 1 measures, centring clearly improves none and clearly worsens none."

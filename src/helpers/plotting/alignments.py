@@ -38,18 +38,32 @@ def heat_map(summary: pd.DataFrame, measures: list[str]):
     return figure
 
 
-def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign: int) -> None:
-    """Draw the cells of one measure; ``sign`` is 1 where more is better and -1 where less is."""
+def task_map(tasks: pd.DataFrame):
+    """Measures of one set (rows) under each alignment (columns), drawn as in :func:`heat_map`; colours are scaled within a row.
+
+    Args:
+        tasks: rows of ``helpers.recommend.compare_tasks`` of one set.
+    """
+    rows = tasks.dropna(subset=["measure"])
+    names, measures = list(dict.fromkeys(tasks["alignment"])), list(dict.fromkeys(rows["measure"]))
+    figure, (ax,) = panels(1, 1, 1.9 + 1.5 * CELL[0] * len(names), 0.95 + CELL[1] * len(measures))
+    signs = np.array([-1 if LESS_IS_BETTER.search(m) else 1 for m in measures])[:, None]
+    _draw_panel(ax, rows.assign(set=rows["measure"].str.replace("_", " ")), names, signs, by_row=True, digits=3)
+    return figure
+
+
+def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign, by_row: bool = False, digits: int = 2) -> None:
+    """Draw the cells of one panel; ``sign``, one number or one per row (n, 1), is 1 where more is better and -1 where less is."""
     sets = list(dict.fromkeys(rows["set"]))
     wide = {c: rows.pivot(index="set", columns="alignment", values=c).reindex(index=sets, columns=names) for c in
             ("value", "low", "high", "change", "change_low", "change_high")}  # fmt: skip
     better = sign * wide["change"].to_numpy()
-    largest = np.nanmax(np.abs(better), initial=0) or 1.0
-    ax.imshow(better, cmap="PuOr", vmin=-1.6 * largest, vmax=1.6 * largest, aspect="auto")
+    largest = np.nanmax(np.abs(better), initial=1e-12, axis=1 if by_row else None, keepdims=True)
+    ax.imshow(better / largest, cmap="PuOr", vmin=-1.6, vmax=1.6, aspect="auto")
     clear = ((wide["change_low"] > 0) | (wide["change_high"] < 0)).to_numpy()
     half = ((wide["high"] - wide["low"]) / 2).to_numpy()
     for (i, j), value in np.ndenumerate(wide["value"].to_numpy()):
-        text = "–" if np.isnan(value) else f"{value:.2f}\n±{half[i, j]:.2f}"
+        text = "–" if np.isnan(value) else f"{value:.{digits}f}\n±{half[i, j]:.{digits}f}"
         ax.text(j, i, text, ha="center", va="center", fontsize=6, color=INK, weight="bold" if clear[i, j] else "normal")
     for i, of_set in enumerate(sign * wide["value"].to_numpy()):
         if not np.isnan(of_set).all():

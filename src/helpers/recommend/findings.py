@@ -7,7 +7,6 @@ import pandas as pd
 from ..files import project_root
 
 MEASURED = ("data/measured/alignments_public.csv", "data/measured/alignments_shipped.csv")
-TASKS = "data/measured/alignments_tasks.csv"
 SET = ["dataset", "variant", "backbone"]
 READABLE = 0.9  # modalities with a higher held-out AUC count as separable
 LESS_IS_BETTER = re.compile("gap|modality_auc|hub|loss|brier|calibration|spread")
@@ -18,11 +17,6 @@ def shipped_alignments() -> pd.DataFrame:
     """Return the measures of ``benchmarks/alignments.py``: the rows of :func:`helpers.recommend.summarise` of every set."""
     tables = [pd.read_csv(project_root() / path) for path in MEASURED]
     return pd.concat(tables, ignore_index=True).assign(reason=lambda table: table["reason"].fillna(""))
-
-
-def shipped_tasks() -> pd.DataFrame:
-    """Return what ``benchmarks/alignments.py --tasks`` measured: the rows of :func:`compare_tasks` of every shipped set."""
-    return pd.read_csv(project_root() / TASKS).assign(reason=lambda table: table["reason"].fillna(""))
 
 
 def not_measured(summary: pd.DataFrame) -> pd.DataFrame:
@@ -89,22 +83,19 @@ def _changes(rows: pd.DataFrame) -> str:
     return " and ".join(one.format(*(row[c, m] for c in ("change", "change_low", "change_high"))) for m in RECALLS)
 
 
-def task_sentences(tasks: pd.DataFrame, least: int = 2) -> list[str]:
-    """Say, for λ = 1 and centring, in how many sets each task clearly improves and in how many it clearly suffers (converged).
+def task_sentence(tasks: pd.DataFrame, alignment: str) -> str:
+    """Name the measures of one set that an alignment clearly improves and those that it clearly worsens, against no alignment.
 
     Args:
-        tasks: rows of ``shipped_tasks``; intervals are 95 % over test rows.
-        least: a task measured in fewer sets is not counted.
+        tasks: rows of :func:`helpers.recommend.compare_tasks`; intervals are 95 % over test rows.
     """
-    rows = tasks[(tasks["protocol"] == "converged") & tasks["measure"].notna()]
-    sentences = []
-    for alignment, named in (("lambda-1", "λ = 1"), ("centring", "Centring")):
-        counts = []
-        for measure, of in rows[rows["alignment"] == alignment].groupby("measure", sort=False):
-            less = LESS_IS_BETTER.search(str(measure)) is not None
-            up, down = int((of["change_low"] > 0).sum()), int((of["change_high"] < 0).sum())
-            better, worse = (down, up) if less else (up, down)
-            if len(of) >= least:
-                counts.append(f"{str(measure).replace('_', ' ')} {better} and {worse} of {len(of)}")
-        sentences.append(f"{named}: number of sets in which a task is clearly better and clearly worse: {'; '.join(counts)}.")
-    return sentences
+    rows = tasks[(tasks["alignment"] == alignment) & tasks["measure"].notna()]
+    better, worse = [], []
+    for row in rows.itertuples():
+        less = LESS_IS_BETTER.search(row.measure) is not None
+        if row.change_low > 0 or row.change_high < 0:
+            (worse if less == (row.change_low > 0) else better).append(f"{row.measure.replace('_', ' ')} ({row.change:+.3f})")
+    return (
+        f"Of {len(rows)} measures, {alignment} clearly improves {', '.join(better) or 'none'} and clearly worsens "
+        f"{', '.join(worse) or 'none'}."
+    )
