@@ -264,3 +264,11 @@ def test_a_dead_or_swapped_encoder_is_suspected_after_an_import(tmp_path, capsys
         assert main(["import", *arguments, "--dataset", name, "--backbone", "b", "--out", str(tmp_path / name / "s")]) == 0
         warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
         assert bool(warned) == suspected and len(warned) <= 1
+
+
+def test_two_pairs_of_one_patient_and_label_are_two_pairs(tmp_path):
+    rng = np.random.default_rng(0)
+    columns = {f"{m}_emb_{i}": rng.normal(size=40) for m in ("img", "text") for i in range(3)}
+    table = pd.DataFrame({"patient": np.repeat(np.arange(10), 4), "label": np.repeat(["a", "b"], 20), **columns})
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    assert len(EmbeddingSet.from_csv(tmp_path / "mine.csv", "label", group="patient")) == 40

@@ -77,8 +77,9 @@ def _coordinates(header: list[str], prefix: str, path: Path, what: str) -> list[
 def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, duplicates: str, path: Path) -> np.ndarray:
     """Return the row numbers to import, once the two known joining mistakes are excluded or repaired.
 
-    Rows that agree in every other column are one pair. If their text vectors differ, texts were joined to images by image alone,
-    so that k questions give k x k rows. If the vectors are equal, a distributed sampler filled up its last batch.
+    Rows that agree in every other column and in one of the two vectors are one pair. If their text vectors differ, texts were
+    joined to images by image alone, so that k questions give k x k rows. If both vectors are equal, a distributed sampler filled
+    up its last batch. If both differ, the columns, such as label and patient, do not name a pair.
     """
     every = np.arange(len(image))
     if about.columns.empty:
@@ -93,8 +94,11 @@ def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, 
     differ = {
         m: np.abs(_unit(x[repeats]) - _unit(x[originals])).max(axis=1) > SAME_VECTOR for m, x in (("image", image), ("text", text))
     }
-    if differ["image"].any() and differ["text"].any() and set(about.columns) <= {"label", "split"}:
-        return every  # labels and splits alone name no pair
+    other_pair = differ["image"] & differ["text"]  # columns such as label and patient alone name no pair
+    if other_pair.all():
+        return every
+    repeats, originals = repeats[~other_pair], originals[~other_pair]
+    differ = {modality: found[~other_pair] for modality, found in differ.items()}
     for modality, other in (("text", "image"), ("image", "text")):
         if differ[modality].any():
             row = np.flatnonzero(differ[modality])[0]
