@@ -258,7 +258,14 @@ def notebook_inputs(notebook):
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
         "10_where_the_gap_comes_from": [str(p) for p in sorted(Path("data/measured").glob("gap_*.csv"))],
+        "12_protocol_audit": [
+            *all_set_files(["clean"]),
+            *[str(p) for p in [*sorted(Path("data/measured").glob("*.csv")), *sorted(Path("data/published").glob("*.csv"))]],
+            "data/audit/protocol_execution.csv",
+        ],
         "11_what_lambda_closes": [str(p) for p in sorted(Path("data/measured").glob("alignments_*.csv"))],
+        "13_information": all_set_files(["clean"])
+        + [f"data/measured/{name}.csv" for name in ("information", "random_networks", "repeated_splits", "public_encoders")],
         "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],
     }.get(notebook, all_set_files(["clean"])) + [f"{OUT}/{table}.parquet" for table in steps.tables_read(NOTEBOOKS[notebook])]
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from damage import deep_image, peak_of_decoding, small
-from photographs import synthetic_photographs as drawn
+from photographs import synthetic_photographs
 from PIL import Image
 from tiny_encoders import linear_backbone
 
@@ -30,7 +30,7 @@ def test_sixteen_bits_take_bounded_memory(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_image_replaced_after_its_inspection_is_found(tmp_path, monkeypatch, workers):
-    dataset, plan = drawn(tmp_path, n=12), encoding.plan_chunks
+    dataset, plan = synthetic_photographs(tmp_path, n=12), encoding.plan_chunks
 
     def replace_then_plan(*arguments):
         Image.new("RGB", (20, 20), "red").save(tmp_path / "raw" / "images" / "photo_004.jpg")
@@ -44,7 +44,7 @@ def test_an_image_replaced_after_its_inspection_is_found(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("out", ["raw", "raw/sets/one", "."])
 def test_an_output_in_the_data_is_refused_and_the_data_stay(out, tmp_path):
-    dataset = drawn(tmp_path, n=3)
+    dataset = synthetic_photographs(tmp_path, n=3)
     before = sorted(path.name for path in tmp_path.rglob("*"))
     for overwrite in (False, True):
         with pytest.raises(ValueError, match="data root"):
@@ -53,7 +53,7 @@ def test_an_output_in_the_data_is_refused_and_the_data_stay(out, tmp_path):
 
 
 def test_a_damaged_set_is_made_again_by_overwriting(tmp_path):
-    dataset = drawn(tmp_path, n=4)
+    dataset = synthetic_photographs(tmp_path, n=4)
     for name in ("image.safetensors", "provenance.json", "pairs.parquet"):
         made = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
         path = tmp_path / "set" / name

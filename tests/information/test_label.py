@@ -87,7 +87,7 @@ def test_shuffled_labels_tell_nothing():
 def test_the_change_at_zero_is_zero_and_intervals_hold_the_value(kind):
     table = label_information(embedding_set(kind), [0.0, 0.5], n_boot=100, protocol=QUICK)
     assert (table.loc[table["lambda"] == 0, ["change", "change_low", "change_high"]] == 0).all().all()
-    information = table[table["quantity"].isin(["null", "image", "text", "both"])]
+    information = table[table["quantity"].isin(["entropy", "image", "text", "both"])]
     assert (information["low"] <= information["value"]).all() and (information["value"] <= information["high"]).all()
 
 

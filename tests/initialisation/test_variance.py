@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from helpers.initialisation.networks import ACTIVATIONS, encoder_outputs, mlp_outputs
-from helpers.initialisation.study import RATIO, centred, compare_outputs, mlp_study, what_decides
-from helpers.initialisation.variance import DATA_INDUCED, PARTS, Estimate, data_ratio, normalised, variance_parts, variance_table
+from helpers.initialisation.study import centred, compare_outputs, mlp_study, what_decides
+from helpers.initialisation.variance import (
+    DATA_INDUCED,
+    PARTS,
+    RATIO,
+    Estimate,
+    data_ratio,
+    normalised,
+    variance_parts,
+    variance_table,
+)
 
 
 def planted(rng, networks, items, data, both, weights, d=3) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
-from small_project import RESULTS, SWEEP, hashes, small_project, start
+from small_project import RESULTS, SET, SWEEP, hashes, small_project, start
 
 from helpers.datasets import miniatures as miniature
 
@@ -32,9 +33,21 @@ def is_locked(project) -> bool:
     return any((project / ".snakemake/locks").glob("*"))
 
 
-def test_a_workflow_killed_at_random_moments_ends_as_one_that_was_not(tmp_path):
-    miniature.write("ham10000", tmp_path / "data/ham10000", n=300)
-    whole, killed = (small_project(tmp_path / name, tmp_path / "data", shards=2) for name in ("whole", "killed"))
+@pytest.fixture(params=["stored", "raw"])
+def projects(request, store, tmp_path):
+    """Two equal projects: of a set that is stored, or of raw data that is to be checked and extracted in two shards first."""
+    if request.param == "raw":
+        miniature.write("ham10000", tmp_path / "data/ham10000", n=300)
+    pair = [small_project(tmp_path / name, tmp_path / "data", shards=2) for name in ("whole", "killed")]
+    for project in pair if request.param == "stored" else ():
+        shutil.copytree(store / "ham10000/clean/lit-natural", project / SET)
+        config = project / "config/small.yml"
+        config.write_text(config.read_text().replace(f"data_root: {tmp_path / 'data'}", "data_root: null"))
+    return pair
+
+
+def test_a_workflow_killed_at_random_moments_ends_as_one_that_was_not(projects):
+    whole, killed = projects
     began = time.monotonic()
     assert run(whole) == 0, (whole / "said.txt").read_text()
     length = time.monotonic() - began

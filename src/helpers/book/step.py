@@ -43,7 +43,7 @@ def _measured(started: float) -> dict:
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "peak_mb": round(used.ru_maxrss / 1000),
         "machine": platform.node(),
-        "accelerators": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        "accelerators": os.environ.get("CUDA_VISIBLE_DEVICES") or os.environ.get("SLURM_JOB_GPUS", ""),
         "job": os.environ.get("SLURM_JOB_ID", ""),
     }
 

@@ -10,45 +10,12 @@ from ..datasets import DATASETS
 from ..datasets.registry import title
 from ..files import read_json, replacing
 from ..paper import published
-from ..paper.claims.downstream import summary
 from . import trust
 from .formatting import markdown_table
 from .front import sentences
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
-
-
-def differences(kind: str) -> str:
-    """Return the differences of one kind between paper and code."""
-    table = published.protocol_differences()
-    table = table[table["kind"] == kind].drop(columns="kind")
-    titles = {"number": "No.", "topic": "Topic", "paper": "The paper says", "code": "The code does", "consequence": "What follows"}
-    return markdown_table(table.rename(columns=titles))
-
-
-def longer_training() -> str:
-    """Compare BRSET under the published and the longer-trained probe: AUC at both ends, gain, best lambda."""
-    rows = []
-    for label, curves in (
-        ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
-        ("batch 32, rate 1e-3", published.authors_longer_sweep()),
-    ):
-        curves = curves[curves["dataset"] == "BRSET"]
-        at = {lam: curves[curves["lambda"] == lam].set_index("backbone")["auc_mean"] for lam in (0.0, 1.0)}
-        for row in summary(curves).itertuples():
-            rows.append((row.backbone, label, at[0.0][row.backbone], at[1.0][row.backbone], row.gain, row.best))
-    columns = ["Encoder", "Probe", "AUC, λ = 0", "AUC, λ = 1", "Gain", "Best λ"]
-    table = pd.DataFrame(rows, columns=columns).sort_values(["Encoder", "Probe"], ascending=[True, False], kind="stable")
-    return markdown_table(table, {"AUC, λ = 0": ".4f", "AUC, λ = 1": ".4f", "Gain": "+.4f"})
-
-
-def published_gains() -> str:
-    """Return the 16 curves behind the paper's Fig. 3, one row each."""
-    table = summary()
-    table = table[["dataset", "backbone", "gain", "best", "drop", "std"]]
-    table.columns = ["Data set", "Encoder", "Gain at λ = 1", "Best λ", "Drop from there to λ = 1", "SD over seeds at λ = 1"]
-    return markdown_table(table, dict.fromkeys(table.columns[[2, 4, 5]], ".5f"))
 
 
 def paper_datasets() -> str:
@@ -178,11 +145,6 @@ def finding() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "finding": finding,
-    "differences_contradicts": lambda: differences("contradicts"),
-    "differences_claims": lambda: differences("bears on a claim"),
-    "differences_silent": lambda: differences("silent"),
-    "longer_training": longer_training,
-    "published_gains": published_gains,
     "paper_datasets": paper_datasets,
     "dataset_cards": dataset_cards,
     "encoder_cards": encoder_cards,

@@ -1,4 +1,4 @@
-"""The tables of the page on trust: promises with their tests and figures, stored fault runs, licences of the packages."""
+"""Write the tables of the page on trust: promises with tests and figures, stored fault runs, licences of the packages."""
 
 import ast
 import re
@@ -35,7 +35,10 @@ PROMISES = (
     ),
     Promise("AUC and the other metrics equal scikit-learn's", ("tests/test_metrics.py",)),
     Promise("Under `paper` and `converged`, test rows change nothing that is fitted", ("tests/probing/test_sweep.py",)),
-    Promise("A converged probe is within its stated distance of the minimum", ("tests/probing/test_solver.py",)),
+    Promise(
+        "A converged probe is within its stated distance of the minimum, in weights and bias",
+        ("tests/probing/test_solver.py", "tests/probing/test_certificate.py"),
+    ),
     Promise("Probes trained side by side equal probes trained one at a time", ("tests/probing/test_descent.py",)),
     Promise(
         "Intervals equal a bootstrap written out as a loop, and resample whole groups",
@@ -65,7 +68,23 @@ PROMISES = (
         ("tests/datasets/test_privacy.py", "tests/faults/test_marker_in_faults.py", "tests/workflow/test_notebooks_data.py"),
     ),
     Promise("Published numbers are complete, and a cell that was not recomputed stays empty", ("tests/paper/test_published.py",)),
-    Promise("Each verdict follows from the numbers it cites", ("tests/paper/test_claims.py",)),
+    Promise("A set fills a cell of the paper only if its rows, dimension, encoder and route fit", ("tests/paper/test_cells.py",)),
+    Promise(
+        "A contributed report holds numbers only; a hostile one is refused by name and stops nothing",
+        ("tests/paper/test_contributed.py",),
+    ),
+    Promise(
+        "The commands and parameters that pages tell a reader to type exist; a mistake ends with one sentence",
+        ("tests/book/test_user_pages.py", "tests/first_hour/test_first_hour.py"),
+    ),
+    Promise(
+        "Each verdict follows from the numbers it cites, recomputed a second time from the published files",
+        ("tests/paper/test_rule.py", "tests/paper/test_verdicts_independent.py"),
+    ),
+    Promise(
+        "Every interval of the lambda sweep can be recomputed from exported test scores without this package",
+        ("tests/probing/test_export.py",),
+    ),
     Promise("Rooms of the package import one way; annotated types hold", ("tests/test_layers.py", "tests/test_types.py")),
     Promise("The built pages work in a browser", ("tests/book/test_browser.py",)),
 )

@@ -1,4 +1,4 @@
-"""What linear readers of one modality know about the other: ridge regression and canonical correlation, held out."""
+"""Measure what linear readers predict of one modality from the other: held-out ridge regression and canonical correlation."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ COMPONENTS = 10
 def modality_information(
     embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, components: int = COMPONENTS, random_state: int = 0
 ) -> pd.DataFrame:
-    r"""Return what linear readers know of one modality from the other, against lambda.
+    r"""Return what linear readers predict of one modality from the other, against lambda.
 
     Quantities: ``ridge_text_from_image`` and ``ridge_image_from_text``, the share of the held-out variance that a ridge regression
     explains; ``cca``, the Gaussian information :math:`-\frac12 \sum_k \log_2 (1 - \rho_k^2)` in bits of the first canonical
@@ -28,9 +28,9 @@ def modality_information(
 
     Args:
         embeddings: a set with train and test rows; labels are not used.
-        lambdas: strengths of Eq. 5; the first stands for no change, such as 0.
+        lambdas: strengths of Eq. 5; the first is the reference, such as 0.
         n_boot: bootstrap replicates over groups of test rows. Intervals hold the fits fixed.
-        components: canonical pairs.
+        components: number of canonical pairs.
 
     Returns:
         ``lambda, quantity, value, low, high, change, change_low, change_high``.
