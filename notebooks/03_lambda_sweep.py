@@ -304,8 +304,8 @@ if len(gap):
     most = gap.loc[gap["difference"].abs().idxmax()]
     page.show_text(
         "The whole differs from the sum of its parts alone by up to {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; {name}, {encoder}, "
-        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of} cases.",
-        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=len(gap),
+        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of} cases. Seeds per case: {seeds}.",
+        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=len(gap), seeds=int(gap["n_seeds"].max()),
         **most[["difference", "low", "high", "protocol"]],
     )  # fmt: skip
 
