@@ -5,9 +5,11 @@ CONFIG ?= config/demo.yml
 PORT ?= 8000
 BIN := .venv/bin
 STAMP := .venv/.lock-$(shell $(PYTHON) -c "import hashlib; print(hashlib.sha256(open('requirements.lock','rb').read()).hexdigest()[:16])")
-# The caches of tools stay in the project; nothing is fetched from a model hub; threads are the workflow's to give out.
+# The caches of tools stay in the project; nothing is fetched from a model hub; threads are the workflow's to give out. Paths reach
+# the shell as variables, never as text of a command.
 export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
 export MPLCONFIGDIR := $(CURDIR)/.snakemake/cache/matplotlib
+export CONFIG
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
@@ -21,18 +23,18 @@ PROBE := from importlib.util import find_spec; import sys; sys.exit(not all(map(
 $(shell [ ! -f $(STAMP) ] || $(BIN)/python -c "$(PROBE)" $(NEEDED) 2>/dev/null || rm -f $(STAMP))
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
-	@mkdir -p "$(MPLCONFIGDIR)" book/executed runs/logs
-	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$(CONFIG)" --nolock --rerun-incomplete -- book 2>runs/logs/book.log || { \
+	@mkdir -p "$$MPLCONFIGDIR" book/executed runs/logs
+	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$$CONFIG" --nolock --rerun-incomplete -- book 2>runs/logs/book.log || { \
 		cat runs/logs/book.log >&2; echo "[failed]   make book; what failed stands above, the whole log is runs/logs/book.log" >&2; exit 1; }
 	@sed -n '/^\[excluded\]/p; /^\[skipped\]/p; /^\[damaged\]/p' runs/logs/book.log
 	@echo "[book]     _build/html/index.html"
 
 test: $(STAMP)  ## run the tests, but for the heavy ones
-	@mkdir -p "$(MPLCONFIGDIR)"
+	@mkdir -p "$$MPLCONFIGDIR"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not heavy"
 
 test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
-	@mkdir -p "$(MPLCONFIGDIR)"
+	@mkdir -p "$$MPLCONFIGDIR"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
 
 pdf: book  ## print the built book as one PDF into _build/html/downloads (needs chromium)

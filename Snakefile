@@ -254,12 +254,20 @@ def notebook_inputs(notebook):
     return {
         "01_cone_effect": all_set_files([own.get("variant", "clean")]) + [str(p) for p in sorted(Path("data/diversity").glob("*"))],
         "02_r_table": all_set_files([own.get("variant", "authors")]) + CONTRIBUTED,
-        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED}),
+        "03_lambda_sweep": sorted({*all_set_files(TEXTS), *[r for s in SWEPT for r in sweep_records(*s)], *DROPPED_IN, *CONTRIBUTED})
+        + [str(p) for p in sorted(Path("data/measured").glob("channel_*.csv"))],
         "04_discussion": CONTRIBUTED,
         "07_leakage_audit": all_set_files(["clean", "authors"]),
         "08_adapt": [],
         "10_where_the_gap_comes_from": [str(p) for p in sorted(Path("data/measured").glob("gap_*.csv"))],
+        "12_protocol_audit": [
+            *all_set_files(["clean"]),
+            *[str(p) for p in [*sorted(Path("data/measured").glob("*.csv")), *sorted(Path("data/published").glob("*.csv"))]],
+            "data/audit/protocol_execution.csv",
+        ],
         "11_what_lambda_closes": [str(p) for p in sorted(Path("data/measured").glob("alignments_*.csv"))],
+        "13_information": all_set_files(["clean"])
+        + [f"data/measured/{name}.csv" for name in ("information", "random_networks", "repeated_splits", "public_encoders")],
         "09_data": all_set_files(["clean", "authors"]) + [str(p) for p in sorted(Path("data/text_lengths").glob("*"))],
     }.get(notebook, all_set_files(["clean"])) + [f"{OUT}/{table}.parquet" for table in steps.tables_read(NOTEBOOKS[notebook])]
 

@@ -21,11 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / folder) for folder in ("tests", "tests/faults", "tests/extraction")]
+sys.path += [str(ROOT / folder) for folder in ("tests", "tests/faults")]
 if __name__ == "__main__":  # each process that is killed imports this file too, and needs none of them
     from attacks import STORED, TARGETS, flip_is_found, is_read_whole
-    from damage import QUIET
+    from damage import QUIET, deep_image, peak_of_decoding
     from kills import KILLED
+
+SIDES = {"16-bit PNG of 25 megapixels": 5000, "16-bit PNG at the limit": 10_000}
 
 
 def fuzz(target: str, cases: int) -> dict:
@@ -64,6 +66,14 @@ def kills(work: str) -> dict:
         return {"kill points": KILLED[work](Path(folder)), "lost or left over": 0}
 
 
+def memory(name: str) -> dict:
+    """Decode a grey image of 16 bits in a fresh process, and measure by how much its peak memory rises."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = deep_image(Path(folder) / "deep.png", SIDES[name])
+        size = path.stat().st_size
+        return {"file, kB": round(size / 1000), "megapixels": SIDES[name] ** 2 // 10**6, "peak, MB": round(peak_of_decoding(path))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=10_000)
@@ -75,6 +85,7 @@ def main() -> None:
     runs = [("fuzzing", name, lambda n: fuzz(n, given_arguments.cases)) for name in TARGETS]
     runs += [("flipped bits", name, lambda n: flips(n, given_arguments.flips)) for name in STORED]
     runs += [("kills", name, kills) for name in KILLED]
+    runs += [("memory", name, memory) for name in SIDES]
     path = given_arguments.json
     found = json.loads(path.read_text("utf-8")) if path and path.is_file() and given_arguments.only else {}
     for kind, name, run in runs:

@@ -22,7 +22,6 @@ from helpers.testbench.features import shipped_features
 
 OUT = project_root() / "data/measured/random_networks.csv"
 SETS = {"medical": ("ham10000", "clean"), "natural": ("flickr8k", "common")}
-DEPTHS = (1, 2, 4, 8, 16)
 PIXELS = 32
 
 
@@ -71,13 +70,14 @@ def perceptron_inputs(images: dict[str, list], rows: dict[str, pd.DataFrame]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder that holds ham10000 and flickr8k with their images")
-    parser.add_argument("--networks", type=int, default=12, help="initialisations of each network")
-    parser.add_argument("--items", type=int, default=100, help="images, and texts, of each data set")
+    parser.add_argument("--networks", type=int, default=10, help="initialisations of each network")
+    parser.add_argument("--items", type=int, default=64, help="images, and texts, of each data set")
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 2, 4, 8, 16], help="hidden layers of the perceptrons")
     parser.add_argument("--device", default="cpu", help="torch device of the encoders")
     args = parser.parse_args()
     rows = sample(args.root, args.items)
     images = {kind: [decode(path) for path in table["file"]] for kind, table in rows.items()}
-    perceptrons = mlp_study(perceptron_inputs(images, rows), list(ACTIVATIONS), DEPTHS, args.networks)
+    perceptrons = mlp_study(perceptron_inputs(images, rows), list(ACTIVATIONS), args.depths, args.networks)
     print("perceptrons measured", flush=True)
     towers = encoders(images, {kind: list(table["text"]) for kind, table in rows.items()}, args.networks, args.device)
     with replacing(OUT) as temporary:

@@ -54,6 +54,7 @@ from helpers.book.page import Page
 from helpers.book.parameters import SOURCE, integer, many, number, optional, text
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
+from helpers.files import project_root
 from helpers.paper.cells import facts_of, is_contributed, join_contributed, with_routes
 from helpers.paper.contributed import read_contributed
 from helpers.paper.published import authors_sweep, compare_sweep, paper_name
@@ -281,6 +282,32 @@ by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "bac
 if "lambda" in by_name and set(CHANNELS) <= set(by_name):
     sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
     display(format_table(marked(sums), precision=4))
+
+# %% [markdown]
+# All sixteen subsets of the four parts settle what belongs to which. The average of a part is over all orders in which the four can be switched
+# on, so that averages add up to the whole; what a part gives *alone* and what is *lost without it* differ where parts interact.
+# `benchmarks/factorial.py` trained these probes; the repository ships the result.
+
+# %% tags=["hide-input"]
+subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
+subsets = subsets[subsets["dataset"].isin(table["dataset"]) & subsets["protocol"].isin(protocol)]
+keys = ["dataset", "backbone", "protocol", "channel"]
+if len(subsets):
+    of_parts = subsets[subsets["channel"] != "all"].pivot_table(index=keys, columns="measure", values="difference", sort=False)
+    display(format_table(of_parts.reset_index(), precision=4))
+else:
+    page.show_text("No set of this page is among them.")
+
+# %% tags=["hide-input"]
+gap = subsets[subsets["measure"] == "whole minus sum"]
+if len(gap):
+    most = gap.loc[gap["difference"].abs().idxmax()]
+    page.show_text(
+        "The whole differs from the sum of its parts alone by up to {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; {name}, {encoder}, "
+        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of} cases.",
+        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=len(gap),
+        **most[["difference", "low", "high", "protocol"]],
+    )  # fmt: skip
 
 # %% [markdown]
 # A shift cannot move a converged probe at all, and a common scale only through the choice of the regularisation strength.

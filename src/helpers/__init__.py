@@ -1,4 +1,4 @@
-"""The cone effect and the modality gap of image-text embeddings: measure them, shift them, probe them.
+"""Measure, shift and probe the cones and the modality gap of image-text embeddings.
 
 Names are imported on first use, so that ``import helpers`` is instant and a missing heavy package is reported where it is needed.
 """

@@ -60,9 +60,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     remove_stale(path.parent)
     with _temporary(path, folder=True) as temporary:
         yield temporary
-        for made in (*temporary.rglob("*"), temporary):
-            _set_usual_rights(made)
-            _flush(made)
+        for written in (*temporary.rglob("*"), temporary):
+            _set_usual_rights(written)
+            _flush(written)
         _put_in_place(temporary, path)
         _flush(path.parent)
 
@@ -88,11 +88,11 @@ def refuse_other_content(directory: Path, record: str, names: Iterable[str], wha
 
 def remove_stale(folder: Path) -> None:
     """Remove the temporary files and folders in ``folder`` whose writer has ended, for example because it was killed."""
-    for left in sorted(Path(folder).glob(f".*{UNFINISHED}")):
-        with suppress(OSError), _locked(left, wait=False) as ours:
-            if ours:
-                _restore_moved(left)
-                _remove(left)
+    for stale in sorted(Path(folder).glob(f".*{UNFINISHED}")):
+        with suppress(OSError), _locked(stale, wait=False) as is_locked:
+            if is_locked:
+                _restore_moved(stale)
+                _remove(stale)
 
 
 @lru_cache(maxsize=256)
@@ -111,8 +111,8 @@ def _temporary(path: Path, folder: bool) -> Iterator[Path]:
             handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent)
             os.close(handle)
         temporary = Path(name)
-        with _locked(temporary, wait=True) as ours:
-            if not ours:
+        with _locked(temporary, wait=True) as is_locked:
+            if not is_locked:
                 continue  # another process removed it as stale before it was locked
             try:
                 yield temporary
@@ -138,10 +138,10 @@ def _locked(path: Path, wait: bool) -> Iterator[bool]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            ours = path.exists()
+            is_locked = path.exists()
         except OSError:
-            ours = wait
-        yield ours
+            is_locked = wait
+        yield is_locked
     finally:
         os.close(handle)
 
@@ -188,10 +188,11 @@ def _move_aside(temporary: Path, path: Path) -> None:
     _remove(old)
 
 
-def _restore_moved(left: Path) -> None:
-    for moved in left.glob("moved--*") if left.is_dir() else ():
-        if not (left.parent / moved.name.removeprefix("moved--")).exists():
-            moved.rename(left.parent / moved.name.removeprefix("moved--"))
+def _restore_moved(stale: Path) -> None:
+    """Put back the folder that an interrupted :func:`_move_aside` left in a stale temporary."""
+    for moved in stale.glob("moved--*") if stale.is_dir() else ():
+        if not (stale.parent / moved.name.removeprefix("moved--")).exists():
+            moved.rename(stale.parent / moved.name.removeprefix("moved--"))
 
 
 def _remove(path: Path) -> None:

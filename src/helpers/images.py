@@ -43,8 +43,8 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
             return ImageFile(error="file is empty (0 bytes); get it again")
         if size > MAX_BYTES:
             return ImageFile(error=f"file has {size:,} bytes, the limit is {MAX_BYTES:,}; resize the image first")
-        with _opened(path) as image:
-            notes = _notes(image)
+        with _open(path) as image:
+            notes = _conversions(image)
         content = sha256(path)
         if pixels:
             decode(path, content)
@@ -67,15 +67,15 @@ def decode(path: Path, content: str | None = None) -> Image.Image:
         data = Path(path).read_bytes()
         if content is not None and hashlib.sha256(data).hexdigest() != content:
             raise ValueError(CHANGED)
-        with _opened(io.BytesIO(data)) as image:
+        with _open(io.BytesIO(data)) as image:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return _rgb(image)
+            return _to_rgb(image)
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
 
-def _opened(source) -> Image.Image:
+def _open(source) -> Image.Image:
     """Return a Pillow image after reading its header alone; refuse one too large to decode or with undefined pixel values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -90,7 +90,7 @@ def _opened(source) -> Image.Image:
     return image
 
 
-def _notes(image) -> tuple[str, ...]:
+def _conversions(image) -> tuple[str, ...]:
     notes = []
     if image.mode not in ("RGB", "L"):
         notes.append(f"mode {image.mode} converted to RGB")
@@ -101,13 +101,13 @@ def _notes(image) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
-        image = _eight_bits(image)
+        image = _to_eight_bits(image)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits by rounding, a band of rows at a time so that memory stays bounded."""
     width, height = image.size
     scaled = np.empty((height, width), dtype=np.uint8)

@@ -76,7 +76,7 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
     same_number(fit_image, fit_text)
     groups = tied_groups(fit_image, fit_text, fit_groups)
     x, y = np.concatenate([fit_image, fit_text]).astype(np.float64), np.repeat([1, 0], len(fit_image))
-    folds = list(GroupKFold(3).split(x, y, np.tile(_several(groups, 3), 2)))
+    folds = list(GroupKFold(3).split(x, y, np.tile(_check_groups(groups, 3), 2)))
     model = LogisticRegressionCV(
         Cs=STRENGTHS,
         cv=folds,
@@ -104,7 +104,7 @@ def held_out_modality_auc(image, text, groups=None, n_folds: int = 5) -> np.ndar
         ValueError: fewer groups than folds; equal images or texts tie their pairs into one group.
     """
     image, text = unit_pairs(image, text)
-    groups = _several(tied_groups(image, text, groups), n_folds)
+    groups = _check_groups(tied_groups(image, text, groups), n_folds)
     folds = GroupKFold(n_folds).split(image, groups=groups)
     return np.array([modality_auc(image[a], text[a], image[b], text[b], groups[a]) for a, b in folds])
 
@@ -254,7 +254,7 @@ def _neighbour_graph(x, k: int) -> csr_matrix:
     return csr_matrix((np.ones(n * k, dtype=np.int64), neighbours.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
 
 
-def _several(groups: np.ndarray, least: int) -> np.ndarray:
+def _check_groups(groups: np.ndarray, least: int) -> np.ndarray:
     found = len(np.unique(groups))
     if found < least:
         raise ValueError(

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from helpers import load_backbone
 from helpers.cli import main
 from helpers.files import project_root
-from helpers.information import info_nce
+from helpers.information.bound import info_nce
 from helpers.testbench.features import TowerFeatures, TrainingPairs, tower_features
 from helpers.testbench.training import Settings, contrastive_loss, initial_heads, train, training_path
 

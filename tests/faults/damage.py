@@ -1,17 +1,18 @@
 """What the attacks share: how many cases, damaged bytes, and the one sentence that must come of them."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from helpers import EmbeddingSet
 from helpers.probing.grid import Grid
 
-sys.path.append(str(Path(__file__).parents[1] / "extraction"))  # for the data sets that the tests of extraction make
 SWEEP = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 CASES = int(os.environ.get("FUZZ_CASES", 200))
 FEW = 15
@@ -64,6 +65,23 @@ def flipped(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[bit // 8 % len(data)] ^= 1 << bit % 8
     return bytes(changed)
+
+
+def peak_of_decoding(path: Path) -> float:
+    """Return by how many megabytes decoding an image raises the peak memory of a fresh process."""
+    code = (
+        "import resource, sys; from helpers.images import decode; "
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "before = peak(); decode(sys.argv[1]); print(peak() - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return int(run.stdout) / 1024
+
+
+def deep_image(path: Path, side: int) -> Path:
+    """Write a grey image of 16 bits that is far smaller on the disk than in memory."""
+    Image.fromarray(np.full((side, side), 40000, dtype=np.uint16)).save(path)
+    return path
 
 
 def one_sentence(error: Exception, name: str) -> None:

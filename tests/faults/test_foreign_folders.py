@@ -104,7 +104,7 @@ def test_an_alignment_with_a_number_that_is_not_finite_is_refused(tmp_path):
 def test_a_cut_head_file_is_named(keep, tmp_path):
     path = tmp_path / "lit-cut.safetensors"
     path.write_bytes(fresh(heads).read_bytes()[:keep])
-    with pytest.raises(ValueError, match="lit-cut.safetensors is no whole head file"):
+    with pytest.raises(ValueError, match="lit-cut.safetensors .*head file"):
         load_backbone("lit-cut", weights=path)
 
 

@@ -65,6 +65,17 @@ def test_a_set_without_labels_is_refused_first(sample):
             act(unlabelled)
 
 
+def test_fewer_training_rows_than_classes_are_refused_before_any_work():
+    from dataclasses import replace
+
+    from helpers import sweep
+
+    few = embedding_set("multiclass", n=60)
+    rows = [*few.rows("train")[:2], *few.rows("val"), *few.rows("test")]
+    with pytest.raises(ValueError, match="2 training rows and 3 classes"):
+        sweep(replace(few, pairs=few.pairs.iloc[rows]))
+
+
 def test_unknown_alignments_and_sets_without_test_rows_are_refused(sample):
     from dataclasses import replace
 

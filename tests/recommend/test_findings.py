@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from helpers.recommend.findings import SET, not_measured, shipped_alignments, three_sentences
+from helpers.recommend.findings import SET, not_measured, shipped_alignments, task_sentences, three_sentences
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,20 @@ def test_the_sentences_follow_the_table(measured):
 def test_centring_is_not_said_to_cost_nothing(measured):
     clip = rows_of(measured, "centring", "recall_image_to_text").xs("CLIP ViT-B/16", level="backbone").iloc[0]
     assert clip["change_high"] < 0 and f"{clip['change']:+.3f}" in three_sentences(measured)[2]
+
+
+def test_task_sentences_count_clear_changes_and_know_which_way_is_better():
+    rows = [
+        ("a", "lambda-1", "converged", "probe_auc", 0.01, 0.02),
+        ("b", "lambda-1", "converged", "probe_auc", -0.02, -0.01),
+        ("a", "lambda-1", "converged", "log_loss", -0.02, -0.01),
+        ("b", "lambda-1", "converged", "log_loss", -0.01, 0.01),
+        ("a", "lambda-1", "converged", "sex_spread", 0.01, 0.02),
+        ("a", "lambda-1", "authors-code", "probe_auc", 0.01, 0.02),
+        ("a", "centring", "converged", "probe_auc", -0.01, 0.02),
+        ("b", "centring", "converged", "probe_auc", -0.01, 0.02),
+    ]
+    tasks = pd.DataFrame(rows, columns=["dataset", "alignment", "protocol", "measure", "change_low", "change_high"])
+    at_one, centred = task_sentences(tasks)
+    assert "probe auc 1 and 1 of 2" in at_one and "log loss 1 and 0 of 2" in at_one and "spread" not in at_one
+    assert "probe auc 0 and 0 of 2" in centred

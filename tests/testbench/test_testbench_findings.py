@@ -17,11 +17,13 @@ TESTS = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize(("gaps", "verdict"), [((0.6, 0.9, 0.3), "a transient"), ((0.6, 0.9, 0.9), "settled")])
+@pytest.mark.parametrize(
+    ("gaps", "verdict"), [((0.6, 0.9, 0.3), "a transient"), ((0.6, 0.9, 0.7), "has not settled"), ((0.6, 0.9, 0.9), "has settled")]
+)
 def test_the_first_sentence_judges_the_lowest_temperature_by_its_last_change(gaps, verdict):
     study = pd.DataFrame([*path(gaps), *path(gaps, seed=1), *path((0.6, 0.6, 0.6), 0.07)], columns=COLUMNS)
     sentence = findings.answer(study, TESTS)[0]
-    assert verdict in sentence and "of 2 heads" in sentence and f"{gaps[2]:.2f} at the last epoch" in sentence
+    assert verdict in sentence and "of 2 heads" in sentence and f"{gaps[2]:.2f} at epoch 400" in sentence
 
 
 def test_the_second_sentence_counts_clear_tests_of_the_exact_dial():
@@ -33,9 +35,13 @@ def test_the_second_sentence_counts_clear_tests_of_the_exact_dial():
 
 def test_heads_are_compared_seed_by_seed():
     rows = [("flickr8k", t, s, g, r) for t, g, r in (("0.01", 0.8, 0.5), ("learned", 0.1, 0.6)) for s in (0, 1)]
-    heads = pd.DataFrame(rows, columns=["dataset", "temperature", "random_state", "gap", "recall"])
-    assert "-0.100 (-0.100 to -0.100)" in findings.heads_sentence(heads, "flickr8k")
-    assert findings.heads_over_seeds(heads, ["gap"])["gap"].tolist() == ["0.80 (0.80 to 0.80)", "0.10 (0.10 to 0.10)"]
+    heads = pd.DataFrame(rows, columns=["dataset", "temperature", "random_state", "gap", "recall"]).assign(epoch=30)
+    sentence = findings.heads_sentence(pd.concat([heads, heads.assign(epoch=5, gap=9.0)]))
+    assert "0.80 to 0.80 at temperature 0.01, 0.10 to 0.10 at a learned temperature over 2 training seeds" in sentence
+    assert "0.01 changes recall@10 by -0.100 (-0.100 to -0.100)" in sentence
+    assert "recall" not in findings.heads_sentence(heads[heads["temperature"] == "0.01"])
+    table = findings.over_seeds(heads, ["gap"], ["temperature", "epoch"])
+    assert table["gap"].tolist() == ["0.80 (0.80 to 0.80)", "0.10 (0.10 to 0.10)"] and table["heads"].tolist() == [2, 2]
 
 
 def test_the_shipped_tables_give_the_answer_and_the_evidence():

@@ -1,4 +1,4 @@
-"""The gap alignment as a scikit-learn transformer of one matrix that holds an image and a text in every row."""
+"""Apply the gap alignment as a scikit-learn transformer to one matrix with an image and a text in every row."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -17,7 +17,7 @@ class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         n_text: dimension d of a text and of an image: the first d columns are the image, the next d the text, and further columns,
             such as age, stay as they are. When None, an image and a text fill all columns.
         lam: strength of the shift; see :class:`GapAlignment`.
-        alignment: name of the alignment; see :class:`helpers.alignment.Alignment`.
+        alignment: name of the alignment; see :class:`Alignment`.
 
     Attributes:
         alignment_: the fitted :class:`GapAlignment`.

@@ -153,7 +153,7 @@ class CCA(AffineAlignment):
     def _solve(self, image, text):
         d = image.shape[1]
         k = max(1, d // 2) if self.n_components is None else self.n_components
-        _at_most(k, d, self.name)
+        _check_count(k, d, self.name)
         whiten_image, whiten_text = (_inverse_root(x, self.regularisation) for x in (image, text))
         centred = image - image.mean(axis=0), text - text.mean(axis=0)
         left, self.correlations_, right = np.linalg.svd(whiten_image @ (centred[0].T @ centred[1] / len(image)) @ whiten_text)
@@ -192,7 +192,7 @@ class TopRemoval(AffineAlignment):
         self.k = k
 
     def _solve(self, image, text):
-        _at_most(self.k, min(len(image), len(text), image.shape[1] - 1), self.name)
+        _check_count(self.k, min(len(image), len(text), image.shape[1] - 1), self.name)
         result = []
         for x in (image, text):
             centred = x - x.mean(axis=0)
@@ -211,6 +211,6 @@ def _inverse_root(x: np.ndarray, regularisation: float = 0.0) -> np.ndarray:
     return (vectors * inverse) @ vectors.T
 
 
-def _at_most(k: int, most: int, name: str) -> None:
+def _check_count(k: int, most: int, name: str) -> None:
     if not 1 <= k <= most:
         raise ValueError(f"{name}: got {k} directions, expected between 1 and {most}; choose a number in this range")

@@ -1,4 +1,4 @@
-"""The finding of the book in one figure and three sentences: ``python -m helpers.book.front`` writes both.
+"""Write the finding of the book as one figure and three sentences: ``python -m helpers.book.front``.
 
 The figure goes to ``book/_static/finding.svg`` and the sentences into the README; the front page includes them at each build.
 All numbers come from the tables in ``data/measured``.

@@ -74,10 +74,10 @@ def one_document(site: Path, pages: list[str], address: str, still: str | None =
         for element in article.select("[id]"):
             element["id"] = f"p{number}-{element['id']}"
         for link in article.select("a[href]"):
-            link["href"] = _target(link["href"], page, numbers, address)
+            link["href"] = _target(str(link["href"]), page, numbers, address)
         for image in article.select("img[src]"):
-            if not urlsplit(image["src"]).scheme:
-                image["src"] = _resolved(page, image["src"])
+            if not urlsplit(str(image["src"])).scheme:
+                image["src"] = _resolved(page, str(image["src"]))
             image.attrs.pop("loading", None)
         for view in article.select(INTERACTIVE):
             view.replace_with(_still(f"{address}/{page}.html", still))
@@ -131,13 +131,13 @@ def take_still(site: Path, pages: list[str], work: Path) -> str | None:
     """Write a picture of the interactive view into ``work`` and return its name there; None where no page has one."""
     for page in pages:
         article = BeautifulSoup((site / f"{page}.html").read_text("utf-8"), "html.parser").find("article")
-        view = article.select_one(INTERACTIVE) if isinstance(article, Tag) else None
-        if view is None:
+        assert isinstance(article, Tag)
+        if (view := article.select_one(INTERACTIVE)) is None:
             continue
         parts = [*article.select("link[rel=stylesheet]"), view, *article.select("script[src]")]
         for part in parts:
             for attribute in {"href", "src"} & set(part.attrs):
-                part[attribute] = f"{site.as_uri()}/{_resolved(page, part[attribute])}"
+                part[attribute] = f"{site.as_uri()}/{_resolved(page, str(part[attribute]))}"
         html = _template("lambda-page.html").render(body=Markup("".join(map(str, parts)) + NO_BUTTONS))
         (work / "still.html").write_text(html, "utf-8")
         size = ("--window-size=1000,760", "--virtual-time-budget=20000", "--hide-scrollbars", "--allow-file-access-from-files")

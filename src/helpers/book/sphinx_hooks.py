@@ -30,7 +30,7 @@ def setup(app) -> dict:
     app.add_config_value("book_hooks", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
     app.connect("config-inited", _refuse_unknown_settings)
     app.connect("config-inited", _serve_mathematics)
-    app.connect("config-inited", _say_what_rendered)
+    app.connect("config-inited", _append_provenance)
     app.connect("html-page-context", _open_templates, priority=900)  # after the theme has made its buttons
     app.connect("html-page-context", _remove_thebe, priority=900)
     app.connect("html-page-context", _list_references)
@@ -88,7 +88,7 @@ def _serve_mathematics(app, config) -> None:
     config.mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "global"}}
 
 
-def _say_what_rendered(app, config) -> None:
+def _append_provenance(app, config) -> None:
     """End every page, including those without a run, with the state of the source and the software."""
     software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
     said = f"Rendered from commit <code>{commit()}</code> with {software} and Python {platform.python_version()}."

@@ -1,9 +1,6 @@
 """Write the book's tables of published numbers, cards and benchmarks before each build: ``python -m helpers.book.tables``."""
 
-import re
-import tomllib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pandas as pd
@@ -13,44 +10,12 @@ from ..datasets import DATASETS
 from ..datasets.registry import title
 from ..files import read_json, replacing
 from ..paper import published
-from ..paper.claims.downstream import summary
+from . import trust
 from .formatting import markdown_table
 from .front import sentences
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
-
-
-def differences(kind: str) -> str:
-    """Return the differences of one kind between paper and code."""
-    table = published.protocol_differences()
-    table = table[table["kind"] == kind].drop(columns="kind")
-    titles = {"number": "No.", "topic": "Topic", "paper": "The paper says", "code": "The code does", "consequence": "What follows"}
-    return markdown_table(table.rename(columns=titles))
-
-
-def longer_training() -> str:
-    """Compare BRSET under the published and the longer-trained probe: AUC at both ends, gain, best lambda."""
-    rows = []
-    for label, curves in (
-        ("batch 512, rate 3e-4 (the paper's Fig. 3)", published.authors_sweep()),
-        ("batch 32, rate 1e-3", published.authors_longer_sweep()),
-    ):
-        curves = curves[curves["dataset"] == "BRSET"]
-        at = {lam: curves[curves["lambda"] == lam].set_index("backbone")["auc_mean"] for lam in (0.0, 1.0)}
-        for row in summary(curves).itertuples():
-            rows.append((row.backbone, label, at[0.0][row.backbone], at[1.0][row.backbone], row.gain, row.best))
-    columns = ["Encoder", "Probe", "AUC, λ = 0", "AUC, λ = 1", "Gain", "Best λ"]
-    table = pd.DataFrame(rows, columns=columns).sort_values(["Encoder", "Probe"], ascending=[True, False], kind="stable")
-    return markdown_table(table, {"AUC, λ = 0": ".4f", "AUC, λ = 1": ".4f", "Gain": "+.4f"})
-
-
-def published_gains() -> str:
-    """Return the 16 curves behind the paper's Fig. 3, one row each."""
-    table = summary()
-    table = table[["dataset", "backbone", "gain", "best", "drop", "std"]]
-    table.columns = ["Data set", "Encoder", "Gain at λ = 1", "Best λ", "Drop from there to λ = 1", "SD over seeds at λ = 1"]
-    return markdown_table(table, dict.fromkeys(table.columns[[2, 4, 5]], ".5f"))
 
 
 def paper_datasets() -> str:
@@ -180,11 +145,6 @@ def finding() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "finding": finding,
-    "differences_contradicts": lambda: differences("contradicts"),
-    "differences_claims": lambda: differences("bears on a claim"),
-    "differences_silent": lambda: differences("silent"),
-    "longer_training": longer_training,
-    "published_gains": published_gains,
     "paper_datasets": paper_datasets,
     "dataset_cards": dataset_cards,
     "encoder_cards": encoder_cards,
@@ -193,9 +153,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
     "paper_cost": paper_cost,
-    "fault_figures": lambda: fault_figures(),
-    "licences": lambda: licences(),
     "coverage": coverage,
+    **trust.PAGES,
 }
 
 
@@ -208,43 +167,6 @@ def write(folder: Path = FOLDER) -> list[Path]:
             temporary.write_text(make(), encoding="utf-8")
         paths.append(path)
     return paths
-
-
-def fault_figures(path: Path = BENCHMARKS / "faults.json") -> str:
-    """Return the counts of the fault and fuzz runs, one row per run, or a sentence if no run is stored."""
-    if not path.is_file():
-        return (
-            "No fault run is stored in `benchmarks/results/faults.json`, so this build has no figures. "
-            "The tests named above hold each promise at the size that `make test` runs.\n"
-        )
-    rows = []
-    for name, found in read_json(path).items():
-        counts = found if isinstance(found, dict) else {"count": found}
-        rows.append((name.replace("_", " "), "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in counts.items())))
-    return markdown_table(pd.DataFrame(rows, columns=["Run", "Counted"]))
-
-
-def licences() -> str:
-    """Return the licence of every package that ``pyproject.toml`` names, as the installed package states it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = {
-        "to run": project["dependencies"],
-        **{f"for the {extra}": of for extra, of in project["optional-dependencies"].items()},
-    }
-    names = [(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0], role) for role, lines in wanted.items() for line in lines]
-    rows = [(name, role, _licence(name)) for name, role in names]
-    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Licence"]))
-
-
-def _licence(package: str) -> str:
-    """Return the licence expression of an installed package, else its classifiers, else the first line of its licence field."""
-    try:
-        found = metadata(package)
-    except PackageNotFoundError:
-        return "not installed here"
-    classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
-    stated = [line for line in (found["License"] or "").strip().splitlines() if line != "UNKNOWN"]
-    return found["License-Expression"] or ", ".join(classifiers) or (stated[0] if stated else "not stated by the package")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a paired data set to an EmbeddingSet: each distinct image and text encoded once, in chunks that survive a kill."""
+"""Turn a paired data set into an EmbeddingSet: encode each distinct image and text once, in chunks that survive a kill."""
 
 import errno
 import json

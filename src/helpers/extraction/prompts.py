@@ -1,4 +1,4 @@
-"""One prompt per class of a shipped data set, encoded by the text tower of an encoder: what zero-shot classification needs."""
+"""Encode one prompt per class of a shipped data set with an encoder's text tower, for zero-shot classification."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Information between modalities and about the label, against lambda: what cannot move, and what restricted readers see move."""
+"""Measure information between modalities and about the label against lambda, as restricted readers find it."""

@@ -1,4 +1,4 @@
-"""The contrastive objective read as two forces (Eq. 2) and as a bound on information, and SigLIP's sigmoid loss."""
+"""Read the contrastive objective as two forces (Eq. 2) and as a bound on information; compute SigLIP's sigmoid loss."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -13,8 +13,8 @@ BIAS_RANGE = (-200.0, 200.0)
 def info_nce(image, text, temperature: float):
     """Return the InfoNCE of a batch, split into attraction and repulsion (Eq. 2): loss_i = attraction_i + repulsion_i.
 
-    attraction_i = -v_i . t_i / tau and repulsion_i = log sum_j exp(v_i . t_j / tau), for images against texts. With the arguments
-    exchanged it is the other direction.
+    attraction_i = -v_i . t_i / tau and repulsion_i = log sum_j exp(v_i . t_j / tau), for images against texts. Exchange
+    the arguments for the other direction.
 
     Args:
         image, text: (n, d) vectors; row i of one is the pair of row i of the other. Normalised here.
@@ -31,11 +31,11 @@ def info_nce(image, text, temperature: float):
 
 
 def contrastive_terms(image, text, temperature: float) -> dict[str, float]:
-    r"""Return both forces of Eq. 2 in both directions, the loss, and the bound on information that it stands for.
+    r"""Return both forces of Eq. 2 in both directions, the loss, and the bound on information that it implies.
 
     The bound :math:`\log B - \text{loss}` of B independent pairs is at most their mutual information (van den Oord et al., 2018),
-    whatever the critic; here the critic is the cosine over tau, and the loss the mean of both directions. Pairs are positives of
-    themselves alone: a repeated text is a negative of the others, as the bound has it.
+    for any critic. Here the critic is the cosine over tau, and the loss is the mean of both directions. A pair is its only
+    positive: a repeated text is a negative of the others, as the bound requires.
 
     Args:
         image, text: (n, d) vectors of pairs.
@@ -76,7 +76,7 @@ def sigmoid_loss(image, text, temperature: float, bias: float) -> float:
 
 
 def best_bias(image, text, temperature: float) -> float:
-    """Return the bias of the lowest :func:`sigmoid_loss` of some pairs: what training with it would end at."""
+    """Return the bias of the lowest :func:`sigmoid_loss` of some pairs, at which training with it would end."""
     found = minimize_scalar(lambda bias: sigmoid_loss(image, text, temperature, bias), bounds=BIAS_RANGE, method="bounded")
     return float(found.x)
 
@@ -122,7 +122,7 @@ def paired(image, text) -> tuple[np.ndarray, np.ndarray]:
 
 
 def positive_temperature(temperature: float) -> float:
-    """Return a temperature that vectors can be compared at.
+    """Return ``temperature`` if it is valid.
 
     Raises:
         ValueError: it is not a finite number above 0.

@@ -1,4 +1,4 @@
-"""A neural estimate of mutual information, as a warning: it moves with lambda where the truth is constant."""
+"""Estimate mutual information by a neural critic, as a warning: the estimate moves with lambda though the truth is constant."""
 
 from collections.abc import Iterable, Sequence
 
@@ -38,7 +38,7 @@ def neural_information(image, text, image_test, text_test, updates: Sequence[int
         image, text: (n, d) training pairs.
         image_test, text_test: (m, d) test pairs, one batch.
         updates: numbers of Adam's updates, ascending, each of at most 128 pairs.
-        random_state: of initial weights and batches.
+        random_state: seed of initial weights and batches.
 
     Raises:
         ValueError: updates that are not ascending whole numbers of at least 0, or unequal shapes.

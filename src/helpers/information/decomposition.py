@@ -1,10 +1,10 @@
-r"""Shares of the information that two sources have about a target: unique, redundant and synergistic.
+r"""Divide the information that two sources have about a target into unique, redundant and synergistic shares.
 
-Definition: minimum mutual information (Barrett, Physical Review E 91, 2015). What both sources hold is redundant up to the smaller,
+Definition: minimum mutual information (Barrett, Physical Review E 91, 2015). The redundant share is the smaller of both,
 
 .. math:: R = \min(I_v, I_t), \quad U_v = I_v - R, \quad U_t = I_t - R, \quad S = I_{vt} - \max(I_v, I_t) .
 
-It is one end of what the three measured numbers allow: any decomposition with :math:`R + U_v = I_v`, :math:`R + U_t = I_t`,
+It is one end of the range that the measured numbers allow: any decomposition with :math:`R + U_v = I_v`, :math:`R + U_t = I_t`,
 :math:`R + U_v + U_t + S = I_{vt}` and no negative share has :math:`\max(0, I_v + I_t - I_{vt}) \le R \le \min(I_v, I_t)`. Barrett's
 redundancy and synergy are thus the largest, his unique shares the smallest. :func:`share_bounds` gives the other ends.
 """

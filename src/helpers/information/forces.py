@@ -1,4 +1,4 @@
-"""Eq. 2 against lambda: attraction, repulsion, the bound, alignment, uniformity and SigLIP's loss on held-out pairs."""
+"""Measure Eq. 2 against lambda: attraction, repulsion, the bound, alignment, uniformity, SigLIP's loss on held-out pairs."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from .bound import (
     uniformity,
 )
 
-CLIP_TEMPERATURE = 0.01  # where CLIP's own ends (Radford et al., 2021)
+CLIP_TEMPERATURE = 0.01  # at the end of CLIP's own training (Radford et al., 2021)
 MOST = 500
 BLOCKS = 20
 
@@ -36,7 +36,7 @@ def own_temperature(backbone: str) -> tuple[float, bool]:
 def forces_table(
     embeddings: EmbeddingSet, lambdas: Sequence[float], temperature: float, most: int = MOST, random_state: int = 0
 ) -> pd.DataFrame:
-    """Return the terms of Eq. 2 and what goes with them on held-out pairs, against lambda.
+    """Return the terms of Eq. 2 and related quantities on held-out pairs, against lambda.
 
     The batch is all test pairs, at most ``most``. The gap comes from training pairs; the best temperature and the biases from
     validation pairs, or from training pairs where there are none. Quantities: those of

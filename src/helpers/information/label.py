@@ -1,10 +1,10 @@
-r"""Predictive V-information of the modalities about the label, for linear probes (Xu et al., ICLR 2020).
+r"""Measure the predictive V-information of the modalities about the label, for linear probes (Xu et al., ICLR 2020).
 
 .. math:: I_V(X \to Y) = H_V(Y) - H_V(Y \mid X)
 
 where :math:`H_V(Y \mid X)` is the log loss of the best linear probe and :math:`H_V(Y)` that of the best constant, the class
-frequencies. Both are fitted on training rows and judged on test rows, so that an estimate can be negative. Labels of a
-multi-label task are predicted one by one and their information is summed. Unit: bits.
+frequencies. Both are fitted on training rows and scored on test rows, so an estimate can be negative. Labels of a multi-label
+task are predicted one by one and their information is summed. Unit: bits.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_expit, log_softmax
 
-from ..probing.protocol import PROTOCOLS
+from ..probing.protocol import PROTOCOLS, Protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
 from ..resampling import bootstrap_counts
@@ -26,21 +26,26 @@ LIKELIHOOD = PROTOCOLS["converged"].but(name="unweighted", weighting="none")
 
 
 def label_information(
-    embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, random_state: int = 0
+    embeddings: EmbeddingSet,
+    lambdas: Sequence[float],
+    n_boot: int = 1000,
+    random_state: int = 0,
+    protocol: Protocol = LIKELIHOOD,
 ) -> pd.DataFrame:
-    """Return what image, text and both tell a converged linear probe about the label, against lambda, and the shares of it.
+    """Return the information of image, text and both about the label for a converged linear probe, against lambda, and its shares.
 
     Args:
         embeddings: a labelled set with train and test rows.
-        lambdas: strengths of Eq. 5; the first stands for no change, such as 0.
+        lambdas: strengths of Eq. 5; the first is the reference, such as 0.
         n_boot: bootstrap replicates over groups of test rows. Intervals hold the fitted probes fixed.
+        protocol: how probes are fitted; without class weights, or the log loss is no likelihood.
 
     Returns:
-        ``lambda, quantity, value, low, high, change, change_low, change_high`` in bits. Quantities are ``null`` (the entropy of the
+        ``lambda, quantity, value, low, high, change, change_low, change_high`` in bits. Quantities are ``entropy`` (that of the
         class frequencies), ``image``, ``text``, ``both``, the shares of :mod:`helpers.information.decomposition`, and each
         share's ends ``least_...`` and ``most_...``.
     """
-    result = sweep(embeddings, lambdas, seeds=[0], protocol=LIKELIHOOD, features=tuple(SOURCES), workers=1, progress=False)
+    result = sweep(embeddings, lambdas, seeds=[0], protocol=protocol, features=tuple(SOURCES), workers=1, progress=False)
     null = null_losses(embeddings, result)
     losses = {(run.features, run.lambda_image): row for run, row in zip(result.runs.itertuples(), log_losses(result), strict=True)}
     counts = bootstrap_counts(len(null), n_boot, random_state, result.groups)
@@ -49,7 +54,7 @@ def label_information(
     found = {}
     for lam in map(float, lambdas):
         means = {name: weights @ (null - losses[features, lam]) for features, name in SOURCES.items()}
-        quantities = {"null": weights @ null, **means, **information_shares(**means)}
+        quantities = {"entropy": weights @ null, **means, **information_shares(**means)}
         ends = share_bounds(**means)
         for name in SHARES:
             quantities |= {f"least_{name}": ends[name][0], f"most_{name}": ends[name][1]}

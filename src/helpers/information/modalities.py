@@ -1,10 +1,9 @@
-"""What linear readers of one modality know about the other: ridge regression and canonical correlation, held out."""
+"""Measure what linear readers predict of one modality from the other: held-out ridge regression and canonical correlation."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.covariance import ledoit_wolf
 
 from ..alignment.shift import align
 from ..geometry import gap_vector
@@ -13,13 +12,14 @@ from ..store.embeddings import EmbeddingSet
 from .tables import against_first
 
 STRENGTHS = np.logspace(-5, 2, 29)  # of the ridge, in units of the mean variance of a feature
+RIDGES = np.logspace(-5, 1, 13)  # of the canonical correlations, in the same unit
 COMPONENTS = 10
 
 
 def modality_information(
     embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, components: int = COMPONENTS, random_state: int = 0
 ) -> pd.DataFrame:
-    r"""Return what linear readers know of one modality from the other, against lambda.
+    r"""Return what linear readers predict of one modality from the other, against lambda.
 
     Quantities: ``ridge_text_from_image`` and ``ridge_image_from_text``, the share of the held-out variance that a ridge regression
     explains; ``cca``, the Gaussian information :math:`-\frac12 \sum_k \log_2 (1 - \rho_k^2)` in bits of the first canonical
@@ -28,9 +28,9 @@ def modality_information(
 
     Args:
         embeddings: a set with train and test rows; labels are not used.
-        lambdas: strengths of Eq. 5; the first stands for no change, such as 0.
+        lambdas: strengths of Eq. 5; the first is the reference, such as 0.
         n_boot: bootstrap replicates over groups of test rows. Intervals hold the fits fixed.
-        components: canonical pairs.
+        components: number of canonical pairs.
 
     Returns:
         ``lambda, quantity, value, low, high, change, change_low, change_high``.
@@ -47,7 +47,7 @@ def modality_information(
         found[lam] = {
             "ridge_text_from_image": explained_share(*ridge_errors(v, t, fit, val, test), counts),
             "ridge_image_from_text": explained_share(*ridge_errors(t, v, fit, val, test), counts),
-            "cca": gaussian_information(*canonical_scores(v[fit], t[fit], v[test], t[test], components), counts),
+            "cca": gaussian_information(*canonical_scores(v, t, fit, val, test, components), counts),
         }
     return against_first(found)
 
@@ -77,20 +77,28 @@ def explained_share(null: np.ndarray, errors: np.ndarray, counts: np.ndarray) ->
     return 1 - (counts @ errors) / (counts @ null)
 
 
-def canonical_scores(image_fit, text_fit, image, text, components: int = COMPONENTS) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of held-out rows on the canonical pairs of the rows fitted on, (n, components) each.
+def canonical_scores(image, text, fit, val, test, components: int = COMPONENTS) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of test rows on the first canonical pairs of the rows fitted on, (n_test, components) each.
 
-    Covariances within a modality are shrunk as Ledoit and Wolf (2004) say, so that fewer rows than dimensions will do.
+    Covariances within a modality have a ridge, so that fewer rows than dimensions will do.
+
+    Args:
+        image, text: (n, d) and (n, e).
+        fit, val, test: row numbers; the ridge gives the most information on ``val``.
     """
-    means, whiteners = [], []
-    for x in (image_fit, text_fit):
-        values, directions = np.linalg.eigh(ledoit_wolf(x)[0])
-        floor = np.finfo(np.float64).eps * values.max()
-        means.append(x.mean(axis=0))
-        whiteners.append(directions / np.sqrt(values.clip(min=floor)))
-    cross = (image_fit - means[0]).T @ (text_fit - means[1]) / len(image_fit)
-    left, _, right = np.linalg.svd(whiteners[0].T @ cross @ whiteners[1], full_matrices=False)
-    return (image - means[0]) @ whiteners[0] @ left[:, :components], (text - means[1]) @ whiteners[1] @ right[:components].T
+    means = image[fit].mean(axis=0), text[fit].mean(axis=0)
+    spectra = [np.linalg.eigh(np.cov(x[fit], rowvar=False, bias=True)) for x in (image, text)]
+    cross = (image[fit] - means[0]).T @ (text[fit] - means[1]) / len(fit)
+
+    def scores(rows, strength) -> tuple[np.ndarray, np.ndarray]:
+        whiteners = [directions / np.sqrt(values.clip(min=0) + strength * values.mean()) for values, directions in spectra]
+        left, _, right = np.linalg.svd(whiteners[0].T @ cross @ whiteners[1], full_matrices=False)
+        maps = whiteners[0] @ left[:, :components], whiteners[1] @ right[:components].T
+        return (image[rows] - means[0]) @ maps[0], (text[rows] - means[1]) @ maps[1]
+
+    once = np.ones((1, len(val)))
+    best = max(RIDGES, key=lambda strength: gaussian_information(*scores(val, strength), once)[0])
+    return scores(test, best)
 
 
 def gaussian_information(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""All studies of one embedding set against lambda, as the one table that the book shows and the repository ships."""
+"""Run all studies of information of one embedding set against lambda, as one table for the book and the repository."""
 
 from collections.abc import Sequence
 
@@ -35,8 +35,8 @@ def measured_information(
         study: one of ``STUDIES``.
         lambdas: 0 first.
         n_boot: bootstrap replicates of the studies that have any.
-        temperature: of the forces; the encoder's own when None.
-        updates, states: of the critic.
+        temperature: temperature of the forces; the encoder's own when None.
+        updates, states: numbers of updates and random states of the critic.
 
     Returns:
         ``dataset, variant, backbone, study, lambda, quantity, value, low, high, change, change_low, change_high``.

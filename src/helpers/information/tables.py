@@ -1,4 +1,4 @@
-"""Quantities against lambda with intervals, from their value and their replicates."""
+"""Tabulate quantities against lambda with intervals, from their value and their replicates."""
 
 from collections.abc import Mapping
 

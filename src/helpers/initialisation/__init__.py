@@ -1,1 +1,1 @@
-"""Networks at initialisation: the variance of their outputs shared out between data and weights (Eq. 3, 4)."""
+"""Divide the output variance of networks at initialisation between data and weights (Eq. 3, 4)."""

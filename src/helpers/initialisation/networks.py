@@ -1,4 +1,4 @@
-"""Outputs of networks with random weights: plain multilayer perceptrons and the towers of a real dual encoder."""
+"""Compute outputs of networks with random weights: plain multilayer perceptrons and the towers of a real dual encoder."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 

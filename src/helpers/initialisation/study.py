@@ -1,4 +1,4 @@
-"""Eq. 3 and 4 measured: the parts of the variance on medical and natural data, over networks, depths and kinds of output."""
+"""Measure Eq. 3 and 4: the parts of the variance on medical and natural data, over networks, depths and kinds of output."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -7,10 +7,9 @@ import pandas as pd
 
 from ..checks import unit_rows
 from .networks import mlp_outputs
-from .variance import Estimate, data_ratio, normalised, variance_table
+from .variance import RATIO, Estimate, data_ratio, normalised, variance_table
 
 OUTPUTS = ("unit", "unnormalised")
-RATIO = "medical / natural"
 
 
 def compare_outputs(medical: np.ndarray, natural: np.ndarray) -> pd.DataFrame:
@@ -93,6 +92,6 @@ def what_decides(table: pd.DataFrame) -> dict[str, float]:
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with what was measured before its values."""
+    """Return a table with the names of the measured quantities before their values."""
     first = ["inputs", "network", "depth", "networks", "items"]
     return table[first + [c for c in table if c not in first]]

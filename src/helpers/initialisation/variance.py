@@ -1,4 +1,4 @@
-r"""Variance of random networks' outputs, shared out between data and weights (Eq. 3) by a crossed random-effects model.
+r"""Divide the variance of random networks' outputs between data and weights (Eq. 3) by a crossed random-effects model.
 
 Output of network k on item i, each network on each item once:
 
@@ -22,6 +22,7 @@ from ..checks import unit_rows
 PARTS = ("data", "data x weights", "weights")  # these add up
 DATA_INDUCED = "data-induced"  # the sum of the first two: the first term of Eq. 3
 NAMES = [*PARTS, DATA_INDUCED]
+RATIO = "medical / natural"  # what stands for the data where both are compared
 BLOCKS = 20
 
 
@@ -55,7 +56,7 @@ class Estimate:
 
     @classmethod
     def of(cls, outputs: np.ndarray) -> "Estimate":
-        """Estimate the parts of outputs (K, n, d) and their leave-outs; items are left out in at most 20 random blocks.
+        """Estimate the parts of outputs (K, n, d) and their jackknife values; items are removed in at most 20 random blocks.
 
         Raises:
             ValueError: fewer than three networks or items, see :func:`variance_parts`.
@@ -79,11 +80,11 @@ class Estimate:
 
 
 def interval_over_both(statistic: Callable[..., np.ndarray], *estimates: Estimate, level: float = 0.95):
-    """Return a statistic of the parts of crossed samples and its interval, when both networks and items are drawn at random.
+    """Return a statistic of the parts of crossed samples and its interval over both random networks and random items.
 
-    Samples share their networks, so that one is left out of all of them at once; items are left out of one sample at a time. The
-    variances of these jackknives add up; what networks and items do together is then counted twice, on the safe side. Student's t
-    has one degree of freedom less than there are networks.
+    Samples share their networks, so the jackknife removes a network from all of them at once and items from one sample at a time.
+    The variances of these jackknives add up and count the interaction of networks and items twice, which is conservative.
+    Student's t has one degree of freedom less than there are networks.
 
     Returns:
         value, lower and upper ends, each an array like the statistic.
@@ -141,7 +142,7 @@ def normalised(outputs: np.ndarray) -> np.ndarray:
 
 
 def checked(outputs: np.ndarray) -> np.ndarray:
-    """Return outputs (K, n, d) that variances can be computed of.
+    """Return outputs (K, n, d) once they are checked to define variances.
 
     Raises:
         ValueError: another shape, K = 1, one item, or values that are not finite.

@@ -1,6 +1,6 @@
-"""Contributed reports: make one, read one as a stranger's file, and put those of a folder beside our own tables.
+"""Handle contributed reports: make one, read one as a stranger's file, and join those of a folder to our own tables.
 
-A report holds no vectors, no rows, no identifiers and no texts: :class:`helpers.paper.report.Report` has no place for them.
+A report holds no vectors, no rows, no identifiers and no texts: :class:`helpers.paper.report.Report` has no field for them.
 """
 
 import json
@@ -33,8 +33,8 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
     """Return the report of an embedding set.
 
     Args:
-        sweeps: of this set, one per protocol.
-        name: who contributes it, as it is printed.
+        sweeps: sweeps of this set, one per protocol.
+        name: printed name of the contributor.
         how: one sentence on how the numbers were computed.
         n_boot: bootstrap replicates of the intervals.
 
@@ -77,7 +77,7 @@ def load_report(path) -> Report:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is too large, is no report, or states what cannot be; names the file and the field.
+        ValueError: the file is too large, is not a report, or states impossible values; names the file and the field.
     """
     path = Path(path)
     with open(path, "rb") as stream:

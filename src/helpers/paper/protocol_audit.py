@@ -1,4 +1,4 @@
-"""The 23 differences between the paper's text and the authors' code, with what running them showed.
+"""List the 23 differences between the paper's text and the authors' code, with the measured effect of each.
 
 Measured values are those that the repository ships, made by ``benchmarks/protocol_audit.py``.
 """
@@ -8,17 +8,21 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ..checks import choose
 from ..files import project_root
 from ..geometry import mean_resultant_length
-from .published import protocol_differences
+from .claims.downstream import summary
+from .published import authors_longer_sweep, authors_sweep, protocol_differences
 
 MEASURED = ("training_gain", "training_gain_limit", "training_gain_longer", "protocol_steps", "protocol_data", "protocol_choice")
 SETS = ["dataset", "variant", "backbone"]
+NOT_YET = "not measured on the sets audited so far"
 
 
 def read_measured() -> dict[str, pd.DataFrame]:
-    """Return the shipped measurements of the protocol audit by name."""
-    return {name: pd.read_csv(project_root() / "data/measured" / f"{name}.csv") for name in MEASURED}
+    """Return the shipped measurements of the protocol audit by name; those that are not shipped yet are absent."""
+    files = {name: project_root() / "data/measured" / f"{name}.csv" for name in MEASURED}
+    return {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
 
 
 def gains_at(paths: pd.DataFrame, optimizer: str, rate: float, updates: int) -> pd.DataFrame:
@@ -62,9 +66,9 @@ def executed_differences(measured: dict[str, pd.DataFrame], rows_of_r: float) ->
     effects = {n: _effect_of_steps(rows) for n, rows in step_summary(measured["protocol_steps"]).groupby("number")}
     effects |= {n: _effect_of_data(rows) for n, rows in measured["protocol_data"].groupby("number")}
     effects |= _other_effects(measured) | {21: f"R moves by at most {rows_of_r:.4f}"}
-    return table.assign(effect=[effects.get(n, "") for n in table["number"]])[
-        ["number", "topic", "executed", "how", "effect", "why_not"]
-    ]
+    effects |= {n: NOT_YET for n in table.loc[table["executed"] == "here", "number"] if n not in effects}
+    table["effect"] = table["number"].map(effects).fillna("")
+    return table[["number", "topic", "executed", "how", "effect", "why_not"]]
 
 
 def _span(values: Iterable[float], digits: int = 4) -> str:
@@ -108,4 +112,35 @@ def resultant_of_rows(sets) -> float:
         abs(mean_resultant_length(of(s.rows())) - mean_resultant_length(of(s.rows("train"))))
         for s in sets
         for of in (s.image_of, s.text_of)
+    )
+
+
+def differences(kind: str) -> pd.DataFrame:
+    """Return the places of one kind where paper and code differ: ``contradicts``, ``bears on a claim`` or ``silent``."""
+    table = protocol_differences()
+    table = table[table["kind"] == choose(kind, dict.fromkeys(table["kind"]), "kind of difference")].drop(columns="kind")
+    titles = {"number": "no.", "paper": "the paper says", "code": "the code does", "consequence": "what follows"}
+    return table.rename(columns=titles).replace("`", "", regex=True)
+
+
+def longer_training() -> pd.DataFrame:
+    """Compare BRSET under the published probe and under the longer-trained one: AUC at both ends, gain, best lambda."""
+    rows = []
+    for label, curves in (
+        ("batch 512, rate 3e-4 (the paper's Fig. 3)", authors_sweep()),
+        ("batch 32, rate 1e-3", authors_longer_sweep()),
+    ):
+        curves = curves[curves["dataset"] == "BRSET"]
+        at = {lam: curves[curves["lambda"] == lam].set_index("backbone")["auc_mean"] for lam in (0.0, 1.0)}
+        for row in summary(curves).itertuples():
+            rows.append((row.backbone, label, at[0.0][row.backbone], at[1.0][row.backbone], row.gain, row.best))
+    columns = ["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["encoder", "probe"], ascending=[True, False], kind="stable")
+
+
+def published_gains() -> pd.DataFrame:
+    """Return the 16 curves behind the paper's Fig. 3, one line each."""
+    table = summary()[["dataset", "backbone", "gain", "best", "drop", "std"]]
+    return table.set_axis(
+        ["data set", "encoder", "gain at λ = 1", "best λ", "drop from there to λ = 1", "SD over seeds at λ = 1"], axis=1
     )

@@ -31,13 +31,13 @@ SHARES = ("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_
 NORMS = ("gap_norm", "residual_gap", "residual_gap_predicted")
 
 
-class Part(BaseModel):
+class ReportPart(BaseModel):
     """A part of a report; a field that the schema does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Contributor(Part):
+class Contributor(ReportPart):
     """Contributor of the numbers, with date and method."""
 
     name: Sentence
@@ -45,7 +45,7 @@ class Contributor(Part):
     how: Sentence
 
 
-class Counts(Part):
+class Counts(ReportPart):
     """Sizes of the set."""
 
     pairs: Annotated[int, Field(ge=2, le=100_000_000)]
@@ -63,7 +63,7 @@ class Counts(Part):
         return self
 
 
-class Encoder(Part):
+class Encoder(ReportPart):
     """The encoder, as the record of the set describes it."""
 
     source: Word | None
@@ -75,7 +75,7 @@ class Encoder(Part):
     context_length: Count | None
 
 
-class Quantity(Part):
+class Quantity(ReportPart):
     """One row of :func:`helpers.measures.cone_table`."""
 
     modality: Features
@@ -96,7 +96,7 @@ class Quantity(Part):
         return self
 
 
-class Curve(Part):
+class Curve(ReportPart):
     """Macro test AUC at each lambda, a value per seed."""
 
     features: Features
@@ -105,7 +105,7 @@ class Curve(Part):
     values: Annotated[list[list[Share]], Field(max_length=200)]
 
 
-class Chosen(Part):
+class Chosen(ReportPart):
     """The lambda chosen on validation rows, and what it gains on test rows."""
 
     features: Features
@@ -117,7 +117,7 @@ class Chosen(Part):
     high: Change | None
 
 
-class Sweep(Part):
+class Sweep(ReportPart):
     """The gap alignment under one protocol."""
 
     protocol: Literal["paper", "authors-code", "converged"]
@@ -140,7 +140,7 @@ class Sweep(Part):
         return self
 
 
-class Report(Part):
+class Report(ReportPart):
     """Numbers of one embedding set, with where they come from."""
 
     format: Literal[1]

@@ -1,4 +1,4 @@
-"""The figure of the front page: what lambda = 1 gains while a probe is trained, and once it has converged."""
+"""Draw the figure of the front page: the gain of lambda = 1 during the training of a probe, and after convergence."""
 
 import matplotlib.pyplot as plt
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Figures of the protocol audit: gain against training, what each difference does, and equivalences predicted and seen."""
+"""Draw the figures of the protocol audit: gain against training, effect of each difference, equivalences predicted and seen."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,6 +1,7 @@
-"""Waterfall of a number from one protocol to another, one difference at a time."""
+"""Draw the waterfall of a number from one protocol to another, one difference at a time."""
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from .panels import interval_legend, panels
 from .style import GRID, INK, PROTOCOLS
@@ -48,5 +49,6 @@ def _one_waterfall(ax, steps: pd.DataFrame, value: str) -> None:
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
     if value == "auc":
         ax.set_xlim(left=min(0.45, steps["auc"].min() - 0.03))

@@ -117,17 +117,15 @@ def equivalence_paths(
     def auc(z: np.ndarray) -> float:
         return float(metrics.macro_auc(ranking_scores(z, embeddings.task, "auc"), embeddings.targets[split.test]))
 
-    rows = []
+    rows, plain_runs = [], {}
     for optimizer, channel in (pair for pair in PREDICTABLE if pair[0] in rates):
         grid = alignment_grid([0.0, 1.0], (channel,))
         both = build_view(embeddings, grid, split.fit, split.fit, torch.float64, "cpu")
-        plain, aligned = both.chunk([0]), both.chunk([1])
-        lr = rates[optimizer]
-        runs = (
-            logits(plain, Descent(optimizer, lr)), logits(aligned, Descent(optimizer, lr)),
-            logits(plain, equivalent_descent(aligned, optimizer, lr)),
-        )  # fmt: skip
-        for updates, base, seen, predicted in zip(sorted(checkpoints), *runs, strict=True):
+        plain, aligned, lr = both.chunk([0]), both.chunk([1]), rates[optimizer]
+        if optimizer not in plain_runs:
+            plain_runs[optimizer] = logits(plain, Descent(optimizer, lr))
+        seen_run, predicted_run = logits(aligned, Descent(optimizer, lr)), logits(plain, equivalent_descent(aligned, optimizer, lr))
+        for updates, base, seen, predicted in zip(sorted(checkpoints), plain_runs[optimizer], seen_run, predicted_run, strict=True):
             found = {
                 "seen": auc(seen) - auc(base),
                 "predicted": auc(predicted) - auc(base),

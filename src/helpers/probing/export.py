@@ -1,4 +1,4 @@
-"""Test scores of every probe, row by row, for whoever wants to recompute an interval without this package."""
+"""Export test scores of every probe, row by row, to recompute intervals without this package."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def refuse_private(dataset: str) -> None:
 
 
 def refuse_ending(path) -> None:
-    """Raise unless the name of a file says in which format scores are to be written.
+    """Raise unless the ending of a file name is one of ``ENDINGS``.
 
     Raises:
         ValueError: another ending than ``ENDINGS``.

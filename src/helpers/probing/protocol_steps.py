@@ -166,6 +166,27 @@ def change(before: pd.Series, after: pd.Series) -> dict[str, float]:
     return found
 
 
+def audit_set(
+    embeddings: EmbeddingSet, seeds: Sequence[int] = SEEDS, n_boot: int = 1000, workers: int | None = None
+) -> dict[str, pd.DataFrame]:
+    """Return what every difference that needs this one set alone changes, as the tables that the repository ships.
+
+    Returns:
+        ``protocol_steps`` (see :func:`step_effects`), ``protocol_data`` (validation rows drawn per seed, not given) and
+        ``protocol_choice`` (see :func:`optimism`).
+    """
+    identity = embeddings.identity
+    names = {"dataset": identity.dataset, "variant": identity.variant, "backbone": identity.backbone}
+    given = Arms(embeddings, seeds, n_boot, workers)
+    tables = {"protocol_steps": step_effects(given)}
+    drawn, data = Arms(drawn_validation(embeddings), seeds, n_boot, workers), []
+    for name in LEGS.values():
+        found = change(given.measured(PROTOCOLS[name]), drawn.measured(PROTOCOLS[name]))
+        data.append({**names, "protocol": name, "difference": "validation rows drawn per seed", "number": 13, **found})
+    choice = {**names, "protocol": "authors-code", **optimism(embeddings, "authors-code", seeds, n_boot)}
+    return tables | {"protocol_data": pd.DataFrame(data), "protocol_choice": pd.DataFrame([choice])}
+
+
 def drawn_validation(embeddings: EmbeddingSet) -> EmbeddingSet:
     """Return the set without a validation split of its own, so that each seed draws a tenth of the training rows."""
     split = embeddings.pairs["split"].replace("val", "train")
@@ -175,7 +196,7 @@ def drawn_validation(embeddings: EmbeddingSet) -> EmbeddingSet:
 def optimism(
     embeddings: EmbeddingSet, protocol: str | Protocol, seeds: Sequence[int] = SEEDS, n_boot: int = 1000
 ) -> dict[str, float]:
-    """Return the gain of the lambda that is best on test rows beside that of the lambda that validation rows choose.
+    """Return the gain of the lambda that is best on test rows and of the lambda that validation rows choose.
 
     Returns:
         ``best_lambda``, ``best_gain``, ``chosen_lambda``, ``chosen_gain`` and its interval, ``p_value`` of the best (max-t), and

@@ -1,4 +1,4 @@
-"""Converged gains over redrawn splits, heads of in-domain encoders trained anew: what one fixed split leaves to chance."""
+"""Measure converged gains over repeated random splits, with retrained heads of in-domain encoders."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ..backbones.lit import HEADS
+from ..files import read_json
 from ..geometry import gap_norm
 from ..resampling import corrected_interval
 from ..store.embeddings import EmbeddingSet
-from ..testbench.features import TowerFeatures
+from ..testbench.features import TowerFeatures, shipped_features
 from ..testbench.study import embeddings_under
 from ..testbench.training import Settings, training_path
 from .resplit import redrawn_split, resplit
@@ -27,15 +29,15 @@ def repeated_gains(
     trained_on: str = "clean",
     protocol: str = "converged",
 ) -> pd.DataFrame:
-    """Return the gain of one lambda on the test rows of redrawn splits.
+    """Return the gain of one lambda on the test rows of repeated random splits.
 
-    The heads of an in-domain encoder have seen training rows. They must be trained anew on each redrawn training part, or rows that
-    they were trained on become test rows.
+    The heads of an in-domain encoder have seen training rows. They must be retrained on each new training part, or their former
+    training rows become test rows.
 
     Args:
         embeddings: a stored set.
         splits: random states, one split each.
-        features: tower features of the data set, to train heads anew; None for an encoder that never saw it.
+        features: tower features of the data set, to retrain heads; None for an encoder that never saw the data set.
         trained_on: variant whose texts the heads are trained on.
 
     Returns:
@@ -50,6 +52,18 @@ def repeated_gains(
         about = {"split": state, "heads": "as shipped" if features is None else "trained anew"}
         rows.append({**about, **gain_of(redrawn, lam, protocol)})
     return pd.DataFrame(rows)
+
+
+def heads_to_retrain(embeddings: EmbeddingSet) -> tuple[TowerFeatures | None, str]:
+    """Return the tower features and the variant that the heads of a set's encoder were trained on, if it saw this data set.
+
+    None, and the variant ``clean``, for an encoder that has no heads of its own or never saw this data set.
+    """
+    record = HEADS / f"{embeddings.identity.backbone}.json"
+    trained = read_json(record)["trained_on"] if record.is_file() else {}
+    if trained.get("dataset") != embeddings.provenance.get("dataset"):
+        return None, "clean"
+    return shipped_features(trained["dataset"]), trained["variant"]
 
 
 def retrained(embeddings: EmbeddingSet, features: TowerFeatures, variant: str, settings: Settings) -> EmbeddingSet:

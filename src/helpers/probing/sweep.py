@@ -75,6 +75,7 @@ def sweep(
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
     seeds = _distinct_seeds(seeds)
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
+    _require_a_row_per_class(embeddings, splits)
     protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
     if protocol.optimizer == "minimiser":
         if splits[seeds[0]].given:
@@ -214,6 +215,17 @@ def _minimised(view, targets, objective: Objective, fit, val, seed: int, protoco
     names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
     columns = zip(*(getattr(chosen, name).tolist() for name in names), strict=True)
     return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
+
+
+def _require_a_row_per_class(embeddings: EmbeddingSet, splits: dict[int, Split]) -> None:
+    """Refuse a multi-class task with fewer training rows than classes.
+
+    Raises:
+        ValueError: names both numbers.
+    """
+    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
+    if embeddings.task.kind == "multiclass" and fewest < classes:
+        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ def compare_tasks(
 
     Returns:
         one row per alignment and measure: alignment, measure, value, low, high, change (from none), change_low, change_high,
-        reason. Intervals are paired bootstraps over test rows, drawn by group. An alignment that the rows do not allow has one row
+        reason. Intervals are paired bootstraps over groups of test rows. An alignment that the rows do not allow has one row
         that says why, without a measure.
 
     Raises:

@@ -162,7 +162,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
     dataset = features.provenance["dataset"]
     if len(pairs) < 2 or not len(held_out):
         raise ValueError(f"{dataset} has {len(pairs)} training and {len(held_out)} test images; heads need at least 2 and 1")
-    path_of_training = list(_ends(training_path(pairs, settings)))
+    path_of_training = list(_first_and_last(training_path(pairs, settings)))
     last = path_of_training[-1]
     path = (HEADS if out is None else Path(out)) / f"{name}.safetensors"
     with replacing(path) as temporary:
@@ -188,7 +188,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
     return record
 
 
-def _ends(path: Iterator[Heads]) -> Iterator[Heads]:
+def _first_and_last(path: Iterator[Heads]) -> Iterator[Heads]:
     """Yield the heads after the first epoch and after the last."""
     next(path)
     first = next(path)

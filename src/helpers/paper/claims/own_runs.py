@@ -152,7 +152,7 @@ def gap_against_gain(runs: Runs) -> str | None:
 
 
 def gap_against_gain_and_dial(runs: Runs) -> str | None:
-    """Give :func:`gap_against_gain` and, beside it, what a gap set by hand does on the test bench."""
+    """Return :func:`gap_against_gain` and the effect of a gap set by hand on the test bench."""
     return "; ".join(filter(None, [gap_against_gain(runs), dial_evidence()])) if runs.gains is not None else None
 
 

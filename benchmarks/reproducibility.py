@@ -1,0 +1,85 @@
+"""How far results are from the first when they are computed again: a second run, two threads, two workers.
+
+    python benchmarks/reproducibility.py [--json benchmarks/results/reproducibility.json]
+
+Each setting runs in a process of its own. Geometry and probes are of the shipped HAM10000 pairs (clean, the first 300 rows of
+each split), embeddings are of 16 synthetic photographs and their texts under the shipped encoder ``lit-natural``.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = {"first run": (1, 1), "a second run": (1, 1), "two threads": (2, 1), "two workers": (1, 2)}
+ROWS = 300
+ONE_SEED = {"lambdas": (0.0, 1.0), "seeds": (1,), "features": ("joint",)}
+
+
+def results(workers: int) -> dict[str, np.ndarray]:
+    """Compute every result and return its numbers."""
+    from helpers import EmbeddingSet, extract, load_backbone, sweep
+    from helpers.measures import cone_table
+
+    sys.path.append(str(ROOT / "tests"))
+    from photographs import synthetic_photographs
+
+    whole = EmbeddingSet.load(ROOT / "data/embeddings/ham10000/clean/lit-derm")
+    pairs = whole.pairs.groupby("split", sort=False).head(ROWS)
+    embeddings = EmbeddingSet(whole.image, whole.text, pairs, whole.task, whole.provenance)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset, encoder = synthetic_photographs(Path(folder), n=16), load_backbone("lit-natural")
+        made = extract(dataset, encoder, Path(folder) / "set", batch_size=8, workers=workers - 1)
+    return {
+        "geometry and its intervals": cone_table(embeddings, n_boot=100)[["value", "low", "high"]].to_numpy(),
+        "test scores, `converged`": sweep(embeddings, protocol="converged", workers=workers, **ONE_SEED).scores,
+        "test scores, `paper`": sweep(embeddings, protocol="paper", workers=workers, **ONE_SEED).scores,
+        "embeddings": np.concatenate([made.image, made.text]),
+    }
+
+
+def in_a_process(threads: int, workers: int, folder: Path) -> dict[str, np.ndarray]:
+    """Compute every result in a fresh process with this many threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    here = os.environ | dict.fromkeys(names, str(threads)) | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
+    path = folder / "arrays.npz"
+    subprocess.run([sys.executable, str(Path(__file__).resolve()), "--compute", str(workers), str(path)], env=here, check=True)
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def compared(first: np.ndarray, other: np.ndarray) -> dict:
+    """Return whether two results are equal bit for bit, and their largest absolute difference."""
+    difference = np.nanmax(np.abs(first.astype(float) - other))
+    return {"bitwise": first.tobytes() == other.tobytes(), "largest difference": float(difference)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--compute", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.compute:
+        np.savez(given.compute[1], **results(int(given.compute[0])))
+        return
+    found: dict[str, dict] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        first: dict[str, np.ndarray] = {}
+        for change, (threads, workers) in SETTINGS.items():
+            made = in_a_process(threads, workers, Path(folder))
+            for what in first:
+                found.setdefault(what, {})[change] = compared(first[what], made[what])
+                print(what, change, found[what][change], flush=True)
+            first = first or made
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
