@@ -54,15 +54,6 @@ DROPPED_IN = [
 ]
 CONTRIBUTED = [str(p) for p in sorted(Path("data/contributed").glob("*.json"))]
 SWEPT = [s for s in SETS if s[1] in (*TEXTS, "common")]
-if MAIN:
-    for name, why in EXCLUDED.items():
-        print(f"[excluded] {name!r}: {why}", file=sys.stderr)
-    for line in run_summary.reasons(SKIPPED):
-        print(f"[skipped]  {line}", file=sys.stderr)
-    for name in steps.remove_damaged(Path("book/executed")):
-        print(f"[damaged]  book/executed/{name} is cut off and is made again", file=sys.stderr)
-
-
 def set_files(dataset, variant, backbone):
     return steps.set_files(STORE, dataset, variant, backbone)
 
@@ -79,6 +70,17 @@ def sweep_of(variant):
 def sweep_records(dataset, variant, backbone):
     base, grid = f"runs/sweeps/{dataset}/{variant}/{folder_name(backbone)}", sweep_of(variant)
     return [f"{base}/{protocol}/{part}/settings.json" for protocol in grid.protocol for part in grid.parts]
+
+
+if MAIN:
+    for name, why in EXCLUDED.items():
+        print(f"[excluded] {name!r}: {why}", file=sys.stderr)
+    for line in run_summary.reasons(SKIPPED):
+        print(f"[skipped]  {line}", file=sys.stderr)
+    for name in steps.remove_unusable_records(r for s in SWEPT for r in sweep_records(*s)):
+        print(f"[damaged]  {name} is damaged or of an older format; the sweep is made again", file=sys.stderr)
+    for name in steps.remove_damaged(Path("book/executed")):
+        print(f"[damaged]  book/executed/{name} is cut off and is made again", file=sys.stderr)
 
 
 def need(step, resource, **options):

@@ -44,7 +44,7 @@ def made_by_hand(folder: Path, data: Path) -> Path:
     folder.mkdir()
     extract = ["extract", "ham10000", "--variant", "clean", "--backbone", "lit-natural", "--root", data, "--out", folder / SET]
     sweep = ["sweep", "ham10000", "lit-natural", "--settings", json.dumps(SETTINGS), "--store", folder / "runs/embeddings"]
-    for command in (extract, [*sweep, "--sweeps", folder / "runs/sweeps"]):
+    for command in (extract, [*sweep, "--sweeps", folder / "runs/sweeps", "--workers", "1"]):
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-m", "helpers", *command], check=True, cwd=ROOT, env=environment)
     return folder

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from helpers.book import preflight
+from helpers.book import preflight, workflow
 
 
 @pytest.fixture(scope="module")
@@ -77,20 +77,38 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         preflight.refuse_unwritable([tmp_path / "file/runs"])
 
 
+def test_records_that_cannot_be_read_are_removed_and_sound_ones_stay(tmp_path):
+    from helpers.probing.record import Record, write_record
+
+    class Own(Record):
+        place: list[str]
+
+    for name in ("sound", "old", "cut", "table-gone"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table").write_text("1")
+        write_record(tmp_path / name / "settings.json", Own(place=["a"]), ["table"])
+    (tmp_path / "old/settings.json").write_text('{"format": 1}')
+    (tmp_path / "cut/settings.json").write_text('{"format": 2')
+    (tmp_path / "table-gone/table").unlink()
+    records = [str(tmp_path / name / "settings.json") for name in ("sound", "old", "cut", "table-gone", "absent")]
+    assert workflow.remove_unusable_records(records) == records[1:4]
+    assert [path.parent.name for path in tmp_path.rglob("settings.json")] == ["sound"]
+
+
 @pytest.mark.heavy
 def test_the_workflow_refuses_bad_circumstances_before_any_step(project):
     (project / "config/twice.yml").write_text("store: data/embeddings\nstore: elsewhere\nsweep: {}\n")
     pairs = project / "data/embeddings/ham10000/clean/lit-derm/pairs.parquet"
     twice = run(project, "-n", "--configfile", "config/twice.yml", "--", "cones")
-    assert twice.returncode != 0 and "the key 'store' stands twice" in twice.stderr
+    assert twice.returncode != 0 and "the key 'store' stands twice" in twice.stdout + twice.stderr
     stat = pairs.stat()
     os.utime(pairs, (time.time() + 7200,) * 2)
     future = run(project, "-n", "--", "cones")
     os.utime(pairs, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert future.returncode != 0 and "pairs.parquet by " in future.stderr
+    assert future.returncode != 0 and "pairs.parquet by " in future.stdout + future.stderr
     with mounted(project / "runs", "-t", "tmpfs", "-o", "ro", "tmpfs"):
         locked = run(project, "-n", "--", "cones")
-    assert locked.returncode != 0 and "runs is read-only" in locked.stderr
+    assert locked.returncode != 0 and "runs is read-only" in locked.stdout + locked.stderr
 
 
 @pytest.mark.heavy

@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from helpers import EmbeddingSet
+from helpers.probing.record import Record, write_record
 
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
 
@@ -36,6 +37,8 @@ def project(store, tmp_path_factory) -> Path:
     for path in made:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(EXECUTED if path.endswith(".ipynb") else "")
+        if path.endswith("settings.json"):
+            write_record(folder / path, Record())
     touched = run_of(folder, "--touch", "notebooks")
     assert touched.returncode == 0, touched.stderr
     return folder

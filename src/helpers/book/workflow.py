@@ -20,6 +20,7 @@ from ..checks import choose
 from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
 from ..probing.code import code_files
+from ..probing.record import Record, UnusableRecord, read_record
 from ..store.catalogue import folder_name, stored
 from . import TABLES as TABLES
 from .parameters import assigned_literals, first_problem
@@ -313,6 +314,25 @@ def remove_damaged(folder: Path) -> list[str]:
     for path in damaged:
         path.unlink()
     return [path.name for path in damaged]
+
+
+class _AnyRecord(Record):
+    model_config = ConfigDict(extra="allow")
+
+
+def remove_unusable_records(records: Iterable[str]) -> list[str]:
+    """Remove the records of cached sweeps that are damaged or of an older format, so that they are made again; return them.
+
+    The workflow goes by dates and would take such a sweep for made.
+    """
+    removed = []
+    for path in (path for path in map(Path, records) if path.is_file()):
+        try:
+            read_record(path, _AnyRecord, "")
+        except UnusableRecord:
+            path.unlink()
+            removed.append(str(path))
+    return removed
 
 
 def is_executed(notebook: Path) -> bool:
