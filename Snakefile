@@ -261,7 +261,6 @@ def notebook_inputs(notebook):
         "12_protocol_audit": [
             *all_set_files(["clean"]),
             *[str(p) for p in [*sorted(Path("data/measured").glob("*.csv")), *sorted(Path("data/published").glob("*.csv"))]],
-            "data/audit/protocol_execution.csv",
         ],
         "11_what_lambda_closes": [str(p) for p in sorted(Path("data/measured").glob("alignments_*.csv"))],
         "13_information": all_set_files(["clean"])
