@@ -263,7 +263,6 @@ def notebook_inputs(notebook):
         "12_protocol_audit": [
             *all_set_files(["clean"]),
             *[str(p) for p in [*sorted(Path("data/measured").glob("*.csv")), *sorted(Path("data/published").glob("*.csv"))]],
-            "data/audit/protocol_execution.csv",
         ],
         "13_information": all_set_files(["clean"])
         + [f"data/measured/{name}.csv" for name in ("information", "random_networks", "repeated_splits", "public_encoders")],

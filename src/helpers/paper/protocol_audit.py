@@ -61,7 +61,7 @@ def executed_differences(measured: dict[str, pd.DataFrame], rows_of_r: float) ->
         measured: :func:`read_measured`.
         rows_of_r: largest change of R from all rows to training rows, see :func:`resultant_of_rows`.
     """
-    execution = pd.read_csv(project_root() / "data/audit/protocol_execution.csv", keep_default_na=False)
+    execution = pd.read_csv(project_root() / "data/measured/protocol_execution.csv", keep_default_na=False)
     table = protocol_differences()[["number", "topic"]].merge(execution, on="number", validate="one_to_one")
     effects = {n: _effect_of_steps(rows) for n, rows in step_summary(measured["protocol_steps"]).groupby("number")}
     effects |= {n: _effect_of_data(rows) for n, rows in measured["protocol_data"].groupby("number")}
