@@ -41,6 +41,12 @@ def test_parts_of_the_variance_add_up_in_the_shipped_table():
     assert ((shares - 1).abs() < 1e-3).all() and len(shares) > 50
 
 
+def test_absent_studies_are_named():
+    table = SHIPPED["information"]
+    ((sentence, values),) = findings.not_measured(table[table["study"] != "critic"])
+    assert "flickr8k common lit-derm critic" in fill(sentence, **values) and "lit-derm label" not in values["absent"].split("; ")[0]
+
+
 def test_a_made_up_gain_is_counted_as_clear():
     gains = pd.DataFrame({"split": ["0", "1", "2", "fixed"], "gain": [0.1, 0.1001, 0.0999, 0.5], "auc_at_zero": 0.5})
     gains = gains.assign(train=80, test=20, heads="as shipped", dataset="d", variant="v", backbone="b")

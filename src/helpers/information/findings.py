@@ -6,6 +6,7 @@ import pandas as pd
 from ..initialisation.study import what_decides
 from ..initialisation.variance import RATIO
 from ..probing.repeated import summarise_gains
+from ..store.catalogue import SHIPPED_SETS
 
 NAMES = ["dataset", "variant", "backbone"]
 Finding = tuple[str, dict]
@@ -123,3 +124,12 @@ def random_networks(table: pd.DataFrame) -> list[Finding]:
     )
     given = features.loc[(features["data"] == RATIO) & (features["depth"] == 0), "value"].iloc[0]
     return [(first, values), (second, {"given": given, **span("without", without), **what_decides(features)})]
+
+
+def not_measured(table: pd.DataFrame) -> list[Finding]:
+    """Say which studies of which shipped sets the table does not hold; an empty list when it holds them all."""
+    found = set(table[[*NAMES, "study"]].itertuples(index=False, name=None))
+    absent = [(*names, study) for names in SHIPPED_SETS for study in ("label", "modality", "forces", "critic")]
+    absent = [" ".join(one) for one in absent if one not in found]
+    sentence = "Not measured for the shipped table, so that the sentences above are silent on them: {absent}."
+    return [(sentence, {"absent": "; ".join(absent)})] if absent else []
