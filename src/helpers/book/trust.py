@@ -47,7 +47,7 @@ PROMISES = (
     Promise("No group is on both sides of a split of the `clean` variant", ("tests/datasets/test_splits.py",)),
     Promise(
         "A killed save, extraction or sweep leaves what was there or nothing; run again, it ends in the same bytes",
-        ("tests/faults/test_kills.py", "tests/extraction/test_extract.py"),
+        ("tests/faults/test_kills.py", "tests/extraction/test_resumption.py"),
         ("kills",),
     ),
     Promise(
