@@ -129,7 +129,7 @@ def random_networks(table: pd.DataFrame) -> list[Finding]:
 def not_measured(table: pd.DataFrame) -> list[Finding]:
     """Say which studies of which shipped sets the table does not hold; an empty list when it holds them all."""
     found = set(table[[*NAMES, "study"]].itertuples(index=False, name=None))
-    absent = [(*names, study) for names in SHIPPED_SETS for study in ("label", "modality", "forces", "critic")]
-    absent = [" ".join(one) for one in absent if one not in found]
-    sentence = "Not measured for the shipped table, so that the sentences above are silent on them: {absent}."
+    wanted = [(*names, study) for names in SHIPPED_SETS for study in ("label", "modality", "forces", "critic")]
+    absent = [" ".join(one) for one in wanted if one not in found]
+    sentence = "The shipped table lacks these studies, so the sentences above do not cover them: {absent}."
     return [(sentence, {"absent": "; ".join(absent)})] if absent else []
