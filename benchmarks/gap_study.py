@@ -19,10 +19,11 @@ from helpers.datasets import canonical_variant
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, replacing
 from helpers.geometry import gap_norm, mean_resultant_length
+from helpers.testbench import LEARNED
 from helpers.testbench.dials import dialled, dialled_in_span, permuted_within
 from helpers.testbench.features import shipped_features
 from helpers.testbench.study import embeddings_under, gap_study, head_measures
-from helpers.testbench.training import LEARNED, Settings, training_path
+from helpers.testbench.training import Settings, training_path
 
 OUT = project_root() / "data/measured"
 EPOCHS = (0, 1, 3, 10, 30, 60, 100, 200, 400)
@@ -58,8 +59,10 @@ def heads(dataset: str, states: range) -> Iterator[pd.DataFrame]:
     pairs, held_out = features.pairs(variant, "train"), features.pairs(variant, "test")
     for temperature in (Settings.temperature, LEARNED):
         for state in states:
-            *_, last = training_path(pairs, Settings(temperature, random_state=state))
+            settings = Settings(temperature, random_state=state)
+            *_, last = training_path(pairs, settings)
             about = {"dataset": dataset, "temperature": str(temperature), "random_state": state, "reached": last.temperature}
+            about |= {"rate": settings.rate, "epoch": settings.epochs}
             yield pd.DataFrame([{**about, **head_measures(last, held_out)}])
 
 

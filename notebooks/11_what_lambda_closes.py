@@ -30,7 +30,7 @@ from helpers.book.formatting import format_table
 from helpers.book.page import Page
 from helpers.book.parameters import NAME, integer, many, optional, text
 from helpers.extraction.find import embeddings_for
-from helpers.extraction.prompts import prompt_vectors
+from helpers.extraction.prompts import prompts_of
 from helpers.plotting.alignments import against_lambda, heat_map, task_map
 from helpers.recommend import compare_tasks, not_measured, shipped_alignments, task_sentence, three_sentences
 
@@ -90,8 +90,7 @@ heat_map(among, ["recall_image_to_text", "recall_text_to_image"]);
 
 # %% tags=["hide-input", "remove-stderr"]
 embeddings = embeddings_for(dataset, backbone)
-prompts = prompt_vectors(dataset, backbone, embeddings.task.outputs)
-tasks = page.save_table(compare_tasks(embeddings, task_alignments, prompts, sizes=(20,), n_draws=3, n_boot=n_boot), "alignment_tasks")
+tasks = page.save_table(compare_tasks(embeddings, task_alignments, prompts_of(embeddings), sizes=(20,), n_draws=3, n_boot=n_boot), "alignment_tasks")
 page.show_text("Measured on {set}.", set=str(embeddings.identity))
 for alignment in task_alignments:
     page.show_text("{sentence}", sentence=task_sentence(tasks, alignment))

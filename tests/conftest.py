@@ -44,7 +44,6 @@ def store(tmp_path_factory) -> Path:
     return folder
 
 
-
 def pytest_collection_modifyitems(config, items):
     """Skip heavy tests unless ``make test-heavy`` runs them."""
     if "heavy" not in (config.option.markexpr or ""):

@@ -1,16 +1,19 @@
 """Prompts of the shipped data sets: there for every class and encoder, unit vectors of the right width, damage named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 
 from helpers.datasets import ham10000
-from helpers.extraction.prompts import PROMPTS, encode_prompts, prompt_vectors, prompts_path
+from helpers.extraction.find import embeddings_for
+from helpers.extraction.prompts import PROMPTS, encode_prompts, prompt_vectors, prompts_of, prompts_path
 from helpers.files import project_root
 from helpers.store.catalogue import SHIPPED, stored
 from helpers.store.embeddings import EmbeddingSet
+from helpers.tasks import Task
 
 
 class Words:
@@ -40,6 +43,15 @@ def test_the_file_says_the_texts_the_encoder_and_the_command(tmp_path):
     dog, boy = prompt_vectors("flickr8k", "words", ("dog", "boy"), tmp_path)
     np.testing.assert_array_equal(boy, prompt_vectors("flickr8k", "words", ("boy",), tmp_path)[0])
     assert dog.shape == (8,)
+
+
+def test_prompts_of_another_encoder_or_other_classes_are_not_taken():
+    stored_set = embeddings_for("flickr8k", "lit-derm")
+    assert prompts_of(stored_set).shape == (7, stored_set.dim)
+    other = {**stored_set.provenance, "encoder": {**stored_set.provenance["encoder"], "weights": "0" * 64}}
+    assert prompts_of(replace(stored_set, provenance=other)) is None
+    task = Task(stored_set.task.kind, (*stored_set.task.classes[1:], "unicorn"))
+    assert prompts_of(replace(stored_set, task=task, pairs=stored_set.pairs.assign(unicorn=0))) is None
 
 
 def test_absent_prompts_are_none_and_damaged_or_incomplete_ones_are_named(tmp_path):

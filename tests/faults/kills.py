@@ -33,6 +33,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 @cache
 def start_server() -> None:
     """Start the fork server with this module loaded, so that each process starts at once."""
+    vars(sys.modules["__main__"]).setdefault("__spec__", None)  # absent in a worker of pytest-xdist
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:

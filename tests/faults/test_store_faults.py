@@ -53,7 +53,7 @@ def test_hostile_names_are_refused(name, tmp_path):
 
 def test_a_record_of_another_set_is_named(tmp_path):
     small(dataset="../../../escaped").save(tmp_path / "d" / "v" / "b")
-    with pytest.raises(ValueError, match="records the dataset '../../../escaped', but lies in a folder 'd'"):
+    with pytest.raises(ValueError, match="records the dataset '../../../escaped' but lies in a folder 'd'"):
         embeddings_for("d", "b", "v", tmp_path)
 
 

@@ -59,9 +59,7 @@ def test_the_best_temperature_is_lowest(pairs):
 
 def test_sigmoid_loss_is_a_loop_over_decisions_and_its_best_bias_has_no_slope(pairs):
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs)
-    total = sum(
-        np.logaddexp(0, -(1 if i == j else -1) * (image[i] @ text[j] / 0.1 - 3)) for i in range(40) for j in range(40)
-    )
+    total = sum(np.logaddexp(0, -(1 if i == j else -1) * (image[i] @ text[j] / 0.1 - 3)) for i in range(40) for j in range(40))
     assert sigmoid_loss(*pairs, 0.1, -3.0) == pytest.approx(total / 40)
     bias = best_bias(*pairs, 0.1)
     assert abs(sigmoid_loss(*pairs, 0.1, bias + 0.01) - sigmoid_loss(*pairs, 0.1, bias - 0.01)) < 1e-3

@@ -16,7 +16,7 @@ from .formatting import markdown_table
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "benchmarks" / "results"
 FAULTS, MUTATIONS, REPRODUCIBILITY = (RESULTS / f"{name}.json" for name in ("faults", "mutations", "reproducibility"))
-NOT_STORED = "No run is stored in `benchmarks/results/{name}`, so this build has no figures.\n"
+NOT_STORED = "No run is stored in `benchmarks/results/{name}`, so this build has no figures. The script named above makes them.\n"
 
 
 @dataclass(frozen=True)

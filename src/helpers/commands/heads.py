@@ -8,8 +8,9 @@ from ..checks import choose
 from ..datasets import DATASETS, load_dataset
 from ..datasets.registry import canonical_variant, dataset_root
 from ..files import project_root
+from ..testbench import LEARNED
 from ..testbench.features import SHIPPED, TowerFeatures, shipped_features, tower_features
-from ..testbench.training import LEARNED, Settings, train
+from ..testbench.training import Settings, train
 
 
 def add_arguments(parser) -> None:

@@ -10,6 +10,8 @@ from safetensors.numpy import save
 from ..backbones.base import Backbone
 from ..checks import choose, unit_rows
 from ..files import project_root, replacing
+from ..store.catalogue import folder_name
+from ..store.embeddings import EmbeddingSet
 
 SHIPPED = Path("data/prompts")
 PROMPTS = {
@@ -56,12 +58,42 @@ def prompt_vectors(dataset: str, backbone: str, classes: tuple[str, ...], folder
     path = prompts_path(dataset, backbone, folder)
     if not path.is_file():
         return None
-    try:
-        with safe_open(path, "numpy") as stored:
-            names, vectors = list(json.loads(stored.metadata()["prompts"])), stored.get_tensor("prompts")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-        raise ValueError(f"{path} holds no prompts; make it again with `python benchmarks/prompts.py`") from None
+    names = list(json.loads(_metadata(path)["prompts"]))
+    with safe_open(path, "numpy") as stored:
+        vectors = stored.get_tensor("prompts")
     absent = [c for c in classes if c not in names]
     if absent:
         raise ValueError(f"{path} has no prompt for {len(absent)} of {len(classes)} classes; add them and make it again")
     return vectors[[names.index(c) for c in classes]]
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return what a file of prompts says of itself, once it is checked to be one."""
+    try:
+        with safe_open(path, "numpy") as stored:
+            about = stored.metadata()
+            whole = {type(json.loads(about[key])) for key in ("prompts", "fingerprint")} == {dict} and "prompts" in stored.keys()
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{path} holds no prompts; make it again with `python benchmarks/prompts.py`")
+    return about
+
+
+def prompts_of(embeddings: EmbeddingSet, folder=None) -> np.ndarray | None:
+    """Return the prompt vectors (K, d) of a set's classes; None where none are stored for these classes and this very encoder.
+
+    A set of another encoder that has the same name, or of other weights, has no prompts.
+
+    Raises:
+        ValueError: the file of prompts is damaged.
+    """
+    name = embeddings.identity
+    path = prompts_path(name.dataset, folder_name(name.backbone), folder)
+    if not path.is_file():
+        return None
+    about = _metadata(path)
+    known = json.loads(about["fingerprint"]) == embeddings.provenance.get("encoder")
+    if not known or not set(embeddings.task.outputs) <= set(json.loads(about["prompts"])):
+        return None
+    return prompt_vectors(name.dataset, folder_name(name.backbone), embeddings.task.outputs, folder)

@@ -11,7 +11,7 @@ from .. import metrics
 from ..alignment.affine import AffineAlignment
 from ..alignment.registry import ALIGNMENTS, make_alignment
 from ..checks import choose
-from ..extraction.prompts import prompt_vectors
+from ..extraction.prompts import prompts_of
 from ..probing.protocol import Protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
@@ -19,7 +19,6 @@ from ..resampling import bootstrap_counts
 from ..retrieval import recall_both_ways
 from ..separation import relative_modality_gap
 from ..store.embeddings import EmbeddingSet
-from ..store.identity import folder_name
 from ..tasks import NO_LABELS
 from .tasks import compare_tasks
 
@@ -143,9 +142,7 @@ def _other_tasks(embeddings: EmbeddingSet, chosen: str, n_boot: int, level: floa
         return pd.DataFrame(
             columns=["alignment", "measure", "value", "low", "high", "change", "change_low", "change_high", "reason"]
         )
-    name = embeddings.identity
-    prompts = prompt_vectors(name.dataset, folder_name(name.backbone), embeddings.task.outputs)
-    table = compare_tasks(embeddings, [chosen], prompts, n_boot=n_boot, level=level)
+    table = compare_tasks(embeddings, [chosen], prompts_of(embeddings), n_boot=n_boot, level=level)
     return table[(table["alignment"] == chosen) & (table["measure"] != "probe_auc")].reset_index(drop=True)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from ..datasets.registry import title
 from ..files import project_root
-from .training import LEARNED
+from . import LEARNED
 
 FOLDER = "data/measured"
 SETTLED = 0.02  # a smaller change of the gap between the last two measured epochs counts as none
@@ -13,7 +13,7 @@ DIALS = {"exact": "with the cone axes outside the span of the data", "in-span": 
 
 
 def shipped(name: str) -> pd.DataFrame:
-    """Return one of the tables that ``benchmarks/gap_study.py`` writes: gap_study, gap_dials or gap_dials_tests."""
+    """Return one of the tables that ``benchmarks/gap_study.py`` writes: gap_heads, gap_study, gap_dials or gap_dials_tests."""
     return pd.read_csv(project_root() / FOLDER / f"{name}.csv")
 
 

@@ -18,11 +18,11 @@ from ..checks import unit_rows
 from ..files import replacing, sealed, sha256, write_json
 from ..geometry import gap_norm, mean_resultant_length
 from ..retrieval import recall_at_k
+from . import LEARNED
 from .features import TowerFeatures, TrainingPairs
 
 DIM = 256
 BATCH = 256
-LEARNED = "learned"
 START_TEMPERATURE = 0.07  # initial value of a learned temperature, as in CLIP
 HELD_OUT = 200  # number of pairs in the retrieval test
 
