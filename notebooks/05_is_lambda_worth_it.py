@@ -13,9 +13,6 @@
 # %% [markdown]
 # # Is lambda worth it on my data?
 #
-# For {glue:text}`worth_set`, validation rows select $\lambda$ = {glue:text}`worth_lambda`. On test rows this changes the joint AUC by
-# {glue:text}`worth_difference:+.4f` (95 % interval {glue:text}`worth_low:+.4f` to {glue:text}`worth_high:+.4f`).
-#
 # This page answers for one embedding set. It selects $\lambda$ on validation rows, measures the gain of that choice on test rows with an
 # interval, and shows which part of the alignment the gain comes from.
 #
@@ -69,8 +66,6 @@ best = swept.some_lambda_beats_zero(n_boot=n_boot)
 
 # %% tags=["hide-input"]
 joint = worth[worth["features"] == "joint"].iloc[0]
-page.glue(worth_set=f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", worth_lambda=f"{joint['lambda_image']:g}")
-page.glue(**{f"worth_{name}": float(joint[name]) for name in ("difference", "low", "high")})
 gains = (
     "validation rows select λ = {lambda_image:g} (highest mean AUC over seeds). On test rows this changes AUC by {difference:+.4f} (95 % "
     "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} distinguishable from zero. A true gain below {minimum_detectable:.4f} would be missed in "

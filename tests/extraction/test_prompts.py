@@ -51,7 +51,7 @@ def test_prompts_of_another_encoder_or_other_classes_are_not_taken():
     other = {**stored_set.provenance, "encoder": {**stored_set.provenance["encoder"], "weights": "0" * 64}}
     assert prompts_of(replace(stored_set, provenance=other)) is None
     task = Task(stored_set.task.kind, (*stored_set.task.classes[1:], "unicorn"))
-    assert prompts_of(replace(stored_set, task=task, pairs=stored_set.pairs.assign(unicorn=0))) is None
+    assert prompts_of(replace(stored_set, task=task, pairs=stored_set.pairs.assign(**{task.columns[-1]: 0}))) is None
 
 
 def test_absent_prompts_are_none_and_damaged_or_incomplete_ones_are_named(tmp_path):
