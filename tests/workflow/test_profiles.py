@@ -24,7 +24,13 @@ SMALL = {
     "01_cone_effect": {"n_boot": 20},
     "02_r_table": {"n_boot": 20},
     "03_lambda_sweep": {**SWEEP, "n_boot": 100},
-    "05_is_lambda_worth_it": {"protocol": "authors-code", "lambdas": [0.0, 1.0], "seeds": [1], "n_boot": 100},
+    "05_is_lambda_worth_it": {
+        "protocol": "authors-code",
+        "lambdas": [0.0, 1.0],
+        "seeds": [1],
+        "n_boot": 100,
+        "alignments": ["centring"],
+    },
     "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
 }

@@ -132,17 +132,17 @@ def recommend(
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if chosen != "none" and clear else "none"
     return Recommendation(
-        table, chosen, recommended, fitted[recommended], impossible, _other_tasks(embeddings, chosen, n_boot, level)
+        table, chosen, recommended, fitted[recommended], impossible, _other_tasks(embeddings, chosen, protocol, n_boot, level)
     )
 
 
-def _other_tasks(embeddings: EmbeddingSet, chosen: str, n_boot: int, level: float) -> pd.DataFrame:
+def _other_tasks(embeddings: EmbeddingSet, chosen: str, protocol: str | Protocol, n_boot: int, level: float) -> pd.DataFrame:
     """Return the rows of :func:`compare_tasks` of the chosen alignment, except its probe; no rows if none is chosen."""
     if chosen == "none":
         return pd.DataFrame(
             columns=["alignment", "measure", "value", "low", "high", "change", "change_low", "change_high", "reason"]
         )
-    table = compare_tasks(embeddings, [chosen], prompts_of(embeddings), n_boot=n_boot, level=level)
+    table = compare_tasks(embeddings, [chosen], prompts_of(embeddings), protocol, n_boot=n_boot, level=level)
     return table[(table["alignment"] == chosen) & (table["measure"] != "probe_auc")].reset_index(drop=True)
 
 
