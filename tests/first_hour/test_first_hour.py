@@ -81,7 +81,21 @@ def test_the_notebook_line_of_the_readme_runs_and_writes_beside_its_output(store
     line = next(line for line in "\n".join(blocks("README.md", "bash")).splitlines() if line.startswith("papermill"))
     words = shlex.split(line)[1:]
     notebook, out, parameters = words[0], words[1], words[2:]
-    done = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, "-p", "store", store, "-p", "sweeps", tmp_path / "sweeps", *small(), where=tmp_path)
+    done = run(
+        "papermill",
+        ROOT / notebook,
+        out,
+        "--no-progress-bar",
+        *parameters,
+        "-p",
+        "store",
+        store,
+        "-p",
+        "sweeps",
+        tmp_path / "sweeps",
+        *small(),
+        where=tmp_path,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "results/lambda_sweep.parquet").is_file() and (tmp_path / out).is_file()
     ignored = subprocess.run(["git", "check-ignore", out], cwd=ROOT, capture_output=True, text=True)
