@@ -71,8 +71,8 @@ page.glue(
 # ## The gain of lambda falls as the probe is trained
 #
 # Everything but the training is that of the protocol `converged`: the loss, the rows of the gap and the AUC of scores. The black line is
-# the minimiser of that loss, with its interval. At most {glue:text}`published_updates:,d` updates at a rate of `3e-4` made the published
-# curves on BRSET; the authors also stored a run of at most {glue:text}`longer_updates:,d` updates at `1e-3`, with batches of `32` rows. The
+# the minimiser of that loss, with its interval. At most {glue:text}`published_updates:,.0f` updates at a rate of `3e-4` made the published
+# curves on BRSET; the authors also stored a run of at most {glue:text}`longer_updates:,.0f` updates at `1e-3`, with batches of `32` rows. The
 # marks say where these settings lie; batches are of `512` rows here.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}

@@ -42,18 +42,23 @@ def loss_of(task, weighting, targets):
     return loss
 
 
-def train_one(x, targets, task, fit, val, seed, protocol, dtype):
-    """One probe alone; returns weight and bias as (K, d + 1), the best epoch and the epochs run."""
+def new_probe(dim, outputs, seed, protocol, dtype):
+    """Return the generator of batches, and a probe at its initial weights with its optimiser."""
     generator = torch.Generator().manual_seed(seed)
-    model = torch.nn.Linear(x.shape[1], targets.shape[1]).to(dtype)
-    first = initial_parameters(x.shape[1], targets.shape[1], generator, dtype)
+    model = torch.nn.Linear(dim, outputs).to(dtype)
+    first = initial_parameters(dim, outputs, generator, dtype)
     with torch.no_grad():
         model.weight.copy_(first[:, :-1])
         model.bias.copy_(first[:, -1])
+    options = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
     if protocol.optimizer == "sgd":
-        optimizer = torch.optim.SGD(model.parameters(), lr=protocol.lr, momentum=0.9)
-    else:
-        optimizer = torch.optim.AdamW(model.parameters(), lr=protocol.lr, weight_decay=protocol.weight_decay)
+        return generator, model, torch.optim.SGD(model.parameters(), momentum=0.9, **options)
+    return generator, model, torch.optim.AdamW(model.parameters(), **options)
+
+
+def train_one(x, targets, task, fit, val, seed, protocol, dtype):
+    """One probe alone; returns weight and bias as (K, d + 1), the best epoch and the epochs run."""
+    generator, model, optimizer = new_probe(x.shape[1], targets.shape[1], seed, protocol, dtype)
     loss = loss_of(task, protocol.weighting, targets[fit])
     x, y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
     fit, val = torch.as_tensor(fit), torch.as_tensor(val)
@@ -76,17 +81,7 @@ def train_one(x, targets, task, fit, val, seed, protocol, dtype):
 
 def train_updates(x, targets, task, fit, seed, protocol, dtype, updates):
     """One probe alone that stops after so many updates; returns weight and bias as (K, d + 1)."""
-    generator = torch.Generator().manual_seed(seed)
-    model = torch.nn.Linear(x.shape[1], targets.shape[1]).to(dtype)
-    first = initial_parameters(x.shape[1], targets.shape[1], generator, dtype)
-    with torch.no_grad():
-        model.weight.copy_(first[:, :-1])
-        model.bias.copy_(first[:, -1])
-    options = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
-    if protocol.optimizer == "sgd":
-        optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, **options)
-    else:
-        optimizer = torch.optim.AdamW(model.parameters(), **options)
+    generator, model, optimizer = new_probe(x.shape[1], targets.shape[1], seed, protocol, dtype)
     loss = loss_of(task, protocol.weighting, targets[fit])
     x, y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
     fit, done = torch.as_tensor(fit), 0

@@ -55,7 +55,6 @@ def test_make_passes_paths_on_as_they_are(checkout):
         assert (checkout / ".snakemake/cache/matplotlib").is_dir()
 
 
-@pytest.mark.xfail(reason="the pages are not built in a path that holds & and $(...); the cause is not found yet", strict=False)
 @pytest.mark.heavy
 def test_make_book_runs_there(checkout):
     """One notebook and the pages that need no other, made by the real Snakefile."""
@@ -69,13 +68,14 @@ def test_make_book_runs_there(checkout):
             path.unlink()
     for name in ("_config.yml", "CHANGELOG.md", "README.md", "CITATION.cff", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
-    chapters = [{"file": "book/trust"}, {"file": f"book/executed/{PAGE}"}]
+    chapters = [{"file": "book/intro"}, {"file": "book/trust"}, {"file": f"book/executed/{PAGE}"}]
     (checkout / "_toc.yml").write_text(
         yaml.safe_dump({"format": "jb-book", "root": "book/references", "parts": [{"caption": "x", "chapters": chapters}]})
     )
     for path in (checkout / "book").glob("*.md"):
         if path.stem not in ("trust", "references"):
             path.unlink()
+    (checkout / "book/intro.md").write_text("# Front page\n")  # downloads are listed there
     snakefile = (checkout / "Snakefile").read_text().replace("-n -W --keep-going", "-n --keep-going")  # pages refer to others
     (checkout / "Snakefile").write_text(snakefile)
     run = make(checkout, "book", "CORES=1")

@@ -1,5 +1,6 @@
 """Define the contract of post-hoc alignments: one affine map per modality, with or without renormalising."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -23,7 +24,7 @@ class Metadata(BaseModel):
     parameters: dict[str, bool | int | float | str | None]
 
 
-class AffineAlignment(BaseEstimator):
+class AffineAlignment(BaseEstimator, ABC):
     r"""Learn one map :math:`x' = x A + b` per modality on training rows and apply it to any rows.
 
     Args:
@@ -73,9 +74,9 @@ class AffineAlignment(BaseEstimator):
         arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
         return write_arrays(path, arrays, {"alignment": metadata.model_dump_json()})
 
+    @abstractmethod
     def _solve(self, image: np.ndarray, text: np.ndarray):
         """Return image map, image shift, text map and text shift for float64 unit rows."""
-        raise NotImplementedError
 
     def _move(self, x, what: str) -> np.ndarray:
         x = unit_rows(x, what)

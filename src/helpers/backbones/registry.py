@@ -14,6 +14,9 @@ LIT_PIXELS = "(pixel - 127) / 128 of pixels in [0, 255]"
 SIGLIP: dict[str, Any] = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
 SHIPPED = "shipped in data/heads; its towers come with the package's dependencies"
 
+DIMENSIONS = {"clip": 512, "siglip": 768, "biomedclip": 512, "medsiglip": 1152}
+"""Width of the projected features of the paper's encoders."""
+
 
 @dataclass(frozen=True)
 class Entry:

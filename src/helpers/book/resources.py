@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from ..backbones.registry import DIMENSIONS
 from ..paper import published
 
 CLEAN_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}
 """Upper bounds for releases of which the paper uses a part and the variant ``clean`` all."""
-DIMENSIONS = {"clip": 512, "biomedclip": 512, "siglip": 768, "medsiglip": 1152}
 LARGEST_DIMENSION = max(DIMENSIONS.values())
 UNKNOWN_ROWS = 100_000
 

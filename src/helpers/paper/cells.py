@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..backbones.registry import REGISTRY
+from ..backbones.registry import DIMENSIONS, REGISTRY
 from ..datasets import canonical_variant
 from ..store.embeddings import EmbeddingSet
 from .published import BACKBONES, datasets
 
-DIMENSIONS = {"clip": 512, "siglip": 768, "biomedclip": 512, "medsiglip": 1152}  # of the projected features
 EXTRACTED, IMPORTED, UNKNOWN = "extracted", "imported", "unknown"
 APART = " (not the paper's cell)"
 COMMIT = re.compile(r"[0-9a-f]{40}")
