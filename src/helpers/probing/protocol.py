@@ -12,7 +12,7 @@ from ..checks import choose
 
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
-BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,711 fit rows of BRSET in batches of 512
+BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,710 fit rows of BRSET in batches of 512
 WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
 
 

@@ -6,6 +6,7 @@ change) and cumulatively (on top of the steps before it), always on the same tes
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,11 @@ from ..resampling import percentile_interval
 from ..store.embeddings import EmbeddingSet
 from .grid import LAMBDAS, SEEDS
 from .paths import updates_per_epoch
-from .protocol import PROTOCOLS, Protocol
+from .protocol import BRSET_UPDATES, PROTOCOLS, Protocol
 from .result import SweepResult
 from .sweep import sweep
 from .validation import split_rows
 
-BRSET_ROWS, BRSET_BATCH = 11_710, 512
-"""Fit rows of the authors' BRSET runs, and their batch size: at most 2,300 updates in 100 epochs."""
 NORMALISED = {"weighting": "authors-code-normalised"}
 LEGS = {"to the code": "paper", "to convergence": "authors-code"}
 ENDS = {"to the code": "authors-code", "to convergence": "converged"}
@@ -50,9 +49,10 @@ class Step:
 
 def protocol_steps(embeddings: EmbeddingSet) -> list[Step]:
     """Return the steps of both legs for this set, in their order; some depend on its number of rows and its task."""
-    per_epoch = updates_per_epoch(len(split_rows(embeddings, SEEDS[0]).fit), BRSET_BATCH)
-    longer = -(-updates_per_epoch(BRSET_ROWS, BRSET_BATCH) // per_epoch)  # epochs here that hold one of BRSET's
     code, end = LEGS
+    authors = PROTOCOLS[LEGS[end]]
+    per_epoch = updates_per_epoch(len(split_rows(embeddings, SEEDS[0]).fit), authors.batch_size)
+    longer = ceil(BRSET_UPDATES / (authors.max_epochs * per_epoch))  # epochs here that hold one of BRSET's
     steps = [
         Step("AdamW, not SGD", code, 1, {"optimizer": "adamw"}),
         Step("weight decay 0.01", code, 1, {"weight_decay": 0.01}),

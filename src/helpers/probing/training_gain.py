@@ -17,7 +17,7 @@ from ..resampling import bootstrap_counts, percentile_interval
 from ..store.embeddings import EmbeddingSet
 from .objective import Objective
 from .paths import Descent, log_checkpoints, train_path
-from .protocol import PROTOCOLS
+from .protocol import BRSET_UPDATES, PROTOCOLS
 from .result import ranking_scores
 from .sweep import alignment_grid, sweep
 from .threads import run_in_threads
@@ -26,7 +26,7 @@ from .views import View, build_view
 
 RATES = {"adamw": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "sgd": (3e-4, 3e-3, 3e-2, 0.3)}
 CHANNEL_RATE = 3e-4
-BUDGET = 2300
+BUDGET = BRSET_UPDATES
 """Updates of the authors' published probe on BRSET: at most 23 batches of 512 rows in each of 100 epochs."""
 BUDGET_LONGER = 36_600
 """Updates of the authors' longer-trained probe on BRSET: at most 366 batches of 32 rows in each of 100 epochs."""
