@@ -13,13 +13,13 @@
 # %% [markdown]
 # # Protocol audit
 #
-# With the optimiser, rate and number of updates of the probe behind Fig. 3, $\lambda = 1$ changes the AUC of the
+# With the optimiser, rate and number of updates of the probe behind the paper's Fig. 3, $\lambda = 1$ changes the AUC of the
 # {glue:text}`n_sets` shipped sets by {glue:text}`published_low:+.4f` to {glue:text}`published_high:+.4f`; with the converged probe it changes
 # it by {glue:text}`converged_low:+.4f` to {glue:text}`converged_high:+.4f`. What $\lambda$ gains before that limit is what training has not
 # yet reached.
 #
 # The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
-# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. Fig. 3 prints no numbers, so we could not
+# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. Its Fig. 3 prints no numbers, so we could not
 # check that the stored curves are those it shows. We take them to be, because the script that draws such a figure reads them. None of this
 # is about intent; it decides which protocol a number belongs to.
 
@@ -214,7 +214,7 @@ format_table(differences("bears on a claim"))
 format_table(differences("silent"))
 
 # %% [markdown]
-# ## The curves behind Fig. 3
+# ## The curves behind the paper's Fig. 3
 #
 # Gains in AUC over $\lambda = 0$, means of five seeds. HAM10000's AUC is that of hard arg-max predictions, on which a step of one
 # test row is large, so its gains are not on the scale of the others. The spread is that of the AUC over seeds. The same seeds are used at

@@ -11,12 +11,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from ..files import replacing
+from ..files import project_root, replacing
 from ..plotting.front import finding
 from ..plotting.style import use_style
 from ..recommend.findings import shipped_alignments
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = project_root()
 PATHS, LIMITS = (ROOT / "data" / "measured" / name for name in ("training_gain.csv", "training_gain_limit.csv"))
 FIGURE, README = ROOT / "book" / "_static" / "finding.svg", ROOT / "README.md"
 OPTIMIZER, RATE = "adamw", 3e-4  # of the authors' probe

@@ -8,13 +8,13 @@ import pandas as pd
 from ..backbones.registry import REGISTRY
 from ..datasets import DATASETS
 from ..datasets.registry import title
-from ..files import read_json, replacing
+from ..files import project_root, read_json, replacing
 from ..paper import published
 from . import trust
 from .formatting import markdown_table
 from .front import sentences
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = project_root()
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"
 
 

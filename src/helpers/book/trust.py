@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..files import read_json
+from ..files import project_root, read_json
 from .formatting import markdown_table
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = project_root()
 RESULTS = ROOT / "benchmarks" / "results"
 FAULTS, MUTATIONS, REPRODUCIBILITY = (RESULTS / f"{name}.json" for name in ("faults", "mutations", "reproducibility"))
 NOT_STORED = "No run is stored in `benchmarks/results/{name}`, so this build has no figures. The script named above makes them.\n"

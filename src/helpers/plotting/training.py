@@ -15,7 +15,7 @@ SETS = ["dataset", "variant", "backbone"]
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding
 CHANNEL_SHADES = {"shift": "#0072b2", "common-scale": "#009e73", "scale-ratio": "#cc79a7", "spread": "#8c564b", "lambda": INK}
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
-SETTINGS = (("adamw", 3e-4, 2300, "o", "probe behind Fig. 3"), ("adamw", 1e-3, 36_600, "D", "authors' longer run"))
+SETTINGS = (("adamw", 3e-4, 2300, "o", "probe of the paper's Fig. 3"), ("adamw", 1e-3, 36_600, "D", "authors' longer run"))
 """Optimiser, rate and updates of the authors' two stored BRSET runs (100 epochs of 23 and of 366 updates at most)."""
 TEXT_SETTING = ("sgd", 3e-4, 2300, "s", "the paper's text, as many updates")
 
@@ -46,7 +46,7 @@ def gain_against_training(paths: pd.DataFrame, limits: pd.DataFrame):
             line = mine[(mine["optimizer"] == "adamw") & np.isclose(mine["rate"], rate)].sort_values("updates")
             published = rate == SETTINGS[0][1]
             style = {"color": shade, "linewidth": 2.4 if published else 1.3, "zorder": 3 if published else 2}
-            ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (Fig. 3)' if published else ''}", **style)
+            ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (paper, Fig. 3)' if published else ''}", **style)
             ax.fill_between(line["updates"], line["low"], line["high"], color=shade, alpha=0.2, linewidth=0)
         _mark_on_curves(ax, mine)
         ax.set(title=set_title(name), ylabel="AUC(1) − AUC(0)")
