@@ -43,7 +43,7 @@ from helpers.files import project_root
 from helpers.plotting.sweeps import effects
 from helpers.probing.cache import run_sweep
 from helpers.probing.grid import Grid
-from helpers.recommend import recommend, snippet
+from helpers.recommend import lambda_sentences, recommend, snippet
 from helpers.store.catalogue import folder_name
 
 source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
@@ -61,22 +61,16 @@ swept = run_sweep(embeddings, protocol, grid.arguments("lambda"))
 worth = page.save_table(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
 
-# %% [markdown]
-# ## The answer
-
-# %% tags=["hide-input"]
 joint = worth[worth["features"] == "joint"].iloc[0]
-gains = (
-    "validation rows select λ = {lambda_image:g} (highest mean AUC over seeds). On test rows this changes AUC by {difference:+.4f} (95 % "
-    "bootstrap interval {low:+.4f} to {high:+.4f}), which {seen} distinguishable from zero. A true gain below {minimum_detectable:.4f} would be missed in "
-    "more than one such test set of five."
-)
-page.show_text(
-    "For {name}, " + (gains if joint["lambda_image"] else "validation rows select no alignment (λ = 0).")
-    + " The test that *some* λ beats 0, corrected for trying all of them, gives one-sided p = {p:.3f}.",
-    name=f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", seen="is" if joint["low"] > 0 or joint["high"] < 0 else "is not",
-    p=best.loc[best["features"] == "joint", "p_value"].iloc[0], **joint,
-)  # fmt: skip
+p_value = best.loc[best["features"] == "joint", "p_value"].iloc[0]
+answer = lambda_sentences(f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", joint, p_value)
+page.show_text("{answer}", answer=answer)
+
+# %% [markdown]
+# ## The numbers behind the answer
+#
+# Validation rows select the $\lambda$ with the highest mean AUC over seeds. The change is that of test AUC from $\lambda = 0$, with a 95 % bootstrap
+# interval. A true gain below the minimum detectable one would be missed in more than one test set of five.
 
 # %% tags=["hide-input"]
 shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]

@@ -13,6 +13,8 @@
 # %% [markdown]
 # # Where the gap comes from
 #
+# {glue:text}`answer`
+#
 # Random heads start with a gap, and the temperature decides what training makes of it. This page trains the two linear heads of
 # the test bench from stored features of its locked towers. It varies the temperature, the learning rate and the length of training,
 # and then sets the gap by hand.
@@ -48,8 +50,7 @@ page = Page("10_where_the_gap_comes_from", globals(), spec)
 live = page.save_table(gap_study(shipped_features(dataset, features), canonical_variant(dataset, variant), [*temperatures, *[LEARNED] * learned], rates, epochs, seeds), "gap_study")
 
 study, dials, tests, heads = (shipped(name) for name in ("gap_study", "gap_dials", "gap_dials_tests", "gap_heads"))
-for sentence in answer(study, tests):
-    page.show_text("{sentence}", sentence=sentence)
+page.glue(answer=" ".join(answer(study, tests)))
 
 # %% [markdown]
 # ## Trained on this page

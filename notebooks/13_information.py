@@ -13,6 +13,8 @@
 # %% [markdown]
 # # Information as lambda goes to 1, and the cone at initialisation
 #
+# {glue:text}`answer`
+#
 # The paper plans to study "the limiting behaviour $\lambda \rightarrow 1$ in future work by relating the domain-gap, the mutual information of the
 # inter-domain representations, and the target variable", and states Eq. 2 to 4 without measuring them. This page does both.
 
@@ -59,13 +61,7 @@ measured = project_root() / "data/measured"
 shipped = pd.read_csv(measured / "information.csv")
 gains = pd.read_csv(measured / "repeated_splits.csv", dtype={"split": str})
 random = pd.read_csv(measured / "random_networks.csv")
-
-# %% [markdown]
-# **Information.**
-
-# %% tags=["hide-input"]
-for sentence, values in findings.future_work(shipped):
-    page.show_text(sentence, **values)
+page.glue(answer=" ".join(sentence.format(**values) for sentence, values in findings.future_work(shipped)))
 
 # %% [markdown]
 # **Eq. 2.**

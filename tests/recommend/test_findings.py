@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from helpers.recommend.findings import SET, not_measured, shipped_alignments, task_sentence, three_sentences
+from helpers.recommend.findings import SET, lambda_sentences, not_measured, shipped_alignments, task_sentence, three_sentences
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,17 @@ def test_the_task_sentence_names_clear_changes_and_knows_which_way_is_better():
     assert "Of 5 measures" in better and "probe auc (+0.015)" in better and "log loss (-0.015)" in better
     assert "text to image auc" in worse and "sex spread" in worse and "brier" not in better + worse
     assert task_sentence(tasks, "centring") == "Of 1 measures, centring clearly improves none and clearly worsens none."
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.001, 0.002, "excludes"), (-0.001, 0.002, "includes"), (-0.002, -0.001, "excludes")]
+)
+def test_the_answer_on_one_set_follows_its_interval(low, high, said):
+    row = pd.Series({"lambda_image": 0.5, "difference": (low + high) / 2, "low": low, "high": high})
+    found = lambda_sentences("A under B", row, 0.25)
+    assert said in found and "λ = 0.5" in found and f"{low:+.4f}" in found and "0.250" in found
+
+
+def test_the_answer_on_one_set_names_no_gain_where_nothing_is_selected():
+    found = lambda_sentences("A under B", pd.Series({"lambda_image": 0.0, "difference": 0.0, "low": 0.0, "high": 0.0}), 1.0)
+    assert "no alignment" in found and "+0.0000" not in found

@@ -19,7 +19,10 @@ TINY = {
     # as a reader would type it: lists as JSON, one protocol by name
     "03_lambda_sweep": ["-p", "datasets", '["ham10000"]', "-p", "backbones", '["lit-derm"]', "-p", "protocol", "authors-code"],
     "04_discussion": [],
-    "05_is_lambda_worth_it": ["-p", "protocol", "authors-code", "-p", "n_boot", "100", "-p", "alignments", "centring"],
+    "05_is_lambda_worth_it": [
+        *("-p", "dataset", "ham10000", "-p", "backbone", "lit-derm", "-p", "protocol", "authors-code", "-p", "lambdas", "[0, 0.5]"),
+        *("-p", "seeds", "[1]", "-p", "n_boot", "100", "-p", "alignments", "centring"),
+    ],
     "06_slider": ["-p", "points", "50", "-p", "lambdas", "[0, 0.5, 1]"],
     "07_leakage_audit": ["-p", "protocol", "authors-code", "-p", "n_pictures", "40", "-p", "n_fundus", "80", "-p", "n_boot", "100"],
     "09_data": ["-p", "datasets", '["ham10000", "flickr8k"]'],
@@ -141,20 +144,38 @@ def test_the_last_cell_says_how_to_run_it_again(executed):
         assert f"papermill notebooks/{name}.ipynb" in shown and "Run time" in shown and "commit" in shown
 
 
-def test_the_alignment_can_be_taken_home(executed, store):
+@pytest.fixture
+def shown(executed):
+    """The texts that each executed notebook shows below its cells, where pages for own data give their answer."""
+    outputs = {
+        name: [o for c in notebook["cells"] for o in c.get("outputs", ())] for name, notebook in executed["notebooks"].items()
+    }
+    return {name: "\n".join("".join(o.get("data", {}).get("text/markdown", "")) for o in of) for name, of in outputs.items()}
+
+
+def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(executed, shown, store):
     from helpers import GapAlignment
     from helpers.extraction.find import embeddings_for
 
-    results = executed["folder"] / "results"
-    worth = pd.read_parquet(results / "worth_it.parquet").set_index("features")
+    results, text = executed["folder"] / "results", shown["05_is_lambda_worth_it"]
+    selected = pd.read_parquet(results / "worth_it.parquet").set_index("features").loc["joint", "lambda_image"]
+    answer = f"select λ = {selected:g}," if selected else "select no alignment (λ = 0)."
+    assert f"For HAM10000 under lit-derm, validation rows {answer}" in text
+    table = pd.read_parquet(results / "worth_it_alignments.parquet")
+    assert list(table["alignment"]) == ["none", "centring"] and ("Do nothing" in text or "Use centring" in text)
     path = results / "ham10000--clean--lit-derm.safetensors"
-    assert path.is_file() == (worth.loc["joint", "lambda_image"] != 0)
-    if not path.is_file():
-        return
-    embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
+    assert path.is_file() == (f'GapAlignment.load("{path}")' in text) == (selected > 0)
+    assert selected > 0  # of these sets and this seed, so that the rest is tested
     alignment = GapAlignment.load(path)
+    assert alignment.lam == selected
+    embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)
+
+
+def test_what_alignment_does_to_own_data_is_said_where_it_was_run(shown):
+    text = shown["08_adapt"]
+    assert "pairs of 40 images and " in text and "At λ = 1 the AUC of the joint probe changes by " in text
 
 
 @pytest.mark.parametrize(

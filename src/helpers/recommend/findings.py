@@ -83,6 +83,25 @@ def _changes(rows: pd.DataFrame) -> str:
     return " and ".join(one.format(*(row[c, m] for c in ("change", "change_low", "change_high"))) for m in RECALLS)
 
 
+def lambda_sentences(name: str, selected: pd.Series, p_value: float) -> str:
+    """Answer whether lambda is worth it on one set, in two sentences.
+
+    Args:
+        name: of the set and its encoder, as the page prints it.
+        selected: a row of :meth:`helpers.probing.result.SweepResult.selected`.
+        p_value: of the test that some lambda beats 0, corrected for trying all of them.
+    """
+    if selected["lambda_image"]:
+        clear = "excludes" if selected["low"] > 0 or selected["high"] < 0 else "includes"
+        first = (
+            f"For {name}, validation rows select λ = {selected['lambda_image']:g}, which changes test AUC by "
+            f"{selected['difference']:+.4f}; its 95 % interval of {selected['low']:+.4f} to {selected['high']:+.4f} {clear} zero."
+        )
+    else:
+        first = f"For {name}, validation rows select no alignment (λ = 0)."
+    return f"{first} The test that some λ beats 0 gives a one-sided p of {p_value:.3f}, corrected for trying all of them."
+
+
 def task_sentence(tasks: pd.DataFrame, alignment: str) -> str:
     """Name the measures of one set that an alignment clearly improves and those that it clearly worsens, against no alignment.
 
