@@ -200,7 +200,7 @@ designs = {
     "mBRSET miniature (synthetic)": (fundus, "text"),
 }
 probe = PROTOCOLS[protocol]
-probe = probe.but(name=protocol, strengths=[s for s in probe.strengths if s >= WEAKEST])
+probe = probe.replace(name=protocol, strengths=[s for s in probe.strengths if s >= WEAKEST])
 live = [compare_splits(s, probe, seeds, key, n_boot, n_draws).assign(dataset=name) for name, (s, key) in designs.items()]
 siblings = mean_over_draws(page.save_table(pd.concat(live, ignore_index=True), "leakage_siblings"))
 

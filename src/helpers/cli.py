@@ -16,7 +16,7 @@ COMMANDS = {
     "backbones": "list the encoders and how to get them",
     "check": "check a copy of a data set; exit code 1 if it is unusable",
     "extract": "encode a data set; resume where an earlier run was cut off",
-    "import": "import embeddings computed elsewhere (.csv, .npz, .npy)",
+    "import": "import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)",
     "cone": "measure the cones and the gap of an embedding set",
     "measure": "measure published vectors of real encoders",
     "sweep": "train probes over lambda and seeds, and store the results",

@@ -81,10 +81,10 @@ def test_an_unsolved_problem_is_refused():
     problem = Problem(view, targets, objective, rows[0])
     assert minimise(problem, problem.zeros(), 1e-5, 1e-8, max_iterations=2).optimality.max() > 1e-8
     with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="not even strength 1.0e[+]00 could be solved"):
-        choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].but(tolerance=1e-40), max_iterations=40)
+        choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].replace(tolerance=1e-40), max_iterations=40)
     with pytest.warns(UserWarning, match="strength 1.0e-09 and weaker ones were not solved"):
         chosen = choose_strength(
-            view, targets, objective, *rows, PROTOCOLS["converged"].but(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60
+            view, targets, objective, *rows, PROTOCOLS["converged"].replace(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60
         )
     assert chosen.strength.min() >= 1e-3 and (chosen.optimality <= 1e-8).all() and chosen.strength_at_edge.all()
 

@@ -1,5 +1,6 @@
-"""The workflow on a real SLURM of one node: four shards and a sweep through ``profiles/slurm``, one job killed on the way."""
+"""The workflow on a real SLURM of one node: four shards and a sweep, with a killed job and a lost node on the way."""
 
+import socket
 import subprocess
 import time
 
@@ -36,21 +37,42 @@ def running_shards() -> list[str]:
     return [line.split()[0] for line in lines if "extract" in line]
 
 
-def test_shards_and_a_sweep_on_a_cluster_end_as_without_it_although_a_job_was_killed(cluster, tmp_path):
+def once_all_shards_run(run: subprocess.Popen, project) -> list[str]:
+    """Wait until every shard is a running job and something is encoded; return their numbers, or none if the run ended before."""
+    while run.poll() is None:
+        shards = running_shards()
+        if len(shards) == SHARDS and list((project / f"{SET}.work").glob("*.safetensors")):
+            return shards
+        time.sleep(0.1)
+    return []
+
+
+def lose_node() -> None:
+    """Take the only node away with all that runs on it, and bring it back."""
+    node = f"NodeName={socket.gethostname()}"
+    subprocess.run(["scontrol", "update", node, "State=DOWN", "Reason=lost"], check=True)
+    for _ in range(120):  # refused until the jobs are cleared away
+        if subprocess.run(["scontrol", "update", node, "State=RESUME"], capture_output=True).returncode == 0:
+            return
+        time.sleep(0.5)
+    pytest.fail("the node did not come back within a minute")
+
+
+def test_shards_and_a_sweep_on_a_cluster_end_as_without_it_after_a_killed_job_and_a_lost_node(cluster, tmp_path):
     data = tmp_path / "data"
     miniature.write("ham10000", data / "ham10000", n=ROWS)
     project = small_project(tmp_path / "shared Ordner é", data, SHARDS)
     first = start(project, "slurm", *QUICK, "--retries", "0")
-    killed = None
-    while first.poll() is None and killed is None:  # once all shards run and one has encoded something
-        shards = running_shards()
-        if len(shards) == SHARDS and list((project / f"{SET}.work").glob("*.safetensors")):
-            killed = max(shards, key=int)
-            subprocess.run(["scancel", "--signal=KILL", "--full", killed], check=True)
-        time.sleep(0.1)
-    assert killed is not None, (project / "said.txt").read_text()
+    shards = once_all_shards_run(first, project)
+    assert shards, (project / "said.txt").read_text()
+    subprocess.run(["scancel", "--signal=KILL", "--full", max(shards, key=int)], check=True)
     assert first.wait() != 0
     assert not (project / SET / "provenance.json").is_file()
-    assert start(project, "slurm", *QUICK).wait() == 0, (project / "said.txt").read_text()
+    second = start(project, "slurm", *QUICK)  # SLURM puts the jobs of a lost node back into its queue
+    while second.poll() is None and not running_shards():
+        time.sleep(0.1)
+    assert second.poll() is None, (project / "said.txt").read_text()
+    lose_node()
+    assert second.wait() == 0, (project / "said.txt").read_text()
     assert hashes(project) == hashes(made_by_hand(tmp_path / "alone", data))
     assert not (project / "home").exists() or not any((project / "home").iterdir())

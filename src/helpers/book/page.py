@@ -99,13 +99,13 @@ class Page:
             sets: embedding sets, or (dataset, backbone) pairs.
             variants: the variants the page reads.
         """
-        self._say_which(sets)
-        self._say_straddling(sets)
-        self._say_not_shown()
+        self._show_sets(sets)
+        self._show_straddling(sets)
+        self._show_excluded()
         if not any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
-            self._say_not_stored(variants)
+            self._show_not_stored(variants)
 
-    def _say_which(self, sets: Sequence) -> None:
+    def _show_sets(self, sets: Sequence) -> None:
         encoders: dict[str, dict] = {}
         for s in sets:
             dataset, backbone = s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own"))
@@ -113,7 +113,7 @@ class Page:
         shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
         self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
 
-    def _say_straddling(self, sets: Sequence) -> None:
+    def _show_straddling(self, sets: Sequence) -> None:
         for dataset, groups in {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
             if groups:
                 self.show_text(
@@ -121,13 +121,13 @@ class Page:
                     dataset=dataset, groups=groups,
                 )  # fmt: skip
 
-    def _say_not_shown(self) -> None:
+    def _show_excluded(self) -> None:
         """Say which sets the workflow excluded or skipped, and why."""
         path = Path(self.parameters.get("store") or "", NOT_SHOWN)
         for line in reasons(read_json(path)) if path.is_file() else ():
             self.show_text("Not part of this run: {line}", line=line)
 
-    def _say_not_stored(self, variants: Sequence[str]) -> None:
+    def _show_not_stored(self, variants: Sequence[str]) -> None:
         absent: dict[tuple, dict] = {}
         for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, self.parameters.get("store"))):
             absent.setdefault((dataset, variant), {})[backbone] = None

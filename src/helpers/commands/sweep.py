@@ -13,6 +13,14 @@ from ..probing.inference import SELECTED
 from .arguments import add_set
 
 NUMBERS = {"lambdas": float, "alignment_lambdas": float, "seeds": int}
+HELP = {
+    "protocol": "how probes are trained: paper, authors-code, converged",
+    "lambdas": "strengths of the shift along the gap",
+    "seeds": "one probe per seed, lambda and kind of features",
+    "features": "what a probe sees: joint, image, text",
+    "alignments": "other alignments, swept on joint features; none when empty",
+    "alignment_lambdas": "strengths of these alignments",
+}
 
 
 def add_arguments(parser) -> None:
@@ -20,13 +28,13 @@ def add_arguments(parser) -> None:
     add_set(parser)
     defaults = Grid()
     for field in fields(Grid):
-        values = " ".join(map(str, getattr(defaults, field.name)))
+        explained = f"{HELP[field.name]} (default: {' '.join(map(str, getattr(defaults, field.name)))})"
         option = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(option, nargs="*", type=NUMBERS.get(field.name, str), metavar="VALUE", help=f"default: {values}")
+        parser.add_argument(option, nargs="*", type=NUMBERS.get(field.name, str), metavar="VALUE", help=explained)
     parser.add_argument("--settings", default="{}", help="the same as JSON; single options go before it")
     parser.add_argument("--sweeps", help="folder for the results; runs/sweeps if not given")
     parser.add_argument("--export", metavar="FILE", help="write the test scores row by row as .parquet, .csv or .csv.gz")
-    parser.add_argument("--workers", type=int, help="threads")
+    parser.add_argument("--workers", type=int, help="probes are trained by as many threads; one per core if not given")
 
 
 def run(args) -> int:

@@ -22,7 +22,7 @@ from .decomposition import SHARES, information_shares, share_bounds
 from .tables import against_first
 
 SOURCES = {"image": "image", "text": "text", "joint": "both"}
-LIKELIHOOD = PROTOCOLS["converged"].but(name="unweighted", weighting="none")
+LIKELIHOOD = PROTOCOLS["converged"].replace(name="unweighted", weighting="none")
 
 
 def label_information(

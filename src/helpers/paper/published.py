@@ -96,7 +96,7 @@ def compare_table1(ours: pd.DataFrame | None = None) -> pd.DataFrame:
         ValueError: a column is missing, or a cell is given twice.
     """
     table = table1().rename(columns={"R": "published"})
-    mine = _ours(ours, ["dataset", "variant", "backbone", "modality", "quantity", "value", "low", "high"])
+    mine = _recomputed_rows(ours, ["dataset", "variant", "backbone", "modality", "quantity", "value", "low", "high"])
     kept = mine[(mine["quantity"] == "R") & (mine["variant"] != "clean")]
     cells = kept.set_index(["dataset", "backbone", "modality"]).reindex(columns=["value", "low", "high", "route"])
     if repeated := cells.index[cells.index.duplicated()].tolist():
@@ -169,7 +169,7 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
     """
     keys = ["dataset", "variant", "backbone", "protocol", "features"]
     needed = [*keys, "alignment", "lambda_image", "lambda_text", "seed", "split", "metric", "class", "value"]
-    rows = _ours(sweep, needed)
+    rows = _recomputed_rows(sweep, needed)
     keys += ["route"] * ("route" in rows)
     macro = rows["class"].isna() | (rows["class"] == "macro")
     same = rows["lambda_image"] == rows["lambda_text"]
@@ -213,7 +213,7 @@ def _missing(dataset: str, backbone: str, ours: pd.DataFrame) -> str:
     return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
 
 
-def _ours(table: pd.DataFrame | None, columns: list[str]) -> pd.DataFrame:
+def _recomputed_rows(table: pd.DataFrame | None, columns: list[str]) -> pd.DataFrame:
     if table is None:
         table = pd.DataFrame(columns=columns)
     missing = [c for c in columns if c not in table]

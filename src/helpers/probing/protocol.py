@@ -77,7 +77,7 @@ class Protocol:
         epochs = ceil(self.updates / ceil(n_fit / self.batch_size))
         return replace(self, max_epochs=epochs, patience=ceil(self.patience * epochs / self.max_epochs), updates=None)
 
-    def but(self, **changes) -> "Protocol":
+    def replace(self, **changes) -> "Protocol":
         """Return a copy with some fields changed, and a name that says so unless one is given.
 
         Raises:
@@ -98,7 +98,7 @@ PROTOCOLS = {
 }
 # The two descents with as many updates on any data set as the authors' have on BRSET.
 PROTOCOLS |= {
-    f"{name}-matched": PROTOCOLS[name].but(name=f"{name}-matched", updates=BRSET_UPDATES) for name in ("paper", "authors-code")
+    f"{name}-matched": PROTOCOLS[name].replace(name=f"{name}-matched", updates=BRSET_UPDATES) for name in ("paper", "authors-code")
 }
 
 

@@ -87,10 +87,10 @@ class Arms:
 
     def measured(self, protocol: Protocol) -> pd.Series:
         """Return ``auc`` and ``gain`` (means over seeds), their replicates ``auc_draws`` and ``gain_draws``, and ``seed_sd``."""
-        key = protocol.but(name="")
+        key = protocol.replace(name="")
         if key not in self._scored:
             metric = "auc_hard" if self.embeddings.task.kind == "multiclass" and protocol.multiclass_auc == "hard" else "auc"
-            trained = self._train(protocol.but(name="", multiclass_auc="score"))
+            trained = self._train(protocol.replace(name="", multiclass_auc="score"))
             self._scored[key] = measure(replace(trained, provenance={**trained.provenance, "headline_metric": metric}), self.n_boot)
         return self._scored[key]
 
@@ -146,8 +146,8 @@ def _pairs(start: Protocol, steps: list[Step], mode: str) -> Iterator[tuple[Step
     """Yield each step with the protocols without and with it."""
     current = start
     for step in steps:
-        before = current if choose(mode, ("cumulative", "alone"), "mode") == "cumulative" else start.but(**step.beside)
-        after = before.but(**step.changes)
+        before = current if choose(mode, ("cumulative", "alone"), "mode") == "cumulative" else start.replace(**step.beside)
+        after = before.replace(**step.changes)
         yield step, before, after
         current = after
 
