@@ -25,7 +25,7 @@ def shipped_tasks(protocol: str) -> pd.DataFrame:
 
     Its rows are those of :func:`helpers.recommend.compare_tasks`, with the set.
     """
-    tasks = pd.read_csv(project_root() / TASKS)
+    tasks = pd.read_csv(project_root() / TASKS, dtype={"reason": str})
     return tasks[tasks["protocol"] == protocol].assign(reason=lambda table: table["reason"].fillna(""))
 
 
