@@ -30,8 +30,8 @@ PUBLIC = {
 }
 NAMES = ["dataset", "variant", "backbone", "rows", "pairs"]
 MOST = 1000  # pairs of a set that are measured
-SIZES = (20, 100)  # labelled rows
-DRAWS = 3  # of so few rows
+SIZES = (20, 100, 500)  # labelled rows, of sets that have more
+DRAWS = 5  # of so few rows
 
 
 def main() -> None:
@@ -73,8 +73,9 @@ def tasks(only: list[str] | None):
     for embeddings in shipped_sets(only):
         name = embeddings.identity
         prompts = prompt_vectors(name.dataset, name.backbone, embeddings.task.outputs)
+        sizes = [size for size in SIZES if size < len(embeddings.rows("train"))]
         parts = [
-            compare_tasks(embeddings, prompts=prompts, sizes=SIZES, n_draws=DRAWS).assign(protocol="converged"),
+            compare_tasks(embeddings, prompts=prompts, sizes=sizes, n_draws=DRAWS).assign(protocol="converged"),
             compare_tasks(embeddings, protocol="authors-code").assign(protocol="authors-code"),
         ]
         about = (name.dataset, name.variant, name.backbone, "test", len(embeddings.rows("test")))

@@ -8,6 +8,7 @@ import numpy as np
 
 ZERO_NORM = 1e-8
 UNIT_NORM_TOLERANCE = 1e-3
+BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
 
 
 def choose(value: str, valid: Iterable[str], what: str) -> str:
@@ -85,7 +86,7 @@ def unit_rows(x, what: str = "embeddings") -> np.ndarray:
         ValueError: for a row of norm below 1e-8, which has no direction.
     """
     x = embedding_matrix(x, what)
-    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    norm = np.concatenate([np.linalg.norm(x[i : i + BLOCK], axis=1, keepdims=True) for i in range(0, len(x), BLOCK)])
     bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
     if len(bad):
         raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {bad[0]}; drop or re-extract them")

@@ -1,6 +1,7 @@
 """Find nearest neighbours by cosine in blocks, so that memory stays close to that of the vectors themselves."""
 
 from collections.abc import Iterator
+from hashlib import blake2b
 
 import numpy as np
 
@@ -35,7 +36,11 @@ def nearest(queries, corpus, k: int, exclude_self: bool = False, own: np.ndarray
     """
     queries, corpus = unit_rows(queries, "queries"), unit_rows(corpus, "corpus")
     same_dimension(queries, corpus)
-    own = np.arange(len(queries)) if exclude_self and own is None else own
+    return nearest_of_units(queries, corpus, k, np.arange(len(queries)) if exclude_self and own is None else own)
+
+
+def nearest_of_units(queries: np.ndarray, corpus: np.ndarray, k: int, own: np.ndarray | None = None) -> np.ndarray:
+    """Return :func:`nearest` of unit rows, without a copy of them."""
     enough_rows(k, len(corpus) - (own is not None))
     result = np.empty((len(queries), k), dtype=np.int64)
     for rows, similarity in similarity_blocks(queries, corpus):
@@ -66,12 +71,21 @@ def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
     rows = np.ascontiguousarray(x)
-    keys = rows.view([("", f"V{rows.dtype.itemsize * rows.shape[1]}")]).ravel()
+    first, code = first_rows(rows)
+    return rows[first], code
+
+
+def first_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each row of ``rows`` (n, d) that differs in its bytes appears first, in order, and each row's number (n,).
+
+    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
+    """
+    keys = np.frombuffer(b"".join(blake2b(row, digest_size=16).digest() for row in rows), dtype="V16")
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return rows[first[order]], rank[inverse.ravel()]
+    return first[order], rank[inverse.ravel()]
 
 
 def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,16 @@ from sklearn.model_selection import GroupKFold
 from .checks import embedding_matrix, same_dimension, unit_rows
 from .geometry import mean_resultant_length
 from .metrics import auc
-from .neighbours import distinct_codes, enough_rows, nearest, same_number, similarity_blocks, unit_pairs
+from .neighbours import (
+    distinct_codes,
+    enough_rows,
+    first_rows,
+    nearest,
+    nearest_of_units,
+    same_number,
+    similarity_blocks,
+    unit_pairs,
+)
 
 STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modality classifier chooses
 
@@ -144,18 +153,31 @@ def mixing_at_k(image, text, k: int = 10, most: int | None = None, random_state:
     Raises:
         ValueError: k larger than the number of other distinct rows.
     """
-    image, text = (distinct_codes(unit_rows(x, what))[0] for x, what in ((image, "image"), (text, "text")))
-    same_dimension(image, text)
-    sizes = np.array([len(image), len(text)])
-    pooled, is_text = np.concatenate([image, text]), np.repeat([0, 1], sizes)
-    del image, text  # at 150,000 pairs these copies are what memory is short of
-    rows = np.arange(len(pooled))
+    pooled, sizes = _distinct_pool(image, text)
+    is_text, rows = np.repeat([0, 1], sizes), np.arange(len(pooled))
     if most is not None and most < len(rows):
         rows = np.sort(np.random.default_rng(random_state).permutation(len(rows))[:most])
-    neighbours = nearest(pooled[rows], pooled, k, own=rows)
+    neighbours = nearest_of_units(pooled[rows], pooled, k, own=rows)
     other = (is_text[neighbours] != is_text[rows][:, None]).mean(axis=1)
     chance = sizes[1 - is_text[rows]] / (len(pooled) - 1)
     return float((other / chance).mean())
+
+
+def _distinct_pool(image, text) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct unit rows of images and then of texts in one matrix, and the number of each.
+
+    At 150,000 pairs memory is short of copies of the vectors, so each modality is written to its place before the next is made.
+    """
+    image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
+    same_dimension(image, text)
+    n = len(image)
+    pooled = np.empty((n + len(text), image.shape[1]), dtype=np.result_type(image, text))
+    pooled[:n] = unit_rows(image, "image")
+    pooled[n:] = unit_rows(text, "text")
+    pooled += 0.0  # turns -0.0 into 0.0, which has other bytes and the same value
+    first = [first_rows(pooled[:n])[0], n + first_rows(pooled[n:])[0]]
+    sizes = np.array([len(rows) for rows in first])
+    return (pooled if sizes.sum() == len(pooled) else pooled[np.concatenate(first)]), sizes
 
 
 def repeated_rows(x) -> int:

@@ -165,3 +165,12 @@ def test_other_bad_input_is_refused(pairs, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="x.safetensors"):
         load_alignment(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("name", ALIGNMENTS)
+def test_equal_rows_stay_equal_to_the_last_bit(name):
+    rng = np.random.default_rng(0)
+    image, few = rng.normal(size=(301, 64)).astype(np.float32), rng.normal(size=(40, 64)).astype(np.float32)
+    text = few[rng.integers(40, size=301)]
+    _, moved = make_alignment(name).fit(image, text + rng.normal(size=text.shape).astype(np.float32)).transform(image, text)
+    assert len(np.unique(moved, axis=0)) == len(np.unique(text, axis=0))

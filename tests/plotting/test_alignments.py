@@ -53,9 +53,35 @@ def test_each_measure_has_a_line_per_set_against_lambda():
     plt.close(figure)
 
 
+def test_the_penalty_figure_marks_both_special_values_in_each_direction():
+    ways = ("image to text", "text to image")
+    curves = pd.DataFrame(
+        [(w, b, 0.5, 0.4, 0.6) for w in ways for b in (-1, 0)], columns=["direction", "beta", "recall", "low", "high"]
+    )
+    special = pd.DataFrame(
+        [(w, f, b) for w in ways for f, b in (("shift", -0.5), ("renormalised", -0.75))], columns=["direction", "form", "beta"]
+    )
+    figure = alignments.penalty(curves, special)
+    for ax in figure.axes:
+        assert [line.get_xdata()[0] for line in ax.lines[1:3]] == [-0.5, -0.75]
+    plt.close(figure)
+
+
 def test_shared_rows_has_a_panel_per_modality_and_a_line_per_set():
     rows = [("d", "v", b, m, c, 1 - c) for b in ("x", "y") for m in ("image", "text") for c in (0.0, 0.5, 1.0)]
     curves = pd.DataFrame(rows, columns=["dataset", "variant", "backbone", "modality", "cosine", "share"])
     figure = alignments.shared_rows(curves)
     assert [len(ax.lines) for ax in figure.axes] == [2, 2]
+    plt.close(figure)
+
+
+def test_label_curves_have_a_panel_per_set_and_a_point_per_size_with_all_rows_last():
+    sizes = ("probe_auc", "auc_20_labels", "auc_100_labels", "brier")
+    rows = [("d", "v", b, a, m, 0.5, 0.1, 0.0, 0.2) for b in "ef" for a in ("none", "leace", "cca") for m in sizes]
+    columns = ["dataset", "variant", "backbone", "alignment", "measure", "value", *CHANGES]
+    figure = alignments.label_curves(pd.DataFrame(rows, columns=columns), ["leace", "cca"])
+    assert len(figure.axes) == 2 and [len(ax.containers) for ax in figure.axes] == [2, 2]
+    first = figure.axes[0]
+    assert [len(c.lines[0].get_xdata()) for c in first.containers] == [3, 3]
+    assert [t.get_text().split()[0] for t in first.get_xticklabels()] == ["20", "100", "all"]
     plt.close(figure)

@@ -3,7 +3,17 @@
 import pandas as pd
 import pytest
 
-from helpers.recommend.findings import SET, lambda_sentences, not_measured, shipped_alignments, task_sentence, three_sentences
+from helpers.recommend.findings import (
+    SET,
+    count_clear,
+    lambda_sentences,
+    not_measured,
+    shipped_alignments,
+    shipped_tasks,
+    task_sentence,
+    three_sentences,
+    what_holds,
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +96,43 @@ def test_the_answer_on_one_set_follows_its_interval(low, high, said):
 def test_the_answer_on_one_set_names_no_gain_where_nothing_is_selected():
     found = lambda_sentences("A under B", pd.Series({"lambda_image": 0.0, "difference": 0.0, "low": 0.0, "high": 0.0}), 1.0)
     assert "no alignment" in found and "+0.0000" not in found
+
+
+def changes(*rows) -> pd.DataFrame:
+    """Return rows of tasks from (set, alignment, measure, change_low, change_high)."""
+    return pd.DataFrame(rows, columns=["dataset", "alignment", "measure", "change_low", "change_high"])
+
+
+def test_clear_changes_are_counted_with_the_sign_that_is_better():
+    tasks = changes(
+        ("a", "none", "brier", 0, 0),
+        ("a", "leace", "brier", -2, -1),
+        ("b", "leace", "brier", 1, 2),
+        ("a", "leace", "probe_auc", 1, 2),
+        ("b", "leace", "probe_auc", -1, 2),
+    )
+    counts = count_clear(tasks).set_index(["measure", "alignment"])
+    assert counts.loc[("brier", "leace")].tolist() == [2, 1, 1]
+    assert counts.loc[("probe_auc", "leace")].tolist() == [2, 1, 0] and len(counts) == 2
+
+
+def test_what_holds_is_clear_in_every_set_and_what_does_not_has_both_signs():
+    rows = [(s, "leace", "text_to_image_auc", 1, 2) for s in "ab"] + [(s, "cca", "probe_auc", -2, -1) for s in "ab"]
+    rows += [("a", "centring", "log_loss", 1, 2), ("b", "centring", "log_loss", -2, -1), ("a", "cca", "zero_shot_auc", 1, 2)]
+    better, worse, both = what_holds(count_clear(changes(*rows)))
+    assert "leace: text to image auc" in better and "zero shot" not in better
+    assert "cca: probe auc" in worse and "centring" not in better + worse
+    assert "centring (log loss)" in both and "leace" not in both
+    calm = what_holds(count_clear(changes(("a", "leace", "brier", -1, 1), ("b", "leace", "brier", -1, 1))))
+    assert len(calm) == 3 and not any("leace" in sentence for sentence in calm)
+    assert len(what_holds(count_clear(changes(("a", "leace", "brier", -2, -1))))) == 1  # one set says nothing about all
+
+
+@pytest.mark.parametrize("protocol", ["converged", "authors-code"])
+def test_stored_tasks_cover_every_alignment_on_shipped_sets_under_both_protocols(measured, protocol):
+    tasks = shipped_tasks(protocol)
+    shipped = measured[measured["rows"] == "validation and test"].groupby(SET).size().index
+    assert 0 < len(tasks) and set(tasks.groupby(SET).size().index) <= set(shipped)
+    assert tasks.groupby(SET)["alignment"].nunique().unique().tolist() == [measured["alignment"].nunique()]
+    assert tasks.loc[tasks["measure"].isna(), "reason"].ne("").all()
+    assert {"probe_auc", "text_to_image_auc", "brier", "recall@10_image_to_text"} <= set(tasks["measure"])

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from helpers import EmbeddingSet, sweep
 from helpers.metrics import brier_scores, calibration_error, log_losses, macro_auc, probabilities
+from helpers.probing.objective import Objective
 from helpers.recommend import compare_tasks
 from helpers.recommend.tasks import crossed, move_set, restore_shares
 
@@ -108,10 +109,48 @@ def test_shares_are_restored_to_a_probe_of_balanced_classes(sample):
     np.testing.assert_allclose(p, [[0.6, 0.3, 0.1]])
 
 
+@pytest.mark.parametrize("weighting", ["none", "paper", "authors-code", "balanced"])
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
+def test_a_constant_probe_is_restored_to_the_shares_under_any_class_weights(kind, weighting):
+    made = embedding_set(kind, n=200, d=4)
+    targets, task = made.targets, made.task
+    objective = Objective.of(task, weighting, targets)
+    ones = objective.positive * targets.sum(axis=0)
+    zeros = objective.negative * (1 - targets).sum(axis=0)
+    fitted = np.log(ones / ones.sum()) if kind == "multiclass" else np.log(ones / zeros)  # where the weighted loss is least
+    p = probabilities(restore_shares(fitted[None], targets, task, weighting), kind == "multiclass")
+    np.testing.assert_allclose(p[0], targets.mean(axis=0))
+
+
+def test_a_class_that_no_row_teaches_gets_no_probability(sample):
+    targets = np.array([[1, 0, 0]] * 6 + [[0, 1, 0]] * 3)
+    assert probabilities(restore_shares(np.zeros((1, 3)), targets, sample.task), True)[0, 2] < 1e-6
+
+
+def test_retrieval_is_recall_among_the_moved_test_rows(sample, table):
+    moved, test = move_set(sample, "centring")[0], sample.rows("test")
+    image, text = moved.image_of(test), moved.text_of(test)
+    order = np.argsort(-(image @ text.T), axis=1)[:, :10]
+    expected = (order == np.arange(len(test))[:, None]).any(axis=1).mean()
+    found = table.query("alignment == 'centring' and measure == 'recall@10_image_to_text'")["value"].item()
+    assert found == pytest.approx(expected)
+
+
+def test_intervals_of_few_labels_cover_the_draws_and_not_the_rows_alone(sample):
+    group = np.where(sample.pairs["split"] == "test", "one", sample.pairs["group"])  # no resample of groups changes the test rows
+    together = replace(sample, pairs=sample.pairs.assign(group=group))
+    one, several = (compare_tasks(together, [], sizes=(9,), n_draws=n, n_boot=50).set_index("measure") for n in (1, 5))
+    width = several["high"] - several["low"]
+    assert width["auc_9_labels"] > 0.01 and width["probe_auc"] < 1e-9
+    assert one.loc["auc_9_labels", "high"] - one.loc["auc_9_labels", "low"] < 1e-9
+
+
 def test_what_cannot_be_compared_is_refused_or_named(sample):
     unlabelled = EmbeddingSet.from_arrays(sample.image_of(), sample.text_of())
     with pytest.raises(ValueError, match="no labels"):
         compare_tasks(unlabelled)
+    with pytest.raises(ValueError, match="400 labels"):
+        compare_tasks(sample, sizes=(400,))
     with pytest.raises(ValueError, match="no test rows"):
         compare_tasks(replace(sample, pairs=sample.pairs.assign(split="train")))
     few = embedding_set("binary", n=60, d=40)

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import same_dimension, unit_rows
+from ..neighbours import distinct_rows
 from .stored import read_arrays, unusable, write_arrays
 
 MODALITIES = ("image", "text")
@@ -61,6 +62,8 @@ class AffineAlignment(BaseEstimator, ABC):
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
         """Apply the learned maps to image (n, d) and text (m, d); float64 stays float64, other types become float32.
 
+        Equal rows stay equal to the last bit, so that measures which count equal vectors as one still do.
+
         Raises:
             ValueError: the dimension differs from that at fit, or the map sends a row to zero, which has no direction.
         """
@@ -85,8 +88,9 @@ class AffineAlignment(BaseEstimator, ABC):
                 f"{what} has {x.shape[1]} dimensions, the alignment was fitted on {self.n_features_in_}; fit it on these vectors"
             )
         matrix, shift = (getattr(self, f"{what}_{part}_").astype(x.dtype) for part in ("map", "shift"))
+        x, row = distinct_rows(x)  # a matrix product rounds equal rows differently, depending on their place
         moved = (x @ matrix if matrix.ndim == 2 else x * matrix) + shift
-        return unit_rows(moved, f"aligned {what}") if self.renormalise else moved
+        return (unit_rows(moved, f"aligned {what}") if self.renormalise else moved)[row]
 
     def _check(self, image: np.ndarray, text: np.ndarray) -> None:
         if self.paired and len(image) != len(text):

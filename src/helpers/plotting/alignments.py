@@ -17,7 +17,7 @@ LAMBDAS = {"none": 0.0, "lambda-0.5": 0.5, "lambda-1": 1.0}
 CELL = 0.53, 0.3  # inches
 
 
-def heat_map(summary: pd.DataFrame, measures: list[str]):
+def heat_map(summary: pd.DataFrame, measures: list[str], digits: int = 2):
     """Draw a measure under each renormalised alignment (columns) on each set (rows), with half intervals; a panel per measure.
 
     Violet is better and orange worse than no alignment. Bold is a change whose interval excludes zero. A frame marks the best of a
@@ -26,6 +26,7 @@ def heat_map(summary: pd.DataFrame, measures: list[str]):
     Args:
         summary: rows of ``helpers.recommend.summarise`` or ``compare_tasks``, with dataset, variant and backbone.
         measures: which to show.
+        digits: decimals of a value.
     """
     rows = summary[summary["renormalise"]] if "renormalise" in summary else summary
     rows, names = rows.assign(set=_set_names(rows)), list(dict.fromkeys(rows["alignment"]))
@@ -33,7 +34,7 @@ def heat_map(summary: pd.DataFrame, measures: list[str]):
     most = max(of["set"].nunique() for _, of in per_measure)
     figure, axes = panels(len(measures), 1, 1.9 + CELL[0] * len(names), 0.95 + CELL[1] * most)
     for ax, (measure, of) in zip(axes, per_measure, strict=True):
-        _draw_panel(ax, of, names, -1 if LESS_IS_BETTER.search(measure) else 1)
+        _draw_panel(ax, of, names, -1 if LESS_IS_BETTER.search(measure) else 1, digits=digits)
         ax.set_title(measure.replace("_", " "), fontsize=9)
     return figure
 
@@ -102,6 +103,57 @@ def against_lambda(summary: pd.DataFrame, measures: list[str]):
             }
             ax.errorbar(line["lam"] + 0.012 * (i - len(sets) / 2), line["value"], error, capsize=2, label=" · ".join(name), **style)
         ax.set(title=measure.replace("_", " "), xlabel="λ", xticks=list(LAMBDAS.values()), ylim=(0, None))
+    distinct_legend(figure, axes)
+    return figure
+
+
+def label_curves(tasks: pd.DataFrame, alignments: list[str]):
+    """Draw the change of AUC from no alignment against the number of labelled rows; a panel per set, a line per alignment.
+
+    Below each number stands the AUC without an alignment.
+
+    Args:
+        tasks: rows of ``helpers.recommend.compare_tasks`` with dataset, variant and backbone; ``probe_auc`` has all labels.
+        alignments: which to show.
+    """
+    labels = tasks["measure"].str.extract(r"auc_(\d+)_labels")[0].astype(float).where(tasks["measure"] != "probe_auc", np.inf)
+    rows = tasks.assign(labels=labels, set=_set_names(tasks)).dropna(subset=["labels"]).sort_values("labels")
+    sets = list(rows.groupby("set", sort=False))
+    figure, axes = panels(len(sets), 3, 3.0, 2.6)
+    for ax, (name, of_set) in zip(axes, sets, strict=True):
+        base = of_set[of_set["alignment"] == "none"]
+        places = {size: place for place, size in enumerate(base["labels"])}
+        for i, alignment in enumerate(alignments):
+            line = of_set[of_set["alignment"] == alignment]
+            error = [line["change"] - line["change_low"], line["change_high"] - line["change"]]
+            x = line["labels"].map(places) + 0.08 * (i - (len(alignments) - 1) / 2)
+            style = {"color": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)], "markersize": 3}
+            ax.errorbar(x, line["change"], error, capsize=2, linewidth=1, label=alignment, **style)
+        ax.axhline(0, color=INK, linewidth=0.8)
+        names = [f"{'all' if np.isinf(size) else int(size)}\n{auc:.2f}" for size, auc in zip(places, base["value"], strict=True)]
+        ax.set_xticks(list(places.values()), names, fontsize=7)
+        ax.set_title(name, fontsize=8)
+        ax.set(xlabel="labelled rows", ylabel="change of AUC")
+    distinct_legend(figure, axes)
+    return figure
+
+
+def penalty(curves: pd.DataFrame, special: pd.DataFrame):
+    """Draw recall against the penalty beta with its interval, a panel per direction, and mark the two penalties of Eq. 5.
+
+    Args:
+        curves, special: see :func:`helpers.recommend.mechanism.penalty_curves`.
+    """
+    directions = list(curves.groupby("direction", sort=False))
+    figure, axes = panels(len(directions), 2, 4.2, 2.8)
+    for ax, (direction, line) in zip(axes, directions, strict=True):
+        ax.plot(line["beta"], line["recall"], color=LINES[0])
+        ax.fill_between(line["beta"], line["low"], line["high"], color=LINES[0], alpha=0.2, linewidth=0)
+        marks = special[special["direction"] == direction]
+        for color, style, form, beta in zip(LINES[1:], ("--", ":"), marks["form"], marks["beta"], strict=False):
+            ax.axvline(beta, color=color, linestyle=style, label=f"λ = 1, {form}")
+        ax.axvline(0, color=INK, linewidth=0.8, label="no alignment")
+        ax.set(title=direction, xlabel="penalty β", ylabel="recall", ylim=(0, None))
     distinct_legend(figure, axes)
     return figure
 

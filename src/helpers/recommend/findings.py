@@ -6,6 +6,7 @@ import pandas as pd
 
 from ..files import project_root
 
+TASKS = "data/measured/alignments_tasks.csv"
 MEASURED = ("data/measured/alignments_public.csv", "data/measured/alignments_shipped.csv")
 SET = ["dataset", "variant", "backbone"]
 READABLE = 0.9  # modalities with a higher held-out AUC count as separable
@@ -17,6 +18,15 @@ def shipped_alignments() -> pd.DataFrame:
     """Return the measures of ``benchmarks/alignments.py``: the rows of :func:`helpers.recommend.summarise` of every set."""
     tables = [pd.read_csv(project_root() / path) for path in MEASURED]
     return pd.concat(tables, ignore_index=True).assign(reason=lambda table: table["reason"].fillna(""))
+
+
+def shipped_tasks(protocol: str) -> pd.DataFrame:
+    """Return the tasks of every shipped set that ``benchmarks/alignments.py --tasks`` measured under one protocol.
+
+    Its rows are those of :func:`helpers.recommend.compare_tasks`, with the set.
+    """
+    tasks = pd.read_csv(project_root() / TASKS, dtype={"reason": str})
+    return tasks[tasks["protocol"] == protocol].assign(reason=lambda table: table["reason"].fillna(""))
 
 
 def not_measured(summary: pd.DataFrame) -> pd.DataFrame:
@@ -100,6 +110,56 @@ def lambda_sentences(name: str, selected: pd.Series, p_value: float) -> str:
     else:
         first = f"For {name}, validation rows select no alignment (λ = 0)."
     return f"{first} The test that some λ beats 0 gives a one-sided p of {p_value:.3f}, corrected for trying all of them."
+
+
+def count_clear(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Count the sets in which an alignment clearly improves a measure, and those in which it clearly worsens it.
+
+    Args:
+        tasks: rows of ``shipped_tasks``.
+
+    Returns:
+        one row per measure and alignment: measure, alignment, sets, better, worse. A change is clear if its interval excludes zero.
+    """
+    rows = tasks[tasks["measure"].notna() & (tasks["alignment"] != "none")]
+    less = rows["measure"].map(lambda measure: LESS_IS_BETTER.search(measure) is not None)
+    falls, rises = rows["change_high"] < 0, rows["change_low"] > 0
+    counted = rows.assign(sets=1, better=falls.where(less, rises).astype(int), worse=rises.where(less, falls).astype(int))
+    return counted.groupby(["measure", "alignment"], sort=False)[["sets", "better", "worse"]].sum().reset_index()
+
+
+def what_holds(counts: pd.DataFrame, least: int = 2) -> list[str]:
+    """Return sentences on what alignments do to tasks in every set, and on what they do in some sets and undo in others.
+
+    Args:
+        counts: rows of :func:`count_clear`.
+        least: a measure counts only if at least so many sets have it.
+    """
+    counts = counts[counts["sets"] >= least]
+    if counts.empty:
+        return [f"No measure was taken on {least} sets or more, so this says nothing about sets in general."]
+    sentences = []
+    for verb, column in (("improves", "better"), ("worsens", "worse")):
+        always = counts[counts[column] == counts["sets"]]
+        named = [f"{name}: {_in_words(rows['measure'])}" for name, rows in always.groupby("alignment", sort=False)]
+        listed = "; ".join(named)
+        sentences.append(
+            f"What an alignment clearly {verb} in every set that has the measure: {listed}."
+            if named
+            else f"No alignment clearly {verb} any measure in every set."
+        )
+    both = counts[(counts["better"] > 0) & (counts["worse"] > 0)]
+    named = [f"{name} ({_in_words(rows['measure'])})" for name, rows in both.groupby("alignment", sort=False)]
+    sentences.append(
+        f"Clearly better in one set and clearly worse in another: {', '.join(named)}."
+        if named
+        else "No alignment clearly improves a measure in one set and clearly worsens it in another."
+    )
+    return sentences
+
+
+def _in_words(measures) -> str:
+    return ", ".join(measure.replace("_", " ") for measure in measures)
 
 
 def task_sentence(tasks: pd.DataFrame, alignment: str) -> str:

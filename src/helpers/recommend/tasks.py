@@ -10,16 +10,19 @@ import pandas as pd
 from .. import metrics
 from ..alignment.registry import ALIGNMENTS, make_alignment
 from ..checks import choose
+from ..probing.objective import Objective
 from ..probing.protocol import Protocol, resolve_protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
 from ..resampling import bootstrap_counts, percentile_interval
+from ..retrieval import retrieval_ranks, several_distinct
 from ..store.embeddings import EmbeddingSet
 from ..tasks import Task
 
 Measured = dict[str, tuple[float, np.ndarray]]  # a value on the test rows, and its bootstrap replicates
 OTHER = {"text": "image", "image": "text"}
 PROMPT_TEMPERATURE = 0.01  # of the softmax over prompts, as in CLIP
+RECALL_AT = 10
 LEAST_ROWS = 50  # test rows of a subgroup
 LEAST_OF_A_KIND = 5  # rows with and without a class, in every level of a subgroup
 
@@ -37,18 +40,19 @@ def compare_tasks(
 ) -> pd.DataFrame:
     """Fit every alignment on the training rows, and score each task on the test rows.
 
-    The tasks: a probe on both modalities (``probe_auc``; under a minimiser also ``log_loss``, ``brier`` and ``calibration_error``,
-    its probabilities moved back from balanced classes to the shares of the training rows); a probe trained on one modality and
+    The tasks: a probe on both modalities (``probe_auc``, ``log_loss``, ``brier`` and ``calibration_error``, its probabilities
+    moved back from weighted classes to the shares of the training rows); a probe trained on one modality and
     scored on the other (``text_to_image_auc``, ``image_to_text_auc``, and their log losses); the same joint probe from few labels
-    (``auc_20_labels``); the distance between the best and the worst level of a subgroup (``sex_spread``); and the nearest prompt
-    (``zero_shot_auc``). Strengths are chosen on the validation rows of the modality that is trained on.
+    (``auc_20_labels``); the distance between the best and the worst level of a subgroup (``sex_spread``); retrieval among the test
+    rows (``recall@10_image_to_text`` and back), where texts and images differ enough; and the nearest prompt (``zero_shot_auc``).
+    Strengths are chosen on the validation rows of the modality that is trained on.
 
     Args:
         embeddings: a labelled set with training and test rows.
         alignments: names of the registry; ``none`` is always among them, and all renormalise.
         prompts: (K, d) vectors of one prompt per output of the task; no zero-shot task without.
         sizes: numbers of labelled training rows. One row of each class is drawn first; alignments always see all training pairs.
-        n_draws: draws of so few rows.
+        n_draws: draws of so few rows, the same for every alignment; intervals resample the draws as well.
 
     Returns:
         one row per alignment and measure: alignment, measure, value, low, high, change (from none), change_low, change_high,
@@ -56,11 +60,14 @@ def compare_tasks(
         that says why, without a measure.
 
     Raises:
-        ValueError: no labels, no training or no test rows, or an unknown alignment.
+        ValueError: no labels, no training or no test rows, an unknown alignment, or a size that is not below the training rows.
     """
     names = list(dict.fromkeys(["none", *(choose(a, ALIGNMENTS, "alignment") for a in alignments)]))
     targets = embeddings.targets
-    test = _rows(embeddings, "test")
+    test, n_train = _rows(embeddings, "test"), len(_rows(embeddings, "train"))
+    for size in sizes:
+        if not 1 <= size < n_train:
+            raise ValueError(f"{size} labels cannot be drawn from {n_train} training rows; give sizes between 1 and {n_train - 1}")
     weights = bootstrap_counts(len(test), n_boot, random_state, embeddings.pairs["group"].to_numpy()[test])
     found: dict[str, Measured] = {}
     impossible = {}
@@ -70,7 +77,7 @@ def compare_tasks(
         except ValueError as error:
             impossible[name] = str(error)
             continue
-        measured = _probe_measures(moved, protocol, weights)
+        measured = _probe_measures(moved, protocol, weights) | _retrieval(moved.image_of(test), moved.text_of(test), weights)
         for fit_on in ("text", "image"):
             measured |= _transfer_measures(moved, fit_on, protocol, weights)
         for size in sizes:
@@ -108,10 +115,19 @@ def crossed(embeddings: EmbeddingSet, fit_on: str) -> EmbeddingSet:
     return replace(embeddings, **changes)
 
 
-def restore_shares(logits: np.ndarray, targets: np.ndarray, task: Task) -> np.ndarray:
-    """Return logits (..., K) of a probe with balanced class weights, moved to the class shares of training targets (n, K)."""
-    share = targets.mean(axis=0).clip(1e-9, 1 - 1e-9)
-    return logits + (np.log(share) if task.kind == "multiclass" else np.log(share / (1 - share)))
+def restore_shares(logits: np.ndarray, targets: np.ndarray, task: Task, weighting: str = "balanced") -> np.ndarray:
+    """Return logits (..., K) of a probe with weighted classes, moved to the class shares of its training targets (n, K).
+
+    A loss that weighs positives w times as much as negatives adds log w to the logit; a class that no row teaches has its share.
+
+    Args:
+        weighting: class weights of the loss, see :mod:`helpers.probing.objective`.
+    """
+    objective, share = Objective.of(task, weighting, targets), targets.mean(axis=0).clip(1e-9, 1 - 1e-9)
+    prior = np.log(share) if objective.softmax else np.log(share / (1 - share))
+    weighted = (objective.positive > 0) & (objective.negative > 0)
+    ratio = np.divide(objective.positive, objective.negative, out=np.ones(len(share)), where=weighted)
+    return logits + np.where(weighted, -np.log(ratio), prior)
 
 
 def _rows(embeddings: EmbeddingSet, split: str) -> np.ndarray:
@@ -127,22 +143,28 @@ def _sweep(embeddings: EmbeddingSet, features: str, protocol: str | Protocol) ->
 
 
 def _mean_auc(results: list[SweepResult], weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the mean AUC of some probes and its replicates, which resample the probes (if several) and the test rows."""
     value = np.mean([r.headline_auc().mean() for r in results])
-    return float(value), np.mean([r.headline_auc(weights=weights).mean(axis=0) for r in results], axis=0)
+    drawn = np.stack([r.headline_auc(weights=weights).mean(axis=0) for r in results], axis=1)
+    share = bootstrap_counts(len(results), len(weights), random_state=1) / len(results)
+    return float(value), (share * drawn).sum(axis=1)
 
 
 def _probe_measures(embeddings: EmbeddingSet, protocol: str | Protocol, weights: np.ndarray) -> Measured:
-    """Measure the probe on both modalities: its AUC, its spread over subgroups and, for a minimiser, its calibration."""
+    """Measure the probe on both modalities: its AUC, its spread over subgroups and its calibration."""
     result = _sweep(embeddings, "joint", protocol)
-    measured = {"probe_auc": _mean_auc([result], weights), **_subgroup_spreads(result, weights)}
-    if resolve_protocol(protocol).optimizer == "minimiser":
-        measured |= _calibration(result, embeddings, weights)
-    return measured
+    calibration = _calibration(_restored(result, embeddings, protocol), result, weights)
+    return {"probe_auc": _mean_auc([result], weights), **_subgroup_spreads(result, weights), **calibration}
 
 
-def _calibration(result: SweepResult, embeddings: EmbeddingSet, weights: np.ndarray) -> Measured:
+def _restored(result: SweepResult, embeddings: EmbeddingSet, protocol: str | Protocol) -> np.ndarray:
+    """Return the test logits (n_test, K) at the class shares of the training rows."""
+    targets = embeddings.targets[embeddings.rows("train")]
+    return restore_shares(result.scores[0], targets, result.task, resolve_protocol(protocol).weighting)
+
+
+def _calibration(logits: np.ndarray, result: SweepResult, weights: np.ndarray) -> Measured:
     multiclass = result.task.kind == "multiclass"
-    logits = restore_shares(result.scores[0], embeddings.targets[embeddings.rows("train")], result.task)
     probability = metrics.probabilities(logits, multiclass)
     rows = {
         "log_loss": metrics.log_losses(logits, result.targets, multiclass),
@@ -165,12 +187,19 @@ def _recentred(value, draws: np.ndarray) -> tuple[float, np.ndarray]:
 def _transfer_measures(embeddings: EmbeddingSet, fit_on: str, protocol: str | Protocol, weights: np.ndarray) -> Measured:
     """Measure a probe trained on one modality and scored on the other: AUC, and log loss at the shares of the training rows."""
     result, name = _sweep(crossed(embeddings, fit_on), fit_on, protocol), f"{fit_on}_to_{OTHER[fit_on]}"
-    measured = {f"{name}_auc": _mean_auc([result], weights)}
-    if resolve_protocol(protocol).optimizer == "minimiser":
-        logits = restore_shares(result.scores[0], embeddings.targets[embeddings.rows("train")], result.task)
-        losses = metrics.log_losses(logits, result.targets, result.task.kind == "multiclass")
-        measured[f"{name}_log_loss"] = _mean(losses, weights)
-    return measured
+    losses = metrics.log_losses(_restored(result, embeddings, protocol), result.targets, result.task.kind == "multiclass")
+    return {f"{name}_auc": _mean_auc([result], weights), f"{name}_log_loss": _mean(losses, weights)}
+
+
+def _retrieval(image: np.ndarray, text: np.ndarray, weights: np.ndarray) -> Measured:
+    """Return recall both ways, resampling queries among the same candidates; nothing where retrieval is undefined."""
+    try:
+        several_distinct(image, "image", RECALL_AT)
+        several_distinct(text, "text", RECALL_AT)
+    except ValueError:
+        return {}
+    found = {"image_to_text": retrieval_ranks(image, text), "text_to_image": retrieval_ranks(text, image)}
+    return {f"recall@{RECALL_AT}_{way}": _mean((ranks < RECALL_AT).astype(float), weights) for way, ranks in found.items()}
 
 
 def _subgroup_spreads(result: SweepResult, weights: np.ndarray) -> Measured:
