@@ -2,10 +2,19 @@
 
 from .choice import Recommendation, recommend, snippet
 from .comparison import compare_alignments, summarise
-from .findings import count_clear, not_measured, shipped_alignments, shipped_tasks, task_sentence, three_sentences, what_holds
+from .findings import (
+    count_clear,
+    lambda_sentences,
+    not_measured,
+    shipped_alignments,
+    shipped_tasks,
+    task_sentence,
+    three_sentences,
+    what_holds,
+)
 from .tasks import compare_tasks
 
 __all__ = [
-    "Recommendation", "compare_alignments", "compare_tasks", "count_clear", "not_measured", "recommend", "shipped_alignments",
-    "shipped_tasks", "snippet", "summarise", "task_sentence", "three_sentences", "what_holds",
+    "Recommendation", "compare_alignments", "compare_tasks", "count_clear", "lambda_sentences", "not_measured", "recommend",
+    "shipped_alignments", "shipped_tasks", "snippet", "summarise", "task_sentence", "three_sentences", "what_holds",
 ]  # fmt: skip
