@@ -64,11 +64,12 @@ class SweepResult:
     subgroups: pd.DataFrame
 
     @classmethod
-    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = ()) -> "SweepResult":
+    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = (), workers: int = 1) -> "SweepResult":
         """Score the runs of a sweep.
 
         Args:
             not_learned: classes that no probe could learn; macro means exclude them.
+            workers: threads.
         """
         names = {"dataset": embeddings.dataset, **{k: embeddings.provenance.get(k, "own") for k in ("variant", "backbone")}}
         names["protocol"] = protocol.name
@@ -76,8 +77,8 @@ class SweepResult:
         split = next(iter(splits.values()))
         learned = _learned(task, not_learned)
         of_val, of_test = {seed: targets[own.val] for seed, own in splits.items()}, targets[split.test]
-        val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs])
-        test = metrics_table(task, learned, [r.test_scores for r in runs], [of_test for _ in runs])
+        val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
+        test = metrics_table(task, learned, [r.test_scores for r in runs], [of_test for _ in runs], workers)
         table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run")
         pairs = embeddings.pairs.iloc[split.test]
         provenance = {

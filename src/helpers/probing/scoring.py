@@ -7,8 +7,9 @@ import pandas as pd
 
 from .. import metrics
 from ..tasks import Task
+from .threads import run_in_threads
 
-BLOCK = 2**20  # logits that are scored at once, so that memory does not grow with the number of probes
+BLOCK = 2**17  # logits that are scored at once, so that memory does not grow with the number of probes
 
 
 def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
@@ -18,19 +19,26 @@ def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
     return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
 
 
-def metrics_table(task: Task, learned: np.ndarray, logits: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> pd.DataFrame:
+def metrics_table(
+    task: Task, learned: np.ndarray, logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], workers: int = 1
+) -> pd.DataFrame:
     """Return all metrics of every probe: one row per ``run`` (its position), ``metric`` and ``class``, with the ``value``.
 
     Args:
         learned: (K,) classes that enter macro means if they are present in the rows.
         logits: (n, K) of each probe.
         targets: (n, K) indicators of each probe's rows; probes of one split share one array.
+        workers: threads.
     """
     names = [(metric, name) for metric in _by_class(task) for name in (*task.outputs, None)]
     names += [("classes_absent", None), ("accuracy", None), ("log_loss", None)]
     values = np.empty((len(logits), len(names)))
-    for block, own in _blocks(logits, targets):
-        values[block] = _scored(np.stack([logits[i] for i in block]), own, task, learned)
+
+    def score(block):
+        positions, own = block
+        values[positions] = _scored(np.stack([logits[i] for i in positions]), own, task, learned)
+
+    run_in_threads(score, list(_blocks(logits, targets)), workers)
     table = pd.DataFrame(names * len(logits), columns=["metric", "class"])
     return table.assign(value=values.ravel(), run=np.repeat(np.arange(len(logits)), len(names)))
 
