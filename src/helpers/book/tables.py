@@ -67,9 +67,9 @@ def probing_speed() -> str:
         sizes = (where, found["rows"], found["dimensions"], found["outputs"])
         loops = (found["dataloader_over_sweep"], found["tight_loop_over_sweep"], found.get("converged", {}).get("ratio"))
         rows.append((*sizes, found["bare_products_over_sweep"], *loops, found["peak_memory_over_embeddings"]))
-    loops = ["DataLoader loop", "Loop in memory", "scikit-learn"]
-    columns = ["Data", "Rows", "Features", "Outputs", "Matrix products", *loops, "Peak memory"]
-    formats = {"Rows": ",d", "Features": ",d", "Matrix products": ".2f", **dict.fromkeys(loops, ".1f"), "Peak memory": ".1f"}
+    timed = ["DataLoader loop", "Loop in memory", "scikit-learn"]
+    columns = ["Data", "Rows", "Features", "Outputs", "Matrix products", *timed, "Peak memory"]
+    formats = {"Rows": ",d", "Features": ",d", "Matrix products": ".2f", **dict.fromkeys(timed, ".1f"), "Peak memory": ".1f"}
     return markdown_table(pd.DataFrame(rows, columns=columns), formats)
 
 
