@@ -48,7 +48,9 @@ def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
     for k in range(4):
         sensitivity = (predicted[codes == k] == k).mean()
         specificity = (predicted[codes != k] != k).mean()
-        assert metrics.auc(hard[:, k], codes == k) == pytest.approx((sensitivity + specificity) / 2, abs=1e-12)
+        expected = pytest.approx((sensitivity + specificity) / 2, abs=1e-12)
+        assert metrics.auc(hard[:, k], codes == k) == expected and metrics.hard_auc(predicted == k, codes == k) == expected
+    assert np.isnan(metrics.hard_auc(predicted == 0, np.zeros(200, dtype=bool)))
 
 
 def test_macro_leaves_absent_classes_out_in_each_replicate():

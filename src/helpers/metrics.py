@@ -3,10 +3,75 @@
 Scores have shape (..., n): any number of probes side by side over n rows.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy.special import expit, log_softmax
-from scipy.special import softmax as scipy_softmax
-from scipy.stats import rankdata
+
+
+class Ranking:
+    """Order the rows of any number of probes by score: one sort for all metrics that depend on the order alone, exact with ties.
+
+    Args:
+        scores: (..., n), finite.
+        positive: (n,) boolean or 0/1.
+
+    Raises:
+        ValueError: numbers of rows that differ, or scores that are not finite.
+    """
+
+    def __init__(self, scores, positive):
+        flat, positive = _checked(scores, positive)
+        order = np.argsort(flat, axis=1)
+        self._shape, self._n, self._n_positive = np.shape(scores)[:-1], len(positive), int(positive.sum())
+        self._scores, self._positive = np.take_along_axis(flat, order, axis=1), positive[order]
+
+    def auc(self) -> np.ndarray:
+        """Return the area under the ROC curve, (...), see :func:`auc`."""
+        p, n = self._n_positive, self._n - self._n_positive
+        if not p or not n:
+            return self._nothing()
+        last = self._n - 1 - _tie_starts(self._scores[:, ::-1])[:, ::-1]
+        middle_ranks = np.where(self._positive, self._first + last, 0).sum(axis=1) / 2 + p
+        return ((middle_ranks - p * (p + 1) / 2) / (p * n)).reshape(self._shape)
+
+    def average_precision(self) -> np.ndarray:
+        """Return the average precision, (...), see :func:`average_precision`."""
+        if not self._n_positive:
+            return self._nothing()
+        at_or_above = self._n - self._first[self._positive].reshape(-1, self._n_positive)
+        positive_at_or_above = self._n_positive - _tie_starts(self._positives)
+        return (positive_at_or_above / at_or_above).mean(axis=1).reshape(self._shape)
+
+    def sensitivity_at_specificity(self, specificity: float = 0.9) -> np.ndarray:
+        """Return the highest sensitivity of thresholds with this specificity, (...), see :func:`sensitivity_at_specificity`."""
+        n = self._n - self._n_positive
+        if not self._n_positive or not n:
+            return self._nothing()
+        allowed = int(np.floor((1 - specificity) * n + 1e-9))
+        if allowed >= n:
+            return np.ones(self._shape)
+        threshold = self._scores[~self._positive].reshape(-1, n)[:, n - 1 - allowed, None]
+        return (self._positives > threshold).mean(axis=1).reshape(self._shape)
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        return _tie_starts(self._scores)
+
+    @cached_property
+    def _positives(self) -> np.ndarray:
+        """Return the ordered scores of the positive rows, (probes, positive rows)."""
+        return self._scores[self._positive].reshape(-1, self._n_positive)
+
+    def _nothing(self) -> np.ndarray:
+        return np.full(self._shape, np.nan)
+
+
+def _tie_starts(ordered: np.ndarray) -> np.ndarray:
+    """Return the position of the first of the equal values around each value of ordered rows (p, n)."""
+    starts = np.zeros(ordered.shape, dtype=np.int64)
+    starts[:, 1:] = np.where(ordered[:, 1:] != ordered[:, :-1], np.arange(1, ordered.shape[1]), 0)
+    return np.maximum.accumulate(starts, axis=1, out=starts)
 
 
 def auc(scores, positive, weights=None) -> np.ndarray:
@@ -24,31 +89,25 @@ def auc(scores, positive, weights=None) -> np.ndarray:
         >>> float(auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]))
         0.875
     """
-    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
-    if scores.shape[-1:] != positive.shape:
-        raise ValueError(f"scores have {scores.shape[-1:]} rows in the last axis, labels {positive.shape}")
-    if not np.isfinite(scores).all():
-        raise ValueError("scores must be finite; an AUC of NaN scores has no meaning")
-    flat = scores.reshape(-1, scores.shape[-1])
     if weights is None:
-        result = _auc_of_counts(flat, positive)
-        return result.reshape(scores.shape[:-1])
+        return Ranking(scores, positive).auc()
+    flat, positive = _checked(scores, positive)
     weights = np.asarray(weights)
     # Counts, their sums and products stay below 2^24 here, where float32 is exact and moves half the memory.
     exact = np.issubdtype(weights.dtype, np.integer) and weights.shape[1] * int(weights.max(initial=0)) ** 2 < 2**22
     weights = np.ascontiguousarray(weights.T, dtype=np.float32 if exact else np.float64)
     result = np.stack([_weighted_auc(s, positive, weights) for s in flat])
-    return result.reshape(*scores.shape[:-1], weights.shape[1])
+    return result.reshape(*np.shape(scores)[:-1], weights.shape[1])
 
 
-def _auc_of_counts(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Return the Mann-Whitney statistic of midranks, one value per row of ``scores`` (p, n)."""
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    if n_positive == 0 or n_negative == 0:
-        return np.full(len(scores), np.nan)
-    ranks = rankdata(scores, axis=1)
-    return (ranks[:, positive].sum(axis=1) - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+def _checked(scores, positive) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores as contiguous rows (p, n) in float64, and the labels as booleans (n,)."""
+    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if scores.shape[-1:] != positive.shape:
+        raise ValueError(f"scores have {scores.shape[-1:]} rows in the last axis, labels {positive.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite; an AUC of NaN scores has no meaning")
+    return np.ascontiguousarray(scores.reshape(-1, len(positive))), positive
 
 
 def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -72,9 +131,31 @@ def hard_labels(scores) -> np.ndarray:
     return (scores.argmax(axis=-1)[..., None] == np.arange(scores.shape[-1])).astype(np.float64)
 
 
+def hard_auc(predicted, positive) -> np.ndarray:
+    """Return the AUC of yes/no predictions, the mean of sensitivity and specificity.
+
+    Args:
+        predicted: (..., n) boolean.
+        positive: (n,) boolean.
+
+    Returns:
+        (...) float64; NaN where there is no positive or no negative row.
+    """
+    predicted, positive = np.asarray(predicted, dtype=bool), np.asarray(positive, dtype=bool)
+    p, n = int(positive.sum()), int((~positive).sum())
+    if not p or not n:
+        return np.full(predicted.shape[:-1], np.nan)
+    found, rejected = predicted[..., positive].sum(axis=-1), n - predicted[..., ~positive].sum(axis=-1)
+    return (found * n + rejected * p) / 2 / (p * n)
+
+
 def softmax(logits) -> np.ndarray:
-    """Return the softmax over the last axis, in float64."""
-    return scipy_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
+    """Return the softmax over the last axis, in float64; the rows of one class lie side by side in memory."""
+    z = np.array(np.moveaxis(np.asarray(logits), -1, 0), dtype=np.float64, order="C")
+    z -= z.max(axis=0)
+    np.exp(z, out=z)
+    z /= z.sum(axis=0)
+    return np.moveaxis(z, 0, -1)
 
 
 def average_precision(scores, positive) -> np.ndarray:
@@ -87,12 +168,7 @@ def average_precision(scores, positive) -> np.ndarray:
     Returns:
         (...) float64; NaN without a positive row.
     """
-    flat, positive = _flat(scores, positive)
-    if not positive.any():
-        return np.full(np.shape(scores)[:-1], np.nan)
-    at_or_above = rankdata(-flat, method="max", axis=1)[:, positive]
-    positive_at_or_above = rankdata(-flat[:, positive], method="max", axis=1)
-    return (positive_at_or_above / at_or_above).mean(axis=1).reshape(np.shape(scores)[:-1])
+    return Ranking(scores, positive).average_precision()
 
 
 def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np.ndarray:
@@ -105,19 +181,7 @@ def sensitivity_at_specificity(scores, positive, specificity: float = 0.9) -> np
     Returns:
         (...) float64; NaN without a positive or without a negative row.
     """
-    flat, positive = _flat(scores, positive)
-    if positive.all() or not positive.any():
-        return np.full(np.shape(scores)[:-1], np.nan)
-    negatives = np.sort(flat[:, ~positive], axis=1)[:, ::-1]
-    allowed = int(np.floor((1 - specificity) * negatives.shape[1] + 1e-9))
-    if allowed >= negatives.shape[1]:
-        return np.ones(np.shape(scores)[:-1])
-    return (flat[:, positive] > negatives[:, allowed, None]).mean(axis=1).reshape(np.shape(scores)[:-1])
-
-
-def _flat(scores, positive) -> tuple[np.ndarray, np.ndarray]:
-    scores = np.asarray(scores, dtype=np.float64)
-    return scores.reshape(-1, scores.shape[-1]), np.asarray(positive, dtype=bool)
+    return Ranking(scores, positive).sensitivity_at_specificity(specificity)
 
 
 def macro_auc(scores, targets, weights=None) -> np.ndarray:

@@ -60,16 +60,17 @@ def padding() -> str:
 
 
 def probing_speed() -> str:
-    """Return the time of training a sweep's probes one at a time relative to the sweep, measured by ``benchmarks/probing.py``."""
+    """Return the times of a sweep's products alone, and of its probes one at a time, relative to the sweep's own."""
     rows = []
     for name, found in read_json(BENCHMARKS / "probing.json")["results"].items():
         where = name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic"
         sizes = (where, found["rows"], found["dimensions"], found["outputs"])
-        loops = (found["fused_over_dataloader"], found["fused_over_tight_loop"], found.get("converged", {}).get("ratio"))
-        rows.append((*sizes, *loops, found["peak_memory_over_embeddings"]))
-    columns = ["Data", "Rows", "Features", "Outputs", "DataLoader loop", "Loop in memory", "scikit-learn", "Peak memory"]
-    table = pd.DataFrame(rows, columns=columns)
-    return markdown_table(table, {"Rows": ",d", "Features": ",d", **dict.fromkeys(columns[4:7], ".1f"), "Peak memory": ".1f"})
+        loops = (found["dataloader_over_sweep"], found["tight_loop_over_sweep"], found.get("converged", {}).get("ratio"))
+        rows.append((*sizes, found["bare_products_over_sweep"], *loops, found["peak_memory_over_embeddings"]))
+    timed = ["DataLoader loop", "Loop in memory", "scikit-learn"]
+    columns = ["Data", "Rows", "Features", "Outputs", "Matrix products", *timed, "Peak memory"]
+    formats = {"Rows": ",d", "Features": ",d", "Matrix products": ".2f", **dict.fromkeys(timed, ".1f"), "Peak memory": ".1f"}
+    return markdown_table(pd.DataFrame(rows, columns=columns), formats)
 
 
 def extraction_speed() -> str:

@@ -1,8 +1,11 @@
 """Train many probes at once by SGD or AdamW, with the same initial weights and batch order for every alignment of a seed."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from .objective import Objective
 from .protocol import Protocol
@@ -46,8 +49,7 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
     generator = torch.Generator().manual_seed(seed)
     first = initial_parameters(view.n_features, len(targets), generator, dtype).to(device)
     parameters = first[:, None].repeat(1, view.n_alignments, 1)
-    parameters.grad = torch.zeros_like(parameters)
-    optimizer = _optimizer(parameters, protocol)
+    step, loss_of = _stepper(parameters, protocol), validation_loss(view, targets, objective, val)
     best = parameters.clone()
     best_loss = torch.full((view.n_alignments,), torch.inf, dtype=torch.float64, device=device)
     best_epoch = torch.zeros(view.n_alignments, dtype=torch.int64, device=device)
@@ -55,9 +57,9 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
     running = torch.ones(view.n_alignments, dtype=torch.bool, device=device)
     for epoch in range(1, protocol.max_epochs + 1):
         order = fit[torch.randperm(len(fit), generator=generator).to(device)]
-        for rows in order.split(protocol.batch_size):
-            _step(view, targets, objective, rows, parameters, optimizer)
-        loss = validation_loss(view, targets, objective, val, parameters)
+        for batch in batches(view, targets, objective, order, protocol.batch_size):
+            step(gradient(view, objective, parameters, *batch))
+        loss = loss_of(parameters)
         better = running & (loss < best_loss)
         best[:, better] = parameters[:, better]
         best_loss[better], best_epoch[better] = loss[better], epoch
@@ -68,23 +70,47 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
     return Fitted(best, best_loss, best_epoch, trained)
 
 
-def validation_loss(view: View, targets, objective: Objective, rows, parameters, chunk: int = 8192):
-    """Return the weighted mean loss of each probe over rows, (A,) in float64."""
-    total = 0
-    for part in rows.split(chunk):
-        total = total + objective.summed(view.logits(view.gather(part), parameters), targets[:, part])
-    return total / len(rows)
+def validation_loss(view: View, targets, objective: Objective, rows, chunk: int = 8192) -> Callable:
+    """Return a function from parameters to the weighted mean loss of each probe over rows, (A,) in float64.
+
+    Rows that fit in one chunk are gathered once; more are gathered chunk by chunk at each call, so that memory stays small.
+    """
+
+    def parts():
+        return ((view.gather(part), targets[:, part]) for part in rows.split(chunk))
+
+    gathered = list(parts()) if len(rows) <= chunk else None
+
+    def loss(parameters):
+        losses = (objective.summed(view.logits(batch, parameters), target) for batch, target in gathered or parts())
+        return sum(losses) / len(rows)
+
+    return loss
 
 
-def _step(view: View, targets, objective: Objective, rows, parameters, optimizer) -> None:
-    batch, target = view.gather(rows), targets.index_select(1, rows)
+def batches(view: View, targets, objective: Objective, rows, size: int) -> Iterator[tuple]:
+    """Yield gathered rows, their targets (K, b) and the weights of their losses, batch by batch."""
+    targets = targets.index_select(1, rows)
+    parts = targets.split(size, dim=1), objective.weights(targets).split(size, dim=-1)
+    for batch, target, weights in zip(view.batches(rows, size), *parts, strict=True):
+        yield batch, target, objective.batch_weights(weights)
+
+
+def gradient(view: View, objective: Objective, parameters, batch, target, weights):
+    """Return the gradient (K, A, n_features + 1) of each probe's loss of a batch."""
     residual = objective.residual(view.logits(batch, parameters), target)
-    parameters.grad = view.gradient(batch, residual.mul_(objective.batch_weights(target)))
-    optimizer.step()
+    return view.gradient(batch, residual.mul_(weights))
 
 
-def _optimizer(parameters, protocol: Protocol):
-    """Return the library's optimiser; it acts entry by entry, so one step on the stacked probes is a step on each."""
+def _stepper(parameters, protocol: Protocol):
+    """Return a function that takes a gradient and makes one step of the library's optimiser, in place.
+
+    The optimiser acts entry by entry, so one step on the stacked probes is a step on each.
+    """
+    rate = {"lr": protocol.lr, "weight_decay": protocol.weight_decay, "maximize": False, "fused": True}
     if protocol.optimizer == "sgd":
-        return torch.optim.SGD([parameters], lr=protocol.lr, momentum=0.9, weight_decay=protocol.weight_decay, fused=True)
-    return torch.optim.AdamW([parameters], lr=protocol.lr, weight_decay=protocol.weight_decay, fused=True)
+        buffer: list = [None]
+        return lambda g: sgd([parameters], [g], buffer, momentum=0.9, dampening=0, nesterov=False, **rate)
+    mean, square, taken = torch.zeros_like(parameters), torch.zeros_like(parameters), torch.zeros((), device=parameters.device)
+    constants = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    return lambda g: adamw([parameters], [g], [mean], [square], [], [taken], **constants, **rate)

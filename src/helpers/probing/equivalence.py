@@ -21,7 +21,7 @@ from ..store.embeddings import EmbeddingSet
 from .objective import Objective
 from .paths import Descent, train_path
 from .protocol import PROTOCOLS
-from .result import ranking_scores
+from .scoring import ranking_scores
 from .sweep import alignment_grid
 from .training_gain import LONGEST_RUN
 from .validation import split_rows

@@ -72,12 +72,9 @@ class Objective:
         negative = targets.new_tensor(self.negative)
         return (targets * positive[:, None] + (1 - targets) * negative[:, None])[:, None]
 
-    def batch_weights(self, targets):
+    def batch_weights(self, weights):
         """Return the weights of a batch, divided so that weighted losses add up to the loss that a descent steps on."""
-        weights = self.weights(targets)
-        if self.normalised:
-            return weights / weights.sum()
-        return weights / (targets.shape[1] if self.softmax else targets.numel())
+        return weights / (weights.sum() if self.normalised else weights.numel())
 
     def residual(self, logits, targets):
         """Return the gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..checks import choose
-from .descent import initial_parameters
+from .descent import batches, gradient, initial_parameters
 from .objective import Objective
 from .views import View
 
@@ -107,11 +107,9 @@ def _walk(view, targets, objective, fit, generator, batch_size, parameters, desc
         yield 0, parameters
     while done < wanted[-1]:
         order = fit[torch.randperm(len(fit), generator=generator).to(targets.device)]
-        for rows in order.split(batch_size):
-            batch, target = view.gather(rows), targets.index_select(1, rows)
-            residual = objective.residual(view.logits(batch, parameters), target)
-            gradient = view.gradient(batch, residual.mul_(objective.batch_weights(target)))
-            step(gradient if descent.adjust is None else descent.adjust(gradient))
+        for batch in batches(view, targets, objective, order, batch_size):
+            slope = gradient(view, objective, parameters, *batch)
+            step(slope if descent.adjust is None else descent.adjust(slope))
             done += 1
             if done in wanted:
                 yield done, parameters

@@ -15,6 +15,7 @@ from ..tasks import Task
 from . import inference
 from .inference import KEYS
 from .record import Record, UnusableRecord, read_intact, read_record, write_record
+from .scoring import metrics_table, ranking_scores
 
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
 COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
@@ -63,20 +64,22 @@ class SweepResult:
     subgroups: pd.DataFrame
 
     @classmethod
-    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = ()) -> "SweepResult":
+    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = (), workers: int = 1) -> "SweepResult":
         """Score the runs of a sweep.
 
         Args:
             not_learned: classes that no probe could learn; macro means exclude them.
+            workers: threads.
         """
         names = {"dataset": embeddings.dataset, **{k: embeddings.provenance.get(k, "own") for k in ("variant", "backbone")}}
         names["protocol"] = protocol.name
         keys, targets, task = _run_keys(names, runs), embeddings.targets, embeddings.task
         split = next(iter(splits.values()))
         learned = _learned(task, not_learned)
-        val = ((i, r.val_scores, targets[splits[r.seed].val]) for i, r in enumerate(runs))
-        test = ((i, r.test_scores, targets[split.test]) for i, r in enumerate(runs))
-        table = pd.concat([_metrics_table(keys, "val", task, learned, val), _metrics_table(keys, "test", task, learned, test)])
+        of_val, of_test = {seed: targets[own.val] for seed, own in splits.items()}, targets[split.test]
+        val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
+        test = metrics_table(task, learned, [r.test_scores for r in runs], [of_test for _ in runs], workers)
+        table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run")
         pairs = embeddings.pairs.iloc[split.test]
         provenance = {
             **names,
@@ -90,7 +93,7 @@ class SweepResult:
             table.reset_index(drop=True)[COLUMNS],
             keys,
             np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
-            targets[split.test],
+            of_test,
             np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
             task,
             provenance,
@@ -224,13 +227,6 @@ class SweepResult:
         return result
 
 
-def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
-    """Return the scores (..., n, K) that rank rows: softmax probabilities, one-hot arg-max (``auc_hard``), or binary logits."""
-    if task.kind != "multiclass":
-        return logits
-    return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
-
-
 def _learned(task: Task, not_learned) -> np.ndarray:
     return ~np.isin(np.array(task.outputs, dtype=object), list(not_learned))
 
@@ -250,47 +246,3 @@ def _run_keys(names: dict, runs) -> pd.DataFrame:
         for r in runs
     ]
     return pd.DataFrame(rows)
-
-
-def _metrics_table(runs: pd.DataFrame, split: str, task: Task, learned: np.ndarray, scored) -> pd.DataFrame:
-    """Return all metrics of one split; ``scored`` yields (run number, logits (n, K), targets (n, K))."""
-    frames = []
-    for i, logits, targets in scored:
-        values = [*_per_class(logits, targets, task, learned), *_whole(logits, targets, task)]
-        frame = pd.DataFrame(values, columns=["metric", "class", "value"])
-        frames.append(frame.assign(run=i))
-    table = pd.concat(frames, ignore_index=True).assign(split=split)
-    return table.merge(runs, left_on="run", right_index=True)
-
-
-def _per_class(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.ndarray) -> list[tuple]:
-    """Return (metric, class, value) of each class and of the macro mean over the classes learned and present in the rows."""
-    scores = ranking_scores(logits, task, "auc")
-    functions = {
-        "auc": (metrics.auc, scores),
-        "average_precision": (metrics.average_precision, scores),
-        "sensitivity_at_90_specificity": (metrics.sensitivity_at_specificity, scores),
-    }
-    if task.kind == "multiclass":
-        functions["auc_hard"] = (metrics.auc, metrics.hard_labels(logits))
-    present = targets.any(axis=0) & ~targets.all(axis=0) & learned
-    rows: list[tuple] = []
-    for metric, (function, ranked) in functions.items():
-        values = [float(function(ranked[:, k], targets[:, k])) for k in range(len(task.outputs))]
-        rows += [(metric, name, value) for name, value in zip(task.outputs, values, strict=True)]
-        macro = float(np.mean(np.array(values)[present])) if present.any() else float("nan")
-        rows.append((metric, None, macro))
-    rows.append(("classes_absent", None, float((~present).sum())))
-    return rows
-
-
-def _whole(logits: np.ndarray, targets: np.ndarray, task: Task) -> list[tuple]:
-    """Return accuracy (exact match for multi-label) and mean log loss."""
-    z = logits.astype(np.float64)
-    if task.kind == "multiclass":
-        correct = z.argmax(axis=1) == targets.argmax(axis=1)
-        loss = -np.log(np.maximum(metrics.softmax(z)[targets.astype(bool)], 1e-300))
-    else:
-        correct = ((z > 0) == targets).all(axis=1)
-        loss = np.logaddexp(0, np.where(targets, -z, z))
-    return [("accuracy", None, float(correct.mean())), ("log_loss", None, float(loss.mean()))]

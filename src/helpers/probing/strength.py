@@ -53,7 +53,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
             f"a probe of strength {strength[worst]:.1e} is not solved: it may lie {distance[worst]:.1e} above the minimum "
             f"(relative), not at most {protocol.tolerance:.0e}; raise Protocol.tolerance or exclude the weakest strengths"
         )
-    loss = validation_loss(view, targets, objective, val, parameters)
+    loss = validation_loss(view, targets, objective, val)(parameters)
     return Chosen(parameters, loss, strength, strength / feature_variance(view, problem.batch).cpu(), distance, edge)
 
 
@@ -83,7 +83,7 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
             warnings.warn(f"strength {strength:.1e} and weaker ones were not solved and are not considered", stacklevel=4)
             break
         current = solution.parameters
-        losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val, current).cpu())
+        losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val)(current).cpu())
         best = _settled_minimum(torch.stack(losses))
         chosen = torch.where((best == len(losses) - 1).to(current.device)[None, :, None], current, chosen)
         if (len(losses) - 1 - best).min() >= LOOK_AHEAD:

@@ -87,7 +87,7 @@ def sweep(
     bundles = [(f, s) for f in features for s in seeds]
     runs = [run for bundle in plan.execute(bundles, workers, progress) for run in bundle]
     _warn_unless_converged(runs, protocol)
-    return SweepResult.of_runs(embeddings, protocol, runs, splits, not_learned)
+    return SweepResult.of_runs(embeddings, protocol, runs, splits, not_learned, workers or os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)

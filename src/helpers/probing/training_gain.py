@@ -18,7 +18,7 @@ from ..store.embeddings import EmbeddingSet
 from .objective import Objective
 from .paths import Descent, log_checkpoints, train_path
 from .protocol import BRSET_UPDATES, PROTOCOLS
-from .result import ranking_scores
+from .scoring import ranking_scores
 from .sweep import alignment_grid, sweep
 from .threads import run_in_threads
 from .validation import split_rows

@@ -6,14 +6,13 @@ row and probe. The gradient has the same form. Arrays are laid out outputs first
 axis and factors along the trailing one are then vectorised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..alignment.channels import Alignment
-from ..checks import unit_rows
 
 ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zero
 
@@ -68,11 +67,16 @@ class View:
 
     def gather(self, rows) -> list[tuple]:
         """Return unshifted vectors (b, d) and scales (A, b) of some pairs, per modality."""
-        batch = []
-        for m in self.modalities:
-            item = m.item[rows]
-            batch.append((m.vectors.index_select(0, item), m.scale.index_select(0, item).T.contiguous()))
-        return batch
+        return next(self.batches(rows, len(rows)))
+
+    def batches(self, rows, size: int) -> Iterator[list[tuple]]:
+        """Yield what :meth:`gather` returns for the next ``size`` pairs, batch by batch; the scales are looked up all at once."""
+        items = [m.item[rows] for m in self.modalities]
+        scales = [m.scale.index_select(0, item).T.contiguous() for m, item in zip(self.modalities, items, strict=True)]
+        for start in range(0, max(1, len(rows)), size):
+            here = slice(start, start + size)
+            columns = zip(self.modalities, items, scales, strict=True)
+            yield [(m.vectors.index_select(0, item[here]), scale[:, here]) for m, item, scale in columns]
 
     def logits(self, batch, parameters):
         """Return the logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
@@ -132,8 +136,9 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
     """Return the mean over pairs, in float64, of unit vectors that several pairs may share, without copying the vectors."""
     counts = np.bincount(items, minlength=len(vectors)).astype(np.float64)
     total = np.zeros(vectors.shape[1])
-    for start in range(0, len(vectors), 8192):
-        total += counts[start : start + 8192] @ unit_rows(vectors[start : start + 8192].astype(np.float64))
+    for start in range(0, len(vectors), 1024):
+        block = vectors[start : start + 1024].astype(np.float64)
+        total += (counts[start : start + 1024] / np.sqrt(np.einsum("ij,ij->i", block, block))) @ block
     return total / len(items)
 
 

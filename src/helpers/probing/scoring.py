@@ -1,0 +1,87 @@
+"""Score probes on rows that did not fit them, many at a time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from .. import metrics
+from ..tasks import Task
+from .threads import run_in_threads
+
+BLOCK = 2**17  # logits that are scored at once, so that memory does not grow with the number of probes
+
+
+def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
+    """Return the scores (..., n, K) that rank rows: softmax probabilities, one-hot arg-max (``auc_hard``), or binary logits."""
+    if task.kind != "multiclass":
+        return logits
+    return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
+
+
+def metrics_table(
+    task: Task, learned: np.ndarray, logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], workers: int = 1
+) -> pd.DataFrame:
+    """Return all metrics of every probe: one row per ``run`` (its position), ``metric`` and ``class``, with the ``value``.
+
+    Args:
+        learned: (K,) classes that enter macro means if they are present in the rows.
+        logits: (n, K) of each probe.
+        targets: (n, K) indicators of each probe's rows; probes of one split share one array.
+        workers: threads.
+    """
+    names = [(metric, name) for metric in _by_class(task) for name in (*task.outputs, None)]
+    names += [("classes_absent", None), ("accuracy", None), ("log_loss", None)]
+    values = np.empty((len(logits), len(names)))
+
+    def score(block):
+        positions, own = block
+        values[positions] = _scored(np.stack([logits[i] for i in positions]), own, task, learned)
+
+    run_in_threads(score, list(_blocks(logits, targets)), workers)
+    table = pd.DataFrame(names * len(logits), columns=["metric", "class"])
+    return table.assign(value=values.ravel(), run=np.repeat(np.arange(len(logits)), len(names)))
+
+
+def _by_class(task: Task) -> list[str]:
+    """Return the metrics that have a value per class."""
+    return ["auc", "average_precision", "sensitivity_at_90_specificity", *["auc_hard"] * (task.kind == "multiclass")]
+
+
+def _blocks(logits, targets) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Yield the positions of probes with the same rows, no more at once than ``BLOCK`` allows, and the targets of these rows."""
+    same: dict[bytes, list[int]] = {}
+    for i, own in enumerate(targets):
+        same.setdefault(own.tobytes(), []).append(i)
+    for positions in same.values():
+        size = max(1, BLOCK // max(1, logits[positions[0]].size))
+        for start in range(0, len(positions), size):
+            yield positions[start : start + size], targets[positions[0]]
+
+
+def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.ndarray) -> np.ndarray:
+    """Return the metrics (p, number of metrics) of logits (p, n, K)."""
+    scores, positive = ranking_scores(logits, task, "auc"), targets.astype(bool)
+    predicted = logits.argmax(axis=-1)
+    by_class = []  # (metrics, p) of each class
+    for k in range(len(task.outputs)):
+        ranking = metrics.Ranking(scores[..., k], positive[:, k])
+        own = [ranking.auc(), ranking.average_precision(), ranking.sensitivity_at_specificity(0.9)]
+        by_class.append(own + [metrics.hard_auc(predicted == k, positive[:, k])] * (task.kind == "multiclass"))
+    values = np.ascontiguousarray(np.array(by_class).transpose(2, 1, 0))  # (p, metrics, K)
+    present = positive.any(axis=0) & ~positive.all(axis=0) & learned
+    macro = values[..., present].mean(axis=-1, keepdims=True) if present.any() else np.full((*values.shape[:2], 1), np.nan)
+    flat = np.concatenate([values, macro], axis=-1).reshape(len(logits), -1)
+    return np.column_stack([flat, np.full(len(logits), (~present).sum()), *_whole(logits, scores, positive, task)])
+
+
+def _whole(logits: np.ndarray, scores: np.ndarray, positive: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Return accuracy (exact match for multi-label) and mean log loss, (p,) each."""
+    if task.kind == "multiclass":
+        correct = logits.argmax(axis=-1) == positive.argmax(axis=-1)
+        loss = -np.log(np.maximum(scores[:, positive], 1e-300))
+    else:
+        z = logits.astype(np.float64)
+        correct = ((z > 0) == positive).all(axis=-1)
+        loss = np.logaddexp(0, np.where(positive, -z, z)).reshape(len(z), -1)
+    return correct.mean(axis=-1), loss.mean(axis=-1)
