@@ -71,15 +71,16 @@ def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
 
 def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
     """Return R of image and text over a subset of pairs, such as a narrow subject; ``rows`` are row numbers."""
+    image, text = embeddings.paired("image", rows), embeddings.paired("text", rows)
     return {
         "dataset": embeddings.dataset,
         "backbone": embeddings.identity.backbone,
         "subset": name,
         "pairs": len(rows),
-        "R image": mean_resultant_length(embeddings.image_of(rows)),
-        "R text": mean_resultant_length(embeddings.text_of(rows)),
-        "effective rank image": effective_rank(embeddings.image_of(rows)),
-        "effective rank text": effective_rank(embeddings.text_of(rows)),
+        "R image": mean_resultant_length(image),
+        "R text": mean_resultant_length(text),
+        "effective rank image": effective_rank(image),
+        "effective rank text": effective_rank(text),
     }
 
 

@@ -146,9 +146,9 @@ class EmbeddingSet:
         """Return the text vectors of pairs, (len(rows), d)."""
         return self.text[self.pairs["text"].to_numpy()[rows]]
 
-    def paired(self, modality: str):
-        """Return the vectors (n_pairs, d) of one modality of all pairs; those of a mapped set are read when they are used."""
-        items, vectors = self.pairs[modality].to_numpy(), getattr(self, modality)
+    def paired(self, modality: str, rows=slice(None)):
+        """Return the vectors (len(rows), d) of one modality of pairs; those of a mapped set stay unread until they are used."""
+        items, vectors = self.pairs[modality].to_numpy()[rows], getattr(self, modality)
         return vectors.take(items) if isinstance(vectors, MappedRows) else vectors[items]
 
     @cached_property
