@@ -5,7 +5,8 @@
 Draws a binary set of 2 x ROWS vectors in float16 (two cones of unequal width, three pairs a patient), and runs each step in a
 process of its own. A parent reads RssAnon in /proc twenty times a second: pages of the mapped files do not count, the kernel can
 drop them at any time. Memory does not grow with epochs or strengths, so a few suffice. How much slower mapped rows are follows
-from a smaller set, once in memory and once mapped; seconds of the processor are comparable on a busy machine too.
+from a smaller set, once in memory and once mapped; seconds of the processor are comparable on a busy machine too. A run that was
+stopped goes on where it was, if its report is there.
 """
 
 import argparse
@@ -113,6 +114,14 @@ def measured(name: str, folder: Path, mapped: bool, args) -> dict:
     return row
 
 
+def measured_before(path: Path | None, settings: dict) -> list[dict]:
+    """Return the runs of a report with these settings, so that a benchmark that was stopped goes on where it was."""
+    if path is None or not path.is_file():
+        return []
+    report = json.loads(path.read_text())
+    return report["runs"] if report["settings"] == settings else []
+
+
 def anonymous(pid: int) -> int:
     """Return the anonymous memory of a process in bytes, 0 once it has ended."""
     try:
@@ -125,7 +134,7 @@ def anonymous(pid: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=377_000)
-    parser.add_argument("--small-rows", type=int, default=30_000, help="rows of the set that is run in memory and mapped")
+    parser.add_argument("--small-rows", type=int, default=20_000, help="rows of the set that is run in memory and mapped")
     parser.add_argument("--dim", type=int, default=1152)
     parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS)
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the descents; the protocols have 100")
@@ -141,12 +150,16 @@ def main() -> None:
         return
     machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": round(os.getloadavg()[0], 2)}
     settings = {name: getattr(args, name) for name in ("rows", "small_rows", "dim", "epochs", "strengths")}
-    runs = []
+    runs = measured_before(args.json, settings)
     for rows, ways in ((args.rows, (True,)), (args.small_rows, (False, True))):
+        done = {(run["rows"], run["mapped"], run["step"]) for run in runs}
+        todo = [(mapped, step) for mapped, step in product(ways, args.steps) if (rows, mapped, step) not in done]
+        if not todo:
+            continue
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             made = build(Path(folder), rows, args.dim)
             size = sum(file.stat().st_size for file in made.glob("*.safetensors"))
-            for mapped, step in product(ways, args.steps):
+            for mapped, step in todo:
                 runs.append({"rows": rows, "bytes": size} | measured(step, made, mapped, args))
                 if args.json:  # after each step, so that a run that is stopped is not lost
                     report = {"machine": machine, "settings": settings, "mapped_above": IN_MEMORY, "runs": runs}

@@ -36,7 +36,9 @@ class MappedRows:
 
     def __getitem__(self, rows) -> np.ndarray:
         which = rows if self.item is None else self.item[rows]
-        return self.stored[which].astype(np.float32) / self.norm[which]
+        found = self.stored[which].astype(np.float32)
+        found /= self.norm[which]  # in place: a second array costs more than the division
+        return found
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
