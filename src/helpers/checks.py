@@ -90,8 +90,13 @@ def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
         ValueError: for a row of norm below 1e-8, which has no direction.
     """
     x = embedding_matrix(x, what, start)
+    return x / row_norms(x, what, start)
+
+
+def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; raise as :func:`unit_rows`."""
     norm = np.linalg.norm(x, axis=1, keepdims=True)
     bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
     if len(bad):
         raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {start + bad[0]}; drop or re-extract them")
-    return x / norm
+    return norm

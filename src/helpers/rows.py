@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import embedding_matrix, unit_rows
+from .checks import embedding_matrix, row_norms, unit_rows
 
 BLOCK = 2**25  # numbers in a block: 256 MB in float64
 
@@ -118,8 +118,7 @@ def mean_of(found: Iterator[np.ndarray]) -> np.ndarray:
 def _norms(stored: np.ndarray, what: str, start: int) -> np.ndarray:
     """Return what rows are divided by, (n, 1): their norm, or 1 for float32 rows that are unit already and stay bit for bit."""
     rows = embedding_matrix(stored, what, start)
-    unit_rows(rows, what, start)
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    norm = row_norms(rows, what, start)
     if not np.isfinite(norm).all():
         raise ValueError(f"{what} row {start + int(norm.argmax())} has a norm beyond float32; bring the rows to unit norm first")
     if stored.dtype == np.float32:
