@@ -59,7 +59,7 @@ def build(folder: Path, rows: int, dim: int) -> Path:
     return folder / "set"
 
 
-def run_step(name: str, folder: Path, in_memory: float, epochs: int, strengths: int) -> dict:
+def run_step(name: str, folder: Path, in_memory: float, epochs: int, strengths: int, n_boot: int = 1000) -> dict:
     """Run one step in this process and return the seconds of loading and of the step, and what shows that it was done."""
     import warnings
 
@@ -76,7 +76,7 @@ def run_step(name: str, folder: Path, in_memory: float, epochs: int, strengths: 
         return seconds_since(started) | {"found": {"fingerprint": embeddings.fingerprint[:16]}}
     started = clocks()
     if name == "cone":
-        table = cone_table(embeddings)
+        table = cone_table(embeddings, n_boot)
         found = {f"{m} {q}": round(v, 5) for m, q, v in table[["modality", "quantity", "value"]].itertuples(index=False)}
     else:
         protocol = PROTOCOLS[name]
@@ -98,7 +98,7 @@ def seconds_since(started: tuple[float, float]) -> dict:
 def measured(name: str, folder: Path, mapped: bool, args) -> dict:
     """Run a step in a new process; return its answer with its peak of RssAnon."""
     command = [sys.executable, __file__, "--step", name, "--set", folder, "--epochs", args.epochs, "--strengths", args.strengths]
-    command += ["--mapped"] * mapped
+    command += ["--n-boot", args.n_boot, *["--mapped"] * mapped]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen([str(word) for word in command], stdout=output)
         peak = 0
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS)
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the descents; the protocols have 100")
     parser.add_argument("--strengths", type=int, default=1, help="strengths that the converged probe tries; the protocol has 29")
+    parser.add_argument("--n-boot", type=int, default=1000, help="resamples of the geometry's intervals")
     parser.add_argument("--folder", type=Path, help="where the set lies during the run; the temporary folder if not given")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
@@ -146,10 +147,11 @@ def main() -> None:
     parser.add_argument("--mapped", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
-        print(json.dumps(run_step(args.step, args.set, 0 if args.mapped else float("inf"), args.epochs, args.strengths)))
+        in_memory = 0 if args.mapped else float("inf")
+        print(json.dumps(run_step(args.step, args.set, in_memory, args.epochs, args.strengths, args.n_boot)))
         return
     machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": round(os.getloadavg()[0], 2)}
-    settings = {name: getattr(args, name) for name in ("rows", "small_rows", "dim", "epochs", "strengths")}
+    settings = {name: getattr(args, name) for name in ("rows", "small_rows", "dim", "epochs", "strengths", "n_boot")}
     runs = measured_before(args.json, settings)
     for rows, ways in ((args.rows, (True,)), (args.small_rows, (False, True))):
         done = {(run["rows"], run["mapped"], run["step"]) for run in runs}

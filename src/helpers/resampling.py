@@ -62,13 +62,13 @@ def _resampled_sums(x, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarra
         counts: (n_boot, n_groups) how often each group occurs.
     """
     drawn, whole = np.zeros((len(counts), x.shape[1])), np.zeros(x.shape[1])
-    order, ends = np.argsort(codes, kind="stable"), np.concatenate([[0], np.bincount(codes).cumsum()])
-    n_groups = len(ends) - 1
-    for part in parts(n_groups, max(x.shape[1] * len(codes) // n_groups, len(counts))):
-        rows = np.sort(order[ends[part.start] : ends[part.stop]])
-        unit, own = unit_rows(x[rows]), codes[rows] - part.start
-        sums = np.stack([np.bincount(own, column, part.stop - part.start) for column in unit.T], axis=1)
-        drawn += counts[:, part].astype(np.float64) @ sums
+    order = np.argsort(codes, kind="stable")
+    for part in parts(len(codes), max(x.shape[1], len(counts))):
+        first, last = codes[order[part.start]], codes[order[part.stop - 1]]  # a group may go on in the next part
+        rows = np.sort(order[part])
+        unit, own = unit_rows(x[rows]), codes[rows] - first
+        sums = np.stack([np.bincount(own, column, last - first + 1) for column in unit.T], axis=1)
+        drawn += counts[:, first : last + 1].astype(np.float64) @ sums
         whole += sums.sum(axis=0)
     return drawn, whole
 

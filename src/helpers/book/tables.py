@@ -95,7 +95,7 @@ def larger_than_memory() -> str:
     cpu = runs.set_index(["rows", "mapped", "step"])["cpu_seconds"]
     small, large = (settings[name] for name in ("small_rows", "rows"))
     names = {
-        "load": "load and check", "cone": "geometry, 1000 resamples",
+        "load": "load and check", "cone": f"geometry, {settings['n_boot']} resamples",
         "authors-code": f"sweep, `authors-code`, {settings['epochs']} of 100 epochs",
         "converged": f"sweep, `converged`, {settings['strengths']} of 29 strengths",
     }  # fmt: skip

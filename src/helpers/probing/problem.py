@@ -109,7 +109,6 @@ class Problem:
 
 def feature_variance(view: View, blocks) -> torch.Tensor:
     """Return the mean variance of a centred aligned feature on the rows of all blocks, (A,): total variance over their number."""
-    n = max(part.stop for part, _ in blocks)
     n, found = 0, []
     for part, batch in blocks:
         n = part.stop
