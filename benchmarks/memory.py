@@ -164,7 +164,7 @@ def main() -> None:
             for mapped, step in todo:
                 runs.append({"rows": rows, "bytes": size} | measured(step, made, mapped, args))
                 if args.json:  # after each step, so that a run that is stopped is not lost
-                    report = {"machine": machine, "settings": settings, "mapped_above": IN_MEMORY, "runs": runs}
+                    report = {"machine": machine, "settings": settings, "mapped_above_numbers": IN_MEMORY, "runs": runs}
                     args.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

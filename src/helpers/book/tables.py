@@ -1,7 +1,6 @@
 """Write the book's tables of published numbers, cards and benchmarks before each build: ``python -m helpers.book.tables``."""
 
 from collections.abc import Callable
-from math import nan
 from pathlib import Path
 
 import pandas as pd
@@ -91,27 +90,26 @@ def extraction_speed() -> str:
 def larger_than_memory() -> str:
     """Return memory and time of each step on a set that is not read into memory, measured by ``benchmarks/memory.py``."""
     found = read_json(BENCHMARKS / "memory.json")
-    runs, settings = pd.DataFrame(found["runs"]).query("step != 'import'"), found["settings"]
-    cpu = runs.set_index(["rows", "mapped", "step"])["cpu_seconds"]
+    runs, settings = pd.DataFrame(found["runs"]), found["settings"]
     small, large = (settings[name] for name in ("small_rows", "rows"))
+    cpu = runs.set_index(["rows", "mapped", "step"])["cpu_seconds"]
     names = {
         "load": "load and check", "cone": f"geometry, {settings['n_boot']} resamples",
         "authors-code": f"sweep, `authors-code`, {settings['epochs']} of 100 epochs",
         "converged": f"sweep, `converged`, {settings['strengths']} of 29 strengths",
     }  # fmt: skip
+    largest = runs[runs["mapped"] & runs["step"].isin(names)].sort_values("rows").groupby("step").tail(1).set_index("step")
     rows = [
-        (
-            names[run.step], run.peak_anonymous_bytes / 1e9, run.seconds / 60, run.cpu_seconds / 60,
-            cpu.get((small, True, run.step), nan) / cpu.get((small, False, run.step), nan),
-        )
-        for run in runs[runs["rows"] == large].itertuples()
+        (what, run.rows, run.peak_anonymous_bytes / 1e9, run.seconds / 60, run.cpu_seconds / 60,
+         cpu[small, True, step] / cpu[small, False, step])
+        for step, what, run in ((step, what, largest.loc[step]) for step, what in names.items())
     ]  # fmt: skip
-    columns = ["Step", "Peak anonymous memory, GB", "Minutes", "Processor minutes", "Time, mapped over in memory"]
+    columns = ["Step", "Pairs", "Peak anonymous memory, GB", "Minutes", "Processor minutes", "Time, mapped over in memory"]
     size = runs.loc[runs["rows"] == large, "bytes"].iloc[0] / 1e9
     return (
-        f"{large:,} pairs of two vectors of {settings['dim']} numbers, {size:.2f} GB in float16 and {2 * size:.2f} GB in float32. "
+        f"{large:,} pairs of two vectors of {settings['dim']} numbers take {size:.2f} GB in float16, {2 * size:.2f} GB in float32. "
         f"The last column is of {small:,} pairs, which fit in memory.\n\n"
-        + markdown_table(pd.DataFrame(rows, columns=columns), dict.fromkeys(columns[1:], ".1f"))
+        + markdown_table(pd.DataFrame(rows, columns=columns), {"Pairs": ",d", **dict.fromkeys(columns[2:], ".1f")})
     )
 
 

@@ -251,7 +251,7 @@ class EmbeddingSet:
     def load(cls, directory, in_memory: float = IN_MEMORY) -> "EmbeddingSet":
         """Read a set written by :meth:`save` of this or an earlier version, and check the SHA-256 of every file.
 
-        The vectors of a file above ``in_memory`` bytes are not read into memory: they are mapped, and read block by block. They
+        A matrix of more than ``in_memory`` numbers is not read into memory: its file is mapped, and read block by block. The file
         must not be changed in place meanwhile; replacing the set is safe.
 
         Raises:
@@ -265,7 +265,7 @@ class EmbeddingSet:
         found, record = read_record(directory)
         vectors = []
         for modality in ("image", "text"):
-            path, data = read_bytes(directory, record, modality, in_memory)
+            path, data = read_bytes(directory, record, modality, in_memory * np.dtype(record.dtype).itemsize)
             vectors.append(parse_matrix(data, path))
         pairs, task = _read_pairs(directory, record)
         provenance = {k: v for k, v in found.items() if k not in OF_THE_FILES}

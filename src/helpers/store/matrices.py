@@ -10,7 +10,7 @@ from safetensors.numpy import load as load_safetensors
 from ..rows import blocks
 from .record import DAMAGE
 
-IN_MEMORY = 2**28  # bytes of a matrix's file above which its rows are read from the file, block by block
+IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
 NAME = "embeddings"
 TYPES = {"F16": "float16", "F32": "float32"}
 
