@@ -3,7 +3,8 @@
     python benchmarks/extraction.py --backbones lit-natural random-clip --images 256 [--device cuda] [--precision bfloat16]
 
 The plain loop is what one writes first: open, preprocess, stack, run the library's own model as published, one batch after
-another, no workers. ``steady`` is the encoder's rate with pixels already in memory, the most any extraction can reach. All in one
+another, no workers. ``decode`` is the rate at which one core reads, decodes and preprocesses, ``steady`` the encoder's rate with
+pixels already in memory: the slower of decode x cores and steady is the most any extraction can reach. All in one
 run, on the same photographs (drawn here), medians over repetitions that alternate between the two sides.
 """
 
@@ -78,7 +79,7 @@ def ours(paths: list[Path], backbone: Backbone, size: int, workers: int, precisi
     """Seconds of extraction's own image loop in all, and of computing; the rest is spent waiting for decoded images."""
     batches = [list(range(i, min(i + size, len(paths)))) for i in range(0, len(paths), size)]
     computing, started = 0.0, time.perf_counter()
-    for _, pixels, _ in image_batches(paths, backbone.preprocess, batches, workers, pin=backbone.device.startswith("cuda")):
+    for _, pixels, *_ in image_batches(paths, backbone.preprocess, batches, workers, pin=backbone.device.startswith("cuda")):
         before = time.perf_counter()
         backbone.encode_pixels(pixels, precision)
         computing += time.perf_counter() - before
@@ -132,6 +133,7 @@ def compare(name: str, paths: list[Path], args) -> dict:
         **{f"{what}_images_per_s": round(value, 2) for what, value in rate.items()},
         "speed_up": round(rate["ours"] / rate["plain"], 3),
         "of_steady": round(rate["ours"] / rate["steady"], 3),
+        "decode_images_per_s": round(len(paths) / seconds["decoding"], 2),
         "plain_share_decoding": round(seconds["decoding"] / seconds["plain"], 3),
         "ours_share_computing": round(seconds["computing"] / seconds["ours"], 3),
         "ours_share_waiting_for_images": round(1 - seconds["computing"] / seconds["ours"], 3),

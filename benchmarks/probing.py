@@ -230,7 +230,7 @@ def timed(function, *arguments, **options) -> float:
 
 def benchmark(embeddings, repeats: int, single_probes: int, loader_probes: int) -> dict:
     """Medians of the descent arms on one data set, and the cost of more lambdas and seeds."""
-    protocol = PROTOCOLS["authors-code"].but(name="benchmark", max_epochs=EPOCHS, patience=EPOCHS)
+    protocol = PROTOCOLS["authors-code"].replace(name="benchmark", max_epochs=EPOCHS, patience=EPOCHS)
     grid = len(LAMBDAS) * len(SEEDS)
     arms = {
         "sweep": lambda: timed(whole_sweep, embeddings, protocol),
@@ -241,7 +241,7 @@ def benchmark(embeddings, repeats: int, single_probes: int, loader_probes: int) 
         "tight loop": lambda: timed(one_at_a_time, embeddings, protocol, single_probes, indexed, False) * grid / single_probes,
         "DataLoader loop": lambda: timed(one_at_a_time, embeddings, protocol, loader_probes, loaded, True) * grid / loader_probes,
     }
-    whole_sweep(embeddings, protocol.but(max_epochs=1), lambdas=[0.0, 1.0], seeds=(0,))
+    whole_sweep(embeddings, protocol.replace(max_epochs=1), lambdas=[0.0, 1.0], seeds=(0,))
     seconds = {name: [] for name in arms}
     for _ in range(repeats):
         for name, arm in arms.items():

@@ -45,10 +45,13 @@ def looks_like_a_name(column: str) -> bool:
     return re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", column) is not None
 
 
-def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:
+def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     """Return one modality's vectors as an array, once they are checked: shape (n, d), n >= 1, real, finite.
 
     Half precision becomes float32, because sums of many half-precision rows lose digits. float32 and float64 stay as they are.
+
+    Args:
+        start: number of the first row, for errors, if ``x`` is a block of a larger matrix.
 
     Raises:
         ValueError: names the argument, and the first offending row where there is one.
@@ -62,7 +65,9 @@ def embedding_matrix(x, what: str = "embeddings") -> np.ndarray:
         x = x.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
     if len(bad):
-        raise ValueError(f"{what} has {len(bad)} row(s) with non-finite values, first at row {bad[0]}; drop or re-extract them")
+        raise ValueError(
+            f"{what} has {len(bad)} row(s) with non-finite values, first at row {start + bad[0]}; drop or re-extract them"
+        )
     return x
 
 
@@ -79,15 +84,20 @@ def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
         )
 
 
-def unit_rows(x, what: str = "embeddings") -> np.ndarray:
-    """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``.
+def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``; ``start`` numbers rows in errors.
 
     Raises:
         ValueError: for a row of norm below 1e-8, which has no direction.
     """
-    x = embedding_matrix(x, what)
+    x = embedding_matrix(x, what, start)
+    return x / row_norms(x, what, start)
+
+
+def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; raise as :func:`unit_rows`."""
     norm = np.concatenate([np.linalg.norm(x[i : i + BLOCK], axis=1, keepdims=True) for i in range(0, len(x), BLOCK)])
     bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
     if len(bad):
-        raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {bad[0]}; drop or re-extract them")
-    return x / norm
+        raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {start + bad[0]}; drop or re-extract them")
+    return norm

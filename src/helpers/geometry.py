@@ -1,11 +1,12 @@
 """Measure one or two clouds of unit vectors: how narrow the cones are, how far apart, and along which directions.
 
-Every function takes vectors (n, d), reduces them in float64 and returns float64. Equation numbers are the paper's.
+Every function takes vectors (n, d), reduces them in float64 block by block and returns float64. Equation numbers are the paper's.
 """
 
 import numpy as np
 
-from .checks import embedding_matrix, same_dimension, unit_rows
+from .checks import same_dimension, unit_rows
+from .rows import Stacked, as_rows, blocks, mean_of, unit_blocks
 
 ROUNDING = 1e-24  # a variance below this share of the mean squared norm is rounding of equal rows in float64
 
@@ -33,7 +34,7 @@ def mean_resultant_length(x) -> float:
 
 def mean_direction(x) -> np.ndarray:
     """Return the mean of the unit vectors of ``x`` (n, d), shape (d,); its norm is the mean resultant length."""
-    return unit_rows(x).mean(axis=0, dtype=np.float64)
+    return mean_of(unit_blocks(x))
 
 
 def gap_vector(image, text) -> np.ndarray:
@@ -49,7 +50,7 @@ def gap_vector(image, text) -> np.ndarray:
     Raises:
         ValueError: unequal dimensions, non-finite or zero-norm rows.
     """
-    image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
+    image, text = as_rows(image, "image"), as_rows(text, "text")
     same_dimension(image, text)
     return mean_direction(image) - mean_direction(text)
 
@@ -71,7 +72,7 @@ def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarra
     Returns:
         directions (k, d) of unit norm, and shares (k,) that sum to at most 1.
     """
-    x = embedding_matrix(x)
+    x = as_rows(x)
     if not 1 <= k <= x.shape[1]:
         raise ValueError(f"k must be between 1 and d = {x.shape[1]}, got {k}")
     values, vectors = _spectrum(x, centred)
@@ -89,9 +90,10 @@ def effective_rank(x) -> float:
     Raises:
         ValueError: all rows are equal, so there is no variance to share.
     """
-    x = embedding_matrix(x)
+    x = as_rows(x)
     values, _ = _spectrum(x, centred=True)
-    if values.sum() <= ROUNDING * np.square(x, dtype=np.float64).sum(axis=1).mean():
+    squared_norms = np.concatenate([np.square(block, dtype=np.float64).sum(axis=1) for block in blocks(x)])
+    if values.sum() <= ROUNDING * squared_norms.mean():
         raise ValueError("all rows are equal: the effective rank of a single point is not defined")
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
@@ -108,16 +110,20 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
     """
     gap = gap_vector(image, text)
     direction = gap / np.linalg.norm(gap)
-    pooled = np.concatenate([unit_rows(image), unit_rows(text)])
+    pooled = Stacked((as_rows(image), as_rows(text)), unit_rows)
     first, _ = principal_directions(pooled, k=1)
-    along = (pooled @ direction).var() / pooled.var(axis=0, dtype=np.float64).sum()
-    return float(abs(first[0] @ direction)), float(along)
+    projections = np.concatenate([block @ direction for block in blocks(pooled)])
+    mean = mean_of(blocks(pooled))
+    variance = sum(np.square(block - mean).sum(axis=0) for block in blocks(pooled)) / len(pooled)
+    return float(abs(first[0] @ direction)), float(projections.var() / variance.sum())
 
 
-def _spectrum(x: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+def _spectrum(x, centred: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return eigenvalues (ascending, clipped at 0) and eigenvectors of the second moment of ``x``, in float64."""
-    x = x.astype(np.float64)
-    if centred:
-        x = x - x.mean(axis=0)
-    values, vectors = np.linalg.eigh(x.T @ x / len(x))
+    mean = mean_of(blocks(x)) if centred else 0.0
+    moment = np.zeros((x.shape[1], x.shape[1]))
+    for block in blocks(x):
+        rows = block.astype(np.float64) - mean
+        moment += rows.T @ rows
+    values, vectors = np.linalg.eigh(moment / len(x))
     return values.clip(min=0), vectors

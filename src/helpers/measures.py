@@ -7,6 +7,7 @@ from .alignment.shift import predicted_residual_gap, residual_gap
 from .datasets.registry import domain
 from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
 from .resampling import bootstrap_interval
+from .rows import Stacked, blocks
 from .store.embeddings import EmbeddingSet
 
 COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "value", "low", "high"]
@@ -27,7 +28,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     Returns:
         one row per quantity: dataset, variant, backbone, domain, modality, quantity, value, low, high.
     """
-    image, text = embeddings.image_of(), embeddings.text_of()
+    image, text = embeddings.paired("image"), embeddings.paired("text")
     groups = embeddings.pairs["group"].to_numpy()
     interval = _no_interval if n_boot == 0 else _interval_of(groups, n_boot, level)
     rows = []
@@ -36,12 +37,12 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
         rows.append((modality, "R_distinct", mean_resultant_length(distinct), np.nan, np.nan))
         rows.append((modality, "effective_rank", np.nan if all_equal(distinct) else effective_rank(pairs), np.nan, np.nan))
         rows.append((modality, "distinct_share", len(distinct) / len(pairs), np.nan, np.nan))
-    point = all_equal(np.concatenate([embeddings.image, embeddings.text]))  # no gap and no variance to divide by
+    point = all_equal(Stacked((embeddings.image, embeddings.text)))  # no gap and no variance to divide by
     cosine, share = (np.nan, np.nan) if point else gap_and_first_direction(image, text)
     joint = {
         "cos_gap_pc1": cosine,
         "gap_share": share,
-        "pc1_share": np.nan if point else float(principal_directions(np.concatenate([image, text]), k=1)[1][0]),
+        "pc1_share": np.nan if point else float(principal_directions(Stacked((image, text)), k=1)[1][0]),
         "residual_gap": residual_gap(image, text, 1.0),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
@@ -51,9 +52,10 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
 
 
-def all_equal(vectors: np.ndarray) -> bool:
+def all_equal(vectors) -> bool:
     """Return whether all rows (n, d) are one vector, which has no spread."""
-    return bool((vectors == vectors[0]).all())
+    first = vectors[:1]
+    return all((block == first).all() for block in blocks(vectors))
 
 
 def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
@@ -69,15 +71,16 @@ def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
 
 def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
     """Return R of image and text over a subset of pairs, such as a narrow subject; ``rows`` are row numbers."""
+    image, text = embeddings.paired("image", rows), embeddings.paired("text", rows)
     return {
         "dataset": embeddings.dataset,
         "backbone": embeddings.identity.backbone,
         "subset": name,
         "pairs": len(rows),
-        "R image": mean_resultant_length(embeddings.image_of(rows)),
-        "R text": mean_resultant_length(embeddings.text_of(rows)),
-        "effective rank image": effective_rank(embeddings.image_of(rows)),
-        "effective rank text": effective_rank(embeddings.text_of(rows)),
+        "R image": mean_resultant_length(image),
+        "R text": mean_resultant_length(text),
+        "effective rank image": effective_rank(image),
+        "effective rank text": effective_rank(text),
     }
 
 

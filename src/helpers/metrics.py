@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit, log_softmax
 
+from .rows import parts
+
 
 class Ranking:
     """Order the rows of any number of probes by score: one sort for all metrics that depend on the order alone, exact with ties.
@@ -96,7 +98,8 @@ def auc(scores, positive, weights=None) -> np.ndarray:
     # Counts, their sums and products stay below 2^24 here, where float32 is exact and moves half the memory.
     exact = np.issubdtype(weights.dtype, np.integer) and weights.shape[1] * int(weights.max(initial=0)) ** 2 < 2**22
     weights = np.ascontiguousarray(weights.T, dtype=np.float32 if exact else np.float64)
-    result = np.stack([_weighted_auc(s, positive, weights) for s in flat])
+    replicates = parts(weights.shape[1], max(1, len(positive)))
+    result = np.stack([np.concatenate([_weighted_auc(s, positive, weights[:, part]) for part in replicates]) for s in flat])
     return result.reshape(*np.shape(scores)[:-1], weights.shape[1])
 
 

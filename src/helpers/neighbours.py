@@ -6,6 +6,7 @@ from hashlib import blake2b
 import numpy as np
 
 from .checks import same_dimension, unit_rows
+from .rows import as_rows, unit_blocks
 
 BLOCK = 2**23  # similarities held at a time: 32 MB in float32
 
@@ -98,6 +99,14 @@ def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
     same_dimension(image, text)
     same_number(image, text)
     return image, text
+
+
+def unit_pair_blocks(image, text) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield image and text vectors of pairs as unit rows, block by block; raise as :func:`unit_pairs`."""
+    image, text = as_rows(image, "image"), as_rows(text, "text")
+    same_dimension(image, text)
+    same_number(image, text)
+    yield from zip(unit_blocks(image, "image"), unit_blocks(text, "text"), strict=True)
 
 
 def same_number(image, text) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from .checks import unit_rows
+from .rows import as_rows, parts
 
 MAX_EXACT = 200_000  # a permutation test counts all relabellings up to this number
 
@@ -41,17 +42,35 @@ def bootstrap_interval(
     Returns:
         lower and upper end of the interval.
     """
-    units = [unit_rows(x) for x in samples]
-    n = len(units[0])
+    samples = tuple(as_rows(x) for x in samples)
+    n = len(samples[0])
     codes = np.arange(n) if groups is None else _codes(groups)
-    n_groups, sizes = int(codes.max()) + 1, np.bincount(codes)
-    sums = [np.stack([np.bincount(codes, x[:, j], n_groups) for j in range(x.shape[1])], axis=1) for x in units]
-    counts = _unit_counts(n_groups, n_boot, random_state).astype(np.float64)
-    rows = (counts @ sizes)[:, None]
-    squares = statistic(*(counts @ s / rows for s in sums)) ** 2
-    estimate = statistic(*(s.sum(axis=0, keepdims=True) / n for s in sums))[0]
+    counts, sizes = _unit_counts(int(codes.max()) + 1, n_boot, random_state), np.bincount(codes)
+    rows = np.array([drawn @ sizes for drawn in counts])[:, None]
+    sums = [_resampled_sums(x, codes, counts) for x in samples]
+    squares = statistic(*(drawn / rows for drawn, _ in sums)) ** 2
+    estimate = statistic(*(whole[None] / n for _, whole in sums))[0]
     low, high = percentile_interval(squares - squares.mean() + estimate**2, level)
     return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
+
+
+def _resampled_sums(x, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of the unit vectors of ``x`` (n, d) in each replicate (n_boot, d), and over all rows (d,).
+
+    Args:
+        codes: (n,) group of each row.
+        counts: (n_boot, n_groups) how often each group occurs.
+    """
+    drawn, whole = np.zeros((len(counts), x.shape[1])), np.zeros(x.shape[1])
+    order = np.argsort(codes, kind="stable")
+    for part in parts(len(codes), max(x.shape[1], len(counts))):
+        first, last = codes[order[part.start]], codes[order[part.stop - 1]]  # a group may go on in the next part
+        rows = np.sort(order[part])
+        unit, own = unit_rows(x[rows]), codes[rows] - first
+        sums = np.stack([np.bincount(own, column, last - first + 1) for column in unit.T], axis=1)
+        drawn += counts[:, first : last + 1].astype(np.float64) @ sums
+        whole += sums.sum(axis=0)
+    return drawn, whole
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -155,7 +174,11 @@ def replicates(n_boot: int) -> int:
 
 def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
     """Return how often each unit occurs in each replicate, (n_boot, n_units)."""
-    return np.random.default_rng(random_state).multinomial(n_units, np.full(n_units, 1 / n_units), size=replicates(n_boot))
+    rng, shares = np.random.default_rng(random_state), np.full(n_units, 1 / n_units)
+    counts = np.empty((replicates(n_boot), n_units), dtype=np.int32)
+    for part in parts(n_boot, n_units):
+        counts[part] = rng.multinomial(n_units, shares, size=part.stop - part.start)
+    return counts
 
 
 def _codes(groups) -> np.ndarray:

@@ -13,7 +13,6 @@ from sklearn.metrics import v_measure_score
 from sklearn.model_selection import GroupKFold
 
 from .checks import embedding_matrix, same_dimension, unit_rows
-from .geometry import mean_resultant_length
 from .metrics import auc
 from .neighbours import (
     distinct_codes,
@@ -23,8 +22,10 @@ from .neighbours import (
     nearest_of_units,
     same_number,
     similarity_blocks,
+    unit_pair_blocks,
     unit_pairs,
 )
+from .rows import mean_of, unit_blocks
 
 STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modality classifier chooses
 
@@ -49,10 +50,10 @@ def relative_modality_gap(image, text) -> float:
         >>> relative_modality_gap([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
         0.0
     """
-    image, text = unit_pairs(image, text)
-    if len(image) < 2:
+    cosines = np.concatenate([np.einsum("ij,ij->i", v, t, dtype=np.float64) for v, t in unit_pair_blocks(image, text)])
+    if len(cosines) < 2:
         raise ValueError("the relative modality gap needs at least 2 pairs, got 1")
-    across = (1 - np.einsum("ij,ij->i", image, text, dtype=np.float64).mean()) / 2
+    across = (1 - cosines.mean()) / 2
     within = (_mean_distance(image) + _mean_distance(text)) / 2
     if across + within < 1e-12:
         raise ValueError("all vectors are equal, so that the relative modality gap is not defined; check the encoder")
@@ -61,7 +62,8 @@ def relative_modality_gap(image, text) -> float:
 
 def _mean_distance(x: np.ndarray) -> float:
     """Return the mean of (1 - cos) / 2 over any two different rows: (1 - R^2) n / (2 (n - 1))."""
-    return max((1 - mean_resultant_length(x) ** 2) * len(x) / (len(x) - 1) / 2, 0.0)
+    mean = mean_of(unit_rows(block) for block in unit_blocks(x))
+    return max((1 - mean @ mean) * len(x) / (len(x) - 1) / 2, 0.0)
 
 
 def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
@@ -240,8 +242,8 @@ def uniformity(x, t: float = 2.0) -> float:
 
 def pair_distance(image, text) -> float:
     r"""Return the alignment :math:`\mathbb{E} \lVert v_i - t_i \rVert^2` of n pairs of unit vectors, in [0, 4] (Wang and Isola)."""
-    image, text = unit_pairs(image, text)
-    return float(((image - text).astype(np.float64) ** 2).sum(axis=1).mean())
+    squares = [((v - t).astype(np.float64) ** 2).sum(axis=1) for v, t in unit_pair_blocks(image, text)]
+    return float(np.concatenate(squares).mean())
 
 
 def mutual_knn(image, text, k: int = 10, n_permutations: int = 1000, random_state: int = 0) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from helpers.information.decomposition import SHARES, information_shares, share_
 from helpers.information.label import LIKELIHOOD, label_information
 from helpers.information.study import at
 
-QUICK = LIKELIHOOD.but(strengths=(1e-1, 1e-2, 1e-3, 1e-4), tolerance=1e-5)
+QUICK = LIKELIHOOD.replace(strengths=(1e-1, 1e-2, 1e-3, 1e-4), tolerance=1e-5)
 ERROR = 0.1  # bits; 400 test rows and probes of two or three informative directions
 
 

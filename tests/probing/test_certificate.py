@@ -26,7 +26,7 @@ def true_distance(problem, parameters, strength) -> np.ndarray:
     best = minimise(problem, problem.zeros(), strength, 1e-15, 3000).parameters
 
     def value(at):
-        loss, _ = problem.loss_and_residual(problem.view.logits(problem.batch, at))
+        loss, _ = problem.loss_and_residual(problem.logits(problem.centred(at)))
         return loss + strength / 2 * problem.total(at[..., :-1].square())
 
     here = value(parameters)

@@ -39,7 +39,7 @@ def both(kind, protocol, dtype, features="joint", seed=7, **sample):
 @pytest.mark.parametrize("name", ["paper", "authors-code"])
 def test_every_probe_is_what_a_single_loop_gives(name, kind, features):
     base = PROTOCOLS[name]
-    protocol = base.but(batch_size=16, max_epochs=6, **FAST[base.optimizer])
+    protocol = base.replace(batch_size=16, max_epochs=6, **FAST[base.optimizer])
     fitted, singles = both(kind, protocol, torch.float64, features)
     for a, (parameters, best_epoch, _) in enumerate(singles):
         assert fitted.epochs[a] == best_epoch
@@ -48,9 +48,9 @@ def test_every_probe_is_what_a_single_loop_gives(name, kind, features):
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
 def test_a_loss_may_be_divided_by_the_weights_of_its_batch(kind):
-    protocol = PROTOCOLS["authors-code"].but(batch_size=16, max_epochs=3, lr=0.05, weighting="authors-code-normalised")
+    protocol = PROTOCOLS["authors-code"].replace(batch_size=16, max_epochs=3, lr=0.05, weighting="authors-code-normalised")
     fitted, singles = both(kind, protocol, torch.float64)
-    divided, _ = both(kind, protocol.but(weighting="authors-code"), torch.float64)
+    divided, _ = both(kind, protocol.replace(weighting="authors-code"), torch.float64)
     for a, (parameters, _, _) in enumerate(singles):
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
     assert torch.equal(fitted.parameters, divided.parameters) == (kind == "multilabel")
@@ -58,7 +58,7 @@ def test_a_loss_may_be_divided_by_the_weights_of_its_batch(kind):
 
 @pytest.mark.parametrize("name", ["paper", "authors-code"])
 def test_single_precision(name):
-    protocol = PROTOCOLS[name].but(batch_size=32, max_epochs=5)
+    protocol = PROTOCOLS[name].replace(batch_size=32, max_epochs=5)
     fitted, singles = both("multiclass", protocol, torch.float32)
     for a, (parameters, _, _) in enumerate(singles):
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-6)
@@ -70,7 +70,7 @@ def test_single_precision(name):
 def test_early_stopping_of_each_probe_is_its_own(name, kind, patience):
     base = PROTOCOLS[name]
     lr = {"sgd": 6.0, "adamw": 0.4}[base.optimizer]
-    protocol = base.but(batch_size=16, max_epochs=40, patience=patience, lr=lr)
+    protocol = base.replace(batch_size=16, max_epochs=40, patience=patience, lr=lr)
     fitted, singles = both(kind, protocol, torch.float64, d=4)
     assert fitted.epochs.tolist() == [s[1] for s in singles]
     assert fitted.trained.tolist() == [s[2] for s in singles]
@@ -80,14 +80,14 @@ def test_early_stopping_of_each_probe_is_its_own(name, kind, patience):
 
 
 def test_images_shared_by_several_pairs_count_once_per_pair():
-    protocol = PROTOCOLS["authors-code"].but(batch_size=16, max_epochs=4, lr=0.05)
+    protocol = PROTOCOLS["authors-code"].replace(batch_size=16, max_epochs=4, lr=0.05)
     fitted, singles = both("multiclass", protocol, torch.float64, repeat=3)
     for a, (parameters, _, _) in enumerate(singles):
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
 
 
 def test_more_rows_per_batch_than_there_are():
-    protocol = PROTOCOLS["paper"].but(batch_size=10_000, max_epochs=3, lr=0.5)
+    protocol = PROTOCOLS["paper"].replace(batch_size=10_000, max_epochs=3, lr=0.5)
     fitted, singles = both("binary", protocol, torch.float64)
     np.testing.assert_allclose(fitted.parameters[:, 0], singles[0][0], atol=1e-12)
 
@@ -96,7 +96,7 @@ def test_more_rows_per_batch_than_there_are():
 def test_probes_do_not_depend_on_how_the_grid_is_chunked(dtype, tolerance):
     embeddings = embedding_set()
     fit, val, targets = embeddings.rows("train"), embeddings.rows("val"), embeddings.targets
-    protocol = PROTOCOLS["authors-code"].but(batch_size=16, max_epochs=5, lr=0.05)
+    protocol = PROTOCOLS["authors-code"].replace(batch_size=16, max_epochs=5, lr=0.05)
     view = build_view(embeddings, ALIGNMENTS, embeddings.rows(), fit, dtype, "cpu")
     objective = Objective.of(embeddings.task, protocol.weighting, targets[fit])
 

@@ -39,7 +39,7 @@ def exported(tmp_path_factory):
         ("multilabel", "authors-code"),
     ):
         embeddings = embedding_set(kind, groups=groups, val=False)
-        protocol = PROTOCOLS[name].but(name=f"{name} {kind}", **QUICK)
+        protocol = PROTOCOLS[name].replace(name=f"{name} {kind}", **QUICK)
         options = {"seeds": (1, 2), "protocol": protocol, "progress": False, "workers": 1}
         swept["lambda"].append(sweep(embeddings, [0, 0.5, 1], **options))
         swept["alignments"].append(sweep(embeddings, [0, 1], alignments=("lambda", "spread", "centred"), **options))
@@ -87,7 +87,7 @@ def test_the_script_imports_no_package_of_ours():
 
 def test_export_has_no_ids_and_is_refused_for_credentialed_sets(tmp_path):
     embeddings = embedding_set("binary")
-    result = sweep(embeddings, [0, 1], seeds=(1,), protocol=PROTOCOLS["paper"].but(**QUICK), progress=False)
+    result = sweep(embeddings, [0, 1], seeds=(1,), protocol=PROTOCOLS["paper"].replace(**QUICK), progress=False)
     table = score_table(result, "lambda")
     assert len(table) == 2 * len(embeddings.rows("test")) and not set(table) & {"pair_id", "image", "text"}
     result.provenance["dataset"] = "brset"

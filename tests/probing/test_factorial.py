@@ -14,7 +14,7 @@ from helpers.probing.protocol import BRSET_UPDATES
 
 @pytest.fixture(scope="module")
 def swept():
-    protocol = PROTOCOLS["paper"].but(batch_size=32, max_epochs=4, lr=0.3)
+    protocol = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)
     return sweep(embedding_set("binary"), [0, 1], seeds=(1, 2), protocol=protocol, alignments=FACTORIAL, progress=False)
 
 
@@ -41,7 +41,7 @@ def test_channel_effects_against_all_orders(swept):
 
 
 def test_a_missing_subset_is_named():
-    protocol = PROTOCOLS["paper"].but(batch_size=32, max_epochs=2)
+    protocol = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=2)
     result = sweep(embedding_set("binary"), [0, 1], seeds=(1,), protocol=protocol, alignments=FACTORIAL[:5], progress=False)
     with pytest.raises(ValueError, match="lacks the channels shift and common-scale"):
         channel_effects(result, n_boot=10)

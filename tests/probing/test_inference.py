@@ -9,7 +9,7 @@ from helpers.probing.result import SweepResult
 from helpers.resampling import bootstrap_counts
 from helpers.tasks import Task
 
-QUICK = PROTOCOLS["paper"].but(batch_size=32, max_epochs=4, lr=0.3)
+QUICK = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)
 
 
 def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None, groups=None) -> SweepResult:

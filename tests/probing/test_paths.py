@@ -48,7 +48,7 @@ def test_a_checkpoint_is_what_a_single_run_stopped_there_gives(optimizer, kind, 
 @pytest.mark.parametrize("name", ["paper", "authors-code"])
 def test_a_checkpoint_at_the_end_of_an_epoch_is_the_probe_of_the_protocol(name):
     _, view, targets, objective, fit = problem("multiclass", torch.float64)
-    protocol = PROTOCOLS[name].but(batch_size=BATCH, max_epochs=3)
+    protocol = PROTOCOLS[name].replace(batch_size=BATCH, max_epochs=3)
     fitted = train(view, targets, objective, fit, fit, 7, protocol)
     assert (fitted.epochs == 3).all()  # the loss on the fit rows falls, so the last epoch is the best
     descent = Descent(protocol.optimizer, protocol.lr, protocol.weight_decay)
@@ -88,8 +88,8 @@ def test_a_rate_that_is_not_positive_is_refused(rate):
 
 def test_a_protocol_override_names_the_nearest_field():
     with pytest.raises(ValueError, match="field of Protocol 'learning_rate'|did you mean 'lr'|unknown field of Protocol"):
-        PROTOCOLS["paper"].but(learning_rate=1)
+        PROTOCOLS["paper"].replace(learning_rate=1)
     with pytest.raises(ValueError, match="did you mean 'batch_size'"):
-        PROTOCOLS["paper"].but(batchsize=32)
+        PROTOCOLS["paper"].replace(batchsize=32)
     with pytest.raises(ValueError, match="Protocol.lr must be positive"):
-        PROTOCOLS["paper"].but(lr=-1.0)
+        PROTOCOLS["paper"].replace(lr=-1.0)

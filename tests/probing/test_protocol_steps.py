@@ -15,7 +15,7 @@ def test_a_leg_ends_at_its_protocol(leg, kind):
     protocol = PROTOCOLS[steps.LEGS[leg]]
     for step in steps.protocol_steps(embeddings):
         if step.leg == leg:
-            protocol = protocol.but(**step.changes)
+            protocol = protocol.replace(**step.changes)
     end = PROTOCOLS[steps.ENDS[leg]]
     fields = ("gap_rows", "optimizer", "strengths") + (("weight_decay", "lr", "batch_size") if end.optimizer != "minimiser" else ())
     assert [getattr(protocol, f) for f in fields] == [getattr(end, f) for f in fields]
@@ -72,5 +72,5 @@ def test_validation_rows_are_drawn_where_none_are_given():
 
 
 def test_the_best_of_many_is_not_below_the_chosen_one():
-    found = steps.optimism(embedding_set(), PROTOCOLS["paper"].but(max_epochs=2, lr=0.5), (1,), n_boot=20)
+    found = steps.optimism(embedding_set(), PROTOCOLS["paper"].replace(max_epochs=2, lr=0.5), (1,), n_boot=20)
     assert found["best_gain"] >= max(found["chosen_gain"], found["gain"], 0)

@@ -24,7 +24,7 @@ QUICK = {"batch_size": 32, "max_epochs": 4}
 
 
 def quick(name):
-    return PROTOCOLS[name].but(name=name, **QUICK)
+    return PROTOCOLS[name].replace(name=name, **QUICK)
 
 
 def run(embeddings, protocol="paper", **options):
@@ -190,11 +190,11 @@ def test_bad_protocols_are_named():
     with pytest.raises(ValueError, match="did you mean 'converged'"):
         sweep(embedding_set(), protocol="convergd")
     with pytest.raises(ValueError, match="lr must be positive"):
-        PROTOCOLS["paper"].but(lr=0)
+        PROTOCOLS["paper"].replace(lr=0)
     with pytest.raises(ValueError, match="did you mean 'weight_decay'"):
-        PROTOCOLS["paper"].but(weight_deca=0.1)
+        PROTOCOLS["paper"].replace(weight_deca=0.1)
     with pytest.raises(ValueError, match="max_epochs must be a whole number"):
-        PROTOCOLS["paper"].but(max_epochs=2.5)
+        PROTOCOLS["paper"].replace(max_epochs=2.5)
 
 
 def test_bad_labels_are_named():

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..checks import embedding_matrix, same_dimension, unit_rows
-from ..geometry import mean_direction
+from ..geometry import gap_vector, mean_direction
+from ..rows import mean_of, unit_blocks
 from .channels import Alignment
 
 
@@ -30,10 +31,11 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     if gap.shape != (image.shape[1],):
         raise ValueError(f"gap must have shape ({image.shape[1]},), got {gap.shape}")
     step = 0.5 * float(lam) * gap
-    return (
-        unit_rows(image - step.astype(image.dtype), "shifted image"),
-        unit_rows(text + step.astype(text.dtype), "shifted text"),
-    )
+    return _shifted(image, -step, "image"), _shifted(text, step, "text")
+
+
+def _shifted(unit: np.ndarray, step: np.ndarray, what: str) -> np.ndarray:
+    return unit_rows(unit + step.astype(unit.dtype), f"shifted {what}")
 
 
 def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
@@ -60,9 +62,13 @@ def _unshift(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 def residual_gap(image, text, lam: float) -> float:
     """Return the norm of the gap that remains after aligning with the rows' own gap (Eq. 1 after Eq. 5)."""
-    image_mean, text_mean = mean_direction(image), mean_direction(text)
-    image, text = align(image, text, image_mean - text_mean, lam)
-    return float(np.linalg.norm(mean_direction(image) - mean_direction(text)))
+    step = 0.5 * float(lam) * gap_vector(image, text)
+    return float(np.linalg.norm(_mean_after(image, -step, "image") - _mean_after(text, step, "text")))
+
+
+def _mean_after(x, step: np.ndarray, what: str) -> np.ndarray:
+    """Return the mean (d,) of the unit vectors of ``x`` after a shift, without holding the shifted vectors."""
+    return mean_of(unit_rows(_shifted(unit, step, what)) for unit in unit_blocks(x, what))
 
 
 def predicted_residual_gap(image, text, lam: float) -> float:

@@ -74,16 +74,43 @@ def probing_speed() -> str:
 
 
 def extraction_speed() -> str:
-    """Return images per second of extraction and of a plain loop over the same model, measured by ``benchmarks/extraction.py``."""
+    """Return the rates of decoding, of the encoder, of extraction and of a plain loop, measured by ``benchmarks/extraction.py``."""
     table = pd.DataFrame(read_json(BENCHMARKS / "extraction.json")["rows"])
     table["backbone"] = [f"`{name}`" for name in table["backbone"]]
+    table["decoding"] = table["plain_images_per_s"] / table["plain_share_decoding"]  # of the plain loop, which decodes on one core
     measured = {
-        "backbone": "Encoder", "plain_images_per_s": "Plain loop, images/s", "ours_images_per_s": "Here, images/s",
-        "speed_up": "Ratio", "of_steady": "Share of the model's own rate", "ours_share_waiting_for_images": "Waiting for images",
+        "backbone": "Encoder", "decoding": "One core decodes, images/s", "steady_images_per_s": "The model encodes, images/s",
+        "plain_images_per_s": "Plain loop, images/s", "ours_images_per_s": "Here, images/s", "speed_up": "Ratio",
+        "of_steady": "Share of the model's own rate", "ours_share_waiting_for_images": "Waiting for images",
     }  # fmt: skip
     table = table[list(measured)].set_axis(list(measured.values()), axis=1)
-    return markdown_table(
-        table, dict.fromkeys(table.columns[1:3], ".1f") | {"Ratio": ".2f"} | dict.fromkeys(table.columns[4:], ".0%")
+    formats = {"One core decodes, images/s": ".0f", **dict.fromkeys(table.columns[2:5], ".1f"), "Ratio": ".2f"}
+    return markdown_table(table, formats | dict.fromkeys(table.columns[6:], ".0%"))
+
+
+def larger_than_memory() -> str:
+    """Return memory and time of each step on a set that is not read into memory, measured by ``benchmarks/memory.py``."""
+    found = read_json(BENCHMARKS / "memory.json")
+    runs, settings = pd.DataFrame(found["runs"]), found["settings"]
+    small, large = (settings[name] for name in ("small_rows", "rows"))
+    cpu = runs.set_index(["rows", "mapped", "step"])["cpu_seconds"]
+    names = {
+        "load": "load and check", "cone": f"geometry, {settings['n_boot']} resamples",
+        "authors-code": f"sweep, `authors-code`, {settings['epochs']} of 100 epochs",
+        "converged": f"sweep, `converged`, {settings['strengths']} of 29 strengths",
+    }  # fmt: skip
+    largest = runs[runs["mapped"] & runs["step"].isin(names)].sort_values("rows").groupby("step").tail(1).set_index("step")
+    rows = [
+        (what, run.rows, run.peak_anonymous_bytes / 1e9, run.seconds / 60, run.cpu_seconds / 60,
+         cpu[small, True, step] / cpu[small, False, step])
+        for step, what, run in ((step, what, largest.loc[step]) for step, what in names.items())
+    ]  # fmt: skip
+    columns = ["Step", "Pairs", "Peak anonymous memory, GB", "Minutes", "Processor minutes", "Time, mapped over in memory"]
+    size = runs.loc[runs["rows"] == large, "bytes"].iloc[0] / 1e9
+    return (
+        f"{large:,} pairs of two vectors of {settings['dim']} numbers take {size:.2f} GB in float16, {2 * size:.2f} GB in float32. "
+        f"The last column is of {small:,} pairs, which fit in memory.\n\n"
+        + markdown_table(pd.DataFrame(rows, columns=columns), {"Pairs": ",d", **dict.fromkeys(columns[2:], ".1f")})
     )
 
 
@@ -164,6 +191,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
     "neighbours_cost": neighbours_cost,
+    "larger_than_memory": larger_than_memory,
     "paper_cost": paper_cost,
     "coverage": coverage,
     **trust.PAGES,

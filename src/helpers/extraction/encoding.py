@@ -1,5 +1,7 @@
 """Encode distinct images and texts chunk by chunk, in a work folder that survives a kill and that shards share."""
 
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from ..datasets.base import PairedDataset
 from ..files import write_checked_json
 from ..images import CHANGED
 from .chunks import Chunk, exclusive, plan, read_chunk, read_work_file, write_chunk
+from .rates import Rates
 from .workers import image_batches
 
 CHUNK = 256  # most items that a kill can cost, and the unit that shards divide among them
@@ -117,17 +120,22 @@ def _image_chunks(job: Job, paths: list[tuple[str, str, int]], chunks: list[Chun
     contents = [content for _, content, _ in paths]
     pin = job.backbone.device.startswith("cuda")
     stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin, contents)
+    rates = Rates(max(1, job.workers))
     for chunk in chunks:
         vectors, failed = np.zeros((len(chunk.items), job.backbone.dim), dtype=np.float32), {}
         for _ in range(0, len(chunk.items), batch_size):
-            numbers, pixels, reasons = next(stream)
+            numbers, pixels, reasons, decoding = next(stream)
+            started = time.perf_counter()
             if numbers:
                 vectors[np.asarray(numbers) - chunk.items.start] = job.backbone.encode_pixels(pixels, job.precision)
+            rates.add(len(numbers), decoding, time.perf_counter() - started)
             if replaced := [paths[i][2] for i, why in reasons.items() if why == CHANGED]:
                 raise ValueError(f"row {replaced[0]}: image {CHANGED} (finished chunks are cached)")
             failed.update(reasons)
             bar.update(len(numbers) + len(reasons))
         yield chunk, vectors, failed
+    if rates.images:
+        bar.write(str(rates), file=sys.stderr)
 
 
 def _text_chunks(job: Job, texts: list[str], chunks: list[Chunk], bar) -> Iterator[tuple]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +17,10 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 class Batches:
-    """Batches of image files as a map-style data set: item b is ``(numbers, pixels, reasons)``.
+    """Batches of image files as a map-style data set: item b is ``(numbers, pixels, reasons, seconds)``.
 
-    ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` maps the number of each undecodable image to the reason.
+    ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` maps the number of each undecodable image to the reason;
+    ``seconds`` is what reading, decoding and preprocessing took.
     """
 
     def __init__(self, files: list[Path], preprocess: Callable, batches: list[list[int]], contents: list[str] | None = None):
@@ -28,7 +30,7 @@ class Batches:
         return len(self.batches)
 
     def __getitem__(self, b: int) -> tuple:
-        numbers, arrays, reasons = [], [], {}
+        numbers, arrays, reasons, started = [], [], {}, time.perf_counter()
         for number in self.batches[b]:
             try:
                 image = decode(self.files[number], self.contents[number] if self.contents else None)
@@ -37,7 +39,8 @@ class Batches:
                 continue
             arrays.append(self.preprocess(image))
             numbers.append(number)
-        return numbers, torch.from_numpy(np.stack(arrays)) if arrays else None, reasons
+        pixels = torch.from_numpy(np.stack(arrays)) if arrays else None
+        return numbers, pixels, reasons, time.perf_counter() - started
 
 
 def default_workers(device: str) -> int:
@@ -54,7 +57,7 @@ def image_batches(
     pin: bool = False,
     contents: list[str] | None = None,
 ) -> Iterator[tuple]:
-    """Yield ``(numbers, pixels, reasons)`` for each batch, in order, decoded in ``workers`` processes.
+    """Yield ``(numbers, pixels, reasons, seconds)`` for each batch, in order, decoded in ``workers`` processes.
 
     ``contents`` are the SHA-256 of the files; a file that was replaced since is not decoded. This process decodes small jobs, and
     all jobs if shared memory cannot hold the batches in flight.

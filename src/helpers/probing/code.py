@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-CODE = ("checks.py", "tasks.py", "geometry.py", "resampling.py", "metrics.py", "alignment/*.py", "probing/*.py")
+CODE = ("checks.py", "rows.py", "tasks.py", "geometry.py", "resampling.py", "metrics.py", "alignment/*.py", "probing/*.py")
 
 
 def code_files(package: Path) -> list[Path]:

@@ -1,11 +1,12 @@
 """Define the regularised problem that a converged probe solves, for many alignments side by side."""
 
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 
 import torch
 
 from .objective import Objective
-from .views import View
+from .views import Modality, View, concatenate
 
 SINGLE_STRETCH = 1e3  # above this scale of rows, float32 has too few digits left after the shift
 SINGLE_NOISE = 1e-6  # below this gradient norm, float32 sums over unit vectors are rounding
@@ -20,12 +21,12 @@ class Problem:
 
     def __init__(self, view: View, targets, objective: Objective, rows):
         self.view, self.objective = view, objective
-        self.batch, self.targets = view.gather(rows), targets.index_select(1, rows)
+        self.blocks, self.targets = view.blocks(rows), targets.index_select(1, rows)
         weights = objective.weights(self.targets)
         self.weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
         self.axes = (0, 2) if objective.softmax else (2,)
         spread = self.weights.expand(len(self.weights), view.n_alignments, -1).contiguous()
-        self.mean = view.gradient(self.batch, spread)[..., :-1]
+        self.mean = self._gradient(spread)[..., :-1]
         self.variances, self.directions = self._spectrum()
         self.curvature = 1 / len(self.targets) if objective.softmax else 0.25
         self.rounding = 10 * torch.finfo(weights.dtype).eps
@@ -39,17 +40,19 @@ class Problem:
 
     def _spectrum(self):
         """Return eigenvalues (d,) and eigenvectors (d, d) of the weighted covariance of the unaligned features."""
-        features = torch.cat([x for x, _ in self.batch], dim=1)
         weights = self.weights.mean(dim=(0, 1))
-        mean = weights @ features
-        covariance = features.T @ (features * weights[:, None]) - mean[:, None] * mean
-        values, vectors = torch.linalg.eigh(covariance)
+        mean = moment = weights.new_zeros(())
+        for part, batch in self.blocks:
+            features = concatenate([x for x, _ in batch])
+            mean = mean + weights[part] @ features
+            moment = moment + features.T @ (features * weights[part, None])
+        values, vectors = torch.linalg.eigh(moment - mean[:, None] * mean)
         return values.clamp(min=0), vectors
 
     @property
     def fits_single(self) -> bool:
         """Return whether float32 can hold the features; it cannot if near-identical rows move close to zero and are stretched."""
-        return all(scale.max() < SINGLE_STRETCH for _, scale in self.batch)
+        return all(m.scale.index_select(0, m.item[self.rows]).max() < SINGLE_STRETCH for m in self.view.modalities)
 
     def zeros(self):
         """Return the initial parameters of every path of strengths."""
@@ -69,7 +72,12 @@ class Problem:
 
     def logits(self, centred):
         """Return the logits (K, A, n) of the fit rows."""
-        return self.view.logits(self.batch, self.native(centred))
+        native = self.native(centred)
+        return concatenate([self.view.logits(batch, native) for _, batch in self.blocks])
+
+    def _gradient(self, residual):
+        """Return the gradient of the view, (K, A, n_features + 1), for a residual (K, A, n) of the fit rows."""
+        return reduce(add, (self.view.gradient(batch, residual[..., part]) for part, batch in self.blocks))
 
     def loss_and_residual(self, logits):
         """Return the weighted mean loss of each problem, and its gradient with respect to the logits (K, A, n)."""
@@ -78,7 +86,7 @@ class Problem:
 
     def gradient(self, residual, centred, strength):
         """Return the gradient of loss and penalty in centred parameters, (K, A, n_features + 1)."""
-        gradient = self.view.gradient(self.batch, residual)
+        gradient = self._gradient(residual)
         gradient[..., :-1] += strength * centred[..., :-1] - self.mean * gradient[..., -1:]
         return gradient
 
@@ -99,11 +107,20 @@ class Problem:
         return x.sum(dim=self.axes, keepdim=True)
 
 
-def feature_variance(view: View, batch) -> torch.Tensor:
-    """Return the mean variance of a centred aligned feature on gathered rows, (A,): total variance over the number of features."""
+def feature_variance(view: View, blocks) -> torch.Tensor:
+    """Return the mean variance of a centred aligned feature on the rows of all blocks, (A,): total variance over their number."""
+    n, found = 0, []
+    for part, batch in blocks:
+        n = part.stop
+        found.append([_moments(m, x, scale) for m, (x, scale) in zip(view.modalities, batch, strict=True)])
     total = 0
-    for m, (x, scale) in zip(view.modalities, batch, strict=True):
-        squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
-        mean = (scale @ x + scale.sum(dim=1, keepdim=True) * m.shift) / len(x)
-        total = total + (scale.square() * squared).mean(dim=1) - mean.square().sum(dim=1)
+    for of_modality in zip(*found, strict=True):
+        squares, sums = (reduce(add, moments) for moments in zip(*of_modality, strict=True))
+        total = total + squares / n - (sums / n).square().sum(dim=1)
     return total / view.n_features
+
+
+def _moments(m: Modality, x, scale):
+    """Return the sums over gathered rows of the squared norms (A,) and of the vectors (A, d) under each alignment."""
+    squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
+    return (scale.square() * squared).sum(dim=1), scale @ x + scale.sum(dim=1, keepdim=True) * m.shift

@@ -82,7 +82,7 @@ def gain_of(embeddings: EmbeddingSet, lam: float = 1.0, protocol: str = "converg
     return {
         "train": len(train),
         "test": len(embeddings.rows("test")),
-        "gap": gap_norm(embeddings.image_of(train), embeddings.text_of(train)),
+        "gap": gap_norm(embeddings.paired("image", train), embeddings.paired("text", train)),
         "auc_at_zero": float(auc[0.0]),
         "auc": float(auc[float(lam)]),
         "gain": float(auc[float(lam)] - auc[0.0]),

@@ -54,7 +54,7 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
             f"(relative), not at most {protocol.tolerance:.0e}; raise Protocol.tolerance or exclude the weakest strengths"
         )
     loss = validation_loss(view, targets, objective, val)(parameters)
-    return Chosen(parameters, loss, strength, strength / feature_variance(view, problem.batch).cpu(), distance, edge)
+    return Chosen(parameters, loss, strength, strength / feature_variance(view, problem.blocks).cpu(), distance, edge)
 
 
 def _solve_certified(problem: Problem, start, strength, tolerance: float, max_iterations: int):

@@ -7,14 +7,44 @@ axis and factors along the trailing one are then vectorised.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from ..alignment.channels import Alignment
+from ..rows import MappedRows
 
+ROWS = 8192  # rows of a pass over the data whose features are held at a time, where not all of them are
 ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zero
+
+
+@dataclass(frozen=True)
+class MappedVectors:
+    """Vectors of a memory-mapped modality: the part of a tensor's interface that a view needs, converted when rows are read."""
+
+    rows: MappedRows
+    dtype: torch.dtype
+    device: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, dtype) -> "MappedVectors":
+        """Return the same vectors in another precision."""
+        return replace(self, dtype=dtype)
+
+    def index_select(self, _, item):
+        """Return the vectors with these numbers, (len(item), d)."""
+        return _unit(torch.from_numpy(self.rows[item.cpu().numpy()]).to(self.device, self.dtype))
+
+    def split(self, size: int):
+        """Yield all vectors in blocks of ``size`` rows."""
+        return (self.index_select(0, numbers) for numbers in torch.arange(len(self)).split(size))
 
 
 @dataclass(frozen=True)
@@ -22,14 +52,14 @@ class Modality:
     """One modality under A alignments.
 
     Args:
-        vectors: (n_items, d) tensor of distinct unit vectors, as stored.
+        vectors: (n_items, d) tensor of distinct unit vectors, as stored; :class:`MappedVectors` where they stay on disk.
         item: (n_pairs,) number of the vector of each pair.
         shift: (A, d), zero where an alignment does not move the vectors.
         scale: (n_items, A).
     """
 
     name: str
-    vectors: torch.Tensor
+    vectors: torch.Tensor | MappedVectors
     item: torch.Tensor
     shift: torch.Tensor
     scale: torch.Tensor
@@ -49,6 +79,11 @@ class View:
     def n_features(self) -> int:
         return sum(m.vectors.shape[1] for m in self.modalities)
 
+    @property
+    def mapped(self) -> bool:
+        """Return whether some vectors stay on disk, so that no pass over the data may hold all of them."""
+        return any(isinstance(m.vectors, MappedVectors) for m in self.modalities)
+
     def chunk(self, which: slice | list[int]) -> "View":
         """Return the same features under some of the alignments; a position may occur several times."""
         return View(
@@ -67,7 +102,7 @@ class View:
 
     def gather(self, rows) -> list[tuple]:
         """Return unshifted vectors (b, d) and scales (A, b) of some pairs, per modality."""
-        return next(self.batches(rows, len(rows)))
+        return next(self.batches(rows, max(1, len(rows))))
 
     def batches(self, rows, size: int) -> Iterator[list[tuple]]:
         """Yield what :meth:`gather` returns for the next ``size`` pairs, batch by batch; the scales are looked up all at once."""
@@ -77,6 +112,10 @@ class View:
             here = slice(start, start + size)
             columns = zip(self.modalities, items, scales, strict=True)
             yield [(m.vectors.index_select(0, item[here]), scale[:, here]) for m, item, scale in columns]
+
+    def blocks(self, rows) -> "list[tuple[slice, list[tuple]]] | Blocks":
+        """Return positions in ``rows`` and gathered rows for passes over them: all in one block, unless the view is mapped."""
+        return Blocks(self, rows) if self.mapped else [(slice(0, len(rows)), self.gather(rows))]
 
     def logits(self, batch, parameters):
         """Return the logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
@@ -95,11 +134,24 @@ class View:
             scaled = residual * scale
             product = (scaled.flatten(0, 1) @ x).view(*residual.shape[:2], x.shape[1])
             parts.append(product.addcmul_(m.shift, scaled.sum(dim=-1, keepdim=True)))
-        return _concatenate([*parts, residual.sum(dim=-1, keepdim=True)])
+        return concatenate([*parts, residual.sum(dim=-1, keepdim=True)])
 
-    def predict(self, rows, parameters, chunk: int = 8192):
+    def predict(self, rows, parameters, chunk: int = ROWS):
         """Return the logits (K, A, n) of pairs, computed in chunks of rows so that memory stays small."""
-        return _concatenate([self.logits(self.gather(part), parameters) for part in rows.split(chunk)])
+        return concatenate([self.logits(self.gather(part), parameters) for part in rows.split(chunk)])
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows of a mapped view, gathered block by block anew at each pass, so that features are never all in memory."""
+
+    view: View
+    rows: torch.Tensor
+
+    def __iter__(self) -> Iterator[tuple[slice, list[tuple]]]:
+        for start in range(0, len(self.rows), ROWS):
+            part = slice(start, min(start + ROWS, len(self.rows)))
+            yield part, self.view.gather(self.rows[part])
 
 
 def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, dtype, device) -> View:
@@ -114,7 +166,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
         ValueError: an alignment sends a row to zero, which has no direction; names alignment and modality.
     """
     names = ("text", "image")
-    vectors = {m: _unit(torch.from_numpy(getattr(embeddings, m)).to(device, dtype)) for m in names}
+    vectors = {m: _vectors(getattr(embeddings, m), dtype, device) for m in names}
     items = {m: embeddings.pairs[m].to_numpy() for m in names}
     means = {m: _mean(getattr(embeddings, m), items[m][gap_rows]) for m in names}
     shifts = [a.shifts(means["image"], means["text"]) for a in alignments]
@@ -142,6 +194,12 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
     return total / len(items)
 
 
+def _vectors(matrix: np.ndarray | MappedRows, dtype, device):
+    if isinstance(matrix, MappedRows):
+        return MappedVectors(matrix, dtype, device)
+    return _unit(torch.from_numpy(matrix).to(device, dtype))
+
+
 def _unit(vectors):
     """Return rows of unit norm to the last digit in float64; float32 rows are unit already and are returned without a copy."""
     return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
@@ -149,7 +207,8 @@ def _unit(vectors):
 
 def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
     """Return the norms ``||x + shift||`` (n, A) from the expanded square, without copying the vectors."""
-    squared = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
+    parts = vectors.split(ROWS) if isinstance(vectors, MappedVectors) else [vectors]
+    squared = torch.cat([_squared_norms(part, shift) for part in parts])
     at_zero = (squared < ZERO_ROUNDING * torch.finfo(squared.dtype).eps).sum(dim=0).tolist()
     for alignment, count in zip(alignments, at_zero, strict=True):
         if count and alignment.channels != ("shift",):
@@ -158,5 +217,11 @@ def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
     return squared.clamp_(min=1e-12).sqrt_()
 
 
-def _concatenate(parts):
-    return torch.cat(parts, dim=-1)
+def _squared_norms(vectors, shift):
+    """Return ``||x + shift||^2`` (n, A)."""
+    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
+
+
+def concatenate(parts):
+    """Return tensors joined along their last axis, without a copy if there is one."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)

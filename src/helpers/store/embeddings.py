@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save as to_safetensors
 
 from ..checks import choose, embedding_matrix, same_dimension, unit_rows
 from ..files import replacing_folder, sealed, sha256, write_json
 from ..neighbours import distinct_rows
+from ..rows import MappedRows, as_rows, blocks
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from .arrays import read_arrays
 from .identity import SYNTHETIC, Identity
+from .matrices import IN_MEMORY, parse_matrix, write_matrix
 from .record import (
     FILES,
     FORMAT,
@@ -23,7 +24,6 @@ from .record import (
     SHARED_IMAGE,
     SetRecord,
     check_replaceable,
-    parse_matrix,
     parse_pairs,
     read_bytes,
     read_record,
@@ -43,8 +43,8 @@ class EmbeddingSet:
     Therefore use ``image_of`` and ``text_of``.
 
     Args:
-        image: (n_images, d) float32, unit rows.
-        text: (n_texts, d) float32, unit rows.
+        image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as :class:`~helpers.rows.MappedRows`.
+        text: (n_texts, d) likewise.
         pairs: one row per pair: ``pair_id``, ``image`` and ``text`` (row numbers in the matrices), ``split``, ``group``, the label
             columns of ``task`` and any ``subgroup_*`` columns.
         task: meaning of the labels.
@@ -61,7 +61,9 @@ class EmbeddingSet:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        same_dimension(embedding_matrix(self.image, "image"), embedding_matrix(self.text, "text"))
+        for modality in ("image", "text"):
+            object.__setattr__(self, modality, _mapped_if_on_disk(getattr(self, modality), modality))
+        same_dimension(as_rows(self.image, "image"), as_rows(self.text, "text"))
         for modality in ("image", "text"):
             object.__setattr__(self, modality, _float32_unit_rows(getattr(self, modality), modality))
         object.__setattr__(self, "pairs", self.pairs.reset_index(drop=True))
@@ -144,13 +146,19 @@ class EmbeddingSet:
         """Return the text vectors of pairs, (len(rows), d)."""
         return self.text[self.pairs["text"].to_numpy()[rows]]
 
+    def paired(self, modality: str, rows=slice(None)):
+        """Return the vectors (len(rows), d) of one modality of pairs; those of a mapped set stay unread until they are used."""
+        items, vectors = self.pairs[modality].to_numpy()[rows], getattr(self, modality)
+        return vectors.take(items) if isinstance(vectors, MappedRows) else vectors[items]
+
     @cached_property
     def fingerprint(self) -> str:
         """Return the SHA-256 over vectors, pairs and task; it does not depend on the file format."""
         digest = hashlib.sha256()
         for matrix in (self.image, self.text):
             digest.update(repr(matrix.shape).encode())
-            digest.update(matrix.tobytes())
+            for block in blocks(matrix):
+                digest.update(block.tobytes())
         digest.update(self.pairs.to_csv(index=False).encode())
         digest.update(repr(self.task).encode())
         return digest.hexdigest()
@@ -226,7 +234,7 @@ class EmbeddingSet:
             files = {}
             for modality in ("image", "text"):
                 path = folder / FILES[modality]
-                path.write_bytes(to_safetensors({"embeddings": getattr(self, modality).astype(dtype)}))
+                write_matrix(path, getattr(self, modality), dtype)
                 files[modality] = {"path": path.name, "sha256": sha256(path)}
             if image_from is not None:
                 files["image"] = _shared_image(files["image"], Path(image_from), directory)
@@ -240,21 +248,24 @@ class EmbeddingSet:
         return directory
 
     @classmethod
-    def load(cls, directory) -> "EmbeddingSet":
+    def load(cls, directory, in_memory: float = IN_MEMORY) -> "EmbeddingSet":
         """Read a set written by :meth:`save` of this or an earlier version, and check the SHA-256 of every file.
+
+        A matrix of more than ``in_memory`` numbers is not read into memory: its file is mapped, and read block by block. The file
+        must not be changed in place meanwhile; replacing the set is safe.
 
         Raises:
             FileNotFoundError: the folder holds no set, or one of its files is missing.
             ValueError: a file does not match its checksum, is damaged, or has a newer format.
         """
-        return settled(lambda: cls._read(Path(directory)), Path(directory))
+        return settled(lambda: cls._read(Path(directory), in_memory), Path(directory))
 
     @classmethod
-    def _read(cls, directory: Path) -> "EmbeddingSet":
+    def _read(cls, directory: Path, in_memory: float) -> "EmbeddingSet":
         found, record = read_record(directory)
         vectors = []
         for modality in ("image", "text"):
-            path, data = read_bytes(directory, record, modality)
+            path, data = read_bytes(directory, record, modality, in_memory * np.dtype(record.dtype).itemsize)
             vectors.append(parse_matrix(data, path))
         pairs, task = _read_pairs(directory, record)
         provenance = {k: v for k, v in found.items() if k not in OF_THE_FILES}
@@ -271,7 +282,7 @@ def load_pairs(directory) -> tuple[pd.DataFrame, Task]:
     def read() -> tuple[pd.DataFrame, Task]:
         _, record = read_record(Path(directory))
         for modality in ("image", "text"):
-            read_bytes(Path(directory), record, modality)
+            read_bytes(Path(directory), record, modality, IN_MEMORY)
         return _read_pairs(Path(directory), record)
 
     return settled(read, Path(directory))
@@ -325,8 +336,16 @@ def _unknown_split(splits: pd.Series, rows: np.ndarray) -> str:
     return f"pair {first}: {what} is not one of {', '.join(SPLITS)} ({len(rows)} such pairs); rename it"
 
 
-def _float32_unit_rows(matrix, what: str) -> np.ndarray:
+def _mapped_if_on_disk(matrix, what: str):
+    """Return a memory-mapped matrix as rows that are read from the file when they are used, anything else as it is."""
+    on_disk = isinstance(matrix, np.memmap) and matrix.ndim == 2 and matrix.dtype in (np.float16, np.float32)
+    return MappedRows(matrix, what) if on_disk else matrix
+
+
+def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:
     """Return unit rows in float32; rows of unit norm (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
+    if isinstance(matrix, MappedRows):
+        return matrix
     matrix = np.asarray(matrix)
     largest = np.abs(matrix).max(axis=1, keepdims=True)
     if float(largest.max()) > LARGE:

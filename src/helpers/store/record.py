@@ -4,16 +4,15 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
 
 from ..files import UNFINISHED, is_sealed, read_json, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
@@ -109,8 +108,10 @@ def read_record(directory: Path) -> tuple[dict, SetRecord]:
         raise ValueError(f"{path}: {where}: {first['msg']}; {DAMAGE}") from None
 
 
-def read_bytes(directory: Path, record: SetRecord, name: str) -> tuple[Path, bytes]:
+def read_bytes(directory: Path, record: SetRecord, name: str, in_memory: float = inf) -> tuple[Path, bytes | np.ndarray]:
     """Read one file of a set and check its bytes against the checksum in the record.
+
+    A file of more than ``in_memory`` bytes is memory-mapped, as an array of bytes.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or changed.
@@ -118,7 +119,7 @@ def read_bytes(directory: Path, record: SetRecord, name: str) -> tuple[Path, byt
     entry = record.files[name]
     path = Path(directory) / entry.path
     try:
-        data = path.read_bytes()
+        data: Any = np.memmap(path, mode="r") if path.stat().st_size > in_memory else path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         record_path = Path(directory) / PROVENANCE
         raise FileNotFoundError(f"{path} is missing though {record_path} names it; {DAMAGE}") from None
@@ -127,23 +128,7 @@ def read_bytes(directory: Path, record: SetRecord, name: str) -> tuple[Path, byt
     return path, data
 
 
-def parse_matrix(data: bytes, path: Path) -> np.ndarray:
-    """Return the tensor ``embeddings`` (n, d), float16 or float32, of a safetensors file.
-
-    Raises:
-        ValueError: the file is damaged or holds another tensor, shape or type; names the file.
-    """
-    try:
-        tensors = load_safetensors(data)
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({type(error).__name__}); {DAMAGE}") from None
-    matrix = tensors.get("embeddings")
-    if matrix is None or len(tensors) != 1 or matrix.ndim != 2 or matrix.dtype not in (np.float16, np.float32):
-        raise ValueError(f"{path} must hold one tensor 'embeddings' (n, d) of float16 or float32; {DAMAGE}")
-    return matrix
-
-
-def parse_pairs(data: bytes, path: Path, task: Task) -> pd.DataFrame:
+def parse_pairs(data, path: Path, task: Task) -> pd.DataFrame:
     """Return the table of pairs, once its columns are checked to have the names and types that a set needs.
 
     Raises:

@@ -90,7 +90,7 @@ def dialled_in_span(embeddings: EmbeddingSet, resultant_image: float, resultant_
     Raises:
         ValueError: no angle between the axes gives this gap.
     """
-    centred = [x - x.mean(axis=0) for x in (embeddings.image.astype(np.float64), embeddings.text.astype(np.float64))]
+    centred = [x - x.mean(axis=0) for x in (np.asarray(m, np.float64) for m in (embeddings.image, embeddings.text))]
     first, second = principal_directions(np.concatenate(centred), k=2)[0]
     image = dial_cone_in_span(embeddings.image, resultant_image, first)
 

@@ -187,7 +187,7 @@ def image_features(files: list[Path], encode: Callable | None = None) -> np.ndar
     features = np.empty((len(files), IMAGE_WIDTH), dtype=np.float32)
     stream = image_batches(files, pixels, batches, default_workers("cpu"))
     with torch.inference_mode(), tqdm(total=len(files), desc="image features", unit="image", mininterval=1) as bar:
-        for numbers, batch, reasons in stream:
+        for numbers, batch, reasons, _ in stream:
             for row, why in reasons.items():
                 raise ValueError(f"row {row}: {why}; repair the image or exclude the row")
             features[numbers] = encode(batch).numpy()

@@ -1,0 +1,159 @@
+"""Rows read in blocks, from memory or from a memory-mapped file, give what the whole arrays give, in little memory."""
+
+import importlib.util
+import json
+import os
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from safetensors.numpy import save
+from samples import embedding_set
+
+from helpers import EmbeddingSet
+from helpers.files import sealed, sha256, write_json
+from helpers.measures import cone_table
+from helpers.probing.protocol import PROTOCOLS
+from helpers.probing.sweep import sweep
+from helpers.rows import blocks
+from helpers.separation import pair_distance, relative_modality_gap
+from helpers.store.matrices import write_matrix
+from helpers.tasks import Unlabelled
+
+GROUPS = [f"patient-{i // 3}" for i in range(300)]
+
+
+@pytest.fixture(params=["float32", "float16"])
+def stored(request, tmp_path):
+    """Return one stored set twice: in memory, and memory-mapped."""
+    made = embedding_set(n=300, d=12, repeat=2, groups=GROUPS)
+    folder = made.save(tmp_path / "set", dtype=request.param)
+    return EmbeddingSet.load(folder), EmbeddingSet.load(folder, in_memory=0)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Make blocks so small that these sets have many."""
+    monkeypatch.setattr("helpers.rows.BLOCK", 250)
+    monkeypatch.setattr("helpers.probing.views.ROWS", 17)
+
+
+def test_mapped_vectors_are_those_in_memory_bit_for_bit(stored, small_blocks):
+    whole, mapped = stored
+    assert mapped.fingerprint == whole.fingerprint and len(list(blocks(mapped.image))) > 5
+    for modality, of_pairs in (("image", whole.image_of()), ("text", whole.text_of())):
+        np.testing.assert_array_equal(np.asarray(getattr(mapped, modality)), getattr(whole, modality))
+        np.testing.assert_array_equal(np.asarray(mapped.paired(modality)), of_pairs)
+    np.testing.assert_array_equal(mapped.image_of([5, 0, 5]), whole.image_of([5, 0, 5]))
+
+
+def test_geometry_and_separation_in_blocks_are_those_of_whole_arrays(stored, monkeypatch):
+    whole, mapped = stored
+    expected = cone_table(whole, n_boot=100)
+    measures = [f(whole.image_of(), whole.text_of()) for f in (relative_modality_gap, pair_distance)]
+    monkeypatch.setattr("helpers.rows.BLOCK", 250)
+    for embeddings in stored:
+        found = cone_table(embeddings, n_boot=100)
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9)
+        pairs = embeddings.paired("image"), embeddings.paired("text")
+        np.testing.assert_allclose([f(*pairs) for f in (relative_modality_gap, pair_distance)], measures, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("protocol", ["paper", "authors-code"])
+def test_a_descent_on_mapped_vectors_gives_the_same_bits(stored, small_blocks, protocol):
+    short = PROTOCOLS[protocol].replace(max_epochs=3, batch_size=64)
+    whole, mapped = (run(embeddings, short) for embeddings in stored)
+    np.testing.assert_array_equal(mapped.scores, whole.scores)
+    pd.testing.assert_frame_equal(mapped.table, whole.table)
+
+
+def test_a_converged_probe_on_mapped_vectors_is_the_same_to_its_tolerance(stored, small_blocks):
+    whole, mapped = (run(embeddings, "converged") for embeddings in stored)
+    assert (mapped.runs["optimality"] <= PROTOCOLS["converged"].tolerance).all()
+    np.testing.assert_allclose(mapped.runs["strength"], whole.runs["strength"], rtol=1e-4)
+    np.testing.assert_allclose(mapped.scores, whole.scores, atol=1e-3)
+
+
+def run(embeddings, protocol):
+    return sweep(embeddings, lambdas=(0, 0.5, 1), seeds=(42,), protocol=protocol, features=("joint", "image"), progress=False)
+
+
+def test_geometry_of_a_mapped_set_holds_a_few_blocks_in_memory(tmp_path, monkeypatch):
+    """A block is 4 MB in float64 here, and the two matrices are 82 MB in float32."""
+    n, d, block = 20_000, 512, 2**19
+    monkeypatch.setattr("helpers.rows.BLOCK", block)
+    rng, vectors = np.random.default_rng(0), {}
+    for modality, length in (("image", 1.0), ("text", 3.0)):
+        vectors[modality] = np.memmap(tmp_path / modality, dtype=np.float16, mode="w+", shape=(n, d))
+        vectors[modality][:] = rng.standard_normal((n, d), dtype=np.float32) + length
+    numbers = np.arange(n)
+    pairs = pd.DataFrame({"pair_id": numbers, "split": "train", "group": numbers // 100, "image": numbers, "text": numbers})
+    embeddings = EmbeddingSet(**vectors, pairs=pairs, task=Unlabelled())
+    tracemalloc.start()
+    cone_table(embeddings, n_boot=50)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * 8 * block
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_matrix_written_in_blocks_has_the_bytes_of_the_library(tmp_path, small_blocks, dtype):
+    matrix = np.random.default_rng(0).normal(size=(123, 7)).astype(np.float32)
+    write_matrix(tmp_path / "x", matrix, dtype)
+    assert (tmp_path / "x").read_bytes() == save({"embeddings": matrix.astype(dtype)})
+
+
+@pytest.mark.parametrize("fault", ["flipped", "cut", "header", "other tensor", "not finite", "no direction"])
+def test_a_fault_of_a_mapped_file_is_named(tmp_path, fault):
+    """Faults behind a right checksum are those of a program that wrote the set, or of an attacker."""
+    folder = embedding_set(n=60, d=8).save(tmp_path / "set", dtype="float16")
+    path = folder / "image.safetensors"
+    data = bytearray(path.read_bytes())
+    if fault == "flipped":
+        data[-3] ^= 4
+    elif fault == "cut":
+        data = data[:-16]
+    elif fault == "header":
+        data[:8] = (2**60).to_bytes(8, "little")
+    elif fault == "other tensor":
+        data = bytearray(save({"vectors": np.ones((60, 8), np.float16)}))
+    else:
+        data[-32:-16] = np.full(8, np.nan if fault == "not finite" else 0, np.float16).tobytes()
+    path.write_bytes(data)
+    if fault != "flipped":
+        record = json.loads((folder / "provenance.json").read_text())
+        del record["record_sha256"]
+        record["files"]["image"]["sha256"] = sha256(path)
+        write_json(folder / "provenance.json", sealed(record))
+    where = "row 58" if fault in ("not finite", "no direction") else "image.safetensors"
+    with pytest.raises(ValueError, match=where):
+        EmbeddingSet.load(folder, in_memory=0)
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("memory_benchmark", ROOT / "benchmarks/memory.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_builds_a_set_on_which_every_step_finds_the_same_mapped_and_in_memory(benchmark, tmp_path):
+    folder = benchmark.build(tmp_path, 600, 16)
+    for step in ("load", "cone", "authors-code"):
+        whole, mapped = (benchmark.run_step(step, folder, in_memory, 2, 1) for in_memory in (float("inf"), 0))
+        assert whole["found"] == mapped["found"]
+    before = benchmark.anonymous(os.getpid())
+    held = np.ones(2**23)
+    assert benchmark.anonymous(os.getpid()) - before > 0.9 * held.nbytes
+
+
+def test_the_largest_set_of_the_paper_was_measured_within_4_gb():
+    report = json.loads((ROOT / "benchmarks/results/memory.json").read_text())
+    rows, dim = report["settings"]["rows"], report["settings"]["dim"]
+    peaks = {run["step"]: run["peak_anonymous_bytes"] for run in report["runs"] if run["rows"] == rows}
+    assert rows >= 377_000 and dim == 1152 and {"load", "authors-code"} <= set(peaks)
+    assert all(1e8 < peak < 4e9 for peak in peaks.values())
