@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.plotting import style
-from helpers.plotting.training import channels_against_training, equivalences, gain_against_training, gain_map
+from helpers.plotting.training import SETTINGS, channels_against_training, equivalences, gain_against_training, gain_map
 from helpers.plotting.waterfall import waterfall
 
 SETS = [("flickr8k", "common", "lit-natural"), ("ham10000", "clean", "lit-natural"), ("ham10000", "authors", "lit-derm")]
@@ -95,9 +95,9 @@ def test_the_published_settings_are_marked_on_their_curves():
     first = gain_against_training(table, limits_table()).axes[0]
     rows = table[(table["dataset"] == "flickr8k") & (table["optimizer"] == "adamw") & (table["alignment"] == "lambda")]
     expected = rows[(rows["rate"] == 3e-4) & (rows["updates"] == 2300)]["gain"].item()
-    assert marks(first) == {"probe behind Fig. 3": (2300, expected)}
+    assert marks(first) == {SETTINGS[0][-1]: (2300, expected)}
     longer = gain_against_training(paths_table(36_600), limits_table()).axes[0]
-    assert list(marks(longer)) == ["authors' longer run"]
+    assert list(marks(longer)) == [SETTINGS[1][-1]]
 
 
 def test_the_map_marks_settings_of_its_optimiser_only():

@@ -18,6 +18,7 @@ from helpers.cli import main
 from helpers.datasets import DATASETS, load_dataset
 from helpers.datasets import miniatures as miniature
 
+pytestmark = pytest.mark.heavy
 MARKER = "Zebrafinch77"
 CREDENTIALED = [name for name in miniature.WRITERS if DATASETS[name].card.credentialed]
 SHORT = {"n_boot": 100}

@@ -82,6 +82,7 @@ def profile(request, store, tmp_path):
     return request.param, tmp_path / "store"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", SMALL)
 def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
     missing, folder = profile
@@ -118,6 +119,7 @@ def test_cached_sweeps_are_shown_without_their_embeddings(cached, tmp_path):
     assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("lone", [True, False], ids=["lone", "stored"])
 def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lone, monkeypatch):
     monkeypatch.setattr("helpers.paper.cells.cell_faults", lambda facts: [])  # a small set stands for the paper's

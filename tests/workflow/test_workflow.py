@@ -15,6 +15,7 @@ from conftest import ROOT
 from helpers import EmbeddingSet
 from helpers.probing.record import Record, write_record
 
+pytestmark = pytest.mark.heavy
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
 
 
