@@ -51,7 +51,7 @@ def test_a_made_up_gain_is_counted_as_clear():
     gains = pd.DataFrame({"split": ["0", "1", "2", "fixed"], "gain": [0.1, 0.1001, 0.0999, 0.5], "auc_at_zero": 0.5})
     gains = gains.assign(train=80, test=20, heads="as shipped", dataset="d", variant="v", backbone="b")
     (_, first), (_, second) = findings.splits(gains)
-    assert first["clear"] == 1 and first["few"] == 3 and second["inside"] == 0
+    assert first["clear"] == 1 and first["drawn"] == "3" and second["inside"] == 0
 
 
 def test_figures_show_every_shipped_set():

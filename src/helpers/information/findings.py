@@ -88,7 +88,7 @@ def splits(gains: pd.DataFrame) -> list[Finding]:
     fixed = gains[gains["split"] == "fixed"].set_index(NAMES)["gain"]
     inside = [row.low <= fixed[row.dataset, row.variant, row.backbone] <= row.high for row in summary.itertuples()]
     first = (
-        "Over {few} to {many} redrawn splits of each of {n} sets, the mean gain of λ = 1 under a converged probe is "
+        "Over {drawn} redrawn splits of each of {n} sets, the mean gain of λ = 1 under a converged probe is "
         "{gain_low:+.4f} to {gain_high:+.4f} in AUC, and its corrected interval excludes zero on {clear} of them; without the "
         "correction it would on {plain}."
     )
@@ -96,7 +96,8 @@ def splits(gains: pd.DataFrame) -> list[Finding]:
         "The gain of a single split has a standard deviation of {sd_low:.4f} to {sd_high:.4f} over splits, and the gain of the "
         "fixed split lies within the corrected interval on {inside} of {n} sets."
     )
-    counts = {"few": summary["splits"].min(), "many": summary["splits"].max(), "n": len(summary)}
+    few, many = summary["splits"].min(), summary["splits"].max()
+    counts = {"drawn": f"{few}" if few == many else f"{few} to {many}", "n": len(summary)}
     counts |= {"clear": int(clear(summary, "low", "high").sum()), "plain": int(clear(summary, "plain_low", "plain_high").sum())}
     return [(first, counts | span("gain", summary["gain"])), (second, counts | {"inside": sum(inside)} | span("sd", summary["sd"]))]
 
