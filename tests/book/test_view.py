@@ -1,7 +1,7 @@
 """An executed notebook as one HTML file with its numbers in the prose."""
 
 import pytest
-from nbclient import NotebookClient
+from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat import v4 as nb
 from nbformat import write
 
@@ -23,7 +23,7 @@ def executed(tmp_path_factory):
         cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     )
     path = tmp_path_factory.mktemp("view") / "out.ipynb"
-    write(NotebookClient(notebook, kernel_name="python3").execute(), path)
+    write(ExecutePreprocessor(kernel_name="python3").preprocess(notebook)[0], path)
     return path
 
 

@@ -128,7 +128,8 @@ def test_numbers_in_the_pages_are_glued_by_the_notebook_they_name(executed):
 
 def test_the_page_on_speed_names_the_machine_of_the_kept_timings():
     extraction, probing = (json.loads((ROOT / f"benchmarks/results/{name}.json").read_text()) for name in ("extraction", "probing"))
-    assert extraction["machine"]["cores"] == probing["threads"] == 2 and extraction["machine"]["accelerator"] is None
+    assert {case["threads"] for case in probing["results"].values()} == {extraction["machine"]["cores"]} == {2}
+    assert extraction["machine"]["accelerator"] is None
     page = (ROOT / "book/reexecute.md").read_text("utf-8")
     assert "On two processor cores without an accelerator" in page and "Nothing was timed on an accelerator" in page
 
@@ -178,17 +179,9 @@ def test_what_alignment_does_to_own_data_is_said_where_it_was_run(shown):
     assert "pairs of 40 images and " in text and "At λ = 1 the AUC of the joint probe changes by " in text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "facts"),
-    [
-        (["-p", "protocl", "paper"], ("'protocl'", "did you mean 'protocol'")),
-        (["-p", "lambdas", "[0, 7]"], ("'lambdas'", "got 7,", "between -2 and 2")),
-        (["-p", "datasets", "ham1000"], ("'ham1000'", "did you mean 'ham10000'")),
-    ],
-)
-def test_a_bad_parameter_stops_before_any_work(store, tmp_path, arguments, facts):
-    run = papermill("03_lambda_sweep", tmp_path / "out.ipynb", "-p", "store", str(store), *arguments)
-    assert run.returncode != 0 and [fact for fact in facts if fact not in run.stderr] == []
+def test_a_bad_parameter_stops_before_any_work(store, tmp_path):
+    run = papermill("03_lambda_sweep", tmp_path / "out.ipynb", "-p", "store", str(store), "-p", "datasets", "ham1000")
+    assert run.returncode != 0 and "'ham1000'" in run.stderr and "did you mean 'ham10000'" in run.stderr
     assert "In [2]" in run.stderr or "In [3]" in run.stderr
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 from nbconvert import HTMLExporter
-from traitlets.config import Config
+from nbconvert.preprocessors import TagRemovePreprocessor
 
 from ..files import replacing
 from .formatting import escape_markdown
@@ -71,8 +71,8 @@ def write_html(notebook: Path, out: Path | None = None) -> Path:
         raise ValueError(
             f"{notebook} is not a notebook ({type(error).__name__}); give the .ipynb file that papermill wrote"
         ) from None
-    hidden = Config(TagRemovePreprocessor={"enabled": True, "remove_input_tags": ("hide-input",)})
-    exporter = HTMLExporter(config=hidden, exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={"hide-input"}), enabled=True)
     page, _ = exporter.from_notebook_node(plain_prose(executed), {"metadata": {"name": notebook.stem}})
     out = notebook.with_suffix(".html") if out is None else Path(out)
     with replacing(out) as temporary:
