@@ -9,6 +9,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 ROOT = Path(__file__).resolve().parents[1]
+LONGEST = "test_notebooks.py"
 
 
 def pytest_configure(config):
@@ -45,7 +46,8 @@ def store(tmp_path_factory) -> Path:
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip heavy tests unless ``make test-heavy`` runs them."""
+    """Skip heavy tests unless ``make test-heavy`` runs them, and start the longest file first, so that workers end together."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
     if "heavy" not in (config.option.markexpr or ""):
         for item in items:
             if item.get_closest_marker("heavy"):

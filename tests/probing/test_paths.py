@@ -39,8 +39,8 @@ def test_a_checkpoint_is_what_a_single_run_stopped_there_gives(optimizer, kind, 
     for updates, parameters in path:
         for r, rate in enumerate(rates):
             protocol = Protocol(optimizer=optimizer, lr=rate, weight_decay=0.01, batch_size=BATCH)
-            for a, alignment in enumerate(ALIGNMENTS):
-                x = features_of(embeddings, alignment, fit, fit)
+            for a in (0, n - 1):
+                x = features_of(embeddings, ALIGNMENTS[a], fit, fit)
                 alone = train_updates(x, embeddings.targets, embeddings.task, fit, 7, protocol, dtype, updates)
                 np.testing.assert_allclose(parameters[:, r * n + a], alone, rtol=0, atol=tolerance * max(1, alone.abs().max()))
 

@@ -88,7 +88,7 @@ def test_unknown_alignments_and_sets_without_test_rows_are_refused(sample):
 def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):
     path = tmp_path / "a.safetensors"
     command = ["recommend", "ham10000", "lit-derm", "--store", str(store), "--save", str(path), "--out", str(tmp_path / "t.csv")]
-    assert main([*command, "--alignments", "centring", "--n-boot", "50"]) == 0
+    assert main([*command, "--alignments", "centring", "--protocol", "authors-code", "--n-boot", "50"]) == 0
     assert snippet(path) in capsys.readouterr().out and (tmp_path / "t.csv").is_file()
     moved = load_alignment(path).transform(np.eye(12), np.eye(12))
     np.testing.assert_allclose(np.linalg.norm(moved[0], axis=1), 1)
