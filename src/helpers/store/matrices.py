@@ -36,7 +36,7 @@ def parse_matrix(data, path: Path) -> np.ndarray:
     """
     try:
         tensors = {NAME: _mapped(data)} if isinstance(data, np.ndarray) else load_safetensors(data)
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError, RecursionError) as error:
         raise ValueError(f"{path} is not a whole safetensors file ({type(error).__name__}); {DAMAGE}") from None
     matrix = tensors.get(NAME)
     if matrix is None or len(tensors) != 1 or matrix.ndim != 2 or matrix.dtype not in (np.float16, np.float32):
