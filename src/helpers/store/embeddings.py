@@ -43,7 +43,7 @@ class EmbeddingSet:
     Therefore use ``image_of`` and ``text_of``.
 
     Args:
-        image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as :class:`~helpers.rows.MappedRows`.
+        image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as ``helpers.rows.MappedRows``.
         text: (n_texts, d) likewise.
         pairs: one row per pair: ``pair_id``, ``image`` and ``text`` (row numbers in the matrices), ``split``, ``group``, the label
             columns of ``task`` and any ``subgroup_*`` columns.
