@@ -62,7 +62,7 @@ page.glue(answer=" ".join(three_sentences(measured)))
 # group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/statistics`). The shipped sets are measured on
 # validation and test rows only, because the heads of the test bench were trained on the training rows of one set each.
 #
-# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero; the table gives it as *gap null*.
+# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero; the result table `alignments` gives it as `gap_null`.
 # - **Relative gap**: mean distance of pairs relative to the distances within modalities {cite}`schrodi2024two`. It is 0.5 when pairs are
 #   no closer than random rows of one modality.
 # - **Modality AUC**: AUC of a logistic regression that tells images from texts. 0.5 is chance and 1 complete separation.
@@ -121,7 +121,7 @@ penalty(curves, special);
 # %% tags=["hide-input"]
 tasks_of_all = page.save_table(shipped_tasks("converged"), "alignment_tasks_of_all_sets")
 page.show_text("Sets measured: {sets}.", sets="; ".join(" / ".join(name) for name in tasks_of_all[SET].drop_duplicates().itertuples(index=False)))
-for finding in what_holds(count_clear(tasks_of_all)):
+for finding in what_holds(page.save_table(count_clear(tasks_of_all), "alignment_counts")):
     page.show_text("{finding}", finding=finding)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment does to the joint probe, to zero-shot classification and to retrieval, on test rows of each set. Cells, colours, bold and frames as in the figures above; intervals are bootstraps over test rows.", "name": "fig-tasks-all"}, "image": {"alt": "Heat maps of probe AUC, zero-shot AUC and recall at 10 in both directions, with sets as rows and alignments as columns."}}
@@ -158,14 +158,6 @@ for finding in what_holds(count_clear(tasks_of_code)):
 heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or ALIGNMENTS)], ["probe_auc", "text_to_image_auc", "image_to_text_auc", "log_loss"], digits=3);
 
 # %% [markdown]
-# ### In how many sets each alignment clearly helps or harms
-#
-# Converged probes; *better* and *worse* count sets in which the interval of the change excludes zero.
-
-# %% tags=["hide-input"]
-format_table(count_clear(tasks_shown))
-
-# %% [markdown]
 # ### One set, measured on this page
 #
 # The parameters `dataset` and `backbone` choose any stored set with labels.
@@ -186,21 +178,15 @@ task_map(tasks);
 format_table(not_measured(measured).drop(columns="variant"))
 
 # %% [markdown]
-# ## Numbers and their change from no alignment
-
-# %% tags=["hide-input"]
-three = measured[measured["alignment"].isin(["none", "lambda-0.5", "lambda-1", "centring"]) & measured["renormalise"]]
-columns = ["dataset", "variant", "backbone", "pairs", "alignment", "measure", "value", "low", "high", "change", "change_low", "change_high"]
-format_table(three.loc[three["measure"].isin([*shown, "gap_null"]), columns])
-
-# %% [markdown]
 # ## Without renormalising
 #
-# Renormalising can make the modality visible again. The table compares the modality AUC of three alignments with and without it.
+# Renormalising can make the modality visible again. The table compares the modality AUC of three alignments with and without it. Intervals
+# and all other numbers are in the result tables `alignments` and `alignment_tasks_of_all_sets`.
 
 # %% tags=["hide-input"]
 both = measured[measured["alignment"].isin(["lambda-1", "centring", "leace"]) & (measured["measure"] == "modality_auc")]
-format_table(both[["dataset", "variant", "backbone", "alignment", "renormalise", "value", "low", "high"]])
+form = both["alignment"] + both["renormalise"].map({True: "", False: ", not renormalised"})
+format_table(both.assign(form=form).pivot_table("value", SET, "form", sort=False).reset_index().rename_axis(columns=None), precision=2)
 
 # %% tags=["remove-cell"]
 page.glue(most_pairs=int(measured["pairs"].max()), largest_gallery=int(measured["pairs"].max() // 2))

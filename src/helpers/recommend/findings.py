@@ -129,7 +129,7 @@ def count_clear(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def what_holds(counts: pd.DataFrame, least: int = 2) -> list[str]:
-    """Return sentences on what alignments do to tasks in every set, and on what they do in some sets and undo in others.
+    """Return sentences on what alignments do to tasks in every set, and on how often sets disagree.
 
     Args:
         counts: rows of :func:`count_clear`.
@@ -148,12 +148,9 @@ def what_holds(counts: pd.DataFrame, least: int = 2) -> list[str]:
             if named
             else f"No alignment clearly {verb} any measure in every set."
         )
-    both = counts[(counts["better"] > 0) & (counts["worse"] > 0)]
-    named = [f"{name} ({_in_words(rows['measure'])})" for name, rows in both.groupby("alignment", sort=False)]
+    both = int(((counts["better"] > 0) & (counts["worse"] > 0)).sum())
     sentences.append(
-        f"Clearly better in one set and clearly worse in another: {', '.join(named)}."
-        if named
-        else "No alignment clearly improves a measure in one set and clearly worsens it in another."
+        f"In {both} of {len(counts)} combinations of alignment and measure, one set is clearly better and another clearly worse."
     )
     return sentences
 
