@@ -183,7 +183,7 @@ format_table(measured["protocol_data"].drop(columns="number"), precision=4)
 # best on test rows beside the one that validation rows choose.
 
 # %% tags=["hide-input"]
-format_table(measured["protocol_choice"], precision=4, best_lambda="{:g}", chosen_lambda="{:g}")
+format_table(measured["protocol_choice"].drop(columns=["protocol", "p_value"]), precision=4, best_lambda="{:g}", chosen_lambda="{:g}")
 
 # %% [markdown]
 # ## All differences
