@@ -34,6 +34,7 @@ from helpers.book.parameters import NAME, integer, many, optional, text
 from helpers.extraction.find import embeddings_for
 from helpers.extraction.prompts import prompts_of
 from helpers.plotting.alignments import against_lambda, heat_map, label_curves, penalty, task_map
+from helpers.plotting.style import write_numbers_as_text
 from helpers.recommend import (
     compare_tasks,
     count_clear,
@@ -50,6 +51,7 @@ from helpers.recommend.mechanism import penalty_curves
 names = many(text(ALIGNMENTS, "alignment"))
 spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": optional(NAME)}
 page = Page("11_what_lambda_closes", globals(), spec)
+write_numbers_as_text()
 measured = page.save_table(shipped_alignments(), "alignments")
 page.glue(answer=" ".join(three_sentences(measured)))
 

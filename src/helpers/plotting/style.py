@@ -59,6 +59,14 @@ def use_style() -> None:
         set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
 
 
+def write_numbers_as_text() -> None:
+    """Let figures hold text rather than outlines of letters, which make a page of many numbers heavy.
+
+    A reader's machine without DejaVu Sans shows Verdana, whose letters are as wide.
+    """
+    mpl.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]})
+
+
 def log_axis(axis, scale: str = "log") -> None:
     """Set an axis to a logarithmic scale with plain numbers at its decades.
 
