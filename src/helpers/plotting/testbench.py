@@ -1,5 +1,6 @@
 """Draw the test bench: the gap along training, and gains against a gap that was set."""
 
+import numpy as np
 import pandas as pd
 
 from ..datasets.registry import title
@@ -21,7 +22,7 @@ def training_paths(study: pd.DataFrame):
             for temperature, line in rows.groupby("temperature"):
                 by = line.groupby("epoch")[measure]
                 mean = by.mean()
-                error = [mean - by.min(), by.max() - mean]
+                error = np.maximum([mean - by.min(), by.max() - mean], 0)  # equal values have a mean beside them by rounding
                 style = {"color": colours[temperature], "marker": "o", "markersize": 3, "capsize": 2}
                 ax.errorbar(mean.index, mean, yerr=error, label=f"temperature {temperature}", **style)
             ax.set(title=f"{title(dataset)}, rate {rate:g}", xlabel="epoch", ylabel=label)
