@@ -19,7 +19,7 @@
 # yet reached.
 #
 # The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
-# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. Its Fig. 3 prints no numbers, so we could not
+# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers, so we could not
 # check that the stored curves are those it shows. We take them to be, because the script that draws such a figure reads them. None of this
 # is about intent; it decides which protocol a number belongs to.
 
