@@ -49,8 +49,14 @@ def test_other_files_are_named(tmp_path, content, capsys):
     path.write_text(content)
     assert main(["view", str(path)]) == 2
     said = capsys.readouterr().err
-    assert "other.ipynb" in said and "not a notebook" in said and "Traceback" not in said
+    assert "other.ipynb" in said and "not a notebook of this book" in said and "Traceback" not in said
     assert not path.with_suffix(".html").exists()
+
+
+def test_a_value_that_does_not_fit_its_prose_is_named_with_its_file(executed, tmp_path, capsys):
+    path = tmp_path / "unfit.ipynb"
+    path.write_text(executed.read_text("utf-8").replace("`gap:+.2f`", "`name:+.2f`"), encoding="utf-8")
+    assert main(["view", str(path)]) == 2 and "unfit.ipynb" in capsys.readouterr().err
 
 
 def test_a_missing_file_is_named(tmp_path, capsys):

@@ -66,14 +66,14 @@ def write_html(notebook: Path, out: Path | None = None) -> Path:
     if not notebook.is_file():
         raise FileNotFoundError(f"{notebook} is missing; give the notebook that papermill wrote")
     try:
-        executed = nbformat.read(notebook, as_version=4)
-    except (ValueError, nbformat.ValidationError, KeyError, AttributeError, TypeError) as error:
+        executed = plain_prose(nbformat.read(notebook, as_version=4))
+    except (ValueError, nbformat.ValidationError, KeyError, AttributeError, TypeError, SyntaxError) as error:
         raise ValueError(
-            f"{notebook} is not a notebook ({type(error).__name__}); give the .ipynb file that papermill wrote"
+            f"{notebook} is not a notebook of this book ({type(error).__name__}); give the .ipynb file that papermill wrote"
         ) from None
     exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
     exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={"hide-input"}), enabled=True)
-    page, _ = exporter.from_notebook_node(plain_prose(executed), {"metadata": {"name": notebook.stem}})
+    page, _ = exporter.from_notebook_node(executed, {"metadata": {"name": notebook.stem}})
     out = notebook.with_suffix(".html") if out is None else Path(out)
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
