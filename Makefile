@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book pdf test test-heavy serve notebooks lock clean help
+.PHONY: book pdf measured test test-heavy serve notebooks lock clean help
 
 # An environment whose interpreter or main packages are gone is made again, whatever its stamp says.
 NEEDED := "snakemake papermill jupyter_book pandas torch helpers"
@@ -28,6 +28,10 @@ book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for 
 		cat runs/logs/book.log >&2; echo "[failed]   make book; what failed stands above, the whole log is runs/logs/book.log" >&2; exit 1; }
 	@sed -n '/^\[excluded\]/p; /^\[skipped\]/p; /^\[damaged\]/p' runs/logs/book.log
 	@echo "[book]     _build/html/index.html"
+
+measured: $(STAMP)  ## measure alignments on the shipped sets again, into data/measured (many minutes)
+	@mkdir -p "$$MPLCONFIGDIR" runs/logs
+	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$$CONFIG" --nolock --rerun-incomplete --quiet -- measured
 
 test: $(STAMP)  ## run the tests, but for the heavy ones
 	@mkdir -p "$$MPLCONFIGDIR"

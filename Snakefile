@@ -109,6 +109,7 @@ localrules:
     cones,
     pages,
     summary,
+    measured,
 
 
 rule book:
@@ -308,6 +309,28 @@ for notebook in BUILT:
         shell:
             STEP + "notebook {params.label:q} -- {PYTHON:q} -m papermill {input[0]:q} {output[0]:q} "
             "-y {params.values:q} --kernel python3 --no-progress-bar"
+
+
+# Tables in data/measured that page 11 reads. They take many minutes, so no other rule asks for them.
+rule measured:
+    input:
+        expand("runs/measured/{table}", table=steps.MEASURED),
+
+
+rule measure:
+    input:
+        "benchmarks/alignments.py",
+        PACKAGE,
+        [f for s in SETS for f in set_files(*s)],
+    output:
+        touch("runs/measured/{table}"),
+    params:
+        mode=lambda w: steps.MEASURED[w.table],
+    resources:
+        mem_mb=need("measure", "mem_mb"),
+        runtime=need("measure", "runtime"),
+    shell:
+        STEP + "measure {wildcards.table:q} -- {PYTHON:q} benchmarks/alignments.py {params.mode:q}"
 
 
 rule pages:

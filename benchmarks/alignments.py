@@ -1,12 +1,13 @@
-"""Measure what every alignment closes and costs: the tables ``alignments_shipped``, ``alignments_public`` and ``alignments_tasks``.
+"""Measure what every alignment closes and costs, and write the tables ``data/measured/alignments_*.csv``.
 
-python benchmarks/alignments.py                     every shipped embedding set
-python benchmarks/alignments.py --tasks             tasks of their labels: ``data/measured/alignments_tasks.csv``
-python benchmarks/alignments.py --public FOLDER     the vectors of real encoders that Liang et al. (2022) published
+python benchmarks/alignments.py                     every shipped embedding set: ``alignments_shipped.csv``
+python benchmarks/alignments.py --public FOLDER     encoders whose vectors Liang et al. published: ``alignments_public.csv``
+python benchmarks/alignments.py --galleries         recall against the gallery, of either: ``alignments_galleries_*.csv``
+python benchmarks/alignments.py --tasks             tasks of the labels of the shipped sets: ``alignments_tasks.csv``
 
 Of the shipped sets only validation and test rows count, because the heads of their encoders were trained on training rows. For
-tasks, alignments and probes learn from the training rows and test rows judge. Tables are in ``data/measured``. The file is written
-anew after each set, so that an interruption loses one set. ``--only`` measures some sets and leaves the rows of others there.
+tasks, alignments and probes learn from the training rows and test rows judge. The file is written anew after each set, so that an
+interruption loses one set. ``--only`` measures some sets and leaves the rows of others there.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import pandas as pd
 from helpers.extraction.prompts import prompt_vectors
 from helpers.files import project_root, replacing
 from helpers.recommend.comparison import compare_alignments, summarise
+from helpers.recommend.galleries import FIT, SIZES, gallery_changes
 from helpers.recommend.tasks import compare_tasks
 from helpers.store.catalogue import SHIPPED, stored
 from helpers.store.embeddings import EmbeddingSet
@@ -30,7 +32,7 @@ PUBLIC = {
 }
 NAMES = ["dataset", "variant", "backbone", "rows", "pairs"]
 MOST = 1000  # pairs of a set that are measured
-SIZES = (20, 100, 500)  # labelled rows, of sets that have more
+LABELS = (20, 100, 500)  # labelled rows, of sets that have more
 DRAWS = 5  # of so few rows
 
 
@@ -39,15 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--public", type=Path, help="folder of clip.npy and its siblings; the shipped sets when not given")
     parser.add_argument("--tasks", action="store_true", help="tasks of the labels of the shipped sets")
+    parser.add_argument("--galleries", action="store_true", help="recall against the size of the gallery")
     parser.add_argument("--only", nargs="+", metavar="DATASET/VARIANT/ENCODER", help="of the shipped sets; all when not given")
     args = parser.parse_args()
     folder = project_root() / "data/measured"
     if args.tasks:
         tables, out = tasks(args.only), folder / "alignments_tasks.csv"
-    elif args.public:
-        tables, out = (closing(*found) for found in public(args.public)), folder / "alignments_public.csv"
     else:
-        tables, out = (closing(*found) for found in shipped(args.only)), folder / "alignments_shipped.csv"
+        pairs, of = (public(args.public), "public") if args.public else (shipped(args.only), "shipped")
+        tables, name = (galleries(pairs), f"galleries_{of}") if args.galleries else (closing(pairs), of)
+        out = folder / f"alignments_{name}.csv"
     parts: list[pd.DataFrame] = []
     old = pd.read_csv(out) if args.only and out.is_file() else None
     for table in tables:
@@ -62,10 +65,24 @@ def main() -> None:
     print(f"written: {out}")
 
 
-def closing(identity: tuple[str, ...], image: np.ndarray, text: np.ndarray, groups) -> pd.DataFrame:
-    """Return what alignments close on one set of pairs, and its identity."""
-    table = summarise(compare_alignments(image, text, groups, max_pairs=MOST))
-    return table.assign(**dict(zip(NAMES, (*identity, min(MOST, len(image))), strict=True)))
+def closing(sets):
+    """Yield what alignments close on each set of pairs."""
+    for identity, image, text, groups in sets:
+        yield named(summarise(compare_alignments(image, text, groups, max_pairs=MOST)), identity, min(MOST, len(image)))
+
+
+def galleries(sets):
+    """Yield recall against the size of the gallery of each set that has pairs for two sizes or more."""
+    for identity, image, text, groups in sets:
+        if len(image) < FIT + SIZES[1]:
+            print(f"too few pairs for galleries: {' '.join(identity[:3])}, {len(image)}", flush=True)
+            continue
+        yield named(gallery_changes(image, text, groups), identity, len(image))
+
+
+def named(table: pd.DataFrame, identity: tuple[str, ...], pairs: int) -> pd.DataFrame:
+    """Return a table with the identity of its set and its number of pairs."""
+    return table.assign(**dict(zip(NAMES, (*identity, pairs), strict=True)))
 
 
 def tasks(only: list[str] | None):
@@ -73,13 +90,13 @@ def tasks(only: list[str] | None):
     for embeddings in shipped_sets(only):
         name = embeddings.identity
         prompts = prompt_vectors(name.dataset, name.backbone, embeddings.task.outputs)
-        sizes = [size for size in SIZES if size < len(embeddings.rows("train"))]
+        sizes = [size for size in LABELS if size < len(embeddings.rows("train"))]
         parts = [
             compare_tasks(embeddings, prompts=prompts, sizes=sizes, n_draws=DRAWS).assign(protocol="converged"),
             compare_tasks(embeddings, protocol="authors-code").assign(protocol="authors-code"),
         ]
-        about = (name.dataset, name.variant, name.backbone, "test", len(embeddings.rows("test")))
-        yield pd.concat(parts, ignore_index=True).assign(**dict(zip(NAMES, about, strict=True)))
+        identity = (name.dataset, name.variant, name.backbone, "test")
+        yield named(pd.concat(parts, ignore_index=True), identity, len(embeddings.rows("test")))
 
 
 def shipped_sets(only: list[str] | None):

@@ -26,6 +26,14 @@ def test_ranks_agree_with_a_full_sort():
         assert r.recall_both_ways(image, text, k) == pytest.approx(expected, abs=1e-4)
 
 
+def test_lengths_count_only_where_vectors_are_left_as_they_are():
+    image, text = pairs()
+    longer = text * np.linspace(0.5, 3, 80)[:, None]
+    by_product = (image @ longer.T).argmax(axis=1) == np.arange(80)
+    assert r.recall_both_ways(image, longer, unit=False)[0] == by_product.mean() != r.recall_both_ways(image, longer)[0]
+    assert r.recall_both_ways(image, longer) == r.recall_both_ways(image, text) == r.recall_both_ways(image, text, unit=False)
+
+
 def test_equal_texts_are_hits_and_one_candidate():
     image = unit(np.array([[1.0, 0, 0.1], [1, 0.2, 0], [0, 1, 0]]))
     text = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]])
@@ -72,12 +80,22 @@ def test_occurrences_are_conserved_and_a_hub_is_found():
 def test_ndcg_agrees_with_scikit_learn(share):
     image, text = pairs()
     labels = np.arange(80) % 4
-    found = r.mixed_search_ndcg(text[:10], labels[:10], image, text, labels, share, k=80)
+    relevant = labels[:10, None] == labels[None]
+    found = r.mixed_search_ndcg(text[:10], relevant, image, text, share, k=80)
     as_image = np.zeros(80, bool)
     as_image[np.random.default_rng(0).permutation(80)[: round(share * 80)]] = True
     corpus = np.where(as_image[:, None], image, text)
-    expected = ndcg_score(labels[:10, None] == labels[None], text[:10] @ corpus.T)
-    assert found == pytest.approx(expected)
+    expected = [ndcg_score(relevant[[i]], text[[i]] @ corpus.T) for i in range(10)]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_query_without_a_relevant_row_has_no_ndcg():
+    image, text = pairs()
+    relevant = np.eye(2, 80, dtype=bool) & [[True], [False]]
+    found = r.mixed_search_ndcg(text[:2], relevant, image, text, 0.5)
+    assert 0 <= found[0] <= 1 and np.isnan(found[1])
+    with pytest.raises(ValueError, match="labels in common"):
+        r.mixed_search_ndcg(text[:2], np.zeros((2, 80)), image, text, 0.5)
 
 
 def test_near_duplicates_are_found():
@@ -104,4 +122,6 @@ def test_bad_input_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match="k is 81"):
         r.recall_both_ways(image, text, 81)
     with pytest.raises(ValueError, match="share is 2"):
-        r.mixed_search_ndcg(text, np.zeros(80), image, text, np.zeros(80), 2)
+        r.mixed_search_ndcg(text, np.eye(80), image, text, 2)
+    with pytest.raises(ValueError, match="one row per pair"):
+        r.retrieval_ranks(image, text[:-1], unit=False)

@@ -6,10 +6,10 @@ Rows are pairs. Equal vectors are one candidate, and every candidate equal to th
 import numpy as np
 from scipy.stats import skew
 
-from .checks import same_dimension, unit_rows
+from .checks import embedding_matrix, same_dimension, unit_rows
 from .geometry import gap_vector
 from .metrics import auc
-from .neighbours import distinct_codes, enough_rows, nearest, similarity_blocks, unit_pairs
+from .neighbours import distinct_codes, enough_rows, nearest, same_number, similarity_blocks, unit_pairs
 
 FEWEST_PAIRS = 30  # fewer pairs do not distinguish a working encoder from chance
 
@@ -20,7 +20,7 @@ def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float
     return round(float(np.take_along_axis(right, nearest_columns, axis=1).any(axis=1).mean()), 4)
 
 
-def retrieval_ranks(image, text, penalty=None) -> np.ndarray:
+def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
     """Count, for each pair, the wrong texts that are at least as similar to its image as its best right text.
 
     A pair with a rank below k is found among the first k candidates. Ties count against the pair, so an encoder that gives every
@@ -30,6 +30,7 @@ def retrieval_ranks(image, text, penalty=None) -> np.ndarray:
         image: (n, d) query vectors of pairs.
         text: (n, d) candidate vectors of the same pairs.
         penalty: (n,) numbers added to the similarity of each candidate, the same for equal candidates.
+        unit: compare by cosine; otherwise by the inner product of the vectors as they are.
 
     Returns:
         (n,) int64 ranks, 0 for the first place.
@@ -37,7 +38,9 @@ def retrieval_ranks(image, text, penalty=None) -> np.ndarray:
     Raises:
         ValueError: different numbers of rows, or unequal dimensions.
     """
-    image, text = unit_pairs(image, text)
+    image, text = unit_pairs(image, text) if unit else (embedding_matrix(image, "image"), embedding_matrix(text, "text"))
+    same_dimension(image, text)
+    same_number(image, text)
     (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
     if penalty is not None:
@@ -56,8 +59,10 @@ def retrieval_ranks(image, text, penalty=None) -> np.ndarray:
     return ranks[query]
 
 
-def recall_both_ways(image, text, k: int = 1) -> tuple[float, float]:
+def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float, float]:
     """Return recall@k of images that look for their text, and of texts that look for their image.
+
+    Candidates are compared by cosine, or by inner product if not ``unit``.
 
     Raises:
         ValueError: k exceeds the number of distinct candidates, or all texts or all images are equal.
@@ -68,7 +73,8 @@ def recall_both_ways(image, text, k: int = 1) -> tuple[float, float]:
     """
     several_distinct(image, "image", k)
     several_distinct(text, "text", k)
-    return float((retrieval_ranks(image, text) < k).mean()), float((retrieval_ranks(text, image) < k).mean())
+    ranks = retrieval_ranks(image, text, unit=unit), retrieval_ranks(text, image, unit=unit)
+    return float((ranks[0] < k).mean()), float((ranks[1] < k).mean())
 
 
 def several_distinct(x, what: str, k: int = 1) -> None:
@@ -146,19 +152,22 @@ def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
     return float(-lam / 2 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
 
 
-def mixed_search_ndcg(queries, query_labels, image, text, labels, share: float, k: int = 10, random_state: int = 0) -> float:
-    """Return the NDCG@k of a search in a corpus in which a random ``share`` of rows are images and the others texts.
+def mixed_search_ndcg(queries, relevant, image, text, share: float, k: int = 10, random_state: int = 0) -> np.ndarray:
+    """Return the NDCG@k of each query in a corpus in which a random ``share`` of rows are images and the others texts.
 
-    A row is relevant when its label equals the query's. The ideal DCG is over all relevant rows of the corpus; the retrieved
-    ones alone would inflate the score. Queries without a relevant row do not count.
+    The ideal DCG is over all relevant rows of the corpus; the retrieved ones alone would inflate the score.
 
     Args:
-        queries: (q, d) vectors; query_labels: (q,).
-        image, text: (n, d) vectors of the same pairs; labels: (n,).
+        queries: (q, d) vectors.
+        relevant: (q, n) booleans, whether a row is relevant to a query.
+        image, text: (n, d) vectors of the same pairs.
         share: share of images in the corpus, in [0, 1].
 
     Returns:
-        float in [0, 1].
+        (q,) in [0, 1]; NaN for a query without a relevant row.
+
+    Raises:
+        ValueError: a share outside [0, 1], or no query has a relevant row.
     """
     image, text = unit_pairs(image, text)
     if not 0 <= share <= 1:
@@ -166,14 +175,12 @@ def mixed_search_ndcg(queries, query_labels, image, text, labels, share: float, 
     as_image = np.zeros(len(image), dtype=bool)
     as_image[np.random.default_rng(random_state).permutation(len(image))[: round(share * len(image))]] = True
     found = nearest(queries, np.where(as_image[:, None], image, text), k)
-    labels, query_labels = np.asarray(labels), np.asarray(query_labels)
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    gained = (labels[found] == query_labels[:, None]) @ discount
-    relevant = (labels[None] == query_labels[:, None]).sum(axis=1)
+    relevant = np.asarray(relevant, dtype=bool)
     if not relevant.any():
         raise ValueError("no query has a relevant row in the corpus; queries and corpus need labels in common")
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, k)]
-    return float((gained[relevant > 0] / ideal[relevant > 0]).mean())
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[np.nan], np.cumsum(discount)])[np.minimum(relevant.sum(axis=1), k)]
+    return (np.take_along_axis(relevant, found, axis=1) @ discount) / ideal
 
 
 def closest_training_rows(x, train) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,44 @@ def test_a_clear_change_is_bold_and_the_best_of_a_set_has_a_frame(measure, winne
     plt.close(figure)
 
 
+def test_gallery_curves_have_a_panel_per_set_and_a_line_per_alignment_and_direction():
+    columns = [
+        "dataset",
+        "variant",
+        "backbone",
+        "alignment",
+        "measure",
+        "gallery",
+        "value",
+        "relative",
+        "relative_low",
+        "relative_high",
+    ]
+    ways = ("recall_image_to_text", "recall_text_to_image")
+    rows = [
+        ("d", "v", b, a, m, g, 0.25, -0.2, -0.3, -0.1)
+        for b in "ef" for a in ("none", "lambda-1", "centring") for m in ways for g in (50, 100)
+    ]  # fmt: skip
+    figure = alignments.gallery_curves(pd.DataFrame(rows, columns=columns))
+    assert [len(ax.containers) for ax in figure.axes] == [4, 4] and "0.25 / 0.25" in figure.axes[0].get_title()
+    assert all(len(c.lines[0].get_xdata()) == 2 for c in figure.axes[0].containers)
+    plt.close(figure)
+
+
+def test_histograms_have_a_panel_per_alignment_with_both_kinds():
+    rows = [(a, k, c, 0.5) for a in ("none", "centring") for k in ("pair", "non_pair") for c in (-0.5, 0.5)]
+    figure = alignments.histograms(pd.DataFrame(rows, columns=["alignment", "kind", "cosine", "share"]))
+    assert [len(ax.collections) for ax in figure.axes] == [2, 2] and figure.axes[0].get_xlim()[0] < -0.5
+    plt.close(figure)
+
+
+def test_mixed_corpora_show_the_value_and_its_change():
+    rows = [(a, s, 0.5, 0.4, 0.6, 0.1, 0.0, 0.2) for a in ("none", "centring") for s in (0, 0.5, 1)]
+    figure = alignments.mixed_corpora(pd.DataFrame(rows, columns=["alignment", "share", *COLUMNS[-3:], *CHANGES]))
+    assert [[c.lines[0].get_ydata()[0] for c in ax.containers] for ax in figure.axes] == [[0.5, 0.5], [0.1, 0.1]]
+    plt.close(figure)
+
+
 def test_the_task_map_has_a_row_per_measure_and_frames_the_better_end():
     rows = [
         (a, m, v, v - 0.1, v + 0.1, v - 0.9, 0, 0) for m in ("probe_auc", "log_loss") for a, v in (("none", 0.9), ("leace", 0.1))

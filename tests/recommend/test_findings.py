@@ -6,9 +6,12 @@ import pytest
 from helpers.recommend.findings import (
     SET,
     count_clear,
+    gallery_sentences,
     lambda_sentences,
     not_measured,
+    searchable,
     shipped_alignments,
+    shipped_galleries,
     shipped_tasks,
     task_sentence,
     three_sentences,
@@ -65,6 +68,35 @@ def test_the_sentences_follow_the_table(measured):
 def test_centring_is_not_said_to_cost_nothing(measured):
     clip = rows_of(measured, "centring", "recall_image_to_text").xs("CLIP ViT-B/16", level="backbone").iloc[0]
     assert clip["change_high"] < 0 and f"{clip['change']:+.3f}" in three_sentences(measured)[2]
+
+
+def test_the_gallery_sentences_quote_clip_and_follow_the_table():
+    galleries = shipped_galleries()
+    clip = galleries[galleries["backbone"] == "CLIP ViT-B/16"]
+    for alignment, sentence in zip(("lambda-1", "centring"), gallery_sentences(galleries), strict=True):
+        for way, said in (("recall_image_to_text", "from image to text"), ("recall_text_to_image", "from text to image")):
+            rows = clip[(clip["alignment"] == alignment) & (clip["measure"] == way)].sort_values("gallery")
+            part = sentence.split(said)[1].split(";")[0]
+            for row in (rows.iloc[0], rows.iloc[-1]):
+                quoted = [f"{round(100 * row[c]) + 0.0:+.0f} %" for c in ("relative", "relative_low", "relative_high")]
+                assert "{} (95 % interval {} to {}) among {}".format(*quoted, row["gallery"]) in part
+            assert ("no clear" in part) == (rows.iloc[-1]["growth_low"] <= 0 <= rows.iloc[-1]["growth_high"])
+    flat = galleries.assign(growth_low=-0.1, growth_high=0.1)
+    assert all(sentence.count("no clear difference") == 2 for sentence in gallery_sentences(flat))
+
+
+def test_sets_that_cannot_be_searched_are_not_shown():
+    galleries = shipped_galleries()
+    worst = {name: of.loc[of["alignment"] == "none"].query("gallery == 50")["value"].min() for name, of in galleries.groupby(SET)}
+    shown = {*map(tuple, searchable(galleries)[SET].drop_duplicates().to_numpy())}
+    assert shown == {name for name, recall in worst.items() if recall >= 0.2} and 0 < len(shown) < len(worst)
+
+
+def test_galleries_are_measured_on_clip_and_on_every_shipped_set(measured):
+    galleries = shipped_galleries()
+    shipped = measured.loc[measured["rows"] == "validation and test", SET].drop_duplicates()
+    assert {*map(tuple, shipped.to_numpy())} < {*map(tuple, galleries[SET].drop_duplicates().to_numpy())}
+    assert galleries.groupby(SET)["gallery"].nunique().ge(2).all() and (galleries["draws"] >= 20).all()
 
 
 def test_the_task_sentence_names_clear_changes_and_knows_which_way_is_better():

@@ -139,6 +139,19 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
         assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > OLD
 
 
+def test_the_tables_of_alignments_have_a_step_of_their_own_that_the_book_does_not_ask_for(project):
+    from helpers.book.workflow import MEASURED
+
+    script = ROOT / "benchmarks/alignments.py"
+    (project / "benchmarks").mkdir(exist_ok=True)
+    shutil.copy2(script, project / "benchmarks")
+    assert planned(project, "--", "measured") == {"measure", "measured"}
+    assert "measure" not in planned(project, "--forceall", "--", "book")
+    offered = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(option in offered for options in MEASURED.values() for option in options)
+    assert all((ROOT / f"data/measured/{table}.csv").is_file() for table in MEASURED)
+
+
 def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project):
     import json
 

@@ -36,6 +36,7 @@ NEEDS = {
     "gather": Need(10_000, 3, 30, 20_000, accelerator=True),
     "cone": Need(3000, 6, 15, 20_000),
     "sweep": Need(4000, 6, 60, 1000),
+    "measure": Need(4000, 6, 120, 1000),
     "notebook": Need(8000, 6, 60, 10_000),
     "html": Need(6000, 0, 60, 10_000),
 }

@@ -33,6 +33,8 @@ NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
 LONGEST = 80
 HUB_FILES = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
 SET_FILES = ("provenance.json", "pairs.parquet", "image.safetensors", "text.safetensors")
+MEASURED = {"alignments_shipped": [], "alignments_galleries_shipped": ["--galleries"], "alignments_tasks": ["--tasks"]}
+"""Tables in ``data/measured`` that ``benchmarks/alignments.py`` makes from the shipped sets, and its options."""
 PACKAGE = Path("src/helpers")
 EXTRACTION = ("checks.py", "files.py", "tasks.py", "images.py", "store/*.py", "backbones/*.py", "datasets/*.py", "extraction/*.py")
 SetName = tuple[str, str, str]

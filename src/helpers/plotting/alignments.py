@@ -65,7 +65,8 @@ def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign, by_row: bool = F
     half = ((wide["high"] - wide["low"]) / 2).to_numpy()
     for (i, j), value in np.ndenumerate(wide["value"].to_numpy()):
         text = "–" if np.isnan(value) else f"{value:.{digits}f}\n±{half[i, j]:.{digits}f}"
-        ax.text(j, i, text, ha="center", va="center", fontsize=6, color=INK, weight="bold" if clear[i, j] else "normal")
+        cell = ax.text(j, i, text, ha="center", va="center", fontsize=6, color=INK, weight="bold" if clear[i, j] else "normal")
+        cell.set_in_layout(False)  # it lies inside the axes, and measuring hundreds of texts takes long
     for i, of_set in enumerate(sign * wide["value"].to_numpy()):
         if not np.isnan(of_set).all():
             ax.add_patch(Rectangle((np.nanargmax(of_set) - 0.47, i - 0.44), 0.94, 0.88, fill=False, color=INK, linewidth=1.2))
@@ -134,6 +135,78 @@ def label_curves(tasks: pd.DataFrame, alignments: list[str]):
         ax.set_xticks(list(places.values()), names, fontsize=7)
         ax.set_title(name, fontsize=8)
         ax.set(xlabel="labelled rows", ylabel="change of AUC")
+    distinct_legend(figure, axes)
+    return figure
+
+
+def gallery_curves(galleries: pd.DataFrame):
+    """Draw the relative change of recall@1 against the pairs in the gallery; a panel per set, a line per alignment and direction.
+
+    Below the name of a set stands the recall without alignment in the smallest gallery, from image to text and back.
+
+    Args:
+        galleries: rows of ``helpers.recommend.gallery_changes`` with dataset, variant and backbone.
+    """
+    sets = list(galleries.assign(set=_set_names(galleries)).groupby("set", sort=False))
+    figure, axes = panels(len(sets), 3, 3.0, 2.6, sharey=True)
+    for ax, (name, of_set) in zip(axes, sets, strict=True):
+        moved = of_set[of_set["alignment"] != "none"]
+        lines = list(moved.groupby(["alignment", "measure"], sort=False))
+        for i, ((alignment, measure), line) in enumerate(lines):
+            error = [line["relative"] - line["relative_low"], line["relative_high"] - line["relative"]]
+            style = {"color": LINES[i // 2], "linestyle": ("-", "--")[i % 2], "marker": MARKERS[i % 2], "markersize": 3}
+            label = f"{alignment}, {measure.removeprefix('recall_').replace('_', ' ')}"
+            x = line["gallery"] * 1.04 ** (i - len(lines) / 2)
+            ax.errorbar(x, line["relative"], error, capsize=2, linewidth=1, label=label, **style)
+        ax.axhline(0, color=INK, linewidth=0.8)
+        sizes = sorted(moved["gallery"].unique())
+        base = of_set[(of_set["alignment"] == "none") & (of_set["gallery"] == sizes[0])]["value"]
+        ax.set_title(f"{name}\n{' / '.join(f'{value:.2f}' for value in base)}", fontsize=8)
+        ax.set(xscale="log", ylim=(-1, 1), xlabel="pairs in the gallery")
+        ax.set_xticks(sizes[:: 1 + len(sizes) // 5], [str(size) for size in sizes[:: 1 + len(sizes) // 5]], fontsize=7)
+        ax.minorticks_off()
+    axes[0].set_ylabel("relative change")
+    distinct_legend(figure, axes)
+    return figure
+
+
+def histograms(counts: pd.DataFrame):
+    """Draw the shares of pairs and of non-pairs per bin of the cosine; a panel per alignment.
+
+    Args:
+        counts: see :func:`helpers.recommend.one_set.pair_histograms`.
+    """
+    filled = counts.loc[counts["share"] > 0, "cosine"]
+    names = list(counts.groupby("alignment", sort=False))
+    figure, axes = panels(len(names), 3, 3.0, 2.3, sharey=True)
+    for ax, (name, of) in zip(axes, names, strict=True):
+        for color, (kind, bars) in zip(LINES, of.groupby("kind", sort=False), strict=False):
+            ax.fill_between(
+                bars["cosine"], bars["share"], step="mid", color=color, alpha=0.4, linewidth=0, label=kind.replace("_", "-")
+            )
+        ax.set(title=name, xlabel="cosine", xlim=(filled.min() - 0.05, filled.max() + 0.05), ylim=(0, None))
+    axes[0].set_ylabel("share per bin")
+    distinct_legend(figure, axes)
+    return figure
+
+
+def mixed_corpora(found: pd.DataFrame):
+    """Draw the NDCG against the share of images in the corpus, and its change from no alignment; a line per alignment.
+
+    Args:
+        found: see :func:`helpers.recommend.one_set.mixed_search`.
+    """
+    figure, axes = panels(2, 2, 4.2, 2.6)
+    names = list(found.groupby("alignment", sort=False))
+    for ax, column, label in zip(axes, ("value", "change"), ("NDCG", "change of NDCG"), strict=True):
+        low, high = ("low", "high") if column == "value" else ("change_low", "change_high")
+        for i, (name, line) in enumerate(names):
+            style = {"color": LINES[i], "marker": MARKERS[i], "markersize": 3}
+            x = line["share"] + 0.012 * (i - len(names) / 2)
+            ax.errorbar(
+                x, line[column], [line[column] - line[low], line[high] - line[column]], capsize=2, linewidth=1, label=name, **style
+            )
+        ax.set(xlabel="share of images in the corpus", ylabel=label)
     distinct_legend(figure, axes)
     return figure
 

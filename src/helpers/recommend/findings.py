@@ -7,8 +7,11 @@ import pandas as pd
 from ..files import project_root
 
 TASKS = "data/measured/alignments_tasks.csv"
+GALLERIES = ("data/measured/alignments_galleries_public.csv", "data/measured/alignments_galleries_shipped.csv")
 MEASURED = ("data/measured/alignments_public.csv", "data/measured/alignments_shipped.csv")
 SET = ["dataset", "variant", "backbone"]
+SEARCHABLE = 0.2  # a lower recall leaves too few hits for a change relative to them
+CLIP = "CLIP ViT-B/16"
 READABLE = 0.9  # modalities with a higher held-out AUC count as separable
 LESS_IS_BETTER = re.compile("gap|modality_auc|hub|loss|brier|calibration|spread")
 RECALLS = ("recall_image_to_text", "recall_text_to_image")
@@ -27,6 +30,11 @@ def shipped_tasks(protocol: str) -> pd.DataFrame:
     """
     tasks = pd.read_csv(project_root() / TASKS, dtype={"reason": str})
     return tasks[tasks["protocol"] == protocol].assign(reason=lambda table: table["reason"].fillna(""))
+
+
+def shipped_galleries() -> pd.DataFrame:
+    """Return what ``benchmarks/alignments.py --galleries`` measured: the rows of ``gallery_changes`` of every set."""
+    return pd.concat([pd.read_csv(project_root() / path) for path in GALLERIES], ignore_index=True)
 
 
 def not_measured(summary: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +79,7 @@ def _on_shifting(shifted: pd.DataFrame) -> str:
     return (
         f"λ = 1 clearly lowers recall@1 from image to text in {falls_v} and from text to image in {falls_t} "
         f"of {len(shifted)} sets, and clearly raises it in {rises_v} and {rises_t}; "
-        f"on CLIP ViT-B/16 it changes them by {_changes(shifted)}."
+        f"on {CLIP} it changes them by {_changes(shifted)}."
     )
 
 
@@ -82,15 +90,47 @@ def _on_centring(moved: dict[str, pd.DataFrame]) -> str:
     return (
         f"Centring each modality leaves a smaller gap than λ = 1 in {smaller} of {len(centred)} sets, and clearly lowers recall@1 "
         f"from image to text in {falls_v} and from text to image in {falls_t}; "
-        f"on CLIP ViT-B/16 it changes them by {_changes(centred)}."
+        f"on {CLIP} it changes them by {_changes(centred)}."
     )
 
 
 def _changes(rows: pd.DataFrame) -> str:
     """Return both changes of recall@1 on CLIP's vectors with their 95 % intervals."""
-    row = rows.xs("CLIP ViT-B/16", level="backbone").iloc[0]
+    row = rows.xs(CLIP, level="backbone").iloc[0]
     one = "{:+.3f} (95 % interval {:+.3f} to {:+.3f})"
     return " and ".join(one.format(*(row[c, m] for c in ("change", "change_low", "change_high"))) for m in RECALLS)
+
+
+def gallery_sentences(galleries: pd.DataFrame) -> list[str]:
+    """Return what lambda = 1 and centring cost CLIP's recall in the smallest and the largest gallery, one sentence each.
+
+    Args:
+        galleries: rows of ``shipped_galleries``; intervals are 95 % over draws.
+    """
+    clip = galleries[galleries["backbone"] == CLIP].set_index(["alignment", "measure", "gallery"])
+    return [_on_galleries(clip.loc[name], said) for name, said in (("lambda-1", "λ = 1"), ("centring", "centring"))]
+
+
+def searchable(galleries: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the sets whose recall is at least ``SEARCHABLE`` without alignment, both ways in the smallest gallery."""
+    base = galleries[(galleries["alignment"] == "none") & (galleries["gallery"] == galleries["gallery"].min())]
+    least = base.groupby(SET)["value"].min()
+    return galleries[pd.MultiIndex.from_frame(galleries[SET]).isin(least.index[least >= SEARCHABLE])]
+
+
+def _on_galleries(rows: pd.DataFrame, alignment: str) -> str:
+    few, most = rows.index.levels[1].min(), rows.index.levels[1].max()
+    parts = []
+    for measure, way in zip(RECALLS, ("image to text", "text to image"), strict=True):
+        first, last = (_share(*rows.loc[(measure, size), ["relative", "relative_low", "relative_high"]]) for size in (few, most))
+        low, high = rows.loc[(measure, most), ["growth_low", "growth_high"]]
+        grows = "a clear difference" if low > 0 or high < 0 else "no clear difference"
+        parts.append(f"from {way} by {first} among {few} pairs and by {last} among {most}, {grows}")
+    return f"On {CLIP}, {alignment} changes recall@1 {'; '.join(parts)}."
+
+
+def _share(*values: float) -> str:
+    return "{:+.0f} % (95 % interval {:+.0f} % to {:+.0f} %)".format(*(round(100 * value) + 0.0 for value in values))
 
 
 def lambda_sentences(name: str, selected: pd.Series, p_value: float) -> str:
