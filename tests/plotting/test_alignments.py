@@ -53,7 +53,8 @@ def test_gallery_curves_have_a_panel_per_set_and_a_line_per_alignment_and_direct
         for b in "ef" for a in ("none", "lambda-1", "centring") for m in ways for g in (50, 100)
     ]  # fmt: skip
     figure = alignments.gallery_curves(pd.DataFrame(rows, columns=columns))
-    assert [len(ax.containers) for ax in figure.axes] == [4, 4] and "0.25 / 0.25" in figure.axes[0].get_title()
+    assert [len(ax.containers) for ax in figure.axes] == [4, 4]
+    assert figure.axes[0].get_title() == "d, v\ne\n0.25 / 0.25"
     assert all(len(c.lines[0].get_xdata()) == 2 for c in figure.axes[0].containers)
     plt.close(figure)
 

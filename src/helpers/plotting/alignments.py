@@ -14,6 +14,7 @@ LINES = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#000000", *SPARE[:2])
 
 SET = ["dataset", "variant", "backbone"]
 LAMBDAS = {"none": 0.0, "lambda-0.5": 0.5, "lambda-1": 1.0}
+ONLY_VARIANT = ("common", "public")  # of a data set with one kind of text
 CELL = 0.53, 0.3  # inches
 
 
@@ -77,9 +78,9 @@ def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign, by_row: bool = F
 
 
 def _set_names(rows: pd.DataFrame) -> pd.Series:
-    """Name each row's set on two lines: data set and, for a data set with several variants, the variant; the encoder below."""
-    several = rows.groupby("dataset")["variant"].transform("nunique") > 1
-    return rows["dataset"].map(title) + np.where(several, ", " + rows["variant"], "") + "\n" + rows["backbone"]
+    """Name each row's set on two lines: data set and, if it can have several, the variant; the encoder below."""
+    one = rows["variant"].isin(ONLY_VARIANT)
+    return rows["dataset"].map(title) + np.where(one, "", ", " + rows["variant"]) + "\n" + rows["backbone"]
 
 
 def against_lambda(summary: pd.DataFrame, measures: list[str]):
