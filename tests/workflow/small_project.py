@@ -32,10 +32,11 @@ def start(folder: Path, profile: str, *arguments: str, targets=(f"{SWEEP}/settin
     command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}", "--configfile", "config/small.yml"]
     one_core = ["--set-threads", "extract=1", "gather=1"]
     own = {"HOME": str(folder / "home"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("XDG_CACHE_HOME", "MPLCONFIGDIR")}
     with open(folder / "said.txt", "a") as said:
         return subprocess.Popen(
             [*command, *one_core, *arguments, "--", *targets],
-            cwd=folder, env=os.environ | own, stdout=said, stderr=said, start_new_session=True,
+            cwd=folder, env=inherited | own, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
 
 
