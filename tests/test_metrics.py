@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from helpers import metrics
@@ -94,3 +95,35 @@ def test_largest_t_counts_all_differences():
     draws = np.random.default_rng(0).normal(size=(20, 2000))
     one, all_of_them = max_t_test(np.array([2.0]), draws[:1] + 2)[1], max_t_test(np.full(20, 2.0), draws + 2)[1]
     assert one == pytest.approx(0.023, abs=0.01) and all_of_them > 0.2
+
+
+def test_softmax_against_scipy_at_any_size_of_the_logits():
+    logits = 400 * np.random.default_rng(0).normal(size=(2, 30, 4))
+    np.testing.assert_allclose(metrics.softmax(logits), softmax(logits, axis=-1), atol=1e-15)
+
+
+def test_calibration_against_plain_loops():
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(40, 3)), np.eye(3, dtype=int)[rng.integers(3, size=40)]
+    p = metrics.probabilities(logits, True)
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(
+        metrics.log_losses(logits, targets, True), [-np.log(p[i, y]) for i, y in enumerate(targets.argmax(1))]
+    )
+    np.testing.assert_allclose(
+        metrics.brier_scores(p, targets),
+        [np.mean([(a - b) ** 2 for a, b in zip(x, y, strict=True)]) for x, y in zip(p, targets, strict=True)],
+    )
+    total = 0.0
+    for k in range(3):
+        for b in range(15):
+            rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
+            if rows:
+                total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3
+    assert metrics.calibration_error(p, targets) == pytest.approx(total)
+    counts = rng.integers(0, 3, size=(2, 40))
+    drawn = np.repeat(np.arange(40), counts[1])
+    assert metrics.calibration_error(p, targets, counts)[1] == pytest.approx(metrics.calibration_error(p[drawn], targets[drawn]))
+    q = metrics.probabilities(logits, False)
+    binary = [-np.mean([np.log(a if b else 1 - a) for a, b in zip(x, y, strict=True)]) for x, y in zip(q, targets, strict=True)]
+    np.testing.assert_allclose(metrics.log_losses(logits, targets, False), binary)

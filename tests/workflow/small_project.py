@@ -4,8 +4,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -38,6 +41,18 @@ def start(folder: Path, profile: str, *arguments: str, targets=(f"{SWEEP}/settin
             [*command, *one_core, *arguments, "--", *targets],
             cwd=folder, env=inherited | own, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
+
+
+@contextmanager
+def started(*arguments, **options) -> Iterator[subprocess.Popen]:
+    """As :func:`start`; nothing that it started outlives the block."""
+    process = start(*arguments, **options)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def made_by_hand(folder: Path, data: Path) -> Path:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import ROOT
-from small_project import SET, hashes, made_by_hand, small_project, start
+from small_project import SET, hashes, made_by_hand, small_project, started
 
 from helpers.datasets import miniatures as miniature
 
@@ -62,17 +62,17 @@ def test_shards_and_a_sweep_on_a_cluster_end_as_without_it_after_a_killed_job_an
     data = tmp_path / "data"
     miniature.write("ham10000", data / "ham10000", n=ROWS)
     project = small_project(tmp_path / "shared Ordner é", data, SHARDS)
-    first = start(project, "slurm", *QUICK, "--retries", "0")
-    shards = once_all_shards_run(first, project)
-    assert shards, (project / "said.txt").read_text()
-    subprocess.run(["scancel", "--signal=KILL", "--full", max(shards, key=int)], check=True)
-    assert first.wait() != 0
+    with started(project, "slurm", *QUICK, "--retries", "0") as first:
+        shards = once_all_shards_run(first, project)
+        assert shards, (project / "said.txt").read_text()
+        subprocess.run(["scancel", "--signal=KILL", "--full", max(shards, key=int)], check=True)
+        assert first.wait() != 0
     assert not (project / SET / "provenance.json").is_file()
-    second = start(project, "slurm", *QUICK)  # SLURM puts the jobs of a lost node back into its queue
-    while second.poll() is None and not running_shards():
-        time.sleep(0.1)
-    assert second.poll() is None, (project / "said.txt").read_text()
-    lose_node()
-    assert second.wait() == 0, (project / "said.txt").read_text()
+    with started(project, "slurm", *QUICK) as second:  # SLURM puts the jobs of a lost node back into its queue
+        while second.poll() is None and not running_shards():
+            time.sleep(0.1)
+        assert second.poll() is None, (project / "said.txt").read_text()
+        lose_node()
+        assert second.wait() == 0, (project / "said.txt").read_text()
     assert hashes(project) == hashes(made_by_hand(tmp_path / "alone", data))
     assert not (project / "home").exists() or not any((project / "home").iterdir())
