@@ -54,6 +54,17 @@ def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
     assert np.isnan(metrics.hard_auc(predicted == 0, np.zeros(200, dtype=bool)))
 
 
+def test_leading_axes_of_scores_stay():
+    rng = np.random.default_rng(3)
+    scores, positive = rng.normal(size=(2, 3, 20, 4)), rng.random(20) < 0.5
+    hard, weights = metrics.hard_labels(scores), bootstrap_counts(20, 5)
+    area = metrics.auc(scores[..., 0], positive, weights)
+    assert hard.shape == scores.shape and area.shape == (2, 3, 5)
+    for at in np.ndindex(2, 3):
+        np.testing.assert_array_equal(hard[at], metrics.hard_labels(scores[at]))
+        np.testing.assert_array_equal(area[at], metrics.auc(scores[at][:, 0], positive, weights))
+
+
 def test_macro_leaves_absent_classes_out_in_each_replicate():
     rng = np.random.default_rng(1)
     scores, targets = rng.normal(size=(2, 30, 3)), np.zeros((30, 3), dtype=int)
