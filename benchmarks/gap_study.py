@@ -127,16 +127,16 @@ def main() -> None:
     parser.add_argument("dataset", choices=tuple(ENCODERS))
     parser.add_argument("--epochs", type=int, default=400, help="study: the last epoch measured")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.01, 0.02, 0.07])
-    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3], help="heads and study: of AdamW")
+    parser.add_argument("--rates", type=float, nargs="+", help="of AdamW; heads: 3e-4 5e-4 1e-3 if not given, study: 3e-4 1e-3")
     parser.add_argument("--heads", type=int, help="random states of the heads, from 0 on; heads: 5 if not given, else 3")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="dials: seeds of the probes")
     args = parser.parse_args()
     states = range(args.heads or (5 if args.what == "heads" else 3))
     if args.what == "heads":
-        store_as_it_grows(heads(args.dataset, args.rates, states), "gap_heads.csv", args.dataset)
+        store_as_it_grows(heads(args.dataset, args.rates or [3e-4, 5e-4, 1e-3], states), "gap_heads.csv", args.dataset)
     elif args.what == "study":
         epochs = [e for e in EPOCHS if e <= args.epochs]
-        settings = study(args.dataset, args.temperatures, args.rates, epochs, states)
+        settings = study(args.dataset, args.temperatures, args.rates or [3e-4, 1e-3], epochs, states)
         store_as_it_grows(settings, "gap_study.csv", args.dataset)
     else:
         settings = dials(args.dataset, tuple(args.seeds), states, args.temperatures)

@@ -71,7 +71,7 @@ format_table(over_seeds(live, measures, ["temperature", "rate", "epoch"]).rename
 # ## Several heads on both data sets
 #
 # `benchmarks/gap_study.py heads` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, at their
-# learning rate and at another. The repository ships its results.
+# learning rate and at two higher ones. The repository ships its results.
 
 # %% tags=["hide-input"]
 for _, alike in heads.groupby(["dataset", "rate"]):
