@@ -40,6 +40,12 @@ def test_example_and_absent_class():
         metrics.auc([np.nan, 1.0], [0, 1])
 
 
+def test_the_specificity_asked_for_is_itself_allowed():
+    scores, positive = np.r_[np.arange(10), 8.5], np.r_[np.zeros(10), 1]
+    assert metrics.sensitivity_at_specificity(scores, positive, 0.9) == 1
+    assert metrics.sensitivity_at_specificity(scores, positive, 0.91) == 0
+
+
 def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(200, 4))
