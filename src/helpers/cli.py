@@ -7,6 +7,7 @@ input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback
 import argparse
 import os
 import sys
+import warnings
 from importlib import import_module
 
 DISTRIBUTION = "modality-gap-book"
@@ -30,6 +31,13 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors are one sentence."""
+
+    def error(self, message: str):
+        self.exit(2, f"error: {message}; `{self.prog} --help` lists the arguments\n")
+
+
 class _Version(argparse.Action):
     """Option that prints the distribution's version and looks it up only when used."""
 
@@ -45,7 +53,7 @@ class _Version(argparse.Action):
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands, with the arguments of ``command`` filled in."""
-    root = argparse.ArgumentParser(prog="python -m helpers", description="Measure, shift and probe image-text embeddings.")
+    root = _Parser(prog="python -m helpers", description="Measure, shift and probe image-text embeddings.")
     root.add_argument("--debug", action="store_true", help="show the traceback of an error")
     root.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -58,6 +66,19 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     return root
 
 
+def _refuse(word: str, command: str | None) -> None:
+    """Raise a ValueError for a word that no argument takes; names the nearest option."""
+    from .checks import choose
+
+    subparsers = next(action for action in parser(command)._actions if action.dest == "command")
+    options = [name for name in subparsers.choices[command]._option_string_actions if name.startswith("--")]
+    choose(word.partition("=")[0], options, f"argument of {command}")
+
+
+def _warn(message, *_, **__) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -67,7 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .checks import choose  # imported here so that --help does not wait for numpy
 
             choose(command, COMMANDS, "command")
-        args = parser(command).parse_args(arguments)
+        args, unknown = parser(command).parse_known_args(arguments)
+        if unknown:
+            _refuse(unknown[0], command)
+        warnings.showwarning = _warn
         return args.run(args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

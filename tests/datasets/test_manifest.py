@@ -189,3 +189,11 @@ def test_the_card_is_the_callers(tmp_path, table):
     dataset = load_dataset("manifest", tmp_path, title="owls", domain="medical", credentialed=True)
     assert dataset.name == "owls" and dataset.card.domain == "medical" and dataset.card.credentialed
     assert check("manifest", tmp_path).usable
+
+
+@pytest.mark.parametrize(("given", "option"), [("picture", "image"), ("report", "text"), ("diagnosis", "label")])
+def test_a_column_of_another_name_is_asked_for_as_each_entrance_takes_it(tmp_path, table, given, option):
+    table.rename(columns={option: given}).to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(ValueError, match=rf"no column '{option}'.*{option}= \(--option {option}=NAME, or {option}_column"):
+        load_dataset("manifest", tmp_path / "mine.csv")
+    assert len(load_dataset("manifest", tmp_path / "mine.csv", **{option: given})) == 60

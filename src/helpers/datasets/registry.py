@@ -149,7 +149,7 @@ def _root(entry: Entry, root) -> Path:
     if root is None and hasattr(entry.module, "default_root"):
         return entry.module.default_root()
     if root is None:
-        raise ValueError(f"{entry.name} needs root, the folder of the release; {entry.card.access}")
+        raise ValueError(f"{entry.name} needs root (--root), the folder of the release; {entry.card.access}")
     root = Path(root)
     if not root.exists():
         raise FileNotFoundError(f"root {root} of {entry.name} does not exist; {entry.card.access}")

@@ -77,9 +77,8 @@ class TowerFeatures:
         """
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
-            raise FileNotFoundError(
-                f"no features in {directory}; make them with `python -m helpers heads features DATASET --root ROOT`"
-            )
+            command = f"python -m helpers heads features {directory.name} --root FOLDER"
+            raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
         record = _read_record(directory / PROVENANCE)
         for name in FILES:
             if not (directory / name).is_file() or sha256(directory / name) != record["files"][name]:
