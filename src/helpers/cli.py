@@ -62,17 +62,15 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         if name == command:
             module = import_module(f".commands.{'import_' if name == 'import' else name}", __package__)
             module.add_arguments(one)
-            one.set_defaults(run=module.run)
+            one.set_defaults(run=module.run, options=list(one._option_string_actions))
     return root
 
 
-def _refuse(word: str, command: str | None) -> None:
+def _refuse(word: str, command: str | None, options: list[str]) -> None:
     """Raise a ValueError for a word that no argument takes; names the nearest option."""
     from .checks import choose
 
-    subparsers = next(action for action in parser(command)._actions if action.dest == "command")
-    options = [name for name in subparsers.choices[command]._option_string_actions if name.startswith("--")]
-    choose(word.partition("=")[0], options, f"argument of {command}")
+    choose(word.partition("=")[0], [name for name in options if name.startswith("--")], f"argument of {command}")
 
 
 def _warn(message, *_, **__) -> None:
@@ -90,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
             choose(command, COMMANDS, "command")
         args, unknown = parser(command).parse_known_args(arguments)
         if unknown:
-            _refuse(unknown[0], command)
+            _refuse(unknown[0], command, args.options)
         warnings.showwarning = _warn
         return args.run(args)
     except BrokenPipeError:

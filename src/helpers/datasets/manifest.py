@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..checks import choose
 from ..images import existing
-from ..tasks import KINDS, Task, class_names, split_names
+from ..tasks import KINDS, OTHER_SPLITS, Task, class_names, split_names
 from .base import SPLITS as PARTS
 from .base import Card, Draft
 from .splits import SEED, by_group, straddling
@@ -230,6 +230,11 @@ def _pair_ids(data: pd.DataFrame, column: str | None, path: Path) -> pd.Series |
 
 def _given_split(column: pd.Series, path: Path) -> pd.Series:
     names = pd.Series(split_names(column), column.index, name=column.name)
+    if (strange := names.isin(OTHER_SPLITS).to_numpy()).any():
+        line, name = strange.argmax() + 2, names[strange].iloc[0]
+        raise ValueError(
+            f"{path} line {line}: {column.name} is {name!r}, not one of {', '.join(PARTS)} ({strange.sum()} such rows); rename it"
+        )
     return classes_of(names.where(column.notna()), PARTS, path)
 
 
