@@ -63,7 +63,7 @@ def check(
         open_images: decode every distinct image.
         tokenizers: names of encoders; the report counts the texts they cut if their tokenizer files are on this machine.
     """
-    title = f"{name} {variant} at {root or 'its package'}"
+    title = f"{name} {variant}" + (f" at {root}" if root else "")
     try:
         dataset = load_dataset(name, root, variant, split, "drop", **options)
     except (OSError, ValueError, ImportError) as error:
