@@ -170,7 +170,7 @@ def test_a_repeated_pair_is_warned_of(tmp_path, table):
     table.loc[10, ["image", "text"]] = table.loc[3, ["image", "text"]]
     WRITE["csv"](table, tmp_path / "manifest.csv")
     report = check("manifest", tmp_path, open_images=False)
-    assert any("1 pairs repeat the image and text" in w and "row 10, as row 3" in w for w in report.warnings)
+    assert any("1 pair repeats the image and text" in w and "row 10, as row 3" in w for w in report.warnings)
 
 
 def test_a_column_of_ids_is_used_without_being_named(tmp_path, table):

@@ -137,9 +137,8 @@ def _repeated_pairs(dataset) -> list[str]:
     row = again.argmax()
     same = (rows["image"] == rows["image"].iloc[row]) & (rows["text"] == rows["text"].iloc[row])
     where = f"the first is row {row}, as row {same.to_numpy().argmax()}"
-    return [
-        f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}; each counts again: remove them if unintended"
-    ]
+    count = "1 pair repeats" if again.sum() == 1 else f"{again.sum()} pairs repeat"
+    return [f"{count} the image and text of an earlier pair, {where}; each counts again: remove them if unintended"]
 
 
 def _straddling_groups(dataset) -> list[str]:
