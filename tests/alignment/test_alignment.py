@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.channels import ALIGNMENTS, CHANNELS, Alignment
+from helpers.alignment.channels import ALIGNMENTS, CHANNELS, PAIRS, Alignment
 from helpers.alignment.shift import predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
@@ -122,6 +122,11 @@ def test_bad_alignments_are_named():
         Alignment("centred", 0.5, 0.5)
     with pytest.raises(ValueError, match="sent to zero|zero-norm"):
         align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0)
+
+
+def test_an_alignment_is_none_by_default_and_pairs_are_two_channels():
+    assert Alignment() == Alignment("lambda", 0.0, 0.0)
+    assert all(len(set(Alignment(pair, 0.5, 0.5).channels)) == 2 for pair in PAIRS) and len(set(PAIRS)) == 6
 
 
 def test_switching_one_channel_off_leaves_the_other_three():
