@@ -8,6 +8,7 @@
 # about the configuration, the notebooks and the stored sets is in helpers.book.workflow, what a step asks of a scheduler in
 # helpers.book.resources; helpers.book.step runs a command and records it. Every value in a command is quoted.
 import json
+import os
 import re
 import sys
 from dataclasses import replace
@@ -21,6 +22,10 @@ from helpers.store.catalogue import folder_name
 
 configfile: "config/demo.yml"
 
+
+# Jobs inherit these, so that neither they nor the libraries they load write to the home folder.
+os.environ.setdefault("XDG_CACHE_HOME", str(Path(".snakemake/cache").absolute()))
+os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake/cache/matplotlib").absolute()))
 
 PYTHON, BIN = sys.executable, str(Path(sys.executable).parent)
 OUT = steps.TABLES

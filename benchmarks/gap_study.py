@@ -10,6 +10,7 @@ Each writes tables of its own in ``data/measured`` (``gap_heads.csv``, ``gap_stu
 
 import argparse
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -53,17 +54,16 @@ def store_as_it_grows(tables: Iterable[pd.DataFrame], name: str, dataset: str) -
     return pd.concat(parts, ignore_index=True)
 
 
-def heads(dataset: str, states: range) -> Iterator[pd.DataFrame]:
-    """Yield the held-out measures of heads trained as the shipped ones, at their temperature and at a learned one."""
+def heads(dataset: str, rates: list[float], states: range) -> Iterator[pd.DataFrame]:
+    """Yield the held-out measures of heads trained as long as the shipped ones, at their temperature and at a learned one."""
     features, variant = shipped_features(dataset), canonical_variant(dataset, "clean")
     pairs, held_out = features.pairs(variant, "train"), features.pairs(variant, "test")
-    for temperature in (Settings.temperature, LEARNED):
-        for state in states:
-            settings = Settings(temperature, random_state=state)
-            *_, last = training_path(pairs, settings)
-            about = {"dataset": dataset, "temperature": str(temperature), "random_state": state, "reached": last.temperature}
-            about |= {"rate": settings.rate, "epoch": settings.epochs}
-            yield pd.DataFrame([{**about, **head_measures(last, held_out)}])
+    for rate, temperature, state in product(rates, (Settings.temperature, LEARNED), states):
+        settings = Settings(temperature, rate, random_state=state)
+        *_, last = training_path(pairs, settings)
+        about = {"dataset": dataset, "temperature": str(temperature), "random_state": state, "reached": last.temperature}
+        about |= {"rate": settings.rate, "epoch": settings.epochs}
+        yield pd.DataFrame([{**about, **head_measures(last, held_out)}])
 
 
 def study(dataset: str, temperatures: list[float], rates: list[float], epochs: list[int], states: range) -> Iterator[pd.DataFrame]:
@@ -127,16 +127,16 @@ def main() -> None:
     parser.add_argument("dataset", choices=tuple(ENCODERS))
     parser.add_argument("--epochs", type=int, default=400, help="study: the last epoch measured")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.01, 0.02, 0.07])
-    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3], help="study: of AdamW")
+    parser.add_argument("--rates", type=float, nargs="+", help="of AdamW; heads: 3e-4 5e-4 1e-3 if not given, study: 3e-4 1e-3")
     parser.add_argument("--heads", type=int, help="random states of the heads, from 0 on; heads: 5 if not given, else 3")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="dials: seeds of the probes")
     args = parser.parse_args()
     states = range(args.heads or (5 if args.what == "heads" else 3))
     if args.what == "heads":
-        store_as_it_grows(heads(args.dataset, states), "gap_heads.csv", args.dataset)
+        store_as_it_grows(heads(args.dataset, args.rates or [3e-4, 5e-4, 1e-3], states), "gap_heads.csv", args.dataset)
     elif args.what == "study":
         epochs = [e for e in EPOCHS if e <= args.epochs]
-        settings = study(args.dataset, args.temperatures, args.rates, epochs, states)
+        settings = study(args.dataset, args.temperatures, args.rates or [3e-4, 1e-3], epochs, states)
         store_as_it_grows(settings, "gap_study.csv", args.dataset)
     else:
         settings = dials(args.dataset, tuple(args.seeds), states, args.temperatures)

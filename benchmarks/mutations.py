@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/mutations.py [--per-module 40] [--json benchmarks/results/mutations.json]
 
 A fault is one changed operator, comparison, number, Boolean or returned value; which ones are tried is drawn at random with a fixed
-seed. The work is done in a copy of the project, so nothing here changes. A run that takes too long counts as found.
+seed. The work is done in a copy of the project, so nothing here changes. A run that takes too long counts as found; its limit is in
+seconds of the processor, so that a busy machine finds no more.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import copy
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -43,7 +45,8 @@ SWAPPED = {
     ast.And: ast.Or, ast.Or: ast.And, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
     ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.USub: ast.UAdd,
 }  # fmt: skip
-PATIENCE = 60  # seconds
+PATIENCE = 60  # seconds of the processor
+STUCK = 20 * PATIENCE  # seconds of a run that waits for ever
 LIBRARIES = (
     "hypothesis",
     "pandas",
@@ -108,7 +111,7 @@ def found_by_tests(project: Path, tests: list[str]) -> bool:
     """Run tests in a copy of the project, in a fork that has the libraries loaded; tell whether one fails or hangs."""
     run = multiprocessing.get_context("fork").Process(target=_run_tests, args=(project, tests))
     run.start()
-    run.join(PATIENCE)
+    run.join(STUCK)
     if run.is_alive():
         run.kill()
         run.join()
@@ -116,6 +119,7 @@ def found_by_tests(project: Path, tests: list[str]) -> bool:
 
 
 def _run_tests(project: Path, tests: list[str]) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE + 1))
     os.chdir(project)
     sys.path.insert(0, str(project / "src"))
     sys.dont_write_bytecode = True

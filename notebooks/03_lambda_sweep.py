@@ -29,7 +29,7 @@
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list means all that are stored
 backbones = []  # encoders; an empty list means all that are stored
-variant = ["clean"]  # "clean" (no label proxies in the text), "authors" (the authors' text); the first is shown, a second is for Fig. 3
+variant = ["clean"]  # "clean" (no label proxies in the text), "authors" (the authors' text); the first is shown, a second is for the paper's Fig. 3
 protocol = ["paper", "authors-code", "converged"]  # how the probe is trained
 lambdas = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # alignment strengths, each in [-2, 2]
 seeds = [42, 43, 44, 45, 46]  # one probe per seed and lambda

@@ -50,7 +50,7 @@ claims = page.save_table(ledger(geometry, sweep, selected), "claims")
 page.glue(n_differences=len(protocol_differences()), n_claims=len(claims), verdict_counts=counted(claims))
 
 # %% tags=["hide-input"]
-format_table(claims[["claim", "where", "verdict", "scope", "why"]], stacked=True)
+format_table(claims[["claim", "where", "verdict", "scope", "why"]].rename(columns={"where": "where in the paper"}), stacked=True)
 
 # %% [markdown]
 # ## The rule behind the verdicts

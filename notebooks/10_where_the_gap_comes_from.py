@@ -70,13 +70,13 @@ format_table(over_seeds(live, measures, ["temperature", "rate", "epoch"]).rename
 # %% [markdown]
 # ## Several heads on both data sets
 #
-# `benchmarks/gap_study.py heads` trains heads as the shipped ones were trained, at their temperature and at a learned one. The repository
-# ships its results.
+# `benchmarks/gap_study.py heads` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, at their
+# learning rate and at two higher ones. The repository ships its results.
 
 # %% tags=["hide-input"]
-for _, of_dataset in heads.groupby("dataset"):
-    page.show_text("{sentence}", sentence=heads_sentence(of_dataset))
-format_table(over_seeds(heads, measures, ["dataset", "temperature"]).rename(columns=headings))
+for _, alike in heads.groupby(["dataset", "rate"]):
+    page.show_text("{sentence}", sentence=heads_sentence(alike))
+format_table(over_seeds(heads, measures, ["dataset", "rate", "temperature"]).rename(columns=headings), rate="{:g}")
 
 # %% [markdown]
 # ## The larger study

@@ -213,8 +213,7 @@ format_table(same, 4)
 # %% [markdown]
 # ## How to get these numbers again
 #
-# `python benchmarks/information.py` measures every shipped set. `python benchmarks/random_networks.py --root FOLDER --networks 3 --items 24 --depths 1 4` made the shipped table and needs the
-# images of HAM10000 and Flickr8k; without the other options it draws more networks.
+# `python benchmarks/information.py` measures every shipped set. `python benchmarks/random_networks.py --root FOLDER` needs the images of HAM10000 and Flickr8k.
 # `python benchmarks/repeated_splits.py` trains heads and probes on redrawn splits. Each writes one table in `data/measured`.
 #
 # ## What was not tested

@@ -65,6 +65,11 @@ def test_lists(capsys):
         (["sweep", "ham10000", "lit-derm", "--settings", '{"lambda": [1]}'], "did you mean 'lambdas'"),
         (["extract", "ham10000", "--backbone", "lit-derm", "--root", "/nowhere/at/all"], "/nowhere/at/all does not exist"),
         (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv"),
+        (["sweep", "ham10000", "lit-derm", "--lambdas", "0,half"], "--lambdas: 'half' is not a number"),
+        (["sweep", "ham10000", "lit-derm", "--seeds", "1.5"], "--seeds: '1.5' is not a whole number"),
+        (["sweep", "ham10000", "lit-derm", "--protocl", "paper"], "did you mean '--protocol'"),
+        (["heads", "train", "ham1000", "--name", "lit-mine"], "did you mean 'ham10000'"),
+        (["lengths", "ham10000"], "--root"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(store, arguments, said, capsys):
@@ -73,6 +78,44 @@ def test_bad_input_is_one_line_and_exit_code_2(store, arguments, said, capsys):
     assert main(arguments) == 2
     captured = capsys.readouterr().err
     assert said in captured and captured.startswith("error: ") and captured.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sweep", "ham10000", "lit-derm", "--workers", "0"], "'0' is not a whole number of at least 1"),
+        (["cone", "ham10000", "lit-derm", "--n-boot", "many"], "--n-boot"),
+        (["recommend", "ham10000", "lit-derm", "--protocol", "convergd"], "'converged'"),
+        (["cone", "ham10000"], "backbone"),
+        ([], "COMMAND"),
+    ],
+)
+def test_arguments_that_cannot_be_read_are_one_line_too(arguments, said, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    captured = capsys.readouterr().err
+    assert caught.value.code == 2 and said in captured and captured.startswith("error: ") and captured.count("\n") == 1
+
+
+def test_lambdas_are_divided_by_commas_or_blanks_and_warnings_are_sentences(store, tmp_path, capsys):
+    small = ["--protocol", "authors-code", "--seeds", "1", "--features", "joint", "--alignments"]
+    for values in (["0,1"], ["0", "1"]):
+        where = ["--store", str(store), "--sweeps", str(tmp_path / values[0])]
+        assert main(["sweep", "ham10000", "lit-derm", *where, *small, "--lambdas", *values]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("authors-code joint") == 2
+    assert [line for line in said.err.splitlines() if "still improving" in line and not line.startswith("warning: ")] == []
+
+
+def test_a_missing_set_of_ones_own_is_to_be_imported(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", image=rng.normal(size=(9, 3)), text=rng.normal(size=(9, 3)))
+    out = ["--variant", "raw", "--out", str(tmp_path / "store/mine/raw/theirs")]
+    assert main(["import", str(tmp_path / "mine.npz"), "--dataset", "mine", "--backbone", "theirs", *out]) == 0
+    assert main(["cone", "mine", "ours", "--store", str(tmp_path / "store")]) == 2
+    assert "helpers import FILE --dataset mine --backbone ours --variant raw" in capsys.readouterr().err
+    assert main(["cone", "mine", "theirs", "--store", str(tmp_path / "store"), "--n-boot", "0"]) == 0
+    assert "mine raw theirs" in capsys.readouterr().out  # the only variant there is, and named
 
 
 def test_the_doctor_finds_the_data_sets_of_a_folder(tmp_path, capsys):

@@ -65,6 +65,25 @@ def test_effective_rank_of_known_spectra():
         effective_rank(np.ones((4, 3)))
 
 
+def test_effective_rank_does_not_depend_on_the_unit_of_the_vectors():
+    for unit_of in (1e-9, 1e9):
+        assert effective_rank(unit_of * IMAGE) == pytest.approx(effective_rank(IMAGE))
+        with pytest.raises(ValueError, match="all rows are equal"):
+            effective_rank(unit_of * np.full((7, 3), 0.1))
+
+
+def test_gap_and_first_direction_against_an_svd_of_all_rows():
+    image, text = unit(IMAGE), unit(TEXT)
+    gap = image.mean(axis=0) - text.mean(axis=0)
+    pooled = np.concatenate([image, text])
+    centred = pooled - pooled.mean(axis=0)
+    first = np.linalg.svd(centred)[2][0]
+    along = centred @ gap / np.sqrt(gap @ gap)
+    cosine, share = gap_and_first_direction(IMAGE, TEXT)
+    assert 0.5 < cosine < 0.999 and cosine == pytest.approx(abs(first @ gap) / np.sqrt(gap @ gap), rel=1e-9)
+    assert 0.05 < share < 0.95 and share == pytest.approx((along**2).sum() / (centred**2).sum(), rel=1e-9)
+
+
 def test_gap_direction_of_two_distant_cones():
     cosine, share = gap_and_first_direction(IMAGE + 30, TEXT - 30)
     assert cosine > 0.99 and share > 0.95

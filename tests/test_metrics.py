@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from helpers import metrics
@@ -39,6 +40,12 @@ def test_example_and_absent_class():
         metrics.auc([np.nan, 1.0], [0, 1])
 
 
+def test_the_specificity_asked_for_is_itself_allowed():
+    scores, positive = np.r_[np.arange(10), 8.5], np.r_[np.zeros(10), 1]
+    assert metrics.sensitivity_at_specificity(scores, positive, 0.9) == 1
+    assert metrics.sensitivity_at_specificity(scores, positive, 0.91) == 0
+
+
 def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(200, 4))
@@ -51,6 +58,17 @@ def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
         expected = pytest.approx((sensitivity + specificity) / 2, abs=1e-12)
         assert metrics.auc(hard[:, k], codes == k) == expected and metrics.hard_auc(predicted == k, codes == k) == expected
     assert np.isnan(metrics.hard_auc(predicted == 0, np.zeros(200, dtype=bool)))
+
+
+def test_leading_axes_of_scores_stay():
+    rng = np.random.default_rng(3)
+    scores, positive = rng.normal(size=(2, 3, 20, 4)), rng.random(20) < 0.5
+    hard, weights = metrics.hard_labels(scores), bootstrap_counts(20, 5)
+    area = metrics.auc(scores[..., 0], positive, weights)
+    assert hard.shape == scores.shape and area.shape == (2, 3, 5)
+    for at in np.ndindex(2, 3):
+        np.testing.assert_array_equal(hard[at], metrics.hard_labels(scores[at]))
+        np.testing.assert_array_equal(area[at], metrics.auc(scores[at][:, 0], positive, weights))
 
 
 def test_macro_leaves_absent_classes_out_in_each_replicate():
@@ -94,3 +112,35 @@ def test_largest_t_counts_all_differences():
     draws = np.random.default_rng(0).normal(size=(20, 2000))
     one, all_of_them = max_t_test(np.array([2.0]), draws[:1] + 2)[1], max_t_test(np.full(20, 2.0), draws + 2)[1]
     assert one == pytest.approx(0.023, abs=0.01) and all_of_them > 0.2
+
+
+def test_softmax_against_scipy_at_any_size_of_the_logits():
+    logits = 400 * np.random.default_rng(0).normal(size=(2, 30, 4))
+    np.testing.assert_allclose(metrics.softmax(logits), softmax(logits, axis=-1), atol=1e-15)
+
+
+def test_calibration_against_plain_loops():
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(40, 3)), np.eye(3, dtype=int)[rng.integers(3, size=40)]
+    p = metrics.probabilities(logits, True)
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(
+        metrics.log_losses(logits, targets, True), [-np.log(p[i, y]) for i, y in enumerate(targets.argmax(1))]
+    )
+    np.testing.assert_allclose(
+        metrics.brier_scores(p, targets),
+        [np.mean([(a - b) ** 2 for a, b in zip(x, y, strict=True)]) for x, y in zip(p, targets, strict=True)],
+    )
+    total = 0.0
+    for k in range(3):
+        for b in range(15):
+            rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
+            if rows:
+                total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3
+    assert metrics.calibration_error(p, targets) == pytest.approx(total)
+    counts = rng.integers(0, 3, size=(2, 40))
+    drawn = np.repeat(np.arange(40), counts[1])
+    assert metrics.calibration_error(p, targets, counts)[1] == pytest.approx(metrics.calibration_error(p[drawn], targets[drawn]))
+    q = metrics.probabilities(logits, False)
+    binary = [-np.mean([np.log(a if b else 1 - a) for a, b in zip(x, y, strict=True)]) for x, y in zip(q, targets, strict=True)]
+    np.testing.assert_allclose(metrics.log_losses(logits, targets, False), binary)

@@ -40,6 +40,11 @@ def choose_column(column: str, columns: Iterable, source) -> str:
     raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
 
 
+def place(keys: Iterable[str | int]) -> str:
+    """Return where in a JSON object a value stands, such as ``files.image``: on one line and short, whatever the keys hold."""
+    return ".".join(" ".join(str(key).split())[:40] for key in list(keys)[:5])
+
+
 def looks_like_a_name(column: str) -> bool:
     """Return whether a header's entry looks like the name of a column: one short word, with at most two digits at its end."""
     return re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", column) is not None

@@ -7,6 +7,7 @@ input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback
 import argparse
 import os
 import sys
+import warnings
 from importlib import import_module
 
 DISTRIBUTION = "modality-gap-book"
@@ -30,6 +31,13 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors are one sentence."""
+
+    def error(self, message: str):
+        self.exit(2, f"error: {message}; `{self.prog} --help` lists the arguments\n")
+
+
 class _Version(argparse.Action):
     """Option that prints the distribution's version and looks it up only when used."""
 
@@ -45,7 +53,7 @@ class _Version(argparse.Action):
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands, with the arguments of ``command`` filled in."""
-    root = argparse.ArgumentParser(prog="python -m helpers", description="Measure, shift and probe image-text embeddings.")
+    root = _Parser(prog="python -m helpers", description="Measure, shift and probe image-text embeddings.")
     root.add_argument("--debug", action="store_true", help="show the traceback of an error")
     root.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -54,8 +62,19 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         if name == command:
             module = import_module(f".commands.{'import_' if name == 'import' else name}", __package__)
             module.add_arguments(one)
-            one.set_defaults(run=module.run)
+            one.set_defaults(run=module.run, options=list(one._option_string_actions))
     return root
+
+
+def _refuse(word: str, command: str | None, options: list[str]) -> None:
+    """Raise a ValueError for a word that no argument takes; names the nearest option."""
+    from .checks import choose
+
+    choose(word.partition("=")[0], [name for name in options if name.startswith("--")], f"argument of {command}")
+
+
+def _warn(message, *_, **__) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +86,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .checks import choose  # imported here so that --help does not wait for numpy
 
             choose(command, COMMANDS, "command")
-        args = parser(command).parse_args(arguments)
+        args, unknown = parser(command).parse_known_args(arguments)
+        if unknown:
+            _refuse(unknown[0], command, args.options)
+        warnings.showwarning = _warn
         return args.run(args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

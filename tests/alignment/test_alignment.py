@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.channels import ALIGNMENTS, CHANNELS, Alignment
+from helpers.alignment.channels import ALIGNMENTS, CHANNELS, PAIRS, Alignment
 from helpers.alignment.shift import predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
@@ -83,6 +83,7 @@ def test_single_channels_compose_to_the_full_alignment():
 def test_centred_removes_each_mean_and_separate_lambdas_move_one_modality():
     image, text = GapAlignment(alignment="centred").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(image, unit(unit(IMAGE) - unit(IMAGE).mean(axis=0)), atol=1e-14)
+    np.testing.assert_allclose(text, unit(unit(TEXT) - unit(TEXT).mean(axis=0)), atol=1e-14)
     image, text = GapAlignment(0.0, lam_text=0.6).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(image, unit(IMAGE), atol=1e-14)
     assert np.abs(text - unit(TEXT)).max() > 0.1
@@ -94,6 +95,7 @@ def test_saved_alignment_is_the_same(name, tmp_path):
     again = GapAlignment.load(fitted.save(tmp_path / "a.safetensors"))
     for a, b in zip(fitted.transform(IMAGE, TEXT), again.transform(IMAGE, TEXT), strict=True):
         np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(again.gap_, fitted.gap_)
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
 
 
@@ -120,6 +122,11 @@ def test_bad_alignments_are_named():
         Alignment("centred", 0.5, 0.5)
     with pytest.raises(ValueError, match="sent to zero|zero-norm"):
         align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0)
+
+
+def test_an_alignment_is_none_by_default_and_pairs_are_two_channels():
+    assert Alignment() == Alignment("lambda", 0.0, 0.0)
+    assert all(len(set(Alignment(pair, 0.5, 0.5).channels)) == 2 for pair in PAIRS) and len(set(PAIRS)) == 6
 
 
 def test_switching_one_channel_off_leaves_the_other_three():

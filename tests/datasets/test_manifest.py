@@ -102,7 +102,7 @@ def spoil(table, line, column, value):
         (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
         (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is not one of 0, 1"),
         (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is missing, expected one of"),
-        (lambda t: spoil(t, 9, "split", "dev"), {}, r"manifest.csv line 9: split is not one of train, val, test"),
+        (lambda t: spoil(t, 9, "split", "dev"), {}, r"manifest.csv line 9: split is 'dev', not one of train, val, test"),
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"a group is in two splits \(lines 2 and 3; 1 such"),
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient", "credentialed": True}, r"a group is in two splits \(lines 2"),
         (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),
@@ -170,7 +170,7 @@ def test_a_repeated_pair_is_warned_of(tmp_path, table):
     table.loc[10, ["image", "text"]] = table.loc[3, ["image", "text"]]
     WRITE["csv"](table, tmp_path / "manifest.csv")
     report = check("manifest", tmp_path, open_images=False)
-    assert any("1 pairs repeat the image and text" in w and "row 10, as row 3" in w for w in report.warnings)
+    assert any("1 pair repeats the image and text" in w and "row 10, as row 3" in w for w in report.warnings)
 
 
 def test_a_column_of_ids_is_used_without_being_named(tmp_path, table):
@@ -189,3 +189,26 @@ def test_the_card_is_the_callers(tmp_path, table):
     dataset = load_dataset("manifest", tmp_path, title="owls", domain="medical", credentialed=True)
     assert dataset.name == "owls" and dataset.card.domain == "medical" and dataset.card.credentialed
     assert check("manifest", tmp_path).usable
+
+
+@pytest.mark.parametrize(("given", "option"), [("picture", "image"), ("report", "text"), ("diagnosis", "label")])
+def test_a_column_of_another_name_is_asked_for_as_each_entrance_takes_it(tmp_path, table, given, option):
+    table.rename(columns={option: given}).to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(ValueError, match=rf"no column '{option}'.*{option}= \(--option {option}=NAME, or {option}_column"):
+        load_dataset("manifest", tmp_path / "mine.csv")
+    assert len(load_dataset("manifest", tmp_path / "mine.csv", **{option: given})) == 60
+
+
+def test_a_usual_name_of_a_split_is_quoted_and_no_other_cell_is(tmp_path, table):
+    for name, said in (("dev", "split is 'dev'"), ("secret", "split is not one of train, val, test")):
+        table.assign(split=["train", name] * 30, image=table["image"]).to_csv(tmp_path / "mine.csv", index=False)
+        with pytest.raises(ValueError, match=f"mine.csv line 3: {said}") as caught:
+            load_dataset("manifest", tmp_path / "mine.csv")
+        assert "secret" not in str(caught.value)
+
+
+def test_images_missing_from_ones_own_table_are_not_to_be_downloaded(tmp_path, table):
+    table.assign(image=["pictures/none.png", *table["image"][1:]]).to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(FileNotFoundError, match="1 of 60.*missing_images='drop'") as caught:
+        load_dataset("manifest", tmp_path / "mine.csv")
+    assert "download" not in str(caught.value)

@@ -216,3 +216,12 @@ def test_info_nce_refuses_what_has_no_meaning(temperature):
         info_nce(x, x, temperature)
     with pytest.raises(ValueError, match="one text per image"):
         info_nce(x, x[:2], 1.0)
+
+
+def test_the_width_before_any_head_is_that_of_the_pairs_of_one_variant(features):
+    captions = pd.concat([features.captions, features.captions.assign(variant="other", image=0)])
+    both = TowerFeatures(features.image, features.text, captions, features.provenance)
+    own = captions[(captions["variant"] == "common") & (captions["caption"] == 0)]
+    unit = features.image[own["image"]] / np.linalg.norm(features.image[own["image"]], axis=1, keepdims=True)
+    assert both.resultants("common")["image"] == pytest.approx(np.linalg.norm(unit.mean(axis=0)), abs=1e-6)
+    assert both.resultants("other")["image"] == pytest.approx(1, abs=1e-6)

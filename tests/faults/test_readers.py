@@ -2,7 +2,7 @@
 
 import pytest
 from attacks import STORED, TARGETS, flip_is_found, is_read_whole, record_of, with_record
-from damage import few, many, small
+from damage import few, many, one_sentence, small
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +66,14 @@ def test_a_set_of_the_first_format_is_read(tmp_path):
     record = record_of(folder)
     with_record(folder, record | {"format": 1})
     assert EmbeddingSet.load(folder).fingerprint == small().fingerprint
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "a\x85b\u2028c", "k" * 5000, ""])
+def test_a_record_with_an_odd_key_is_named_on_one_line(key, tmp_path):
+    folder = small().save(tmp_path / "d" / "v" / "b")
+    record = record_of(folder)
+    record["files"][key] = {}
+    with_record(folder, sealed(record))
+    with pytest.raises(ValueError) as error:
+        EmbeddingSet.load(folder)
+    one_sentence(error.value, str(folder))

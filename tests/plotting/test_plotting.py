@@ -2,12 +2,15 @@
 
 import io
 import itertools
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
+from helpers import sweep
 from helpers.extraction.find import select
 from helpers.measures import cone_table
 from helpers.paper import published
@@ -71,6 +74,14 @@ NAMES = [
     "gains",
     "authors_gaps",
 ]
+
+
+def test_what_the_objects_give_is_drawn_as_the_api_chapter_says(store):
+    embeddings = select(["ham10000"], store=store)[0]
+    code = re.findall(r"## Figures.*?```python\n(.*?)```", (ROOT / "book/api.md").read_text("utf-8"), re.DOTALL)[0]
+    names = {"embeddings": embeddings, "sweep": lambda e: sweep(e, [0, 1], [1], "authors-code", progress=False)}
+    exec(code, names)
+    assert len(cones.sphere(embeddings).axes) == 1
 
 
 def shades(ax) -> set:

@@ -8,7 +8,7 @@ from samples import embedding_set
 from sklearn.metrics import roc_auc_score
 
 from helpers import EmbeddingSet, sweep
-from helpers.metrics import brier_scores, calibration_error, log_losses, macro_auc, probabilities
+from helpers.metrics import macro_auc, probabilities
 from helpers.probing.objective import Objective
 from helpers.recommend import compare_tasks
 from helpers.recommend.tasks import crossed, move_set, restore_shares
@@ -76,31 +76,6 @@ def test_subgroup_spread_is_the_distance_between_the_levels(sample, table):
         return
     aucs = [macro_auc(result.headline_scores[0][levels == x], result.targets[levels == x]) for x in "ab"]
     assert found["value"].item() == pytest.approx(abs(aucs[0] - aucs[1]))
-
-
-def test_calibration_against_plain_loops():
-    rng = np.random.default_rng(0)
-    logits, targets = rng.normal(size=(40, 3)), np.eye(3, dtype=int)[rng.integers(3, size=40)]
-    p = probabilities(logits, True)
-    np.testing.assert_allclose(p.sum(1), 1)
-    np.testing.assert_allclose(log_losses(logits, targets, True), [-np.log(p[i, y]) for i, y in enumerate(targets.argmax(1))])
-    np.testing.assert_allclose(
-        brier_scores(p, targets),
-        [np.mean([(a - b) ** 2 for a, b in zip(x, y, strict=True)]) for x, y in zip(p, targets, strict=True)],
-    )
-    total = 0.0
-    for k in range(3):
-        for b in range(15):
-            rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
-            if rows:
-                total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3
-    assert calibration_error(p, targets) == pytest.approx(total)
-    counts = rng.integers(0, 3, size=(2, 40))
-    drawn = np.repeat(np.arange(40), counts[1])
-    assert calibration_error(p, targets, counts)[1] == pytest.approx(calibration_error(p[drawn], targets[drawn]))
-    q = probabilities(logits, False)
-    binary = [-np.mean([np.log(a if b else 1 - a) for a, b in zip(x, y, strict=True)]) for x, y in zip(q, targets, strict=True)]
-    np.testing.assert_allclose(log_losses(logits, targets, False), binary)
 
 
 def test_shares_are_restored_to_a_probe_of_balanced_classes(sample):

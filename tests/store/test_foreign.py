@@ -98,8 +98,9 @@ def test_a_samplers_padded_row_is_found_and_can_be_dropped(tmp_path):
         ),
         (lambda t: t.assign(split=["dev", *["train"] * 9]), "pair 0: split 'dev' is not one of train, val, test"),
         (lambda t: t.assign(img_emb_2=np.nan), "10 row.* non-finite"),
-        (lambda t: t.assign(img_emb_2="secret"), "not a number"),
-        (lambda t: t.assign(dx=[None, *["nv"] * 9]), "missing value.* row 0"),
+        (lambda t: t.assign(dx="nv").assign(img_emb_2=[0.1] * 9 + [np.nan]), "e.csv: img_emb_2 is missing .* row 9 "),
+        (lambda t: t.assign(img_emb_2=[0.1] * 9 + ["secret"]), "e.csv: img_emb_2 in row 9 is not a number"),
+        (lambda t: t.assign(dx=[None, *["nv"] * 9]), "e.csv: .*missing value.* row 0"),
     ],
 )
 def test_bad_tables_are_named(spoil, message, tmp_path):
@@ -107,6 +108,23 @@ def test_bad_tables_are_named(spoil, message, tmp_path):
     with pytest.raises(ValueError, match=message) as caught:
         EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
     assert "secret" not in str(caught.value)  # no cell of a table that may be credentialed
+
+
+def test_the_second_pair_of_a_patient_is_found_when_it_is_repeated(tmp_path):
+    about, image, text = table()
+    rows = with_vectors(about[["dx", "split"]].assign(dx=["nv"] * 5 + ["mel"] * 5, split="train"), image, text)
+    pd.concat([rows, rows.iloc[[1, 7]]]).to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(ValueError, match=r"row 10 repeats row 1 \(2 such rows\)"):
+        EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
+    assert len(EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", duplicates="drop")) == 10
+
+
+def test_a_table_under_the_ending_of_another_format_is_told_its_own(tmp_path):
+    rows = with_vectors(*table())
+    for name, separator, fact in (("e.csv", ";", "semicolons"), ("e.csv", "\t", ".tsv"), ("e.tsv", ",", ".csv")):
+        rows.to_csv(tmp_path / name, sep=separator, index=False)
+        with pytest.raises(ValueError, match=f"{name} is separated by .*{fact}"):
+            EmbeddingSet.from_csv(tmp_path / name, "dx")
 
 
 def test_splits_are_spelled_as_in_tables_of_ones_own(tmp_path):

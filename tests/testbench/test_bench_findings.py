@@ -35,9 +35,12 @@ def test_the_second_sentence_counts_clear_tests_of_the_exact_dial():
 
 def test_heads_are_compared_seed_by_seed():
     rows = [("flickr8k", t, s, g, r) for t, g, r in (("0.01", 0.8, 0.5), ("learned", 0.1, 0.6)) for s in (0, 1)]
-    heads = pd.DataFrame(rows, columns=["dataset", "temperature", "random_state", "gap", "recall"]).assign(epoch=30)
+    heads = pd.DataFrame(rows, columns=["dataset", "temperature", "random_state", "gap", "recall"]).assign(epoch=30, rate=1e-3)
     sentence = findings.heads_sentence(pd.concat([heads, heads.assign(epoch=5, gap=9.0)]))
-    assert "0.80 to 0.80 at temperature 0.01, 0.10 to 0.10 at a learned temperature over 2 training seeds" in sentence
+    assert (
+        "at rate 0.001: the gap is 0.80 to 0.80 at temperature 0.01, 0.10 to 0.10 at a learned temperature over 2 training seeds"
+        in sentence
+    )
     assert "0.01 changes recall@10 by -0.100 (-0.100 to -0.100)" in sentence
     assert "recall" not in findings.heads_sentence(heads[heads["temperature"] == "0.01"])
     table = findings.over_seeds(heads, ["gap"], ["temperature", "epoch"])

@@ -4,8 +4,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -32,11 +35,24 @@ def start(folder: Path, profile: str, *arguments: str, targets=(f"{SWEEP}/settin
     command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}", "--configfile", "config/small.yml"]
     one_core = ["--set-threads", "extract=1", "gather=1"]
     own = {"HOME": str(folder / "home"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("XDG_CACHE_HOME", "MPLCONFIGDIR")}
     with open(folder / "said.txt", "a") as said:
         return subprocess.Popen(
             [*command, *one_core, *arguments, "--", *targets],
-            cwd=folder, env=os.environ | own, stdout=said, stderr=said, start_new_session=True,
+            cwd=folder, env=inherited | own, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
+
+
+@contextmanager
+def started(*arguments, **options) -> Iterator[subprocess.Popen]:
+    """As :func:`start`; nothing that it started outlives the block."""
+    process = start(*arguments, **options)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def made_by_hand(folder: Path, data: Path) -> Path:

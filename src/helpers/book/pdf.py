@@ -24,7 +24,7 @@ from .downloads import FOLDER, PDF, make_downloads
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-unsafe-swiftshader")
-SECONDS = 300
+SECONDS = 900
 LEFT_OUT = "script, .headerlink, details.hide, .lambda-turn, .copybtn, .toctree-wrapper, .thebe-launch-button, nav"
 INTERACTIVE = ".lambda-view"
 NO_BUTTONS = "<style>.lambda-turn { display: none }</style>"

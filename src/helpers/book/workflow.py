@@ -16,7 +16,7 @@ from huggingface_hub import try_to_load_from_cache
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ..backbones.registry import REGISTRY
-from ..checks import choose
+from ..checks import choose, place
 from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
 from ..probing.code import code_files
@@ -99,7 +99,7 @@ def read_configuration(config: dict, notebooks: Path = Path("notebooks")) -> Con
     try:
         checked = Configuration(**config)
     except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
+        key = place(error.errors()[0]["loc"])
         raise ValueError(f"configuration {key!r}: {first_problem(error)}") from None
     available = stored(checked.store, faulty={})["dataset"] if Path(checked.store).is_dir() else []
     for dataset in checked.datasets:

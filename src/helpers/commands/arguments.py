@@ -1,5 +1,6 @@
 """Share arguments and output between commands."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def copy_arguments(args) -> dict:
     """Return the arguments of :func:`helpers.datasets.load_dataset` and :func:`helpers.datasets.check`."""
     about = {"name": args.dataset, "root": dataset_root(args.root, args.dataset), "variant": args.variant, "split": args.split}
     return about | {"missing_images": args.missing_images} | dataset_options(args.dataset, args.option)
+
+
+def count(text: str) -> int:
+    """Return a whole number of at least 1, the type of an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
 
 
 def add_output(parser) -> None:

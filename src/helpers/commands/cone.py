@@ -14,6 +14,8 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Print and write the geometry of a stored set."""
-    table = cone_table(embeddings_for(args.dataset, args.backbone, args.variant, args.store), args.n_boot)
+    embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
+    table = cone_table(embeddings, args.n_boot)
+    print(embeddings)
     print(table[["modality", "quantity", "value", "low", "high"]].to_string(index=False, float_format="{:.4f}".format, na_rep=""))
     return write_table(table, args.out)

@@ -37,6 +37,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Store tower features, or train heads and print their measures."""
+    choose(args.dataset, DATASETS, "data set")
     if args.action == "features":
         out = (project_root() / SHIPPED if args.out is None else Path(args.out)) / args.dataset
         print(_features_of_all_variants(args).save(out))
@@ -54,7 +55,7 @@ def run(args) -> int:
 def _features_of_all_variants(args) -> TowerFeatures:
     """Return tower features of the images and texts of all variants of a data set, under a split that they share."""
     root = dataset_root(args.root, args.dataset)
-    entry = DATASETS[choose(args.dataset, DATASETS, "data set")]
+    entry = DATASETS[args.dataset]
     variants = sorted(entry.variants, reverse=True)
     shared = [split for split in entry.splits[variants[0]] if all(split in entry.splits[v] for v in variants)]
     if not shared:

@@ -11,7 +11,7 @@ from ..files import project_root
 from ..store.arrays import read_arrays
 from ..store.catalogue import OWN
 from ..store.embeddings import EmbeddingSet
-from ..store.foreign import TABLES, ending
+from ..store.foreign import TABLES, ending, naming
 from ..store.identity import Identity
 from ..store.record import PROVENANCE
 from ..store.tables import DUPLICATES, read_csv
@@ -53,11 +53,12 @@ def run(args) -> int:
     out = Path(args.out) if args.out else project_root() / OWN / identity.folder
     if (out / PROVENANCE).is_file() and not args.overwrite:
         raise FileExistsError(f"{out} holds an embedding set; pass --overwrite to replace it, or give another --out")
-    arguments = _read(args)
-    split_is_missing = arguments["split"] is None and arguments["labels"] is not None
-    if split_is_missing:
-        arguments["split"] = _split_by_group(arguments)
-    embeddings = EmbeddingSet.from_arrays(**arguments)
+    with naming(args.table or args.path, args.path):
+        arguments = _read(args)
+        split_is_missing = arguments["split"] is None and arguments["labels"] is not None
+        if split_is_missing:
+            arguments["split"] = _split_by_group(arguments)
+        embeddings = EmbeddingSet.from_arrays(**arguments)
     embeddings.save(out)
     print(f"{embeddings}\n{out}")
     warn_of_suspicion(embeddings)

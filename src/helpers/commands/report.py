@@ -33,7 +33,8 @@ def run(args) -> int:
     path = save_report(report, args.out or Path(f"{own.dataset}--{own.variant}--{folder_name(own.backbone)}.json"))
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {_protocols(sweeps)}")
     if not sweeps:
-        print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
+        command = f"python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}"
+        print(f"the paper's Fig. 3 needs a sweep: run `{command}` first")
     print(_which_cell(report.facts))
     return 0
 

@@ -10,11 +10,12 @@ from ..probing.cache import RECORD, is_up_to_date, load_cached, run_sweep, sweep
 from ..probing.export import refuse_ending, refuse_private, score_table, write_scores
 from ..probing.grid import Grid
 from ..probing.inference import SELECTED
-from .arguments import add_set
+from ..probing.protocol import PROTOCOLS
+from .arguments import add_set, count
 
 NUMBERS = {"lambdas": float, "alignment_lambdas": float, "seeds": int}
 HELP = {
-    "protocol": "how probes are trained: paper, authors-code, converged",
+    "protocol": f"how probes are trained: {', '.join(PROTOCOLS)}",
     "lambdas": "strengths of the shift along the gap",
     "seeds": "one probe per seed, lambda and kind of features",
     "features": "what a probe sees: joint, image, text",
@@ -30,16 +31,16 @@ def add_arguments(parser) -> None:
     for field in fields(Grid):
         explained = f"{HELP[field.name]} (default: {' '.join(map(str, getattr(defaults, field.name)))})"
         option = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(option, nargs="*", type=NUMBERS.get(field.name, str), metavar="VALUE", help=explained)
+        parser.add_argument(option, nargs="*", metavar="VALUE", help=explained)
     parser.add_argument("--settings", default="{}", help="the same as JSON; single options go before it")
     parser.add_argument("--sweeps", help="folder for the results; runs/sweeps if not given")
     parser.add_argument("--export", metavar="FILE", help="write the test scores row by row as .parquet, .csv or .csv.gz")
-    parser.add_argument("--workers", type=int, help="probes are trained by as many threads; one per core if not given")
+    parser.add_argument("--workers", type=count, help="probes are trained by as many threads; one per core if not given")
 
 
 def run(args) -> int:
     """Run or find the sweeps of one embedding set, store them, and print the gain of lambda under each protocol."""
-    given = {field.name: getattr(args, field.name) for field in fields(Grid) if getattr(args, field.name) is not None}
+    given = {field.name: _values(args, field.name) for field in fields(Grid) if getattr(args, field.name) is not None}
     grid = Grid.of(_parsed(args.settings) | given)
     embeddings = embeddings_for(args.dataset, args.backbone, args.variant, args.store)
     identity = embeddings.identity
@@ -65,6 +66,22 @@ def run(args) -> int:
         print(f"test scores: {write_scores(exported, args.export)}")
     print(_table(lines))
     return 0
+
+
+def _values(args, name: str) -> list:
+    """Return the values of an option, divided by blanks or commas.
+
+    Raises:
+        ValueError: a value is not a number; names the option.
+    """
+    kind, values = NUMBERS.get(name, str), []
+    for value in filter(None, ",".join(getattr(args, name)).split(",")):
+        try:
+            values.append(kind(value))
+        except ValueError:
+            expected = {int: "a whole number", float: "a number"}[kind]
+            raise ValueError(f"--{name.replace('_', '-')}: {value!r} is not {expected}") from None
+    return values
 
 
 def _worth(result):

@@ -63,7 +63,7 @@ def check(
         open_images: decode every distinct image.
         tokenizers: names of encoders; the report counts the texts they cut if their tokenizer files are on this machine.
     """
-    title = f"{name} {variant} at {root or 'its package'}"
+    title = f"{name} {variant}" + (f" at {root}" if root else "")
     try:
         dataset = load_dataset(name, root, variant, split, "drop", **options)
     except (OSError, ValueError, ImportError) as error:
@@ -137,9 +137,8 @@ def _repeated_pairs(dataset) -> list[str]:
     row = again.argmax()
     same = (rows["image"] == rows["image"].iloc[row]) & (rows["text"] == rows["text"].iloc[row])
     where = f"the first is row {row}, as row {same.to_numpy().argmax()}"
-    return [
-        f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}; each counts again: remove them if unintended"
-    ]
+    count = "1 pair repeats" if again.sum() == 1 else f"{again.sum()} pairs repeat"
+    return [f"{count} the image and text of an earlier pair, {where}; each counts again: remove them if unintended"]
 
 
 def _straddling_groups(dataset) -> list[str]:

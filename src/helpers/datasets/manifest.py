@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..checks import choose
 from ..images import existing
-from ..tasks import KINDS, Task, class_names, split_names
+from ..tasks import KINDS, OTHER_SPLITS, Task, class_names, split_names
 from .base import SPLITS as PARTS
 from .base import Card, Draft
 from .splits import SEED, by_group, straddling
@@ -89,8 +89,9 @@ def read(
     path = _find_table(root, table)
     images = _image_folder(root, path, image_root)
     data = _read(path)
-    names = [columns.image, columns.text, columns.group, columns.id, columns.split_column if split == "given" else None]
-    require_columns(data, [name for name in names if name], path)
+    for option in ("image", "text", "group"):
+        _require_named(data, [getattr(columns, option)], option, path)
+    require_columns(data, [name for name in (columns.id, columns.split_column if split == "given" else None) if name], path)
     require_rows(data, path, REMEDY)
     task, labels = read_labels(data, columns, path, kind)
     rows = pd.DataFrame({"text": data[columns.text]})
@@ -122,7 +123,7 @@ def read_labels(data: pd.DataFrame, columns: Columns, path: Path, kind: str | No
     names = [columns.label] if isinstance(columns.label, str) else list(columns.label)
     if len(names) == 1 and names[0] not in data and "," in names[0]:
         names = names[0].split(",")
-    require_columns(data, names, path)
+    _require_named(data, names, "label", path)
     if len(names) > 1:
         task, labels = _indicators(data[names], path)
     elif columns.label_separator:
@@ -133,6 +134,15 @@ def read_labels(data: pd.DataFrame, columns: Columns, path: Path, kind: str | No
         found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
         raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
     return task, labels.set_axis(task.columns, axis=1)
+
+
+def _require_named(data: pd.DataFrame, names: Sequence[str | None], option: str, path: Path) -> None:
+    """Raise a ValueError unless the table has these columns; it says how each entrance takes the name of another."""
+    try:
+        require_columns(data, [name for name in names if name], path)
+    except ValueError as error:
+        other = f"{option}= (--option {option}=NAME, or {option}_column of notebook 08)"
+        raise ValueError(f"{error} Name another column with {other}") from None
 
 
 def _indicators(columns: pd.DataFrame, path: Path) -> tuple[Task, pd.DataFrame]:
@@ -220,6 +230,11 @@ def _pair_ids(data: pd.DataFrame, column: str | None, path: Path) -> pd.Series |
 
 def _given_split(column: pd.Series, path: Path) -> pd.Series:
     names = pd.Series(split_names(column), column.index, name=column.name)
+    if (strange := names.isin(OTHER_SPLITS).to_numpy()).any():
+        line, name = strange.argmax() + 2, names[strange].iloc[0]
+        raise ValueError(
+            f"{path} line {line}: {column.name} is {name!r}, not one of {', '.join(PARTS)} ({strange.sum()} such rows); rename it"
+        )
     return classes_of(names.where(column.notna()), PARTS, path)
 
 

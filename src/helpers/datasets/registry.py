@@ -149,7 +149,7 @@ def _root(entry: Entry, root) -> Path:
     if root is None and hasattr(entry.module, "default_root"):
         return entry.module.default_root()
     if root is None:
-        raise ValueError(f"{entry.name} needs root, the folder of the release; {entry.card.access}")
+        raise ValueError(f"{entry.name} needs root (--root), the folder of the release; {entry.card.access}")
     root = Path(root)
     if not root.exists():
         raise FileNotFoundError(f"root {root} of {entry.name} does not exist; {entry.card.access}")
@@ -162,7 +162,8 @@ def _usable_rows(draft: Draft, name: str, private: bool, root: Path, policy: str
     absent = rows["image"].isna()
     if absent.any() and (policy == "error" or absent.all()):
         first = f"first row {absent.idxmax()}" + ("" if private else f" ({rows['pair_id'][absent.idxmax()]})")
-        drop = "finish the download, or exclude them with missing_images='drop' (--missing-images drop)"
+        complete = "correct these paths" if draft.private else "finish the download"
+        drop = f"{complete}, or exclude them with missing_images='drop' (--missing-images drop)"
         remedy = "check root and the image folder" if absent.all() else drop
         raise FileNotFoundError(f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}, {first}; {remedy}")
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")

@@ -124,9 +124,12 @@ def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
     mine = found[found["dataset"] == identity.dataset]
     others = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
     under = f" under {identity.backbone}" if identity.backbone else ""
-    command = _command(identity, " --root FOLDER")
     missing = f"no embeddings of {identity.dataset} {identity.variant}{under} ({others} stored)"
-    return f"{missing}; make them with `{command}` or set data_root"
+    if identity.dataset not in DATASETS:
+        encoder = identity.backbone or "ENCODER"
+        where = f"--dataset {identity.dataset} --backbone {encoder} --variant {identity.variant}"
+        return f"{missing}; import them with `python -m helpers import FILE {where}`"
+    return f"{missing}; make them with `{_command(identity, ' --root FOLDER')}`; a notebook also makes them from its data_root"
 
 
 def _command(identity: Identity, root: str) -> str:

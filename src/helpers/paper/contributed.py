@@ -14,6 +14,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import ValidationError
 
+from ..checks import place
 from ..files import checksum_of, project_root, write_json
 from ..measures import cone_table
 from ..probing.result import SweepResult
@@ -186,5 +187,4 @@ def _distinct_keys(pairs: list[tuple[str, object]]) -> dict:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part)[:40] for part in first["loc"][:5])
-    return f"{where or 'its numbers'}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{place(first['loc']) or 'its numbers'}: {first['msg'].removeprefix('Value error, ')}"

@@ -242,7 +242,7 @@ def shared_rows(curves: pd.DataFrame):
     figure, axes = panels(len(modalities), 2, 4.2, 2.8)
     for ax, (modality, rows) in zip(axes, modalities, strict=True):
         for i, (name, line) in enumerate(rows.groupby(SET, sort=False)):
-            ax.plot(line["cosine"], line["share"], color=LINES[i % len(LINES)], label=" · ".join(name))
+            ax.plot(line["cosine"], line["share"], color=LINES[i % len(LINES)], label=" · ".join((title(name[0]), *name[1:])))
         ax.set(title=modality, xlabel="cosine to the nearest training row", ylabel="share of test rows", ylim=(0, 1.02))
     distinct_legend(figure, axes)
     return figure

@@ -6,12 +6,19 @@ import pandas as pd
 from ..checks import unit_rows
 from ..datasets.registry import title
 from ..geometry import principal_directions
+from ..store.embeddings import EmbeddingSet
 from .panels import panels, share_legend
 from .style import FEATURES, GRID, INK, MARKERS
 
 
-def plane(sets: list, points: int = 1500):
-    """Draw both modalities on their first two centred principal directions, fitted on both together (Fig. 2), a panel per set."""
+def plane(sets, points: int = 1500):
+    """Draw both modalities on their first two centred principal directions, fitted on both together (the paper's Fig. 2).
+
+    Args:
+        sets: an embedding set, or several, each of which gets a panel.
+        points: pairs shown; the directions come from all of them.
+    """
+    sets = _several(sets)
     figure, axes = panels(len(sets), 2, 3.9, 3.3)
     for ax, s in zip(axes, sets, strict=True):
         image, text = s.image_of(), s.text_of()
@@ -30,8 +37,13 @@ def plane(sets: list, points: int = 1500):
     return figure
 
 
-def sphere(sets: list, points: int = 700):
-    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles."""
+def sphere(sets, points: int = 700):
+    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles.
+
+    Args:
+        sets, points: see :func:`plane`.
+    """
+    sets = _several(sets)
     figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
     u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
     for ax, s in zip(axes, sets, strict=True):
@@ -66,6 +78,10 @@ def resultants(table: pd.DataFrame):
     ax.set_ylim(len(names) - 0.5, -0.5)
     share_legend(figure, ax)
     return figure
+
+
+def _several(sets) -> list[EmbeddingSet]:
+    return [sets] if isinstance(sets, EmbeddingSet) else list(sets)
 
 
 def _name(embeddings) -> str:

@@ -33,7 +33,7 @@ def changes_against_lambda(table: pd.DataFrame, quantities: Sequence[str], unit:
             style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "markersize": 3.5, "capsize": 1.5}
             ax.errorbar(x, rows["change"], yerr=np.maximum(error, 0), label=label, linewidth=1.1, **style)
         ax.axhline(0, color=INK, linewidth=0.8)
-        ax.set(title=quantity.replace("_", " "), xlabel="λ", ylabel=f"change ({unit})")
+        ax.set(title=quantity.replace("_", " "), xlabel="λ", ylabel=f"change\n({unit})")
     distinct_legend(figure, axes)
     return figure
 

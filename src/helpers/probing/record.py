@@ -10,6 +10,7 @@ from pyarrow import ArrowException
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
+from ..checks import place
 from ..files import sha256, write_json
 
 FORMAT = 2
@@ -59,7 +60,7 @@ def read_record(path: Path, model: type[Model], remake: str) -> Model:
     try:
         record = model.model_validate(content)
     except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"]))
+        field = place(error.errors()[0]["loc"])
         raise UnusableRecord(f"{path} is no record of a sweep (field {field!r} is missing or wrong); {remake}") from None
     for name, expected in content["files"].items():
         file = path.parent / name

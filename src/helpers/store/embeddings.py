@@ -15,6 +15,7 @@ from ..neighbours import distinct_rows
 from ..rows import MappedRows, as_rows, blocks
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from .arrays import read_arrays
+from .foreign import naming
 from .identity import SYNTHETIC, Identity
 from .matrices import IN_MEMORY, parse_matrix, write_matrix
 from .record import (
@@ -206,12 +207,14 @@ class EmbeddingSet:
     @classmethod
     def from_csv(cls, path, label=None, **options) -> "EmbeddingSet":
         """Read a table of pairs with one column per coordinate; see :func:`helpers.store.tables.read_csv`."""
-        return cls.from_arrays(**read_csv(path, label, **options))
+        with naming(path):
+            return cls.from_arrays(**read_csv(path, label, **options))
 
     @classmethod
     def from_npz(cls, path, **options) -> "EmbeddingSet":
         """Read NPZ, NPY files and a table, or a folder of shards; see :func:`helpers.store.arrays.read_arrays`."""
-        return cls.from_arrays(**read_arrays(path, **options))
+        with naming(path):
+            return cls.from_arrays(**read_arrays(path, **options))
 
     def save(self, directory, dtype: str = "float32", image_from=None) -> Path:
         """Write the set as a folder: ``image.safetensors``, ``text.safetensors``, ``pairs.parquet``, ``provenance.json``.

@@ -6,7 +6,8 @@ No error prints a cell of a table, which may be a patient's. Errors print column
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,11 @@ from ..checks import choose_column
 from ..files import sha256
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+OTHER_SEPARATORS = {
+    ";": ("semicolons", "save it with commas between the columns"),
+    "\t": ("tabs", "let its name end in .tsv"),
+    ",": ("commas", "let its name end in .csv"),
+}
 TABLES = (*SEPARATORS, ".parquet")
 NAME = re.compile(r"[^\W\d][\w.-]{0,39}")
 CELL = re.compile(r"\d{4}|^(train|val|valid|validation|test|dev)$", re.IGNORECASE)  # a person's number, or a split
@@ -36,6 +42,17 @@ def existing(path) -> Path:
     return Path(path)
 
 
+@contextmanager
+def naming(path, *others) -> Iterator[None]:
+    """Put the name of a file before an error about its content that gives neither it nor the name of one of ``others``."""
+    try:
+        yield
+    except ValueError as error:
+        if any(str(name) in str(error) for name in (path, *others)):
+            raise
+        raise ValueError(f"{path}: {error}") from None
+
+
 def ending(path: Path) -> str:
     """Return the ending that names the format, without ``.gz``."""
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
@@ -50,8 +67,9 @@ def read_header(path: Path) -> list[str]:
     if ending(path) == ".parquet":
         return list(_parquet(path, header_only=True))
     header = [str(name) for name in _delimited(path, nrows=0).columns]
-    if len(header) == 1 and header[0].count(";") > 0:
-        raise ValueError(f"{path} is separated by semicolons; save it with commas between the columns")
+    for mark, (name, remedy) in OTHER_SEPARATORS.items():
+        if len(header) == 1 and mark in header[0]:
+            raise ValueError(f"{path} is separated by {name}; {remedy}")
     return header
 
 
@@ -69,7 +87,17 @@ def read_rows(path: Path, numeric: Iterable[str] = ()) -> pd.DataFrame:
     except UnreadableTable:
         raise
     except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"{path}: a coordinate is not a number; export the embeddings again") from None
+        raise ValueError(f"{path}: {_not_a_number(path, numeric)} is not a number; export the embeddings again") from None
+
+
+def _not_a_number(path: Path, numeric: list[str]) -> str:
+    """Return the column and row of the first coordinate that is not a number, without its value."""
+    table = _parquet(path) if ending(path) == ".parquet" else _delimited(path, dtype=str, usecols=numeric)
+    for name in numeric:
+        bad = table[name].notna() & pd.to_numeric(table[name], errors="coerce").isna()
+        if bad.any():
+            return f"{name} in row {bad.to_numpy().argmax()}"
+    return "a coordinate"
 
 
 class UnreadableTable(ValueError):

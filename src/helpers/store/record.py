@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ..checks import place
 from ..files import UNFINISHED, is_sealed, read_json, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
 
@@ -104,8 +105,7 @@ def read_record(directory: Path) -> tuple[dict, SetRecord]:
         return found, SetRecord.model_validate(found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part)[:40] for part in first["loc"][:3])
-        raise ValueError(f"{path}: {where}: {first['msg']}; {DAMAGE}") from None
+        raise ValueError(f"{path}: {place(first['loc'])}: {first['msg']}; {DAMAGE}") from None
 
 
 def read_bytes(directory: Path, record: SetRecord, name: str, in_memory: float = inf) -> tuple[Path, bytes | np.ndarray]:

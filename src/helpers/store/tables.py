@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..checks import choose
+from ..neighbours import distinct_rows
 from .foreign import choose_columns, existing, read_header, read_rows, set_arguments
 
 DUPLICATES = ("fail", "drop")
@@ -57,6 +58,8 @@ def read_csv(
     if table.empty:
         raise ValueError(f"{path} has no rows; export the embeddings again")
     image, text = (table[names].to_numpy(dtype=np.float32) for names in columns.values())
+    for names, vectors in zip(columns.values(), (image, text), strict=True):
+        _refuse_missing(vectors, names, path)
     about = table.drop(columns=numeric)
     first = _first_of_repeats(about, image, text, duplicates, path)
     return set_arguments(about.iloc[first], image[first], text[first], path, label, split, group, ids, kind, classes, provenance)
@@ -74,6 +77,18 @@ def _coordinates(header: list[str], prefix: str, path: Path, what: str) -> list[
     return [f"{prefix}{number}" for number in numbers]
 
 
+def _refuse_missing(vectors: np.ndarray, names: list[str], path: Path) -> None:
+    """Raise unless every coordinate is a finite number; a missing one equals no other, so later checks would misread it."""
+    bad = np.argwhere(~np.isfinite(vectors))
+    if len(bad):
+        row, column = bad[0]
+        rows = len(np.unique(bad[:, 0]))
+        raise ValueError(
+            f"{path}: {names[column]} is missing or not finite in row {row} ({rows} row(s) with non-finite values); "
+            "drop these rows or export the embeddings again"
+        )
+
+
 def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, duplicates: str, path: Path) -> np.ndarray:
     """Return the row numbers to import, once the two known joining mistakes are excluded or repaired.
 
@@ -84,13 +99,13 @@ def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, 
     every = np.arange(len(image))
     if about.columns.empty:
         return every  # only their vectors distinguish two pairs
-    first = about.groupby(list(about.columns), sort=False, dropna=False).ngroup().to_numpy()
-    leader = np.full(first.max() + 1, -1)
-    leader[first[::-1]] = every[::-1]
-    repeats = np.flatnonzero(leader[first] != every)
+    alike = about.groupby(list(about.columns), sort=False, dropna=False).ngroup()
+    equal = _earliest([alike, distinct_rows(image)[1], distinct_rows(text)[1]])
+    earlier = np.where(equal < every, equal, _earliest([alike]))  # two pairs of one patient and label may be repeated in turn
+    repeats = np.flatnonzero(earlier != every)
     if not len(repeats):
         return every
-    originals = leader[first[repeats]]
+    originals = earlier[repeats]
     differ = {
         m: np.abs(_unit(x[repeats]) - _unit(x[originals])).max(axis=1) > SAME_VECTOR for m, x in (("image", image), ("text", text))
     }
@@ -113,6 +128,12 @@ def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, 
             "pads its last batch; pass duplicates='drop' (--duplicates drop) to import the first of each"
         )
     return np.setdiff1d(every, repeats)
+
+
+def _earliest(keys: list) -> np.ndarray:
+    """Return, for each row, the number of the first row with the same keys."""
+    groups = pd.DataFrame(dict(enumerate(map(np.asarray, keys))))
+    return pd.Series(range(len(groups))).groupby([groups[k] for k in groups]).transform("min").to_numpy()
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

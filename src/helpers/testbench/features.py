@@ -17,6 +17,7 @@ from ..checks import choose
 from ..datasets import PairedDataset, flickr8k
 from ..extraction.workers import default_workers, image_batches
 from ..files import is_sealed, project_root, read_json, refuse_other_content, replacing_folder, sealed, sha256, write_json
+from ..geometry import mean_resultant_length
 
 SHIPPED = Path("data/features")
 PROVENANCE = "provenance.json"
@@ -52,6 +53,13 @@ class TowerFeatures:
         choices = rows[rows["split"] == split].sort_values("caption", kind="stable").groupby("image", sort=True)["text"].agg(list)
         return TrainingPairs(self.image[choices.index], self.text, choices.tolist())
 
+    def resultants(self, variant: str) -> dict[str, float]:
+        """Return R of the features of both modalities over the pairs of one variant, before any head was trained."""
+        variants = self.captions["variant"].unique()
+        chosen = self.captions["variant"] == choose(variant, variants, "variant of the features")
+        pairs = self.captions[chosen & (self.captions["caption"] == 0)]
+        return {m: mean_resultant_length(getattr(self, m)[pairs[m]]) for m in ("image", "text")}
+
     def save(self, directory) -> Path:
         """Write the features in float16 as a folder that appears whole or not at all, with the SHA-256 of each file.
 
@@ -77,9 +85,8 @@ class TowerFeatures:
         """
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
-            raise FileNotFoundError(
-                f"no features in {directory}; make them with `python -m helpers heads features DATASET --root ROOT`"
-            )
+            command = f"python -m helpers heads features {directory.name} --root FOLDER"
+            raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
         record = _read_record(directory / PROVENANCE)
         for name in FILES:
             if not (directory / name).is_file() or sha256(directory / name) != record["files"][name]:
@@ -122,9 +129,14 @@ class TrainingPairs:
         return np.array([several[0] for several in self.choices])
 
 
+def features_folder() -> Path:
+    """Return the folder of the shipped features, one folder below it for each data set."""
+    return project_root() / SHIPPED
+
+
 def shipped_features(dataset: str, folder=None) -> TowerFeatures:
     """Return the stored features of a data set; from ``data/features`` when ``folder`` is None."""
-    return TowerFeatures.load((project_root() / SHIPPED if folder is None else Path(folder)) / dataset)
+    return TowerFeatures.load((features_folder() if folder is None else Path(folder)) / dataset)
 
 
 def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFeatures:

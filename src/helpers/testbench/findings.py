@@ -39,7 +39,8 @@ def heads_sentence(heads: pd.DataFrame) -> str:
     last = heads[heads["epoch"] == heads["epoch"].max()].set_index("random_state")
     of = {str(temperature): rows for temperature, rows in last.groupby("temperature", sort=False)}
     gaps = (f"{g['gap'].min():.2f} to {g['gap'].max():.2f} at {_named(t)}" for t, g in of.items())
-    sentence = f"{title(last['dataset'].iloc[0])}: the gap is {', '.join(gaps)} over {last.index.nunique()} training seeds."
+    at = f"{title(last['dataset'].iloc[0])} at rate {last['rate'].iloc[0]:g}"
+    sentence = f"{at}: the gap is {', '.join(gaps)} over {last.index.nunique()} training seeds."
     for temperature, rows in of.items():
         if temperature != LEARNED and LEARNED in of:
             lost = rows["recall"] - of[LEARNED]["recall"]

@@ -166,8 +166,9 @@ def _gain_everywhere(lam: float) -> Finding:
     effects = (*_by_metric(at), *_by_metric(at.assign(value=at["gain"] / at["headroom"]), "of headroom, "))
     worst = longer.loc[longer["gain"].idxmin()]
     return Finding(
-        f"{(first['gain'] > 0).sum()} of {len(first)} curves behind Fig. 3 gain at λ = {lam:g} ({first['gain'].min():+.4f} to "
-        f"{first['gain'].max():+.4f}; one-sided sign test p = {sign_p(first['gain']):.1g}, curves not independent); "
+        f"{(first['gain'] > 0).sum()} of {len(first)} curves behind the paper's Fig. 3 gain at λ = {lam:g} "
+        f"({first['gain'].min():+.4f} to {first['gain'].max():+.4f}; one-sided sign test p = {sign_p(first['gain']):.1g}, curves "
+        "not independent); "
         "longer-trained on BRSET: " + ", ".join(f"{row.backbone} {row.gain:+.4f}" for row in longer.itertuples()),
         f"mean gain, {_list(effects)}; {NOT_COMPARABLE}. The least of the longer-trained curves is {worst['backbone']}'s "
         f"{worst['gain']:+.5f}: {abs(worst['gain'] / worst['se']):.1f} standard errors over seeds, on one fixed test set, "

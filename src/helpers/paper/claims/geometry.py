@@ -69,7 +69,7 @@ def medical_variance_is_lower() -> Finding:
             f"variance of {m}s {means[m, 'medical']:.3f} on medical, {means[m, 'natural']:.3f} on natural data"
             for m in ("image", "text")
         ),
-        "1 - R^2 is the variance of unit vectors, so Table 1 tests Eq. 4 for four given sets of weights: natural minus "
+        "1 - R² is the variance of unit vectors, so Table 1 tests Eq. 4 for four given sets of weights: natural minus "
         f"medical {effect}. "
         "It does not test whether diversity is the cause",
         (Part((effect,)),),
@@ -182,9 +182,9 @@ def collapse_removes_information() -> Finding:
     bounds = resultant_bounds()
     half = bounds["high"] / 2 + ROUNDING
     return Finding(
-        f"||Delta||/2 is at most {half.max():.4f} in all {len(bounds)} data-set-backbone cells",
+        f"‖Δ‖/2 is at most {half.max():.4f} in all {len(bounds)} data-set-backbone cells",
         "below 1 the aligned map is a bijection of the sphere, so no mutual information, between the modalities or with the label, "
-        "depends on λ; what a restricted probe can use may. The effect is ||Delta||/2 - 1 at most",
+        "depends on λ; what a restricted probe can use may. The effect is ‖Δ‖/2 - 1 at most",
         (Part(cases=np.column_stack([np.full(len(half), -1.0), half - 1])),),
     )
 
@@ -261,7 +261,7 @@ CLAIMS = (
     Claim(
         "Medical data give a lower output variance (Eq. 4)",
         "Section 2.1, Eq. 4",
-        "natural minus medical mean of 1 - R^2, Welch interval over data sets",
+        "natural minus medical mean of 1 - R², Welch interval over data sets",
         medical_variance_is_lower,
         own_runs.means_by_domain,
     ),
@@ -326,7 +326,7 @@ CLAIMS = (
     Claim(
         "Full collapse of the gap removes modality-specific information",
         "Section 3 and Conclusion",
-        "is the aligned map invertible: ||Delta||/2 < 1",
+        "is the aligned map invertible: ‖Δ‖/2 < 1",
         collapse_removes_information,
         own_runs.gains_at(1.0),
     ),
