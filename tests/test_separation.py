@@ -33,6 +33,15 @@ def test_held_out_classifier_tells_cones_apart_and_not_one_cloud():
     assert abs(s.held_out_modality_auc(*cones(n=200, shift=0)).mean() - 0.5) < 0.12
 
 
+def test_the_length_that_all_rows_share_does_not_change_how_separable_they_are():
+    image, text = cones(n=120, shift=0.4)
+    halves = image[:60], text[:60], image[60:], text[60:]
+    expected = s.modality_auc(*halves)
+    assert 0.5 < expected < 1
+    for length in (1e-3, 1e3):
+        assert s.modality_auc(*(length * x for x in halves)) == pytest.approx(expected, abs=1e-3)
+
+
 def test_equal_texts_and_images_tie_pairs_into_one_group():
     image, text = np.eye(6), np.eye(6)[[0, 0, 2, 3, 4, 5]]
     image = image[[0, 1, 1, 3, 4, 5]]

@@ -34,6 +34,17 @@ def test_a_clear_change_is_bold_and_the_best_of_a_set_has_a_frame(measure, winne
     plt.close(figure)
 
 
+def test_the_heat_map_shows_the_form_that_is_asked_for():
+    rows = [
+        ("d", "v", "b", "leace", renormalise, "modality_auc", v, v, v, 0.0, 0.0, 0.0)
+        for renormalise, v in ((True, 0.9), (False, 0.5))
+    ]
+    for renormalise, shown in ((True, "0.90"), (False, "0.50")):
+        figure = alignments.heat_map(pd.DataFrame(rows, columns=COLUMNS + CHANGES), ["modality_auc"], renormalise=renormalise)
+        assert [text[:4] for text in cells(figure)] == [shown]
+        plt.close(figure)
+
+
 def test_gallery_curves_have_a_panel_per_set_and_a_line_per_alignment_and_direction():
     columns = [
         "dataset",

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
+from helpers.alignment.registry import ALIGNMENTS, make_alignment
 from helpers.recommend.comparison import compare_alignments, expected_gap, summarise
+from helpers.separation import half_of_groups
 
 
 def pairs(n=120, d=6, seed=0):
@@ -28,8 +30,20 @@ def test_centring_closes_the_gap_and_keeps_retrieval(comparison):
     assert abs(table.loc[("leace", "modality_auc"), "value"] - 0.5) < 0.2
 
 
-def test_without_unit_length_only_the_classifier_is_measured(comparison):
-    assert set(comparison.loc[~comparison["renormalise"], "measure"]) == {"modality_auc"}
+def test_every_alignment_is_measured_with_and_without_renormalising():
+    table = compare_alignments(*pairs(), n_splits=1)
+    assert table.groupby("alignment")["renormalise"].nunique().eq(2).all() and set(table["alignment"]) == set(ALIGNMENTS)
+
+
+def test_without_unit_length_only_the_classifier_and_inner_products_are_measured(comparison):
+    left = comparison[~comparison["renormalise"]]
+    assert set(left["measure"]) == {"modality_auc", "recall_image_to_text", "recall_text_to_image"}
+    image, text = pairs()
+    fit = half_of_groups(np.arange(120), 0)
+    v, u = make_alignment("leace", renormalise=False).fit(image[fit], text[fit]).transform(image[~fit], text[~fit])
+    found = left[left["split"] == 0].set_index("measure")["value"]
+    assert found["recall_image_to_text"] == ((v @ u.T).argmax(axis=1) == np.arange(60)).mean()
+    assert found["recall_text_to_image"] == ((u @ v.T).argmax(axis=1) == np.arange(60)).mean()
 
 
 def table_of(values: dict[str, list[float]]) -> pd.DataFrame:

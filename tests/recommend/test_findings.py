@@ -9,6 +9,7 @@ from helpers.recommend.findings import (
     gallery_sentences,
     lambda_sentences,
     not_measured,
+    renormalising_sentence,
     searchable,
     shipped_alignments,
     shipped_galleries,
@@ -68,6 +69,28 @@ def test_the_sentences_follow_the_table(measured):
 def test_centring_is_not_said_to_cost_nothing(measured):
     clip = rows_of(measured, "centring", "recall_image_to_text").xs("CLIP ViT-B/16", level="backbone").iloc[0]
     assert clip["change_high"] < 0 and f"{clip['change']:+.3f}" in three_sentences(measured)[2]
+
+
+def test_every_alignment_is_measured_with_and_without_renormalising_on_every_set(measured):
+    auc = measured[measured["measure"] == "modality_auc"].groupby([*SET, "alignment"])["renormalise"].nunique()
+    failed = not_measured(measured).groupby([*SET, "alignment"])["renormalise"].nunique()
+    everything = pd.MultiIndex.from_tuples([(*s, a) for s in measured.groupby(SET).groups for a in measured["alignment"].unique()])
+    assert auc.eq(2).all() and failed.eq(2).all() and set(everything) == set(auc.index) | set(failed.index)
+
+
+def test_what_renormalising_makes_separable_is_recounted(measured):
+    rows = measured[(measured["measure"] == "modality_auc") & (measured["alignment"] != "none")]
+    values = {key: group.set_index("renormalise")["value"] for key, group in rows.groupby([*SET, "alignment"])}
+    again = sum(v[True] > 0.9 >= v[False] for v in values.values())
+    most = max(values, key=lambda key: values[key][True] - values[key][False])
+    sentence = renormalising_sentence(measured)
+    assert f"In {again} of {len(values)} combinations" in sentence
+    assert (
+        f"{most[3]} on {most[0]} / {most[1]} under {most[2]}, from {values[most][False]:.2f} to {values[most][True]:.2f}"
+        in sentence
+    )
+    other = measured.assign(value=measured["value"].where(measured["measure"] != "modality_auc", 0.95))
+    assert f"In 0 of {len(values)}" in renormalising_sentence(other)
 
 
 def test_the_gallery_sentences_quote_clip_and_follow_the_table():

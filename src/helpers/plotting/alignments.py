@@ -18,8 +18,8 @@ ONLY_VARIANT = ("common", "public")  # of a data set with one kind of text
 CELL = 0.53, 0.3  # inches
 
 
-def heat_map(summary: pd.DataFrame, measures: list[str], digits: int = 2):
-    """Draw a measure under each renormalised alignment (columns) on each set (rows), with half intervals; a panel per measure.
+def heat_map(summary: pd.DataFrame, measures: list[str], digits: int = 2, renormalise: bool = True):
+    """Draw a measure under each alignment (columns) on each set (rows), with half intervals; a panel per measure.
 
     Violet is better and orange worse than no alignment. Bold is a change whose interval excludes zero. A frame marks the best of a
     row. An alignment that could not be fitted keeps its cell, with a dash.
@@ -28,8 +28,9 @@ def heat_map(summary: pd.DataFrame, measures: list[str], digits: int = 2):
         summary: rows of ``helpers.recommend.summarise`` or ``compare_tasks``, with dataset, variant and backbone.
         measures: which to show.
         digits: decimals of a value.
+        renormalise: which form of the alignments to show, if the rows have both.
     """
-    rows = summary[summary["renormalise"]] if "renormalise" in summary else summary
+    rows = summary[summary["renormalise"] == renormalise] if "renormalise" in summary else summary
     rows, names = rows.assign(set=_set_names(rows)), list(dict.fromkeys(rows["alignment"]))
     per_measure = [(m, rows[rows["measure"] == m]) for m in measures]
     most = max(of["set"].nunique() for _, of in per_measure)

@@ -7,6 +7,7 @@ from .findings import (
     gallery_sentences,
     lambda_sentences,
     not_measured,
+    renormalising_sentence,
     shipped_alignments,
     shipped_galleries,
     shipped_tasks,
@@ -20,6 +21,7 @@ from .tasks import compare_tasks
 
 __all__ = [
     "Recommendation", "compare_alignments", "compare_tasks", "count_clear", "gallery_changes", "gallery_sentences",
-    "lambda_sentences", "mixed_search", "not_measured", "pair_histograms", "recommend", "shipped_alignments",
-    "shipped_galleries", "shipped_tasks", "snippet", "summarise", "task_sentence", "three_sentences", "what_holds",
+    "lambda_sentences", "mixed_search", "not_measured", "pair_histograms", "recommend", "renormalising_sentence",
+    "shipped_alignments", "shipped_galleries", "shipped_tasks", "snippet", "summarise", "task_sentence", "three_sentences",
+    "what_holds",
 ]  # fmt: skip

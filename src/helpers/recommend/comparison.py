@@ -11,10 +11,9 @@ from ..checks import choose
 from ..geometry import gap_norm
 from ..neighbours import unit_pairs
 from ..retrieval import hubness, recall_both_ways
-from ..separation import half_of_groups, mixing_at_k, modality_auc, relative_modality_gap, tied_groups
+from ..separation import half_of_groups, mixing_at_k, modality_auc, modality_v_measure, relative_modality_gap, tied_groups
 
-MOVES = [(name, True) for name in ALIGNMENTS] + [("lambda-1", False), ("centring", False), ("leace", False)]
-MEASURES = ("gap", "relative_gap", "modality_auc", "mixing", "recall_image_to_text", "recall_text_to_image", "largest_hub")
+MOVES = [(name, renormalise) for renormalise in (True, False) for name in ALIGNMENTS]
 
 
 def compare_alignments(
@@ -112,17 +111,20 @@ def _mean_and_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np
 def _measures(
     fit_image: np.ndarray, fit_text: np.ndarray, image: np.ndarray, text: np.ndarray, fit_groups: np.ndarray, renormalised: bool
 ) -> dict[str, float]:
-    """Return each measure of the held-out rows; measures of cosines only if rows have unit length."""
-    separable = {"modality_auc": modality_auc(fit_image, fit_text, image, text, fit_groups)}
+    """Return each measure of the held-out rows; without unit length only the classifier and recall by inner product."""
+    recalls = recall_both_ways(image, text, 1, unit=renormalised)
+    both = {
+        "modality_auc": modality_auc(fit_image, fit_text, image, text, fit_groups),
+        "recall_image_to_text": recalls[0],
+        "recall_text_to_image": recalls[1],
+    }
     if not renormalised:
-        return separable
-    recalls = recall_both_ways(image, text, 1)
-    return separable | {
+        return both
+    return both | {
         "gap": gap_norm(image, text),
         "gap_null": expected_gap(image, text),
         "relative_gap": relative_modality_gap(image, text),
+        "v_measure": modality_v_measure(image, text),
         "mixing": mixing_at_k(image, text),
-        "recall_image_to_text": recalls[0],
-        "recall_text_to_image": recalls[1],
         "largest_hub": float(hubness(image, text)[0]),
     }
