@@ -3,7 +3,6 @@ import pytest
 
 from helpers import gap_norm, gap_vector, mean_resultant_length
 from helpers.geometry import effective_rank, gap_and_first_direction, principal_directions
-from helpers.resampling import bootstrap_interval
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(40, 7)) + 1, RNG.normal(size=(40, 7)) - 0.5
@@ -89,32 +88,3 @@ def test_gap_direction_of_two_distant_cones():
     assert cosine > 0.99 and share > 0.95
     even, _ = gap_and_first_direction(np.diag([5.0, 1, 1]) + 1e-3, np.diag([5.0, 1, 1]) + [[1e-3, 1e-3, 2e-3]] * 3)
     assert even < 0.9
-
-
-def test_bootstrap_interval_is_that_of_resampled_rows():
-    rng = np.random.default_rng(3)
-    counts = rng.multinomial(40, np.full(40, 1 / 40), size=500)
-    squares = np.array([np.linalg.norm(c @ unit(IMAGE) / 40) ** 2 for c in counts])
-    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, n_boot=500, random_state=3)
-    expected = np.quantile(squares - squares.mean() + mean_resultant_length(IMAGE) ** 2, [0.025, 0.975])
-    np.testing.assert_allclose([low, high], np.sqrt(expected), atol=1e-12)
-
-
-def test_bootstrap_interval_holds_the_length_it_is_of_even_where_noise_is_all_there_is():
-    rng = np.random.default_rng(0)
-    lengths = [mean_resultant_length(rng.standard_normal((500, 256))) for _ in range(400)]
-    one = rng.standard_normal((500, 256))
-    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), one)
-    assert low < mean_resultant_length(one) < high
-    # resampling noise adds to the sample's own, so that the interval is wide rather than narrow here
-    assert 1 < (high - low) / np.subtract(*np.quantile(lengths, [0.975, 0.025])) < 2.5
-
-
-def test_bootstrap_interval_draws_groups_together():
-    twice = np.repeat(IMAGE, 2, axis=0)
-
-    def norm(m):
-        return np.linalg.norm(m, axis=1)
-
-    grouped = bootstrap_interval(norm, twice, groups=np.repeat([f"{i:02d}" for i in range(40)], 2), random_state=1)
-    np.testing.assert_allclose(grouped, bootstrap_interval(norm, IMAGE, random_state=1), atol=1e-12)

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +6,7 @@ from scipy.special import softmax
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from helpers import metrics
-from helpers.resampling import bootstrap_counts, holm, max_t_test, permutation_p, sign_flip_p
+from helpers.resampling import bootstrap_counts
 
 
 @settings(max_examples=80, deadline=None)
@@ -80,38 +78,6 @@ def test_macro_leaves_absent_classes_out_in_each_replicate():
     weights = np.ones((2, 30))
     weights[1, targets[:, 1] == 1] = 0
     assert np.isnan(metrics.macro_auc(scores, targets, weights)[:, 1]).all()
-
-
-def test_bootstrap_counts_draw_groups_together():
-    groups = np.array(["a", "b", "a", "c"])
-    counts = bootstrap_counts(4, 50, 0, groups)
-    assert (counts[:, 0] == counts[:, 2]).all()
-    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
-    assert (bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()
-
-
-def test_permutation_tests_are_exact_where_they_can_be_and_near_elsewhere():
-    assert permutation_p([3, 4], [1, 2]) == pytest.approx(1 / 6)
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=9) + 0.4, rng.normal(size=9)
-    exact = permutation_p(a, b)
-    many = permutation_p(np.repeat(a, 3), np.repeat(b, 3))
-    assert 0 < many < exact
-    differences = a - b
-    flips = np.array(list(itertools.product((1, -1), repeat=9)))
-    assert sign_flip_p(differences) == pytest.approx((flips @ differences >= differences.sum() - 1e-12).mean())
-    assert sign_flip_p([1, 1, 1, 1], groups=["a", "a", "b", "b"]) == 0.25
-
-
-def test_holm_corrects_by_steps_and_counts_no_missing_test():
-    np.testing.assert_allclose(holm([0.01, 0.04, np.nan, 0.03]), [0.03, 0.06, np.nan, 0.06])
-    assert holm([0.9, 0.8]).max() == 1
-
-
-def test_largest_t_counts_all_differences():
-    draws = np.random.default_rng(0).normal(size=(20, 2000))
-    one, all_of_them = max_t_test(np.array([2.0]), draws[:1] + 2)[1], max_t_test(np.full(20, 2.0), draws + 2)[1]
-    assert one == pytest.approx(0.023, abs=0.01) and all_of_them > 0.2
 
 
 def test_softmax_against_scipy_at_any_size_of_the_logits():

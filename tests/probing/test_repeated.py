@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from samples import embedding_set
-from scipy.stats import ttest_1samp
 
 from helpers import sweep
 from helpers.files import project_root
 from helpers.probing.repeated import repeated_gains, retrained, summarise_gains
 from helpers.probing.resplit import redrawn_split, resplit
-from helpers.resampling import corrected_interval
 from helpers.store.catalogue import SHIPPED
 from helpers.store.embeddings import EmbeddingSet
 from helpers.testbench.features import shipped_features
@@ -57,29 +55,6 @@ def test_heads_trained_anew_do_not_depend_on_test_rows():
     rows = found.rows("train")
     np.testing.assert_array_equal(found.image_of(rows), again.image_of(rows))
     assert len(train) == len(rows) and not np.array_equal(found.image_of(found.rows("test")), again.image_of(again.rows("test")))
-
-
-def test_the_corrected_interval_widens_the_plain_one_as_it_says():
-    values = np.random.default_rng(0).normal(size=20)
-    plain = ttest_1samp(values, 0).confidence_interval(0.95)
-    assert corrected_interval(values, 0.0) == pytest.approx((plain.low, plain.high))
-    low, high = corrected_interval(values, 0.3)
-    assert (high - low) / (plain.high - plain.low) == pytest.approx(np.sqrt((1 / 20 + 0.3) * 20))
-    for wrong, said in ((([1.0], 0.1), "1 split"), ((values, -1.0), "test_per_train"), ((values, np.nan), "test_per_train")):
-        with pytest.raises(ValueError, match=said):
-            corrected_interval(*wrong)
-
-
-def test_the_corrected_interval_covers_a_mean_over_overlapping_splits():
-    """Values of splits with correlation test / (train + test): the plain interval covers too seldom, the corrected one enough."""
-    rng, ratio, covered = np.random.default_rng(0), 0.3, np.zeros(2)
-    rho = ratio / (1 + ratio)
-    for _ in range(1000):
-        values = np.sqrt(rho) * rng.normal() + np.sqrt(1 - rho) * rng.normal(size=20)
-        for i, r in enumerate((0.0, ratio)):
-            low, high = corrected_interval(values, r)
-            covered[i] += low <= 0 <= high
-    assert covered[0] < 700 and covered[1] > 930
 
 
 def test_the_summary_counts_splits_and_has_both_intervals():

@@ -1,0 +1,114 @@
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from helpers.geometry import mean_resultant_length
+from helpers.resampling import (
+    bootstrap_counts,
+    bootstrap_interval,
+    corrected_interval,
+    holm,
+    max_t_test,
+    permutation_p,
+    sign_flip_p,
+)  # fmt: skip
+
+IMAGE = np.random.default_rng(0).normal(size=(40, 7)) + 1
+
+
+def unit(x):
+    return np.stack([row / np.sqrt((row**2).sum()) for row in x.astype(np.float64)])
+
+
+def test_bootstrap_interval_is_that_of_resampled_rows():
+    rng = np.random.default_rng(3)
+    counts = rng.multinomial(40, np.full(40, 1 / 40), size=500)
+    squares = np.array([np.linalg.norm(c @ unit(IMAGE) / 40) ** 2 for c in counts])
+    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, n_boot=500, random_state=3)
+    expected = np.quantile(squares - squares.mean() + mean_resultant_length(IMAGE) ** 2, [0.025, 0.975])
+    np.testing.assert_allclose([low, high], np.sqrt(expected), atol=1e-12)
+
+
+def test_bootstrap_interval_holds_the_length_it_is_of_even_where_noise_is_all_there_is():
+    rng = np.random.default_rng(0)
+    lengths = [mean_resultant_length(rng.standard_normal((500, 256))) for _ in range(400)]
+    one = rng.standard_normal((500, 256))
+    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), one)
+    assert low < mean_resultant_length(one) < high
+    # resampling noise adds to the sample's own, so that the interval is wide rather than narrow here
+    assert 1 < (high - low) / np.subtract(*np.quantile(lengths, [0.975, 0.025])) < 2.5
+
+
+def test_bootstrap_interval_draws_groups_together():
+    twice = np.repeat(IMAGE, 2, axis=0)
+
+    def norm(m):
+        return np.linalg.norm(m, axis=1)
+
+    grouped = bootstrap_interval(norm, twice, groups=np.repeat([f"{i:02d}" for i in range(40)], 2), random_state=1)
+    np.testing.assert_allclose(grouped, bootstrap_interval(norm, IMAGE, random_state=1), atol=1e-12)
+
+
+def test_bootstrap_counts_draw_groups_together():
+    groups = np.array(["a", "b", "a", "c"])
+    counts = bootstrap_counts(4, 50, 0, groups)
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()
+
+
+def test_permutation_tests_are_exact_where_they_can_be_and_near_elsewhere():
+    assert permutation_p([3, 4], [1, 2]) == pytest.approx(1 / 6)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=9) + 0.4, rng.normal(size=9)
+    exact = permutation_p(a, b)
+    many = permutation_p(np.repeat(a, 3), np.repeat(b, 3))
+    assert 0 < many < exact
+    differences = a - b
+    flips = np.array(list(itertools.product((1, -1), repeat=9)))
+    assert sign_flip_p(differences) == pytest.approx((flips @ differences >= differences.sum() - 1e-12).mean())
+    assert sign_flip_p([1, 1, 1, 1], groups=["a", "a", "b", "b"]) == 0.25
+
+
+def test_holm_corrects_by_steps_and_counts_no_missing_test():
+    np.testing.assert_allclose(holm([0.01, 0.04, np.nan, 0.03]), [0.03, 0.06, np.nan, 0.06])
+    assert holm([0.9, 0.8]).max() == 1
+
+
+def test_largest_t_counts_all_differences():
+    draws = np.random.default_rng(0).normal(size=(20, 2000))
+    one, all_of_them = max_t_test(np.array([2.0]), draws[:1] + 2)[1], max_t_test(np.full(20, 2.0), draws + 2)[1]
+    assert one == pytest.approx(0.023, abs=0.01) and all_of_them > 0.2
+
+
+def test_permutation_p_values_count_what_ties_with_the_observation_and_the_observation_itself():
+    assert permutation_p([1, 1], [1, 1]) == 1 and sign_flip_p([0.0, 0.0]) == 1
+    assert permutation_p([1e-9, 1e-9], [0, 0]) == pytest.approx(1 / 6)
+    assert sign_flip_p(np.full(40, 1.0), n_permutations=99) == 0.01
+    assert sign_flip_p(np.full(70, 0.0), n_permutations=99) == 1
+    assert permutation_p(np.ones(40), np.zeros(40), n_permutations=99) == 0.01
+
+
+def test_the_corrected_interval_widens_the_plain_one_as_it_says():
+    values = np.random.default_rng(0).normal(size=20)
+    plain = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert corrected_interval(values, 0.0) == pytest.approx((plain.low, plain.high))
+    low, high = corrected_interval(values, 0.3)
+    assert (high - low) / (plain.high - plain.low) == pytest.approx(np.sqrt((1 / 20 + 0.3) * 20))
+    for wrong, said in ((([1.0], 0.1), "1 split"), ((values, -1.0), "test_per_train"), ((values, np.nan), "test_per_train")):
+        with pytest.raises(ValueError, match=said):
+            corrected_interval(*wrong)
+
+
+def test_the_corrected_interval_covers_a_mean_over_overlapping_splits():
+    """Values of splits with correlation test / (train + test): the plain interval covers too seldom, the corrected one enough."""
+    rng, ratio, covered = np.random.default_rng(0), 0.3, np.zeros(2)
+    rho = ratio / (1 + ratio)
+    for _ in range(1000):
+        values = np.sqrt(rho) * rng.normal() + np.sqrt(1 - rho) * rng.normal(size=20)
+        for i, r in enumerate((0.0, ratio)):
+            low, high = corrected_interval(values, r)
+            covered[i] += low <= 0 <= high
+    assert covered[0] < 700 and covered[1] > 930
