@@ -69,9 +69,10 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 def peak_of_decoding(path: Path) -> float:
     """Return by how many megabytes decoding an image raises the peak memory of a fresh process."""
+    # VmHWM begins anew with the process; getrusage would begin with the peak of the process that started it.
     code = (
-        "import resource, sys; from helpers.images import decode; "
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "import re, sys; from pathlib import Path; from helpers.images import decode; "
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]); "
         "before = peak(); decode(sys.argv[1]); print(peak() - before)"
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
