@@ -114,7 +114,7 @@ format_table(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(
 
 # %% tags=["hide-input"]
 curves, closest = near_duplicates([*clean, *authors])
-page.save_table(closest, "leakage_near_duplicates");
+closest = page.save_table(closest, "leakage_near_duplicates")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of test rows with a training row at least this similar, against the cosine; one panel per modality, one line per stored set.", "name": "fig-leak-near"}, "image": {"alt": "Line plots of the share of test rows against the cosine to the nearest training row, for images and texts, one line per embedding set."}}
 shared_rows(curves) if both else None;

@@ -87,8 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
 
             choose(command, COMMANDS, "command")
         args, unknown = parser(command).parse_known_args(arguments)
+        options = vars(args).pop("options")
         if unknown:
-            _refuse(unknown[0], command, args.options)
+            _refuse(unknown[0], command, options)
         warnings.showwarning = _warn
         return args.run(args)
     except BrokenPipeError:
