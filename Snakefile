@@ -246,6 +246,7 @@ for dataset, variant, backbone in SWEPT:
             label=f"{dataset}/{variant}/{folder_name(backbone)}",
             arguments=[dataset, backbone, "--variant", variant, "--settings", json.dumps(sweep_of(variant).as_dict())],
         threads: THREADS
+        priority: 2  # a page waits for all sweeps, and another page for that one
         resources:
             mem_mb=need("sweep", "mem_mb", dataset=dataset, variant=variant, backbone=backbone),
             runtime=need("sweep", "runtime", dataset=dataset, variant=variant, backbone=backbone),
@@ -293,6 +294,7 @@ def notebook_parameters(notebook):
     return steps.injected_parameters(NOTEBOOKS[notebook], CONFIGURATION, settings)
 
 
+READ_LATER = {table for notebook in BUILT for table in steps.tables_read(NOTEBOOKS[notebook])}
 for notebook in BUILT:
 
     rule:
@@ -308,6 +310,7 @@ for notebook in BUILT:
         params:
             values=json.dumps(notebook_parameters(notebook)),
             label=notebook,
+        priority: int(not READ_LATER.isdisjoint(steps.tables_written(NOTEBOOKS[notebook])))
         resources:
             mem_mb=need("notebook", "mem_mb"),
             runtime=need("notebook", "runtime"),
