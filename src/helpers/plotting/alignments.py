@@ -237,7 +237,7 @@ def shared_rows(curves: pd.DataFrame):
     """Draw the share of test rows with a training row of at least this cosine; a panel per modality, a line per set.
 
     Args:
-        curves: ``dataset, variant, backbone, modality, cosine, share``, see :func:`helpers.probing.leakage.near_duplicates`.
+        curves: ``dataset, variant, backbone, modality, cosine, share``, see ``helpers.probing.leakage.near_duplicates``.
     """
     modalities = list(curves.groupby("modality", sort=False))
     figure, axes = panels(len(modalities), 2, 4.2, 2.8)

@@ -30,8 +30,8 @@ def gain_against_training(paths: pd.DataFrame, limits: pd.DataFrame):
     """Draw the gain of lambda = 1 against updates: AdamW from slow to fast, SGD at the paper's rate, and the converged gain.
 
     Args:
-        paths: rows of :func:`helpers.probing.training_gain.training_gain`.
-        limits: rows of :func:`helpers.probing.training_gain.converged_gain`.
+        paths: rows of ``helpers.probing.training_gain.training_gain``.
+        limits: rows of ``helpers.probing.training_gain.converged_gain``.
     """
     whole = paths[paths["alignment"] == "lambda"]
     names = list(dict.fromkeys(zip(*(whole[c] for c in SETS), strict=True)))
