@@ -75,4 +75,4 @@ def test_shards_and_a_sweep_on_a_cluster_end_as_without_it_after_a_killed_job_an
         lose_node()
         assert second.wait() == 0, (project / "said.txt").read_text()
     assert hashes(project) == hashes(made_by_hand(tmp_path / "alone", data))
-    assert not (project / "home").exists() or not any((project / "home").iterdir())
+    assert not [path for path in (project / "home").rglob("*") if path.is_file()]  # Snakemake makes an empty folder there

@@ -15,7 +15,7 @@ MOVES = ("none", "lambda-1", "centring")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def pair_histograms(embeddings: EmbeddingSet, alignments: Sequence[str] = MOVES, bins: int = 80) -> pd.DataFrame:
+def pair_histograms(embeddings: EmbeddingSet, alignments: Sequence[str] = MOVES, bins: int = 40) -> pd.DataFrame:
     """Return the shares of test pairs and of non-pairs per bin of the cosine, after alignments fitted on the training rows.
 
     Returns:
