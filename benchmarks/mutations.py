@@ -35,7 +35,7 @@ MODULES = {
     "alignment/stored.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
     "resampling.py": ["tests/test_resampling.py"],
-    "store/record.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py"],
+    "store/record.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py", "tests/faults/test_readers.py"],
     "store/tables.py": ["tests/store/test_foreign.py"],
     "store/arrays.py": ["tests/store/test_foreign.py"],
 }

@@ -50,14 +50,21 @@ def test_every_flipped_bit_of_many_is_found(what):
 
 
 @pytest.mark.parametrize(
-    "path", ["../../../../x/image.safetensors", "/x/image.safetensors", "../a/../../../../image.safetensors", "x"]
+    ("name", "path"),
+    [
+        ("image", "../../../../x/image.safetensors"),
+        ("image", "/x/image.safetensors"),
+        ("image", "../a/../../../../image.safetensors"),
+        ("image", "x"),
+        ("text", "../a/image.safetensors"),  # only images are shared between sets
+    ],
 )
-def test_a_record_cannot_name_files_outside_its_store(path, tmp_path):
+def test_a_record_cannot_name_files_outside_its_store(name, path, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
     record = record_of(folder)
-    record["files"]["image"]["path"] = path
+    record["files"][name]["path"] = path
     with_record(folder, sealed(record))
-    with pytest.raises(ValueError, match="path of image leaves the set"):
+    with pytest.raises(ValueError, match=f"path of {name} leaves the set"):
         EmbeddingSet.load(folder)
 
 
