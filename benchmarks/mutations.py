@@ -103,6 +103,8 @@ def mutants(source: str) -> Iterator[tuple[int, str, str]]:
         before = ast.unparse(node).splitlines()[0]
         for faulty in changed(node):
             after = ast.unparse(ast.fix_missing_locations(faulty)).splitlines()[0]
+            if after == before:
+                continue
             made = ast.unparse(ast.fix_missing_locations(_Replace(node, ast.copy_location(faulty, node)).visit(tree)))
             yield node.lineno, f"{before} -> {after}", made
 
