@@ -40,14 +40,18 @@ def test_an_import_upwards_or_an_unnamed_room_is_found(tmp_path, module, line):
 @pytest.mark.parametrize(
     ("modules", "absent"),
     [
-        (("book.page", "extraction.find", "measures", "datasets", "paper.claims", "plotting.geometry"), {"torch", "transformers"}),
-        (("probing.cache", "probing.leakage", "recommend", "plotting.sweeps"), {"transformers", "open_clip"}),
+        (
+            ("book.page", "extraction.find", "measures", "datasets", "paper.claims", "plotting.geometry"),
+            {"torch", "transformers", "tqdm.auto"},
+        ),
+        (("probing.cache", "probing.leakage", "recommend", "plotting.sweeps"), {"transformers", "open_clip", "tqdm.auto"}),
+        (("book.preflight", "book.run_summary", "book.workflow", "probing.grid", "store.catalogue"), {"torch", "sklearn", "scipy"}),
     ],
 )
-def test_pages_import_no_library_of_models_that_they_do_not_run(modules, absent):
-    """Loading a model or extracting a set imports these libraries; finding a stored set and probing it do not."""
+def test_pages_and_the_workflow_import_no_heavy_library_that_they_do_not_run(modules, absent):
+    """Loading a model imports libraries of models, and fitting imports scikit-learn; finding sets and planning steps do not."""
     imports = "; ".join(f"import helpers.{name}" for name in modules)
-    code = f"import sys; {imports}; print(sorted({absent | {'tqdm.auto'}!r} & set(sys.modules)))"
+    code = f"import sys; {imports}; print(sorted({absent!r} & set(sys.modules)))"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert run.stdout == "[]\n", run.stdout + run.stderr

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from helpers import rows
 from helpers.geometry import mean_resultant_length
 from helpers.resampling import (
     bootstrap_counts,
@@ -51,6 +52,17 @@ def test_bootstrap_interval_draws_groups_together():
     np.testing.assert_allclose(grouped, bootstrap_interval(norm, IMAGE, random_state=1), atol=1e-12)
 
 
+def test_bootstrap_interval_is_the_same_in_blocks_that_divide_groups(monkeypatch):
+    groups = np.random.default_rng(4).integers(0, 9, size=40)
+
+    def interval():
+        return bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, groups=groups, n_boot=100)
+
+    whole = interval()
+    monkeypatch.setattr(rows, "BLOCK", 300)  # three rows
+    np.testing.assert_allclose(interval(), whole, atol=1e-12)
+
+
 def test_bootstrap_counts_draw_groups_together():
     groups = np.array(["a", "b", "a", "c"])
     counts = bootstrap_counts(4, 50, 0, groups)
@@ -81,6 +93,14 @@ def test_largest_t_counts_all_differences():
     draws = np.random.default_rng(0).normal(size=(20, 2000))
     one, all_of_them = max_t_test(np.array([2.0]), draws[:1] + 2)[1], max_t_test(np.full(20, 2.0), draws + 2)[1]
     assert one == pytest.approx(0.023, abs=0.01) and all_of_them > 0.2
+
+
+def test_largest_t_against_a_loop_and_beside_a_difference_that_never_varies():
+    differences, draws = np.array([0.3, 0.0]), np.random.default_rng(2).normal(0.3, 0.2, size=(2, 50))
+    draws[1] = 0.0
+    t = differences[0] / draws[0].std(ddof=1)
+    largest = [max((draw - differences[0]) / draws[0].std(ddof=1), 0) for draw in draws[0]]
+    assert max_t_test(differences, draws) == pytest.approx((t, (1 + sum(value >= t for value in largest)) / 51))
 
 
 def test_permutation_p_values_count_what_ties_with_the_observation_and_the_observation_itself():

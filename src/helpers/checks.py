@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 
 ZERO_NORM = 1e-8
-UNIT_NORM_TOLERANCE = 1e-3
 BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from helpers.book.formatting import fill, format_table, markdown_table
+from helpers.book.formatting import code, fill, format_table, markdown_table
 
 HOSTILE = [
     "a b", "it's", 'say "x"', "$(touch X)", "`touch X`", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "{0}",
@@ -23,6 +23,13 @@ def test_a_name_in_a_sentence_is_shown_and_does_nothing(name, sentence):
     if "`" not in sentence:
         inline = MarkdownIt().parse(fill(sentence, name=name, n=1200))[1]
         assert "".join(token.content for token in inline.children).startswith(" ".join(name.split()))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_value_shown_as_code_is_code_and_nothing_else(name):
+    inline = MarkdownIt().parse(f"Parameters: {code(name)}; more")[1].children
+    assert [token.type for token in inline] == ["text", "code_inline", "text"]
+    assert inline[1].content == " ".join(name.split())
 
 
 def test_numbers_are_formatted():

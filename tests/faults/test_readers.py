@@ -1,5 +1,6 @@
 """Every reader of a stored format gives a result or one sentence, whatever the bytes; a flipped bit is found."""
 
+import pandas as pd
 import pytest
 from attacks import STORED, TARGETS, flip_is_found, is_read_whole, record_of, with_record
 from damage import few, many, one_sentence, small
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import EmbeddingSet
-from helpers.files import sealed
+from helpers.files import sealed, sha256
 
 LARGE = 10**6
 
@@ -50,14 +51,37 @@ def test_every_flipped_bit_of_many_is_found(what):
 
 
 @pytest.mark.parametrize(
-    "path", ["../../../../x/image.safetensors", "/x/image.safetensors", "../a/../../../../image.safetensors", "x"]
+    ("name", "path"),
+    [
+        ("image", "../../../../x/image.safetensors"),
+        ("image", "/x/image.safetensors"),
+        ("image", "../a/../../../../image.safetensors"),
+        ("image", "x"),
+        ("text", "../a/image.safetensors"),  # only images are shared between sets
+    ],
 )
-def test_a_record_cannot_name_files_outside_its_store(path, tmp_path):
+def test_a_record_cannot_name_files_outside_its_store(name, path, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
     record = record_of(folder)
-    record["files"]["image"]["path"] = path
+    record["files"][name]["path"] = path
     with_record(folder, sealed(record))
-    with pytest.raises(ValueError, match="path of image leaves the set"):
+    with pytest.raises(ValueError, match=f"path of {name} leaves the set"):
+        EmbeddingSet.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "must"),
+    [("image", 0.0, "whole numbers"), ("text", None, "whole numbers"), ("group", 1.5, "texts"), ("split", None, "texts")],
+)
+def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value, must, tmp_path):
+    folder = small().save(tmp_path / "d" / "v" / "b")
+    pairs = pd.read_parquet(folder / "pairs.parquet")
+    pairs[column] = pairs[column].where(pairs.index > 0) if value is None else value
+    pairs.to_parquet(folder / "pairs.parquet")
+    record = record_of(folder)
+    record["files"]["pairs"]["sha256"] = sha256(folder / "pairs.parquet")
+    with_record(folder, sealed(record))
+    with pytest.raises(ValueError, match=f"column '{column}' must hold {must} in every row"):
         EmbeddingSet.load(folder)
 
 

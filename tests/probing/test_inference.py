@@ -62,6 +62,17 @@ def test_effects_against_a_bootstrap_written_out():
     assert table.loc[0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
 
 
+def test_one_seed_has_no_spread_over_seeds():
+    effects = result_of({0.0: 1.0, 1.0: 1.5}, seeds=(1,)).effects(n_boot=20)
+    assert effects["seed_sd"].isna().all() and effects["n_seeds"].tolist() == [1, 1] and effects["difference"].notna().all()
+
+
+@pytest.mark.parametrize("order", [(0.0, 1.0), (1.0, 0.0)])
+def test_effects_are_against_lambda_zero_wherever_its_run_stands(order):
+    effects = result_of({lam: 1 + lam for lam in order}, seeds=(1,)).effects(n_boot=20).set_index("lambda_image")
+    assert effects.loc[0.0, "difference"] == 0 and effects.loc[1.0, "difference"] > 0
+
+
 def test_a_group_drawn_together_widens_the_interval():
     rows = np.arange(400)
     alone, together = (result_of({0.0: 1.0, 1.0: 1.3}, groups=g) for g in (rows, rows // 10))

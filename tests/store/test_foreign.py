@@ -68,11 +68,12 @@ def test_texts_joined_by_image_alone_are_found(tmp_path):
         EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
 
 
-def test_a_samplers_padded_row_is_found_and_can_be_dropped(tmp_path):
+@pytest.mark.parametrize("norm", [1, 100])
+def test_a_samplers_padded_row_is_found_whatever_the_norm_and_can_be_dropped(norm, tmp_path):
     about, image, text = table()
-    rows = with_vectors(about, image, text)
+    rows = with_vectors(about, norm * image, norm * text)
     again = rows.iloc[[0]].copy()
-    again["img_emb_0"] += 1e-6
+    again["img_emb_0"] += norm * 1e-4
     pd.concat([rows, again]).to_csv(tmp_path / "e.csv", index=False)
     with pytest.raises(ValueError, match="row 10 repeats row 0"):
         EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")

@@ -10,9 +10,8 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenize
 
 from .base import Backbone
 from .fingerprint import public, settings_hash
-from .quiet import no_remote_code, quiet
+from .loading import all_weights_found, no_remote_code, quiet, readable_weights, revision, weights_hash
 from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
-from .weights import all_weights_found, readable_weights, revision, weights_hash
 
 SAFE = {"trust_remote_code": False}
 ATTENTION = ("sdpa", "eager")  # torch's own kernels; a config.json could name a kernel of the hub

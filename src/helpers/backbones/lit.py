@@ -18,9 +18,8 @@ from transformers import AutoModel, AutoTokenizer
 from ..files import is_sealed, read_json, sha256
 from .base import Backbone
 from .fingerprint import settings_hash
-from .quiet import quiet
+from .loading import all_weights_found, quiet, weights_hash
 from .tokenizer import Tokenizer, from_transformers
-from .weights import all_weights_found, weights_hash
 
 HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
 SIZE = 224

@@ -11,9 +11,8 @@ from ..checks import choose
 from ..files import read_json
 from .base import Backbone
 from .fingerprint import public, settings_hash, tokenizer_hash
-from .quiet import no_remote_code, quiet
+from .loading import no_remote_code, quiet, readable_weights, revision, weights_hash
 from .tokenizer import Tokenizer, absent_files_named, with_vocabulary
-from .weights import readable_weights, revision, weights_hash
 
 
 class Pixels:

@@ -22,6 +22,17 @@ def escape_markdown(value: str) -> str:
     return re.sub(r"([\\`*$~|<>\[\]{}&!#@]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(value.split()))
 
 
+def fence(text: str, least: int = 1) -> str:
+    """Return backticks that enclose a text as code, more than stand together anywhere in it."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def code(text: str) -> str:
+    """Return Markdown that shows a text as code in a line."""
+    ticks = fence(text := " ".join(text.split()))
+    return f"{ticks}{text}{ticks}" if ticks == "`" else f"{ticks} {text} {ticks}"
+
+
 class _EscapedValues(Formatter):
     """``str.format`` with escaped values, so that no name acts as a format string, as Markdown or as HTML."""
 

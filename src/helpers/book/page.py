@@ -16,7 +16,7 @@ from ..datasets.splits import straddling
 from ..files import read_json, replacing
 from ..plotting.style import use_style
 from ..store.catalogue import SHIPPED, shipped_but_not_stored
-from .formatting import escape_markdown, fill, format_table
+from .formatting import code, fence, fill, format_table
 from .parameters import ParameterType, assigned_literals, check_parameters
 from .provenance import commit, fingerprints, papermill_command, parameters_fingerprint, versions
 from .run_summary import NOT_SHOWN, reasons
@@ -149,11 +149,11 @@ class Page:
 
     def _footer(self) -> str:
         command = papermill_command(self.name, self.parameters, self.defaults)
-        parameters = "; ".join(f"`{k}` = {escape_markdown(repr(v))}" for k, v in self.parameters.items())
+        parameters = "; ".join(code(f"{name} = {value!r}") for name, value in self.parameters.items())
         software = ", ".join(f"{name} {version}" for name, version in versions().items())
-        fence = "`" * max(3, 1 + max(map(len, "".join(c if c == "`" else " " for c in command).split()), default=0))
+        block = fence(command, least=3)
         return (
-            f"Run this page again:\n\n{fence}bash\n{command}\n{fence}\n\n"
+            f"Run this page again:\n\n{block}bash\n{command}\n{block}\n\n"
             f"- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
             f"- **Software**: {software}\n- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from ..images import index_images, locate
 from ..tasks import Task
@@ -70,5 +69,6 @@ def read(root: Path, variant: str, split: str, share: float | None = None) -> Dr
 def _sample(table: pd.DataFrame, share: float) -> pd.DataFrame:
     if share == 1:
         return table
+    from sklearn.model_selection import train_test_split  # as in splits.by_row
 
     return train_test_split(table, train_size=share, stratify=table["2_way_label"], random_state=SEED)[0]

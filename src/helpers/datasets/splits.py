@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 SEED = 42
 KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")  # names of splits
@@ -15,6 +14,8 @@ def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tupl
     Raises:
         ValueError: a stratum has one row only.
     """
+    from sklearn.model_selection import train_test_split  # slow to load, and a workflow with nothing to do must answer fast
+
     counts = strata.value_counts()
     if counts.min() < 2:
         row = int((strata == counts.idxmin()).to_numpy().argmax())

@@ -26,7 +26,6 @@ FOLDER = Path("data/contributed")
 LARGEST = 1_000_000  # bytes of a report
 LIBRARIES = ("modality-gap-book", "numpy", "scikit-learn", "torch", "transformers", "open_clip_torch")
 METRICS = ("auc", "auc_hard")
-ANSWER = {True: "yes", False: "no"}
 MAKE = "make it with `python -m helpers report`"
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from ..datasets.registry import title
-from ..recommend.findings import LESS_IS_BETTER
+from ..recommend.findings import merit
 from .panels import distinct_legend, panels
 from .style import INK, MARKERS, SPARE
 
@@ -36,7 +36,7 @@ def heat_map(summary: pd.DataFrame, measures: list[str], digits: int = 2, renorm
     most = max(of["set"].nunique() for _, of in per_measure)
     figure, axes = panels(len(measures), 1, 1.9 + CELL[0] * len(names), 0.95 + CELL[1] * most)
     for ax, (measure, of) in zip(axes, per_measure, strict=True):
-        _draw_panel(ax, of, names, -1 if LESS_IS_BETTER.search(measure) else 1, digits=digits)
+        _draw_panel(ax, of, names, digits=digits)
         ax.set_title(measure.replace("_", " "), fontsize=9)
     return figure
 
@@ -50,17 +50,21 @@ def task_map(tasks: pd.DataFrame):
     rows = tasks.dropna(subset=["measure"])
     names, measures = list(dict.fromkeys(tasks["alignment"])), list(dict.fromkeys(rows["measure"]))
     figure, (ax,) = panels(1, 1, 1.9 + 1.5 * CELL[0] * len(names), 0.95 + CELL[1] * len(measures))
-    signs = np.array([-1 if LESS_IS_BETTER.search(m) else 1 for m in measures])[:, None]
-    _draw_panel(ax, rows.assign(set=rows["measure"].str.replace("_", " ")), names, signs, by_row=True, digits=3)
+    _draw_panel(ax, rows.assign(set=rows["measure"].str.replace("_", " ")), names, by_row=True, digits=3)
     return figure
 
 
-def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign, by_row: bool = False, digits: int = 2) -> None:
-    """Draw the cells of one panel; ``sign``, one number or one per row (n, 1), is 1 where more is better and -1 where less is."""
+def _draw_panel(ax, rows: pd.DataFrame, names: list[str], by_row: bool = False, digits: int = 2) -> None:
+    """Draw the cells of one panel; colours are scaled within the panel, or within each row."""
     sets = list(dict.fromkeys(rows["set"]))
+    merits, bases = (
+        np.array([merit(*pair) for pair in zip(rows["measure"], values, strict=True)])
+        for values in (rows["value"], rows["value"] - rows["change"])
+    )
+    rows = rows.assign(merit=merits, better=merits - bases)
     wide = {c: rows.pivot(index="set", columns="alignment", values=c).reindex(index=sets, columns=names) for c in
-            ("value", "low", "high", "change", "change_low", "change_high")}  # fmt: skip
-    better = sign * wide["change"].to_numpy()
+            ("value", "low", "high", "change_low", "change_high", "merit", "better")}  # fmt: skip
+    better = wide["better"].to_numpy()
     largest = np.nanmax(np.abs(better), initial=1e-12, axis=1 if by_row else None, keepdims=True)
     ax.imshow(better / largest, cmap="PuOr", vmin=-1.6, vmax=1.6, aspect="auto")
     clear = ((wide["change_low"] > 0) | (wide["change_high"] < 0)).to_numpy()
@@ -69,7 +73,7 @@ def _draw_panel(ax, rows: pd.DataFrame, names: list[str], sign, by_row: bool = F
         text = "–" if np.isnan(value) else f"{value:.{digits}f}\n±{half[i, j]:.{digits}f}"
         cell = ax.text(j, i, text, ha="center", va="center", fontsize=6, color=INK, weight="bold" if clear[i, j] else "normal")
         cell.set_in_layout(False)  # it lies inside the axes, and measuring hundreds of texts takes long
-    for i, of_set in enumerate(sign * wide["value"].to_numpy()):
+    for i, of_set in enumerate(wide["merit"].to_numpy()):
         if not np.isnan(of_set).all():
             ax.add_patch(Rectangle((np.nanargmax(of_set) - 0.47, i - 0.44), 0.94, 0.88, fill=False, color=INK, linewidth=1.2))
     ax.set(xticks=range(len(names)), yticks=range(len(sets)))

@@ -23,7 +23,6 @@ from .validation import split_rows
 
 NORMALISED = {"weighting": "authors-code-normalised"}
 LEGS = {"to the code": "paper", "to convergence": "authors-code"}
-ENDS = {"to the code": "authors-code", "to convergence": "converged"}
 
 
 @dataclass(frozen=True)

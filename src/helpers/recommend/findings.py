@@ -13,7 +13,8 @@ SET = ["dataset", "variant", "backbone"]
 SEARCHABLE = 0.2  # a lower recall leaves too few hits for a change relative to them
 CLIP = "CLIP ViT-B/16"
 READABLE = 0.9  # modalities with a higher held-out AUC count as separable
-LESS_IS_BETTER = re.compile("gap|modality_auc|v_measure|hub|loss|brier|calibration|spread")
+LESS_IS_BETTER = re.compile("gap|v_measure|hub|loss|brier|calibration|spread")
+BEST_AT = {"modality_auc": 0.5, "mixing": 1.0}  # images and texts cannot be told apart, and mix as by chance
 RECALLS = ("recall_image_to_text", "recall_text_to_image")
 
 
@@ -35,6 +36,13 @@ def shipped_tasks(protocol: str) -> pd.DataFrame:
 def shipped_galleries() -> pd.DataFrame:
     """Return what ``benchmarks/alignments.py --galleries`` measured: the rows of ``gallery_changes`` of every set."""
     return pd.concat([pd.read_csv(project_root() / path) for path in GALLERIES], ignore_index=True)
+
+
+def merit(measure: str, value):
+    """Return a value, or an array of them, on a scale on which more is better, whichever way the measure runs."""
+    if measure in BEST_AT:
+        return -abs(value - BEST_AT[measure])
+    return -value if LESS_IS_BETTER.search(measure) else value
 
 
 def not_measured(summary: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from photographs import synthetic_photographs
 from tiny_encoders import linear_backbone
 
 from helpers import extract
-from helpers.extraction.rates import Rates
+from helpers.extraction.encoding import Rates
 
 
 @pytest.mark.parametrize(("processes", "limit"), [(1, "decoding"), (8, "encoding")])
