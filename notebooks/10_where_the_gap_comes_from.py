@@ -70,8 +70,8 @@ format_table(over_seeds(live, measures, ["temperature", "rate", "epoch"]).rename
 # %% [markdown]
 # ## Several heads on both data sets
 #
-# `benchmarks/gap_study.py heads` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one. It does
-# so at a lower rate, at the rate of the shipped heads (0.0005) and at a higher one. The repository ships its results.
+# `benchmarks/gap_study.py heads` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at
+# their rate, a lower and a higher one. The repository ships its results.
 
 # %% tags=["hide-input"]
 for _, alike in heads.groupby(["dataset", "rate"]):
