@@ -96,7 +96,7 @@ against_lambda(measured, shown);
 #
 # All alignments here renormalise to unit length. Each cell gives the value on held-out pairs and half the length of its 95 % interval.
 # Violet is better than no alignment and orange worse. Bold marks a change whose interval excludes zero, and a frame the best alignment of
-# a set; where intervals overlap, the order may be chance. A modality AUC is best at 0.5 and mixing at 1, where nothing tells images from
+# a set; where intervals overlap, the order may be chance. A modality AUC is best at one half and mixing at 1, where nothing tells images from
 # texts. A dash means that the set has too few pairs for that alignment.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment closes: the gap, how well a classifier and two clusters tell the modalities apart, and how far they mix. One panel per measure, a row per set, a column per alignment, over five splits.", "name": "fig-closes-alignments"}, "image": {"alt": "Heat maps of the gap, modality AUC, V-measure and mixing, one panel each, with sets as rows and alignments as columns, values with half intervals in the cells, clear changes in bold and the best of each row framed."}}
