@@ -23,7 +23,7 @@
 dataset = "flickr8k"  # data set whose tower features are stored: flickr8k or ham10000
 temperatures = [0.01]  # fixed temperatures of InfoNCE
 learned = True  # also heads whose temperature is learned, from 0.07 on
-rates = [0.0003]  # learning rates of AdamW
+rates = [0.0005]  # learning rates of AdamW
 epochs = [0, 5, 30]  # epochs at which heads are measured; 0 is before training
 seeds = [0]  # each draws initial weights, batches and captions anew
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
@@ -70,8 +70,8 @@ format_table(over_seeds(live, measures, ["temperature", "rate", "epoch"]).rename
 # %% [markdown]
 # ## Several heads on both data sets
 #
-# `benchmarks/gap_study.py heads` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, at their
-# learning rate and at two higher ones. The repository ships its results.
+# `benchmarks/gap_study.py heads` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at
+# their rate, a lower and a higher one. The repository ships its results.
 
 # %% tags=["hide-input"]
 for _, alike in heads.groupby(["dataset", "rate"]):

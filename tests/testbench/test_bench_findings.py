@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from helpers.testbench import findings
+from helpers.files import project_root, read_json
+from helpers.testbench import LEARNED, findings
+from helpers.testbench.training import Settings
 
 
 def path(gaps, temperature=0.01, seed=0):
@@ -51,3 +53,20 @@ def test_the_shipped_tables_give_the_answer_and_the_evidence():
     both = findings.answer(findings.shipped("gap_study"), findings.shipped("gap_dials_tests"))
     assert len(both) == 2 and all(s.endswith(".") for s in both)
     assert "test-bench evidence" in findings.dial_evidence()
+
+
+@pytest.mark.parametrize("dataset", ["flickr8k", "ham10000"])
+def test_heads_at_the_shipped_rate_have_a_gap_and_keep_their_recall(dataset):
+    heads = findings.shipped("gap_heads").query("dataset == @dataset and rate == @Settings.rate")
+    fixed, learned = (rows.set_index("random_state") for _, rows in heads.groupby(heads["temperature"] == LEARNED))
+    assert len(fixed) >= 5 and fixed["gap"].min() >= 0.6
+    assert (learned["recall"] - fixed["recall"]).mean() <= 0.07
+
+
+def test_shipped_heads_and_the_page_that_trains_heads_have_the_default_settings():
+    default = Settings()
+    for name in ("lit-natural", "lit-derm"):
+        objective = read_json(project_root() / f"data/heads/{name}.json")["objective"]
+        assert [objective[key] for key in ("temperature", "rate", "epochs")] == [default.temperature, default.rate, default.epochs]
+    source = (project_root() / "notebooks/10_where_the_gap_comes_from.py").read_text(encoding="utf-8")
+    assert f"rates = [{default.rate}]" in source and f"temperatures = [{default.temperature}]" in source

@@ -42,7 +42,7 @@ class Settings:
     """
 
     temperature: float | str = 0.01
-    rate: float = 3e-4
+    rate: float = 5e-4
     epochs: int = 30
     random_state: int = 0
 
