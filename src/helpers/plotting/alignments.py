@@ -108,7 +108,14 @@ def against_lambda(summary: pd.DataFrame, measures: list[str]):
                 "linestyle": ("-", "--")[i // len(LINES) % 2],
                 "marker": MARKERS[i % len(MARKERS)],
             }
-            ax.errorbar(line["lam"] + 0.012 * (i - len(sets) / 2), line["value"], error, capsize=2, label=" · ".join(name), **style)
+            ax.errorbar(
+                line["lam"] + 0.012 * (i - len(sets) / 2),
+                line["value"],
+                error,
+                capsize=2,
+                label=" · ".join((title(name[0]), *name[1:])),
+                **style,
+            )
         ax.set(title=measure.replace("_", " "), xlabel="λ", xticks=list(LAMBDAS.values()), ylim=(0, None))
     distinct_legend(figure, axes)
     return figure
