@@ -26,11 +26,12 @@ def test_the_heat_map_writes_every_value_with_its_interval_and_keeps_what_was_no
 
 
 @pytest.mark.parametrize(("measure", "winner"), [("gap", 1), ("probe_auc", 0), ("modality_auc", 0), ("mixing", 0)])
-def test_a_clear_change_is_bold_and_the_best_of_a_set_has_a_frame(measure, winner):
+def test_a_clear_change_is_bold_and_the_best_of_a_set_has_a_frame_and_colours_say_better_or_worse(measure, winner):
     rows = [("d", "v", "b", a, True, measure, v, v, v, v - 0.85, v - 0.9, v - 0.8) for a, v in (("none", 0.85), ("centring", 0.1))]
     figure = alignments.heat_map(pd.DataFrame(rows, columns=COLUMNS + CHANGES), [measure])
     assert [t.get_weight() for t in figure.axes[0].texts] == ["normal", "bold"]
     assert [round(p.get_x() + 0.47) for p in figure.axes[0].patches] == [winner]
+    assert [np.sign(colour) for colour in figure.axes[0].images[0].get_array()[0]] == [0, 1 if winner == 1 else -1]
     plt.close(figure)
 
 

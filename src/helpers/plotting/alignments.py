@@ -57,11 +57,11 @@ def task_map(tasks: pd.DataFrame):
 def _draw_panel(ax, rows: pd.DataFrame, names: list[str], by_row: bool = False, digits: int = 2) -> None:
     """Draw the cells of one panel; colours are scaled within the panel, or within each row."""
     sets = list(dict.fromkeys(rows["set"]))
-    merits, bases = (
-        np.array([merit(*pair) for pair in zip(rows["measure"], values, strict=True)])
+    merits, unaligned = (
+        np.array([merit(measure, value) for measure, value in zip(rows["measure"], values, strict=True)])
         for values in (rows["value"], rows["value"] - rows["change"])
     )
-    rows = rows.assign(merit=merits, better=merits - bases)
+    rows = rows.assign(merit=merits, better=merits - unaligned)
     wide = {c: rows.pivot(index="set", columns="alignment", values=c).reindex(index=sets, columns=names) for c in
             ("value", "low", "high", "change_low", "change_high", "merit", "better")}  # fmt: skip
     better = wide["better"].to_numpy()

@@ -38,8 +38,8 @@ def shipped_galleries() -> pd.DataFrame:
     return pd.concat([pd.read_csv(project_root() / path) for path in GALLERIES], ignore_index=True)
 
 
-def merit(measure: str, value):
-    """Return a value, or an array of them, on a scale on which more is better, whichever way the measure runs."""
+def merit(measure: str, value: float) -> float:
+    """Return the value of a measure on a scale on which more is better, whichever way the measure runs."""
     if measure in BEST_AT:
         return -abs(value - BEST_AT[measure])
     return -value if LESS_IS_BETTER.search(measure) else value
