@@ -14,6 +14,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from helpers import page
 from helpers.book import preflight, resources as needs, run_summary
 from helpers.book import workflow as steps
 from helpers.probing.grid import Grid
@@ -80,7 +81,7 @@ def sweep_records(dataset, variant, backbone):
 if MAIN:
     for name, why in EXCLUDED.items():
         print(f"[excluded] {name!r}: {why}", file=sys.stderr)
-    for line in run_summary.reasons(SKIPPED):
+    for line in page.reasons(SKIPPED):
         print(f"[skipped]  {line}", file=sys.stderr)
     for name in steps.remove_unusable_records(r for s in SWEPT for r in sweep_records(*s)):
         print(f"[damaged]  {name} is damaged or of an older format; the sweep is made again", file=sys.stderr)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from helpers.probing.inference import effects, some_lambda_beats_zero
 from helpers.probing.result import SweepResult
-from helpers.resampling import bootstrap_interval
+from helpers.statistics import bootstrap_interval
 from helpers.tasks import Task
 
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)

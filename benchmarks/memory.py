@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import EmbeddingSet
-from helpers.rows import parts
+from helpers.arrays import parts
 from helpers.store.matrices import IN_MEMORY
 from helpers.tasks import Task
 
@@ -63,7 +63,7 @@ def run_step(name: str, folder: Path, in_memory: float, epochs: int, strengths: 
     """Run one step in this process and return the seconds of loading and of the step, and what shows that it was done."""
     import warnings
 
-    from helpers.measures import cone_table
+    from helpers.cones import cone_table
     from helpers.probing.protocol import PROTOCOLS
     from helpers.probing.sweep import sweep
 

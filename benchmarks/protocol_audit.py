@@ -17,7 +17,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from helpers.checks import choose
+from helpers.arrays import choose
 from helpers.files import project_root, read_json, replacing, write_json
 from helpers.probing.paths import log_checkpoints
 from helpers.probing.protocol import PROTOCOLS

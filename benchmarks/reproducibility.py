@@ -25,7 +25,7 @@ ONE_SEED = {"lambdas": (0.0, 1.0), "seeds": (1,), "features": ("joint",)}
 def results(workers: int) -> dict[str, np.ndarray]:
     """Compute every result and return its numbers."""
     from helpers import EmbeddingSet, extract, load_backbone, sweep
-    from helpers.measures import cone_table
+    from helpers.cones import cone_table
 
     sys.path.append(str(ROOT / "tests"))
     from photographs import synthetic_photographs

@@ -33,17 +33,15 @@ results = None  # folder for result tables; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer
+from helpers.cones import cone_table, subset_resultants, undefined_quantities
 from helpers.datasets import canonical_variant
 from helpers.datasets.audit import shipped_diversity
 from helpers.extraction.find import select
-from helpers.measures import cone_table, subset_resultants, undefined_quantities
+from helpers.page import SOURCE, Page, format_table, integer
 from helpers.paper.authors_gap import gap_bounds
-from helpers.paper.cells import facts_of, with_routes
-from helpers.plotting.geometry import plane, resultants, sphere
+from helpers.plotting import plane, resultants, sphere
 from helpers.plotting.published import authors_gaps
+from helpers.published import facts_of, with_routes
 from helpers.testbench.features import features_folder, shipped_features
 from helpers.testbench.public_encoders import shipped_measures
 

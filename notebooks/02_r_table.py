@@ -32,15 +32,20 @@ results = None  # folder for result tables; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer, optional, text
+from helpers.cones import cone_table
+from helpers.contributed import read_contributed
 from helpers.extraction.find import select
-from helpers.measures import cone_table
-from helpers.paper.cells import facts_of, is_contributed, join_contributed, sets_apart, with_routes
-from helpers.paper.contributed import read_contributed
-from helpers.paper.published import compare_table1, missing_by_dataset
+from helpers.page import SOURCE, Page, format_table, integer, optional, text
 from helpers.plotting.published import published_resultants
+from helpers.published import (
+    compare_table1,
+    facts_of,
+    is_contributed,
+    join_contributed,
+    missing_by_dataset,
+    sets_apart,
+    with_routes,
+)
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "contributed": optional(text())})
 sets = select(datasets, backbones, variant, store, data_root)

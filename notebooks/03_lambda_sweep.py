@@ -49,21 +49,18 @@ from IPython.display import display
 
 from helpers import PROTOCOLS
 from helpers.alignment.channels import ALIGNMENTS, CHANNELS
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer, many, number, optional, text
+from helpers.contributed import read_contributed
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.paper.cells import facts_of, is_contributed, join_contributed, with_routes
-from helpers.paper.contributed import read_contributed
-from helpers.paper.published import authors_sweep, compare_sweep, paper_name
+from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
+from helpers.plotting import curves, effects, gains
 from helpers.plotting.published import published_gains
-from helpers.plotting.sweeps import curves, effects, gains
 from helpers.probing.cache import cached_or_new, cached_without_embeddings
 from helpers.probing.grid import FEATURES, Grid
 from helpers.probing.leakage import text_names_label
-from helpers.resampling import holm
+from helpers.published import authors_sweep, compare_sweep, facts_of, is_contributed, join_contributed, paper_name, with_routes
+from helpers.statistics import holm
 from helpers.store.catalogue import stored
 
 page = Page(

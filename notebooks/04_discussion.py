@@ -30,13 +30,10 @@ made_with = None  # JSON of fingerprints of the parameters of 01 and 03, from th
 # %% tags=["hide-input", "remove-stderr"]
 from IPython.display import Markdown
 
-from helpers.book.formatting import escape_markdown, format_table
-from helpers.book.page import Page
-from helpers.book.parameters import optional, text
+from helpers.contributed import read_contributed
+from helpers.page import Page, escape_markdown, format_table, optional, text
 from helpers.paper.claims import CLEAR, as_markdown, counted, decision_table, ledger
-from helpers.paper.cells import join_contributed
-from helpers.paper.contributed import read_contributed
-from helpers.paper.published import protocol_differences
+from helpers.published import join_contributed, protocol_differences
 
 page = Page("04_discussion", globals(), {name: optional(text()) for name in ("contributed", "results", "made_with")})
 geometry, sweep = page.read_table("cone_effect", "01_cone_effect"), page.read_table("lambda_sweep", "03_lambda_sweep")

@@ -34,13 +34,11 @@ results = None  # folder for result tables and the alignment; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment.registry import ALIGNMENTS
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer, many, number, optional, text
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.plotting.sweeps import effects
+from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
+from helpers.plotting import effects
 from helpers.probing.cache import run_sweep
 from helpers.probing.grid import Grid
 from helpers.recommend import lambda_sentences, recommend, snippet

@@ -33,11 +33,9 @@ results = None  # folder for result tables; None for ./results
 import pandas as pd
 from IPython.display import HTML
 
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer, many, number
 from helpers.book.slider import MOST_POINTS, lambda_path, slider, sphere_view, standalone
 from helpers.extraction.find import select
+from helpers.page import SOURCE, Page, format_table, integer, many, number
 
 page = Page("06_slider", globals(), {**SOURCE, "lambdas": many(number(-2, 2), least=2), "points": integer(1, MOST_POINTS)})
 sets = select(datasets, backbones, variant, store, data_root)

@@ -53,15 +53,13 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from helpers import PROTOCOLS, extract, load_backbone, load_dataset
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer, many, text
 from helpers.datasets import miniatures as miniature
 from helpers.datasets.audit import shipped_straddling
 from helpers.datasets.splits import seen_in_train
 from helpers.extraction.find import in_both_variants
+from helpers.page import SOURCE, Page, format_table, integer, many, text
+from helpers.plotting import effects
 from helpers.plotting.alignments import shared_rows
-from helpers.plotting.sweeps import effects
 from helpers.probing.leakage import (
     compare_splits,
     compare_variants,

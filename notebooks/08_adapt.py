@@ -63,14 +63,12 @@ import numpy as np
 import pandas as pd
 
 from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_dataset
-from helpers.book.page import Page
-from helpers.book.parameters import flag, integer, many, number, optional, text
+from helpers.cones import cone_table
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import replacing_folder
-from helpers.measures import cone_table
-from helpers.plotting.geometry import plane
-from helpers.plotting.sweeps import curves, effects
+from helpers.page import Page, flag, integer, many, number, optional, text
+from helpers.plotting import curves, effects, plane
 from helpers.probing.cache import run_sweep
 from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name

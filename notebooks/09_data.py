@@ -31,11 +31,9 @@ results = None  # folder for result tables; None for ./results
 import pandas as pd
 
 from helpers.backbones import REGISTRY
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE
+from helpers.datasets.audit import texts_cut, tokenizers_at_hand
 from helpers.datasets.overview import all_lengths, balance, describe_all, overview, repeats
-from helpers.datasets.texts import texts_cut, tokenizers_at_hand
+from helpers.page import SOURCE, Page, format_table
 from helpers.plotting.datasets import class_shares, coverage, text_lengths
 
 page = Page("09_data", globals(), {name: reader for name, reader in SOURCE.items() if name != "variant"})

@@ -31,15 +31,13 @@ features = None  # folder of tower features; None for data/features
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import NAME, flag, integer, many, number, optional, text
 from helpers.datasets import canonical_variant
+from helpers.page import NAME, Page, flag, format_table, integer, many, number, optional, text
 from helpers.plotting.testbench import dial_gains, training_paths
+from helpers.testbench import LEARNED
 from helpers.testbench.features import shipped_features
 from helpers.testbench.findings import answer, heads_sentence, over_seeds, shipped
 from helpers.testbench.study import gap_study
-from helpers.testbench import LEARNED
 
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),

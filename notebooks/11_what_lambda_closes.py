@@ -28,11 +28,10 @@ results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 from helpers.alignment.registry import ALIGNMENTS
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import NAME, integer, many, optional, text
 from helpers.extraction.find import embeddings_for
 from helpers.extraction.prompts import prompts_of
+from helpers.page import NAME, Page, format_table, integer, many, optional, text
+from helpers.plotting import write_numbers_as_text
 from helpers.plotting.alignments import (
     against_lambda,
     gallery_curves,
@@ -43,7 +42,6 @@ from helpers.plotting.alignments import (
     penalty,
     task_map,
 )
-from helpers.plotting.style import write_numbers_as_text
 from helpers.recommend import (
     compare_tasks,
     count_clear,

@@ -38,12 +38,18 @@ results = None  # folder for result tables; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import SOURCE, integer, many, number
 from helpers.extraction.find import select
-from helpers.paper.protocol_audit import differences, executed_differences, gains_at, longer_training, published_gains, read_measured
-from helpers.paper.protocol_audit import resultant_of_rows, step_summary
+from helpers.page import SOURCE, Page, format_table, integer, many, number
+from helpers.paper.protocol_audit import (
+    differences,
+    executed_differences,
+    gains_at,
+    longer_training,
+    published_gains,
+    read_measured,
+    resultant_of_rows,
+    step_summary,
+)
 from helpers.plotting.training import channels_against_training, equivalences, gain_against_training, gain_map
 from helpers.plotting.waterfall import waterfall
 from helpers.probing.equivalence import equivalence_paths

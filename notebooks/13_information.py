@@ -36,9 +36,6 @@ results = None  # folder for result tables; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 import pandas as pd
 
-from helpers.book.formatting import format_table
-from helpers.book.page import Page
-from helpers.book.parameters import NAME, integer, many, number, optional, text
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root
 from helpers.information import findings
@@ -46,6 +43,7 @@ from helpers.information.forces import own_temperature
 from helpers.information.study import STUDIES, measured_information
 from helpers.initialisation.networks import ACTIVATIONS
 from helpers.initialisation.study import centred, mlp_study
+from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
 from helpers.plotting.information import changes_against_lambda, data_parts, shares_against_lambda, split_gains
 from helpers.probing.repeated import heads_to_retrain, repeated_gains, summarise_gains
 from helpers.testbench.features import shipped_features

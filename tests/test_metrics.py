@@ -6,7 +6,7 @@ from scipy.special import softmax
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from helpers import metrics
-from helpers.resampling import bootstrap_counts
+from helpers.statistics import bootstrap_counts
 
 
 @settings(max_examples=80, deadline=None)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers import rows
+from helpers import arrays as rows
 from helpers.geometry import mean_resultant_length
-from helpers.resampling import (
+from helpers.statistics import (
     bootstrap_counts,
     bootstrap_interval,
     corrected_interval,

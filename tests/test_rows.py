@@ -14,11 +14,11 @@ from safetensors.numpy import save
 from samples import embedding_set
 
 from helpers import EmbeddingSet
+from helpers.arrays import blocks
+from helpers.cones import cone_table
 from helpers.files import sealed, sha256, write_json
-from helpers.measures import cone_table
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
-from helpers.rows import blocks
 from helpers.separation import pair_distance, relative_modality_gap
 from helpers.store.matrices import write_matrix
 from helpers.tasks import Unlabelled
@@ -37,7 +37,7 @@ def stored(request, tmp_path):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Make blocks so small that these sets have many."""
-    monkeypatch.setattr("helpers.rows.BLOCK", 250)
+    monkeypatch.setattr("helpers.arrays.BLOCK", 250)
     monkeypatch.setattr("helpers.probing.views.ROWS", 17)
 
 
@@ -54,7 +54,7 @@ def test_geometry_and_separation_in_blocks_are_those_of_whole_arrays(stored, mon
     whole, mapped = stored
     expected = cone_table(whole, n_boot=100)
     measures = [f(whole.image_of(), whole.text_of()) for f in (relative_modality_gap, pair_distance)]
-    monkeypatch.setattr("helpers.rows.BLOCK", 250)
+    monkeypatch.setattr("helpers.arrays.BLOCK", 250)
     for embeddings in stored:
         found = cone_table(embeddings, n_boot=100)
         pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9)
@@ -85,7 +85,7 @@ def run(embeddings, protocol):
 def test_geometry_of_a_mapped_set_holds_a_few_blocks_in_memory(tmp_path, monkeypatch):
     """A block is 4 MB in float64 here, and the two matrices are 82 MB in float32."""
     n, d, block = 20_000, 512, 2**19
-    monkeypatch.setattr("helpers.rows.BLOCK", block)
+    monkeypatch.setattr("helpers.arrays.BLOCK", block)
     rng, vectors = np.random.default_rng(0), {}
     for modality, length in (("image", 1.0), ("text", 3.0)):
         vectors[modality] = np.memmap(tmp_path / modality, dtype=np.float16, mode="w+", shape=(n, d))

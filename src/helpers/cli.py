@@ -68,7 +68,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def _refuse(word: str, command: str | None, options: list[str]) -> None:
     """Raise a ValueError for a word that no argument takes; names the nearest option."""
-    from .checks import choose
+    from .arrays import choose
 
     choose(word.partition("=")[0], [name for name in options if name.startswith("--")], f"argument of {command}")
 
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
         if command is not None and command not in COMMANDS:
-            from .checks import choose  # imported here so that --help does not wait for numpy
+            from .arrays import choose  # imported here so that --help does not wait for numpy
 
             choose(command, COMMANDS, "command")
         args, unknown = parser(command).parse_known_args(arguments)

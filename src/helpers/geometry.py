@@ -5,8 +5,7 @@ Every function takes vectors (n, d), reduces them in float64 block by block and 
 
 import numpy as np
 
-from .checks import same_dimension, unit_rows
-from .rows import Stacked, as_rows, blocks, mean_of, unit_blocks
+from .arrays import Stacked, as_rows, blocks, mean_of, same_dimension, unit_blocks, unit_rows
 
 ROUNDING = 1e-24  # a variance below this share of the mean squared norm is rounding of equal rows in float64
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from .rows import parts
+from .arrays import parts
 
 
 class Ranking:

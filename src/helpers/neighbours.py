@@ -5,8 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from .checks import same_dimension, unit_rows
-from .rows import as_rows, unit_blocks
+from .arrays import as_rows, same_dimension, unit_blocks, unit_rows
 
 BLOCK = 2**23  # similarities held at a time: 32 MB in float32
 

@@ -6,7 +6,7 @@ Rows are pairs. Equal vectors are one candidate, and every candidate equal to th
 import numpy as np
 from scipy.stats import skew
 
-from .checks import embedding_matrix, same_dimension, unit_rows
+from .arrays import embedding_matrix, same_dimension, unit_rows
 from .geometry import gap_vector
 from .metrics import auc
 from .neighbours import distinct_codes, enough_rows, nearest, same_number, similarity_blocks, unit_pairs

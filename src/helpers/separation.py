@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import v_measure_score
 from sklearn.model_selection import GroupKFold
 
-from .checks import embedding_matrix, same_dimension, unit_rows
+from .arrays import embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
 from .metrics import auc
 from .neighbours import (
     distinct_codes,
@@ -25,7 +25,6 @@ from .neighbours import (
     unit_pair_blocks,
     unit_pairs,
 )
-from .rows import mean_of, unit_blocks
 
 STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modality classifier chooses
 

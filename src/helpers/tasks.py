@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .checks import choose
+from .arrays import choose
 
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}

@@ -9,9 +9,7 @@ import yaml
 from conftest import ROOT
 
 from helpers.book import workflow
-from helpers.book.page import Page
-from helpers.book.parameters import number, optional, text
-from helpers.book.run_summary import NOT_SHOWN
+from helpers.page import NOT_SHOWN, Page, number, optional, text
 
 DEMO = yaml.safe_load((ROOT / "config/demo.yml").read_text())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from helpers.book.parameters import assigned_literals, check_parameters, flag, integer, many, number, optional, text
+from helpers.page import assigned_literals, check_parameters, flag, integer, many, number, optional, text
 
 CELL = "lam = 0.5\nnames = ['a']  # names\nstore = None"
 SPEC = {"lam": number(0, 1), "names": many(text()), "store": optional(text())}
@@ -119,7 +119,7 @@ def notebook(tmp_path_factory) -> Path:
 {CELL}
 
 # %%
-from helpers.book.parameters import check_parameters, many, number, optional, text
+from helpers.page import check_parameters, many, number, optional, text
 print(check_parameters(globals(), {{"lam": number(0, 1), "names": many(text()), "store": optional(text())}}))
 """
     document = jupytext.reads(source, fmt="py:percent")

@@ -9,8 +9,8 @@ import pytest
 from conftest import ROOT
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from helpers.book.parameters import assigned_literals
 from helpers.cli import COMMANDS, parser
+from helpers.page import assigned_literals
 
 TEXTS = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")

@@ -9,10 +9,10 @@ from miniatures import release
 from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
 from helpers.backbones import Backbone, Tokenizer
 from helpers.cli import main
+from helpers.cones import cone_table
 from helpers.datasets import check
 from helpers.datasets import miniatures as miniature
-from helpers.measures import cone_table
-from helpers.paper.published import compare_sweep, compare_table1
+from helpers.published import compare_sweep, compare_table1
 
 TOKENS = 512
 # What a probe on a bag of pixels and words should at least reach; the mean of chance is 0.5.

@@ -258,7 +258,7 @@ def test_mimic_reports_from_folders(tmp_path):
     ],
 )
 def test_sections_before_the_reading(report, said):
-    from helpers.datasets.mimic_reports import section
+    from helpers.datasets.mimic_cxr import section
 
     assert section(report) == said
 

@@ -10,8 +10,9 @@ from tiny_encoders import biomedclip_folder, cached, clip_folder
 
 from helpers.backbones import REGISTRY, Tokenizer
 from helpers.cli import main
-from helpers.datasets import Card, PairedDataset, check, texts
-from helpers.datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
+from helpers.datasets import Card, PairedDataset, check
+from helpers.datasets import audit as texts
+from helpers.datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
 from helpers.tasks import Task
 
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from helpers.book.page import results_folder
+from helpers import published
 from helpers.datasets.audit import shipped_straddling
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.find import embeddings_for, in_both_variants, select
-from helpers.paper import published
+from helpers.page import results_folder
 from helpers.store.catalogue import SHIPPED_SETS, folder_name, shipped_but_not_stored, stored
 
 

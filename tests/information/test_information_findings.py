@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from helpers.book.formatting import fill
 from helpers.information import findings
+from helpers.page import fill
 from helpers.plotting.information import changes_against_lambda, data_parts, shares_against_lambda, split_gains
 from helpers.probing.repeated import summarise_gains
 

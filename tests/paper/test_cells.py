@@ -8,19 +8,21 @@ import pytest
 
 from helpers import EmbeddingSet
 from helpers.backbones.registry import REGISTRY
-from helpers.measures import cone_table
-from helpers.paper.cells import (
+from helpers.cones import cone_table
+from helpers.published import (
     APART,
+    BACKBONES,
     DIMENSIONS,
     SetFacts,
     cell_faults,
+    compare_table1,
+    datasets,
     facts_of,
     is_contributed,
     join_contributed,
     sets_apart,
     with_routes,
 )
-from helpers.paper.published import BACKBONES, compare_table1, datasets
 
 CELL = SetFacts("ham10000", "authors", "clip", 10_015, 2_003, 512, REGISTRY["clip"].source, "a" * 40, "extracted")
 

@@ -6,13 +6,11 @@ from datetime import date
 import numpy as np
 import pytest
 
-from helpers import EmbeddingSet, sweep
+from helpers import EmbeddingSet, contributed, published, sweep
 from helpers.backbones.registry import REGISTRY
+from helpers.contributed import Report, load_report, make_report, read_contributed, save_report
 from helpers.files import checksum_of
-from helpers.paper import contributed, published
 from helpers.paper.claims import ledger
-from helpers.paper.contributed import load_report, make_report, read_contributed, save_report
-from helpers.paper.report import Report
 
 
 @pytest.fixture(scope="module")

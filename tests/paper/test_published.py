@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.paper import published
+from helpers import published
 
 
 def test_table1_is_the_full_grid():

@@ -8,7 +8,7 @@ from ledgers import verdict
 from helpers.paper.authors_gap import gap_bounds
 from helpers.paper.claims import downstream
 from helpers.paper.claims import geometry as cone
-from helpers.paper.published import LONGER, authors_curves, table1
+from helpers.published import LONGER, authors_curves, table1
 
 
 def test_medical_r_is_higher_on_average_and_fails_in_seven_pairs():

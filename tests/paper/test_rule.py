@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from helpers.paper.claims import VERDICTS, decision_table, evidence, rule
-from helpers.resampling import permutation_p
+from helpers.statistics import permutation_p
 
 
 def test_every_verdict_of_the_decision_table_is_known_and_the_last_line_always_applies():

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from helpers import sweep
+from helpers import plotting as cones
+from helpers import plotting as style
+from helpers import plotting as sweeps
+from helpers import published, sweep
+from helpers.cones import cone_table
 from helpers.extraction.find import select
-from helpers.measures import cone_table
-from helpers.paper import published
 from helpers.paper.authors_gap import gap_bounds
-from helpers.plotting import geometry as cones
 from helpers.plotting import published as published_figures
-from helpers.plotting import style, sweeps
 
 
 @pytest.fixture(autouse=True)

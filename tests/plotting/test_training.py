@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.plotting import style
+from helpers import plotting as style
 from helpers.plotting.training import SETTINGS, channels_against_training, equivalences, gain_against_training, gain_map
 from helpers.plotting.waterfall import waterfall
 

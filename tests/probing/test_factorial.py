@@ -7,9 +7,9 @@ from samples import embedding_set
 
 from helpers import PROTOCOLS, sweep
 from helpers.alignment.channels import CHANNELS, FACTORIAL, Alignment
-from helpers.paper.published import datasets
 from helpers.probing.factorial import channel_effects
 from helpers.probing.protocol import BRSET_UPDATES
+from helpers.published import datasets
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from helpers.book.parameters import assigned_literals
+from helpers.page import assigned_literals
 from helpers.probing.grid import Grid
 
 

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from helpers import PROTOCOLS, sweep
 from helpers.probing.result import SweepResult
-from helpers.resampling import bootstrap_counts
+from helpers.statistics import bootstrap_counts
 from helpers.tasks import Task
 
 QUICK = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)

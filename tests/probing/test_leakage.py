@@ -13,7 +13,7 @@ from helpers.files import write_json
 from helpers.probing import leakage
 from helpers.probing.leakage import Scored, text_names_label
 from helpers.probing.protocol import PROTOCOLS
-from helpers.resampling import bootstrap_counts
+from helpers.statistics import bootstrap_counts
 
 STRONG = PROTOCOLS["converged"].replace(strengths=(1e-3, 1e-2, 1e-1, 1.0))
 """Converged probes without the weak penalties, which take long where a text gives the label away."""

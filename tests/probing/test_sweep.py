@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.channels import Alignment
-from helpers.plotting.sweeps import curves, effects
+from helpers.plotting import curves, effects
 from helpers.probing.result import COLUMNS, SweepResult
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.validation import split_rows

@@ -5,7 +5,7 @@ import pytest
 
 from helpers.alignment.registry import make_alignment
 from helpers.recommend.galleries import gallery_changes
-from helpers.resampling import corrected_interval
+from helpers.statistics import corrected_interval
 
 
 def pairs(n=120, d=8, noise=0.6, seed=0):

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from helpers import EmbeddingSet
-from helpers.book.formatting import fill
-from helpers.book.page import Page
 from helpers.cli import main
+from helpers.page import Page, fill
 
 D = 12
 

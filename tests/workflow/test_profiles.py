@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT, small_set
 
-from helpers.book.parameters import assigned_literals
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
+from helpers.page import assigned_literals
 from helpers.probing.cache import cached_or_new, is_up_to_date, probing_code, run_sweep, sweep_folder
 from helpers.probing.grid import Grid
 
@@ -122,7 +122,7 @@ def test_cached_sweeps_are_shown_without_their_embeddings(cached, tmp_path):
 @pytest.mark.heavy
 @pytest.mark.parametrize("lone", [True, False], ids=["lone", "stored"])
 def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lone, monkeypatch):
-    monkeypatch.setattr("helpers.paper.cells.cell_faults", lambda facts: [])  # a small set stands for the paper's
+    monkeypatch.setattr("helpers.published.cell_faults", lambda facts: [])  # a small set stands for the paper's
     for i, variant in enumerate(("clean", "authors")):
         small_set("ham10000", variant, "clip", False, seed=i).save(tmp_path / "store/ham10000" / variant / "clip")
     if lone:

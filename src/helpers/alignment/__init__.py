@@ -7,13 +7,12 @@ from .channels import ALIGNMENTS, CHANNELS, Alignment
 from .shift import align, predicted_residual_gap, residual_gap, unalign
 
 if TYPE_CHECKING:
-    from .estimator import GapAlignment
-    from .pairs import PairAlignment
+    from .estimator import GapAlignment, PairAlignment
 
 __all__ = ["ALIGNMENTS", "CHANNELS", "Alignment", "GapAlignment", "PairAlignment"]
 __all__ += ["align", "predicted_residual_gap", "residual_gap", "unalign"]
 
-_ESTIMATORS = {"GapAlignment": ".estimator", "PairAlignment": ".pairs"}
+_ESTIMATORS = {"GapAlignment": ".estimator", "PairAlignment": ".estimator"}
 
 
 def __getattr__(name: str):

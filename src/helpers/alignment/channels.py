@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..checks import choose
+from ..arrays import choose
 
 CHANNELS = ("shift", "common-scale", "scale-ratio", "spread")
 PAIRS = tuple("+".join(pair) for pair in combinations(CHANNELS, 2))

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from ..checks import choose
+from ..arrays import choose
 from . import posthoc
-from .affine import AffineAlignment, load_affine
 from .estimator import GapAlignment
+from .posthoc import AffineAlignment, load_affine
 from .stored import read_arrays
 
 CLASSES: dict[str, type[AffineAlignment]] = {

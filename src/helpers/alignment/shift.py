@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ..checks import embedding_matrix, same_dimension, unit_rows
+from ..arrays import embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
 from ..geometry import gap_vector, mean_direction
-from ..rows import mean_of, unit_blocks
 from .channels import Alignment
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..checks import choose
+from ..arrays import choose
 from .fingerprint import public
 from .registry import REGISTRY, Entry
 from .tokenizer import Tokenizer

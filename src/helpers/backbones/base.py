@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
-from ..checks import choose, unit_rows
+from ..arrays import choose, unit_rows
 from .tokenizer import Tokenizer
 
 PRECISIONS = ("float32", "bfloat16", "float16")

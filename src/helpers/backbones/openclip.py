@@ -7,7 +7,7 @@ import numpy as np
 import open_clip
 import torch
 
-from ..checks import choose
+from ..arrays import choose
 from ..files import read_json
 from .base import Backbone
 from .fingerprint import public, settings_hash, tokenizer_hash

@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ..files import project_root, replacing
+from ..plotting import use_style
 from ..plotting.front import finding
-from ..plotting.style import use_style
 from ..recommend.findings import shipped_alignments
 
 ROOT = project_root()

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from .. import published
 from ..backbones.registry import DIMENSIONS
-from ..paper import published
 
 CLEAN_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}
 """Upper bounds for releases of which the paper uses a part and the variant ``clean`` all."""

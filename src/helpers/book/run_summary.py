@@ -6,14 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..files import json_text, read_json, replacing, write_json
+from ..page import commit, markdown_table, reasons, versions
 from ..store.catalogue import stored
-from .formatting import markdown_table
-from .provenance import commit, versions
 from .step import RECORDS
 
 SUMMARY, SKIPPED, PAGE = Path("runs/summary.json"), Path("runs/skipped.json"), Path("book/generated/run_summary.md")
-NOT_SHOWN = "not_shown.json"
-"""File in the store of a build: why each set that was excluded or skipped is not shown."""
 DIGITS = 16  # of a checksum on the page
 
 
@@ -82,14 +79,6 @@ def _skipped(skipped: dict[str, str]) -> str:
         return "Nothing was skipped."
     lines = "\n".join(f"- {line}" for line in reasons(skipped))
     return f"{len(skipped)} embedding sets were skipped because they cannot be made here:\n\n{lines}"
-
-
-def reasons(skipped: dict[str, str]) -> list[str]:
-    """Return a line for each reason: the sets it concerns, and the reason."""
-    sets: dict[str, list[str]] = {}
-    for name, why in sorted(skipped.items()):
-        sets.setdefault(why, []).append(name)
-    return [f"{', '.join(names)}: {why}" for why, names in sets.items()]
 
 
 def _sets(sets: dict[str, str]) -> str:

@@ -18,7 +18,7 @@ from ..alignment.shift import align
 from ..datasets.registry import title
 from ..files import project_root, replacing
 from ..geometry import gap_vector, mean_direction, principal_directions
-from ..plotting.style import FEATURES
+from ..plotting import FEATURES
 from ..store.embeddings import EmbeddingSet
 
 STATIC = "../../_static"  # as seen from a page in book/executed

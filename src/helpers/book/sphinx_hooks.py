@@ -13,8 +13,8 @@ import yaml
 from sphinx.errors import ConfigError, ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from ..page import commit
 from .content_policy import with_policy
-from .provenance import commit
 
 MATHJAX = "sphinx-mathjax-offline"
 SCRIPT = "mathjax/tex-svg.js"  # draws with paths, so that it needs no font files

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from .. import published
 from ..backbones.registry import REGISTRY
 from ..datasets import DATASETS
 from ..datasets.registry import title
 from ..files import project_root, read_json, replacing
-from ..paper import published
+from ..page import markdown_table
 from . import trust
-from .formatting import markdown_table
 from .front import sentences
 
 ROOT = project_root()

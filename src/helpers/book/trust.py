@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..files import project_root, read_json
-from .formatting import markdown_table
+from ..page import markdown_table
 
 ROOT = project_root()
 RESULTS = ROOT / "benchmarks" / "results"

@@ -9,7 +9,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 
 from ..files import replacing
-from .formatting import escape_markdown
+from ..page import escape_markdown
 
 GLUED = "application/papermill.record/text/plain"
 GLUE = re.compile(r"\{glue:text\}`(?P<name>\w+)(?::(?P<format>[^`]+))?`")

@@ -15,17 +15,15 @@ import yaml
 from huggingface_hub import try_to_load_from_cache
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ..arrays import choose, place
 from ..backbones.registry import REGISTRY
-from ..checks import choose, place
 from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
+from ..page import NOT_SHOWN, assigned_literals, first_problem, parameters_fingerprint
 from ..probing.code import code_files
 from ..probing.record import Record, UnusableRecord, read_record
 from ..store.catalogue import folder_name, stored
 from . import TABLES as TABLES
-from .parameters import assigned_literals, first_problem
-from .provenance import parameters_fingerprint
-from .run_summary import NOT_SHOWN
 
 SHOWN = Path("runs/book/embeddings")
 """Links to the sets that the book shows, where some of the store are excluded."""

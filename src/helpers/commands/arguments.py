@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checks import choose
+from ..arrays import choose
 from ..datasets import DATASETS
 from ..datasets.registry import dataset_root
 from ..files import replacing

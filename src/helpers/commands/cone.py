@@ -1,7 +1,7 @@
 """``cone``: measure the geometry of a stored embedding set."""
 
+from ..cones import cone_table
 from ..extraction.find import embeddings_for
-from ..measures import cone_table
 from .arguments import add_set, write_table
 
 

@@ -4,7 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
-from ..checks import choose
+from ..arrays import choose
 from ..datasets import DATASETS, load_dataset
 from ..datasets.registry import canonical_variant, dataset_root
 from ..files import project_root

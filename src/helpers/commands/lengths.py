@@ -2,7 +2,7 @@
 
 from ..backbones.registry import trained
 from ..datasets import load_dataset
-from ..datasets.texts import text_lengths, texts_cut, tokenizers_at_hand
+from ..datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
 from .arguments import add_copy, add_output, copy_arguments, write_table
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from ..contributed import make_report, save_report
 from ..extraction.find import embeddings_for
-from ..paper.cells import cell_faults, is_named_like_a_cell
-from ..paper.contributed import make_report, save_report
 from ..probing.cache import RECORD, load_cached, sweep_folder
 from ..probing.protocol import PROTOCOLS
+from ..published import cell_faults, is_named_like_a_cell
 from ..store.catalogue import folder_name
 from .arguments import add_set
 

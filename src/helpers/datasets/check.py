@@ -9,11 +9,20 @@ from tqdm import tqdm
 
 from ..images import inspect_image
 from ..tasks import SMALLEST_NAMED
-from .audit import class_balance, diversity, indicators, overlap, straddling_groups, text_words
+from .audit import (
+    class_balance,
+    diversity,
+    indicators,
+    overlap,
+    straddling_groups,
+    text_lengths,
+    text_words,
+    texts_cut,
+    tokenizers_at_hand,
+)
 from .base import PairedDataset
 from .registry import DATASETS, load_dataset
 from .splits import KEEPS_GROUPS, straddling
-from .texts import text_lengths, texts_cut, tokenizers_at_hand
 
 SHOWN = 12  # most classes, and most examples of a fault, that the report prints
 

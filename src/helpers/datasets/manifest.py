@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from ..checks import choose
+from ..arrays import choose
 from ..images import existing
 from ..tasks import KINDS, OTHER_SPLITS, Task, class_names, split_names
 from .base import SPLITS as PARTS

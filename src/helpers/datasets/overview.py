@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..checks import choose
+from ..arrays import choose
 from ..files import project_root
 from ..store.catalogue import stored
 from ..store.embeddings import load_pairs
 from ..tasks import SPLITS, Task
 from . import DATASETS, load_dataset
-from .audit import class_balance, overlap, straddling_groups
+from .audit import COLUMNS, class_balance, overlap, straddling_groups, text_lengths
 from .registry import dataset_root, domain
-from .texts import COLUMNS, text_lengths
 
 LENGTHS = Path("data/text_lengths")  # <dataset>-<variant>.csv, written by `python -m helpers lengths`
 
@@ -123,7 +122,7 @@ def balance(descriptions: list[Description]) -> pd.DataFrame:
 
 
 def all_lengths(descriptions: list[Description]) -> pd.DataFrame:
-    """Return the text lengths of all descriptions that have them; see :func:`helpers.datasets.texts.text_lengths`."""
+    """Return the text lengths of all descriptions that have them; see :func:`helpers.datasets.audit.text_lengths`."""
     lengths = [d.lengths for d in descriptions if d.lengths is not None]
     return pd.concat(lengths, ignore_index=True) if lengths else pd.DataFrame(columns=COLUMNS).astype({"length": int, "limit": int})
 

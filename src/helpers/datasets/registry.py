@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pandas as pd
 
-from ..checks import choose
+from ..arrays import choose
 from .base import REQUIRED_COLUMNS, SYNTHETIC, Card, Draft, PairedDataset
 
 NAMES = (

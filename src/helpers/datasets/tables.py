@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..checks import choose_column
+from ..arrays import choose_column
 
 RELEASED = "restore the file as released"
 
@@ -84,7 +84,7 @@ def require_rows(table: pd.DataFrame, path, remedy: str = RELEASED) -> None:
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
-    """Raise a ValueError unless ``table`` has all ``columns``; see :func:`helpers.checks.choose_column`."""
+    """Raise a ValueError unless ``table`` has all ``columns``; see :func:`helpers.arrays.choose_column`."""
     for column in columns:
         choose_column(column, table.columns, path)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..arrays import choose
 from ..backbones import Backbone, load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from ..backbones.fingerprint import settings_hash
-from ..checks import choose
 from ..datasets.base import PairedDataset
 from ..files import remove_stale, replacing, write_checked_json
 from ..store.embeddings import EmbeddingSet

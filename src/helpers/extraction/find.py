@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..arrays import choose
 from ..backbones import REGISTRY, load_backbone
-from ..checks import choose
 from ..datasets import DATASETS, canonical_variant, load_dataset
 from ..datasets.registry import dataset_root, domain
 from ..files import project_root

@@ -7,8 +7,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ..arrays import choose, unit_rows
 from ..backbones.base import Backbone
-from ..checks import choose, unit_rows
 from ..files import project_root, replacing
 from ..store.catalogue import folder_name
 from ..store.embeddings import EmbeddingSet

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, logsumexp
 
-from ..checks import embedding_matrix, same_dimension, unit_rows
+from ..arrays import embedding_matrix, same_dimension, unit_rows
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 BIAS_RANGE = (-200.0, 200.0)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from ..alignment.shift import align
-from ..checks import same_dimension
+from ..arrays import same_dimension
 from ..geometry import gap_vector
 from ..store.embeddings import EmbeddingSet
 

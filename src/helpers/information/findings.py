@@ -10,7 +10,7 @@ from ..store.catalogue import SHIPPED_SETS
 
 NAMES = ["dataset", "variant", "backbone"]
 Finding = tuple[str, dict]
-"""A sentence with places for values, and the values; see :meth:`helpers.book.page.Page.show_text`."""
+"""A sentence with places for values, and the values; see :meth:`helpers.page.Page.show_text`."""
 
 
 def clear(rows: pd.DataFrame, low: str = "change_low", high: str = "change_high") -> pd.Series:

@@ -16,7 +16,7 @@ from scipy.special import log_expit, log_softmax
 from ..probing.protocol import PROTOCOLS, Protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
-from ..resampling import bootstrap_counts
+from ..statistics import bootstrap_counts
 from ..store.embeddings import EmbeddingSet
 from .decomposition import SHARES, information_shares, share_bounds
 from .tables import against_first

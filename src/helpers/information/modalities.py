@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..alignment.shift import align
 from ..geometry import gap_vector
-from ..resampling import bootstrap_counts
+from ..statistics import bootstrap_counts
 from ..store.embeddings import EmbeddingSet
 from .tables import against_first
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..checks import choose
-from ..resampling import corrected_interval
+from ..arrays import choose
+from ..statistics import corrected_interval
 from ..store.embeddings import EmbeddingSet
 from .critic import critic_table
 from .forces import forces_table, own_temperature

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..resampling import percentile_interval
+from ..statistics import percentile_interval
 
 COLUMNS = ["lambda", "quantity", "value", "low", "high", "change", "change_low", "change_high"]
 

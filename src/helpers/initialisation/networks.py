@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy.special import ndtr
 
+from ..arrays import choose, unit_rows
 from ..backbones.openclip import random_clip
-from ..checks import choose, unit_rows
 
 IMAGES_PER_BATCH = 32
 ROOT_2 = 2**0.5

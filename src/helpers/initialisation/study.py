@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..checks import unit_rows
+from ..arrays import unit_rows
 from .networks import mlp_outputs
 from .variance import RATIO, Estimate, data_ratio, normalised, variance_table
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from ..checks import unit_rows
+from ..arrays import unit_rows
 
 PARTS = ("data", "data x weights", "weights")  # these add up
 DATA_INDUCED = "data-induced"  # the sum of the first two: the first term of Eq. 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .published import authors_pca, datasets
+from ..published import authors_pca, datasets
 
 DIGITS = 0.000005  # half a unit of the fifth decimal, the last one of means and variances
 
@@ -18,7 +18,7 @@ def gap_bounds(pca: pd.DataFrame | None = None) -> pd.DataFrame:
     counts. The gap within the plane is the lower bound.
 
     Args:
-        pca: rows of :func:`helpers.paper.published.authors_pca`; all of them when None.
+        pca: rows of :func:`helpers.published.authors_pca`; all of them when None.
 
     Returns:
         dataset, domain, backbone, lambda, low, high (norm of the gap), cosine_low (least absolute cosine of gap and PC1).

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from ..checks import choose
+from ..arrays import choose
 from ..files import project_root
 from ..geometry import mean_resultant_length
+from ..published import authors_longer_sweep, authors_sweep, protocol_differences
 from .claims.downstream import summary
-from .published import authors_longer_sweep, authors_sweep, protocol_differences
 
 MEASURED = ("training_gain", "training_gain_limit", "training_gain_longer", "protocol_steps", "protocol_data", "protocol_choice")
 SETS = ["dataset", "variant", "backbone"]

@@ -1,1 +1,294 @@
 """Draw every figure of the book in one style; functions take tidy tables or embedding sets and return a figure."""
+
+import math
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+from ..arrays import unit_rows
+from ..datasets.registry import title
+from ..geometry import principal_directions
+from ..store.embeddings import EmbeddingSet
+
+INK, GRID = "#22272e", "#d5d9de"
+PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
+FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
+BACKBONES = {
+    "lit-natural": "#009e73",
+    "lit-derm": "#cc79a7",
+    "random-clip": "#7a7a7a",
+    "clip": "#009e73",
+    "siglip": "#56b4e9",
+    "siglip-224": "#56b4e9",
+    "biomedclip": "#cc79a7",
+    "medsiglip": "#e69f00",
+}
+PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
+PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
+SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
+MARKERS = "osD^vP"
+ALIGNMENTS = {
+    "lambda": "all four together",
+    "shift": "shift",
+    "common-scale": "common scale",
+    "scale-ratio": "scale ratio",
+    "spread": "spread",
+    "without-shift": "all but shift",
+    "without-common-scale": "all but common scale",
+    "without-scale-ratio": "all but scale ratio",
+    "without-spread": "all but spread",
+    "centred": "centred per modality",
+}
+
+
+def use_style() -> None:
+    """Set the style of all figures: SVG in notebooks, equal bytes for equal figures, and no mathematics between ``$``."""
+    mpl.rcParams.update(
+        {
+            "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
+            "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.09, "figure.constrained_layout.w_pad": 0.09,
+            "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
+            "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+            "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
+            "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9,
+            "lines.linewidth": 1.6, "axes.linewidth": 0.8,
+        }
+    )  # fmt: skip
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def write_numbers_as_text() -> None:
+    """Let figures hold text rather than outlines of letters, which make a page of many numbers heavy.
+
+    A reader's machine without DejaVu Sans shows Verdana, whose letters are as wide.
+    """
+    mpl.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]})
+
+
+def log_axis(axis, scale: str = "log") -> None:
+    """Set an axis to a logarithmic scale with plain numbers at its decades.
+
+    Matplotlib writes powers of ten as mathematics, which :func:`use_style` turns off because a data set's name may hold a ``$``.
+    """
+    getattr(axis.axes, f"set_{axis.axis_name}scale")(scale)
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def colour(name: str) -> str:
+    """Return the colour of a backbone, or a fixed spare colour for an unknown one."""
+    return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
+
+
+def panels(n: int, columns: int, width: float, height: float, **kwargs):
+    """Return a figure and n axes in a grid of at most ``columns`` columns; unused axes are removed."""
+    columns = min(columns, n)
+    rows = math.ceil(n / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **kwargs)
+    for spare in axes.ravel()[n:]:
+        spare.remove()
+    return figure, axes.ravel()[:n]
+
+
+def share_legend(figure, ax, **kwargs) -> None:
+    """Draw one legend for the whole figure, below its panels."""
+    handles, labels = ax.get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), **kwargs)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+
+
+def distinct_legend(figure, axes) -> None:
+    """Draw one legend below all panels with every label that occurs in any of them, once."""
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 3))
+
+
+def interval_legend(figure, spread: str) -> None:
+    """Draw the legend of an interval plot."""
+    handles = [
+        Line2D([], [], color=INK, linewidth=3, alpha=0.45, label="95 % bootstrap interval over test rows"),
+        Line2D([], [], color=INK, linewidth=1, marker="o", markersize=5, label=f"difference{spread}"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+
+
+def plane(sets, points: int = 1500):
+    """Draw both modalities on their first two centred principal directions, fitted on both together (the paper's Fig. 2).
+
+    Args:
+        sets: an embedding set, or several, each of which gets a panel.
+        points: pairs shown; the directions come from all of them.
+    """
+    sets = _several(sets)
+    figure, axes = panels(len(sets), 2, 3.9, 3.3)
+    for ax, s in zip(axes, sets, strict=True):
+        image, text = s.image_of(), s.text_of()
+        pooled = np.concatenate([image, text])
+        directions, shares = principal_directions(pooled, k=2)
+        centre, rows = pooled.mean(axis=0), _sample(len(s), points)
+        means = []
+        for feature, x in (("image", image), ("text", text)):
+            xy = (x - centre) @ directions.T
+            ax.scatter(*xy[rows].T, s=5, alpha=0.35, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+            means.append(xy.mean(axis=0))
+        ax.annotate("", means[0], means[1], arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.4})
+        ax.set(title=_name(s), xlabel=f"PC 1 ({shares[0]:.0%} of variance)", ylabel=f"PC 2 ({shares[1]:.0%})", aspect="equal")
+        ax.set(adjustable="datalim")
+    share_legend(figure, axes[0], markerscale=3)
+    return figure
+
+
+def sphere(sets, points: int = 700):
+    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles.
+
+    Args:
+        sets, points: see :func:`plane`.
+    """
+    sets = _several(sets)
+    figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
+    u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
+    for ax, s in zip(axes, sets, strict=True):
+        image, text = s.image_of(), s.text_of()
+        directions, shares = principal_directions(np.concatenate([image, text]), k=3, centred=False)
+        ax.plot_wireframe(np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v), color=GRID, linewidth=0.4)
+        rows = _sample(len(s), points)
+        for feature, x in (("image", image), ("text", text)):
+            xyz = unit_rows(x[rows] @ directions.T)
+            ax.scatter(*xyz.T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+        ax.set(title=f"{_name(s)}\n{shares.sum():.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
+        ax.set_box_aspect((1, 1, 1), zoom=1.25)
+        ax.set_axis_off()
+        ax.view_init(elev=18, azim=35)
+    share_legend(figure, axes[0], markerscale=3)
+    return figure
+
+
+def resultants(table: pd.DataFrame):
+    """Draw R of image and text with bootstrap intervals, one line per data set and backbone; from ``cone_table`` rows."""
+    rows = table[table["quantity"] == "R"]
+    names = list(dict.fromkeys(zip(rows["dataset"], rows["backbone"], strict=True)))
+    figure, (ax,) = panels(1, 1, 6.4, 0.9 + 0.36 * len(names))
+    for feature, offset in (("image", -0.12), ("text", 0.12)):
+        mine = rows[rows["modality"] == feature].set_index(["dataset", "backbone"]).loc[names]
+        value = mine["value"].to_numpy()
+        error = np.abs(np.stack([value - mine["low"], mine["high"] - value]))
+        style = {"fmt": MARKERS[feature == "text"], "color": FEATURES[feature], "capsize": 2}
+        ax.errorbar(value, np.arange(len(names)) + offset, xerr=error, label=feature, **style)
+    labels = [f"{title(d)} · {b}" for d, b in names]
+    ax.set(xlim=(0, 1.02), xlabel="mean resultant length R", yticks=range(len(names)), yticklabels=labels)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    share_legend(figure, ax)
+    return figure
+
+
+def _several(sets) -> list[EmbeddingSet]:
+    return [sets] if isinstance(sets, EmbeddingSet) else list(sets)
+
+
+def _name(embeddings) -> str:
+    return f"{title(embeddings.dataset)} · {embeddings.provenance.get('backbone', 'own')}"
+
+
+def _sample(n: int, size: int, random_state: int = 0) -> np.ndarray:
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(random_state).choice(n, size, replace=False))
+
+
+def curves(summary: pd.DataFrame):
+    """Draw AUC against lambda: data set and encoder in rows, protocols in columns, mean and sd over seeds by feature."""
+    names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
+    protocols = list(dict.fromkeys(summary["protocol"]))
+    shape = (2.75 * len(protocols) + 0.6, 2.15 * len(names) + 0.4)
+    figure, axes = plt.subplots(len(names), len(protocols), figsize=shape, squeeze=False, sharex=True, sharey="row")
+    for row, (dataset, backbone) in enumerate(names):
+        of_set = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
+        for column, protocol in enumerate(protocols):
+            ax, mine = axes[row, column], of_set[of_set["protocol"] == protocol]
+            _feature_lines(ax, mine)
+            hard = (mine["metric"] == "auc_hard").any()
+            ax.set_title(f"{protocol}{' (hard labels)' if hard else ''}", fontsize=9.5)
+        axes[row, 0].set_ylabel(f"{title(dataset)} · {backbone}\ntest AUC")
+    for ax in axes[-1]:
+        ax.set_xlabel("alignment strength λ")
+    share_legend(figure, axes[0, 0])
+    return figure
+
+
+def _feature_lines(ax, summary: pd.DataFrame) -> None:
+    """Draw one line per feature; bars are standard deviations over seeds, moved apart so that they do not overlap."""
+    for i, feature in enumerate(FEATURES):
+        mine = summary[summary["features"] == feature].sort_values("lambda_image")
+        if len(mine):
+            x, y, sd = (mine[c].to_numpy(float) for c in ("lambda_image", "mean", "sd"))
+            style = {"color": FEATURES[feature], "fmt": MARKERS[i] + "-", "markersize": 3.2, "elinewidth": 0.8, "linewidth": 1.3}
+            label = feature if feature == "joint" else f"{feature} only"
+            ax.errorbar(x + (i - 1) * 0.012, y, yerr=np.nan_to_num(sd), label=label, **style)
+
+
+def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds"):
+    """Draw AUC(lambda) - AUC(0) with bootstrap interval (thick) and standard deviation over ``spread`` (thin), a panel per set.
+
+    Args:
+        table: rows of :meth:`helpers.probing.result.SweepResult.effects`; of several lambdas only the farthest from 0.
+        label: column whose values are the rows of each panel.
+    """
+    if "lambda_image" in table:
+        order = table.reset_index(drop=True).sort_values("lambda_image", key=abs, kind="stable")
+        table = order.drop_duplicates(["dataset", "backbone", label], keep="last").sort_index()
+    names = list(dict.fromkeys(zip(table["dataset"], table["backbone"], strict=True)))
+    groups = list(dict.fromkeys(table[label]))
+    figure, axes = panels(len(names), 2, 3.9, 1.0 + 0.34 * len(groups), sharex=True, sharey=True)
+    for ax, (dataset, backbone) in zip(axes, names, strict=True):
+        mine = table[(table["dataset"] == dataset) & (table["backbone"] == backbone)].set_index(label)
+        ax.axvline(0, color=INK, linewidth=0.8)
+        for y, group in enumerate(groups):
+            if group in mine.index:
+                row = mine.loc[group]
+                shade = PROTOCOLS.get(group, INK)
+                ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=3, alpha=0.45, solid_capstyle="butt")
+                style = {"fmt": "o", "color": shade, "markersize": 5, "capsize": 3, "linewidth": 1}
+                ax.errorbar(row["difference"], y, xerr=np.nan_to_num(row["seed_sd"]), **style)
+        labels = [ALIGNMENTS.get(g, g) for g in groups]
+        ax.set(title=f"{title(dataset)} · {backbone}", xlabel="change of test AUC", yticks=range(len(groups)), yticklabels=labels)
+        ax.tick_params(labelbottom=True)
+    axes[0].set_ylim(len(groups) - 0.5, -0.5)
+    interval_legend(figure, f" ± standard deviation over {spread}" if (table["seed_sd"] > 0).any() else "")
+    return figure
+
+
+def gains(summary: pd.DataFrame, published: pd.DataFrame, lone=()):
+    """Draw AUC(lambda) - AUC(0) of our sets by protocol, joint features, in front of the published curves of the data set.
+
+    Args:
+        summary: rows of dataset, backbone (names as the paper prints them where it has them), protocol, lambda, gain, metric.
+        published: rows of ``authors_sweep``.
+        lone: (dataset, backbone) pairs whose titles get an asterisk.
+    """
+    names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
+    figure, axes = panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)
+    for ax, (dataset, backbone) in zip(axes, names, strict=True):
+        for other, curve in published[published["dataset"] == dataset].groupby("backbone", sort=False):
+            same = other == backbone
+            label, shade = ("published, same encoder", PUBLISHED) if same else ("published, other encoders", PALE)
+            ax.plot(curve["lambda"], curve["gain"], color=shade, linewidth=1.6, zorder=1 + same, label=label)
+        mine = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
+        for marker, (protocol, curve) in zip(MARKERS, mine.groupby("protocol", sort=False), strict=False):
+            hard = " (hard labels)" if (curve["metric"] == "auc_hard").any() else ""
+            style = {"color": PROTOCOLS.get(protocol, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
+            ax.plot(curve["lambda"], curve["gain"], label=f"{protocol}{hard}", zorder=3, **style)
+        ax.axhline(0, color=INK, linewidth=0.8)
+        name = f"{title(dataset)} · {backbone}" + " *" * ((dataset, backbone) in lone)
+        ax.set(title=name, xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
+        ax.tick_params(labelbottom=True)
+    distinct_legend(figure, axes)
+    return figure

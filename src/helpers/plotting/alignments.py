@@ -6,8 +6,7 @@ from matplotlib.patches import Rectangle
 
 from ..datasets.registry import title
 from ..recommend.findings import merit
-from .panels import distinct_legend, panels
-from .style import INK, MARKERS, SPARE
+from . import INK, MARKERS, SPARE, distinct_legend, panels
 
 LINES = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#000000", *SPARE[:2])
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..datasets.registry import title
-from .panels import panels, share_legend
-from .style import FEATURES, GRID, INK
+from . import FEATURES, GRID, INK, panels, share_legend
 
 SHOWN = 16  # most classes in a panel
 SPLITS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d55e00", 6)}  # marker, colour, size

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..datasets.registry import title
-from .style import BACKBONES, INK
+from . import BACKBONES, INK
 
 SIDE = 1.25  # factor on the number of updates: where the converged probes stand, right of the last
 

@@ -7,8 +7,7 @@ import pandas as pd
 
 from ..datasets.registry import title
 from ..initialisation.variance import RATIO
-from .panels import distinct_legend, panels
-from .style import INK, MARKERS, PALE
+from . import INK, MARKERS, PALE, distinct_legend, panels
 
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", "#56b4e9", "#8c564b")
 SHARE_COLOURS = {"unique_image": "#d55e00", "unique_text": "#0072b2", "redundant": "#000000", "synergistic": "#009e73"}

@@ -6,10 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..paper.cells import is_contributed
-from ..paper.published import BACKBONES
-from .panels import distinct_legend, panels, share_legend
-from .style import INK, MARKERS, PALE, PUBLISHED, colour
+from ..published import BACKBONES, is_contributed
+from . import INK, MARKERS, PALE, PUBLISHED, colour, distinct_legend, panels, share_legend
 
 
 def published_resultants(table: pd.DataFrame):

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..datasets.registry import title
-from .panels import distinct_legend, panels
-from .style import SPARE, log_axis
+from . import SPARE, distinct_legend, log_axis, panels
 
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", *SPARE)
 MEASURES = {"gap": "gap", "recall": "recall@10"}

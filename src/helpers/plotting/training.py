@@ -8,8 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..datasets.registry import title
-from .panels import distinct_legend, panels
-from .style import ALIGNMENTS, INK, PALE, PROTOCOLS
+from . import ALIGNMENTS, INK, PALE, PROTOCOLS, distinct_legend, panels
 
 SETS = ["dataset", "variant", "backbone"]
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding

@@ -3,8 +3,7 @@
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from .panels import interval_legend, panels
-from .style import GRID, INK, PROTOCOLS
+from . import GRID, INK, PROTOCOLS, interval_legend, panels
 from .training import SETS, _of_set, set_title
 
 UP, DOWN = "#009e73", "#d55e00"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..alignment.channels import CHANNELS, Alignment
-from ..resampling import percentile_interval
+from ..statistics import percentile_interval
 from .inference import LAMBDAS
 
 MEASURES = ("alone", "lost without it", "average over orders")

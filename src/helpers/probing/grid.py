@@ -8,7 +8,7 @@ import warnings
 from dataclasses import asdict, dataclass, fields
 
 from ..alignment.channels import ALIGNMENTS
-from ..checks import choose
+from ..arrays import choose
 from .protocol import PROTOCOLS
 
 LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))

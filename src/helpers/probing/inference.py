@@ -7,7 +7,7 @@ have separate columns. The bootstrap averages the AUC over seeds within each rep
 import numpy as np
 import pandas as pd
 
-from ..resampling import bootstrap_counts, max_t_test, percentile_interval
+from ..statistics import bootstrap_counts, max_t_test, percentile_interval
 
 KEYS = ["dataset", "variant", "backbone", "protocol", "alignment", "features", "lambda_image", "lambda_text"]
 LAMBDAS = ["lambda_image", "lambda_text"]

@@ -10,8 +10,8 @@ import pandas as pd
 from .. import metrics
 from ..datasets import DATASETS
 from ..files import read_json
-from ..resampling import bootstrap_counts, percentile_interval
 from ..retrieval import closest_training_rows, shared_rows_curve
+from ..statistics import bootstrap_counts, percentile_interval
 from ..store.embeddings import PROVENANCE, EmbeddingSet
 from .grid import FEATURES
 from .resplit import ARMS, resplit, sibling_splits

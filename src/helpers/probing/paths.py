@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..checks import choose
+from ..arrays import choose
 from .descent import batches, gradient, initial_parameters
 from .objective import Objective
 from .views import View

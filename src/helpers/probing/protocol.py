@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from ..checks import choose
+from ..arrays import choose
 
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))

@@ -11,8 +11,8 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
-from ..checks import choose
-from ..resampling import percentile_interval
+from ..arrays import choose
+from ..statistics import percentile_interval
 from ..store.embeddings import EmbeddingSet
 from .grid import LAMBDAS, SEEDS
 from .paths import updates_per_epoch

@@ -10,7 +10,7 @@ from pyarrow import ArrowException
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
-from ..checks import place
+from ..arrays import place
 from ..files import sha256, write_json
 
 FORMAT = 2

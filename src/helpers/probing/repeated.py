@@ -10,7 +10,7 @@ import pandas as pd
 from ..backbones.lit import HEADS
 from ..files import read_json
 from ..geometry import gap_norm
-from ..resampling import corrected_interval
+from ..statistics import corrected_interval
 from ..store.embeddings import EmbeddingSet
 from ..testbench.features import TowerFeatures, shipped_features
 from ..testbench.study import embeddings_under

@@ -172,7 +172,7 @@ class SweepResult:
     def plot(self):
         """Return a figure of test AUC against lambda, one line per kind of features."""
         # Rooms import one way, and plotting lies above this room; so this method looks the figure up when called.
-        curves = import_module("helpers.plotting.sweeps").curves
+        curves = import_module("helpers.plotting").curves
         summary = self.summary()
         return curves(summary[summary["alignment"] == "lambda"])
 

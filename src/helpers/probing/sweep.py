@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
 from ..alignment.channels import ALIGNMENTS, PAIRS, Alignment
-from ..checks import choose
+from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
 from .descent import train

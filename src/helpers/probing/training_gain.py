@@ -13,7 +13,7 @@ import torch
 
 from .. import metrics
 from ..alignment.channels import CHANNELS
-from ..resampling import bootstrap_counts, percentile_interval
+from ..statistics import bootstrap_counts, percentile_interval
 from ..store.embeddings import EmbeddingSet
 from .objective import Objective
 from .paths import Descent, log_checkpoints, train_path

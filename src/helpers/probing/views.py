@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..alignment.channels import Alignment
-from ..rows import MappedRows
+from ..arrays import MappedRows
 
 ROWS = 8192  # rows of a pass over the data whose features are held at a time, where not all of them are
 ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zero

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
-from ..alignment.affine import AffineAlignment
+from ..alignment.posthoc import AffineAlignment
 from ..alignment.registry import ALIGNMENTS, make_alignment
-from ..checks import choose
+from ..arrays import choose
 from ..extraction.prompts import prompts_of
 from ..probing.protocol import Protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
-from ..resampling import bootstrap_counts
 from ..retrieval import recall_both_ways
 from ..separation import relative_modality_gap
+from ..statistics import bootstrap_counts
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
 from .tasks import compare_tasks

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from ..alignment.registry import ALIGNMENTS, make_alignment
-from ..checks import choose
+from ..arrays import choose
 from ..geometry import gap_norm
 from ..neighbours import unit_pairs
 from ..retrieval import hubness, recall_both_ways

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from ..alignment.registry import ALIGNMENTS, make_alignment
-from ..checks import choose
+from ..arrays import choose
 from ..neighbours import distinct_codes, unit_pairs
-from ..resampling import corrected_interval
 from ..retrieval import retrieval_ranks
 from ..separation import tied_groups
+from ..statistics import corrected_interval
 
 SIZES = (50, 100, 150, 250, 350, 500, 1000)
 FIT = 150  # pairs that an alignment is fitted on, the same number for every gallery and set
@@ -33,7 +33,7 @@ def gallery_changes(
     A draw puts the groups in random order. Alignments learn from the first ``n_fit`` pairs. The others are cut in this order into
     as many galleries of g pairs as there are, over which recall is averaged. Pairs with an equal image, an equal text or the same
     group follow each other, and none is on both sides. Draws share pairs, so intervals are those of
-    :func:`helpers.resampling.corrected_interval`; relative changes are ratios of means, with the interval of their linear terms.
+    :func:`helpers.statistics.corrected_interval`; relative changes are ratios of means, with the interval of their linear terms.
 
     Args:
         image, text: (n, d) vectors of pairs.

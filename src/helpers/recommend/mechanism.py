@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..geometry import gap_vector
-from ..resampling import bootstrap_counts, percentile_interval
 from ..retrieval import penalty_of_renormalising, retrieval_ranks, several_distinct
+from ..statistics import bootstrap_counts, percentile_interval
 from ..store.embeddings import EmbeddingSet
 
 BETAS = tuple(np.linspace(-1.5, 1.0, 26).round(10))

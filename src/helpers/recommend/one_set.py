@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..resampling import bootstrap_counts, percentile_interval
 from ..retrieval import mixed_search_ndcg
 from ..separation import cosine_histograms
+from ..statistics import bootstrap_counts, percentile_interval
 from ..store.embeddings import EmbeddingSet
 from .tasks import move_set
 

@@ -9,13 +9,13 @@ import pandas as pd
 
 from .. import metrics
 from ..alignment.registry import ALIGNMENTS, make_alignment
-from ..checks import choose
+from ..arrays import choose
 from ..probing.objective import Objective
 from ..probing.protocol import Protocol, resolve_protocol
 from ..probing.result import SweepResult
 from ..probing.sweep import sweep
-from ..resampling import bootstrap_counts, percentile_interval
 from ..retrieval import retrieval_ranks, several_distinct
+from ..statistics import bootstrap_counts, percentile_interval
 from ..store.embeddings import EmbeddingSet
 from ..tasks import Task
 

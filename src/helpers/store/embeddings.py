@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import choose, embedding_matrix, same_dimension, unit_rows
+from ..arrays import MappedRows, as_rows, blocks, choose, embedding_matrix, same_dimension, unit_rows
 from ..files import replacing_folder, sealed, sha256, write_json
 from ..neighbours import distinct_rows
-from ..rows import MappedRows, as_rows, blocks
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from .arrays import read_arrays
 from .foreign import naming
@@ -44,7 +43,7 @@ class EmbeddingSet:
     Therefore use ``image_of`` and ``text_of``.
 
     Args:
-        image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as ``helpers.rows.MappedRows``.
+        image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as ``helpers.arrays.MappedRows``.
         text: (n_texts, d) likewise.
         pairs: one row per pair: ``pair_id``, ``image`` and ``text`` (row numbers in the matrices), ``split``, ``group``, the label
             columns of ``task`` and any ``subgroup_*`` columns.

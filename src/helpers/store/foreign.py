@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..checks import choose_column
+from ..arrays import choose_column
 from ..files import sha256
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
@@ -130,7 +130,7 @@ def _parquet(path: Path, header_only: bool = False):
 
 
 def find_columns(header: list[str], wanted: Iterable[str], path: Path) -> None:
-    """Raise unless the table has every wanted column; see :func:`helpers.checks.choose_column`."""
+    """Raise unless the table has every wanted column; see :func:`helpers.arrays.choose_column`."""
     for name in wanted:
         choose_column(name, header, path)
 

@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
-from ..rows import blocks
+from ..arrays import blocks
 from .record import DAMAGE
 
 IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB

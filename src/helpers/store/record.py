@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ..checks import place
+from ..arrays import place
 from ..files import UNFINISHED, is_sealed, read_json, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import choose
+from ..arrays import choose
 from ..neighbours import distinct_rows
 from .foreign import choose_columns, existing, read_header, read_rows, set_arguments
 

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import rankdata
 
-from ..checks import embedding_matrix, unit_rows
+from ..arrays import embedding_matrix, unit_rows
 from ..geometry import gap_norm, mean_resultant_length, principal_directions
 from ..store.embeddings import EmbeddingSet
 

@@ -12,8 +12,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
+from ..arrays import choose
 from ..backbones.lit import CONTEXT, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
-from ..checks import choose
 from ..datasets import PairedDataset, flickr8k
 from ..extraction.workers import default_workers, image_batches
 from ..files import is_sealed, project_root, read_json, refuse_other_content, replacing_folder, sealed, sha256, write_json

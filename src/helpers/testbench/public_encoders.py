@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ..alignment.shift import predicted_residual_gap, residual_gap
-from ..checks import embedding_matrix, same_dimension, unit_rows
+from ..arrays import embedding_matrix, same_dimension, unit_rows
 from ..files import project_root
 from ..geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
-from ..resampling import bootstrap_interval
+from ..statistics import bootstrap_interval
 
 SOURCE = "github.com/Weixin-Liang/Modality-Gap, Figure_1_Modality_Gap/features_*.npy (MIT licence)"
 COMMIT = "8e20cb24efa4c5f89aad694f2f65eb43ffc46d10"

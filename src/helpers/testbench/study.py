@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from ..checks import unit_rows
+from ..arrays import unit_rows
 from ..geometry import effective_rank
 from ..separation import half_of_groups, tied_groups
 from ..store.embeddings import EmbeddingSet

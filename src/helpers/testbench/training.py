@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save
 from torch.nn.functional import cross_entropy, normalize
 
+from ..arrays import unit_rows
 from ..backbones.lit import HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH
-from ..checks import unit_rows
 from ..files import replacing, sealed, sha256, write_json
 from ..geometry import gap_norm, mean_resultant_length
 from ..retrieval import recall_at_k

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...checks import choose
+from ...arrays import choose
 from ...files import replacing_folder
 from ..base import SYNTHETIC
 from . import medical, natural

@@ -23,7 +23,7 @@ def ledger(
 
     Args:
         geometry: our rows of dataset, variant, backbone, domain, modality (image, text, joint), quantity, value, low, high.
-        sweep: our rows as in :func:`helpers.paper.published.sweep_gains`.
+        sweep: our rows as in :func:`helpers.published.sweep_gains`.
         selected: our rows of dataset, variant, backbone, protocol, features, lambda_image, difference, low, high.
 
     Returns:

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ..published import (
+from ...published import (
     COUNTERPARTS,
     LONGER,
     MEDICAL_BACKBONES,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
-from ...resampling import permutation_p
+from ...statistics import permutation_p
 from .runs import Runs
 
 VERDICTS = ("holds", "contradicted", "holds on average only", "suggested", "not resolved", "not testable here")

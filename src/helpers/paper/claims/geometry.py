@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ...resampling import permutation_p
+from ...published import COUNTERPARTS, MEDICAL_BACKBONES, ROUNDING, table1
+from ...statistics import permutation_p
 from ..authors_gap import gap_bounds
-from ..published import COUNTERPARTS, MEDICAL_BACKBONES, ROUNDING, table1
 from . import own_runs, recomputed
 from .evidence import Claim, Effect, Finding, Part, difference_effect, intervals, mean_effect
 

@@ -5,9 +5,8 @@ import pandas as pd
 
 from ...datasets.audit import shipped_diversity
 from ...datasets.registry import title
+from ...published import BACKBONES, HARD_AUC, is_contributed, paper_name
 from ...testbench.findings import dial_evidence
-from ..cells import is_contributed
-from ..published import BACKBONES, HARD_AUC, paper_name
 from .runs import CURVE, Runs
 
 WORDS = {

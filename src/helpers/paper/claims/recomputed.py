@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from ..cells import is_contributed
-from ..published import BACKBONES, MEDICAL_BACKBONES, datasets, paper_name
+from ...published import BACKBONES, MEDICAL_BACKBONES, datasets, is_contributed, paper_name
 from .evidence import Finding, Part, difference_effect, intervals, mean_effect
 from .runs import Runs
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...resampling import holm
+from ...statistics import holm
 from .evidence import AVERAGE, CONTRADICTED, HOLDS, SUGGESTED, UNRESOLVED, UNTESTABLE, VERDICTS, Part
 
 LEVEL = 0.05

@@ -7,7 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from ...probing.protocol import PROTOCOLS
-from ..published import HARD_AUC, SCORE_AUC, sweep_gains
+from ...published import HARD_AUC, SCORE_AUC, sweep_gains
 
 CURVE = ["dataset", "variant", "backbone", "protocol"]
 GEOMETRY_COLUMNS = ("dataset", "variant", "backbone", "domain", "modality", "quantity", "value")
@@ -23,7 +23,7 @@ class Runs:
 
     @cached_property
     def gains(self) -> pd.DataFrame | None:
-        """Return the joint-feature rows of :func:`helpers.paper.published.sweep_gains`, each curve in its headline AUC."""
+        """Return the joint-feature rows of :func:`helpers.published.sweep_gains`, each curve in its headline AUC."""
         if self.sweep is None:
             return None
         hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]

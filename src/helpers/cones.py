@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from .alignment.shift import predicted_residual_gap, residual_gap
+from .arrays import Stacked, blocks
 from .datasets.registry import domain
 from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
-from .resampling import bootstrap_interval
-from .rows import Stacked, blocks
+from .statistics import bootstrap_interval
 from .store.embeddings import EmbeddingSet
 
 COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "value", "low", "high"]

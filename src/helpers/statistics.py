@@ -7,8 +7,7 @@ from math import comb
 import numpy as np
 from scipy.stats import t as student
 
-from .checks import unit_rows
-from .rows import as_rows, parts
+from .arrays import as_rows, parts, unit_rows
 
 MAX_EXACT = 200_000  # a permutation test counts all relabellings up to this number
 

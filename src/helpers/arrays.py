@@ -1,0 +1,227 @@
+"""Check the input of public functions: each error is one sentence that says what is wrong and what to do."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+ZERO_NORM = 1e-8
+NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
+
+
+def choose(value: str, valid: Iterable[str], what: str) -> str:
+    """Return ``value`` if it is one of ``valid``.
+
+    Raises:
+        ValueError: names the nearest valid value and lists the others.
+    """
+    valid = list(valid)
+    if value in valid:
+        return value
+    near = difflib.get_close_matches(str(value), valid, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown {what} {value!r}; {hint}valid: {', '.join(valid)}")
+
+
+def choose_column(column: str, columns: Iterable, source) -> str:
+    """Return ``column`` if ``source``, a table with these ``columns``, has it.
+
+    Raises:
+        ValueError: names the source and, if it looks like a name, the nearest column. The error does not list the other columns:
+            in a table without a header they are the cells of its first row.
+    """
+    columns = [str(c) for c in columns]
+    if column in columns:
+        return column
+    near = [c for c in difflib.get_close_matches(str(column), columns, n=3) if looks_like_a_name(c)]
+    hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
+    raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
+
+
+def place(keys: Iterable[str | int]) -> str:
+    """Return where in a JSON object a value stands, such as ``files.image``: on one line and short, whatever the keys hold."""
+    return ".".join(" ".join(str(key).split())[:40] for key in list(keys)[:5])
+
+
+def looks_like_a_name(column: str) -> bool:
+    """Return whether a header's entry looks like the name of a column: one short word, with at most two digits at its end."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", column) is not None
+
+
+def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return one modality's vectors as an array, once they are checked: shape (n, d), n >= 1, real, finite.
+
+    Half precision becomes float32, because sums of many half-precision rows lose digits. float32 and float64 stay as they are.
+
+    Args:
+        start: number of the first row, for errors, if ``x`` is a block of a larger matrix.
+
+    Raises:
+        ValueError: names the argument, and the first offending row where there is one.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"{what} must have shape (n, d) with n, d >= 1, got {x.shape}")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise ValueError(f"{what} must be floating point, got {x.dtype}; convert with .astype('float32')")
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{what} has {len(bad)} row(s) with non-finite values, first at row {start + bad[0]}; drop or re-extract them"
+        )
+    return x
+
+
+def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
+    """Refuse image and text vectors of different dimensions, which share no space.
+
+    Raises:
+        ValueError: when the dimensions differ.
+    """
+    if image.shape[1] != text.shape[1]:
+        raise ValueError(
+            f"image vectors have {image.shape[1]} dimensions and text vectors {text.shape[1]}; "
+            "use the projected features of one dual encoder"
+        )
+
+
+def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``; ``start`` numbers rows in errors.
+
+    Raises:
+        ValueError: for a row of norm below 1e-8, which has no direction.
+    """
+    x = embedding_matrix(x, what, start)
+    return x / row_norms(x, what, start)
+
+
+def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; raise as :func:`unit_rows`."""
+    norm = np.concatenate([np.linalg.norm(x[i : i + NORM_BLOCK], axis=1, keepdims=True) for i in range(0, len(x), NORM_BLOCK)])
+    bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
+    if len(bad):
+        raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {start + bad[0]}; drop or re-extract them")
+    return norm
+
+
+BLOCK = 2**25  # numbers in a block: 256 MB in float64
+
+
+class MappedRows:
+    """Unit rows in float32 of a memory-mapped matrix (n, d) of float16 or float32; only the rows that are read are converted.
+
+    It has the shape, the type and the indexing of the float32 array that it stands for, with the same values to the last bit.
+    ``np.asarray`` reads all of it.
+
+    Raises:
+        ValueError: rows that are not finite, have no direction, or have a norm beyond float32; names the first.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 2
+
+    def __init__(
+        self, stored: np.ndarray, what: str = "embeddings", norm: np.ndarray | None = None, item: np.ndarray | None = None
+    ):
+        self.stored, self.item = stored, item
+        self.norm = np.concatenate([_norms(b, what, start) for start, b in numbered_blocks(stored)]) if norm is None else norm
+        self.shape = (len(stored) if item is None else len(item), stored.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows) -> np.ndarray:
+        which = rows if self.item is None else self.item[rows]
+        found = self.stored[which].astype(np.float32)
+        found /= self.norm[which]  # in place: a second array costs more than the division
+        return found
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def take(self, item: np.ndarray) -> "MappedRows":
+        """Return the rows with these numbers (m,), in their order and also repeated, still unread."""
+        return MappedRows(self.stored, norm=self.norm, item=item if self.item is None else self.item[item])
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Rows of several matrices of one dimension below each other, read and changed block by block."""
+
+    parts: tuple
+    change: Callable[[np.ndarray], np.ndarray] = np.asarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return sum(map(len, self.parts)), self.parts[0].shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(len(self))
+        found, before = [], 0
+        for part in self.parts:
+            inside = part[max(start - before, 0) : max(stop - before, 0)]
+            found += [self.change(inside)] if len(inside) else []
+            before += len(part)
+        return np.concatenate(found)
+
+
+def as_rows(x, what: str = "embeddings") -> Any:
+    """Return rows that can be read in blocks: ``x`` if it is one of this module's, else the checked array (n, d).
+
+    Raises:
+        ValueError: as :func:`helpers.arrays.embedding_matrix`.
+    """
+    return x if isinstance(x, MappedRows | Stacked) else embedding_matrix(x, what)
+
+
+def numbered_blocks(x) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of the first row of each block of ``x`` (n, d), and the block; a small matrix is one block."""
+    for part in parts(len(x), x.shape[1]):
+        yield part.start, x[part]
+
+
+def parts(n: int, numbers: int) -> list[slice]:
+    """Divide n items of so many numbers each into parts of the size of a block."""
+    step = max(1, BLOCK // numbers)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def blocks(x) -> Iterator[np.ndarray]:
+    """Yield the blocks of ``x`` (n, d)."""
+    return (block for _, block in numbered_blocks(x))
+
+
+def unit_blocks(x, what: str = "embeddings") -> Iterator[np.ndarray]:
+    """Yield the blocks of ``x`` (n, d) with rows of unit norm.
+
+    Raises:
+        ValueError: as :func:`helpers.arrays.unit_rows`.
+    """
+    return (unit_rows(block, what, start) for start, block in numbered_blocks(as_rows(x, what)))
+
+
+def mean_of(found: Iterator[np.ndarray]) -> np.ndarray:
+    """Return the mean (d,) of the rows of all blocks, in float64."""
+    total, n = np.zeros(()), 0
+    for block in found:
+        total, n = total + block.sum(axis=0, dtype=np.float64), n + len(block)
+    return total / n
+
+
+def _norms(stored: np.ndarray, what: str, start: int) -> np.ndarray:
+    """Return what rows are divided by, (n, 1): their norm, or 1 for float32 rows that are unit already and stay bit for bit."""
+    rows = embedding_matrix(stored, what, start)
+    norm = row_norms(rows, what, start)
+    if not np.isfinite(norm).all():
+        raise ValueError(f"{what} row {start + int(norm.argmax())} has a norm beyond float32; bring the rows to unit norm first")
+    if stored.dtype == np.float32:
+        norm[np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1) < 1e-6] = 1
+    return norm

@@ -1,0 +1,381 @@
+"""Define the schema of a contributed report: numbers of one embedding set and their origin, and no other content."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from .arrays import place
+from .cones import COLUMNS, cone_table
+from .datasets.registry import domain
+from .files import checksum_of, project_root, write_json
+from .probing.protocol import PROTOCOLS
+from .probing.result import SweepResult
+from .published import NAMES, SetFacts, facts_of, is_cell, with_routes
+from .store.embeddings import EmbeddingSet
+
+SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
+SELECTED = ["auc_at_zero", "auc", "difference", "low", "high"]
+SWEEP_COLUMNS = [
+    *(*NAMES, "protocol", "alignment", "features", "lambda_image", "lambda_text"),
+    *("seed", "split", "metric", "class", "value"),
+]
+
+Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
+Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK, allow_inf_nan=False)]
+Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Lambda = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=100_000_000)]
+Features = Literal["joint", "image", "text"]
+SHARES = ("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_share")
+NORMS = ("gap_norm", "residual_gap", "residual_gap_predicted")
+
+
+class ReportPart(BaseModel):
+    """A part of a report; a field that the schema does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Contributor(ReportPart):
+    """Contributor of the numbers, with date and method."""
+
+    name: Sentence
+    date: date
+    how: Sentence
+
+
+class Counts(ReportPart):
+    """Sizes of the set."""
+
+    pairs: Annotated[int, Field(ge=2, le=100_000_000)]
+    images: Count
+    texts: Count
+    dimensions: Annotated[int, Field(ge=1, le=100_000)]
+    train: Count
+    val: Count
+    test: Count
+
+    @model_validator(mode="after")
+    def _add_up(self):
+        if self.train + self.val + self.test != self.pairs or max(self.images, self.texts) > self.pairs:
+            raise ValueError("the counts of pairs, splits and distinct items do not add up")
+        return self
+
+
+class Encoder(ReportPart):
+    """The encoder, as the record of the set describes it."""
+
+    source: Word | None
+    revision: Word | None
+    weights: Sha256 | None
+    preprocessing: Sha256 | None
+    tokenizer: Sha256 | None
+    padding: Word | None
+    context_length: Count | None
+
+
+class Quantity(ReportPart):
+    """One row of :func:`helpers.cones.cone_table`."""
+
+    modality: Features
+    quantity: Literal["R", "R_distinct", "distinct_share", "effective_rank", "gap_norm", "cos_gap_pc1", "gap_share", "pc1_share",
+                      "residual_gap", "residual_gap_predicted"]  # fmt: skip
+    value: Number | None
+    low: Number | None
+    high: Number | None
+
+    @model_validator(mode="after")
+    def _possible(self):
+        most = 1 if self.quantity in SHARES else 2 if self.quantity in NORMS else 100_000
+        for number in (self.value, self.low, self.high):
+            if number is not None and not -SLACK <= number <= most + SLACK:
+                raise ValueError(f"{self.quantity} is outside 0 to {most}")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"the interval of {self.quantity} is reversed")
+        return self
+
+
+class Curve(ReportPart):
+    """Macro test AUC at each lambda, a value per seed."""
+
+    features: Features
+    metric: Literal["auc", "auc_hard"]
+    lambdas: Annotated[list[Lambda], Field(min_length=1, max_length=200)]
+    values: Annotated[list[list[Share]], Field(max_length=200)]
+
+
+class Chosen(ReportPart):
+    """The lambda chosen on validation rows, and what it gains on test rows."""
+
+    features: Features
+    lambda_image: Lambda
+    auc_at_zero: Share
+    auc: Share
+    difference: Change
+    low: Change | None
+    high: Change | None
+
+
+class Sweep(ReportPart):
+    """The gap alignment under one protocol."""
+
+    protocol: Literal["paper", "authors-code", "converged"]
+    embeddings: Sha256
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1, max_length=100)]
+    curves: Annotated[list[Curve], Field(min_length=1, max_length=20)]
+    chosen: Annotated[list[Chosen], Field(max_length=3)]
+
+    @model_validator(mode="after")
+    def _whole(self):
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed is given twice")
+        if len({(c.features, c.metric) for c in self.curves}) < len(self.curves):
+            raise ValueError("a curve is given twice")
+        for curve in self.curves:
+            if 0 not in curve.lambdas or len(set(curve.lambdas)) < len(curve.lambdas):
+                raise ValueError("a curve needs lambda = 0, and each lambda once")
+            if len(curve.values) != len(curve.lambdas) or any(len(row) != len(self.seeds) for row in curve.values):
+                raise ValueError("a curve needs one value per lambda and seed")
+        return self
+
+
+class Report(ReportPart):
+    """Numbers of one embedding set, with where they come from."""
+
+    format: Literal[1]
+    contributor: Contributor
+    dataset: Word
+    variant: Word
+    backbone: Word
+    route: Literal["extracted", "imported", "unknown"]
+    embeddings: Sha256
+    counts: Counts
+    encoder: Encoder
+    geometry: Annotated[list[Quantity], Field(min_length=1, max_length=40)]
+    sweeps: Annotated[list[Sweep], Field(max_length=len(PROTOCOLS))]
+    versions: Annotated[dict[Word, Word], Field(max_length=20)]
+
+    @model_validator(mode="after")
+    def _fits_together(self):
+        values = {(q.modality, q.quantity): q.value for q in self.geometry}
+        if len(values) < len(self.geometry) or len({s.protocol for s in self.sweeps}) < len(self.sweeps):
+            raise ValueError("a quantity or a protocol is given twice")
+        image, text, gap = (values.get(key) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
+        if image is None or text is None or gap is None:
+            raise ValueError("R of images, R of texts and the norm of the gap are needed")
+        if not abs(image - text) - SLACK <= gap <= image + text + SLACK:  # the means and the gap form a triangle
+            raise ValueError("no two means of these lengths have a gap of this norm")
+        if any(s.embeddings != self.embeddings for s in self.sweeps):
+            raise ValueError("a sweep was made from other embeddings than the geometry")
+        return self
+
+    @property
+    def facts(self) -> SetFacts:
+        """Return the facts that decide whether the report fills a cell of the paper."""
+        by = f"{self.contributor.name}, {self.contributor.date}"
+        counts, encoder = self.counts, self.encoder
+        sizes = counts.pairs, counts.test, counts.dimensions
+        return SetFacts(self.dataset, self.variant, self.backbone, *sizes, encoder.source, encoder.revision, self.route, by)
+
+    def geometry_table(self) -> pd.DataFrame:
+        """Return the geometry with the columns of :func:`helpers.cones.cone_table`."""
+        rows = [(*self.names, domain(self.dataset), *q.model_dump().values()) for q in self.geometry]
+        return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "low": float, "high": float})
+
+    def sweep_table(self) -> pd.DataFrame:
+        """Return macro test AUCs as :func:`helpers.published.sweep_gains` reads them."""
+        rows = [
+            (*self.names, sweep.protocol, "lambda", curve.features, lam, lam, seed, "test", curve.metric, None, value)
+            for sweep in self.sweeps
+            for curve in sweep.curves
+            for lam, values in zip(curve.lambdas, curve.values, strict=True)
+            for seed, value in zip(sweep.seeds, values, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
+
+    def selected_table(self) -> pd.DataFrame:
+        """Return the lambda chosen on validation rows, a row per protocol and features."""
+        rows = [(*self.names, sweep.protocol, *chosen.model_dump().values()) for sweep in self.sweeps for chosen in sweep.chosen]
+        return pd.DataFrame(rows, columns=[*NAMES, "protocol", "features", "lambda_image", *SELECTED])
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Return data set, variant and encoder."""
+        return self.dataset, self.variant, self.backbone
+
+
+FOLDER = Path("data/contributed")
+LARGEST = 1_000_000  # bytes of a report
+LIBRARIES = ("modality-gap-book", "numpy", "scikit-learn", "torch", "transformers", "open_clip_torch")
+METRICS = ("auc", "auc_hard")
+MAKE = "make it with `python -m helpers report`"
+
+
+def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: str, how: str, n_boot: int = 1000) -> Report:
+    """Return the report of an embedding set.
+
+    Args:
+        sweeps: sweeps of this set, one per protocol.
+        name: printed name of the contributor.
+        how: one sentence on how the numbers were computed.
+        n_boot: bootstrap replicates of the intervals.
+
+    Raises:
+        ValueError: the set is a synthetic miniature, or a field does not fit the schema.
+    """
+    if embeddings.synthetic:
+        raise ValueError(f"{embeddings.dataset} says nothing about the real data set; report real data")
+    facts, encoder = facts_of(embeddings), embeddings.provenance.get("encoder") or {}
+    splits = {split: len(embeddings.rows(split)) for split in ("train", "val", "test")}
+    geometry = cone_table(embeddings, n_boot).drop(columns=[*NAMES, "domain"]).round(9)
+    content = {
+        "format": 1,
+        "contributor": {"name": name, "date": date.today(), "how": how},
+        **embeddings.identity.columns,
+        "route": facts.route,
+        "embeddings": embeddings.fingerprint,
+        "counts": {"pairs": len(embeddings), "images": len(embeddings.image), "texts": len(embeddings.text),
+                   "dimensions": embeddings.dim, **splits},
+        "encoder": {field: encoder.get(field) for field in Encoder.model_fields},
+        "geometry": geometry.astype(object).where(geometry.notna(), None).to_dict("records"),
+        "sweeps": [_sweep(result, n_boot) for result in sweeps],
+        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+    }  # fmt: skip
+    try:
+        return Report.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(f"the report cannot be made: {_first_problem(error)}") from None
+
+
+def save_report(report: Report, path) -> Path:
+    """Write a report as JSON with its own checksum."""
+    content = report.model_dump(mode="json")
+    write_json(Path(path), {**content, "sha256": checksum_of(content)})
+    return Path(path)
+
+
+def load_report(path) -> Report:
+    """Read a report, checked as a stranger's file: size, checksum, schema, and numbers that can be true together.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is too large, is not a report, or states impossible values; names the file and the field.
+    """
+    path = Path(path)
+    with open(path, "rb") as stream:
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"{path} is larger than {LARGEST:,} bytes; a report holds numbers only")
+    try:
+        content = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct_keys)
+        claimed = content.pop("sha256", None) if isinstance(content, dict) else None
+        intact = claimed == checksum_of(content)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path} is not valid JSON without repeated keys and NaN; {MAKE}") from None
+    if not intact:
+        raise ValueError(f"{path} does not match its own checksum; {MAKE}")
+    try:
+        return Report.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_first_problem(error)}; {MAKE}") from None
+
+
+@dataclass(frozen=True)
+class Contributed:
+    """The reports of a folder: their tables with the origin of every row, and the files that were refused.
+
+    Args:
+        reports: by path, oldest first.
+        refused: reason by path.
+    """
+
+    reports: dict[Path, Report]
+    refused: dict[Path, str]
+
+    @property
+    def facts(self) -> list[SetFacts]:
+        """Return the facts of every report."""
+        return [report.facts for report in self.reports.values()]
+
+    def table(self, name: Literal["geometry", "sweep", "selected"]) -> pd.DataFrame:
+        """Return one table of the reports that are cells of the paper; of several reports of one cell the first stands."""
+        first = {report.names: report for report in reversed(self.reports.values()) if is_cell(report.facts)}
+        tables = [with_routes(getattr(report, f"{name}_table")(), [report.facts]) for report in reversed(first.values())]
+        tables = [table for table in tables if len(table)]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*NAMES, "route"])
+
+    def listing(self) -> pd.DataFrame:
+        """Return a row per report: file, data set, variant, encoder, by, on, how, protocols, whether it fills a cell."""
+        rows = []
+        for path, report in self.reports.items():
+            who, protocols = report.contributor, ", ".join(sweep.protocol for sweep in report.sweeps)
+            rows.append(
+                (path.name, *report.names, who.name, str(who.date), who.how, protocols, "yes" if is_cell(report.facts) else "no")
+            )
+        return pd.DataFrame(rows, columns=["file", *NAMES, "by", "on", "how", "protocols", "fills a cell"])
+
+
+def read_contributed(folder=None) -> Contributed:
+    """Read every report of a folder, ``data/contributed`` when None; a file that is no sound report is refused, not fatal.
+
+    Raises:
+        FileNotFoundError: ``folder`` is given and is not a folder.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"contributed reports: {folder} is not a folder; give the folder that holds the JSON files")
+    reports, refused = {}, {}
+    for path in sorted((project_root() / FOLDER if folder is None else Path(folder)).glob("*.json")):
+        try:
+            reports[path] = load_report(path)
+        except (ValueError, OSError) as error:
+            refused[path] = " ".join(str(error).split())
+    by_date = sorted(reports.items(), key=lambda item: (item[1].contributor.date, item[0].name))
+    return Contributed(dict(by_date), refused)
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _sweep(result: SweepResult, n_boot: int) -> dict:
+    table = result.table
+    same = (table["alignment"] == "lambda") & (table["lambda_image"] == table["lambda_text"])
+    macro = table[same & (table["split"] == "test") & table["class"].isna() & table["metric"].isin(METRICS)]
+    seeds = sorted(int(seed) for seed in macro["seed"].unique())
+    curves = []
+    for (features, metric), rows in macro.groupby(["features", "metric"], sort=False):
+        wide = rows.pivot_table(index="lambda_image", columns="seed", values="value")[seeds].round(9)
+        curves.append({"features": features, "metric": metric, "lambdas": wide.index.tolist(), "values": wide.to_numpy().tolist()})
+    chosen = result.selected(n_boot=n_boot)[["features", "lambda_image", *SELECTED]].round(9)
+    return {
+        "protocol": result.provenance["protocol"],
+        "embeddings": result.provenance["embeddings"],
+        "seeds": seeds,
+        "curves": curves,
+        "chosen": chosen.astype(object).where(chosen.notna(), None).to_dict("records"),
+    }
+
+
+def _distinct_keys(pairs: list[tuple[str, object]]) -> dict:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{place(first['loc']) or 'its numbers'}: {first['msg'].removeprefix('Value error, ')}"
