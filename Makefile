@@ -42,7 +42,7 @@ test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attac
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
 
 pdf: book  ## print the built book as one PDF into _build/html/downloads (needs chromium)
-	@$(BIN)/python -m helpers.book.pdf
+	@$(BIN)/python workflow/pdf.py
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	@echo "http://localhost:$(PORT)"

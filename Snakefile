@@ -345,12 +345,13 @@ rule measure:
 rule pages:
     input:
         PACKAGE,
-        [str(p) for p in [*sorted(Path("data/published").glob("*")), *sorted(Path("benchmarks/results").glob("*.json"))]],
-        [str(p) for p in sorted(Path("data/measured").glob("*.csv"))],
+        ["workflow/book_tables.py", "workflow/trust.py", "workflow/front.py", "book/trust.yml", "pyproject.toml"],
+        [str(p) for folder in ("data/published", "data/measured") for p in sorted(Path(folder).glob("*"))],
+        [str(p) for folder in ("benchmarks", "tests/verification") for p in sorted(Path(folder).glob("results/*.json"))],
     output:
         touch("book/generated/.made"),
     shell:
-        STEP + "pages tables -- {PYTHON:q} -m helpers.book.tables"
+        STEP + "pages tables -- {PYTHON:q} workflow/book_tables.py"
 
 
 rule summary:
@@ -371,6 +372,7 @@ rule html:
         run_summary.PAGE,
         "_config.yml",
         "_toc.yml",
+        "workflow/book_extension.py",
         [str(p) for p in sorted(Path("book").glob("*.*")) + sorted(Path("book/_static").rglob("*.*"))],
         PACKAGE,
     output:
@@ -388,7 +390,7 @@ rule downloads:
     output:
         "_build/html/downloads/site.zip",
     shell:
-        STEP + "downloads _build/html/downloads -- {PYTHON:q} -m helpers.book.downloads"
+        STEP + "downloads _build/html/downloads -- {PYTHON:q} workflow/downloads.py"
 
 
 onsuccess:

@@ -23,7 +23,6 @@ COMMANDS = {
     "sweep": "train probes over lambda and seeds, and store the results",
     "report": "write the numbers of an embedding set as one small file, to contribute its cells to the book",
     "recommend": "say which alignment, if any, is worth using on an embedding set, and save it",
-    "view": "turn an executed notebook into one HTML file with its numbers in the prose",
     "heads": "store tower features, or train the projection heads of a lit-* encoder",
     "diversity": "measure pixel variance and the share of distinct texts, before any encoder",
     "lengths": "count text lengths in words and in the tokens of each available encoder",

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, small_set
+from page_code import functions_of
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 BOOK = ROOT / os.environ.get("BOOK", "_build/html")
@@ -220,16 +221,13 @@ def test_icons_are_drawn(tab, address):
 
 
 def test_the_slider_works_from_disk_without_the_book(browser, tmp_path):
-    from conftest import small_set
-
-    from helpers.book.slider import sphere_view, standalone
-
-    view = sphere_view(small_set("ham10000", "clean", "lit-derm", False, seed=3), [0.0, 0.5, 1.0], 50)
+    slider = functions_of("06_slider", "assets", "templates")
+    view = slider.sphere_view(small_set("ham10000", "clean", "lit-derm", False, seed=3), [0.0, 0.5, 1.0], 50)
     page = browser.new_page()
     complaints = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(standalone([view], tmp_path / "slider.html").as_uri())
+    page.goto(slider.standalone([view], tmp_path / "slider.html").as_uri())
     page.wait_for_function("() => document.querySelector('.lambda-sphere')?.data?.length === 4")
     before = points(page)
     page.locator(".lambda-slider").press("ArrowRight")

@@ -2,11 +2,9 @@
 
 import os
 
+import pdf
 import pytest
 from conftest import ROOT
-
-from helpers.book import pdf
-from helpers.book.pdf import one_document
 
 PAGES = {
     "book/one": """<h1 id="top">One<a class="headerlink" href="#top">#</a></h1><p><a href="executed/two.html#there">two</a>
@@ -30,7 +28,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def document(site):
-    return one_document(site, list(PAGES), "https://book.org", "still.png")
+    return pdf.one_document(site, list(PAGES), "https://book.org", "still.png")
 
 
 def test_ids_are_one_of_a_kind_and_inner_links_reach_them(document):
@@ -54,8 +52,8 @@ def test_the_interactive_view_becomes_a_still_picture_with_a_link(document):
     assert figure.img["src"] == "still.png" and figure.a["href"] == "https://book.org/book/executed/two.html"
 
 
-def test_images_are_named_from_the_root_of_the_site(document):
-    assert document.select_one("img[alt=a]")["src"] == "_images/a.svg"
+def test_images_are_files_of_the_site(document, site):
+    assert document.select_one("img[alt=a]")["src"] == f"{site.as_uri()}/_images/a.svg"
 
 
 def test_the_published_address_is_that_of_the_repositorys_pages():
@@ -66,7 +64,7 @@ def test_the_published_address_is_that_of_the_repositorys_pages():
 
 def test_a_page_that_is_not_built_is_named(site):
     with pytest.raises(FileNotFoundError, match="three.html"):
-        one_document(site, ["book/three"], "https://book.org")
+        pdf.one_document(site, ["book/three"], "https://book.org")
 
 
 def test_without_chromium_the_reader_is_told_what_to_install(monkeypatch):

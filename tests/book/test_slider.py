@@ -1,4 +1,4 @@
-"""The lambda slider places points exactly by three numbers, draws curves of all dimensions, and loads from no other host."""
+"""The lambda slider of page 06 places points exactly by three numbers, draws curves of all dimensions, and loads from no other host."""
 
 import hashlib
 import json
@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pytest
 from conftest import ROOT, small_set
+from page_code import functions_of
 
 from helpers import align, gap_vector, mean_resultant_length
-from helpers.alignment.shift import residual_gap
-from helpers.book.slider import FILES, lambda_path, slider, sphere_view
 
 LAMBDAS = [0.0, 0.3, 1.0]
+PAGE = functions_of("06_slider", "assets", "templates")
+FILES = ("plotly-gl3d.min.js", "lambda.js")
 
 
 @pytest.fixture(scope="module")
@@ -20,32 +21,35 @@ def embeddings():
     return small_set("ham10000", "clean", "lit-derm", False, seed=3)
 
 
-def unit(x):
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+@pytest.fixture(scope="module")
+def view(embeddings):
+    return PAGE.sphere_view(embeddings, LAMBDAS, len(embeddings))
 
 
-def directions_of(view: dict, embeddings) -> np.ndarray:
+@pytest.fixture(scope="module")
+def shown(view, embeddings):
     """Return the three shown directions, from the positions of all images, by least squares."""
     rows = np.random.default_rng(0).permutation(len(embeddings))
     return np.linalg.lstsq(embeddings.image_of(rows), np.array(view["image"]).T, rcond=None)[0].T
 
 
-def test_three_numbers_per_point_give_its_exact_place_at_every_lambda(embeddings):
-    view = sphere_view(embeddings, LAMBDAS, len(embeddings))
-    shown, gap = directions_of(view, embeddings), gap_vector(embeddings.image_of(), embeddings.text_of())
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_three_numbers_per_point_give_its_exact_place_at_every_lambda(view, shown, embeddings):
+    image, text = embeddings.image_of(), embeddings.text_of()
     rng = np.random.default_rng(0)
     rows = {m: rng.permutation(len(embeddings)) for m in ("image", "text")}
     for lam in LAMBDAS:
-        moved = align(embeddings.image_of(), embeddings.text_of(), gap, lam)
+        moved = align(image, text, gap_vector(image, text), lam)
         for (modality, sign), full in zip((("image", -1), ("text", 1)), moved, strict=True):
             placed = unit(np.array(view[modality]).T + sign * lam / 2 * np.array(view["gap"]))
             # coordinates are rounded to four decimals, and short ones are magnified when brought to unit length
             np.testing.assert_allclose(placed, unit(full[rows[modality]] @ shown.T), atol=3e-3)
 
 
-def test_the_span_carries_most_of_the_squared_length(embeddings):
-    view = sphere_view(embeddings, LAMBDAS, len(embeddings))
-    shown = directions_of(view, embeddings)
+def test_the_span_carries_most_of_the_squared_length(view, shown, embeddings):
     pooled = np.concatenate([embeddings.image_of(), embeddings.text_of()])
     leading = np.linalg.svd(pooled, full_matrices=False)[2][:3]
     np.testing.assert_allclose(shown @ shown.T, np.eye(3), atol=1e-3)
@@ -53,8 +57,7 @@ def test_the_span_carries_most_of_the_squared_length(embeddings):
     assert view["share"] == pytest.approx(((pooled @ leading.T) ** 2).sum() / (pooled**2).sum(), rel=1e-5)
 
 
-def test_the_reader_faces_both_means_and_the_gap_runs_to_the_right(embeddings):
-    view = sphere_view(embeddings, LAMBDAS)
+def test_the_reader_faces_both_means_and_the_gap_runs_to_the_right(view):
     both = np.add(view["mean_image"][0], view["mean_text"][0])
     assert both[0] > 0 and np.abs(both[1:]).max() < 2e-4
     assert view["gap"][1] > 0 and abs(view["gap"][2]) < 1e-6
@@ -63,38 +66,33 @@ def test_the_reader_faces_both_means_and_the_gap_runs_to_the_right(embeddings):
 
 def test_curves_are_measured_in_all_dimensions_over_all_pairs(embeddings):
     image, text = embeddings.image_of(), embeddings.text_of()
-    gap, table = gap_vector(image, text), lambda_path(embeddings, LAMBDAS)
-    view = sphere_view(embeddings, LAMBDAS, points=10)
+    table, few = PAGE.lambda_path(embeddings, LAMBDAS), PAGE.sphere_view(embeddings, LAMBDAS, points=10)
     for k, lam in enumerate(LAMBDAS):
-        moved = [mean_resultant_length(x) for x in align(image, text, gap, lam)]
-        expected = [residual_gap(image, text, lam), *moved]
+        moved = align(image, text, gap_vector(image, text), lam)
+        expected = [np.linalg.norm(gap_vector(*moved)), *map(mean_resultant_length, moved)]
         np.testing.assert_allclose(table.loc[k, ["residual_gap", "R_image", "R_text"]].astype(float), expected, rtol=1e-5)
-        np.testing.assert_allclose([view[key][k] for key in ("residual", "r_image", "r_text")], expected, atol=6e-5)
+        np.testing.assert_allclose([few[key][k] for key in ("residual", "r_image", "r_text")], expected, atol=6e-5)
 
 
-def test_a_point_leads_to_no_row_and_no_pair(embeddings):
-    view = sphere_view(embeddings, LAMBDAS, len(embeddings))
-    rows = np.arange(len(embeddings))
-    shown = directions_of(view, embeddings)
-    for modality, own in (("image", embeddings.image_of(rows)), ("text", embeddings.text_of(rows))):
+def test_a_point_leads_to_no_row_and_no_pair(view, shown, embeddings):
+    for modality, own in (("image", embeddings.image_of()), ("text", embeddings.text_of())):
         in_order = np.abs(own @ shown.T - np.array(view[modality]).T).max(axis=1) < 1e-3
         assert in_order.mean() < 0.5
-    assert len(sphere_view(embeddings, LAMBDAS, points=7)["image"][0]) == 7
 
 
-def test_the_element_carries_its_data_whole_and_names_no_other_host(embeddings):
-    views = [sphere_view(embeddings, LAMBDAS, 5) | {"name": "</script><b>&"}]
-    html = slider(views)
+def test_the_element_carries_its_data_whole_and_names_no_other_host(view):
+    hostile = [view | {"name": "</script><b>&"}]
+    html = PAGE.slider(hostile)
     data = re.search(r'<script type="application/json" class="lambda-data">(.*?)</script>', html, re.S)[1]
-    assert json.loads(data)["views"] == views
-    assert "<b>" not in html and "http" not in html
+    assert json.loads(data)["views"] == hostile
+    assert "<b>" not in html and "http" not in html and all(file in html for file in FILES)
 
 
-def test_the_script_is_the_published_one_and_the_page_stays_under_five_megabytes(embeddings):
+def test_the_script_is_the_published_one_and_the_page_stays_under_five_megabytes():
     static = ROOT / "book/_static"
     plotly = (static / "plotly-gl3d.min.js").read_bytes()
     assert b"Licensed under the MIT license" in plotly[:200]
     assert hashlib.sha256(plotly).hexdigest() == "aab04dcd9c103a92b18723f8c837712fe820f325d0bcd2421e415e8124a75b9f"
     many = small_set("ham10000", "clean", "lit-derm", False, seed=3, n=900)
-    page = slider([sphere_view(many, np.linspace(0, 1, 21))] * 8)
+    page = PAGE.slider([PAGE.sphere_view(many, np.linspace(0, 1, 21))] * 8)
     assert len(page) + sum((static / name).stat().st_size for name in FILES) < 5e6

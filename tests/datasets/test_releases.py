@@ -59,7 +59,7 @@ def test_the_registry_tells_without_loading():
 
 
 def test_the_page_shows_all_that_a_card_says():
-    from helpers.book.tables import dataset_cards
+    from book_tables import dataset_cards
 
     sections = dict(part.split("\n", 1) for part in dataset_cards().split("### ")[1:])
     assert len(sections) == len(DATASETS) - 1

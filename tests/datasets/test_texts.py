@@ -127,7 +127,7 @@ def test_a_miniature_by_command(tmp_path, capsys):
 def test_the_padding_table_holds_what_was_measured(monkeypatch, tmp_path):
     import json
 
-    from helpers.book import tables as pages
+    import book_tables as pages
 
     measured = json.loads((pages.BENCHMARKS / "padding.json").read_text())
     measured["masked"] = {"R": 0.5, "cosine_distance": {"median": 0.125, "largest": 0.25}}

@@ -1,0 +1,164 @@
+"""Extend Sphinx: MathJax from the book itself, buttons that open templates, short references, and no script from elsewhere."""
+
+import base64
+import hashlib
+import html
+import platform
+import re
+import shutil
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import jupyter_book
+import yaml
+from sphinx.errors import ConfigError, ExtensionError
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from helpers.page import commit
+
+MATHJAX = "sphinx-mathjax-offline"  # its files are used, not its extension, which would serve fonts too
+SCRIPT = "tex-svg.js"  # draws with paths, so that it needs no font files
+EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
+THEBE = re.compile(r"<script type=\"text/x-thebe-config\">.*?</script>|<script>kernelName = '[^'<]*'</script>", re.DOTALL)
+LINKED_OR_IMAGE = re.compile(r"<a\b[^>]*>.*?</a>|<img\b[^>]*\bsrc=\"(?P<source>[^\"]*_images/[^\"]+)\"[^>]*>", re.DOTALL)
+INLINE = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<code>.*?)</script>", re.DOTALL)
+HANDLER = re.compile(r"\son[a-z]+=\"(?P<code>[^\"]*)\"")
+POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>\n?')
+CHARSET = re.compile(r"<meta charset=[^>]*>\n?")
+
+
+def setup(app) -> dict:
+    """Register with Sphinx."""
+    # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
+    app.add_config_value("book_extension", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
+    app.connect("config-inited", _refuse_unknown_settings)
+    app.connect("config-inited", _configure)
+    app.connect("html-page-context", _change_page, priority=900)  # after the theme has made its buttons
+    app.connect("build-finished", _finish)
+    app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
+    app.connect("missing-reference", _short_name)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def unknown_settings(config: dict) -> list[str]:
+    """Return the keys of a ``_config.yml`` that Jupyter Book does not know and would ignore, such as misspelt ones."""
+    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
+    unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
+    for section in set(config) & set(known):
+        if isinstance(config[section], dict):
+            unknown += [f"{section}.{key}" for key in config[section] if key not in known[section]]
+    return unknown
+
+
+def _refuse_unknown_settings(app, config) -> None:
+    path = Path(app.srcdir) / "_config.yml"
+    if path.is_file() and (unknown := unknown_settings(yaml.safe_load(path.read_text("utf-8")))):
+        raise ConfigError(f"_config.yml sets {', '.join(unknown)}, which Jupyter Book does not know; correct or remove it")
+
+
+def mathjax_folder() -> Path:
+    """Return the folder of the MathJax files in the package ``sphinx-mathjax-offline``."""
+    spec = find_spec(MATHJAX)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{MATHJAX} is missing, but the book serves MathJax from it; run `pip install {MATHJAX}`")
+    return Path(spec.submodule_search_locations[0]) / "static" / "mathjax"
+
+
+def _configure(app, config) -> None:
+    """Serve MathJax from the book, and end every page with the state of the source and the software."""
+    mathjax_folder()
+    config.mathjax_path = f"mathjax/{SCRIPT}"
+    config.mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "global"}}
+    software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
+    said = f"Rendered from commit <code>{commit()}</code> with {software} and Python {platform.python_version()}."
+    config.html_theme_options = {**config.html_theme_options, "extra_footer": said}
+
+
+def _change_page(app, pagename, templatename, context, doctree) -> None:
+    if pagename.startswith(EXECUTED) and "header_buttons" in context:
+        context["header_buttons"][:] = retarget(context["header_buttons"])
+    if "script_files" in context:  # live cells, which the book does not offer, would come from another host
+        named = [(script, f"{script} {getattr(script, 'attributes', '')}".lower()) for script in context["script_files"]]
+        context["script_files"] = [script for script, name in named if "thebe" not in name]
+    if "body" in context:
+        # Screen readers: references are list items, in place of a role of docutils that ARIA has withdrawn.
+        body = THEBE.sub("", context["body"]).replace('role="doc-biblioentry"', 'role="listitem"')
+        context["body"] = link_figures(body)
+
+
+def retarget(value):
+    """Point links of the theme's buttons, however nested, from executed notebooks to their templates; downloads stay."""
+    if isinstance(value, dict):
+        return {key: retarget(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [retarget(item) for item in value]
+    opens = isinstance(value, str) and value.endswith(".ipynb") and "_sources/" not in value
+    return value.replace(EXECUTED, TEMPLATES) if opens else value
+
+
+def link_figures(body: str) -> str:
+    """Return a page's body in which every figure is a link to its file, where it opens at full size; linked images stay."""
+    return LINKED_OR_IMAGE.sub(lambda m: f'<a class="figure-link" href="{m["source"]}">{m[0]}</a>' if m["source"] else m[0], body)
+
+
+def _finish(app, exception) -> None:
+    """Copy MathJax, remove a script that is loaded twice, and write each page's policy; fail if a page is missing."""
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    missing = [page for page in parse_toc_yaml(Path(app.srcdir) / "_toc.yml") if not (out / f"{page}.html").is_file()]
+    if missing:  # Jupyter Book would exit with 0
+        raise ExtensionError(f"{', '.join(missing)} is in _toc.yml but was not built; see the warnings above")
+    target = out / "_static" / "mathjax"
+    shutil.copytree(mathjax_folder() / "input/tex/extensions", target / "input/tex/extensions", dirs_exist_ok=True)
+    shutil.copy(mathjax_folder() / SCRIPT, target / SCRIPT)
+    icons = out / "_static/scripts/fontawesome.js"
+    if icons.is_file():  # 1.5 MB on every page; the theme loads its icons as a web font too
+        icons.write_text("// icons come from the web font\n", encoding="utf-8")
+    for path in out.rglob("*.html"):
+        page = path.read_text("utf-8")
+        if CHARSET.search(page):  # a whole page; redirects and the macros of the theme run no script
+            path.write_text(with_policy(page), encoding="utf-8")
+
+
+def content_policy(page: str) -> str:
+    """Return the content security policy of one page: it allows files of the book and the theme's inline scripts by their SHA-256.
+
+    What stands in the article, to which notebooks and tables contribute, is not allowed. Inline styles are, because Plotly, MathJax
+    and styled tables write them.
+    """
+    before, article, rest = page.partition("<article")
+    theme = before + rest.rpartition("</article>")[2] if article else page
+    scripts = [m["code"] for m in INLINE.finditer(theme) if "src=" not in m["attributes"] and "type=" not in m["attributes"]]
+    handlers = [html.unescape(m["code"]) for m in HANDLER.finditer(theme)]
+    hashes = sorted({f"'sha256-{base64.b64encode(hashlib.sha256(c.encode()).digest()).decode()}'" for c in scripts + handlers})
+    allowed = " ".join(["'self'", *(["'unsafe-hashes'"] if handlers else []), *hashes])
+    return (
+        f"default-src 'self'; script-src {allowed}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; connect-src 'self'; object-src 'none'; frame-src 'none'; base-uri 'none'; form-action 'self'"
+    )
+
+
+def with_policy(page: str) -> str:
+    """Return a page's HTML with its policy directly after the character set, in place of any older policy."""
+    page = POLICY.sub("", page)
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{content_policy(page)}">\n'
+    return CHARSET.sub(lambda charset: charset[0] + policy, page, count=1)
+
+
+def _keep_property_text(app, what, name, obj, options, lines) -> None:
+    if what == "property":
+        lines[:0] = ["..", ""]  # an empty comment: napoleon takes words before a colon in the first line for a type
+
+
+def _short_name(app, env, node, contnode):
+    """Resolve a docstring's ``gap_vector`` or ``helpers.gap_vector`` to the one documented object of that last name."""
+    if node.get("refdomain") != "py":
+        return None
+    domain, last = env.get_domain("py"), "." + node["reftarget"].removeprefix("helpers.")
+    # An object that one module defines and another re-exports has two names and one place.
+    found = {(entry.docname, entry.node_id): name for name, entry in domain.objects.items() if name.endswith(last)}
+    if len(found) != 1:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], *found.values(), node, contnode)

@@ -1,0 +1,140 @@
+"""Make the tables of the page on trust: promises with tests and figures, stored fault runs, licences of the packages."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from helpers.files import project_root, read_json
+from helpers.page import markdown_table
+
+ROOT = project_root()
+PAGE = ROOT / "book" / "trust.yml"
+RESULTS = ROOT / "tests" / "verification" / "results"
+FOLDERS = ("src", "notebooks", "studies", "benchmarks", "workflow", "tests")
+NOT_STORED = "No run is stored in `tests/verification/results/{name}`: no figures here. The script named above makes them.\n"
+
+
+def stated() -> dict:
+    """Return the promises of the page and the reasons of packages that nothing imports."""
+    return yaml.safe_load(PAGE.read_text("utf-8"))
+
+
+def _stored(name: str, results: Path) -> dict:
+    path = results / name
+    return read_json(path) if path.is_file() else {}
+
+
+def promises(results: Path = RESULTS) -> str:
+    """Return each promise, the tests that hold it, and the counts of its stored attacks."""
+    found = _stored("faults.json", results)
+    rows = []
+    for one in stated()["promises"]:
+        figure = "; ".join(_total(found, attack) for attack in one.get("attacks", ()))
+        rows.append((one["promise"], ", ".join(f"`{test}`" for test in one["tests"]), figure or "–"))
+    return markdown_table(pd.DataFrame(rows, columns=["Promise", "Held by", "Figure"]))
+
+
+def _total(found: dict, attack: str) -> str:
+    """Return the sum of each count over everything that one kind of attack was run on."""
+    if attack not in found:
+        return "not stored"
+    table = pd.DataFrame(found[attack]).T.apply(pd.to_numeric, errors="coerce").dropna(axis=1)
+    totals = table.max() if attack == "memory" else table.sum()
+    return ", ".join(f"{name}: {value:,.0f}" for name, value in totals.items())
+
+
+def fault_figures(results: Path = RESULTS) -> str:
+    """Return what the stored fault runs counted, one row for each attack and thing attacked; a sentence without stored runs."""
+    rows = [
+        (attack, what, "; ".join(f"{name}: {value:,}" for name, value in counts.items() if not isinstance(value, dict | list)))
+        for attack, of in _stored("faults.json", results).items()
+        for what, counts in of.items()
+    ]
+    return _table(rows, ["Attack", "On", "Counted"], {}, "faults.json")
+
+
+def mutation_figures(results: Path = RESULTS) -> str:
+    """Return how many deliberate faults in each module the tests found."""
+    found = _stored("mutations.json", results)
+    rows = [(f"`{name}`", of["mutants"], of["found"], of["found"] / of["mutants"]) for name, of in found.items()]
+    return _table(rows, ["Module", "Faults put in", "Found by tests", "Share"], {"Share": ".0%"}, "mutations.json")
+
+
+def reproducibility(results: Path = RESULTS) -> str:
+    """Return how far results of other runs, thread and worker counts are from the first."""
+    rows = [
+        (what, change, "yes" if of["bitwise"] else "no", of["largest difference"])
+        for what, changes in _stored("reproducibility.json", results).items()
+        for change, of in changes.items()
+    ]
+    columns = ["Result", "Changed", "Equal to the last bit", "Largest absolute difference"]
+    return _table(rows, columns, {columns[-1]: ".1e"}, "reproducibility.json")
+
+
+def _table(rows: list, columns: list[str], formats: dict[str, str], name: str) -> str:
+    return markdown_table(pd.DataFrame(rows, columns=columns), formats) if rows else NOT_STORED.format(name=name)
+
+
+def dependencies() -> dict[str, str]:
+    """Return every package that ``pyproject.toml`` names, and what it is needed for: to run, the book or the tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups = {"to run": project["dependencies"]}
+    groups |= {f"for the {extra}": of for extra, of in project["optional-dependencies"].items()}
+    return {re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0]: role for role, lines in groups.items() for line in lines}
+
+
+def imported_modules() -> set[str]:
+    """Return the top-level names of other packages that any Python file of the project imports."""
+    names: set[str] = set()
+    for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return names - set(sys.stdlib_module_names)
+
+
+def modules_of() -> dict[str, set[str]]:
+    """Return the top-level modules of each installed package, by its normalised name."""
+    modules: dict[str, set[str]] = {}
+    for module, packages in packages_distributions().items():
+        for package in packages:
+            modules.setdefault(normalised(package), set()).add(module)
+    return modules
+
+
+def normalised(package: str) -> str:
+    """Return a package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def licences() -> str:
+    """Return every package that ``pyproject.toml`` names with its reason and its licence, as the installed package states it."""
+    imported, modules, reasons = imported_modules(), modules_of(), stated()["reasons"]
+    rows = []
+    for package, role in dependencies().items():
+        used = sorted(modules.get(normalised(package), set()) & imported)
+        why = f"imported as {', '.join(f'`{name}`' for name in used)}" if used else reasons.get(package, "not imported")
+        rows.append((package, role, why, _licence(package)))
+    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Why", "Licence"]))
+
+
+def _licence(package: str) -> str:
+    """Return the licence expression of an installed package, else its classifiers, else the first line of its licence field."""
+    try:
+        found = metadata(package)
+    except PackageNotFoundError:
+        return "not installed here"
+    classifiers = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
+    lines = [line for line in (found["License"] or "").strip().splitlines() if line != "UNKNOWN"]
+    return found["License-Expression"] or ", ".join(classifiers) or (lines[0] if lines else "not stated by the package")
+
+
+PAGES = {make.__name__: make for make in (promises, fault_figures, mutation_figures, reproducibility, licences)}
