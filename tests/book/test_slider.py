@@ -1,4 +1,4 @@
-"""The lambda slider of page 06 places points exactly by three numbers, draws curves of all dimensions, and loads from no other host."""
+"""The lambda slider of page 06 places points exactly by three numbers, draws curves of all dimensions, and loads from no host."""
 
 import hashlib
 import json

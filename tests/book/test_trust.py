@@ -20,7 +20,9 @@ def test_figures_are_those_of_the_stored_runs(tmp_path):
     stored = {"faults": faults, "mutations": {"metrics.py": {"mutants": 40, "found": 38}}, "reproducibility": runs}
     for name, content in stored.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    assert "| kills | a save | kill points: 1,200; lost: 0 |" in [" ".join(row.split()) for row in trust.fault_figures(tmp_path).splitlines()]
+    assert "| kills | a save | kill points: 1,200; lost: 0 |" in [
+        " ".join(row.split()) for row in trust.fault_figures(tmp_path).splitlines()
+    ]
     promise = next(row for row in trust.promises(tmp_path).splitlines() if "A killed save" in row)
     assert "kill points: 1,250, lost: 0" in promise
     assert "not stored" in next(row for row in trust.promises(tmp_path).splitlines() if "A flipped bit" in row)

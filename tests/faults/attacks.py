@@ -1,4 +1,4 @@
-"""The attacks on readers of stored files, used by the tests and by ``benchmarks/faults.py``.
+"""The attacks on readers of stored files, used by the tests and by ``tests/verification/faults.py``.
 
 Each function of ``TARGETS`` damages a file and reads it: the reader gives a result or one sentence, nothing else. ``flip_is_found``
 flips one bit of a file of ``STORED``.

@@ -1,4 +1,4 @@
-"""A process killed before its n-th change of the file system, for every n; used by the tests and by ``benchmarks/faults.py``.
+"""A process killed before its n-th change of the file system, for every n; also used by ``tests/verification/faults.py``.
 
 The processes come from a fork server, which has no threads: a fork of the test process itself could wait for ever for a lock that
 one of its threads held.

@@ -61,7 +61,7 @@ def test_make_book_runs_there(checkout):
     for name in ("bin", "lib", "pyvenv.cfg"):
         (checkout / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     copied_project(checkout)
-    for name in ("benchmarks/results", "book"):
+    for name in ("benchmarks/results", "tests/verification/results", "workflow", "book"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("executed", "generated"))
     for path in (checkout / "notebooks").glob("*.*"):
         if path.stem != PAGE:

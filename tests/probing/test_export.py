@@ -13,7 +13,7 @@ from helpers import PROTOCOLS, sweep
 from helpers.cli import main
 from helpers.probing.export import refuse_ending, score_table, write_scores
 
-SCRIPT = ROOT / "benchmarks/recompute_intervals.py"
+SCRIPT = ROOT / "tests/verification/recompute_intervals.py"
 QUICK = {"batch_size": 32, "max_epochs": 4, "lr": 0.3}
 N_BOOT = 60
 

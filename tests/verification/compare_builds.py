@@ -66,13 +66,12 @@ def differences(reference: Path, build: Path) -> list[str]:
     old, new = tables(reference), tables(build)
     if not old or not new:
         raise SystemExit(f"{reference if not old else build} holds no {TABLES}; run `make book` there first")
-    lines += [f"table {name}: only in {'the reference' if name in old else 'the build'}" for name in sorted(old.keys() ^ new.keys())]
+    where = ("the build", "the reference")
+    lines += [f"table {name}: only in {where[name in old]}" for name in sorted(old.keys() ^ new.keys())]
     for name in sorted(old.keys() & new.keys()):
         lines += table_differences(name, old[name], new[name])
     before, after = glued(reference), glued(build)
-    lines += [
-        f"glued {name}: only in {'the reference' if name in before else 'the build'}" for name in sorted(before.keys() ^ after.keys())
-    ]
+    lines += [f"glued {name}: only in {where[name in before]}" for name in sorted(before.keys() ^ after.keys())]
     for name in sorted(before.keys() & after.keys()):
         if before[name] != after[name]:
             lines.append(f"glued {name}: {before[name]} and {after[name]}")

@@ -1,6 +1,6 @@
 """Put one fault at a time into a module, run its tests, and count the faults that no test finds.
 
-    OMP_NUM_THREADS=1 python benchmarks/mutations.py [--per-module 40] [--json benchmarks/results/mutations.json]
+    python tests/verification/mutations.py [--per-module 40] [--json tests/verification/results/mutations.json]
 
 A fault is one changed operator, comparison, number, Boolean or returned value; which ones are tried is drawn at random with a fixed
 seed. The work is done in a copy of the project, so nothing here changes. A run that takes too long counts as found; its limit is in
@@ -24,17 +24,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path("src/helpers")
 MODULES = {
     "geometry.py": ["tests/test_geometry.py"],
     "metrics.py": ["tests/test_metrics.py"],
+    "statistics.py": ["tests/test_resampling.py"],
     "alignment/shift.py": ["tests/alignment/test_alignment.py"],
     "alignment/channels.py": ["tests/alignment/test_alignment.py"],
-    "alignment/estimator.py": ["tests/alignment/test_alignment.py", "tests/faults/test_foreign_folders.py"],
-    "alignment/stored.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
+    "alignment/estimator.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
-    "resampling.py": ["tests/test_resampling.py"],
     "store/record.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py", "tests/faults/test_readers.py"],
     "store/tables.py": ["tests/store/test_foreign.py"],
     "store/arrays.py": ["tests/store/test_foreign.py"],
@@ -47,17 +46,7 @@ SWAPPED = {
 }  # fmt: skip
 PATIENCE = 60  # seconds of the processor
 STUCK = 20 * PATIENCE  # seconds of a run that waits for ever
-LIBRARIES = (
-    "hypothesis",
-    "pandas",
-    "pyarrow.parquet",
-    "pydantic",
-    "safetensors.numpy",
-    "scipy.optimize",
-    "scipy.stats",
-    "sklearn.metrics",
-)
-LIBRARIES += ("sklearn.linear_model", "torch")  # loaded once, before the forks
+LIBRARIES = "hypothesis pandas pyarrow.parquet pydantic safetensors.numpy scipy.optimize scipy.stats sklearn.metrics torch".split()
 
 
 def changed(node: ast.AST) -> Iterator[ast.AST]:
@@ -103,10 +92,9 @@ def mutants(source: str) -> Iterator[tuple[int, str, str]]:
         before = ast.unparse(node).splitlines()[0]
         for faulty in changed(node):
             after = ast.unparse(ast.fix_missing_locations(faulty)).splitlines()[0]
-            if after == before:
-                continue
-            made = ast.unparse(ast.fix_missing_locations(_Replace(node, ast.copy_location(faulty, node)).visit(tree)))
-            yield node.lineno, f"{before} -> {after}", made
+            if after != before:
+                made = ast.unparse(ast.fix_missing_locations(_Replace(node, ast.copy_location(faulty, node)).visit(tree)))
+                yield node.lineno, f"{before} -> {after}", made
 
 
 def found_by_tests(project: Path, tests: list[str]) -> bool:
@@ -133,7 +121,7 @@ def _run_tests(project: Path, tests: list[str]) -> None:
 
 def copied(folder: Path) -> Path:
     """Copy what the tests need."""
-    for name in ("src", "tests", "notebooks", "config", "book"):
+    for name in ("src", "tests", "notebooks", "config", "book", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "executed"))
     (folder / "data").symlink_to(ROOT / "data")
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -149,8 +137,7 @@ def run(module: str, project: Path, most: int) -> dict:
     survivors = []
     if found_by_tests(project, MODULES[module]):
         raise RuntimeError(f"the tests of {module} fail without any fault; mend them first")
-    for number in chosen:
-        line, what, faulty = every[number]
+    for line, what, faulty in (every[number] for number in chosen):
         path.write_text(faulty, encoding="utf-8")
         if not found_by_tests(project, MODULES[module]):
             survivors.append(f"line {line}: {what}")
@@ -159,14 +146,14 @@ def run(module: str, project: Path, most: int) -> dict:
     return {"possible": len(every), "mutants": len(chosen), "found": len(chosen) - len(survivors), "survivors": survivors}
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--per-module", type=int, default=40)
     parser.add_argument("--only", nargs="*", default=list(MODULES), help="modules")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     found = json.loads(given.json.read_text("utf-8")) if given.json and given.json.is_file() else {}
-    for library in LIBRARIES:
+    for library in LIBRARIES:  # loaded once, before the forks
         import_module(library)
     with tempfile.TemporaryDirectory() as folder:
         project = copied(Path(folder))
@@ -175,7 +162,3 @@ def main() -> None:
             print(f"{module}: {found[module]['found']} of {found[module]['mutants']} found", flush=True)
             if given.json:
                 given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Attack the stored files at full size: damaged files, single flipped bits, and a kill before every change of the file system.
 
-    OMP_NUM_THREADS=1 python benchmarks/faults.py [--cases 10000] [--flips 1000] [--json benchmarks/results/faults.json]
+    python tests/verification/faults.py [--cases 10000] [--flips 1000] [--json tests/verification/results/faults.json]
 
 The attacks are those of ``tests/faults``, which run smaller numbers of them. An uncaught error is anything but a result or one
 sentence that names the file; a flipped bit is missed where the changed file is read as if it were whole.
@@ -8,7 +8,6 @@ sentence that names the file; a flipped bit is missed where the changed file is 
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -20,8 +19,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / folder) for folder in ("tests", "tests/faults")]
+TESTS = Path(__file__).resolve().parents[1]
+sys.path += [str(TESTS), str(TESTS / "faults")]
 if __name__ == "__main__":  # each process that is killed imports this file too, and needs none of them
     from attacks import STORED, TARGETS, flip_is_found, is_read_whole
     from damage import QUIET, deep_image, peak_of_decoding
@@ -43,7 +42,7 @@ def fuzz(target: str, cases: int) -> dict:
         ran += 1
         try:
             attack(*values)
-        except Exception as error:  # what the benchmark counts
+        except Exception as error:  # what is counted here
             uncaught[f"{type(error).__name__}: {str(error)[:200]}"] += 1
 
     counted()
@@ -53,10 +52,8 @@ def fuzz(target: str, cases: int) -> dict:
 def flips(what: str, n: int) -> dict:
     """Flip ``n`` random bits, one at a time, in random files of a stored thing, and count those that reading misses."""
     assert is_read_whole(what)
-    rng, missed = np.random.default_rng(0), []
-    for file, bit in rng.integers(0, 2**31, size=(n, 2)):
-        if not flip_is_found(what, int(file), int(bit)):
-            missed.append([int(file), int(bit)])
+    places = np.random.default_rng(0).integers(0, 2**31, size=(n, 2)).tolist()
+    missed = [place for place in places if not flip_is_found(what, *place)]
     return {"flipped bits": n, "missed": len(missed)} | ({"which": missed[:20]} if missed else {})
 
 
@@ -79,23 +76,23 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--only", help="part of a name: run only what it fits, and keep the other stored results")
-    given_arguments = parser.parse_args()
+    parser.add_argument("--only", default="", help="part of a name: run only what it fits, and keep the other stored results")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
-    runs = [("fuzzing", name, lambda n: fuzz(n, given_arguments.cases)) for name in TARGETS]
-    runs += [("flipped bits", name, lambda n: flips(n, given_arguments.flips)) for name in STORED]
-    runs += [("kills", name, kills) for name in KILLED]
-    runs += [("memory", name, memory) for name in SIDES]
-    path = given_arguments.json
-    found = json.loads(path.read_text("utf-8")) if path and path.is_file() and given_arguments.only else {}
-    for kind, name, run in runs:
-        if given_arguments.only and given_arguments.only not in f"{kind}: {name}":
-            continue
-        started = time.time()
-        found.setdefault(kind, {})[name] = run(name)
-        print(f"{kind}: {name}: {found[kind][name]} in {time.time() - started:.0f} s", flush=True)
-        if path:
-            path.write_text(json.dumps(found, indent=2) + os.linesep, encoding="utf-8")
+    attacks = {
+        "fuzzing": (TARGETS, lambda name: fuzz(name, options.cases)),
+        "flipped bits": (STORED, lambda name: flips(name, options.flips)),
+        "kills": (KILLED, kills),
+        "memory": (SIDES, memory),
+    }
+    found = json.loads(options.json.read_text("utf-8")) if options.only and options.json and options.json.is_file() else {}
+    for kind, (names, run) in attacks.items():
+        for name in (name for name in names if options.only in f"{kind}: {name}"):
+            started = time.time()
+            found.setdefault(kind, {})[name] = run(name)
+            print(f"{kind}: {name}: {found[kind][name]} in {time.time() - started:.0f} s", flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

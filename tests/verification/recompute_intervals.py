@@ -1,7 +1,7 @@
 """Recompute every interval of page 03 from exported test scores, with pandas, numpy and scikit-learn alone.
 
     python -m helpers sweep ham10000 lit-derm --export scores/ham10000-lit-derm.parquet      # and so on for every set
-    python benchmarks/recompute_intervals.py scores/*.parquet --tables runs/book/tables
+    python tests/verification/recompute_intervals.py scores/*.parquet --tables runs/book/tables
 
 Nothing of the package is imported. A bootstrap replicate draws groups of test rows with numpy's multinomial; both AUCs of a
 difference are computed on the same draw and averaged over seeds; an interval is the central 95 % of the replicates. With

@@ -1,6 +1,6 @@
 """How far results are from the first when they are computed again: a second run, two threads, two workers.
 
-    python benchmarks/reproducibility.py [--json benchmarks/results/reproducibility.json]
+    python tests/verification/reproducibility.py [--json tests/verification/results/reproducibility.json]
 
 Each setting runs in a process of its own. Geometry and probes are of the shipped HAM10000 pairs (clean, the first 300 rows of
 each split), embeddings are of 16 synthetic photographs and their texts under the shipped encoder ``lit-natural``.
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {"first run": (1, 1), "a second run": (1, 1), "two threads": (2, 1), "two workers": (1, 2)}
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {"first run": (1, 1), "a second run": (1, 1), "two threads": (2, 1), "two workers": (1, 2)}  # threads, workers
 ROWS = 300
 ONE_SEED = {"lambdas": (0.0, 1.0), "seeds": (1,), "features": ("joint",)}
 
@@ -44,11 +44,10 @@ def results(workers: int) -> dict[str, np.ndarray]:
     }
 
 
-def in_a_process(threads: int, workers: int, folder: Path) -> dict[str, np.ndarray]:
+def in_a_process(threads: int, workers: int, path: Path) -> dict[str, np.ndarray]:
     """Compute every result in a fresh process with this many threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     here = os.environ | dict.fromkeys(names, str(threads)) | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
-    path = folder / "arrays.npz"
     subprocess.run([sys.executable, str(Path(__file__).resolve()), "--compute", str(workers), str(path)], env=here, check=True)
     with np.load(path) as stored:
         return dict(stored)
@@ -60,26 +59,18 @@ def compared(first: np.ndarray, other: np.ndarray) -> dict:
     return {"bitwise": first.tobytes() == other.tobytes(), "largest difference": float(difference)}
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--compute", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.compute:
         np.savez(given.compute[1], **results(int(given.compute[0])))
-        return
-    found: dict[str, dict] = {}
+        sys.exit()
     with tempfile.TemporaryDirectory() as folder:
-        first: dict[str, np.ndarray] = {}
-        for change, (threads, workers) in SETTINGS.items():
-            made = in_a_process(threads, workers, Path(folder))
-            for what in first:
-                found.setdefault(what, {})[change] = compared(first[what], made[what])
-                print(what, change, found[what][change], flush=True)
-            first = first or made
+        first, *others = (in_a_process(*setting, Path(folder) / "arrays.npz") for setting in SETTINGS.values())
+    changes = list(SETTINGS)[1:]
+    found = {what: {name: compared(first[what], made[what]) for name, made in zip(changes, others, strict=True)} for what in first}
+    print(text := json.dumps(found, indent=2))
     if given.json:
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+        given.json.write_text(text + "\n", encoding="utf-8")

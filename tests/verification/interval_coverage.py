@@ -1,6 +1,6 @@
 """How often the book's intervals cover the truth and its tests reject it, by simulation with known truth.
 
-    python benchmarks/coverage.py [--simulations 1000] [--json benchmarks/results/coverage.json]
+    python tests/verification/interval_coverage.py [--simulations 1000] [--json tests/verification/results/coverage.json]
 
 Probes: scores of a binary task at five lambdas whose errors are correlated, as those of one seed are. Cones: unit vectors whose
 cosine with the axis is uniform around R, so that R is exact.
@@ -30,12 +30,11 @@ def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SweepResult, fl
     common = rng.normal(size=ROWS)
     signal = np.array([SIGNAL + gain * (lam == 1) for lam in LAMBDAS])
     errors = SHARED * common + math.sqrt(1 - SHARED**2) * rng.normal(size=(len(LAMBDAS), ROWS))
-    scores = signal[:, None] * positive + errors
     runs = pd.DataFrame({"features": "joint", "alignment": "lambda", "lambda_image": LAMBDAS, "lambda_text": LAMBDAS, "seed": 0})
     result = SweepResult(
         table=pd.DataFrame(),
         runs=runs,
-        scores=scores[..., None],
+        scores=(signal[:, None] * positive + errors)[..., None],
         targets=positive[:, None].astype(int),
         groups=np.arange(ROWS),
         task=Task("binary", ("negative", "positive")),
@@ -61,50 +60,15 @@ def cone(rng: np.random.Generator, r: float, n: int, group: int = 1) -> np.ndarr
     return np.where(rng.random((n, 1)) < (0.8 if group > 1 else 0.0), shared, own)
 
 
-def share(hits: list[bool]) -> dict:
-    """Return the share of hits with its simulation error (one standard error)."""
-    rate = float(np.mean(hits))
+def of_probes(i: int, n_boot: int) -> dict[str, bool]:
+    """Tell whether the max-t statement rejects and the paired interval covers in simulation ``i``."""
+    null, _ = probes(np.random.default_rng([1, i]))
+    other, truth = probes(np.random.default_rng([2, i]), gain=0.15)
     return {
-        "share": round(rate, 4),
-        "error": round(math.sqrt(max(rate * (1 - rate), 1e-9) / len(hits)), 4),
-        "simulations": len(hits),
+        "type I error of the max-t statement": bool(some_lambda_beats_zero(null, n_boot, i)["p_value"].item() < 0.05),
+        "paired interval, no difference": _covers(effects(null, n_boot, random_state=i), 0.0),
+        "paired interval, a difference": _covers(effects(other, n_boot, random_state=i), truth),
     }
-
-
-def of_probes(simulations: int, n_boot: int) -> dict[str, dict]:
-    """Return the type I error of the max-t statement and the coverage of the paired interval, with and without a difference."""
-    found = {"type I error of the max-t statement": [], "paired interval, no difference": [], "paired interval, a difference": []}
-    for i in range(simulations):
-        result, _ = probes(np.random.default_rng([1, i]))
-        found["type I error of the max-t statement"].append(
-            bool(some_lambda_beats_zero(result, n_boot, i)["p_value"].item() < 0.05)
-        )
-        found["paired interval, no difference"].append(_covers(effects(result, n_boot, random_state=i), 0.0))
-        result, truth = probes(np.random.default_rng([2, i]), gain=0.15)
-        found["paired interval, a difference"].append(_covers(effects(result, n_boot, random_state=i), truth))
-    return {name: share(hits) for name, hits in found.items()}
-
-
-def of_cones(simulations: int, n_boot: int) -> dict[str, dict]:
-    """Return the coverage of R's interval, for large and small R, of the R of n rows and of the population, and with groups."""
-    found: dict[str, list[bool]] = {}
-    for i in range(simulations):
-        rng = np.random.default_rng([3, i])
-        for size, r in (("large", 0.95), ("small", 0.05)):
-            low, high = bootstrap_interval(_length, cone(rng, r, ROWS), n_boot=n_boot, random_state=i)
-            of_rows = math.sqrt(r**2 + (1 - r**2) / ROWS)
-            found.setdefault(f"R {size} ({r}), R of n rows", []).append(low <= of_rows <= high)
-            found.setdefault(f"R {size} ({r}), R of the population", []).append(low <= r <= high)
-        rows = cone(rng, 0.7, ROWS, GROUP)
-        groups = np.arange(ROWS) // GROUP
-        for name, given in (("groups", groups), ("rows, though groups share vectors", None)):
-            low, high = bootstrap_interval(_length, rows, groups=given, n_boot=n_boot, random_state=i)
-            found.setdefault(f"R 0.7, resampling {name}", []).append(low <= 0.7 <= high)
-    return {name: share(hits) for name, hits in found.items()}
-
-
-def _length(mean: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(mean, axis=1)
 
 
 def _covers(table: pd.DataFrame, truth: float) -> bool:
@@ -112,19 +76,43 @@ def _covers(table: pd.DataFrame, truth: float) -> bool:
     return bool(row["low"] <= truth <= row["high"])
 
 
-def main() -> None:
+def of_cones(i: int, n_boot: int) -> dict[str, bool]:
+    """Tell whether R's interval covers in simulation ``i``: for large and small R, of n rows and of the population, with groups."""
+    rng, found = np.random.default_rng([3, i]), {}
+    for size, r in (("large", 0.95), ("small", 0.05)):
+        low, high = bootstrap_interval(_length, cone(rng, r, ROWS), n_boot=n_boot, random_state=i)
+        found[f"R {size} ({r}), R of n rows"] = bool(low <= math.sqrt(r**2 + (1 - r**2) / ROWS) <= high)
+        found[f"R {size} ({r}), R of the population"] = bool(low <= r <= high)
+    rows = cone(rng, 0.7, ROWS, GROUP)
+    for name, groups in (("groups", np.arange(ROWS) // GROUP), ("rows, though groups share vectors", None)):
+        low, high = bootstrap_interval(_length, rows, groups=groups, n_boot=n_boot, random_state=i)
+        found[f"R 0.7, resampling {name}"] = bool(low <= 0.7 <= high)
+    return found
+
+
+def _length(mean: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(mean, axis=1)
+
+
+def simulate(simulation, simulations: int, n_boot: int) -> dict[str, dict]:
+    """Return, for each thing that a simulation tells, the share in which it is true, with one standard error."""
+    shares = pd.DataFrame([simulation(i, n_boot) for i in range(simulations)]).mean()
+    errors = np.sqrt(np.maximum(shares * (1 - shares), 1e-9) / simulations)
+    return {
+        name: {"share": round(shares[name], 4), "error": round(errors[name], 4), "simulations": simulations}
+        for name in shares.index
+    }
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--n-boot", type=int, default=400)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    found = {**of_probes(given.simulations, given.n_boot), **of_cones(given.simulations, given.n_boot)}
+    found = {**simulate(of_probes, given.simulations, given.n_boot), **simulate(of_cones, given.simulations, given.n_boot)}
     settings = {"rows": ROWS, "positive": POSITIVE, "n_boot": given.n_boot, "dimensions": DIMENSIONS, "group": GROUP}
     text = json.dumps({"settings": settings, "results": found}, indent=2)
     print(text)
     if given.json:
         given.json.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
