@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown, display
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
@@ -39,12 +39,20 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, replacing
 from helpers.geometry import mean_direction, principal_directions
-from helpers.page import SOURCE, Page, format_table, integer, many, number
+from helpers.page import SOURCE, Page, fill, format_table, integer, many, number
 from helpers.plotting import FEATURES
 
 page = Page("06_slider", globals(), {**SOURCE, "lambdas": many(number(-2, 2), least=2), "points": integer(1, 800)})
+lead = display(Markdown(""), display_id=True)  # filled in below, once the gap is measured
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
+
+# %% [markdown]
+# λ brings the two cones together, but does not always close the gap. What remains at λ = 1 is real: renormalisation pulls the wider cone
+# and the narrower one to different depths ({doc}`/book/theory`).
+#
+# {eq}`eq-align` shifts every image vector by −λ/2 of the gap and every text vector by +λ/2, then rescales both to unit length. Move
+# the slider to see the two cones move.
 
 
 # %%
@@ -77,21 +85,8 @@ path = page.save_table(pd.concat([lambda_path(s, lambdas) for s in sets], ignore
 first, last = min(lambdas), max(lambdas)
 gaps = path.pivot_table(index=["dataset", "backbone"], columns="lambda", values="residual_gap")
 left = gaps[last] / gaps[first]
-page.show_text(
-    "Moving λ from {first:g} to {last:g} leaves {least:.1%} to {most:.1%} of the gap ({n} embedding sets).",
-    first=first,
-    last=last,
-    least=left.min(),
-    most=left.max(),
-    n=len(sets),
-)
-
-# %% [markdown]
-# λ brings the two cones together, but does not always close the gap. What remains at λ = 1 is real: renormalisation pulls the wider cone
-# and the narrower one to different depths ({doc}`/book/theory`).
-#
-# {eq}`eq-align` shifts every image vector by −λ/2 of the gap and every text vector by +λ/2, then rescales both to unit length. Move
-# the slider to see the two cones move.
+sentence = "Moving λ from {first:g} to {last:g} leaves {least:.1%} to {most:.1%} of the gap (embedding sets: {n})."
+lead.update(Markdown(fill(sentence, first=first, last=last, least=left.min(), most=left.max(), n=len(sets))))
 
 
 # %% tags=["hide-input"]
