@@ -81,9 +81,15 @@ def settled(page, url: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_whole_and_reachable_by_everyone(tab, address, name, theme):
+def test_page_is_whole_light_and_reachable_by_everyone(tab, address, name, theme):
+    sizes = []
+    tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
     settled(tab, f"{address}/{name}.html")
+    assert (1e6 if name == SLIDER else 1e4) < sum(sizes) < 5e6, f"{sum(sizes):,} bytes"
     assert tab.evaluate("document.documentElement.dataset.theme") == theme
+    policy = tab.locator('meta[http-equiv="Content-Security-Policy"]').get_attribute("content")
+    scripts = re.search(r"script-src ([^;]+)", policy)[1]
+    assert "unsafe-inline" not in scripts and "unsafe-eval" not in scripts
     images = tab.evaluate(
         """async () => { const out = [];
         for (const i of document.images) {
@@ -97,6 +103,9 @@ def test_page_is_whole_and_reachable_by_everyone(tab, address, name, theme):
     assert tab.complaints == []
     assert [url for url in tab.fetched if not url.startswith((address, "data:", "blob:"))] == []
     assert violations(tab) == []
+    for width in (390, 1300):
+        tab.set_viewport_size({"width": width, "height": 900})
+        assert tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, width
 
 
 def violations(page) -> list[str]:
@@ -118,25 +127,12 @@ def test_every_page_ends_with_the_source_and_software_it_was_rendered_from(addre
     assert re.search(r"Rendered from commit <code>\w.*</code> with jupyter-book [\d.]+.*, sphinx \d.* and Python 3\.", footer)
 
 
-def test_show_source_unfolds_the_code(tab, address):
-    tab.goto(f"{address}/book/executed/01_cone_effect.html")
-    code = tab.locator("details.hide .highlight").first
-    assert not code.is_visible()
-    tab.locator("details.hide summary").first.click()
-    assert code.is_visible() and "import" in code.inner_text()
-
-
 @pytest.mark.parametrize("name", [n for n in PAGES if "/executed/" in n])
-def test_a_notebook_ends_with_how_it_was_made(tab, address, name):
+def test_a_notebook_opens_its_template_and_ends_with_how_it_was_made(tab, address, name):
     tab.goto(f"{address}/{name}.html")
     last = tab.locator("article section section").last
     assert last.locator("h2").inner_text().startswith("How this page was made")
     assert f"papermill notebooks/{Path(name).name}.ipynb" in last.inner_text()
-
-
-@pytest.mark.parametrize("name", [n for n in PAGES if "/executed/" in n])
-def test_buttons_open_the_template_and_download_what_was_run(tab, address, name):
-    tab.goto(f"{address}/{name}.html")
     links = tab.locator(".bd-header-article a").evaluate_all("all => all.map((a) => a.href)")
     template = f"notebooks/{Path(name).name}.ipynb"
     for host in ("mybinder.org", "colab.research.google.com"):
@@ -204,14 +200,6 @@ def luminance(rgb: str) -> float:
     return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_light(tab, address, name):
-    sizes = []
-    tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
-    tab.goto(f"{address}/{name}.html")
-    assert (1e6 if name == SLIDER else 1e4) < sum(sizes) < 5e6, f"{sum(sizes):,} bytes"
-
-
 def test_icons_are_drawn(tab, address):
     tab.goto(f"{address}/book/intro.html")
     solid = 'f.family.includes("Font Awesome") && f.weight === "900" && f.status === "loaded"'
@@ -254,7 +242,7 @@ def test_search_finds_mean_resultant_length(tab, address):
 
 def test_the_keyboard_reaches_content_and_navigation(tab, address):
     tab.goto(f"{address}/index.html")
-    tab.goto(f"{address}/book/intro.html")
+    tab.wait_for_url("**/book/intro.html")
     reached = []
     for _ in range(40):
         tab.keyboard.press("Tab")
@@ -283,17 +271,11 @@ def test_a_script_in_the_content_of_a_page_does_not_run(tab, address, attack, po
     page = page if policy else re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     tab.route("**/attacked.html", lambda route: route.fulfill(body=page, content_type="text/html; charset=utf-8"))
     tab.goto(f"{address}/book/executed/attacked.html")
-    tab.wait_for_timeout(200)
-    assert tab.evaluate("window.attacked === 1") != policy
-
-
-@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
-def test_a_policy_names_every_script_that_may_run(tab, address, name):
-    tab.goto(f"{address}/{name}.html")
-    policy = tab.locator('meta[http-equiv="Content-Security-Policy"]').get_attribute("content")
-    scripts = re.search(r"script-src ([^;]+)", policy)[1]
-    assert "unsafe-inline" not in scripts and "unsafe-eval" not in scripts
-    assert [c for c in tab.complaints if "Content Security Policy" in c] == []
+    if policy:
+        tab.wait_for_timeout(200)
+        assert tab.evaluate("window.attacked !== 1")
+    else:  # the same attack runs where nothing forbids it
+        tab.wait_for_function("() => window.attacked === 1")
 
 
 def test_buttons_of_the_theme_work_under_the_policy(tab, address):
@@ -306,15 +288,11 @@ def test_buttons_of_the_theme_work_under_the_policy(tab, address):
     assert tab.complaints == []
 
 
-@pytest.mark.parametrize("width", [390, 1300])
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_no_wider_than_its_window(tab, address, name, width):
-    tab.set_viewport_size({"width": width, "height": 900})
-    settled(tab, f"{address}/{name}.html")
-    assert tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-
-
-def test_a_figure_opens_at_full_size_by_keyboard(tab, address):
+def test_code_unfolds_and_a_figure_opens_at_full_size_by_keyboard(tab, address):
     tab.goto(f"{address}/book/executed/01_cone_effect.html")
+    code = tab.locator("details.hide .highlight").first
+    assert not code.is_visible()
+    tab.locator("details.hide summary").first.click()
+    assert code.is_visible() and "import" in code.inner_text()
     tab.locator("a.figure-link").first.press("Enter")
     tab.wait_for_url("**/_images/*")

@@ -42,17 +42,10 @@ def test_links_out_of_the_book_stay_and_files_are_linked_where_the_book_is_publi
     assert "https://x.org/y" in outer and "https://book.org/_static/a.txt" in outer
 
 
-def test_scripts_menus_and_folded_code_are_left_out(document):
-    assert not document.select("script, nav, details, .headerlink")
-
-
-def test_the_interactive_view_becomes_a_still_picture_with_a_link(document):
-    assert not document.select(".lambda-view")
+def test_only_what_can_be_printed_is_left(document, site):
+    assert not document.select("script, nav, details, .headerlink, .lambda-view")
     (figure,) = document.select("figure.still")
     assert figure.img["src"] == "still.png" and figure.a["href"] == "https://book.org/book/executed/two.html"
-
-
-def test_images_are_files_of_the_site(document, site):
     assert document.select_one("img[alt=a]")["src"] == f"{site.as_uri()}/_images/a.svg"
 
 
