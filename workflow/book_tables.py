@@ -150,17 +150,6 @@ def larger_than_memory() -> str:
     )
 
 
-def neighbours_cost() -> str:
-    """Return seconds and added memory of the measures that seek neighbours."""
-    found = read_json(BENCHMARKS / "neighbours.json")
-    table = pd.DataFrame(found["measures"])
-    table["measure"] = [f"`{name}`" for name in table["measure"]]
-    sizes = f"{found['pairs']:,} pairs of {found['dim']} dimensions, neighbours of {found['queries']:,} random vectors among all:"
-    seconds, memory = "Processor seconds", "Added memory over that of the vectors"
-    headings = {"measure": "Measure", "cpu_seconds": seconds, "added_memory_over_vectors": memory}
-    return f"{sizes}\n\n" + named(table, headings, {seconds: ".0f", memory: ".1f"})
-
-
 def paper_cost() -> str:
     """Return what extracting the full paper takes, by set and with failing shards."""
     found = read_json(BENCHMARKS / "paper_cost.json")
@@ -194,7 +183,7 @@ def coverage() -> str:
 
 OWN = (
     finding, paper_datasets, dataset_cards, encoder_cards, encoder_inputs, padding, probing_speed, extraction_speed,
-    neighbours_cost, larger_than_memory, paper_cost, coverage,
+    larger_than_memory, paper_cost, coverage,
 )  # fmt: skip
 PAGES: dict[str, Callable[[], str]] = {make.__name__: make for make in OWN} | trust.PAGES
 
