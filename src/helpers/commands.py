@@ -1,0 +1,434 @@
+"""Define the commands of ``python -m helpers``; each imports what it needs when it runs."""
+
+import json
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .cli import app
+from .options import (
+    Backbone,
+    Dataset,
+    Missing,
+    Option,
+    Replicates,
+    Root,
+    SetFolder,
+    Split,
+    Store,
+    Table,
+    Variant,
+    check_table,
+    copy_arguments,
+    listed,
+    load,
+    numbers,
+    own_folder,
+    parsed,
+    warn_of_suspicion,
+    write_table,
+)  # fmt: skip
+from .probing.grid import Grid
+from .probing.protocol import PROTOCOLS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .store import EmbeddingSet
+
+FOLDERS = ("root", "weights", "image_from")
+OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
+GRID = Grid()
+IMPORTED = (
+    "CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; or a folder with "
+    "img_emb/*.npy and text_emb/*.npy."
+)
+SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
+
+
+@app.command()
+def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None) -> None:
+    """Say what is ready on this machine, what is missing and how to get it."""
+    from .doctor import report
+
+    rows = report(root)
+    width = max(len(what) for what, _, _ in rows)
+    for what, status, how in rows:
+        print(f"{what:<{width}}  {status:<8}  {how}")
+
+
+@app.command()
+def datasets() -> None:
+    """List the data sets, their variants and how to get them."""
+    from .datasets import DATASETS
+
+    for name, entry in DATASETS.items():
+        access = " (credentialed)" if entry.card.credentialed else ""
+        card, variants = entry.card, ", ".join(entry.variants)
+        print(f"{name:<11} {card.domain:<8} {variants:<15} {card.title}{access}\n{'':<12}{card.access}")
+
+
+@app.command()
+def backbones() -> None:
+    """List the encoders and how to get them."""
+    from .backbones.registry import REGISTRY
+
+    for name, entry in REGISTRY.items():
+        print(f"{name:<12} {entry.domain:<8} {entry.title}\n{'':<13}{entry.access}")
+    print("any other: transformers:<id>, open_clip:<architecture>/<tag>, open_clip:hf-hub:<id>, <owner>/<name>, or a folder")
+
+
+@app.command()
+def check(
+    dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
+    option: Option = None, no_images: Annotated[bool, typer.Option("--no-images", help="Do not open the images.")] = False,
+) -> int:  # fmt: skip
+    """Check a copy of a data set; exit code 1 if it is unusable."""
+    from .backbones.registry import trained
+    from .datasets import check as check_copy
+
+    where = copy_arguments(dataset, root, variant, split, missing_images, option)
+    report = check_copy(**where, open_images=not no_images, tokenizers=trained())
+    print(report)
+    return 0 if report.usable else 1
+
+
+@app.command()
+def extract(
+    context: typer.Context,
+    dataset: Dataset,
+    backbone: Annotated[str, typer.Option(help="Name, id or folder of the encoder; `backbones` lists them.")],
+    variant: Variant = "clean",
+    root: Root = None,
+    out: SetFolder = None,
+    split: Split = None,
+    missing_images: Missing = None,
+    option: Option = None,
+    shard: Annotated[str | None, typer.Option(help="k/n: only the k-th of n parts; a call without it joins them.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images encoded at a time.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights.")] = None,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="Of the stored vectors: float32 or float16.")] = "float32",
+    workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
+    on_error: Annotated[str, typer.Option(help="fail, or skip rows that cannot be encoded.")] = "fail",
+    max_skipped: Annotated[float, typer.Option(help="Largest share of rows that skip may exclude.")] = 0.05,
+    image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set that is damaged or made from other data.")] = False,
+) -> None:
+    """Encode a data set as an embedding set; resume where an earlier run was cut off."""
+    from .backbones import load_backbone
+    from .datasets import load_dataset
+    from .extraction.extract import extract as encode
+
+    rows = load_dataset(**copy_arguments(dataset, root, variant, split, missing_images, option))
+    encoder = load_backbone(backbone, device, weights)
+    folder = out or own_folder(rows.name, rows.variant, encoder.name)
+    embeddings = encode(
+        rows, encoder, folder, batch_size, shard, precision=precision, dtype=dtype, workers=workers, on_error=on_error,
+        max_skipped=max_skipped, overwrite=overwrite, image_from=image_from, command=_extract_command(context.params, encoder.name),
+    )  # fmt: skip
+    if embeddings is None:
+        print(f"part {shard} is done")
+        return
+    print(f"{embeddings}\n{folder}")
+    warn_of_suspicion(embeddings)
+
+
+def _extract_command(given: dict[str, Any], backbone: str) -> str:
+    """Return the command that makes the set again, with defaults; ROOT, WEIGHTS, IMAGE_FROM replace folders of this machine."""
+    words = ["python", "-m", "helpers", "extract", given["dataset"], "--backbone", backbone]
+    for name, value in given.items():
+        if value is None or name in ("dataset", "backbone", *OF_THE_RUN):
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{name.replace('_', '-')}", name.upper() if name in FOLDERS else str(each)]
+    return shlex.join(words)
+
+
+@app.command("import")
+def import_(
+    path: Annotated[str, typer.Argument(help=IMPORTED)],
+    dataset: Annotated[str, typer.Option(help="Name to give.")],
+    backbone: Annotated[str, typer.Option(help="Name to give.")],
+    source: Annotated[str | None, typer.Option(help="Repository of the encoder, openai/clip-vit-base-patch32; recorded.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit of that repository, 40 hexadecimal digits; recorded.")] = None,
+    variant: Annotated[str, typer.Option(help="clean, authors, common or a name of your own.")] = "clean",
+    text: Annotated[str | None, typer.Option(help="NPY of text vectors.")] = None,
+    table: Annotated[str | None, typer.Option(help="CSV, TSV or Parquet of labels, splits and groups, for arrays.")] = None,
+    label: Annotated[str | None, typer.Option(help="Label column, or 0/1 columns; `label` if there is one.")] = None,
+    split: Annotated[str | None, typer.Option(help=SPLIT_COLUMN)] = None,
+    group: Annotated[str | None, typer.Option(help="Column of rows that belong together, such as one patient's.")] = None,
+    ids: Annotated[str | None, typer.Option(help="Column of unique names.")] = None,
+    image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of images.")] = "img_emb_",
+    text_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of texts.")] = "text_emb_",
+    duplicates: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a pair that occurs twice, or drop it.")] = "fail",
+    out: SetFolder = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing set.")] = False,
+) -> None:  # fmt: skip
+    """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
+    from .store import EmbeddingSet
+    from .store.foreign import naming, read_vectors
+    from .store.record import PROVENANCE
+
+    folder = Path(out) if out else own_folder(dataset, variant, backbone)
+    if (folder / PROVENANCE).is_file() and not overwrite:
+        raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
+    with naming(table or path, path):
+        found = read_vectors(
+            Path(path), text=text, table=table, label=listed(label) if label and "," in label else label, split=split, group=group,
+            ids=ids, image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, dataset=dataset, variant=variant,
+            backbone=backbone, source=source, revision=revision,
+        )  # fmt: skip
+        split_is_missing = found["split"] is None and found["labels"] is not None
+        if split_is_missing:
+            found["split"] = _split_by_group(found)
+        embeddings = EmbeddingSet.from_arrays(**found)
+    embeddings.save(folder)
+    print(f"{embeddings}\n{folder}")
+    warn_of_suspicion(embeddings)
+    if split_is_missing:
+        print("no split was given: whole groups were split at random into 70 % train, 20 % test and 10 % val")
+    for sentence in _remarks(embeddings) if embeddings.labelled else ():
+        print(f"warning: {sentence}")
+
+
+def _split_by_group(arguments: dict):
+    """Return a random split by group; if each row has one class, every class is divided in proportion."""
+    import pandas as pd
+
+    from .datasets.splits import by_group
+
+    labels, groups = arguments["labels"], arguments["groups"]
+    groups = pd.Series(range(len(labels)) if groups is None else groups)
+    return by_group(groups, pd.Series(labels.astype(str)) if labels.ndim == 1 else None)
+
+
+def _remarks(embeddings: "EmbeddingSet") -> Iterable[str]:
+    from .datasets.base import Draft
+    from .datasets.check import find_split_problems, find_warnings
+
+    about = Draft(embeddings.pairs, embeddings.task)
+    return [*find_split_problems(about), *find_warnings(about)]
+
+
+@app.command()
+def cone(
+    dataset: Dataset,
+    backbone: Backbone,
+    variant: Variant = "clean",
+    store: Store = None,
+    n_boot: Replicates = 1000,
+    out: Table = None,
+) -> None:
+    """Measure the cones and the gap of an embedding set."""
+    from .cones import cone_table
+    from .extraction.find import embeddings_for
+
+    check_table(out)
+    embeddings = embeddings_for(dataset, backbone, variant, store)
+    table = cone_table(embeddings, n_boot)
+    print(embeddings)
+    print(table[["modality", "quantity", "value", "low", "high"]].to_string(index=False, float_format="{:.4f}".format, na_rep=""))
+    write_table(table, out)
+
+
+def _of_grid(name: str, help_text: str) -> typer.models.OptionInfo:
+    """Return an option of ``sweep`` that is not given by default; its help shows the default of :class:`Grid`."""
+    return typer.Option(help=help_text, show_default=",".join(map(str, getattr(GRID, name))), metavar="VALUE,...")
+
+
+@app.command()
+def sweep(
+    dataset: Dataset,
+    backbone: Backbone,
+    variant: Variant = "clean",
+    store: Store = None,
+    protocol: Annotated[str | None, _of_grid("protocol", f"How probes are trained: {', '.join(PROTOCOLS)}.")] = None,
+    lambdas: Annotated[str | None, _of_grid("lambdas", "Alignment strengths of the shift along the gap.")] = None,
+    seeds: Annotated[str | None, _of_grid("seeds", "One probe per seed, lambda and kind of features.")] = None,
+    features: Annotated[str | None, _of_grid("features", "What a probe sees: joint, image, text.")] = None,
+    alignments: Annotated[str | None, _of_grid("alignments", "Others, swept on joint features; none when empty.")] = None,
+    alignment_lambdas: Annotated[str | None, _of_grid("alignment_lambdas", "Alignment strengths of these.")] = None,
+    settings: Annotated[str, typer.Option(help="The same as JSON; single options go before it.")] = "{}",
+    sweeps: Annotated[str | None, typer.Option(help="Folder for the results; runs/sweeps.")] = None,
+    export: Annotated[str | None, typer.Option(help="Write the test scores row by row as .parquet, .csv or .csv.gz.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that train probes; one per core.")] = None,
+) -> None:
+    """Train probes over lambda and seeds, and store the results."""
+    from .extraction.find import embeddings_for
+    from .probing.cache import stored_or_run
+    from .probing.export import refuse_ending, refuse_private, score_table, write_scores
+
+    names = {"protocol": protocol, "features": features, "alignments": alignments}
+    values = {"lambdas": (lambdas, float), "alignment_lambdas": (alignment_lambdas, float), "seeds": (seeds, int)}
+    single = {name: listed(text) for name, text in names.items() if text is not None}
+    single |= {name: numbers(name, text, kind) for name, (text, kind) in values.items() if text is not None}
+    grid = Grid.of(parsed(settings) | single)
+    embeddings = embeddings_for(dataset, backbone, variant, store)
+    if export:
+        refuse_ending(export)
+        refuse_private(embeddings.identity.dataset)
+    lines, exported = [], []
+    for name in grid.protocol:
+        for part in grid.parts:
+            result, done = stored_or_run(embeddings, name, part, grid.arguments(part), sweeps, workers)
+            print(done)
+            if export:
+                exported.append(score_table(result, part))
+            if part == "lambda":
+                lines.append(_worth(result).assign(protocol=name))
+    if exported:
+        print(f"test scores: {write_scores(exported, export)}")
+    print(_gains(lines))
+
+
+def _worth(result) -> "pd.DataFrame":
+    """Return the choice on validation by features, joint features alone where there are some."""
+    best = result.best
+    return best[best["features"] == "joint"] if (best["features"] == "joint").any() else best
+
+
+def _gains(lines: list) -> str:
+    import pandas as pd
+
+    from .probing.inference import SELECTED
+
+    table = pd.concat(lines).set_index(["protocol", "features"])[["lambda_image", *SELECTED[:-1]]]
+    names = {"lambda_image": "lambda", "auc_at_zero": "AUC(0)", "auc": "AUC", "difference": "gain"}
+    shown = table.rename(columns=names).round(4)
+    return f"lambda chosen on validation rows, judged on test rows (95 % bootstrap interval):\n{shown}"
+
+
+@app.command()
+def report(
+    dataset: Dataset,
+    backbone: Backbone,
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who contributes the numbers, as the book will print it.")],
+    how: Annotated[str, typer.Option(metavar="SENTENCE", help="One sentence on data, machine and anything unusual.")],
+    variant: Variant = "authors",
+    store: Store = None,
+    sweeps: Annotated[str | None, typer.Option(help="Folder of stored sweeps; runs/sweeps.")] = None,
+    n_boot: Replicates = 1000,
+    out: Annotated[str | None, typer.Option(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
+) -> None:
+    """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
+    from .contributed import make_report, save_report
+    from .extraction.find import embeddings_for
+    from .probing.cache import cached_sweeps
+    from .published import which_cell
+    from .store import folder_name
+
+    embeddings = embeddings_for(dataset, backbone, variant, store)
+    own = embeddings.identity
+    found = cached_sweeps(own, sweeps)
+    written = make_report(embeddings, found, by, how, n_boot)
+    path = save_report(written, out or Path(f"{own.dataset}--{own.variant}--{folder_name(own.backbone)}.json"))
+    protocols = ", ".join(result.provenance["protocol"] for result in found) or "none stored"
+    print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
+    if not found:
+        command = f"python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}"
+        print(f"the paper's Fig. 3 needs a sweep: run `{command}` first")
+    print(which_cell(written.facts))
+
+
+@app.command()
+def recommend(
+    dataset: Dataset,
+    backbone: Backbone,
+    variant: Variant = "clean",
+    store: Store = None,
+    alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
+    protocol: Annotated[str, typer.Option(help=f"Of the probe: {', '.join(PROTOCOLS)}.")] = "converged",
+    n_boot: Replicates = 1000,
+    save: Annotated[str | None, typer.Option(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
+    out: Table = None,
+) -> None:
+    """Say which alignment, if any, is worth using on an embedding set, and save it."""
+    from .extraction.find import embeddings_for
+    from .files import project_root
+    from .recommend import recommend as choose_alignment
+    from .recommend import snippet
+    from .store import folder_name
+
+    check_table(out)
+    embeddings = embeddings_for(dataset, backbone, variant, store)
+    tried = {"alignments": listed(alignments)} if alignments else {}
+    found = choose_alignment(embeddings, protocol=protocol, n_boot=n_boot, **tried)
+    print(found.table.to_string(index=False, float_format="{:.4f}".format))
+    for name, reason in found.impossible.items():
+        print(f"not tried: {name} ({reason})")
+    print(found.sentences())
+    own = embeddings.identity
+    name = "--".join(folder_name(part) for part in (own.dataset, own.variant, own.backbone))
+    path = found.save(Path(save) if save else project_root() / "runs/alignments" / f"{name}.safetensors")
+    print(f"saved: {path}\n\n{snippet(path)}")
+    write_table(found.table, out)
+
+
+@app.command()
+def heads(
+    action: Annotated[Literal["features", "train"], typer.Argument(help="Store tower features, or train heads on them.")],
+    dataset: Dataset,
+    name: Annotated[str | None, typer.Option(help="train: of the encoder, such as lit-derm.")] = None,
+    root: Annotated[str | None, typer.Option(help="Folder of the data set; train reads the stored features without it.")] = None,
+    missing_images: Missing = None,
+    features: Annotated[str | None, typer.Option(help="Folder of stored features; data/features.")] = None,
+    variant: Annotated[str, typer.Option(help="train: clean or authors.")] = "clean",
+    temperature: Annotated[str, typer.Option(help="A fixed value, or `learned`.")] = "0.01",
+    rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 5e-4,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of weights and batches; equal numbers give equal heads.")] = 0,
+    out: Annotated[str | None, typer.Option(help="Folder; data/features or data/heads.")] = None,
+) -> None:
+    """Store tower features, or train the projection heads of a lit-* encoder."""
+    from .datasets.registry import canonical_variant
+    from .files import project_root
+    from .heads import LEARNED, SHIPPED, Settings, features_of_all_variants, shipped_features, train
+
+    if action == "train" and name is None:
+        raise ValueError("--name is missing; name the encoder to train, such as --name lit-derm")
+    words = ["python", "-m", "helpers", "heads", action, dataset]
+    of_root = [] if root is None else ["--root", "ROOT"] + (["--missing-images", missing_images] if missing_images else [])
+    made_by = shlex.join([*words, *of_root])
+    towers = shipped_features(dataset, features) if root is None and action == "train" else None
+    if towers is None:
+        towers = features_of_all_variants(dataset, root, missing_images, made_by)
+    if action == "features":
+        print(towers.save((project_root() / SHIPPED if out is None else Path(out)) / dataset))
+        return
+    settings = Settings(temperature if temperature == LEARNED else float(temperature), rate, epochs, seed)
+    text = canonical_variant(dataset, variant)
+    words += ["--name", str(name), "--variant", text, "--temperature", temperature, "--rate", str(rate)]
+    command = shlex.join([*words, "--epochs", str(epochs), "--seed", str(seed), *of_root])
+    print(json.dumps(train(towers, text, str(name), out, settings, command)["held_out"], indent=2))
+
+
+@app.command()
+def diversity(
+    dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
+    option: Option = None, out: Table = None,
+) -> None:  # fmt: skip
+    """Measure pixel variance and the share of distinct texts, before any encoder."""
+    from .datasets.audit import diversity_table
+
+    table = diversity_table(load(out, dataset, root, variant, split, missing_images, option))
+    print(table.to_string(index=False, float_format="{:.4f}".format))
+    write_table(table, out)
+
+
+@app.command()
+def lengths(
+    dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
+    option: Option = None, out: Table = None,
+) -> None:  # fmt: skip
+    """Count text lengths in words and in the tokens of each available encoder."""
+    from .backbones.registry import trained
+    from .datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
+
+    table = text_lengths(load(out, dataset, root, variant, split, missing_images, option), tokenizers_at_hand(trained())[0])
+    print(texts_cut(table).to_string(index=False))
+    write_table(table, out)
