@@ -1,21 +1,22 @@
-"""The finding on the front page and in the README is what the shipped tables say."""
+"""The finding on the front page and in the README is what the published and the stored tables say."""
 
 import re
 
 import front
+import numpy as np
 import pandas as pd
 from book_tables import PAGES
 from conftest import ROOT
 
-from helpers.probing.protocol import BRSET_UPDATES
+PUBLISHED, MEASURED = ROOT / "data" / "published", ROOT / "data" / "measured"
 
 
 def test_the_committed_figure_is_drawn_from_the_tables_of_today(tmp_path):
     committed = front.FIGURE.read_text("utf-8")
     assert front.data_digest() in committed, "draw it again with python workflow/front.py"
     drawn = front.write_figure(tmp_path / "finding.svg").read_text("utf-8")
-    lines = [re.findall(r'<path d="(M [^"]*)" clip-path', text) for text in (drawn, committed)]
-    assert lines[0] == lines[1] and len(lines[0]) >= 8
+    marks = [re.findall(r'<use [^>]*x="([^"]*)" y="([^"]*)"', text) for text in (drawn, committed)]
+    assert marks[0] == marks[1] and len(marks[0]) >= 4 * 16  # a diamond, two dots and a point of the scatter plot per curve
 
 
 def test_the_sentences_of_the_readme_are_those_of_the_tables():
@@ -24,28 +25,42 @@ def test_the_sentences_of_the_readme_are_those_of_the_tables():
     assert all(sentence in text and sentence in PAGES["finding"]() for sentence in front.sentences())
 
 
-def test_the_numbers_of_the_sentences_by_hand():
-    converged, descending, gap = front.sentences()
-    limits = pd.read_csv(ROOT / "data/measured/training_gain_limit.csv").query("alignment == 'lambda'")
-    assert f"{limits['gain'].min():+.4f} to {limits['gain'].max():+.4f}" in converged
-    clear = int(((limits["low"] > 0) | (limits["high"] < 0)).sum())
-    assert f"{clear or 'none'} of {len(limits)} intervals" in converged
-    paths = pd.read_csv(ROOT / "data/measured/training_gain.csv")
-    paths = paths.query("alignment == 'lambda' and optimizer == 'adamw' and rate == 0.0003")
-    last = paths[paths["updates"] == paths["updates"].max()]
-    assert f"{paths['gain'].min():+.4f} to {paths['gain'].max():+.4f}" in descending
-    assert f"by {last['gain'].min():+.4f} to {last['gain'].max():+.4f}" in descending
-    assert f"after {BRSET_UPDATES:,} updates" in descending
-    measured = pd.concat(pd.read_csv(ROOT / f"data/measured/alignments_{name}.csv") for name in ("public", "shipped"))
-    gaps = measured.query("measure == 'gap' and renormalise").set_index(["dataset", "variant", "backbone", "alignment"])["value"]
-    left = 100 * gaps.xs("lambda-1", level=3) / gaps.xs("none", level=3)
-    assert f"{left.min():.0f} % to {left.max():.0f} % on held-out pairs of {len(left)} sets" in gap
+def test_the_numbers_of_the_published_sentences_by_hand():
+    linear, hidden_layer, longer, _ = front.sentences()
+    curves = pd.read_csv(PUBLISHED / "authors_lambda_sweep.csv").set_index(["dataset", "backbone", "lambda"])["auc_mean"].unstack()
+    gain = curves[1.0] - curves[0.0]
+    assert f"in {(gain > 0).sum()} of {len(gain)} curves, by {gain.min():.4f} to {gain.max():.4f}" in linear
+    runs = (
+        pd.read_csv(PUBLISHED / "authors_hidden_layer.csv").set_index(["dataset", "encoder", "fusion", "lambda"])["auc"].unstack()
+    )
+    assert f"in {(runs[1.0] > runs[0.0]).sum()} of {len(runs)} single runs" in hidden_layer
+    start = {(d.removesuffix("_multi_label"), b): v for (d, b), v in curves[0.0].items()}
+    early = runs[0.0].xs("early", level="fusion")
+    deficit = [early[key] - value for key, value in start.items()]
+    ranks = np.corrcoef(pd.Series(deficit).rank(), gain.rank())[0, 1]
+    assert f"rank correlation {ranks:.2f} over {len(gain)} curves" in hidden_layer
+    assert "a smaller gain for 4 of 4 encoders" in longer
+
+
+def test_the_numbers_of_the_test_bench_by_hand():
+    sentence = front.sentences()[-1]
+    limits = pd.read_csv(MEASURED / "training_gain_limit.csv").query("alignment == 'lambda'")
+    assert f"by at most {limits['gain'].abs().max():.3f}" in sentence
+    splits = pd.read_csv(MEASURED / "repeated_splits.csv").query("split != 'fixed'").copy()
+    splits["set"] = splits[["dataset", "variant", "backbone"]].agg("/".join, axis=1)
+    means = splits.groupby("set")["gain"].mean()
+    low, high = (f"{value:+.4f}".replace("-", "−") for value in (means.min(), means.max()))
+    assert f"{len(means)} embedding sets is {low} to {high}" in sentence
+    assert (
+        splits.groupby("set")["gain"].min() > 0
+    ).sum() == 1 and "positive in every split for HAM10000 (clean) under lit-derm" in sentence
 
 
 def test_a_changed_table_is_noticed(monkeypatch, tmp_path):
-    changed = tmp_path / "limits.csv"
-    table = pd.read_csv(front.LIMITS)
-    table.assign(gain=table["gain"] + 0.001).to_csv(changed, index=False)
+    changed = tmp_path / "authors_hidden_layer.csv"
+    table = pd.read_csv(front.HIDDEN)
+    table.assign(auc=table["auc"] * (1 + table["lambda"] / 100)).to_csv(changed, index=False)
+    (tmp_path / "authors_lambda_sweep.csv").write_bytes((PUBLISHED / "authors_lambda_sweep.csv").read_bytes())
     before = front.data_digest(), front.README.read_text("utf-8")
-    monkeypatch.setattr(front, "LIMITS", changed)
+    monkeypatch.setattr(front, "HIDDEN", changed)
     assert front.data_digest() != before[0] and front.in_readme(before[1]) != before[1]
