@@ -1,4 +1,4 @@
-"""Define the schema of a contributed report: numbers of one embedding set and their origin, and no other content."""
+"""Make and read contributed reports: numbers of one embedding set and their origin, and no other content."""
 
 import json
 from collections.abc import Iterable
@@ -302,27 +302,12 @@ class Contributed:
     reports: dict[Path, Report]
     refused: dict[Path, str]
 
-    @property
-    def facts(self) -> list[SetFacts]:
-        """Return the facts of every report."""
-        return [report.facts for report in self.reports.values()]
-
     def table(self, name: Literal["geometry", "sweep", "selected"]) -> pd.DataFrame:
         """Return one table of the reports that are cells of the paper; of several reports of one cell the first stands."""
         first = {report.names: report for report in reversed(self.reports.values()) if is_cell(report.facts)}
         tables = [with_routes(getattr(report, f"{name}_table")(), [report.facts]) for report in reversed(first.values())]
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*NAMES, "route"])
-
-    def listing(self) -> pd.DataFrame:
-        """Return a row per report: file, data set, variant, encoder, by, on, how, protocols, whether it fills a cell."""
-        rows = []
-        for path, report in self.reports.items():
-            who, protocols = report.contributor, ", ".join(sweep.protocol for sweep in report.sweeps)
-            rows.append(
-                (path.name, *report.names, who.name, str(who.date), who.how, protocols, "yes" if is_cell(report.facts) else "no")
-            )
-        return pd.DataFrame(rows, columns=["file", *NAMES, "by", "on", "how", "protocols", "fills a cell"])
 
 
 def read_contributed(folder=None) -> Contributed:
