@@ -64,6 +64,9 @@ overview = display(Markdown(""), display_id=True)  # filled in below
 # units are data sets, not curves or cells; only the drop near $\lambda = 1$ is compared between curves, which favours the claim. Where a claim can be analysed in several defensible ways (with and without the hard-label AUC of
 # HAM10000, absolute or relative to the headroom $1 - \mathrm{AUC}(0)$), all are run and the largest p-value decides. Where a claim
 # concerns two pairs of encoders, each pair is judged and the verdict says for which it stands.
+#
+# Holm's correction runs over all distinct tests of this page. It is strict: eight data sets cannot give an exact p-value small enough to pass it.
+# Read *suggested* as: clear when tested alone, not among so many claims.
 
 # %%
 LEVEL = 0.05  # of p-values after Holm's correction over all claims
@@ -92,22 +95,12 @@ def verdict_of(part, p_holm: float) -> str:
     """Return the verdict of the first line of RULES that applies to a part of a claim."""
     return next(verdict for _, verdict, applies in RULES if applies(part, p_holm < LEVEL))
 
-def combined(parts, verdicts) -> tuple[str, str]:
-    """Return the strongest verdict of the parts, and the parts to which it is limited ("" if all reach it)."""
-    best = min(verdicts, key=VERDICTS.index)
-    reached = [part.name for part, verdict in zip(parts, verdicts, strict=True) if verdict == best]
-    return best, "" if len(reached) == len(parts) else " and ".join(reached)
-
 # %% tags=["hide-input"]
 page.show_text(
     "A single case counts against a claim where it lies below zero beyond its uncertainty: rounding for values of Table 1, {clear} standard errors "
     "over seeds for a curve. Such errors are unpaired, because published spreads are those of levels, and hold for the stored test "
     "rows only: seeds say how much the training varies, not how much another test set would.",
     clear=CLEAR,
-)
-page.show_text(
-    "Holm's correction runs over all distinct tests of this page. It is strict: eight data sets cannot give an exact p-value small enough to pass it. "
-    "Read *suggested* as: clear when tested alone, not among so many claims.",
 )
 decisions = pd.DataFrame([(i, found, verdict) for i, (found, verdict, _) in enumerate(RULES, start=1)], columns=["order", "what is found", "verdict"])
 format_table(decisions, stacked=True)
@@ -119,8 +112,6 @@ format_table(decisions, stacked=True)
 # defensible analysis, and the lowest and highest value of each single case. All are positive if the claim is right.
 
 # %%
-FEWEST = 3  # a group of fewer values does not determine its spread: then the exact permutation test, and no interval
-
 class Effect(NamedTuple):
     """A mean effect with its 95 % interval, two-sided p-value and number of independent units; ``how`` names the analysis."""
 
@@ -145,7 +136,7 @@ def difference_effect(a, b, how: str = "") -> Effect:
     """Return the difference of the means of two independent samples with Welch's interval and p-value."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     difference, n = float(a.mean() - b.mean()), len(a) + len(b)
-    if min(len(a), len(b)) < FEWEST:
+    if min(len(a), len(b)) < 3:  # too few to determine a spread: the exact permutation test, and no interval
         return Effect(difference, np.nan, np.nan, min(1.0, 2 * min(permutation_p(a, b), permutation_p(b, a))), n, how)
     test = ttest_ind(a, b, equal_var=False)
     return Effect(difference, *map(float, test.confidence_interval(0.95)), float(test.pvalue), n, how)
@@ -251,9 +242,8 @@ found["larger_gap"] = finding(
     pairs=len(pairs), effect=larger.value, medical=len(medical), natural=len(natural), exact_p=permutation_p(medical["low"], natural["low"]),
 )  # fmt: skip
 
-excess = at_zero["cosine_low"] ** 2 - 0.5
 found["first_direction"] = finding(
-    part(cases=np.column_stack([excess, np.full(len(excess), 0.5)])), scope="CLIP, 5 data sets",
+    part(cases=np.column_stack([at_zero["cosine_low"] ** 2 - 0.5, np.full(len(at_zero), 0.5)])), scope="CLIP, 5 data sets",
     cosines=", ".join(f"{row.cosine_low:.4f} ({row.dataset})" for row in at_zero.itertuples()),
 )  # fmt: skip
 
@@ -346,9 +336,8 @@ found["intermediate_best"] = finding(
     at_one=(curves["best"] == 1).sum(), curves=len(curves), clear_drops=clear_drops, effects=listed(effects),
 )  # fmt: skip
 
-is_named = curves["medical"] & curves["dataset"].isin(["BRSET", "mBRSET"])
-named, longer = curves[is_named], curves[curves["probe"] == LONGER]
-declines = difference_effect(named["drop"], curves.loc[~is_named, "drop"], "named minus other curves")
+is_named, longer = curves["medical"] & curves["dataset"].isin(["BRSET", "mBRSET"]), curves[curves["probe"] == LONGER]
+named, declines = curves[is_named], difference_effect(*(curves.loc[of, "drop"] for of in (is_named, ~is_named)), "named minus other curves")
 again = (f"{row.backbone} {row.drop:.5f} ({row.drop / row.se:.2g} standard errors)" for row in longer[longer["medical"]].itertuples(index=False))
 found["declines_near_one"] = finding(
     part([declines], within(named["drop"], CLEAR * named["se"])),
@@ -395,53 +384,41 @@ def of_paper(rows: pd.DataFrame) -> pd.DataFrame:
     rows = paper.in_paper_names(rows)
     return rows[rows["dataset"].isin(paper.datasets()["dataset"]) & rows["backbone"].isin(paper.BACKBONES) & (rows["variant"] != "clean")]
 
-def own_finding(tested, rows: pd.DataFrame, what: str) -> SimpleNamespace:
+def own_finding(effect: Effect, rows: pd.DataFrame, what: str, **cases) -> SimpleNamespace:
     sets, encoders = rows["dataset"].nunique(), rows["backbone"].nunique()
     others = rows.loc[paper.is_contributed(rows["route"]), "dataset"].nunique() if "route" in rows else 0
     scope = f"our runs, {sets} data sets" + f", {others} of them contributed" * bool(others)
-    return finding(tested, scope=scope, why=f"our runs of {sets} data sets under {encoders} of the paper's encoders: {what} {tested.effects[0]}")
+    return finding(part([effect], **cases), scope=scope, why=f"our runs of {sets} data sets under {encoders} of the paper's encoders: {what} {effect}")
 
 def lower_under_medical(quantity: str) -> SimpleNamespace | None:
     """Test a quantity under generalist minus under medical encoders; None with fewer than two data sets."""
     rows = of_paper(quantities(quantity))
     medical = rows["backbone"].isin(paper.MEDICAL_BACKBONES).rename("medical")
-    if not {True, False} <= set(medical):
-        return None
-    means = rows.groupby(["dataset", "modality", medical])["value"].mean().unstack()
+    means = rows.groupby(["dataset", "modality", medical])["value"].mean().unstack().reindex(columns=[False, True])
     excess = (means[False] - means[True]).dropna().groupby("dataset").mean()
-    if len(excess) < 2:
-        return None
-    tested = part([mean_effect(excess)], within(excess), universal=True)
-    return own_finding(tested, rows[rows["dataset"].isin(excess.index)], "generalist minus medical encoders")
+    rows = rows[rows["dataset"].isin(excess.index)]
+    return own_finding(mean_effect(excess), rows, "generalist minus medical encoders", cases=within(excess), universal=True) if len(excess) > 1 else None
 
 def medical_gains_exceed_natural(at_one: pd.DataFrame) -> SimpleNamespace | None:
     """Test the gain on medical minus natural data sets; None with fewer than two of either."""
     means, domain = at_one.groupby("dataset")["gain"].mean(), paper.datasets().set_index("dataset")["domain"]
     medical, natural = (means[means.index.map(domain) == d] for d in ("medical", "natural"))
-    if min(len(medical), len(natural)) < 2:
-        return None
-    return own_finding(part([difference_effect(medical, natural)]), at_one, "gain on medical minus natural data sets")
+    enough = min(len(medical), len(natural)) > 1
+    return own_finding(difference_effect(medical, natural), at_one, "gain on medical minus natural data sets") if enough else None
 
 def gains_follow_the_gap(at_one: pd.DataFrame) -> SimpleNamespace | None:
     """Test the rank correlation of gain and gap over data sets; None with fewer than two encoders of three data sets each."""
     both = at_one[[*paper.NAMES, "gain"]].merge(of_paper(quantities("gap_norm"))[[*paper.NAMES, "value"]], on=paper.NAMES)
     slopes = [rows["gain"].corr(rows["value"], method="spearman") for _, rows in both.groupby("backbone") if len(rows) > 2]
-    if len(slopes) < 2:
-        return None
-    return own_finding(part([mean_effect(slopes)]), both, "rank correlation of gain and gap over data sets, mean over encoders")
+    what = "rank correlation of gain and gap over data sets, mean over encoders"
+    return own_finding(mean_effect(slopes), both, what) if len(slopes) > 1 else None
 
 at_one = of_paper(gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == "authors-code")])
-recomputed = {
-    "lower_dimension": lower_under_medical("effective_rank"),
-    "smaller_gaps": lower_under_medical("gap_norm"),
-    "more_sensitive": medical_gains_exceed_natural(at_one),
-    "follows_gap": gains_follow_the_gap(at_one),
-}
+recomputed = {"lower_dimension": lower_under_medical("effective_rank"), "smaller_gaps": lower_under_medical("gap_norm")}
+recomputed |= {"more_sensitive": medical_gains_exceed_natural(at_one), "follows_gap": gains_follow_the_gap(at_one)}
 
 # %% [markdown]
-# ### What our runs show beside each claim
-#
-# These sentences never decide.
+# The sentences on our runs that stand beside each claim never decide:
 
 # %% tags=["hide-input"]
 WORDS = {
@@ -467,14 +444,11 @@ def count(rows, what: str) -> str:
     return f"{len(rows)} {what}{'s' * (len(rows) != 1)}"
 
 def ranges(*names: str) -> str:
-    """Return the range of each quantity and modality over our sets."""
     groups = quantities(*names).groupby(["quantity", "modality"], sort=False)
     return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {span(rows, 'value', '.3f')}, {count(rows, 'set')}" for (q, of), rows in groups)
 
 def means_by_domain() -> str:
-    """Return the mean R of medical and of natural data sets, per encoder and modality."""
-    rows = quantities("R")
-    of = rows.groupby(["backbone", "modality", "domain"])
+    of = quantities("R").groupby(["backbone", "modality", "domain"])
     means, counts = of["value"].mean(), of["dataset"].nunique()
     cones = [
         f"R{WORDS[modality]} under {label(backbone)}: "
@@ -484,7 +458,6 @@ def means_by_domain() -> str:
     return "; ".join(cones) + " (number of data sets)" * bool(cones)
 
 def diversity() -> str:
-    """Return the diversity of the shipped data sets measured without an encoder, and their R."""
     raw = pd.concat([pd.read_csv(path) for path in sorted((project_root() / "data/diversity").glob("*.csv"))])
     sets = [
         f"{title(row.dataset)}: variance of a pixel over images {row.pixel_variance:.4f}, share of distinct texts {row.distinct_text_share:.3f}"
@@ -515,8 +488,7 @@ def resolution_of_seeds() -> str:
     for _, curve in rows[rows["lambda_image"] == rows["lambda_text"]].groupby([*paper.NAMES, "protocol"]):
         auc = curve.pivot_table(index="seed", columns="lambda_image", values="value")
         if len(auc) > 2 and 0.0 in auc:
-            others = auc.drop(columns=0.0)
-            paired, unpaired = others.sub(auc[0.0], axis=0).std(), np.hypot(others.std(), auc[0.0].std())
+            paired, unpaired = auc.sub(auc[0.0], axis=0).std(), np.hypot(auc.std(), auc[0.0].std())
             ratios.extend((unpaired / paired)[paired > 0])
     if not ratios:
         return ""
@@ -539,12 +511,10 @@ def gap_against_gain() -> str:
         f"{axes[dial]}: " + ", ".join(f"{title(r.dataset)} {r.protocol} {r.correlation:+.2f} (p = {r.p:.3f}, n = {r.n})" for r in rows.itertuples())
         for dial, rows in set_by_hand if dial in axes
     ]  # fmt: skip
-    sentences = [f"rank correlation of gap and gain, {'; '.join(found)}"] * bool(found)
-    sentences.append("test-bench evidence, rank correlation of the gain with a gap set by hand, " + "; ".join(by_hand))
-    return "; ".join(sentences) * (len(gains) > 0)
+    found = f"rank correlation of gap and gain, {'; '.join(found)}; " * bool(found)
+    return f"{found}test-bench evidence, rank correlation of the gain with a gap set by hand, {'; '.join(by_hand)}" * (len(gains) > 0)
 
 def selected_gains() -> str:
-    """Return the test gain of the lambda chosen on validation rows, per protocol."""
     return "; ".join(
         f"{protocol}: chosen λ from {rows['lambda_image'].min():g} to {rows['lambda_image'].max():g}, gain on test "
         f"{span(rows, 'difference', '+.4f')}, {((rows['low'] > 0) | (rows['high'] < 0)).sum()} of {len(rows)} intervals clear of zero"
@@ -570,10 +540,13 @@ distinct = sorted({part.p for claim in judged_by.values() for part in claim.part
 p_holm = dict(zip(distinct, holm(distinct).tolist(), strict=True))
 
 def judged(claim: SimpleNamespace) -> dict:
-    """Return verdict, scope, reason and the effect that decides: that of the part with the smallest p-value."""
+    """Return the strongest verdict of the parts, those to which it is limited, and the effect of the part with the smallest p-value."""
     effect, scope, verdict = Effect(*[np.nan] * 4, 0), "", "not testable here"
     if claim.parts:
-        verdict, limited = combined(claim.parts, [verdict_of(part, p_holm.get(part.p, np.nan)) for part in claim.parts])
+        verdicts = [verdict_of(part, p_holm.get(part.p, np.nan)) for part in claim.parts]
+        verdict = min(verdicts, key=VERDICTS.index)
+        reached = [part.name for part, its in zip(claim.parts, verdicts, strict=True) if its == verdict]
+        limited = " and ".join(reached) if len(reached) < len(verdicts) else ""
         scope = ", ".join(filter(None, [f"{limited} only" * bool(limited), claim.scope]))
         shown = min(claim.parts, key=lambda part: part.p)
         effect = shown.weakest
@@ -585,10 +558,10 @@ def judged(claim: SimpleNamespace) -> dict:
 
 rows = []
 for claim in claims:
-    name, numbers = claim["id"], found[claim["id"]].numbers
-    row = {**{key: claim[key] for key in ("where", "test")}, "published_evidence": claim["evidence"].format(**numbers), **judged(judged_by[name])}
-    why = judged_by[name].why or claim["why"].format(**numbers)
-    rows.append({"claim": claim["statement"], **row, "why": why, "our_evidence": own.get(name, gains_at(1.0)) or None})
+    of, numbers = judged_by[claim["id"]], found[claim["id"]].numbers
+    row = {"claim": claim["statement"], "where": claim["where"], "test": claim["test"], "published_evidence": claim["evidence"].format(**numbers)}
+    ours = own.get(claim["id"], gains_at(1.0)) or None
+    rows.append({**row, **judged(of), "why": of.why or claim["why"].format(**numbers), "our_evidence": ours})
 ledger = pd.DataFrame(rows)
 page.save_table(ledger, "claims")
 counts = ledger["verdict"].value_counts()
