@@ -11,8 +11,7 @@ import pandas as pd
 from ..arrays import choose
 from ..files import project_root
 from ..geometry import mean_resultant_length
-from ..published import authors_longer_sweep, authors_sweep, protocol_differences
-from .claims.downstream import summary
+from ..published import authors_longer_sweep, authors_sweep, curve_summary, protocol_differences
 
 MEASURED = ("training_gain", "training_gain_limit", "training_gain_longer", "protocol_steps", "protocol_data", "protocol_choice")
 SETS = ["dataset", "variant", "backbone"]
@@ -132,7 +131,7 @@ def longer_training() -> pd.DataFrame:
     ):
         curves = curves[curves["dataset"] == "BRSET"]
         at = {lam: curves[curves["lambda"] == lam].set_index("backbone")["auc_mean"] for lam in (0.0, 1.0)}
-        for row in summary(curves).itertuples():
+        for row in curve_summary(curves).itertuples():
             rows.append((row.backbone, label, at[0.0][row.backbone], at[1.0][row.backbone], row.gain, row.best))
     columns = ["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]
     return pd.DataFrame(rows, columns=columns).sort_values(["encoder", "probe"], ascending=[True, False], kind="stable")
@@ -140,7 +139,7 @@ def longer_training() -> pd.DataFrame:
 
 def published_gains() -> pd.DataFrame:
     """Return the 16 curves behind the paper's Fig. 3, one line each."""
-    table = summary()[["dataset", "backbone", "gain", "best", "drop", "std"]]
+    table = curve_summary(authors_sweep())[["dataset", "backbone", "gain", "best", "drop", "std"]]
     return table.set_axis(
         ["data set", "encoder", "gain at λ = 1", "best λ", "drop from there to λ = 1", "SD over seeds at λ = 1"], axis=1
     )
