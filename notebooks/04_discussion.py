@@ -580,7 +580,7 @@ for number, row in enumerate(ledger.itertuples(), start=1):
         interval = f" [{row.low:.4f}, {row.high:.4f}]" if pd.notna(row.low) else ""
         tested = f", p = {row.p:.2g}, after Holm {row.p_holm:.2g}" if pd.notna(row.p) else ""
         lines.append(f"- Effect: {row.effect:.4f}{interval}, n = {row.n}{tested}")
-    if row.our_evidence:
+    if pd.notna(row.our_evidence):
         first = given.setdefault(row.our_evidence, number)  # what already stands under an earlier claim becomes a reference to it
         lines.append(f"- Our runs: {escape_markdown(row.our_evidence) if first == number else f'as under claim {first}'}")
     blocks.append("\n".join(lines))
