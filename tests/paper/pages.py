@@ -83,9 +83,7 @@ def selected() -> pd.DataFrame:
 
 def of_the_paper(values: dict[str, tuple[float, float]], quantity="gap_norm", **other) -> pd.DataFrame:
     """Return own geometry of data sets under CLIP and MedSigLIP."""
-    row = (
-        dict(variant="authors", domain="", modality="joint", quantity=quantity, low=np.nan, high=np.nan, route="extracted") | other
-    )
+    row = dict(variant="authors", domain="", modality="joint", quantity=quantity, low=np.nan, high=np.nan, route="imported") | other
     cells = [(d, b, v) for d, pair in values.items() for b, v in zip(("clip", "medsiglip"), pair, strict=True)]
     return pd.DataFrame([{**row, "dataset": d, "backbone": b, "value": v} for d, b, v in cells])
 
