@@ -37,7 +37,7 @@ from helpers.probing.protocol import PROTOCOLS
 from helpers.statistics import holm, permutation_p
 
 page = Page("04_discussion", globals(), {name: optional(text()) for name in ("contributed", "results", "made_with")})
-lead = display(Markdown(""), display_id=True)  # filled in below, once the claims are judged
+lead = display(Markdown(""), display_id=True)  # like the overview, filled in below, once the claims are judged
 geometry, sweep = page.read_table("cone_effect", "01_cone_effect"), page.read_table("lambda_sweep", "03_lambda_sweep")
 selected = page.read_table("lambda_selected", "03_lambda_sweep")
 page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
@@ -45,6 +45,7 @@ reports = read_contributed(contributed)
 geometry = paper.join_contributed(geometry, reports.table("geometry"))
 sweep = paper.join_contributed(sweep, reports.table("sweep"), ("dataset", "backbone", "protocol"))
 selected = paper.join_contributed(selected, reports.table("selected"), ("dataset", "backbone", "protocol"))
+overview = display(Markdown(""), display_id=True)
 
 # %% [markdown]
 # Verdicts rest on the published numbers. Where these cannot decide, runs of the paper's own encoders on at least two of its data sets do,
@@ -53,9 +54,6 @@ selected = paper.join_contributed(selected, reports.table("selected"), ("dataset
 # {doc}`03_lambda_sweep` draws its own conclusions from `converged` probes; the verdicts here rest on published curves of probes that had
 # not converged. Both are right about their question: a verdict says whether the paper's numbers bear out the paper's sentence, and
 # only the converged probe says whether $\lambda$ would help a probe trained to the end.
-
-# %% tags=["hide-input"]
-overview = display(Markdown(""), display_id=True)  # filled in below
 
 # %% [markdown]
 # ## The rule behind the verdicts
@@ -159,6 +157,7 @@ def part(effects=(), cases=(), universal: bool = False, name: str = "") -> Simpl
 
 def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> SimpleNamespace:
     """Return the tests of a claim, what they cover if not all, and the numbers that fill its sentences in claims.yml."""
+    numbers = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in numbers.items()}
     return SimpleNamespace(parts=parts, scope=scope, why=why, numbers=numbers)
 
 # %% [markdown]
@@ -187,7 +186,7 @@ columns = table.pivot_table(index=["modality", "backbone"], columns="domain", va
 excess = columns["medical"] - columns["natural"]
 found["higher_on_average"] = finding(
     part([higher], within(excess, paper.ROUNDING / 2)),
-    higher=(excess > 0).sum(), columns=len(excess), least=excess.min(), most=excess.max(), effect=str(higher),
+    higher=(excess > 0).sum(), columns=len(excess), least=excess.min(), most=excess.max(), effect=higher,
     exact_p=permutation_p(means["medical"], means["natural"]),
 )  # fmt: skip
 
@@ -205,7 +204,7 @@ found["higher_set_by_set"] = finding(
 variance = table.assign(variance=1 - table["R"] ** 2)  # of unit vectors
 by_set, by_modality = (variance.groupby(["domain", of])["variance"].mean() for of in ("dataset", "modality"))
 lower = difference_effect(by_set["natural"], by_set["medical"])
-found["lower_variance"] = finding(part([lower]), effect=str(lower), **{f"{m}_{d}": value for (d, m), value in by_modality.items()})
+found["lower_variance"] = finding(part([lower]), effect=lower, **{f"{m}_{d}": value for (d, m), value in by_modality.items()})
 
 cells = table.pivot_table(index=["dataset", "modality"], columns="backbone", values="R")
 falls = {f"{general} to {medical}": cells[general] - cells[medical] for general, medical in COUNTERPARTS.items()}
@@ -230,7 +229,7 @@ def residual_range(r_image: float, r_text: float, steps: int = 1001) -> tuple[fl
     residual = m * np.abs(1 / np.sqrt(m**2 + 1 - r_text**2) - 1 / np.sqrt(m**2 + 1 - r_image**2))
     return float(residual.min()), float(residual.max())
 
-projected = paper.gap_bounds()
+projected = page.read_table("authors_gaps", "01_cone_effect")
 at_zero = projected[projected["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
 medical, natural = (at_zero[at_zero["domain"] == domain] for domain in ("medical", "natural"))
 pairs = medical.merge(natural, how="cross", suffixes=("_medical", "_natural"))
@@ -286,10 +285,14 @@ found["removes_information"] = finding(part(cases=np.column_stack([np.full(len(h
 FAR = 0.1  # share of the headroom 1 - AUC(0) that the best lambda must recover for the pretrained gap to be far from optimal
 LONGER = "longer-trained"
 stored = pd.concat([paper.authors_sweep().assign(probe="Fig. 3"), paper.authors_longer_sweep().assign(probe=LONGER)], ignore_index=True)
-curves = paper.curve_summary(stored)
-
-def listed(effects) -> str:
-    return ", ".join(map(str, effects))
+auc, std = (stored.pivot(index=["dataset", "backbone", "probe", "metric"], columns="lambda", values=v) for v in ("auc_mean", "auc_std"))
+peak, best, inside = auc.max(axis=1), auc.idxmax(axis=1), auc[[lam for lam in auc if 0 < lam < 1]].max(axis=1)
+std_best = pd.Series([std.loc[curve, lam] for curve, lam in best.items()], index=best.index)
+levels = {"best": best, "gain": auc[1.0] - auc[0.0], "best_gain": peak - auc[0.0], "drop": peak - auc[1.0], "interior": inside - auc[1.0]}
+errors = {"se": (std_best, std[1.0]), "se_gain": (std[1.0], std[0.0]), "se_zero": (std_best, std[0.0])}  # of drop, gain, best gain, as if unpaired
+errors = {name: np.hypot(*ends) / np.sqrt(paper.SEEDS) for name, ends in errors.items()}
+curves = pd.DataFrame({**levels, **errors, "headroom": 1 - auc[0.0]}).reset_index()
+curves["medical"] = curves["backbone"].isin(paper.MEDICAL_BACKBONES)
 
 def by_metric(cases: pd.DataFrame, values, prefix: str = "") -> list[Effect]:
     """Return the mean over data sets of one value per curve, with HAM10000's hard-label AUC and without it."""
@@ -310,7 +313,7 @@ def gain_everywhere(lam: float) -> SimpleNamespace:
     return finding(
         part(effects, within(at["gain"], CLEAR * at["se"]), universal=True),
         lam=lam, positive=positive, curves=len(first), least=first["gain"].min(), most=first["gain"].max(),
-        sign_p=binomtest(positive, len(first), alternative="greater").pvalue, effects=listed(effects), worst=worst["backbone"],
+        sign_p=binomtest(positive, len(first), alternative="greater").pvalue, effects=effects, worst=worst["backbone"],
         longer=", ".join(f"{row.backbone} {row.gain:+.4f}" for row in longer.itertuples()), worst_gain=worst["gain"],
         worst_errors=abs(worst["gain"] / worst["se"]),
     )  # fmt: skip
@@ -324,7 +327,7 @@ share = curves["best_gain"] / curves["headroom"]
 effects = by_metric(curves, share - FAR)
 found["far_from_optimal"] = finding(
     part(effects, within(share - FAR, CLEAR * curves["se_zero"] / curves["headroom"])),
-    least=share.min(), most=share.max(), mean=share.mean(), far=FAR, effects=listed(effects),
+    least=share.min(), most=share.max(), mean=share.mean(), far=FAR, effects=effects,
 )  # fmt: skip
 
 clear = curves[curves["drop"] > CLEAR * curves["se"]]
@@ -333,7 +336,7 @@ clear_drops = f"{len(clear)} of {len(curves)} fall from their peak by more than 
 effects = by_metric(curves, curves["interior"])
 found["intermediate_best"] = finding(
     part(effects, within(curves["interior"], CLEAR * curves["se"])),
-    at_one=(curves["best"] == 1).sum(), curves=len(curves), clear_drops=clear_drops, effects=listed(effects),
+    at_one=(curves["best"] == 1).sum(), curves=len(curves), clear_drops=clear_drops, effects=effects,
 )  # fmt: skip
 
 is_named, longer = curves["medical"] & curves["dataset"].isin(["BRSET", "mBRSET"]), curves[curves["probe"] == LONGER]
@@ -341,7 +344,7 @@ named, declines = curves[is_named], difference_effect(*(curves.loc[of, "drop"] f
 again = (f"{row.backbone} {row.drop:.5f} ({row.drop / row.se:.2g} standard errors)" for row in longer[longer["medical"]].itertuples(index=False))
 found["declines_near_one"] = finding(
     part([declines], within(named["drop"], CLEAR * named["se"])),
-    named=len(named), least=named["drop"].min(), most=named["drop"].max(), clear_drops=clear_drops, effect=str(declines),
+    named=len(named), least=named["drop"].min(), most=named["drop"].max(), clear_drops=clear_drops, effect=declines,
     longer=", ".join(again), at_one=longer.loc[~longer["medical"], "best"].eq(1).sum(),
 )  # fmt: skip
 
@@ -355,7 +358,7 @@ for generalist, medical in COUNTERPARTS.items():
     parts.append(part(effects, within(gain, CLEAR * np.hypot(one["se_gain"], other["se_gain"])), name=f"{generalist} against {medical}"))
 found["generalists_gain_more"] = found["medical_gain_less"] = finding(
     *parts, more=(excess > 0).sum(), sets=len(excess), least=excess.min(), most=excess.max(),
-    effects="; ".join(f"{one.name}: {listed(one.effects)}" for one in parts),
+    effects="; ".join(f"{one.name}: {', '.join(map(str, one.effects))}" for one in parts),
 )  # fmt: skip
 
 of_medical = curves[curves["medical"]]
@@ -364,7 +367,7 @@ spread = {kind: rows.groupby("dataset")["gain"].mean() for kind, rows in curves.
 effects = by_metric(of_medical, gain) + by_metric(of_medical, gain / of_medical["headroom"], "of headroom, ")
 found["medical_gain_steadily"] = finding(
     part(effects, within(gain, CLEAR * of_medical["se_gain"]), universal=True),
-    positive=(gain > 0).sum(), curves=len(gain), least=gain.min(), most=gain.max(), effects=listed(effects),
+    positive=(gain > 0).sum(), curves=len(gain), least=gain.min(), most=gain.max(), effects=effects,
     medical=spread[True].std() / spread[True].mean(), general=spread[False].std() / spread[False].mean(),
 )  # fmt: skip
 
@@ -436,7 +439,6 @@ def set_name(row) -> str:
     return f"{title(row['dataset'])}{TEXTS.get(row.get('variant'), '')}, {label(row['backbone'])}{metric}{given}"
 
 def span(rows: pd.DataFrame, column: str, spec: str) -> str:
-    """Return the smallest and the largest value of a column, each with its set."""
     ends = [rows.loc[rows[column].idxmin()], rows.loc[rows[column].idxmax()]][: len(rows)]
     return " to ".join(f"{row[column]:{spec}} ({set_name(row)})" for row in ends)
 
@@ -470,7 +472,6 @@ def gains_at(lam: float) -> str:
     return "; ".join(f"{protocol}: {span(rows, 'gain', '+.4f')}, {count(rows, 'curve')}" for protocol, rows in groups)
 
 def best_lambda() -> str:
-    """Return, per protocol, how many test curves peak at either end and how far the last point lies below the peak."""
     peaks = []
     for _, curve in gains.rename(columns={"lambda": "lam"}).groupby([*paper.NAMES, "protocol"]):
         best, last = curve.loc[curve["auc"].idxmax()], curve.loc[curve["lam"].idxmax()]
@@ -482,7 +483,6 @@ def best_lambda() -> str:
     )
 
 def resolution_of_seeds() -> str:
-    """Compare the unpaired with the paired SD over seeds of AUC(lambda) - AUC(0), over the curves of our sweeps."""
     rows = sweep.query("split == 'test' and metric == 'auc' and alignment == 'lambda' and `class`.isna() and features == 'joint'")
     ratios = []
     for _, curve in rows[rows["lambda_image"] == rows["lambda_text"]].groupby([*paper.NAMES, "protocol"]):
@@ -498,7 +498,6 @@ def resolution_of_seeds() -> str:
     )
 
 def gap_against_gain() -> str:
-    """Return the rank correlation of the gap and the gain at lambda = 1 over our sets, and over gaps set by hand."""
     gaps = paper.in_paper_names(quantities("gap_norm"))[[*paper.NAMES, "value"]]
     both = paper.in_paper_names(gains[gains["lambda"].round(6) == 1]).merge(gaps, on=paper.NAMES)
     found = [

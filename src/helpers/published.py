@@ -19,7 +19,6 @@ BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "Me
 MEDICAL_BACKBONES = tuple(printed for printed, name in BACKBONES.items() if REGISTRY[name].domain == "medical")
 NAMES = ["dataset", "variant", "backbone"]
 ROUNDING = 0.0005  # half a unit of the third decimal, the last one of Table 1
-PCA_DIGITS = 0.000005  # half a unit of the fifth decimal, the last one of the authors' projections
 SEEDS = 5
 NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
 SCORE_AUC, HARD_AUC = "AUC of scores", "AUC of hard arg-max predictions"
@@ -54,59 +53,14 @@ def authors_longer_sweep() -> pd.DataFrame:
     return _curves("authors_lambda_sweep_brset_longer.csv")
 
 
+def authors_pca() -> pd.DataFrame:
+    """Return means and variances of the authors' CLIP embeddings along two principal components, by data set and lambda."""
+    return _read("authors_pca.csv")
+
+
 def protocol_differences() -> pd.DataFrame:
     """Return the 23 places where paper and code differ: number, topic, paper, code, kind, consequence."""
     return _read("protocol_differences.csv")
-
-
-def curve_summary(curves: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per stored curve, from rows of :func:`authors_sweep`; a column ``probe`` tells curves of one name apart.
-
-    Returns:
-        dataset, backbone, probe (if given), medical, metric, gain (at lambda = 1), best (lambda), best_gain (peak - AUC(0)), drop
-        (peak - AUC(1)), interior (best AUC strictly inside - AUC(1)), std (over seeds, at lambda = 1), headroom (1 - AUC(0)), and
-        standard errors over seeds as if unpaired: se (of drop), se_gain (of gain), se_zero (of best_gain).
-    """
-    keys = [key for key in ("dataset", "backbone", "probe") if key in curves]
-    rows = []
-    for names, curve in curves.groupby(keys, sort=False):
-        auc, std = (curve.set_index("lambda")[column] for column in ("auc_mean", "auc_std"))
-        best, inside = auc.idxmax(), auc[(auc.index > 0) & (auc.index < 1)].max()
-        errors = (np.hypot(std[a], std[b]) / np.sqrt(SEEDS) for a, b in ((best, 1.0), (1.0, 0.0), (best, 0.0)))
-        levels = (auc[1.0] - auc[0.0], best, auc.max() - auc[0.0], auc.max() - auc[1.0], inside - auc[1.0], std[1.0], 1 - auc[0.0])
-        rows.append((*names, curve["metric"].iloc[0], *levels, *errors))
-    columns = ["metric", "gain", "best", "best_gain", "drop", "interior", "std", "headroom", "se", "se_gain", "se_zero"]
-    table = pd.DataFrame(rows, columns=[*keys, *columns]).sort_values(keys, ignore_index=True)
-    return table.assign(medical=table["backbone"].isin(MEDICAL_BACKBONES))
-
-
-def gap_bounds(pca: pd.DataFrame | None = None) -> pd.DataFrame:
-    r"""Return the least and the greatest norm of the gap that the authors' projections of CLIP embeddings allow.
-
-    PC1 is an eigenvector of the pooled covariance :math:`C = W + \Delta\Delta^\top/4`, with W the mean covariance within a
-    modality. For a unit vector u orthogonal to it, :math:`u^\top\Delta = -4\, u^\top W e_1 / a` with a the gap along PC1. So the
-    part of the gap outside PC1 is at most :math:`4\sqrt{W_{11}\lambda_2}/|a|`. It is also at most
-    :math:`2\sqrt{\lambda_2}`, because no direction orthogonal to PC1 carries more variance than PC2. The smaller of the two
-    counts. The gap within the plane is the lower bound.
-
-    Args:
-        pca: means and variances of both modalities along two components fitted at each lambda; ``authors_pca.csv`` when None.
-
-    Returns:
-        a row per data set and lambda: dataset, domain, backbone, lambda, low, high, cosine_low (least |cosine| of gap and PC1).
-    """
-    pca = _read("authors_pca.csv") if pca is None else pca
-    domain, digits, rows = datasets().set_index("dataset")["domain"], PCA_DIGITS, []
-    for (dataset, backbone, lam), pair in pca.groupby(["dataset", "backbone", "lambda"]):
-        image, text = (pair[pair["modality"] == modality].iloc[0] for modality in ("image", "text"))
-        along, across = abs(image["mean_pc1"] - text["mean_pc1"]), abs(image["mean_pc2"] - text["mean_pc2"])
-        within = (image["var_pc1"] + text["var_pc1"]) / 2 + digits
-        second = (image["var_pc2"] + text["var_pc2"]) / 2 + (across / 2 + digits) ** 2 + digits
-        outside = min(4 * np.sqrt(within * second) / max(along - 2 * digits, digits), 2 * np.sqrt(second))
-        low = np.hypot(max(along - 2 * digits, 0), max(across - 2 * digits, 0))
-        cosine = along / np.hypot(along, outside)
-        rows.append((dataset, domain[dataset], backbone, lam, low, np.hypot(along + 2 * digits, outside), cosine))
-    return pd.DataFrame(rows, columns=["dataset", "domain", "backbone", "lambda", "low", "high", "cosine_low"])
 
 
 def compare_sweep(own: pd.DataFrame | None = None) -> pd.DataFrame:

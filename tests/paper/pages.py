@@ -12,6 +12,8 @@ from conftest import ROOT
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from helpers.published import authors_pca
+
 
 def code_cells(name: str) -> list[str]:
     return [cell.source for cell in jupytext.read(ROOT / f"notebooks/{name}.py").cells if cell.cell_type == "code"]
@@ -47,6 +49,8 @@ def ledger(geometry=None, sweep=None, selected=None, **parameters) -> pd.DataFra
     tables = {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}
     for name, table in tables.items():
         (BENCH[name]() if table is None else table).to_parquet(folder / f"{name}.parquet")
+    cone_effect = definitions("01_cone_effect")
+    cone_effect["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
     run_page("04_discussion", results=str(folder), **parameters)
     return pd.read_parquet(folder / "claims.parquet")
 
