@@ -41,7 +41,7 @@ def test_an_import_upwards_or_an_unnamed_room_is_found(tmp_path, module, line):
     ("modules", "absent"),
     [
         (
-            ("book.page", "extraction.find", "measures", "datasets", "published", "plotting"),
+            ("book.page", "extraction.find", "measures", "datasets", "paper.claims", "plotting.geometry"),
             {"torch", "transformers", "tqdm.auto"},
         ),
         (("probing.cache", "probing.leakage", "recommend", "plotting.sweeps"), {"transformers", "open_clip", "tqdm.auto"}),
