@@ -22,19 +22,7 @@ from .store.embeddings import EmbeddingSet
 
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 SELECTED = ["auc_at_zero", "auc", "difference", "low", "high"]
-SWEEP_COLUMNS = [
-    *NAMES,
-    "protocol",
-    "alignment",
-    "features",
-    "lambda_image",
-    "lambda_text",
-    "seed",
-    "split",
-    "metric",
-    "class",
-    "value",
-]
+SWEEP_COLUMNS = "protocol alignment features lambda_image lambda_text seed split metric class value".split()
 
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
@@ -214,7 +202,7 @@ class Report(ReportPart):
             for lam, values in zip(curve.lambdas, curve.values, strict=True)
             for seed, value in zip(sweep.seeds, values, strict=True)
         ]
-        return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
+        return pd.DataFrame(rows, columns=[*NAMES, *SWEEP_COLUMNS])
 
     def selected_table(self) -> pd.DataFrame:
         """Return the lambda chosen on validation rows, a row per protocol and features."""

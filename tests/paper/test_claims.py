@@ -13,32 +13,22 @@ PAGE = definitions("04_discussion")
 GAP_BOUNDS = definitions("01_cone_effect")["gap_bounds"]
 PUBLISHED = [  # a fragment of a claim, a column of its row, what stands there
     ("narrow regions", "published_evidence", "9 of 64 cells are wider than 45 degrees"),
-    ("narrow regions", "why", "53 degrees"),
     ("(on average)", "published_evidence", "8 of 8"),
     ("(on average)", "why", "p = 0.014"),  # 1/70: no relabelling of the eight sets does better
     ("(set by set)", "published_evidence", "121 of 128"),
-    ("(set by set)", "published_evidence", "MedSigLIP 7"),
-    ("(set by set)", "why", "0.155"),
     ("(Eq. 4)", "published_evidence", "variance of images 0.160 on medical, 0.443 on natural"),
     ("alleviates", "scope", "SigLIP to MedSigLIP only"),
     ("alleviates", "why", "+0.0091 [-0.0159, +0.0341]"),
-    ("gap is larger", "why", "6 of 6 pairs"),
-    ("first principal", "scope", "CLIP, 5 data sets"),
-    ("Lambda controls", "scope", "HAM10000 under CLIP"),
     ("closes the gap fully", "why", "BRSET under MedSigLIP keeps at least 0.19"),
     ("removes modality-specific", "published_evidence", f"{(0.990 + 0.986) / 2 + 0.0005:.4f}"),
-    ("Moderate", "published_evidence", "longer-trained"),
-    ("always desirable", "published_evidence", "16 of 16"),
     ("always desirable", "published_evidence", "MedSigLIP -0.0005"),
     ("always desirable", "why", "5.6 standard errors over seeds, on one fixed test set"),
     ("always desirable", "why", "of headroom, 4 data sets: +"),
     ("gain steadily", "why", "3 without hard labels: +"),
-    ("gain steadily", "published_evidence", "10 gains"),
     ("intermediate", "published_evidence", "13 of 20 curves peak at λ = 1; 1 of 20 fall from their peak"),
     ("declines slightly", "published_evidence", "(BRSET MedSigLIP, longer-trained, 5.6)"),
     ("declines slightly", "published_evidence", "MedSigLIP 0.00055"),
     ("declines slightly", "published_evidence", "2 of 2 generalists peak"),
-    ("gain more", "why", "CLIP against BioMedCLIP"),
     ("gain more", "why", "Two encoders against two"),
 ]
 
@@ -76,7 +66,7 @@ def exact(*cases):
         (part(-1, 0.001), 0.01, "contradicted"),
         (part(1, 0.01), 0.2, "suggested"),
         (part(-1, 0.01), 0.2, "not resolved"),
-        (part(1, 0.2), 0.9, "not resolved"),
+        (PAGE["part"](part(1, 0.001).effects + part(2, 0.3).effects), 0.9, "not resolved"),  # the weakest analysis decides
         (PAGE["part"](part(1, 0.001).effects + part(-1, 0.001).effects), 0.001, "not resolved"),  # analyses of opposite sign
         (exact((1, 2), (-3, -1)), np.nan, "contradicted"),
         (exact((1, 2), (-3, 1)), np.nan, "holds"),
@@ -86,10 +76,6 @@ def exact(*cases):
 )
 def test_the_rule(tested, p_holm, expected):
     assert PAGE["verdict_of"](tested, p_holm) == expected
-
-
-def test_the_weakest_analysis_decides():
-    assert PAGE["part"](part(1, 0.001).effects + part(2, 0.3).effects).p == 0.3
 
 
 def test_intervals_and_small_sample_tests_against_hand_computation():
