@@ -51,12 +51,23 @@ facts = [paper.facts_of(s) for s in sets]
 # %%
 TOLERANCE = paper.ROUNDING + 0.0005  # and the largest change of R by image decoding and 32-bit arithmetic on other hardware
 CELL = ["dataset", "backbone", "modality"]
+NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
+
+
+def missing_for(dataset: str, backbone: str, own: pd.DataFrame) -> str:
+    """Return what a cell needs, judged by the content of the own table, whose names are the paper's."""
+    has_data, has_weights = (own["dataset"] == dataset).any(), (own["backbone"] == backbone).any()
+    both = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
+    if len(both):
+        return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
+    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
+    return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
 
 
 def status(cell, mine: pd.DataFrame, same_rows: bool) -> str:
     """Return whether a cell of Table 1 agrees with the recomputed R, or what is missing."""
     if not np.isfinite(cell.ours):
-        return paper.NOT_RECOMPUTED + paper.missing_for(cell.dataset, cell.backbone, mine)
+        return NOT_RECOMPUTED + missing_for(cell.dataset, cell.backbone, mine)
     if same_rows:
         return f"{'agrees' if abs(cell.difference) <= TOLERANCE else 'differs'} (same rows, tolerance {TOLERANCE:.3f})"
     if not np.isfinite(cell.low):
@@ -160,10 +171,10 @@ format_table(listing, stacked=True) if len(listing) else page.show_text("None wa
 # %% tags=["hide-input"]
 needed = []
 for dataset, cells in table[~filled].groupby("dataset", sort=False):
-    parts = [part for status in cells["status"] for part in status.removeprefix(paper.NOT_RECOMPUTED).split(" and ")]
-    weights = dict.fromkeys(part.removeprefix(paper.WEIGHTS) for part in parts if part.startswith(paper.WEIGHTS))
-    others = dict.fromkeys(part for part in parts if not part.startswith(paper.WEIGHTS))
-    needed.append((dataset, len(cells), "; ".join([*others, *[paper.WEIGHTS + ", ".join(weights)] * bool(weights)])))
+    parts = [part for status in cells["status"] for part in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
+    weights = dict.fromkeys(part.removeprefix(WEIGHTS) for part in parts if part.startswith(WEIGHTS))
+    others = dict.fromkeys(part for part in parts if not part.startswith(WEIGHTS))
+    needed.append((dataset, len(cells), "; ".join([*others, *[WEIGHTS + ", ".join(weights)] * bool(weights)])))
 format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stacked=True)
 
 # %% [markdown]

@@ -20,7 +20,6 @@ MEDICAL_BACKBONES = tuple(printed for printed, name in BACKBONES.items() if REGI
 NAMES = ["dataset", "variant", "backbone"]
 ROUNDING = 0.0005  # half a unit of the third decimal, the last one of Table 1
 SEEDS = 5
-NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
 SCORE_AUC, HARD_AUC = "AUC of scores", "AUC of hard arg-max predictions"
 EXTRACTED, IMPORTED, UNKNOWN = "extracted", "imported", "unknown"
 APART = " (not the paper's cell)"
@@ -70,7 +69,7 @@ def compare_sweep(own: pd.DataFrame | None = None) -> pd.DataFrame:
         own: rows as for :func:`sweep_gains`.
 
     Returns:
-        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain (same metric), difference, route, status.
+        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain (in that metric), route.
     """
     order = {name: i for i, name in enumerate([*datasets()["dataset"], *BACKBONES])}
     table = authors_sweep().rename(columns={"gain": "published_gain"})
@@ -82,23 +81,7 @@ def compare_sweep(own: pd.DataFrame | None = None) -> pd.DataFrame:
     key = ["dataset", "backbone", "lambda"]
     cells = gains.assign(**{"lambda": gains["lambda"].round(6)}).set_index(key).reindex(columns=["gain", "route"])
     table = table.join(cells.rename(columns={"gain": "our_gain"}), on=key)
-    table["difference"] = table["our_gain"] - table["published_gain"]
-    table["status"] = [
-        "recomputed" if np.isfinite(row.our_gain) else NOT_RECOMPUTED + missing_for(row.dataset, row.backbone, scores)
-        for row in table.itertuples()
-    ]
-    columns = [*key[:2], "metric", "lambda", "published_gain", "auc_std", "our_gain", "difference", "route", "status"]
-    return table[columns]
-
-
-def missing_for(dataset: str, backbone: str, own: pd.DataFrame) -> str:
-    """Return what a cell needs, judged by the content of the own table, whose names are the paper's."""
-    has_data, has_weights = (own["dataset"] == dataset).any(), (own["backbone"] == backbone).any()
-    both = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
-    if len(both):
-        return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
-    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
-    return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
+    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "route"]]
 
 
 def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame:

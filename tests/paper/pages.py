@@ -24,7 +24,7 @@ def definitions(name: str) -> dict:
     kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     names: dict = {}
     for node in [node for source in code_cells(name) for node in ast.parse(source).body]:
-        constant = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper()
+        constant = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper()
         if isinstance(node, kinds) or constant:
             exec(compile(ast.Module([node], []), name, "exec"), names)
     return names
