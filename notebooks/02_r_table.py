@@ -111,7 +111,8 @@ for ax, modality in zip(axes, ("text", "image"), strict=True):
         y = np.arange(len(names)) + (i - 1.5) * 0.16
         ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
         for marker, chosen in (("x", ~paper.is_contributed(mine["route"])), ("+", paper.is_contributed(mine["route"]))):
-            ax.plot(mine["ours"].astype(float).where(chosen), y, marker, color=INK, markersize=6)
+            if mine.loc[chosen, "ours"].notna().any():
+                ax.plot(mine["ours"].astype(float).where(chosen), y, marker, color=INK, markersize=6)
     ax.axhline(table.loc[table["domain"] == "medical", "dataset"].nunique() - 0.5, color=INK, linewidth=0.8, linestyle=":")
     least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
     ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
