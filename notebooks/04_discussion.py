@@ -279,7 +279,7 @@ found["removes_information"] = finding(part(cases=np.column_stack([np.full(len(h
 # %% [markdown]
 # ### Claims on downstream gains, from the authors' stored curves
 #
-# These are the 16 curves behind the paper's Fig. 3, and four of a longer-trained probe on BRSET that the paper does not report.
+# These are the curves behind the paper's Fig. 3, and those of a longer-trained probe on BRSET that the paper does not report.
 
 # %%
 FAR = 0.1  # share of the headroom 1 - AUC(0) that the best lambda must recover for the pretrained gap to be far from optimal
