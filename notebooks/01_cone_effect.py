@@ -12,14 +12,6 @@
 
 # %% [markdown]
 # # The cone effect
-#
-# On the {glue:text}`n_sets` embedding sets of this build, the gap between the mean image and the mean text runs from
-# {glue:text}`smallest_gap:.2f` to {glue:text}`widest_gap:.2f`, where two points opposite each other on the sphere would be 2 apart.
-# {numref}`fig-resultants` gives the width of both cones with its interval.
-#
-# Unit vectors in a narrow cone have a long mean. Its length is the mean resultant length $R$ ({eq}`eq-resultant`): 0 when directions
-# cancel, 1 when they coincide. Images and texts form one cone each. The vector between the two means is the modality gap $\Delta$
-# ({eq}`eq-gap`).
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list means all that are stored
@@ -31,29 +23,43 @@ data_root = None  # folder of raw data, to extract what is not stored
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from helpers.cones import cone_table, subset_resultants, undefined_quantities
 from helpers.datasets import canonical_variant
-from helpers.datasets.audit import shipped_diversity
 from helpers.extraction.find import select
+from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer
-from helpers.paper.authors_gap import gap_bounds
-from helpers.plotting import plane, resultants, sphere
-from helpers.plotting.published import authors_gaps
-from helpers.published import facts_of, with_routes
+from helpers.plotting import INK, PALE, colour, distinct_legend, plane, resultants, sphere
+from helpers.published import authors_pca, facts_of, with_routes
+from helpers.published import datasets as paper_datasets
 from helpers.testbench.features import features_folder, shipped_features
-from helpers.testbench.public_encoders import shipped_measures
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
-page.describe_sets(sets, [variant])
+
+# %%
 measured = pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True)
 geometry = page.save_table(with_routes(measured, map(facts_of, sets)), "cone_effect")
+
+# %% tags=["hide-input"]
+gaps = geometry.loc[geometry["quantity"] == "gap_norm", "value"]
+page.show_text(
+    "On the {n} embedding sets of this build, the gap between the mean image and the mean text runs from {smallest:.2f} to {widest:.2f}, "
+    "where two points opposite each other on the sphere would be 2 apart.",
+    n=len(sets), smallest=gaps.min(), widest=gaps.max(),
+)  # fmt: skip
+page.describe_sets(sets, [variant])
 for reason in undefined_quantities(geometry):
     page.show_text("{reason}", reason=reason)
 
 # %% [markdown]
+# Unit vectors in a narrow cone have a long mean. Its length is the mean resultant length $R$ ({eq}`eq-resultant`): 0 when directions
+# cancel, 1 when they coincide. Images and texts form one cone each. The vector between the two means is the modality gap $\Delta$
+# ({eq}`eq-gap`). {numref}`fig-resultants` gives the width of both cones with its interval.
+#
 # ## Images and texts form two clouds
 #
 # We project both modalities on the first two principal directions of all vectors, centred. The encoders of the paper's Fig. 2
@@ -83,10 +89,12 @@ resultants(geometry);
 # We compute $R$ over pairs, so an item that occurs in many pairs counts many times. Over distinct items $R$ can be lower, above all for
 # texts written from a template. The effective rank {cite}`roy2007effective` is the number of directions over which the centred vectors spread.
 
-# %% tags=["hide-input"]
+# %%
 by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
     index=["dataset", "backbone", "modality"], columns="quantity", values="value", sort=False
 )
+
+# %% tags=["hide-input"]
 shown = by_modality.reindex(columns=["R", "R_distinct", "distinct_share", "effective_rank"]).reset_index()
 format_table(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
 
@@ -96,7 +104,7 @@ format_table(shown.rename(columns={"R_distinct": "R over distinct items", "disti
 # `lit-natural` and `lit-derm` share two frozen towers and differ in one linear head per tower. The towers' own features therefore show which
 # width the data bring along.
 
-# %% tags=["hide-input"]
+# %%
 bench = {d: by_modality["R"].unstack("backbone").loc[d] for d in by_modality.index.unique("dataset") if (features_folder() / d).is_dir()}
 bench = {d: R for d, R in bench.items() if {"lit-natural", "lit-derm"} <= set(R.dropna(axis=1))}
 towers = [
@@ -104,6 +112,8 @@ towers = [
     for d, R in bench.items()
     for m, before in shipped_features(d).resultants(canonical_variant(d, variant)).items()
 ]
+
+# %% tags=["hide-input"]
 format_table(pd.DataFrame(towers)) if towers else page.show_text("No data set is shown here under both encoders of the test bench.")
 
 # %% tags=["hide-input"]
@@ -151,7 +161,7 @@ format_table(joint.reindex(columns=list(headings)).rename(columns=headings).rese
 # The project ships these numbers and not the vectors; `python -m helpers measure FOLDER` computes them.
 
 # %% tags=["hide-input"]
-real = shipped_measures()
+real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
 real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
 real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
 real_headings = {"R image": "R of images", "R text": "R of texts", **headings, "relative_modality_gap": "relative modality gap"}
@@ -165,19 +175,21 @@ format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_he
 # we use a narrow natural subset, photographs of dogs: one subject, as dermatoscopic images show one subject.
 
 # %% tags=["hide-input"]
-raw = shipped_diversity()
+raw = pd.concat([pd.read_csv(path) for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
 raw = raw[raw["subset"].isin(["all pairs", "dog"])]
 format_table(raw, pixel_variance="{:.4f}")
 
 # %% [markdown]
 # The cones of the same subsets under each encoder:
 
-# %% tags=["hide-input"]
+# %%
 subsets = [subset_resultants(s, s.rows(), "all pairs") for s in sets]
 subsets += [
     subset_resultants(s, (s.pairs["label_dog"] == 1).to_numpy().nonzero()[0], "photographs of dogs") for s in sets if "label_dog" in s.pairs
 ]
 narrow = page.save_table(pd.DataFrame(subsets), "narrow_subsets")
+
+# %% tags=["hide-input"]
 format_table(narrow, **dict.fromkeys(["effective rank image", "effective rank text"], "{:.1f}"))
 
 # %% [markdown]
@@ -187,12 +199,46 @@ format_table(narrow, **dict.fromkeys(["effective rank image", "effective rank te
 # components. These bound the norm of the gap: tightly at $\lambda = 0$, and on one data set over $\lambda$ until the gap is no longer the
 # first direction. The medical data sets have the wider gaps here. With so few data sets the exact permutation test cannot tell that from chance
 # ({doc}`/book/executed/04_discussion`).
+#
+# PC1 is an eigenvector of the pooled covariance $C = W + \Delta\Delta^\top/4$, with $W$ the mean covariance within a modality. For a unit vector
+# $u$ orthogonal to it, $u^\top\Delta = -4\, u^\top W e_1 / a$ with $a$ the gap along PC1. So the part of the gap outside PC1 is at most
+# $4\sqrt{W_{11}\lambda_2}/|a|$. It is also at most $2\sqrt{\lambda_2}$, because no direction orthogonal to PC1 carries more variance than PC2.
+# The smaller of the two counts. The gap within the plane is the lower bound.
+
+# %%
+DIGITS = 0.000005  # half a unit of the fifth decimal, the last one of the authors' means and variances
+
+
+def gap_bounds(pca: pd.DataFrame) -> pd.DataFrame:
+    """Return the least and greatest norm of the gap, and the least absolute cosine of gap and PC1, by data set and lambda."""
+    domain, rows = paper_datasets().set_index("dataset")["domain"], []
+    for (dataset, backbone, lam), pair in pca.groupby(["dataset", "backbone", "lambda"]):
+        image, text = (pair[pair["modality"] == modality].iloc[0] for modality in ("image", "text"))
+        along, across = abs(image["mean_pc1"] - text["mean_pc1"]), abs(image["mean_pc2"] - text["mean_pc2"])
+        within = (image["var_pc1"] + text["var_pc1"]) / 2 + DIGITS
+        second = (image["var_pc2"] + text["var_pc2"]) / 2 + (across / 2 + DIGITS) ** 2 + DIGITS
+        outside = min(4 * np.sqrt(within * second) / max(along - 2 * DIGITS, DIGITS), 2 * np.sqrt(second))
+        low = np.hypot(max(along - 2 * DIGITS, 0), max(across - 2 * DIGITS, 0))
+        cosine = along / np.hypot(along, outside)
+        rows.append((dataset, domain[dataset], backbone, lam, low, np.hypot(along + 2 * DIGITS, outside), cosine))
+    return pd.DataFrame(rows, columns=["dataset", "domain", "backbone", "lambda", "low", "high", "cosine_low"])
+
+
+bounds = page.save_table(gap_bounds(authors_pca()), "authors_gaps")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Norm of the gap that the authors' stored CLIP projections allow. Left: without alignment; the bounds are narrower than the marks. Right: HAM10000 over $\\lambda$; where the band is wide the gap is no longer the first principal direction.", "name": "fig-authors-gaps"}, "image": {"alt": "Left, a dot plot of the gap under CLIP: BRSET and HAM10000 above Recipes5k, COCO-QA and Fakeddit. Right, the gap on HAM10000 falling with lambda."}}
-authors_gaps(gap_bounds());
-
-# %% tags=["remove-cell"]
-page.glue(n_sets=len(sets), n_pairs=int(sum(len(s) for s in sets)), widest_gap=float(joint["gap_norm"].max()), smallest_gap=float(joint["gap_norm"].min()))
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
+unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
+for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):
+    mine = unshifted[unshifted["domain"] == domain]
+    left.plot(mine["high"], mine.index, marker, color=shade, label=f"{domain} data")
+left.set(xlim=(0, None), yticks=unshifted.index, yticklabels=unshifted["dataset"], xlabel="norm of the gap, CLIP, λ = 0")
+left.invert_yaxis()
+path = bounds[bounds["dataset"] == "HAM10000"].sort_values("lambda")
+right.fill_between(path["lambda"], path["low"], path["high"], color=PALE, label="bounds of the gap, HAM10000")
+right.plot(path["lambda"], path["low"], ".-", color=INK, linewidth=1, label="gap within the plane")
+right.set(ylim=(0, None), xlabel="λ", ylabel="norm of the gap")
+distinct_legend(figure, (left, right))
 
 # %% [markdown]
 # ## What was not tested

@@ -12,12 +12,6 @@
 
 # %% [markdown]
 # # Table 1: mean resultant length
-#
-# Of the {glue:text}`n_cells` cells of the paper's Table 1, this build recomputed {glue:text}`n_recomputed`, others contributed
-# {glue:text}`n_contributed`, and {glue:text}`n_missing` lack their data set, their encoder or both. A cell that was not recomputed says what
-# is missing.
-#
-# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list means all that are stored
@@ -30,38 +24,100 @@ contributed = None  # folder of contributed reports; None for data/contributed
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 
+from helpers import published as paper
 from helpers.cones import cone_table
 from helpers.contributed import read_contributed
 from helpers.extraction.find import select
-from helpers.page import SOURCE, Page, format_table, integer, optional, text
-from helpers.plotting.published import published_resultants
-from helpers.published import (
-    compare_table1,
-    facts_of,
-    is_contributed,
-    join_contributed,
-    missing_by_dataset,
-    sets_apart,
-    with_routes,
-)
+from helpers.page import SOURCE, Page, fill, format_table, integer, optional, text
+from helpers.plotting import INK, MARKERS, colour, panels, share_legend
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "contributed": optional(text())})
+lead = display(Markdown(""), display_id=True)  # filled in below, once the cells are compared
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
 reports = read_contributed(contributed)
-facts = [facts_of(s) for s in sets]
-ours = with_routes(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), facts)
-table = page.save_table(compare_table1(join_contributed(ours, reports.table("geometry"))), "r_table")
-filled, others = table["ours"].notna(), is_contributed(table["route"])
-page.glue(n_cells=len(table), n_recomputed=int((filled & ~others).sum()), n_contributed=int((filled & others).sum()), n_missing=int((~filled).sum()))
+facts = [paper.facts_of(s) for s in sets]
+
+# %% [markdown]
+# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities. We compute $R$ of every set of this
+# build and compare it where a set is a cell of the paper. The same rows under the same encoder have no sampling error. A cell therefore agrees
+# if it differs by no more than the rounding of the printed value and a numeric tolerance for decoding and arithmetic. Only where the authors'
+# choice of rows cannot be repeated (Fakeddit) does the bootstrap interval decide.
+
+# %%
+TOLERANCE = paper.ROUNDING + 0.0005  # and the largest change of R by image decoding and 32-bit arithmetic on other hardware
+CELL = ["dataset", "backbone", "modality"]
+NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
+
+
+def missing_for(dataset: str, backbone: str, own: pd.DataFrame) -> str:
+    """Return what a cell needs, judged by the content of the own table, whose names are the paper's."""
+    has_data, has_weights = (own["dataset"] == dataset).any(), (own["backbone"] == backbone).any()
+    both = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
+    if len(both):
+        return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
+    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
+    return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
+
+
+def status(cell, mine: pd.DataFrame, same_rows: bool) -> str:
+    """Return whether a cell of Table 1 agrees with the recomputed R, or what is missing."""
+    if not np.isfinite(cell.ours):
+        return NOT_RECOMPUTED + missing_for(cell.dataset, cell.backbone, mine)
+    if same_rows:
+        return f"{'agrees' if abs(cell.difference) <= TOLERANCE else 'differs'} (same rows, tolerance {TOLERANCE:.3f})"
+    if not np.isfinite(cell.low):
+        return "recomputed, no interval"
+    inside = cell.low - paper.ROUNDING <= cell.published <= cell.high + paper.ROUNDING
+    return f"{'agrees' if inside else 'differs'} (other rows, 95 % interval)"
+
+
+def compare_table1(ours: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1 beside our R of each cell; the text of the variant ``clean`` is not the paper's."""
+    mine = paper.in_paper_names(ours)
+    cells = mine[(mine["quantity"] == "R") & (mine["variant"] != "clean")].set_index(CELL)[["value", "low", "high", "route"]]
+    table = paper.table1().rename(columns={"R": "published"}).join(cells.rename(columns={"value": "ours"}), on=CELL, validate="1:1")
+    table["difference"] = table["ours"] - table["published"]
+    same_rows = paper.datasets().set_index("dataset")["rows_known"] == "yes"
+    table["status"] = [status(cell, mine, same_rows[cell.dataset]) for cell in table.itertuples()]
+    return table[["domain", "dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "route", "status"]]
+
+
+ours = paper.with_routes(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), facts)
+table = page.save_table(compare_table1(paper.join_contributed(ours, reports.table("geometry"))), "r_table")
+
+# %% tags=["hide-input"]
+filled, others = table["ours"].notna(), paper.is_contributed(table["route"])
+page.glue(n_cells=len(table), n_recomputed=int((filled & ~others).sum()))
+lead.update(Markdown(fill(
+    "Of the {cells} cells of the paper's Table 1, this build recomputed {recomputed}, others contributed {contributed}, and {missing} lack their "
+    "data set, their encoder or both. A cell that was not recomputed says what is missing.",
+    cells=len(table), recomputed=(filled & ~others).sum(), contributed=(filled & others).sum(), missing=(~filled).sum(),
+)))  # fmt: skip
 
 # %% [markdown]
 # ## The published values at a glance
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Published mean resultant lengths (the paper's Table 1); the dotted line separates medical from natural data sets. A cross marks a recomputed cell, a plus sign a contributed one.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
-published_resultants(table);
+names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))  # medical data sets above natural ones
+figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
+for ax, modality in zip(axes, ("text", "image"), strict=True):
+    for i, (backbone, key) in enumerate(paper.BACKBONES.items()):
+        mine = table[(table["modality"] == modality) & (table["backbone"] == backbone)].set_index("dataset").loc[names]
+        y = np.arange(len(names)) + (i - 1.5) * 0.16
+        ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
+        for marker, chosen in (("x", ~paper.is_contributed(mine["route"])), ("+", paper.is_contributed(mine["route"]))):
+            if mine.loc[chosen, "ours"].notna().any():
+                ax.plot(mine["ours"].astype(float).where(chosen), y, marker, color=INK, markersize=6)
+    ax.axhline(table.loc[table["domain"] == "medical", "dataset"].nunique() - 0.5, color=INK, linewidth=0.8, linestyle=":")
+    least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
+    ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
+axes[0].invert_yaxis()
+share_legend(figure, axes[0])
 
 # %% [markdown]
 # ### The same values as numbers
@@ -73,10 +129,6 @@ format_table(cells.reset_index())
 
 # %% [markdown]
 # ## Recomputed and published cells compared
-#
-# The same rows under the same encoder have no sampling error. A cell therefore agrees if it differs by no more than the rounding of the printed
-# value and a numeric tolerance for decoding and arithmetic. Only where the authors' choice of rows cannot be repeated (Fakeddit) does
-# the bootstrap interval decide.
 #
 # The interval is that of the $R$ of as many rows of the same population. It does not cover another data set, another choice of text or
 # prompt, another checkpoint, or rows that depend on each other beyond the groups we know.
@@ -93,17 +145,23 @@ format_table(compared) if len(compared) else page.show_text("This build recomput
 # stands here with the reason, and never in Table 1, the paper's Fig. 3 or the ledger.
 
 # %% tags=["hide-input"]
-apart = sets_apart([*facts, *reports.facts])
+named = [f for f in [*facts, *(report.facts for report in reports.reports.values())] if paper.is_named_like_a_cell(f.dataset, f.variant, f.backbone)]
+apart = [(f.dataset, f.variant, f.backbone, f.origin, "; ".join(faults)) for f in named if (faults := paper.cell_faults(f))]
+apart = pd.DataFrame(apart, columns=[*paper.NAMES, "route", "why"])
 format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
 
 # %% [markdown]
 # {doc}`/book/contribute` says how to contribute a cell and what is checked. The reports of this build:
 
 # %% tags=["hide-input"]
-listing = reports.listing()
 for path, reason in reports.refused.items():
     page.show_text("{file} was refused: {reason}.", file=path.name, reason=reason)
-format_table(listing.drop(columns="file"), stacked=True) if len(listing) else page.show_text("None was contributed.")
+listing = pd.DataFrame([
+    (*report.names, report.contributor.name, str(report.contributor.date), report.contributor.how,
+     ", ".join(sweep.protocol for sweep in report.sweeps), "yes" if paper.is_cell(report.facts) else "no")
+    for report in reports.reports.values()
+], columns=[*paper.NAMES, "by", "on", "how", "protocols", "fills a cell"])  # fmt: skip
+format_table(listing, stacked=True) if len(listing) else page.show_text("None was contributed.")
 
 # %% [markdown]
 # ## The cells that were not recomputed, and what they need
@@ -112,7 +170,13 @@ format_table(listing.drop(columns="file"), stacked=True) if len(listing) else pa
 # ({doc}`/book/reexecute`).
 
 # %% tags=["hide-input"]
-format_table(missing_by_dataset(table), stacked=True)
+needed = []
+for dataset, cells in table[~filled].groupby("dataset", sort=False):
+    parts = [part for status in cells["status"] for part in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
+    weights = dict.fromkeys(part.removeprefix(WEIGHTS) for part in parts if part.startswith(WEIGHTS))
+    others = dict.fromkeys(part for part in parts if not part.startswith(WEIGHTS))
+    needed.append((dataset, len(cells), "; ".join([*others, *[WEIGHTS + ", ".join(weights)] * bool(weights)])))
+format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stacked=True)
 
 # %% [markdown]
 # ## R of every set of this build

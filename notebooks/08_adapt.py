@@ -55,7 +55,7 @@ n_boot = 1000  # bootstrap replicates
 keep = None  # folder of embedding sets to store this one in; "runs/embeddings" makes it known to the other notebooks
 results = None  # folder for result tables; None for ./results
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 import shutil
 from pathlib import Path
 
@@ -73,6 +73,7 @@ from helpers.probing.cache import run_sweep
 from helpers.probing.grid import Grid
 from helpers.store.catalogue import folder_name
 
+# %% tags=["hide-input"]
 page = Page(
     "08_adapt",
     globals(),
@@ -97,7 +98,7 @@ page = Page(
 #
 # In this example, each row is a picture of easy-VQA with a question as its text and the answer as its label.
 
-# %% tags=["hide-input"]
+# %%
 own = table is not None or root is not None
 if not own:
     vqa = load_dataset("easy_vqa")
@@ -121,7 +122,7 @@ rows.head(4).style.hide(axis="index") if not own else None
 # The check reports counts, missing and damaged files, class balance, duplicates, texts that the encoder would cut, and groups on both sides of
 # the split. It stops at a fault that makes the table unusable and names its line.
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 report = check("manifest", **where, **columns, credentialed=credentialed, tokenizers=[backbone])
 print("\n".join(str(report).splitlines()[1:]))
 if not report.usable:
@@ -132,7 +133,7 @@ if not report.usable:
 #
 # The embeddings are stored. An interrupted run resumes where it stopped, and a second run reads the stored set.
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 data = load_dataset("manifest", **where, **columns, credentialed=credentialed)
 out = (page.results / page.name / "embeddings" if keep is None else Path(keep)) / data.name / data.variant / folder_name(backbone)
 embeddings = extract(data, load_backbone(backbone), out, overwrite=overwrite or keep is None)
@@ -144,14 +145,16 @@ embeddings
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts.", "name": "fig-adapt-plane"}, "image": {"alt": "Scatter plot of image points and text points of the adapted data set, two clouds joined by an arrow between their means."}}
 plane(embeddings);
 
-# %% tags=["hide-input"]
+# %%
 geometry = page.save_table(cone_table(embeddings, n_boot), "adapt_cone")
+
+# %% tags=["hide-input"]
 geometry[["modality", "quantity", "value", "low", "high"]].style.format(precision=3, na_rep="").hide(axis="index")
 
 # %% [markdown]
 # ## Sweep lambda
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 swept = run_sweep(embeddings, protocol, Grid(lambdas=lambdas, seeds=seeds, features=features).arguments("lambda"))
 page.save_table(swept.table, "adapt_sweep")
 effect = page.save_table(swept.effects(n_boot=n_boot), "adapt_effects")
@@ -188,7 +191,7 @@ page.show_text(
 # (`img_emb_0 ...`, `text_emb_0 ...`). Below, the set above is written in both forms, with ids and groups as numbers, and read back. Rows may
 # have any norm. Equal rows are stored once and still count once per pair.
 
-# %% tags=["hide-input"]
+# %%
 elsewhere, pairs, task = page.results / page.name / "elsewhere", embeddings.pairs, embeddings.task
 elsewhere.mkdir(parents=True, exist_ok=True)
 image, texts, several = embeddings.image_of(), embeddings.text_of(), task.kind == "multilabel"
@@ -205,10 +208,12 @@ from_table = EmbeddingSet.from_csv(
     elsewhere / "embeddings.csv", task.columns if several else "label", group="group", ids="id", classes=task.classes, dataset=data.name, backbone=backbone
 )
 
-# %% tags=["hide-input"]
+# %%
 read = {"extracted": embeddings, "NPZ": from_arrays, "CSV": from_table}
 again = pd.concat([cone_table(s, 0).assign(source=name) for name, s in read.items()])
 again = page.save_table(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsewhere")
+
+# %% tags=["hide-input"]
 again[["source", "modality", "quantity", "value"]].style.format(precision=4).hide(axis="index")
 
 # %% [markdown]

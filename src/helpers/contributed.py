@@ -1,10 +1,10 @@
-"""Define the schema of a contributed report: numbers of one embedding set and their origin, and no other content."""
+"""Make and read contributed reports: numbers of one embedding set and their origin, and no other content."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,10 +22,7 @@ from .store.embeddings import EmbeddingSet
 
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 SELECTED = ["auc_at_zero", "auc", "difference", "low", "high"]
-SWEEP_COLUMNS = [
-    *(*NAMES, "protocol", "alignment", "features", "lambda_image", "lambda_text"),
-    *("seed", "split", "metric", "class", "value"),
-]
+SWEEP_COLUMNS = "protocol alignment features lambda_image lambda_text seed split metric class value".split()
 
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
@@ -180,12 +177,16 @@ class Report(ReportPart):
         return self
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """Return data set, variant and encoder."""
+        return self.dataset, self.variant, self.backbone
+
+    @property
     def facts(self) -> SetFacts:
         """Return the facts that decide whether the report fills a cell of the paper."""
-        by = f"{self.contributor.name}, {self.contributor.date}"
-        counts, encoder = self.counts, self.encoder
+        counts, encoder, by = self.counts, self.encoder, f"{self.contributor.name}, {self.contributor.date}"
         sizes = counts.pairs, counts.test, counts.dimensions
-        return SetFacts(self.dataset, self.variant, self.backbone, *sizes, encoder.source, encoder.revision, self.route, by)
+        return SetFacts(*self.names, *sizes, encoder.source, encoder.revision, self.route, by)
 
     def geometry_table(self) -> pd.DataFrame:
         """Return the geometry with the columns of :func:`helpers.cones.cone_table`."""
@@ -201,34 +202,22 @@ class Report(ReportPart):
             for lam, values in zip(curve.lambdas, curve.values, strict=True)
             for seed, value in zip(sweep.seeds, values, strict=True)
         ]
-        return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
+        return pd.DataFrame(rows, columns=[*NAMES, *SWEEP_COLUMNS])
 
     def selected_table(self) -> pd.DataFrame:
         """Return the lambda chosen on validation rows, a row per protocol and features."""
         rows = [(*self.names, sweep.protocol, *chosen.model_dump().values()) for sweep in self.sweeps for chosen in sweep.chosen]
         return pd.DataFrame(rows, columns=[*NAMES, "protocol", "features", "lambda_image", *SELECTED])
 
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """Return data set, variant and encoder."""
-        return self.dataset, self.variant, self.backbone
-
 
 FOLDER = Path("data/contributed")
 LARGEST = 1_000_000  # bytes of a report
 LIBRARIES = ("modality-gap-book", "numpy", "scikit-learn", "torch", "transformers", "open_clip_torch")
-METRICS = ("auc", "auc_hard")
 MAKE = "make it with `python -m helpers report`"
 
 
 def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: str, how: str, n_boot: int = 1000) -> Report:
-    """Return the report of an embedding set.
-
-    Args:
-        sweeps: sweeps of this set, one per protocol.
-        name: printed name of the contributor.
-        how: one sentence on how the numbers were computed.
-        n_boot: bootstrap replicates of the intervals.
+    """Return the report of an embedding set and of its sweeps, one per protocol, by a contributor ``name`` who says ``how``.
 
     Raises:
         ValueError: the set is a synthetic miniature, or a field does not fit the schema.
@@ -249,7 +238,7 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
         "encoder": {field: encoder.get(field) for field in Encoder.model_fields},
         "geometry": geometry.astype(object).where(geometry.notna(), None).to_dict("records"),
         "sweeps": [_sweep(result, n_boot) for result in sweeps],
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": {found.name: found.version for found in distributions() if found.name in LIBRARIES},
     }  # fmt: skip
     try:
         return Report.model_validate(content)
@@ -268,7 +257,6 @@ def load_report(path) -> Report:
     """Read a report, checked as a stranger's file: size, checksum, schema, and numbers that can be true together.
 
     Raises:
-        FileNotFoundError: there is no such file.
         ValueError: the file is too large, is not a report, or states impossible values; names the file and the field.
     """
     path = Path(path)
@@ -292,20 +280,10 @@ def load_report(path) -> Report:
 
 @dataclass(frozen=True)
 class Contributed:
-    """The reports of a folder: their tables with the origin of every row, and the files that were refused.
-
-    Args:
-        reports: by path, oldest first.
-        refused: reason by path.
-    """
+    """The reports of a folder by path, oldest first, and the reasons why files were refused."""
 
     reports: dict[Path, Report]
     refused: dict[Path, str]
-
-    @property
-    def facts(self) -> list[SetFacts]:
-        """Return the facts of every report."""
-        return [report.facts for report in self.reports.values()]
 
     def table(self, name: Literal["geometry", "sweep", "selected"]) -> pd.DataFrame:
         """Return one table of the reports that are cells of the paper; of several reports of one cell the first stands."""
@@ -313,16 +291,6 @@ class Contributed:
         tables = [with_routes(getattr(report, f"{name}_table")(), [report.facts]) for report in reversed(first.values())]
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*NAMES, "route"])
-
-    def listing(self) -> pd.DataFrame:
-        """Return a row per report: file, data set, variant, encoder, by, on, how, protocols, whether it fills a cell."""
-        rows = []
-        for path, report in self.reports.items():
-            who, protocols = report.contributor, ", ".join(sweep.protocol for sweep in report.sweeps)
-            rows.append(
-                (path.name, *report.names, who.name, str(who.date), who.how, protocols, "yes" if is_cell(report.facts) else "no")
-            )
-        return pd.DataFrame(rows, columns=["file", *NAMES, "by", "on", "how", "protocols", "fills a cell"])
 
 
 def read_contributed(folder=None) -> Contributed:
@@ -343,17 +311,10 @@ def read_contributed(folder=None) -> Contributed:
     return Contributed(dict(by_date), refused)
 
 
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
-
-
 def _sweep(result: SweepResult, n_boot: int) -> dict:
     table = result.table
     same = (table["alignment"] == "lambda") & (table["lambda_image"] == table["lambda_text"])
-    macro = table[same & (table["split"] == "test") & table["class"].isna() & table["metric"].isin(METRICS)]
+    macro = table[same & (table["split"] == "test") & table["class"].isna() & table["metric"].isin(["auc", "auc_hard"])]
     seeds = sorted(int(seed) for seed in macro["seed"].unique())
     curves = []
     for (features, metric), rows in macro.groupby(["features", "metric"], sort=False):

@@ -5,25 +5,19 @@ import itertools
 import re
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
 
-from helpers import plotting as cones
-from helpers import plotting as style
-from helpers import plotting as sweeps
-from helpers import published, sweep
+from helpers import plotting, published, sweep
 from helpers.cones import cone_table
 from helpers.extraction.find import select
-from helpers.paper.authors_gap import gap_bounds
-from helpers.plotting import published as published_figures
 
 
 @pytest.fixture(autouse=True)
 def book_style():
     with plt.rc_context():
-        style.use_style()
+        plotting.use_style()
         yield
         plt.close("all")
 
@@ -44,16 +38,13 @@ def effects_table(label: str, groups) -> pd.DataFrame:
 def all_figures(store):
     sets = select(store=store)
     geometry = pd.concat([cone_table(s, n_boot=20) for s in sets])
-    yield "plane", lambda: cones.plane(sets)
-    yield "sphere", lambda: cones.sphere(sets)
-    yield "resultants", lambda: cones.resultants(geometry)
-    yield "published_resultants", lambda: published_figures.published_resultants(published.compare_table1())
-    yield "curves", lambda: sweeps.curves(summary_table())
-    yield "effects", lambda: sweeps.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
-    yield "channels", lambda: sweeps.effects(effects_table("alignment", tuple(style.ALIGNMENTS)), "alignment")
-    yield "published_gains", lambda: published_figures.published_gains(published.compare_sweep())
-    yield "authors_gaps", lambda: published_figures.authors_gaps(gap_bounds())
-    yield "gains", lambda: sweeps.gains(gains_table(), published.authors_sweep())
+    yield "plane", lambda: plotting.plane(sets)
+    yield "sphere", lambda: plotting.sphere(sets)
+    yield "resultants", lambda: plotting.resultants(geometry)
+    yield "curves", lambda: plotting.curves(summary_table())
+    yield "effects", lambda: plotting.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
+    yield "channels", lambda: plotting.effects(effects_table("alignment", tuple(plotting.ALIGNMENTS)), "alignment")
+    yield "gains", lambda: plotting.gains(gains_table(), published.authors_sweep())
 
 
 def gains_table() -> pd.DataFrame:
@@ -62,18 +53,7 @@ def gains_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "backbone", "protocol", "lambda", "gain", "metric"])
 
 
-NAMES = [
-    "plane",
-    "sphere",
-    "resultants",
-    "published_resultants",
-    "curves",
-    "effects",
-    "channels",
-    "published_gains",
-    "gains",
-    "authors_gaps",
-]
+NAMES = ["plane", "sphere", "resultants", "curves", "effects", "channels", "gains"]
 
 
 def test_what_the_objects_give_is_drawn_as_the_api_chapter_says(store):
@@ -81,46 +61,25 @@ def test_what_the_objects_give_is_drawn_as_the_api_chapter_says(store):
     code = re.findall(r"## Figures.*?```python\n(.*?)```", (ROOT / "book/api.md").read_text("utf-8"), re.DOTALL)[0]
     names = {"embeddings": embeddings, "sweep": lambda e: sweep(e, [0, 1], [1], "authors-code", progress=False)}
     exec(code, names)
-    assert len(cones.sphere(embeddings).axes) == 1
-
-
-def shades(ax) -> set:
-    return {line.get_color() for line in ax.lines if len(line.get_xdata()) > 2}
-
-
-def test_published_curves_are_there_without_ours_and_stand_behind_it():
-    alone = published_figures.published_gains(published.compare_sweep())
-    assert len(alone.axes) == 16 and all(shades(ax) == {style.PUBLISHED} for ax in alone.axes)
-    assert "hard-label AUC" in alone.axes[4].get_ylabel() and "hard" not in alone.axes[0].get_ylabel()
-    assert alone.axes[0].get_ylim() != alone.axes[4].get_ylim() and alone.axes[4].get_ylim() == alone.axes[5].get_ylim()
-    table = published.compare_sweep()
-    cell = (table["dataset"] == "BRSET") & (table["backbone"] == "CLIP")
-    both = published_figures.published_gains(table.assign(our_gain=table["published_gain"].where(cell) + 0.001))
-    assert [style.INK in shades(ax) for ax in both.axes] == [i == 8 for i in range(16)]
-    grey, ours = both.axes[8].lines[:2]
-    sparse = table["published_gain"].where(cell & table["lambda"].isin([0, 1]))
-    few = published_figures.published_gains(table.assign(our_gain=sparse))
-    assert list(few.axes[8].lines[1].get_xdata()) == [0, 1]
-    assert grey.get_color() == style.PUBLISHED and ours.get_color() == style.INK
+    assert len(plotting.sphere(embeddings).axes) == 1
 
 
 def test_our_gains_have_the_published_curves_of_the_same_data_behind_them():
-    figure = sweeps.gains(gains_table(), published.authors_sweep())
-    behind = [sum(line.get_color() in (style.PUBLISHED, style.PALE) for line in ax.lines) for ax in figure.axes]
+    figure = plotting.gains(gains_table(), published.authors_sweep())
+    behind = [sum(line.get_color() in (plotting.PUBLISHED, plotting.PALE) for line in ax.lines) for ax in figure.axes]
     assert behind == [0, 0, 4, 4]
-    same = [line for line in figure.axes[3].lines if line.get_color() == style.PUBLISHED]
+    same = [line for line in figure.axes[3].lines if line.get_color() == plotting.PUBLISHED]
     assert len(same) == 1 and same[0].get_zorder() < figure.axes[3].lines[4].get_zorder()
 
 
-def test_a_lone_sweep_is_marked_in_its_title_and_keeps_its_published_curve():
-    figure = sweeps.gains(gains_table(), published.authors_sweep(), {("HAM10000", "CLIP")})
+def test_a_lone_sweep_is_marked_in_its_title():
+    figure = plotting.gains(gains_table(), published.authors_sweep(), {("HAM10000", "CLIP")})
     assert [ax.get_title().endswith(" *") for ax in figure.axes] == [False, False, False, True]
-    assert [line.get_color() for line in figure.axes[3].lines].count(style.PUBLISHED) == 1
 
 
 def test_the_legend_says_over_what_the_spread_is_and_says_nothing_of_none():
     def legend(table, *words):
-        return sweeps.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()
+        return plotting.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()
 
     table = effects_table("protocol", ("paper",))
     assert legend(table) == "difference ± standard deviation over seeds"
@@ -159,7 +118,7 @@ def test_axes_are_labelled_and_a_legend_names_what_is_drawn(store, name):
 def test_the_same_figure_has_the_same_bytes(store):
     def svg() -> bytes:
         buffer = io.BytesIO()
-        sweeps.effects(effects_table("protocol", ("paper",))).savefig(buffer, format="svg", metadata={"Date": None})
+        plotting.effects(effects_table("protocol", ("paper",))).savefig(buffer, format="svg", metadata={"Date": None})
         return buffer.getvalue()
 
     assert svg() == svg()
@@ -172,18 +131,11 @@ def luminance(colour: str) -> float:
 
 
 def test_words_and_feature_lines_stand_out_from_the_white_panel():
-    assert 1.05 / (luminance(style.INK) + 0.05) > 7
-    for colour in style.FEATURES.values():
+    assert 1.05 / (luminance(plotting.INK) + 0.05) > 7
+    for colour in plotting.FEATURES.values():
         assert 1.05 / (luminance(colour) + 0.05) > 3  # WCAG 2.1, graphical objects
 
 
 def test_a_backbone_keeps_its_colour():
-    assert style.colour("lit-derm") != style.colour("lit-natural")
-    assert style.colour("mine") == style.colour("mine") in style.SPARE
-
-
-def test_a_recomputed_cell_stays_within_its_panel():
-    table = published.compare_table1()
-    cell = (table["dataset"] == "HAM10000") & (table["backbone"] == "CLIP")
-    figure = published_figures.published_resultants(table.assign(ours=np.where(cell, 0.3, np.nan)))
-    assert all(ax.get_xlim()[0] < 0.3 for ax in figure.axes)
+    assert plotting.colour("lit-derm") != plotting.colour("lit-natural")
+    assert plotting.colour("mine") == plotting.colour("mine") in plotting.SPARE

@@ -1,1 +1,0 @@
-"""Compare what the paper publishes and claims with what is recomputed here."""

@@ -1,0 +1,96 @@
+"""Run pages in this process, and small tables of own runs for page 04."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import jupytext
+import numpy as np
+import pandas as pd
+from conftest import ROOT
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from helpers.published import authors_pca
+
+
+def code_cells(name: str) -> list[str]:
+    return [cell.source for cell in jupytext.read(ROOT / f"notebooks/{name}.py").cells if cell.cell_type == "code"]
+
+
+def definitions(name: str) -> dict:
+    """Return what a page imports, its functions and its constants, without running it."""
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    names: dict = {}
+    for node in [node for source in code_cells(name) for node in ast.parse(source).body]:
+        constant = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper()
+        if isinstance(node, kinds) or constant:
+            exec(compile(ast.Module([node], []), name, "exec"), names)
+    return names
+
+
+def run_page(name: str, **parameters) -> dict:
+    """Run the code cells of a page, with parameters after its first cell as papermill sets them, and return its names."""
+    first, *others = code_cells(name)
+    given = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    try:
+        for source in (first, given, *others):
+            shell.run_cell(source, store_history=True).raise_error()
+        return shell.user_ns
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def ledger(geometry=None, sweep=None, selected=None, **parameters) -> pd.DataFrame:
+    """Return the table of claims that page 04 writes from own runs; small tables of the test bench where none are given."""
+    folder = Path(mkdtemp())
+    tables = {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}
+    for name, table in tables.items():
+        (BENCH[name]() if table is None else table).to_parquet(folder / f"{name}.parquet")
+    cone_effect = definitions("01_cone_effect")
+    cone_effect["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
+    run_page("04_discussion", results=str(folder), **parameters)
+    return pd.read_parquet(folder / "claims.parquet")
+
+
+@cache
+def published_ledger() -> pd.DataFrame:
+    """Return the claims beside runs of the test bench, which decide nothing."""
+    return ledger()
+
+
+def claim(table: pd.DataFrame, fragment: str) -> pd.Series:
+    """Return the one row of a ledger whose claim contains a fragment."""
+    (row,) = table[table["claim"].str.contains(fragment, regex=False)].to_dict("records")
+    return row
+
+
+def geometry() -> pd.DataFrame:
+    row = dict(variant="authors", backbone="lit-natural", modality="image", low=np.nan, high=np.nan, route="extracted")
+    cells = [("ham10000", "medical", "R", 0.7), ("flickr8k", "natural", "R", 0.25), ("ham10000", "medical", "effective_rank", 31.5)]
+    return pd.DataFrame([{**row, **dict(zip(("dataset", "domain", "quantity", "value"), cell, strict=True))} for cell in cells])
+
+
+def sweep(protocol="converged", metric="auc", scores=(0.90, 0.92, 0.91)) -> pd.DataFrame:
+    row = dict(dataset="ham10000", variant="clean", backbone="lit-derm", protocol=protocol, alignment="lambda", features="joint")
+    row |= {"seed": 0, "split": "test", "metric": metric, "class": None, "route": "extracted"}
+    points = zip((0.0, 0.5, 1.0), scores, strict=True)
+    return pd.DataFrame([{**row, "lambda_image": lam, "lambda_text": lam, "value": auc} for lam, auc in points])
+
+
+def selected() -> pd.DataFrame:
+    row = dict(dataset="ham10000", variant="clean", backbone="lit-derm", protocol="converged", features="joint", lambda_image=0.4)
+    return pd.DataFrame([{**row, "difference": 0.003, "low": 0.001, "high": 0.005, "route": "extracted"}])
+
+
+def of_the_paper(values: dict[str, tuple[float, float]], quantity="gap_norm", **other) -> pd.DataFrame:
+    """Return own geometry of data sets under CLIP and MedSigLIP."""
+    row = dict(variant="authors", domain="", modality="joint", quantity=quantity, low=np.nan, high=np.nan, route="imported") | other
+    cells = [(d, b, v) for d, pair in values.items() for b, v in zip(("clip", "medsiglip"), pair, strict=True)]
+    return pd.DataFrame([{**row, "dataset": d, "backbone": b, "value": v} for d, b, v in cells])
+
+
+BENCH = {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}
+GAPS = {"brset": (1.0, 0.8), "ham10000": (1.1, 0.8), "daquar": (0.9, 0.8)}
