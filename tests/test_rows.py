@@ -16,7 +16,7 @@ from samples import embedding_set
 from helpers import EmbeddingSet
 from helpers.arrays import blocks
 from helpers.cones import cone_table
-from helpers.files import sealed, sha256, write_json
+from helpers.files import checksummed, sha256, write_json
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
 from helpers.separation import pair_distance, relative_modality_gap
@@ -128,7 +128,7 @@ def test_a_fault_of_a_mapped_file_is_named(tmp_path, fault):
         record = json.loads((folder / "provenance.json").read_text())
         del record["record_sha256"]
         record["files"]["image"]["sha256"] = sha256(path)
-        write_json(folder / "provenance.json", sealed(record))
+        write_json(folder / "provenance.json", checksummed(record))
     where = "row 58" if fault in ("not finite", "no direction") else "image.safetensors"
     with pytest.raises(ValueError, match=where):
         EmbeddingSet.load(folder, in_memory=0)
