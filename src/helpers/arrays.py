@@ -2,8 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -173,33 +172,9 @@ def _divisors(stored: np.ndarray, what: str, start: int) -> np.ndarray:
     return norm
 
 
-@dataclass(frozen=True)
-class Stacked:
-    """Rows of several matrices of one dimension below each other, read and changed block by block."""
-
-    parts: tuple
-    change: Callable[[np.ndarray], np.ndarray] = np.asarray
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return sum(map(len, self.parts)), self.parts[0].shape[1]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        start, stop, _ = rows.indices(len(self))
-        found, before = [], 0
-        for part in self.parts:
-            inside = part[max(start - before, 0) : max(stop - before, 0)]
-            found += [self.change(inside)] if len(inside) else []
-            before += len(part)
-        return np.concatenate(found)
-
-
 def as_rows(x, what: str = "embeddings") -> Any:
-    """Return rows that can be read in blocks: ``x`` if it is one of this module's, else the checked array (n, d)."""
-    return x if isinstance(x, MappedRows | Stacked) else embedding_matrix(x, what)
+    """Return rows that can be read in blocks: ``x`` if it is memory-mapped, else the checked array (n, d)."""
+    return x if isinstance(x, MappedRows) else embedding_matrix(x, what)
 
 
 def parts(n: int, numbers: int) -> list[slice]:

@@ -288,8 +288,9 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise
     except (SafetensorError, KeyError, TypeError, ValueError, OSError, AttributeError) as error:
         raise ValueError(type(error).__name__) from None
-    if metadata.pop("sha256", None) != _checksum_of_arrays(arrays, metadata):
-        raise ValueError("its checksum does not match its content")
+    expected = metadata.pop("sha256", None)
+    if expected != _checksum_of_arrays(arrays, metadata):
+        raise ValueError("its checksum does not match its content" if expected else "it has no checksum")
     return arrays, metadata
 
 

@@ -82,7 +82,8 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
     found = len(np.unique(groups))
     if found < 3:
         raise ValueError(
-            f"the pairs form {found} group(s) once equal images and texts are tied, and 3 folds need as many; give more distinct pairs"
+            f"the pairs form {found} group(s) once equal images and texts are tied, and 3 folds need as many; "
+            "give more distinct pairs"
         )
     x, y = np.concatenate([fit_image, fit_text]).astype(np.float64), np.repeat([1, 0], len(fit_image))
     scale = np.sqrt((x**2).sum(axis=1).mean()) or 1.0

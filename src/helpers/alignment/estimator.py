@@ -1,39 +1,18 @@
 """Fit the gap alignment on training rows and apply it to any rows, as a scikit-learn estimator."""
 
-from pathlib import Path
-
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..arrays import same_dimension, unit_rows
-from ..files import read_arrays, write_arrays
 from ..geometry import mean_direction
 from .channels import Alignment
+from .stored import StoredAlignment
 
-FORMAT = "2"
 ZERO_NORM = 1e-8
 
 
-def read_stored(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return arrays and metadata of a saved alignment; an error names the file and says what to do."""
-    try:
-        arrays, metadata = read_arrays(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no alignment at {path}; an alignment's `save` writes one") from None
-    except ValueError as error:
-        raise unusable(path, error) from None
-    if not all(np.issubdtype(x.dtype, np.floating) and np.isfinite(x).all() for x in arrays.values()):
-        raise unusable(path, "it holds numbers that are not finite")
-    return arrays, metadata
-
-
-def unusable(path, why) -> ValueError:
-    """Return the error for a file that is not an intact alignment."""
-    return ValueError(f"{path} is not an intact alignment ({why}); fit it again and save it there")
-
-
-class GapAlignment(BaseEstimator):
+class GapAlignment(StoredAlignment):
     """Learn the modality gap on training rows and apply the alignment to any rows.
 
     ``fit`` and ``transform`` take two matrices, images and texts. Parameters are read, set and cloned as in scikit-learn.
@@ -53,6 +32,9 @@ class GapAlignment(BaseEstimator):
         >>> v, t = rng.normal(size=(9, 4)), rng.normal(size=(9, 4)) + 1
         >>> v1, t1 = GapAlignment(lam=1.0).fit(v, t).transform(v, t)
     """
+
+    name = "gap"
+    arrays = ("image_mean", "text_mean", "image_inverse_norm", "text_inverse_norm")
 
     def __init__(self, lam: float = 1.0, lam_text: float | None = None, alignment: str = "lambda"):
         self.lam = lam
@@ -89,35 +71,14 @@ class GapAlignment(BaseEstimator):
         image, text = (s * x for s, x in zip(scales, moved, strict=True))
         return image, text
 
-    def save(self, path) -> Path:
-        """Write the fitted alignment as one safetensors file with a checksum."""
-        check_is_fitted(self)
-        arrays = {
-            "image_mean": self.image_mean_,
-            "text_mean": self.text_mean_,
-            "inverse_norm": np.array([self.image_inverse_norm_, self.text_inverse_norm_]),
-        }
-        name = self._resolved().name
-        metadata = {"format": FORMAT, "alignment": name, "lam": repr(float(self.lam)), "lam_text": repr(self.lam_text)}
-        return write_arrays(path, arrays, metadata)
-
-    @classmethod
-    def load(cls, path) -> "GapAlignment":
-        """Read an alignment written by :meth:`save`; a ValueError names a file that is damaged or holds another one."""
-        arrays, metadata = read_stored(path)
-        try:
-            lam_text = metadata["lam_text"]
-            self = cls(float(metadata["lam"]), None if lam_text == "None" else float(lam_text), metadata["alignment"])
-            self._resolved()
-            self.image_mean_, self.text_mean_ = arrays["image_mean"], arrays["text_mean"]
-            self.image_inverse_norm_, self.text_inverse_norm_ = map(float, arrays["inverse_norm"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise unusable(path, error) from None
+    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        self._resolved()
+        super()._restore(arrays)
         if self.image_mean_.ndim != 1 or self.image_mean_.shape != self.text_mean_.shape:
-            raise unusable(path, "its two means are not vectors of one length")
+            raise ValueError("its two means are not vectors of one length")
+        self.image_inverse_norm_, self.text_inverse_norm_ = (arrays[name].item() for name in self.arrays[2:])
         self.gap_ = self.image_mean_ - self.text_mean_
         self.n_features_in_ = len(self.gap_)
-        return self
 
     def _resolved(self) -> Alignment:
         if not Alignment(self.alignment).has_lambda:

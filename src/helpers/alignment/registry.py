@@ -6,12 +6,12 @@ from collections.abc import Callable
 from ..arrays import choose
 from . import posthoc
 from .channels import CHANNELS, PAIRS, WITHOUT, Alignment
-from .estimator import GapAlignment, read_stored
-from .posthoc import AffineAlignment, load_affine
+from .estimator import GapAlignment
+from .stored import StoredAlignment, load
 
 __all__ = ["ALIGNMENTS", "CHANNELS", "COMPARED", "Alignment", "load_alignment", "make_alignment"]
 
-CLASSES: dict[str, type[AffineAlignment]] = {
+CLASSES: dict[str, type[StoredAlignment]] = {
     c.name: c
     for c in (
         posthoc.Unaligned, posthoc.Centring, posthoc.ZScores, posthoc.ReAlign, posthoc.Leace, posthoc.Procrustes,
@@ -57,4 +57,4 @@ def make_alignment(name: str, **parameters):
 
 def load_alignment(path):
     """Read any alignment of this project from its safetensors file; an error names a file that holds none."""
-    return GapAlignment.load(path) if "lam" in read_stored(path)[1] else load_affine(path, CLASSES)
+    return load(path, {**CLASSES, GapAlignment.name: GapAlignment})
