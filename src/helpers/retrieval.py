@@ -30,7 +30,8 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
     Args:
         image: (n, d) query vectors of pairs.
         text: (n, d) candidate vectors of the same pairs.
-        penalty: (n,) numbers added to the similarity of each candidate, the same for equal candidates.
+        penalty: (n,) numbers added to the similarity of each candidate, the same for equal candidates. With
+            :math:`-\\frac\\lambda2\\, t \\cdot \\Delta` they reproduce the shift of Eq. 5 without renormalising.
         unit: compare by cosine; otherwise by the inner product of the vectors as they are.
 
     Returns:
@@ -83,41 +84,18 @@ def several_distinct(x, what: str, k: int = 1) -> None:
     enough_rows(k, found)
 
 
-def k_occurrence(queries, corpus, k: int = 10) -> np.ndarray:
-    """Count how often each distinct row of ``corpus`` is among the k nearest of a row of ``queries``; large counts are hubs.
+def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
+    """Return the largest k-occurrence and the skewness of all k-occurrences (0 without hubs).
 
-    The counts (m,) are in order of first appearance; with n queries their mean is n k / m. Radovanovic et al., "Hubs in space",
-    JMLR 2010.
+    A k-occurrence counts how often a distinct row of ``corpus`` is among the k nearest of a row of ``queries``; rows with large
+    counts are hubs. Radovanovic et al., "Hubs in space", JMLR 2010.
     """
+    several_distinct(corpus, "corpus", k)
     queries, corpus = unit_rows(queries, "queries"), unit_rows(corpus, "corpus")
     same_dimension(queries, corpus)
     corpus = distinct_codes(corpus)[0]
-    return np.bincount(nearest(corpus, k, queries).ravel(), minlength=len(corpus))
-
-
-def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
-    """Return the largest k-occurrence and the skewness of all k-occurrences (0 without hubs); see :func:`k_occurrence`."""
-    several_distinct(corpus, "corpus", k)
-    counts = k_occurrence(queries, corpus, k)
+    counts = np.bincount(nearest(corpus, k, queries).ravel(), minlength=len(corpus))
     return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
-
-
-def recall_against_penalty(image, text, betas, gap=None, k: int = 1) -> np.ndarray:
-    r"""Return image-to-text recall@k when :math:`\beta\, t \cdot \Delta` is added to each candidate's similarity.
-
-    Shifting both modalities by half the gap (Eq. 5) adds this penalty, which does not depend on the query, and terms that do not
-    depend on the candidate. So :math:`\beta = -\lambda / 2` reproduces the shift without renormalising exactly. Renormalising acts
-    to first order like :func:`penalty_of_renormalising`.
-
-    Args:
-        image, text: (n, d) vectors of pairs.
-        betas: (b,) penalties, for each of which a recall is returned.
-        gap: (d,) gap learned on other rows; the gap of these rows when None.
-    """
-    image, text = unit_pairs(image, text)
-    gap = gap_vector(image, text) if gap is None else np.asarray(gap)
-    along = text @ gap.astype(text.dtype)
-    return np.array([(retrieval_ranks(image, text, beta * along) < k).mean() for beta in betas])
 
 
 def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
