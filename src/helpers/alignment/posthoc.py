@@ -128,13 +128,8 @@ class ZScores(AffineAlignment):
     needs_spread = True
 
     def _solve(self, image, text):
-        return *_z_score(image), *_z_score(text)
-
-
-def _z_score(x: np.ndarray):
-    sd = x.std(axis=0)
-    inverse = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-12)
-    return inverse, -x.mean(axis=0) * inverse
+        deviations = image.std(axis=0), text.std(axis=0)
+        return _centred(image, text, *(np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-12) for sd in deviations))
 
 
 class ReAlign(AffineAlignment):
@@ -197,7 +192,7 @@ class Procrustes(AffineAlignment):
 
     def _solve(self, image, text):
         rotation, _ = orthogonal_procrustes(image - image.mean(axis=0), text - text.mean(axis=0))
-        return rotation, -image.mean(axis=0) @ rotation, np.ones(image.shape[1]), -text.mean(axis=0)
+        return _centred(image, text, rotation, np.ones(image.shape[1]))
 
 
 class RidgeMap(AffineAlignment):
@@ -236,8 +231,7 @@ class CCA(AffineAlignment):
         whiten_image, whiten_text = (_inverse_root(x, self.regularisation) for x in (image, text))
         centred = image - image.mean(axis=0), text - text.mean(axis=0)
         left, self.correlations_, right = np.linalg.svd(whiten_image @ (centred[0].T @ centred[1] / len(image)) @ whiten_text)
-        image_map, text_map = whiten_image @ left[:, :k], whiten_text @ right[:k].T
-        return image_map, -image.mean(axis=0) @ image_map, text_map, -text.mean(axis=0) @ text_map
+        return _centred(image, text, whiten_image @ left[:, :k], whiten_text @ right[:k].T)
 
 
 class Whitening(AffineAlignment):
@@ -250,8 +244,7 @@ class Whitening(AffineAlignment):
     needs_spread, needs_rows = True, True
 
     def _solve(self, image, text):
-        maps = [_inverse_root(x) for x in (image, text)]
-        return maps[0], -image.mean(axis=0) @ maps[0], maps[1], -text.mean(axis=0) @ maps[1]
+        return _centred(image, text, _inverse_root(image), _inverse_root(text))
 
 
 class TopRemoval(AffineAlignment):
@@ -272,13 +265,18 @@ class TopRemoval(AffineAlignment):
 
     def _solve(self, image, text):
         _check_count(self.k, min(len(image), len(text), image.shape[1] - 1), self.name)
-        result = []
+        maps = []
         for x in (image, text):
             centred = x - x.mean(axis=0)
             top = np.linalg.eigh(centred.T @ centred)[1][:, -self.k :]
-            matrix = np.eye(x.shape[1]) - top @ top.T
-            result += [matrix, -x.mean(axis=0) @ matrix]
-        return result
+            maps.append(np.eye(x.shape[1]) - top @ top.T)
+        return _centred(image, text, *maps)
+
+
+def _centred(image: np.ndarray, text: np.ndarray, image_map: np.ndarray, text_map: np.ndarray):
+    """Return maps and shifts that subtract the mean of a modality before they map it."""
+    shifts = (-x.mean(axis=0) @ a if a.ndim == 2 else -x.mean(axis=0) * a for x, a in ((image, image_map), (text, text_map)))
+    return image_map, next(shifts), text_map, next(shifts)
 
 
 def _inverse_root(x: np.ndarray, regularisation: float = 0.0) -> np.ndarray:
