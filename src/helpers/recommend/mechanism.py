@@ -20,7 +20,7 @@ def penalty_curves(
     r"""Return recall@k among the test rows when :math:`\beta` times a candidate's component along the gap is added to its cosine.
 
     The gap comes from the training rows. Intervals resample queries by group among the same candidates; see
-    :func:`helpers.retrieval.recall_against_penalty`.
+    :func:`helpers.retrieval.retrieval_ranks`.
 
     Returns:
         one row per direction and penalty: direction, beta, recall, low, high; and one per direction and special value of Eq. 5 at
