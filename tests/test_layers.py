@@ -44,7 +44,7 @@ def test_an_import_upwards_or_an_unnamed_room_is_found(tmp_path, module, line):
             ("book.page", "extraction.find", "measures", "datasets", "paper.claims", "plotting.geometry"),
             {"torch", "transformers", "tqdm.auto"},
         ),
-        (("probing.cache", "probing.leakage", "recommend", "plotting.sweeps"), {"transformers", "open_clip", "tqdm.auto"}),
+        (("probing.cache", "recommend", "plotting.sweeps"), {"transformers", "open_clip", "tqdm.auto"}),
         (("book.preflight", "book.run_summary", "book.workflow", "probing.grid", "store.catalogue"), {"torch", "sklearn", "scipy"}),
     ],
 )

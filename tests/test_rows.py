@@ -20,7 +20,7 @@ from helpers.files import sealed, sha256, write_json
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
 from helpers.separation import pair_distance, relative_modality_gap
-from helpers.store.matrices import write_matrix
+from helpers.store.disk import write_matrix
 from helpers.tasks import Unlabelled
 
 GROUPS = [f"patient-{i // 3}" for i in range(300)]

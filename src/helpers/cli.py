@@ -27,7 +27,6 @@ COMMANDS = {
     "heads": "store tower features, or train the projection heads of a lit-* encoder",
     "diversity": "measure pixel variance and the share of distinct texts, before any encoder",
     "lengths": "count text lengths in words and in the tokens of each available encoder",
-    "miniature": "write a small synthetic copy of a data set in the layout of its release",
 }
 
 

@@ -3,12 +3,12 @@
 import gzip
 import re
 
+import miniatures as miniature
 import pandas as pd
 import pytest
 from miniatures import edit, release, spoilable
 
 from helpers.datasets import DATASETS, Card, PairedDataset, check, load_dataset
-from helpers.datasets import miniatures as miniature
 from helpers.datasets.base import Draft
 from helpers.tasks import Task
 
@@ -228,7 +228,7 @@ def test_archives_cut_short(tmp_path):
     whole = path.read_bytes()
     for broken in (whole[:40], b"plain text"):
         path.write_bytes(broken)
-        with pytest.raises(ValueError, match="split.csv.gz is cut short or not a gzip file"):
+        with pytest.raises(ValueError, match="split.csv.gz cannot be read .*cut short"):
             load_dataset("mimic_cxr", root, "clean")
     path.write_bytes(gzip.compress(gzip.decompress(whole).replace(b"validate", b"valid")))
     with pytest.raises(ValueError, match="split is not one of train, validate, test"):

@@ -2,6 +2,7 @@
 
 import zlib
 
+import miniatures as miniature
 import numpy as np
 import pytest
 from miniatures import release
@@ -11,7 +12,6 @@ from helpers.backbones import Backbone, Tokenizer
 from helpers.cli import main
 from helpers.cones import cone_table
 from helpers.datasets import check
-from helpers.datasets import miniatures as miniature
 from helpers.published import compare_sweep, compare_table1
 
 TOKENS = 512

@@ -117,13 +117,6 @@ def test_options_reach_the_data_set_in_their_type(capsys):
     assert "ham10000 takes no options" in capsys.readouterr().err
 
 
-def test_a_miniature_by_command(tmp_path, capsys):
-    assert main(["miniature", "daquar", "--out", str(tmp_path / "m"), "--n", "40"]) == 0
-    assert (tmp_path / "m" / "qa.894.raw.test.txt").is_file() and "nothing in it is real" in capsys.readouterr().out
-    assert main(["miniature", "daquar", "--out", str(tmp_path / "m")]) == 2
-    assert main(["miniature", "flickr8k", "--out", str(tmp_path / "n")]) == 2
-
-
 def test_the_padding_table_holds_what_was_measured(monkeypatch, tmp_path):
     import json
 

@@ -68,10 +68,9 @@ def dataset_options(dataset: str, given: list[str]) -> dict:
     kinds = DATASETS[choose(dataset, DATASETS, "data set")].options
     if given and not kinds:
         raise ValueError(f"--option {given[0]}: {dataset} takes no options; leave it out")
-    options, aliases = {}, DATASETS[dataset].aliases
+    options = {}
     for item in given:
         name, equals, value = item.partition("=")
-        name = aliases.get(name, name)
         read, expected = _READ.get(kinds[choose(name, kinds, f"option of {dataset}")], (str, "a text"))
         message = f"--option {item}: write {name}=VALUE, {expected}"
         if not equals:

@@ -8,13 +8,12 @@ from ..datasets.base import Draft
 from ..datasets.check import find_split_problems, find_warnings
 from ..datasets.splits import by_group
 from ..files import project_root
-from ..store.arrays import read_arrays
 from ..store.catalogue import OWN
+from ..store.disk import PROVENANCE
 from ..store.embeddings import EmbeddingSet
-from ..store.foreign import TABLES, ending, naming
+from ..store.foreign import DUPLICATES, naming, read_arrays, read_csv
 from ..store.identity import Identity
-from ..store.record import PROVENANCE
-from ..store.tables import DUPLICATES, read_csv
+from ..store.tables import TABLES, ending
 from .arguments import warn_of_suspicion
 
 ARRAYS = (".npz", ".npy")

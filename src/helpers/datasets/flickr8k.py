@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import CARDS, Draft
 from .splits import by_group
 from .tables import read_table
 
@@ -40,26 +40,6 @@ OBJECTS = {  # object -> the words that name it
     "water": "water ocean lake river stream pool sea waves",
     "woman": "woman women lady ladies",
 }
-SPLITS = {"common": ("by-image",)}
-CARD = Card(
-    title="Flickr8k",
-    domain="natural",
-    source="Hodosh, Young and Hockenmaier, University of Illinois",
-    licence="For research and teaching; the photographs belong to their Flickr users",
-    citation="hodosh2013flickr8k",
-    access=(
-        "Get it from https://hockenmaier.cs.illinois.edu/DenotationGraph/ and put Images/ and captions.txt "
-        "(columns image, caption) into one folder."
-    ),
-    size="about 8,000 photographs with five captions each",
-    notes=(
-        "Text is the first caption. Labels are objects named in at least two of the other four captions, and so in at least 20 "
-        "test images.",
-        "Shipped are embeddings of 1,000 photographs; the heads of lit-natural were trained on the 700 of them in train.",
-        "The first caption often names the object itself; the leakage audit says how often, per object.",
-        "The label dog marks a narrow subset of natural photographs, a control for the cone effect.",
-    ),
-)
 
 
 def captions(root) -> pd.DataFrame:
@@ -70,7 +50,7 @@ def captions(root) -> pd.DataFrame:
     """
     path = Path(root) / "captions.txt"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
+        raise FileNotFoundError(f"{path} does not exist; {CARDS['flickr8k'].access}")
     return read_table(path, ("image", "caption"), separator=",").dropna()[["image", "caption"]].reset_index(drop=True)
 
 
