@@ -80,7 +80,8 @@ def test_given_split_is_kept_and_a_missing_one_is_made_by_group(tmp_path, table)
     assert given.rows["split"].tolist() == table["split"].replace("validate", "val").tolist() and not given.report["split_made"]
     made = load_dataset("manifest", tmp_path, split="made", group="patient")
     assert made.report["split_made"] and straddling_groups(made) == 0 and set(made.rows["split"]) == {"train", "val", "test"}
-    assert (made.rows["split"] != load_dataset("manifest", tmp_path, split="made", group="patient", random_state=1).rows["split"]).any()
+    other = load_dataset("manifest", tmp_path, split="made", group="patient", random_state=1)
+    assert (made.rows["split"] != other.rows["split"]).any()
     WRITE["csv"](table.drop(columns="split"), tmp_path / "manifest.csv")
     pd.testing.assert_frame_equal(load_dataset("manifest", tmp_path, group="patient").rows, made.rows)
     with pytest.raises(ValueError, match="no column 'split'"):
@@ -176,7 +177,6 @@ def test_a_repeated_pair_is_warned_of(tmp_path, table):
 def test_a_column_of_ids_is_used_without_being_named(tmp_path, table):
     WRITE["csv"](table.assign(id=[f"a{i}" for i in range(60)]), tmp_path / "manifest.csv")
     assert load_dataset("manifest", tmp_path).rows["pair_id"][7] == "a7"
-
 
 
 def test_the_card_is_the_callers(tmp_path, table):

@@ -1,17 +1,15 @@
 """Counts of text lengths and of cut texts agree with counting by hand."""
 
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from miniatures import release
-from tiny_encoders import biomedclip_folder, cached, clip_folder
+from tiny_encoders import cached, clip_folder
 
 from helpers.backbones import REGISTRY, Tokenizer
 from helpers.cli import main
 from helpers.datasets import Card, PairedDataset, check
-from helpers.datasets import audit as texts
 from helpers.datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
 from helpers.tasks import Task
 
@@ -62,17 +60,6 @@ def test_asking_for_tokenizers_downloads_nothing(tmp_path, monkeypatch):
     assert absent["siglip"] == REGISTRY["siglip"].access and "give a local folder" in absent[others[3]]
 
 
-def test_a_tokenizer_of_two_repositories_is_at_hand_when_both_are_here(tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(texts, "_tokenizer", texts._tokenizer.__wrapped__)
-    bio = biomedclip_folder(tmp_path / "bio")
-    cached(tmp_path / "hub", REGISTRY["biomedclip"].source.removeprefix("hf-hub:"), [bio / "open_clip_config.json"], "b" * 40)
-    assert tokenizers_at_hand(["biomedclip"]) == ([], {"biomedclip": REGISTRY["biomedclip"].access})
-    tower = [bio / "text" / "config.json", *bio.glob("*token*"), *bio.glob("vocab*")]
-    cached(tmp_path / "hub", REGISTRY["biomedclip"].text_tower, tower, "a" * 40)
-    assert [t.name for t in tokenizers_at_hand(["biomedclip"])[0]] == ["biomedclip"]
-
-
 def test_check_says_on_its_screen_which_texts_are_cut():
     facts = "\n".join(check("brset", release("brset"), tokenizers=["clip", "medsiglip"], open_images=False).facts)
     assert "texts cut: 100.0% by clip (longest " in facts and " of 77 tokens)" in facts
@@ -115,17 +102,3 @@ def test_options_reach_the_data_set_in_their_type(capsys):
         assert said in captured.out + captured.err
     assert main(["check", "ham10000", "--root", str(release("ham10000")), "--option", "x=1"]) == 2
     assert "ham10000 takes no options" in capsys.readouterr().err
-
-
-def test_the_padding_table_holds_what_was_measured(monkeypatch, tmp_path):
-    import json
-
-    from helpers.book import tables as pages
-
-    measured = json.loads((pages.BENCHMARKS / "padding.json").read_text())
-    measured["masked"] = {"R": 0.5, "cosine_distance": {"median": 0.125, "largest": 0.25}}
-    (tmp_path / "padding.json").write_text(json.dumps(measured))
-    monkeypatch.setattr(pages, "BENCHMARKS", tmp_path)
-    rows = [re.sub(" +", " ", row) for row in pages.padding().splitlines()[2:]]
-    assert rows[2] == "| full length, with a mask | 0.25 | 0.12 | 0.500 |" and len(rows) == 3
-    assert f"{measured['full']['R']:.3f}" in rows[0]

@@ -19,11 +19,7 @@ MENTION = re.compile(r"\s*\b(?:(?:in|on|of|at|from)\s+)?(?:(?:the|this)\s+)?imag
 
 
 def read(root: Path, variant: str, split: str, min_count: int = MIN_COUNT) -> Draft:
-    """Read the rows of DAQUAR that have a frequent answer; the group is the image.
-
-    Raises:
-        ValueError: a question has no image number or no answer, or no answer is frequent enough.
-    """
+    """Read the rows of DAQUAR that have a frequent answer; the group is the image."""
     rows = pd.concat([_questions(root / name, part) for part, name in FILES.items()], ignore_index=True)
     again = rows.duplicated(["group", "text"])
     rows = rows[~again].reset_index(drop=True)

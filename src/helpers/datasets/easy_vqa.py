@@ -13,11 +13,7 @@ from .splits import by_row_in_file_order
 
 
 def default_root() -> Path:
-    """Return the folder of the installed package's data.
-
-    Raises:
-        ModuleNotFoundError: the package is not installed.
-    """
+    """Return the folder of the installed package's data."""
     package = find_spec("easy_vqa")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("package easy_vqa is not installed; run `pip install easy-vqa`")

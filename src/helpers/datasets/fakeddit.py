@@ -21,9 +21,6 @@ def read(root: Path, variant: str, split: str, share: float | None = None) -> Dr
 
     Args:
         share: share of each official part to sample, stratified and seeded; the variant's own when None.
-
-    Raises:
-        ValueError: a share outside (0, 1].
     """
     share = SHARE[variant] if share is None else float(share)
     if not 0 < share <= 1:

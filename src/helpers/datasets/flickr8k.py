@@ -43,11 +43,7 @@ OBJECTS = {  # object -> the words that name it
 
 
 def captions(root) -> pd.DataFrame:
-    """Read all captions in file order, columns ``image`` and ``caption``.
-
-    Raises:
-        FileNotFoundError, ValueError: captions.txt is missing or has other columns.
-    """
+    """Read all captions in file order, columns ``image`` and ``caption``."""
     path = Path(root) / "captions.txt"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; {CARDS['flickr8k'].access}")
@@ -61,11 +57,7 @@ def names(texts: pd.Series) -> pd.DataFrame:
 
 
 def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TEST_POSITIVES) -> Draft:
-    """Read the rows of Flickr8k, one per photograph.
-
-    Raises:
-        ValueError: no object has ``min_test_positives`` test images.
-    """
+    """Read the rows of Flickr8k, one per photograph."""
     said = captions(root)
     first = ~said["image"].duplicated()
     texts = said[first].set_index("image")["caption"]

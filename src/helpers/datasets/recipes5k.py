@@ -13,11 +13,7 @@ INGREDIENTS = ("annotations/ingredients_Recipes5k.txt", "ingredients_Recipes5k.t
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Read the rows of Recipes5k: the text is the recipe's raw ingredient list, the label its dish (the folder of the image).
-
-    Raises:
-        ValueError: a line of a labels file is not a line number of the ingredients file.
-    """
+    """Read the rows of Recipes5k: the text is the recipe's raw ingredient list, the label its dish (the folder of the image)."""
     path = first_file(root, INGREDIENTS)
     ingredients = read_lines(path)
     parts = []

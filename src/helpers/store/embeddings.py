@@ -246,7 +246,7 @@ class EmbeddingSet:
             vectors.append(disk.parse_matrix(data, path))
         pairs, task = _read_pairs(directory, record)
         try:
-            return cls(*vectors, pairs, task, {k: v for k, v in found.items() if k not in OF_THE_FILES})
+            return cls(vectors[0], vectors[1], pairs, task, {k: v for k, v in found.items() if k not in OF_THE_FILES})
         except ValueError as error:
             raise ValueError(f"{directory}: {error}") from None
 

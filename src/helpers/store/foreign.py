@@ -161,10 +161,6 @@ def read_arrays(
         text: the NPY of text vectors (n, d), if ``path`` is the NPY of image vectors.
         table: CSV, TSV or Parquet of the n rows; replaces labels in the NPZ or the folder's metadata.
         label, split, group, ids, kind, classes, provenance: as for :func:`read_csv`.
-
-    Raises:
-        ValueError: a missing array, object arrays (they would need unpickling), unequal numbers of rows, an unknown split.
-        FileNotFoundError: no such file.
     """
     path = existing(path)
     arrays, about = _folder(path) if path.is_dir() else (_arrays(path, text), None)
@@ -252,7 +248,8 @@ def _number(path: Path) -> int:
 
 def _own_table(arrays: dict, path: Path) -> tuple:
     """Return the NPZ's labels, split, groups and ids as a table, and the names of its columns; None for an absent one."""
-    label, columns = None, {}
+    label: str | list[str] | None = None
+    columns: dict = {}
     for name in ("labels", "split", "groups", "ids"):
         values = arrays.get(name)
         if values is None:
@@ -263,7 +260,7 @@ def _own_table(arrays: dict, path: Path) -> tuple:
             raise ValueError(f"{path}: array {name!r} has {len(values)} rows and image has {len(arrays['image'])}")
         if values.ndim == 2:
             label = [f"label_{k}" for k in range(values.shape[1])]
-            columns |= dict(zip(label, values.T, strict=True))
+            columns |= {f"label_{k}": values[:, k] for k in range(values.shape[1])}
         else:
             label = "labels" if name == "labels" else label
             columns[name] = values
