@@ -8,7 +8,7 @@ import pandas as pd
 from ..files import project_root
 from .disk import PROVENANCE, read_set_record
 from .embeddings import EmbeddingSet
-from .identity import Identity, check_folder, folder_name
+from .identity import Identity, as_folder, check_folder, folder_name
 
 SHIPPED = Path("data/embeddings")
 OWN = Path("runs/embeddings")
@@ -54,22 +54,18 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
 
 def _check_names(parts: tuple[str, ...], path: Path) -> None:
     """Raise unless the names in folder and record agree; the loader checks the rest of the record."""
-    for name, part in zip(NAMES, parts, strict=True):
-        try:
+    try:
+        for name, part in zip(NAMES, parts, strict=True):
             check_folder(part, f"{name} folder")
-        except ValueError as error:
-            raise ValueError(f"{str(path.parent)!r}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{str(path.parent)!r}: {error}") from None
     try:
         record = read_set_record(path.parent)[0]
     except (ValueError, FileNotFoundError):
         return
     for name, part in zip(NAMES, parts, strict=True):
         recorded = str(record.get(name, part))
-        try:
-            agrees = recorded == part or name == "backbone" and folder_name(recorded) == part
-        except ValueError:
-            agrees = False
-        if not agrees:
+        if part not in (recorded, as_folder(recorded) if name == "backbone" else None):
             raise ValueError(
                 f"{path} records the {name} {recorded[:80]!r} but lies in a folder {part!r}; "
                 "move it to <dataset>/<variant>/<backbone> as recorded"

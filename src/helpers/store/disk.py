@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from safetensors.numpy import load as load_safetensors
 
@@ -20,6 +18,7 @@ from ..arrays import blocks
 from ..files import UNFINISHED, refuse_other_content
 from ..tasks import UNLABELLED, Task, Unlabelled
 from .record import MALFORMED, read_checksummed, validated
+from .tables import read_parquet
 
 PROVENANCE = "provenance.json"
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
@@ -146,12 +145,7 @@ def _mapped(data: np.ndarray) -> np.ndarray:
 
 def parse_pairs(data, path: Path, task: Task) -> pd.DataFrame:
     """Return the table of pairs; an error names the file and the column but no cell."""
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-        table.validate(full=True)
-        pairs = table.to_pandas(ignore_metadata=True)
-    except MALFORMED as error:
-        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {DAMAGE}") from None
+    pairs = read_parquet(path, DAMAGE, data)
     if pairs.columns.duplicated().any():
         raise ValueError(f"{path} has a column twice; {DAMAGE}")
     for name in ("pair_id", "split", "group", "image", "text", *task.columns):

@@ -19,9 +19,13 @@ def check_folder(name: str, what: str) -> str:
     )
 
 
+def as_folder(backbone: str) -> str:
+    return backbone.strip("/").replace("/", "--").replace(":", "-")
+
+
 def folder_name(backbone: str) -> str:
     """Return an encoder's name as one folder name: ``openai/clip`` becomes ``openai--clip``."""
-    return check_folder(backbone.strip("/").replace("/", "--").replace(":", "-"), "encoder")
+    return check_folder(as_folder(backbone), "encoder")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .record import MALFORMED
@@ -59,10 +60,10 @@ def read_delimited(path: Path, separator: str, remedy: str, **options) -> pd.Dat
         raise ValueError(f"{path} cannot be read ({type(error).__name__}): it is damaged or cut short; {remedy}") from None
 
 
-def read_parquet(path: Path, remedy: str) -> pd.DataFrame:
-    """Return the table of a Parquet file."""
+def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
+    """Return the table of a Parquet file, or of its bytes ``data``."""
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path if data is None else pa.BufferReader(data))
         table.validate(full=True)
         return table.to_pandas(ignore_metadata=True)
     except MALFORMED as error:
