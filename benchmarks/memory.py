@@ -25,7 +25,7 @@ import pandas as pd
 
 from helpers import EmbeddingSet
 from helpers.arrays import parts
-from helpers.store.matrices import IN_MEMORY
+from helpers.store.disk import IN_MEMORY
 from helpers.tasks import Task
 
 STEPS = ("import", "load", "authors-code", "cone", "converged")

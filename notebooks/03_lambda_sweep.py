@@ -50,6 +50,7 @@ from IPython.display import display
 from helpers import PROTOCOLS
 from helpers.alignment.channels import CHANNELS, SWEPT
 from helpers.contributed import read_contributed
+from helpers.datasets.audit import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
@@ -58,7 +59,6 @@ from helpers.plotting import curves, effects, gains
 from helpers.plotting.published import published_gains
 from helpers.probing.cache import cached_or_new, cached_without_embeddings
 from helpers.probing.grid import FEATURES, Grid
-from helpers.probing.leakage import text_names_label
 from helpers.published import authors_sweep, compare_sweep, facts_of, is_contributed, join_contributed, paper_name, with_routes
 from helpers.statistics import holm
 from helpers.store.catalogue import stored

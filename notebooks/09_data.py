@@ -12,13 +12,6 @@
 
 # %% [markdown]
 # # The data, before any encoder
-#
-# This page describes {glue:text}`data_described` data sets by counts alone: how rare a class is, how often a text recurs, and whether an
-# encoder sees a text to its end. The largest share of pairs whose text an encoder cuts is {glue:text}`data_cut:.1%`.
-#
-# What a probe can reach, how narrow a cone is and what a split gives away depend on these properties before they depend on an encoder. The page
-# reads raw copies (easy-VQA comes with a Python package) and stored embedding sets. For the shipped sets it also reads the
-# lengths of their texts, which were counted once on the raw data.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list means all that are stored or unpacked here
@@ -28,79 +21,202 @@ data_root = None  # folder of raw data, <data_root>/<data set>, to read what is 
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 
+from helpers import EmbeddingSet, load_dataset
+from helpers.arrays import choose
 from helpers.backbones import REGISTRY
-from helpers.datasets.audit import texts_cut, tokenizers_at_hand
-from helpers.datasets.overview import all_lengths, balance, describe_all, overview, repeats
+from helpers.datasets import DATASETS, overlap
+from helpers.datasets.audit import class_balance, straddling_groups, text_lengths, texts_cut, tokenizers_at_hand
+from helpers.datasets.registry import dataset_root, domain, title
+from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table
-from helpers.plotting.datasets import class_shares, coverage, text_lengths
+from helpers.plotting import FEATURES, GRID, INK, panels, share_legend
+from helpers.store.catalogue import stored
+from helpers.tasks import SPLITS, Task
 
 page = Page("09_data", globals(), {name: reader for name, reader in SOURCE.items() if name != "variant"})
 encoders = backbones or [name for name, entry in REGISTRY.items() if entry.library != "random"]
 tokenizers, unavailable = tokenizers_at_hand(encoders)
-here, unread = describe_all(datasets, store, data_root, tokenizers)
+
+
+# %% tags=["remove-stderr"]
+@dataclass
+class Described:
+    """Pairs of one variant of a data set and, if known, the lengths of its texts.
+
+    Equal values of ``image`` or ``text`` in ``rows`` mean equal content: paths and sentences, or row numbers of a stored set.
+    """
+
+    name: str
+    variant: str
+    source: str
+    rows: pd.DataFrame  # split, group, image, text and the label columns of the task
+    task: Task
+    lengths: pd.DataFrame | None
+
+
+def raw_copy(name: str):
+    """Return the folder of a raw copy: the package that ships it, or the data set's own folder in ``data_root``."""
+    module = DATASETS[name].module if name in DATASETS and name != "manifest" else None
+    if hasattr(module, "default_root"):
+        return module.default_root()
+    root = dataset_root(data_root, name) if module else None
+    return root if root is not None and root.name == name else None
+
+
+def shipped_lengths(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
+    """Return the text lengths that `python -m helpers lengths` counted, unless they count another number of pairs."""
+    path = project_root() / "data/text_lengths" / f"{name}-{variant}.csv"
+    counted = pd.read_csv(path) if path.is_file() else None
+    return counted if counted is not None and counted.loc[counted["unit"] == "words", "pairs"].sum() == pairs else None
+
+
+sets = stored(store).drop_duplicates(["dataset", "variant"]).set_index(["dataset", "variant"])["path"]
+known = list(dict.fromkeys([*(name for name in DATASETS if name != "manifest"), *sets.index.get_level_values(0)]))
+asked = [choose(name, known, "data set") for name in datasets] or known
+here, absent, unread = [], [], []  # described; not available; raw copies that cannot be read, and why
+for name in sorted(asked, key=lambda n: (domain(n) != "natural", n)):
+    root, mine = raw_copy(name), [variant for of, variant in sets.index if of == name]
+    offered = DATASETS[name].variants if root is not None else ()
+    absent += [name] if not (mine or offered) else []
+    for variant in dict.fromkeys([*offered, *mine]):
+        lengths = described = None
+        if variant in offered:
+            try:
+                described = load_dataset(name, root, variant, missing_images="drop")
+                lengths = text_lengths(described, tokenizers)
+            except (OSError, ValueError) as error:
+                unread.append((f"{name} {variant}", str(error)))
+        if variant in mine:
+            found = EmbeddingSet.load(sets[name, variant])
+            lengths = shipped_lengths(name, variant, len(found)) if described is None else lengths
+            here.append(Described(name, variant, "stored set", found.pairs, found.task, lengths))
+        elif described is not None:
+            here.append(Described(name, variant, "raw copy", described.rows, described.task, lengths))
 if not here:
-    raise ValueError(f"nothing is stored or unpacked of {', '.join(unread)}; set store or data_root")
+    raise ValueError(f"nothing is stored or unpacked of {', '.join([*absent, *dict(unread)])}; set store or data_root")
+
+# %%
+counted = [d.lengths for d in here if d.lengths is not None]
+empty = {"dataset": str, "variant": str, "unit": str, "limit": int, "length": int, "pairs": int, "texts": int}
+lengths = pd.concat(counted, ignore_index=True) if counted else pd.DataFrame(columns=list(empty)).astype(empty)
+lengths = page.save_table(lengths, "data_lengths")
+cut = page.save_table(texts_cut(lengths), "data_texts_cut")
+page.show_text(
+    "This page describes {n} data sets by counts alone: how rare a class is, how often a text recurs, and whether an encoder sees a text to its end. "
+    "The largest share of pairs whose text an encoder cuts is {cut:.1%}.",
+    n=len({d.name for d in here}), cut=float(cut["share_cut"].max()) if len(cut) else 0.0,
+)  # fmt: skip
 
 # %% [markdown]
+# What a probe can reach, how narrow a cone is and what a split gives away depend on these properties before they depend on an encoder. The page
+# reads raw copies (easy-VQA comes with a Python package) and stored embedding sets. For the shipped sets it also reads the
+# lengths of their texts, which were counted once on the raw data.
+#
 # ## The data sets available here
 
+# %%
+rows = []
+for d in here:
+    sizes, shared = d.rows["split"].value_counts(), overlap(d)
+    about = {"dataset": d.name, "variant": d.variant, "from": d.source, "task": d.task.kind, "pairs": len(d.rows)}
+    about |= {f"distinct_{c}s": d.rows[c].nunique() for c in ("image", "text", "group")} | {s: int(sizes.get(s, 0)) for s in SPLITS}
+    rows.append({**about, "straddling_groups": straddling_groups(d), **{f"{c}_in_train": share for c, share in shared.items()}})
+table = page.save_table(pd.DataFrame(rows), "data_overview")
+
 # %% tags=["hide-input"]
-table = page.save_table(overview(here), "data_overview")
 shown = table[["dataset", "variant", "from", "task", "pairs", "distinct_images", "distinct_texts", "distinct_groups", "train", "val", "test"]]
 format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), thousands=",")
 
 # %% tags=["hide-input"]
-spoiled = pd.DataFrame([(name, why) for name, why in unread.items() if " " in name], columns=["raw copy", "cannot be read because"])
-format_table(spoiled) if len(spoiled) else None
+format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"])) if unread else None
 
-# %% tags=["remove-cell"]
-page.glue(data_absent=", ".join(name for name in unread if " " not in name) or "none", data_described=len({d.name for d in here}))
+# %% tags=["hide-input"]
+page.show_text("Not available here: {absent}.", absent=", ".join(absent) or "none")
 
 # %% [markdown]
-# Not available here: {glue:text}`data_absent`; {doc}`/book/data_and_encoders` says how to get each. The columns *images* and *texts* count
-# distinct items: an image counts once however many questions are asked about it.
+# {doc}`/book/data_and_encoders` says how to get each data set. The columns *images* and *texts* count distinct items: an image counts once
+# however many questions are asked about it.
 #
 # ## Some classes are rare
 #
 # AUC does not depend on how frequent a class is, but its uncertainty does, and so does what an unweighted loss learns first. A stratified split
 # gives a class the same share in every part; other splits do so only roughly.
 
+# %%
+parts = []
+for d in here:
+    counts = class_balance(d).rename_axis(columns="split").stack().rename("positives").reset_index()
+    share = counts["positives"] / counts["split"].map(d.rows["split"].value_counts())
+    parts.append(counts.assign(dataset=d.name, variant=d.variant, share=share))
+classes = page.save_table(pd.concat(parts, ignore_index=True)[["dataset", "variant", "class", "split", "positives", "share"]], "data_classes")
+
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
-classes = page.save_table(balance(here), "data_classes")
-class_shares(classes);
+SHOWN = 16  # most classes in a panel
+MARKS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d55e00", 6)}  # marker, colour, size
+
+
+def by_set(table: pd.DataFrame, columns: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows per panel title; variants of a data set that agree in ``columns`` share a panel."""
+    found = {}
+    for name, rows in table.groupby("dataset", sort=False):
+        variants = {v: r[columns].reset_index(drop=True) for v, r in rows.groupby("variant", sort=False)}
+        first = next(iter(variants.values()))
+        same = all(first.equals(other) for other in variants.values())
+        found |= {title(name): first} if same else {f"{title(name)} · {variant}": r for variant, r in variants.items()}
+    return found
+
+
+shares = by_set(classes, ["class", "split", "share", "positives"])
+most = max(min(SHOWN, rows["class"].nunique()) for rows in shares.values())
+figure, axes = panels(len(shares), 2, 3.9, 0.9 + 0.19 * most)
+for ax, (name, rows) in zip(axes, shares.items(), strict=True):
+    order = rows.groupby("class")["positives"].sum().sort_values(ascending=False, kind="stable").index
+    shown = order if len(order) <= SHOWN else order[: SHOWN - 3].append(order[-3:])
+    for split, (marker, colour, size) in MARKS.items():
+        mine = rows[rows["split"] == split].set_index("class")["share"].reindex(shown)
+        ax.plot(mine, np.arange(len(shown)), marker, label=split, color=colour, markersize=size, markerfacecolor="none", markeredgewidth=1.3)
+    of_all = f"\n{len(shown) - 3} commonest, 3 rarest of {len(order)}" if len(shown) < len(order) else ""
+    ax.set(title=name + of_all, xlabel="share of the split's rows", xlim=(0, None), yticks=range(len(shown)))
+    ax.set_yticklabels([str(c)[:24] for c in shown])
+    ax.set_ylim(max(len(shown), 2) - 0.5, -0.5)
+share_legend(figure, axes[0]);
 
 # %% [markdown]
 # ## Text length differs between data sets
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
-lengths = page.save_table(all_lengths(here), "data_lengths")
-text_lengths(lengths);
+words = by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"]) or {"no raw copy here, no texts counted": lengths[:0]}
+figure, axes = panels(len(words), 2, 3.9, 2.1)
+for ax, (name, rows) in zip(axes, words.items(), strict=True):
+    ax.bar(rows["length"], rows["pairs"] / rows["pairs"].sum(), width=1, color=FEATURES["text"], edgecolor="white", linewidth=0.4)
+    ax.set(title=name, xlabel="words in a text", ylabel="share of pairs", xlim=(0, None));
 
 # %% [markdown]
 # An encoder cuts a text that is longer than its context, special tokens included. For each data set and encoder, the table gives the share of
 # pairs whose text is cut and the longest text, counted by the encoder's own tokenizer.
 
 # %% tags=["hide-input"]
-cut = page.save_table(texts_cut(lengths), "data_texts_cut")
 share = cut["share_cut"].map("{:.1%}".format) + " (longest " + cut["longest"].astype(str) + ")"
 by_encoder = cut.assign(share=share, encoder=cut["encoder"] + ", " + cut["limit"].astype(str) + " tokens")
 format_table(by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="share").rename_axis(columns=None).reset_index())
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-input"]
 longest = cut.loc[cut["longest"].idxmax()] if len(cut) else None
-page.glue(
-    data_asked=", ".join(t.name for t in tokenizers) or "none",
-    data_unasked=", ".join(unavailable) or "none",
-    data_cut=float(cut["share_cut"].max()) if len(cut) else 0.0,
-    data_longest="none" if longest is None else f"{longest['longest']} tokens ({longest['dataset']} under {longest['encoder']}, which sees {longest['limit']})",
-)
+page.show_text(
+    "Counted with the tokenizers of: {counted}. Not counted, because their tokenizers are not on this machine: {others}. Longest text: {longest}.",
+    counted=", ".join(t.name for t in tokenizers) or "none", others=", ".join(unavailable) or "none",
+    longest="none" if longest is None else
+    f"{longest['longest']} tokens ({longest['dataset']} under {longest['encoder']}, which sees {longest['limit']})",
+)  # fmt: skip
 
 # %% [markdown]
-# Counted with the tokenizers of: {glue:text}`data_asked`. Encoders that share a tokenizer are listed once, so `lit-natural` stands for `lit-derm`
-# too. Not counted, because their tokenizers are not on this machine (`python -m helpers doctor` says how to get them):
-# {glue:text}`data_unasked`. Longest text: {glue:text}`data_longest`. With `data_root`, the table covers raw copies of the other data sets
+# Encoders that share a tokenizer are listed once, so `lit-natural` stands for `lit-derm` too. `python -m helpers doctor` says how to get
+# absent tokenizers. With `data_root`, the table covers raw copies of the other data sets
 # as well. There it matters: in the authors' template, BRSET's sentence with findings exceeds the context of CLIP.
 # `python -m helpers check` prints the shares for one copy.
 #
@@ -109,9 +225,28 @@ page.glue(
 # A text made from a template recurs, and a picture recurs with each question about it. The fewer items account for the pairs, the fewer
 # points form the cone, whatever the encoder.
 
+# %%
+parts = []
+for d in here:
+    for what in ("image", "text"):
+        times = d.rows[what].value_counts().value_counts().sort_index()
+        parts.append(times.rename_axis("occurrences").rename("items").reset_index().assign(dataset=d.name, variant=d.variant, what=what))
+recurring = page.save_table(pd.concat(parts, ignore_index=True)[["dataset", "variant", "what", "occurrences", "items"]], "data_repeats")
+
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of pairs that the most common images and texts account for. A line that reaches 1 early means few distinct items.", "name": "fig-data-repeats"}, "image": {"alt": "Line plots, one panel per data set and variant: number of the commonest items on a logarithmic axis against the share of pairs they account for, one line for images and one for texts."}}
-recurring = page.save_table(repeats(here), "data_repeats")
-coverage(recurring);
+covered = by_set(recurring, ["what", "occurrences", "items"])
+figure, axes = panels(len(covered), 2, 3.9, 2.3, sharey=True)
+for ax, (name, rows) in zip(axes, covered.items(), strict=True):
+    for what, line in (("image", "-"), ("text", "--")):
+        mine = rows[rows["what"] == what].sort_values("occurrences", ascending=False)
+        occurrences = np.repeat(mine["occurrences"].to_numpy(), mine["items"].to_numpy())
+        ranks = np.unique(np.geomspace(1, len(occurrences), 200).astype(int))
+        ax.plot(ranks, np.cumsum(occurrences)[ranks - 1] / occurrences.sum(), line, color=FEATURES[what], label=what)
+    ax.set(title=name, xlabel="commonest items", xscale="log", ylim=(0, 1.02))
+    ax.tick_params(labelleft=True)
+    ax.grid(color=GRID)
+axes[0].set_ylabel("share of pairs")
+share_legend(figure, axes[0]);
 
 # %% [markdown]
 # ## Test rows that share something with train

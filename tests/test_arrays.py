@@ -16,7 +16,7 @@ from helpers.files import sha256, write_record
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
 from helpers.separation import relative_modality_gap
-from helpers.store.matrices import write_matrix
+from helpers.store.disk import write_matrix
 from helpers.tasks import Unlabelled
 
 GROUPS = [f"patient-{i // 3}" for i in range(300)]

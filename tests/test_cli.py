@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import miniatures
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,7 +120,7 @@ def test_a_missing_set_of_ones_own_is_to_be_imported(tmp_path, capsys):
 
 
 def test_the_doctor_finds_the_data_sets_of_a_folder(tmp_path, capsys):
-    assert main(["miniature", "brset", "--out", str(tmp_path / "brset"), "--n", "40"]) == 0
+    miniatures.write("brset", tmp_path / "brset", n=40)
     assert main(["doctor", "--root", str(tmp_path)]) == 0
     status = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
     assert " ready " in status["data set brset (credentialed)"] and " missing " in status["data set mbrset (credentialed)"]

@@ -9,7 +9,7 @@ from huggingface_hub import try_to_load_from_cache
 
 from .backbones import REGISTRY
 from .backbones.lit import HEADS
-from .datasets import DATASETS
+from .datasets import DATASETS, load_dataset
 from .datasets.registry import dataset_root
 from .store.catalogue import stored
 
@@ -116,7 +116,7 @@ def _unusable(name: str, entry, root: Path | None) -> str | None:
     if root is None and not hasattr(entry.module, "default_root"):
         return entry.card.access
     try:
-        entry.load(root, entry.variants[0])
+        load_dataset(name, root, entry.variants[0])
     except (OSError, ValueError) as error:
         return str(error)
     return None

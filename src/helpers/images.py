@@ -17,6 +17,7 @@ from .files import sha256
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 BAND = 256  # rows of a 16-bit image scaled at once
 CHANGED = "file was replaced after it was inspected; run again"
 
@@ -56,12 +57,7 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
 def decode(path: Path, content: str | None = None) -> Image.Image:
     """Read the first frame of an image file as upright 8-bit RGB: apply EXIF rotation, ignore alpha, scale 16 bits to 8.
 
-    Args:
-        content: the SHA-256 that the file must have.
-
-    Raises:
-        ValueError: the file is truncated, is no image of ``FORMATS``, has floating-point pixels or more than ``MAX_PIXELS``, or
-            does not have the SHA-256 ``content``.
+    ``content`` is the SHA-256 that the file must have. A ValueError says why an image cannot be used, without its path.
     """
     try:
         data = Path(path).read_bytes()
@@ -70,7 +66,9 @@ def decode(path: Path, content: str | None = None) -> Image.Image:
         with _open(io.BytesIO(data)) as image:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            # Pillow would clip 16-bit grey at 255
+            upright = _to_eight_bits(image) if image.mode.startswith("I") else image
+            return upright if upright.mode == "RGB" else upright.convert("RGB")
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
@@ -81,12 +79,14 @@ def _open(source) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(source, formats=FORMATS)
     width, height = image.size
+    fault = None
     if width * height > MAX_PIXELS:
+        fault = f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first"
+    elif image.mode == "F":
+        fault = "image has floating-point pixels, whose range is unknown; convert it to 8 bits first"
+    if fault:
         image.close()
-        raise ValueError(f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
-    if image.mode == "F":
-        image.close()
-        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+        raise ValueError(fault)
     return image
 
 
@@ -99,12 +99,6 @@ def _conversions(image) -> tuple[str, ...]:
     if image.getexif().get(0x0112, 1) != 1:
         notes.append("turned upright by its EXIF orientation")
     return tuple(notes)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
-        image = _to_eight_bits(image)
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
@@ -121,30 +115,24 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     """Return one sentence without the path, which may hold a patient's number."""
-    if isinstance(error, FileNotFoundError):
-        return "file is missing"
-    if isinstance(error, UnidentifiedImageError):
-        return f"file is no image in a supported format ({', '.join(FORMATS)})"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
-    if isinstance(error, PermissionError):
-        return "file may not be read (permission denied)"
-    if isinstance(error, OSError) and error.filename is None:
-        return f"file is damaged ({error})"
-    if isinstance(error, OSError):
-        return f"file cannot be read ({error.strerror})"
-    return str(error) if isinstance(error, ValueError) else f"file is damaged ({type(error).__name__})"
-
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+    match error:
+        case FileNotFoundError():
+            return "file is missing"
+        case UnidentifiedImageError():
+            return f"file is no image in a supported format ({', '.join(FORMATS)})"
+        case Image.DecompressionBombError():
+            return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
+        case OSError(filename=None):  # raised by Pillow
+            return f"file is damaged ({error})"
+        case OSError():
+            return f"file cannot be read ({error.strerror})"
+        case ValueError():
+            return str(error)
+    return f"file is damaged ({type(error).__name__})"
 
 
 def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
-    """Return image files directly in ``folders`` of ``root``: name and stem -> path below ``root``; an earlier folder wins.
-
-    Raises:
-        FileNotFoundError: none of the folders exists.
-    """
+    """Return image files directly in ``folders`` of ``root``: name and stem -> path below ``root``; an earlier folder wins."""
     present = [folder for folder in folders if (root / folder).is_dir()]
     if not present:
         raise FileNotFoundError(f"{root} has no image folder {' or '.join(folders)}; unpack the images there")

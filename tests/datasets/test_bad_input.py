@@ -3,12 +3,12 @@
 import gzip
 import re
 
+import miniatures as miniature
 import pandas as pd
 import pytest
 from miniatures import edit, release, spoilable
 
 from helpers.datasets import DATASETS, Card, PairedDataset, check, load_dataset
-from helpers.datasets import miniatures as miniature
 from helpers.datasets.base import Draft
 from helpers.tasks import Task
 
@@ -135,23 +135,6 @@ def test_images_that_cannot_be_decoded(name, tmp_path):
     assert check(name, root, open_images=False).usable
 
 
-def test_images_with_the_same_bytes_are_counted(tmp_path):
-    root = spoilable("ham10000", tmp_path)
-    images = load_dataset("ham10000", root).rows["image"]
-    (root / images[0]).write_bytes((root / images[1]).read_bytes())
-    assert "images with the same bytes as another: 1" in check("ham10000", root).facts
-
-
-def test_a_class_with_one_example(tmp_path):
-    root = spoilable("ham10000", tmp_path)
-    edit(root / "HAM10000_metadata.csv", lambda t: t[(t["dx"] != "df") | (t["dx"] == "df").cumsum().eq(1)])
-    with pytest.raises(ValueError, match=r"the label of table row \d+ occurs once"):
-        load_dataset("ham10000", root)
-    report = check("ham10000", root, "clean")
-    assert any("1 classes have no test row; they" in w for w in report.warnings)
-    assert any(re.search(r"1 classes have one example only; the first is row \d+", w) for w in report.warnings)
-
-
 def test_groups_in_two_splits_and_rows_without_a_label_are_warned_of():
     rows = load_dataset("ham10000", release("ham10000")).rows
     told = next(w for w in check("ham10000", release("ham10000")).warnings if "groups are in more than one split" in w)
@@ -228,7 +211,7 @@ def test_archives_cut_short(tmp_path):
     whole = path.read_bytes()
     for broken in (whole[:40], b"plain text"):
         path.write_bytes(broken)
-        with pytest.raises(ValueError, match="split.csv.gz is cut short or not a gzip file"):
+        with pytest.raises(ValueError, match="split.csv.gz cannot be read .*cut short"):
             load_dataset("mimic_cxr", root, "clean")
     path.write_bytes(gzip.compress(gzip.decompress(whole).replace(b"validate", b"valid")))
     with pytest.raises(ValueError, match="split is not one of train, validate, test"):

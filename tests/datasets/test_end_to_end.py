@@ -2,6 +2,7 @@
 
 import zlib
 
+import miniatures as miniature
 import numpy as np
 import pytest
 from miniatures import release
@@ -82,9 +83,3 @@ def test_the_folder_that_holds_a_data_set_will_do_as_root(command, capsys):
     half = len(printed) // 2
     assert printed[:half] == printed[half:] and (str(root) in first or command != "check")
     assert main([command, "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("given", ["credentialed=yes", "credentialed"])
-def test_a_yes_or_no_option_says_what_it_takes(given, capsys):
-    assert main(["check", "manifest", "--option", given]) == 2
-    assert f"--option {given}: write credentialed=VALUE, true or false" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import re
 import traceback
 import zipfile
 
+import miniatures as miniature
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,6 @@ from miniatures import edit
 
 from helpers.cli import main
 from helpers.datasets import check, load_dataset
-from helpers.datasets import miniatures as miniature
 
 MARKER = "Zebrafinch77"
 VARIANTS = [(name, variant) for name in ("mimic_cxr", "brset", "mbrset") for variant in ("authors", "clean")]

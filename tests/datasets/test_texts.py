@@ -1,17 +1,15 @@
 """Counts of text lengths and of cut texts agree with counting by hand."""
 
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from miniatures import release
-from tiny_encoders import biomedclip_folder, cached, clip_folder
+from tiny_encoders import cached, clip_folder
 
 from helpers.backbones import REGISTRY, Tokenizer
 from helpers.cli import main
 from helpers.datasets import Card, PairedDataset, check
-from helpers.datasets import audit as texts
 from helpers.datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
 from helpers.tasks import Task
 
@@ -60,17 +58,6 @@ def test_asking_for_tokenizers_downloads_nothing(tmp_path, monkeypatch):
     found, absent = tokenizers_at_hand([*others, "lit-derm"])
     assert [t.name for t in found] == ["lit-derm"] and list(absent) == others and not asked
     assert absent["siglip"] == REGISTRY["siglip"].access and "give a local folder" in absent[others[3]]
-
-
-def test_a_tokenizer_of_two_repositories_is_at_hand_when_both_are_here(tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(texts, "_tokenizer", texts._tokenizer.__wrapped__)
-    bio = biomedclip_folder(tmp_path / "bio")
-    cached(tmp_path / "hub", REGISTRY["biomedclip"].source.removeprefix("hf-hub:"), [bio / "open_clip_config.json"], "b" * 40)
-    assert tokenizers_at_hand(["biomedclip"]) == ([], {"biomedclip": REGISTRY["biomedclip"].access})
-    tower = [bio / "text" / "config.json", *bio.glob("*token*"), *bio.glob("vocab*")]
-    cached(tmp_path / "hub", REGISTRY["biomedclip"].text_tower, tower, "a" * 40)
-    assert [t.name for t in tokenizers_at_hand(["biomedclip"])[0]] == ["biomedclip"]
 
 
 def test_check_says_on_its_screen_which_texts_are_cut():

@@ -25,7 +25,7 @@ from helpers.extraction.chunks import plan, read_chunk, read_work_file, write_ch
 from helpers.extraction.inspection import INSPECTED
 from helpers.files import sealed, sha256, write_checked_json, write_json
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
-from helpers.store.record import PROVENANCE
+from helpers.store.disk import PROVENANCE
 from helpers.testbench.features import COLUMNS, TowerFeatures
 
 ROOM = Path(tempfile.mkdtemp(prefix="faults-"))

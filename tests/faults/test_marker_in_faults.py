@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import miniatures as miniature
 import pytest
 from checkout import copied_project, snakemake
 from conftest import ROOT
 from miniatures import edit
 
 from helpers.datasets import load_dataset
-from helpers.datasets import miniatures as miniature
 
 pytestmark = pytest.mark.heavy
 MARKER = "Zebrafinch77"

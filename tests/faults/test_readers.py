@@ -85,13 +85,6 @@ def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value
         EmbeddingSet.load(folder)
 
 
-def test_a_set_of_the_first_format_is_read(tmp_path):
-    folder = small().save(tmp_path / "set")
-    record = record_of(folder)
-    with_record(folder, record | {"format": 1})
-    assert EmbeddingSet.load(folder).fingerprint == small().fingerprint
-
-
 @pytest.mark.parametrize("key", ["two\nlines", "a\x85b\u2028c", "k" * 5000, ""])
 def test_a_record_with_an_odd_key_is_named_on_one_line(key, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")

@@ -118,14 +118,6 @@ def test_the_penalty_figure_marks_both_special_values_in_each_direction():
     plt.close(figure)
 
 
-def test_shared_rows_has_a_panel_per_modality_and_a_line_per_set():
-    rows = [("d", "v", b, m, c, 1 - c) for b in ("x", "y") for m in ("image", "text") for c in (0.0, 0.5, 1.0)]
-    curves = pd.DataFrame(rows, columns=["dataset", "variant", "backbone", "modality", "cosine", "share"])
-    figure = alignments.shared_rows(curves)
-    assert [len(ax.lines) for ax in figure.axes] == [2, 2]
-    plt.close(figure)
-
-
 def test_label_curves_have_a_panel_per_set_and_a_point_per_size_with_all_rows_last():
     sizes = ("probe_auc", "auc_20_labels", "auc_100_labels", "brier")
     rows = [("d", "v", b, a, m, 0.5, 0.1, 0.0, 0.2) for b in "ef" for a in ("none", "leace", "cca") for m in sizes]

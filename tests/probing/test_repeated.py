@@ -8,9 +8,9 @@ import pytest
 from samples import embedding_set
 
 from helpers import sweep
+from helpers.datasets.splits import redrawn_split, resplit
 from helpers.files import project_root
 from helpers.probing.repeated import repeated_gains, retrained, summarise_gains
-from helpers.probing.resplit import redrawn_split, resplit
 from helpers.store.catalogue import SHIPPED
 from helpers.store.embeddings import EmbeddingSet
 from helpers.testbench.features import shipped_features

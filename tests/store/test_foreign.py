@@ -46,14 +46,6 @@ def test_the_authors_csv_is_read_exactly(tmp_path):
     assert made.provenance["dataset"] == "ham10000" and len(made.provenance["imported_from"]["sha256"]) == 64
 
 
-def test_several_label_columns_are_a_multilabel_task(tmp_path):
-    about, image, text = table()
-    with_vectors(about, image, text).to_csv(tmp_path / "e.csv", index=False)
-    made = EmbeddingSet.from_csv(tmp_path / "e.csv", ["edema", "effusion"])
-    assert made.task.kind == "multilabel" and made.task.classes == ("edema", "effusion")
-    np.testing.assert_array_equal(made.targets, about[["edema", "effusion"]])
-
-
 def test_texts_joined_by_image_alone_are_found(tmp_path):
     """Three questions on one image, merged on the image, give nine rows: every question with every question's vector."""
     about, image, text = table()
@@ -125,12 +117,6 @@ def test_a_table_under_the_ending_of_another_format_is_told_its_own(tmp_path):
         rows.to_csv(tmp_path / name, sep=separator, index=False)
         with pytest.raises(ValueError, match=f"{name} is separated by .*{fact}"):
             EmbeddingSet.from_csv(tmp_path / name, "dx")
-
-
-def test_splits_are_spelled_as_in_tables_of_ones_own(tmp_path):
-    about, image, text = table()
-    with_vectors(about.assign(split=about["split"].replace("val", "Valid")), image, text).to_csv(tmp_path / "e.csv", index=False)
-    assert EmbeddingSet.from_csv(tmp_path / "e.csv", "dx").pairs["split"].tolist() == about["split"].tolist()
 
 
 @pytest.mark.parametrize("read", [EmbeddingSet.from_npz, lambda path: EmbeddingSet.from_csv(path, "dx")])
@@ -260,16 +246,6 @@ def test_arrays_of_other_shapes_stop_the_command_with_one_sentence(arrays, messa
     assert main(["import", str(tmp_path / "e.npy"), *text, *names]) == 2
     said = capsys.readouterr().err.strip()
     assert re.search(message, said) and "\n" not in said and not (tmp_path / "s").exists()
-
-
-def test_a_sweep_of_an_unlabelled_set_says_first_that_labels_are_missing(tmp_path, capsys):
-    _, image, text = table()
-    out = tmp_path / "own" / "clean" / "b"
-    arguments = write_pairs(tmp_path, "one array", image, text)
-    assert main(["import", *arguments, "--dataset", "own", "--backbone", "b", "--out", str(out)]) == 0
-    for command in ("sweep", "recommend"):
-        assert main([command, "own", "b", "--store", str(tmp_path)]) == 2
-        assert "has no labels" in capsys.readouterr().err
 
 
 def test_a_dead_or_swapped_encoder_is_suspected_after_an_import(tmp_path, capsys):

@@ -42,12 +42,6 @@ def test_distinct_rows_are_stored_once_and_pairs_keep_their_vectors(n, d, seed):
     assert len(made.image) == len(np.unique(image, axis=0)) and len(made.text) == len(np.unique(text, axis=0))
 
 
-def test_statistics_see_an_image_once_per_pair():
-    made = make()
-    assert len(made.image) == 11 and len(made.image_of()) == 12
-    np.testing.assert_array_equal(made.image_of([0]), made.image_of([3]))
-
-
 def test_half_precision_is_close_and_an_image_matrix_can_be_shared(tmp_path):
     made = make()
     made.save(tmp_path / "a" / "set", dtype="float16")
@@ -75,7 +69,7 @@ def test_a_changed_or_missing_file_is_named(name, tmp_path):
         EmbeddingSet.load(folder)
 
 
-def test_no_set_there_broken_json_and_a_newer_format(tmp_path):
+def test_no_set_there_broken_json_and_another_format(tmp_path):
     with pytest.raises(FileNotFoundError, match="no embeddings in"):
         EmbeddingSet.load(tmp_path)
     record = make().save(tmp_path / "set") / "provenance.json"
@@ -84,7 +78,7 @@ def test_no_set_there_broken_json_and_a_newer_format(tmp_path):
     with pytest.raises(ValueError, match="has format 99"):
         EmbeddingSet.load(tmp_path / "set")
     record.write_text("{")
-    with pytest.raises(ValueError, match="not valid JSON"):
+    with pytest.raises(ValueError, match="provenance.json is damaged"):
         EmbeddingSet.load(tmp_path / "set")
 
 

@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 
 def test_records_that_cannot_be_read_are_removed_and_sound_ones_stay(tmp_path):
-    from helpers.probing.record import Record, write_record
+    from helpers.store.record import Record, write_record
 
     class Own(Record):
         place: list[str]

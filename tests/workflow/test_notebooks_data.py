@@ -8,6 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import miniatures as miniature
 import pandas as pd
 import pytest
 from conftest import ROOT
@@ -16,7 +17,6 @@ from tiny_encoders import clip_folder
 
 from helpers.cli import main
 from helpers.datasets import DATASETS, load_dataset
-from helpers.datasets import miniatures as miniature
 
 pytestmark = pytest.mark.heavy
 MARKER = "Zebrafinch77"

@@ -4,11 +4,10 @@ import socket
 import subprocess
 import time
 
+import miniatures as miniature
 import pytest
 from conftest import ROOT
 from small_project import SET, hashes, made_by_hand, small_project, started
-
-from helpers.datasets import miniatures as miniature
 
 pytestmark = pytest.mark.heavy
 SCRIPT, CANNOT_RUN = ROOT / ".ci/slurm", 3

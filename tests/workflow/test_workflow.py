@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 from helpers import EmbeddingSet
-from helpers.probing.record import Record, write_record
+from helpers.store.record import Record, write_record
 
 pytestmark = pytest.mark.heavy
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past

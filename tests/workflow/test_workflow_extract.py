@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import miniatures as miniature
 import pytest
 from conftest import ROOT
 
 from helpers import EmbeddingSet
-from helpers.datasets import miniatures as miniature
 
 pytestmark = pytest.mark.heavy
 SET = "runs/embeddings/ham10000/clean/lit-natural"

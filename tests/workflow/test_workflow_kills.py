@@ -7,10 +7,9 @@ import signal
 import subprocess
 import time
 
+import miniatures as miniature
 import pytest
 from small_project import RESULTS, SET, SWEEP, hashes, small_project, start
-
-from helpers.datasets import miniatures as miniature
 
 pytestmark = pytest.mark.heavy
 CONE = "runs/cones/ham10000/clean/lit-natural.csv"

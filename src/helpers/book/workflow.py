@@ -21,8 +21,8 @@ from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
 from ..page import NOT_SHOWN, assigned_literals, first_problem, parameters_fingerprint
 from ..probing.code import code_files
-from ..probing.record import Record, UnusableRecord, read_record
 from ..store.catalogue import folder_name, stored
+from ..store.record import Record, UnusableRecord, read_record
 from . import TABLES as TABLES
 
 SHOWN = Path("runs/book/embeddings")

@@ -1,7 +1,8 @@
-"""Audit a data set's rows before any encoder: overlap between splits, class balance, diversity."""
+"""Audit a data set's rows before any encoder: overlap between splits, class balance, diversity, lengths of texts."""
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,15 @@ from tqdm import tqdm
 
 from ..backbones import REGISTRY, load_tokenizer
 from ..backbones.tokenizer import offline
-from ..files import project_root
+from ..files import project_root, read_json
 from ..images import decode
-from .base import SPLITS, LabelledRows, PairedDataset
+from ..store.disk import PROVENANCE
+from ..tasks import SPLITS
+from .base import Draft, PairedDataset
 from .splits import seen_in_train, straddling
+
+BATCH = 1024
+COLUMNS = ["dataset", "variant", "unit", "limit", "length", "pairs", "texts"]
 
 
 def shipped_diversity() -> pd.DataFrame:
@@ -22,17 +28,12 @@ def shipped_diversity() -> pd.DataFrame:
     return pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
 
 
-def shipped_straddling() -> pd.DataFrame:
-    """Return, by class of HAM10000, the test images of the authors' split and those whose lesion is also in train."""
-    return pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv")
-
-
-def overlap(dataset: LabelledRows, of: str = "test", seen: str = "train") -> pd.Series:
+def overlap(dataset: PairedDataset | Draft, of: str = "test", seen: str = "train") -> pd.Series:
     """Return the share of rows of split ``of`` whose group, image or exact text also occurs in split ``seen``, in [0, 1]."""
     return seen_in_train(dataset.rows, of, seen).mean().rename(f"{of} in {seen}")
 
 
-def indicators(dataset: LabelledRows) -> pd.DataFrame:
+def indicators(dataset: PairedDataset | Draft) -> pd.DataFrame:
     """Return 0 or 1 per row and class, with a column for each class of the task (both of a binary task)."""
     task = dataset.task
     if task.kind == "multilabel":
@@ -40,13 +41,13 @@ def indicators(dataset: LabelledRows) -> pd.DataFrame:
     return pd.DataFrame({c: (dataset.rows["label"] == c).astype("int8") for c in task.classes})
 
 
-def class_balance(dataset: LabelledRows) -> pd.DataFrame:
+def class_balance(dataset: PairedDataset | Draft) -> pd.DataFrame:
     """Return the number of positives per class (rows) and split (columns), for splits that have rows."""
     present = [s for s in SPLITS if (dataset.rows["split"] == s).any()]
     return indicators(dataset).groupby(dataset.rows["split"]).sum().T[present].rename_axis("class")
 
 
-def straddling_groups(dataset: LabelledRows) -> int:
+def straddling_groups(dataset: PairedDataset | Draft) -> int:
     """Return the number of groups that occur in more than one split."""
     return len(straddling(dataset.rows))
 
@@ -56,24 +57,29 @@ def text_words(dataset: PairedDataset) -> pd.Series:
     return dataset.rows["text"].str.split().str.len().rename("words")
 
 
-def diversity(dataset: PairedDataset) -> pd.Series:
-    """Return the numbers of pairs and of distinct images, texts and groups, which show how much the data repeat themselves."""
-    rows = dataset.rows
-    counts = {"pairs": len(rows), **{f"distinct {c}s": rows[c].nunique() for c in ("image", "text", "group")}}
-    return pd.Series({**counts, "share of distinct texts": rows["text"].nunique() / len(rows)})
+def text_names_label(folders: Iterable) -> pd.DataFrame:
+    """Return how often a positive's own text names the class, as counted in the records of stored sets.
+
+    Args:
+        folders: folders of stored sets; those without such a count are excluded, and sets of one data set count once.
+
+    Returns:
+        one row per data set and class: ``dataset``, ``class``, ``share`` of positives.
+    """
+    rows = []
+    for folder in folders:
+        record = read_json(Path(folder) / PROVENANCE)
+        counted = record.get("data_report", {}).get("input_caption_names_label", {})
+        rows += [(record["dataset"], name, share) for name, share in counted.items()]
+    return pd.DataFrame(rows, columns=["dataset", "class", "share"]).drop_duplicates(["dataset", "class"], ignore_index=True)
 
 
 def pixel_variance(dataset: PairedDataset, rows=None, side: int = 32) -> float:
     """Return the variance over images of a pixel's value in [0, 1], averaged over pixels and channels.
 
-    It measures diversity without an encoder.
-
     Args:
         rows: row numbers; all when None. An image that occurs in several rows counts once.
         side: images are resized to side x side first, so that position matters and resolution does not.
-
-    Raises:
-        ValueError: an image cannot be read; see :func:`helpers.images.decode`.
     """
     paths = (dataset.rows if rows is None else dataset.rows.iloc[rows])["image"].unique()
     total, squares = np.zeros((side, side, 3)), np.zeros((side, side, 3))
@@ -93,22 +99,11 @@ def diversity_table(dataset: PairedDataset) -> pd.DataFrame:
     subsets = {"all pairs": np.arange(len(dataset.rows))}
     if dataset.task.kind == "multilabel":
         subsets |= {c: np.flatnonzero(indicators(dataset)[c]) for c in dataset.task.classes}
-    return pd.DataFrame(
-        [
-            {
-                "dataset": dataset.name,
-                "subset": name,
-                "n_images": dataset.rows["image"].iloc[rows].nunique(),
-                "pixel_variance": pixel_variance(dataset, rows),
-                "distinct_text_share": dataset.rows["text"].iloc[rows].nunique() / len(rows),
-            }
-            for name, rows in subsets.items()
-        ]
-    )
-
-
-BATCH = 1024
-COLUMNS = ("dataset", "variant", "unit", "limit", "length", "pairs", "texts")
+    found = []
+    for name, rows in subsets.items():
+        images, texts = (dataset.rows[c].iloc[rows] for c in ("image", "text"))
+        found.append((dataset.name, name, images.nunique(), pixel_variance(dataset, rows), texts.nunique() / len(rows)))
+    return pd.DataFrame(found, columns=["dataset", "subset", "n_images", "pixel_variance", "distinct_text_share"])
 
 
 def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
@@ -141,18 +136,15 @@ def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFr
     """
     how_often = dataset.rows["text"].value_counts()
     texts = how_often.index.tolist()
-    units = {"words": (0, text_words(dataset).groupby(dataset.rows["text"]).first()[texts].to_numpy())}
-    units |= {t.name: (t.context_length, _counted(t, texts)) for t in tokenizers}
+    units = {"words": (0, how_often.index.str.split().str.len())}
+    for t in tokenizers:
+        starts = tqdm(range(0, len(texts), BATCH), desc=f"{t.name} tokens", unit="batch", leave=False, delay=2)
+        units[t.name] = (t.context_length, np.concatenate([t.count(texts[i : i + BATCH]) for i in starts]))
     parts = []
     for unit, (limit, lengths) in units.items():
         counts = pd.DataFrame({"length": lengths, "pairs": how_often.to_numpy(), "texts": 1}).groupby("length").sum().reset_index()
         parts.append(counts.assign(dataset=dataset.name, variant=dataset.variant, unit=unit, limit=limit))
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
-
-
-def _counted(tokenizer, texts: list[str]) -> np.ndarray:
-    starts = tqdm(range(0, len(texts), BATCH), desc=f"{tokenizer.name} tokens", unit="batch", leave=False, delay=2)
-    return np.concatenate([tokenizer.count(texts[i : i + BATCH]) for i in starts])
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
 def texts_cut(lengths: pd.DataFrame) -> pd.DataFrame:

@@ -1,21 +1,20 @@
 """Define a paired data set: images, texts, splits and labels as one table, with its card."""
 
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 
-from ..tasks import Task
+from ..tasks import SPLITS, Task
 
-SPLITS = ("train", "val", "test")
-SYNTHETIC = ("SYNTHETIC.txt", "DRAWN.txt")  # either marks the folder of a miniature; earlier versions wrote the second
+SYNTHETIC = "SYNTHETIC.txt"  # marks the folder of a miniature
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
 
 @dataclass(frozen=True)
 class Card:
-    """Card of a data set: what a reader must know before using it."""
+    """Card of a data set: what a reader must know before using it; ``cards.toml`` holds them all."""
 
     title: str
     domain: str  # "medical" or "natural"
@@ -26,6 +25,17 @@ class Card:
     credentialed: bool = False
     notes: tuple[str, ...] = ()
     size: str = ""  # of the release
+    splits: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variant -> splits it offers, the default first
+    missing_images: str = "error"  # or "drop", for a release that is known to lack some
+
+
+def _card(entry: dict) -> Card:
+    splits = {variant: tuple(names) for variant, names in entry.pop("splits").items()}
+    return Card(**entry | {"splits": splits, "notes": tuple(entry.get("notes", ()))})
+
+
+with open(Path(__file__).with_name("cards.toml"), "rb") as _file:
+    CARDS = {name: _card(entry) for name, entry in tomllib.load(_file).items()}
 
 
 @dataclass(frozen=True)
@@ -43,18 +53,6 @@ class Draft:
     card: Card | None = None
     root: Path | None = None
     private: bool = False
-
-
-class LabelledRows(Protocol):
-    """Any object with rows of pairs and the task of their label columns."""
-
-    @property
-    def rows(self) -> pd.DataFrame:
-        """Return one row per pair, with ``image``, ``text``, ``split``, ``group`` and the label columns of ``task``."""
-
-    @property
-    def task(self) -> Task:
-        """Return the meaning of the label columns."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .splits import by_group, by_row_in_file_order
 from .tables import age_band, classes_of, fill, first_file, numbers, phrase, read_table, unique, words
 
@@ -35,22 +35,6 @@ INSULIN = {  # the authors say "using insulin" of every cell that is not "no", m
 }
 GRADES = (0, 1, 2, 3, 4)
 CLASSES = ("no retinopathy", "retinopathy")
-SPLITS = {"authors": ("by-image", "patient-disjoint"), "clean": ("patient-disjoint",)}
-CARD = Card(
-    title="BRSET",
-    domain="medical",
-    source="PhysioNet, Brazilian Multilabel Ophthalmological Dataset, doi:10.13026/xcxw-8198",
-    licence="PhysioNet Credentialed Health Data License 1.5.0",
-    citation="nakayama2024brset",
-    access="Get access at https://physionet.org/content/brazilian-ophthalmological/; keep the labels file beside fundus_photos/.",
-    credentialed=True,
-    size="16,266 images of 8,524 patients",
-    notes=(
-        "Label: DR_ICDR above 0. The authors split by image, so a patient's eyes can straddle it.",
-        "The authors' text holds findings read from the same image (macular edema, hemorrhage, macula): label proxies.",
-        "Optic disc, vessels and macula are coded 1 normal, 2 abnormal; the authors' text prints them as present and absent.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
@@ -60,20 +44,28 @@ def read(root: Path, variant: str, split: str) -> Draft:
     unique(table["image_id"], path, private=True)
     grade = classes_of(numbers(table["DR_ICDR"], path), GRADES, path)
     age, sex = numbers(table["patient_age"], path), words(numbers(table["patient_sex"], path), SEX, "no sex reported")
-    rows = pd.DataFrame(
-        {
-            "pair_id": table["image_id"],
-            "image": locate(table["image_id"], index_images(root, FOLDERS)),
-            "text": fill(TEXT[variant], _text_fields(table, age, sex, variant, path)),
-            "group": table["patient_id"],
-            "label": (grade > 0).map(dict(zip((False, True), CLASSES, strict=True))),
-            "subgroup_age": age_band(age),
-            "subgroup_sex": sex.replace("no sex reported", "unknown"),
-        }
-    )
-    strata = grade.rename("DR_ICDR")
+    rows = {
+        "pair_id": table["image_id"],
+        "image": locate(table["image_id"], index_images(root, FOLDERS)),
+        "text": fill(TEXT[variant], _text_fields(table, age, sex, variant, path)),
+        "group": table["patient_id"],
+        "label": retinopathy(grade),
+        "subgroup_age": age_band(age),
+        "subgroup_sex": sex.replace("no sex reported", "unknown"),
+    }
+    return graded(pd.DataFrame(rows), grade.rename("DR_ICDR"), split)
+
+
+def retinopathy(grade: pd.Series) -> pd.Series:
+    """Return the label of each grade: any grade above 0 is retinopathy."""
+    return (grade > 0).map(dict(zip((False, True), CLASSES, strict=True)))
+
+
+def graded(rows: pd.DataFrame, grade: pd.Series, split: str, report: dict | None = None) -> Draft:
+    """Return the rows that have a grade, split by image or by patient in proportion to the grades."""
+    rows, strata = (x[grade.notna()].reset_index(drop=True) for x in (rows, grade))
     rows["split"] = by_row_in_file_order(strata) if split == "by-image" else by_group(rows["group"], strata)
-    return Draft(rows, Task("binary", CLASSES))
+    return Draft(rows, Task("binary", CLASSES), report or {})
 
 
 def _text_fields(table: pd.DataFrame, age: pd.Series, sex: pd.Series, variant: str, path: Path) -> dict[str, pd.Series]:

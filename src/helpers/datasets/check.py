@@ -8,19 +8,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..images import inspect_image
-from ..tasks import SMALLEST_NAMED
-from .audit import (
-    class_balance,
-    diversity,
-    indicators,
-    overlap,
-    straddling_groups,
-    text_lengths,
-    text_words,
-    texts_cut,
-    tokenizers_at_hand,
-)
-from .base import PairedDataset
+from ..tasks import SMALLEST_NAMED, SPLITS
+from .audit import class_balance, indicators, overlap, straddling_groups, text_lengths, text_words, texts_cut, tokenizers_at_hand
+from .base import Draft, PairedDataset
 from .registry import DATASETS, load_dataset
 from .splits import KEEPS_GROUPS, straddling
 
@@ -72,36 +62,35 @@ def check(
         open_images: decode every distinct image.
         tokenizers: names of encoders; the report counts the texts they cut if their tokenizer files are on this machine.
     """
-    title = f"{name} {variant}" + (f" at {root}" if root else "")
     try:
         dataset = load_dataset(name, root, variant, split, "drop", **options)
     except (OSError, ValueError, ImportError) as error:
-        return Report(title, problems=(str(error),))
-    policy = missing_images or getattr(DATASETS[name].module, "MISSING_IMAGES", "error")
-    facts, unreadable = [*_facts(dataset), *_texts_cut(dataset, tokenizers)], []
+        return Report(f"{name} {variant}" + (f" at {root}" if root else ""), problems=(str(error),))
+    facts, problems = [*_facts(dataset), *_texts_cut(dataset, tokenizers)], []
+    if (missing_images or DATASETS[name].card.missing_images) == "error" and dataset.report["rows_without_image"]:
+        try:
+            load_dataset(name, root, variant, split, "error", **options)
+        except FileNotFoundError as error:
+            problems.append(str(error))
     if open_images:
         unreadable, duplicates = _images(dataset, private=dataset.card.credentialed or name == "manifest")
         facts.append(f"images with the same bytes as another: {duplicates}")
+        problems += unreadable
+    if dataset.report["split"] in KEEPS_GROUPS and dataset.variant == "clean" and straddling_groups(dataset):
+        problems.append("the clean variant must keep groups whole, and does not")
+    problems += find_split_problems(dataset)
     synthetic = ", a synthetic miniature" if dataset.synthetic else ""
     title = f"{dataset.name} {dataset.variant}{synthetic}, split {dataset.report['split']}, at {dataset.root}"
-    problems = _problems(dataset, unreadable)
-    if policy == "error" and dataset.report["rows_without_image"]:
-        try:
-            load_dataset(name, root, variant, split, policy, **options)
-        except FileNotFoundError as error:
-            problems.insert(0, str(error))
     return Report(title, tuple(facts), class_balance(dataset), tuple(find_warnings(dataset)), tuple(problems))
 
 
 def _facts(dataset: PairedDataset) -> tuple[str, ...]:
-    counts = diversity(dataset)
-    splits = dataset.rows["split"].value_counts()
-    words = text_words(dataset)
-    shared = overlap(dataset)
+    rows, words, shared = dataset.rows, text_words(dataset), overlap(dataset)
+    sizes = ", ".join(f"{(rows['split'] == split).sum()} {split}" for split in SPLITS)
     excluded = {k: v for k, v in dataset.report.items() if k.startswith(("rows_", "images_", "repeated_", "frontal_"))}
     return (
-        f"{len(dataset)} pairs ({', '.join(f'{splits.get(s, 0)} {s}' for s in ('train', 'val', 'test'))}), {dataset.task.kind}",
-        ", ".join(f"{int(counts[k])} {k}" for k in counts.index[1:4]),
+        f"{len(dataset)} pairs ({sizes}), {dataset.task.kind}",
+        ", ".join(f"{rows[c].nunique()} distinct {c}s" for c in ("image", "text", "group")),
         f"words per text: median {words.median():.0f}, longest {words.max()}",
         f"test rows whose group, image, exact text is also in train: {', '.join(f'{v:.1%}' for v in shared)}",
         "excluded: " + (", ".join(f"{v} {k.replace('_', ' ')}" for k, v in excluded.items() if v) or "nothing"),
@@ -116,95 +105,62 @@ def _texts_cut(dataset: PairedDataset, names: Iterable[str]) -> list[str]:
     return lines + ([f"texts cut, not counted because tokenizer files are missing: {', '.join(absent)}"] if absent else [])
 
 
-def _images(dataset: PairedDataset, private: bool) -> tuple[list, int]:
-    """Return the rows of images that cannot be decoded, and the number of images with the bytes of an earlier one."""
+def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
+    """Return a sentence on the images that cannot be decoded, and the number of images with the bytes of an earlier one."""
     first_row = dataset.rows["image"].drop_duplicates()
     unreadable, seen = [], set()
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
         file = inspect_image(dataset.root, path, pixels=True)
         if file.error:
-            unreadable.append((row, "" if private else f" ({path}: {file.error})"))
+            unreadable.append(f"row {row}" + ("" if private else f" ({path}: {file.error})"))
         else:
             seen.add(file.sha256)
-    return unreadable, len(first_row) - len(unreadable) - len(seen)
+    sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"
+    return [sentence] * bool(unreadable), len(first_row) - len(unreadable) - len(seen)
 
 
-def find_warnings(dataset) -> list[str]:
-    """Return warnings, one sentence each, about pairs, groups, classes and labels; they do not prevent use.
-
-    Args:
-        dataset: any object with ``rows`` and ``task``, such as a :class:`PairedDataset` or a draft.
-    """
-    return [*_repeated_pairs(dataset), *_straddling_groups(dataset), *_class_warnings(dataset), *_rows_without_label(dataset)]
-
-
-def _repeated_pairs(dataset) -> list[str]:
-    rows = dataset.rows
+def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
+    """Return warnings, one sentence each, about pairs, groups, classes and labels; they do not prevent use."""
+    rows, balance, found = dataset.rows, class_balance(dataset), []
     again = rows.duplicated(["image", "text"]).to_numpy()
-    if not again.any():
-        return []
-    row = again.argmax()
-    same = (rows["image"] == rows["image"].iloc[row]) & (rows["text"] == rows["text"].iloc[row])
-    where = f"the first is row {row}, as row {same.to_numpy().argmax()}"
-    count = "1 pair repeats" if again.sum() == 1 else f"{again.sum()} pairs repeat"
-    return [f"{count} the image and text of an earlier pair, {where}; each counts again: remove them if unintended"]
-
-
-def _straddling_groups(dataset) -> list[str]:
-    groups = straddling(dataset.rows)
-    if not len(groups):
-        return []
-    splits = dataset.rows.loc[(dataset.rows["group"] == groups[0]).to_numpy(), "split"].drop_duplicates()
-    where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
-    return [f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for unseen groups"]
-
-
-def _class_warnings(dataset) -> list[str]:
-    found, balance = [], class_balance(dataset)
-    for split in ("train", "val", "test"):
-        absent = balance.index[balance[split] == 0] if split in balance else []
+    if again.any():
+        row = again.argmax()
+        same = (rows["image"] == rows["image"].iloc[row]) & (rows["text"] == rows["text"].iloc[row])
+        count = "1 pair repeats" if again.sum() == 1 else f"{again.sum()} pairs repeat"
+        where = f"the first is row {row}, as row {same.to_numpy().argmax()}"
+        found.append(f"{count} the image and text of an earlier pair, {where}; each counts again: remove them if unintended")
+    groups = straddling(rows)
+    if len(groups):
+        splits = rows.loc[(rows["group"] == groups[0]).to_numpy(), "split"].drop_duplicates()
+        where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
+        scores = "test scores are too high for unseen groups"
+        found.append(f"{len(groups)} groups are in more than one split, the first in {where}; {scores}")
+    for split in balance:
+        absent = balance.index[balance[split] == 0]
         if len(absent):
-            found.append(
-                f"{len(absent)} classes have no {split} row{_common_names(absent, balance)}; they drop out of the mean over classes"
-            )
+            names = _common_names(absent, balance)
+            found.append(f"{len(absent)} classes have no {split} row{names}; they drop out of the mean over classes")
     rare = balance.index[(balance.sum(axis=1) == 1)]
     if len(rare):
         row = indicators(dataset)[rare[0]].to_numpy().argmax()
         found.append(f"{len(rare)} classes have one example only; the first is row {row}")
+    empty = (rows[dataset.task.columns].sum(axis=1) == 0).to_numpy() if dataset.task.kind == "multilabel" else again[:0]
+    if empty.any():
+        found.append(f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class")
     return found
 
 
-def _rows_without_label(dataset) -> list[str]:
-    if dataset.task.kind != "multilabel":
-        return []
-    empty = (dataset.rows[dataset.task.columns].sum(axis=1) == 0).to_numpy()
-    message = f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class"
-    return [message] if empty.any() else []
-
-
-def _problems(dataset: PairedDataset, unreadable: list) -> list[str]:
-    found = []
-    if unreadable:
-        where = ", ".join(f"row {row}{path}" for row, path in unreadable[:SHOWN])
-        found.append(f"{len(unreadable)} images cannot be decoded: {where}; get them again")
-    if dataset.report["split"] in KEEPS_GROUPS and dataset.variant == "clean" and straddling_groups(dataset):
-        found.append("the clean variant must keep groups whole, and does not")
-    return found + find_split_problems(dataset)
-
-
-def find_split_problems(dataset) -> list[str]:
-    """Return a sentence for each split without rows or with one class only; ``dataset`` is as for :func:`find_warnings`."""
+def find_split_problems(dataset: PairedDataset | Draft) -> list[str]:
+    """Return a sentence for each split without rows or with one class only."""
     balance, found = class_balance(dataset), []
     for split in ("train", "test"):
-        present = balance.index[balance[split] > 0] if split in balance else []
         if split not in balance:
             found.append(f"there is no {split} row; give the split {split!r} to some rows")
-        elif len(present) < min(2, len(balance)):
-            only = "one class" if len(present) else "no class"
-            found.append(
-                f"all {split} rows are of {only}{_common_names(present, balance)}; an AUC needs two classes in each split: "
-                "split or label the rows again"
-            )
+            continue
+        present = balance.index[balance[split] > 0]
+        if len(present) < min(2, len(balance)):
+            only = f"{'one' if len(present) else 'no'} class{_common_names(present, balance)}"
+            found.append(f"all {split} rows are of {only}; an AUC needs two classes in each split: split or label the rows again")
     return found
 
 

@@ -6,28 +6,10 @@ import pandas as pd
 
 from ..images import index_images
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .tables import parallel_lines
 
 FOLDERS = ("images", "train2017", "val2017", "train2014", "val2014")
-SPLITS = {"common": ("official",)}
-CARD = Card(
-    title="COCO-QA",
-    domain="natural",
-    source="University of Toronto; photographs from MS-COCO",
-    licence="Questions for research; photographs under their Flickr licences (COCO terms of use)",
-    citation="ren2015cocoqa",
-    access=(
-        "Unpack cocoqa-2015-05-17.zip (folders train/ and test/) from "
-        "https://www.cs.toronto.edu/~mren/research/imageqa/data/cocoqa/ and the COCO images, 2014 or 2017 naming, from "
-        "https://cocodataset.org into one folder."
-    ),
-    size="117,684 questions",
-    notes=(
-        "A repeated question on one image counts once, which gives the authors' 116,238.",
-        "The official split has no validation part. An image is repeated once per question.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str) -> Draft:

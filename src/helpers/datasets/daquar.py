@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import CARDS, Draft
 from .tables import read_lines
 
 FOLDERS = ("nyu_depth_images", "images")
@@ -16,32 +16,10 @@ COUNTED_IN = {"authors": "test", "clean": "train"}  # part in which an answer mu
 MIN_COUNT = 100
 NUMBER = re.compile(r"image\s*(\d+)")
 MENTION = re.compile(r"\s*\b(?:(?:in|on|of|at|from)\s+)?(?:(?:the|this)\s+)?image\s*\d+")
-SPLITS = {"authors": ("official",), "clean": ("official",)}
-CARD = Card(
-    title="DAQUAR",
-    domain="natural",
-    source="Max Planck Institute for Informatics; photographs from NYU Depth v2",
-    licence="For research",
-    citation="malinowski2014daquar",
-    access=(
-        "Download nyu_depth_images.tar, qa.894.raw.train.txt and qa.894.raw.test.txt from https://www.mpi-inf.mpg.de/departments/"
-        "computer-vision-and-machine-learning/research/vision-and-language/visual-turing-challenge and unpack them into one folder."
-    ),
-    size="12,468 questions",
-    notes=(
-        "A repeated question on one image counts once, which gives the authors' 12,163.",
-        "Every question of the authors' text ends with the number of its image ('in the image3 ?'); the clean text leaves it out.",
-        "The authors keep answers that occur 100 times or more in test, classes chosen on test; the clean variant counts in train.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str, min_count: int = MIN_COUNT) -> Draft:
-    """Read the rows of DAQUAR that have a frequent answer; the group is the image.
-
-    Raises:
-        ValueError: a question has no image number or no answer, or no answer is frequent enough.
-    """
+    """Read the rows of DAQUAR that have a frequent answer; the group is the image."""
     rows = pd.concat([_questions(root / name, part) for part, name in FILES.items()], ignore_index=True)
     again = rows.duplicated(["group", "text"])
     rows = rows[~again].reset_index(drop=True)
@@ -64,7 +42,7 @@ def read(root: Path, variant: str, split: str, min_count: int = MIN_COUNT) -> Dr
 def _questions(path: Path, part: str) -> pd.DataFrame:
     """Return the questions and answers of one part, from alternating lines."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
+        raise FileNotFoundError(f"{path} does not exist; {CARDS['daquar'].access}")
     lines = read_lines(path)
     if len(lines) % 2:
         raise ValueError(f"{path} has {len(lines)} lines, expected questions and answers in turn; line {len(lines)} has no answer")

@@ -8,32 +8,12 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .splits import by_row_in_file_order
-
-SPLITS = {"common": ("official", "by-question")}
-CARD = Card(
-    title="easy-VQA",
-    domain="natural",
-    source="https://github.com/vzhou842/easy-VQA",
-    licence="MIT",
-    citation="zhou2019easyvqa",
-    access="It is installed with the package easy-vqa (pip install easy-vqa); no root is needed.",
-    size="5,000 synthetic images of one shape each, 48,248 questions, 13 answers",
-    notes=(
-        "The official split is by image, no picture in both.",
-        "The questions are 107 distinct sentences, so every test text also occurs in train.",
-        "Split by-question draws 20 % of all questions instead: test images have other questions in train, a leak on purpose.",
-    ),
-)
 
 
 def default_root() -> Path:
-    """Return the folder of the installed package's data.
-
-    Raises:
-        ModuleNotFoundError: the package is not installed.
-    """
+    """Return the folder of the installed package's data."""
     package = find_spec("easy_vqa")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("package easy_vqa is not installed; run `pip install easy-vqa`")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .splits import SEED, first_seen
 from .tables import classes_of, first_file, read_table, unique
 
@@ -14,23 +14,6 @@ FILES = {"train": "multimodal_train.tsv", "val": "multimodal_validate.tsv", "tes
 FOLDERS = ("images", "public_image_set")
 SHARE = {"authors": 0.2, "clean": 1.0}
 CLASSES = ("0", "1")
-MISSING_IMAGES = "drop"  # the release is a list of links, and some links are dead
-SPLITS = {"authors": ("official",), "clean": ("official",)}
-CARD = Card(
-    title="Fakeddit",
-    domain="natural",
-    source="https://github.com/entitize/Fakeddit",
-    licence="For research; images belong to their posters",
-    citation="nakamura2020fakeddit",
-    access="Get the v2.0 tables and images as https://github.com/entitize/Fakeddit says; keep multimodal_*.tsv beside images/.",
-    size="more than a million posts, 90,992 of them used by the authors; the images as one archive of 114 GB",
-    notes=(
-        "Label: 2_way_label, as numbered in the release. Text: clean_title. Official train, validate and public test parts.",
-        "The authors used an unseeded 20 % sample less dead links (90,992 rows), which cannot be matched: variant authors draws "
-        "the same share of each part with a seed.",
-        "Variant clean takes every post and leaves out val and test posts whose title was already seen in an earlier part.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str, share: float | None = None) -> Draft:
@@ -38,9 +21,6 @@ def read(root: Path, variant: str, split: str, share: float | None = None) -> Dr
 
     Args:
         share: share of each official part to sample, stratified and seeded; the variant's own when None.
-
-    Raises:
-        ValueError: a share outside (0, 1].
     """
     share = SHARE[variant] if share is None else float(share)
     if not 0 < share <= 1:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import CARDS, Draft
 from .splits import by_group
 from .tables import read_table
 
@@ -40,37 +40,13 @@ OBJECTS = {  # object -> the words that name it
     "water": "water ocean lake river stream pool sea waves",
     "woman": "woman women lady ladies",
 }
-SPLITS = {"common": ("by-image",)}
-CARD = Card(
-    title="Flickr8k",
-    domain="natural",
-    source="Hodosh, Young and Hockenmaier, University of Illinois",
-    licence="For research and teaching; the photographs belong to their Flickr users",
-    citation="hodosh2013flickr8k",
-    access=(
-        "Get it from https://hockenmaier.cs.illinois.edu/DenotationGraph/ and put Images/ and captions.txt "
-        "(columns image, caption) into one folder."
-    ),
-    size="about 8,000 photographs with five captions each",
-    notes=(
-        "Text is the first caption. Labels are objects named in at least two of the other four captions, and so in at least 20 "
-        "test images.",
-        "Shipped are embeddings of 1,000 photographs; the heads of lit-natural were trained on the 700 of them in train.",
-        "The first caption often names the object itself; the leakage audit says how often, per object.",
-        "The label dog marks a narrow subset of natural photographs, a control for the cone effect.",
-    ),
-)
 
 
 def captions(root) -> pd.DataFrame:
-    """Read all captions in file order, columns ``image`` and ``caption``.
-
-    Raises:
-        FileNotFoundError, ValueError: captions.txt is missing or has other columns.
-    """
+    """Read all captions in file order, columns ``image`` and ``caption``."""
     path = Path(root) / "captions.txt"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; {CARD.access}")
+        raise FileNotFoundError(f"{path} does not exist; {CARDS['flickr8k'].access}")
     return read_table(path, ("image", "caption"), separator=",").dropna()[["image", "caption"]].reset_index(drop=True)
 
 
@@ -81,11 +57,7 @@ def names(texts: pd.Series) -> pd.DataFrame:
 
 
 def read(root: Path, variant: str, split: str, min_test_positives: int = MIN_TEST_POSITIVES) -> Draft:
-    """Read the rows of Flickr8k, one per photograph.
-
-    Raises:
-        ValueError: no object has ``min_test_positives`` test images.
-    """
+    """Read the rows of Flickr8k, one per photograph."""
     said = captions(root)
     first = ~said["image"].duplicated()
     texts = said[first].set_index("image")["caption"]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .splits import by_group, by_row
 from .tables import age_band, classes_of, fill, first_file, numbers, read_table, unique
 
@@ -18,25 +18,6 @@ TEXT = {
     "authors": "Patient diagnosed via {dx_type}. Age: {age} years. Sex: {sex}. Localization: {localization}.",
     "clean": "Age: {age} years. Sex: {sex}. Localization: {localization}.",
 }
-SPLITS = {"authors": ("by-image", "lesion-disjoint"), "clean": ("lesion-disjoint",)}
-CARD = Card(
-    title="HAM10000",
-    domain="medical",
-    source="Harvard Dataverse, doi:10.7910/DVN/DBW86T",
-    licence="CC BY-NC 4.0",
-    citation="tschandl2018ham10000",
-    access=(
-        "Download HAM10000_images_part_1.zip, HAM10000_images_part_2.zip and HAM10000_metadata from "
-        "https://doi.org/10.7910/DVN/DBW86T and unpack them into one folder."
-    ),
-    size="10,015 images of 7,470 lesions",
-    notes=(
-        "Shipped are embeddings of 5,984 images, one for each of that many lesions, between 80 and 82 % of every class; a third "
-        "party had reduced the images to 224 x 224 pixels.",
-        "The authors split by image: 791 of 2,003 test images show a lesion seen in train.",
-        "The authors' text begins with dx_type, how the diagnosis was made: follow_up occurs only for nv, confocal only for bkl.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str) -> Draft:

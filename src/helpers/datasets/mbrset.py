@@ -5,9 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..images import index_images, locate
-from ..tasks import Task
-from .base import Card, Draft
-from .splits import by_group, by_row_in_file_order
+from .base import Draft
+from .brset import GRADES, graded, retinopathy
 from .tables import age_band, classes_of, fill, first_file, numbers, phrase, printed, read_table, unique, words
 
 METADATA = ("labels_mbrset.csv", "labels.csv")
@@ -43,24 +42,6 @@ EDUCATION = {
     6: "with incomplete tertiary education",
     7: "with complete tertiary education",
 }
-GRADES = (0, 1, 2, 3, 4)
-CLASSES = ("no retinopathy", "retinopathy")
-SPLITS = {"authors": ("by-image", "patient-disjoint"), "clean": ("patient-disjoint",)}
-CARD = Card(
-    title="mBRSET",
-    domain="medical",
-    source="PhysioNet, mobile Brazilian Retinal Dataset",
-    licence="PhysioNet Credentialed Health Data License 1.5.0",
-    citation="nakayama2024mbrset",
-    access="Get access at https://physionet.org/content/mbrset/; keep labels_mbrset.csv beside images/.",
-    credentialed=True,
-    size="5,164 images of 1,291 patients, 4,884 images with a grade",
-    notes=(
-        "Label: final_icdr above 0.",
-        "Every column of the text is the patient's: all images of a patient carry one sentence, which the authors' split by image "
-        "puts into train and test alike.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
@@ -72,20 +53,16 @@ def read(root: Path, variant: str, split: str) -> Draft:
     fields = _text_fields(table, variant, path)
     grade = numbers(table["final_icdr"], path)
     classes_of(grade.fillna(0), GRADES, path)
-    rows = pd.DataFrame(
-        {
-            "pair_id": table["file"],
-            "image": locate(table["file"], index_images(root, FOLDERS)),
-            "text": fill(TEXT, fields),
-            "group": table["patient"],
-            "label": (grade > 0).map(dict(zip((False, True), CLASSES, strict=True))),
-            "subgroup_age": age_band(numbers(table["age"], path)),
-            "subgroup_sex": fields["sex"].replace("sex not reported", "unknown"),
-        }
-    )[grade.notna()].reset_index(drop=True)
-    strata = grade.dropna().reset_index(drop=True)
-    rows["split"] = by_row_in_file_order(strata) if split == "by-image" else by_group(rows["group"], strata)
-    return Draft(rows, Task("binary", CLASSES), {"rows_without_grade": int(grade.isna().sum())})
+    rows = {
+        "pair_id": table["file"],
+        "image": locate(table["file"], index_images(root, FOLDERS)),
+        "text": fill(TEXT, fields),
+        "group": table["patient"],
+        "label": retinopathy(grade),
+        "subgroup_age": age_band(numbers(table["age"], path)),
+        "subgroup_sex": fields["sex"].replace("sex not reported", "unknown"),
+    }
+    return graded(pd.DataFrame(rows), grade, split, {"rows_without_grade": int(grade.isna().sum())})
 
 
 def _text_fields(table: pd.DataFrame, variant: str, path: Path) -> dict[str, pd.Series]:

@@ -1,9 +1,10 @@
-"""Read the reports of MIMIC-CXR from the archive or the folders, and find the part written before the image was read."""
+"""MIMIC-CXR: chest X-rays with reports; the clean text is the part of a report that was written before the image was read."""
 
 import os
 import re
 import zipfile
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +13,16 @@ from tqdm import tqdm
 from ..arrays import choose
 from ..images import existing
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .tables import age_band, classes_of, first_file, numbers, read_table, unique
 
+LABELS = {
+    "authors": ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "No Finding", "Pleural Effusion"),
+    "clean": ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"),  # as the paper says
+}
+UNCERTAIN = ("drop", "zero", "one")
+TABLES = {"train": "train.csv", "val": "valid.csv", "test": "test.csv"}  # the authors' three, not part of the release
+STUDIES = ("cxr-study-list.csv", "cxr-study-list.csv.gz")
 ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
 WANTED = re.compile(
     r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
@@ -22,86 +30,6 @@ WANTED = re.compile(
 )
 # A blank line, a heading at the start of a line, or a heading in capitals within a line: findings may follow.
 END = re.compile(r"\n[ \t]*\n|\n[ \t]*[A-Za-z][A-Za-z ,/()-]{2,40}:|\b[A-Z]{4,}(?: [A-Z]+)*:")
-
-
-def section(report: str) -> str:
-    """Return indication, history and reason for the examination of one report, joined; empty if it has none.
-
-    A section ends at the first blank line or heading, so that history never contains findings.
-    """
-    found = []
-    for heading in WANTED.finditer(report):
-        end = END.search(report, heading.end())
-        body = " ".join(report[heading.end() : end.start() if end else None].split())
-        if body and body not in found:
-            found.append(body)
-    return " ".join(found)
-
-
-def read_reports(root: Path, paths: pd.Series) -> pd.Series:
-    """Return the text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None if absent; read each once.
-
-    Raises:
-        FileNotFoundError: neither the archive nor a report in the folders exists.
-        ValueError: a report cannot be read; names the row of the table, not the path, which holds ids.
-    """
-    archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
-    if archive is None and not (root / "files").is_dir():
-        raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")
-    try:
-        opened = zipfile.ZipFile(archive) if archive else None
-    except zipfile.BadZipFile:
-        raise ValueError(f"{archive} is cut short or not a zip file; download it again") from None
-    try:
-        members = set(opened.namelist()) if opened else set()
-        texts: dict[str, str | None] = {}
-        for row, path in enumerate(tqdm(paths, desc="reports", unit="report", leave=False)):
-            if path in texts or pd.isna(path):
-                continue
-            try:
-                if opened and path in members:
-                    texts[path] = opened.read(path).decode("utf-8-sig").replace("\r\n", "\n")  # a section ends at a blank line
-                else:
-                    texts[path] = (root / path).read_text(encoding="utf-8-sig") if os.path.isfile(root / path) else None
-            except UnicodeDecodeError as error:
-                raise ValueError(f"the report of table row {row} is not UTF-8 (byte {error.start}); restore it") from None
-            except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: encrypted
-                raise ValueError(f"the report of table row {row} cannot be read ({type(error).__name__}); restore it") from None
-    finally:
-        if opened:
-            opened.close()
-    return pd.Series([texts.get(path) for path in paths], index=paths.index, dtype=object)
-
-
-LABELS = {
-    "authors": ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "No Finding", "Pleural Effusion"),
-    "clean": ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"),  # as the paper says
-}
-UNCERTAIN = ("drop", "zero", "one")
-SPLITS = {"authors": ("given",), "clean": ("official",)}
-TABLES = {"train": "train.csv", "val": "valid.csv", "test": "test.csv"}  # the authors' three, not part of the release
-STUDIES = ("cxr-study-list.csv", "cxr-study-list.csv.gz")
-CARD = Card(
-    title="MIMIC-CXR",
-    domain="medical",
-    source="PhysioNet, MIMIC-CXR-JPG 2.0.0 or later with the reports of MIMIC-CXR",
-    licence="PhysioNet Credentialed Health Data License 1.5.0",
-    citation="johnson2019mimiccxr",
-    access=(
-        "Get access at https://physionet.org/content/mimic-cxr-jpg/ and https://physionet.org/content/mimic-cxr/; put files/, the "
-        "mimic-cxr-2.0.0-*.csv.gz tables and mimic-cxr-reports.zip into one folder."
-    ),
-    credentialed=True,
-    size="377,110 images with 227,827 reports, 153,128 of the images in the authors' tables",
-    notes=(
-        "Variant authors needs train.csv, valid.csv and test.csv as the authors used them; their making is not published. Its text "
-        "is the whole report, from which the labels were read, and its labels are six: the paper's five and No Finding.",
-        "Variant clean reads the release itself: frontal views, official patient-disjoint split, the paper's five labels, and as "
-        "text only what was written before the image was read (indication, history, reason for the examination).",
-        "Uncertain labels: rows dropped (the authors' choice), or read as zero or one. A label that is not mentioned is negative.",
-        "The paper's R counts every image, rows with an uncertain label included: load with uncertain='zero' to compare with it.",
-    ),
-)
 
 
 def read(root: Path, variant: str, split: str, uncertain: str = "drop") -> Draft:
@@ -180,3 +108,46 @@ def _labelled(table: pd.DataFrame, labels, path: Path) -> pd.DataFrame:
         table[label] = numbers(table[label], path)
         classes_of(table[label].fillna(0).rename(label), (1, 0, -1), path)
     return table
+
+
+def read_reports(root: Path, paths: pd.Series) -> pd.Series:
+    """Return the text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None if absent; read each once.
+
+    An error names the row of the table, not the path, which holds ids.
+    """
+    archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
+    if archive is None and not (root / "files").is_dir():
+        raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")
+    try:
+        opened = zipfile.ZipFile(archive) if archive else None
+    except zipfile.BadZipFile:
+        raise ValueError(f"{archive} is cut short or not a zip file; download it again") from None
+    with opened or nullcontext():
+        members = set(opened.namelist()) if opened else set()
+        texts: dict[str, str | None] = {}
+        for row, path in enumerate(tqdm(paths, desc="reports", unit="report", leave=False)):
+            if path in texts or pd.isna(path):
+                continue
+            try:
+                if opened and path in members:
+                    texts[path] = opened.read(path).decode("utf-8-sig").replace("\r\n", "\n")  # a section ends at a blank line
+                else:
+                    texts[path] = (root / path).read_text(encoding="utf-8-sig") if os.path.isfile(root / path) else None
+            except (OSError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+                fault = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({type(error).__name__})"
+                raise ValueError(f"the report of table row {row} {fault}; restore it") from None
+    return pd.Series([texts.get(path) for path in paths], index=paths.index, dtype=object)
+
+
+def section(report: str) -> str:
+    """Return indication, history and reason for the examination of one report, joined; empty if it has none.
+
+    A section ends at the first blank line or heading, so that history never contains findings.
+    """
+    found = []
+    for heading in WANTED.finditer(report):
+        end = END.search(report, heading.end())
+        body = " ".join(report[heading.end() : end.start() if end else None].split())
+        if body and body not in found:
+            found.append(body)
+    return " ".join(found)

@@ -6,29 +6,14 @@ import pandas as pd
 
 from ..images import existing
 from ..tasks import Task
-from .base import Card, Draft
+from .base import Draft
 from .tables import first_file, parallel_lines, read_lines, unique
 
 INGREDIENTS = ("annotations/ingredients_Recipes5k.txt", "ingredients_Recipes5k.txt")
-SPLITS = {"common": ("official",)}
-CARD = Card(
-    title="Recipes5k",
-    domain="natural",
-    source="University of Barcelona",
-    licence="For research",
-    citation="bolanos2017recipes5k",
-    access="Unpack the archive of http://www.ub.edu/cvub/recipes5k/ and point root at Recipes5k/ (annotations/ and images/).",
-    size="4,826 recipes of 101 dishes, one photograph each",
-    notes=("Official train, val and test parts.",),
-)
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
-    """Read the rows of Recipes5k: the text is the recipe's raw ingredient list, the label its dish (the folder of the image).
-
-    Raises:
-        ValueError: a line of a labels file is not a line number of the ingredients file.
-    """
+    """Read the rows of Recipes5k: the text is the recipe's raw ingredient list, the label its dish (the folder of the image)."""
     path = first_file(root, INGREDIENTS)
     ingredients = read_lines(path)
     parts = []

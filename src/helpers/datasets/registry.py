@@ -1,6 +1,6 @@
 """List every data set by name with its card, variants and splits, and load it."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -9,73 +9,53 @@ from types import ModuleType
 import pandas as pd
 
 from ..arrays import choose
-from .base import REQUIRED_COLUMNS, SYNTHETIC, Card, Draft, PairedDataset
+from .base import CARDS, REQUIRED_COLUMNS, SYNTHETIC, Card, Draft, PairedDataset
 
-NAMES = (
-    *("mimic_cxr", "ham10000", "brset", "mbrset", "coco_qa", "fakeddit", "recipes5k", "daquar"),
-    *("flickr8k", "easy_vqa", "manifest"),
-)
 VARIANTS = ("authors", "clean", "common")
 MISSING_IMAGES = ("error", "drop")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set of the registry. Its module holds CARD, SPLITS (variant -> splits, default first) and ``read``."""
+    """One data set: its card, and the module of its name, whose ``read(root, variant, split, **options)`` returns a Draft."""
 
     name: str
-    module: ModuleType
+    card: Card
 
     @property
-    def card(self) -> Card:
-        return self.module.CARD
+    def module(self) -> ModuleType:
+        return import_module(f".{self.name}", __package__)
 
     @property
     def variants(self) -> tuple[str, ...]:
-        return tuple(self.module.SPLITS)
+        return tuple(self.card.splits)
 
     @property
     def splits(self) -> dict[str, tuple[str, ...]]:
-        return self.module.SPLITS
+        return self.card.splits
 
     @property
     def options(self) -> dict[str, object]:
-        """Return name and type of the options of ``load`` other than root, variant, split and missing_images."""
-        found = {}
-        for name, kind in self._arguments.items():
-            found |= {field.name: field.type for field in fields(kind)} if is_dataclass(kind) else {name: kind}
-        return found
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        """Return earlier names of options."""
-        return getattr(self.module, "ALIASES", {})
-
-    @property
-    def _arguments(self) -> dict[str, type]:
-        """Return name and type of each argument of ``read`` after root, variant and split; a dataclass groups several options."""
+        """Return name and type of each argument of ``read`` after root, variant and split."""
         return {name: p.annotation for name, p in list(signature(self.module.read).parameters.items())[3:]}
 
-    def read(self, root: Path, variant: str, split: str, options: dict) -> Draft:
-        """Check the ``options`` and return what the module reads with them.
+    @property
+    def needs_root(self) -> bool:
+        """Return whether the data come from a folder, and not with a Python package."""
+        return not hasattr(self.module, "default_root")
 
-        Raises:
-            ValueError: an unknown option; names the nearest known one.
-        """
-        options = {self.aliases.get(name, name): value for name, value in options.items()}
-        for name in options:
-            choose(name, self.options, f"option of {self.name}")
-        arguments = {}
-        for name, kind in self._arguments.items():
-            if is_dataclass(kind):
-                arguments[name] = kind(**{f.name: options.pop(f.name) for f in fields(kind) if f.name in options})
-        return self.module.read(root, variant, split, **arguments, **options)
-
-    def load(self, root=None, variant: str = "authors", **options) -> PairedDataset:
-        return load_dataset(self.name, root, variant, **options)
+    def root(self, root) -> Path:
+        """Return the folder to read: the given one, or that of the package that ships the data."""
+        if root is None and not self.needs_root:
+            return self.module.default_root()
+        if root is None:
+            raise ValueError(f"{self.name} needs root (--root), the folder of the release; {self.card.access}")
+        if not Path(root).exists():
+            raise FileNotFoundError(f"root {root} of {self.name} does not exist; {self.card.access}")
+        return Path(root)
 
 
-DATASETS = {name: Entry(name, import_module(f".{name}", __package__)) for name in NAMES}
+DATASETS = {name: Entry(name, card) for name, card in CARDS.items()}
 
 
 def title(dataset: str) -> str:
@@ -89,11 +69,7 @@ def domain(dataset: str) -> str:
 
 
 def dataset_root(data_root, dataset: str) -> Path | None:
-    """Return ``data_root/<dataset>`` if it exists, else ``data_root`` itself, which may be a table; None stays None.
-
-    Raises:
-        FileNotFoundError: ``data_root`` does not exist.
-    """
+    """Return ``data_root/<dataset>`` if it exists, else ``data_root`` itself, which may be a table; None stays None."""
     if data_root is None:
         return None
     if not Path(data_root).exists():
@@ -103,11 +79,7 @@ def dataset_root(data_root, dataset: str) -> Path | None:
 
 
 def canonical_variant(name: str, variant: str) -> str:
-    """Return the variant that ``variant`` means for data set ``name``: itself, or ``common`` if there is only one.
-
-    Raises:
-        ValueError: an unknown data set or variant.
-    """
+    """Return the variant that ``variant`` means for data set ``name``: itself, or ``common`` if there is only one."""
     variants = DATASETS[choose(name, DATASETS, "data set")].variants
     if variants == ("common",):
         choose(variant, VARIANTS, f"variant of {name}")
@@ -136,24 +108,15 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     variant = canonical_variant(name, variant)
     offered = entry.splits[variant]
     split = choose(split or offered[0], offered, f"split of {name} variant {variant}")
-    policy = choose(missing_images or getattr(entry.module, "MISSING_IMAGES", "error"), MISSING_IMAGES, "missing_images")
-    root = _root(entry, root)
-    draft = entry.read(root, variant, split, options)
+    policy = choose(missing_images or entry.card.missing_images, MISSING_IMAGES, "missing_images")
+    root = entry.root(root)
+    for option in options:
+        choose(option, entry.options, f"option of {name}")
+    draft = entry.module.read(root, variant, split, **options)
     name, card, root = draft.name or name, draft.card or entry.card, draft.root or root
     rows, excluded = _usable_rows(draft, name, card.credentialed or draft.private, root, policy)
-    synthetic = {"synthetic": True} if any((root / marker).is_file() for marker in SYNTHETIC) else {}
+    synthetic = {"synthetic": True} if (root / SYNTHETIC).is_file() else {}
     return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **excluded, **draft.report, **synthetic})
-
-
-def _root(entry: Entry, root) -> Path:
-    if root is None and hasattr(entry.module, "default_root"):
-        return entry.module.default_root()
-    if root is None:
-        raise ValueError(f"{entry.name} needs root (--root), the folder of the release; {entry.card.access}")
-    root = Path(root)
-    if not root.exists():
-        raise FileNotFoundError(f"root {root} of {entry.name} does not exist; {entry.card.access}")
-    return root
 
 
 def _usable_rows(draft: Draft, name: str, private: bool, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:

@@ -1,7 +1,12 @@
-"""Split a table into train, val and test: by row as in the authors' code, or by whole groups."""
+"""Split a table into train, val and test: by row as in the authors' code, or by whole groups; split a stored set anew."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+
+from ..store.embeddings import EmbeddingSet
+from ..tasks import SPLITS
 
 SEED = 42
 KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")  # names of splits
@@ -9,11 +14,7 @@ SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the sp
 
 
 def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
-    """Return row numbers of train and test, stratified and ignoring groups, by ``train_test_split`` on rows in file order.
-
-    Raises:
-        ValueError: a stratum has one row only.
-    """
+    """Return row numbers of train and test, stratified and ignoring groups, by ``train_test_split`` on rows in file order."""
     from sklearn.model_selection import train_test_split  # slow to load, and a workflow with nothing to do must answer fast
 
     counts = strata.value_counts()
@@ -71,5 +72,29 @@ def seen_in_train(pairs: pd.DataFrame, of: str = "test", seen: str = "train") ->
 
 def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:
     """Return whether a row's value of ``column`` is absent from earlier splits (train before val before test), bool (n,)."""
-    rank = rows["split"].map({name: i for i, name in enumerate(("train", "val", "test"))})
+    rank = rows["split"].map({name: i for i, name in enumerate(SPLITS)})
     return rank == rank.groupby(rows[column]).transform("min")
+
+
+def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
+    """Return the set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to exclude."""
+    split = pd.Series(np.asarray(split, dtype=object))
+    return replace(embeddings, pairs=embeddings.pairs.assign(split=split)[split.notna().to_numpy()])
+
+
+def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
+    """Return new random splits, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
+
+    Groups in random order fill train, then val, then test, so that a part may miss its share by less than one group.
+    """
+    groups, codes = np.unique(embeddings.pairs["group"].to_numpy().astype(str), return_inverse=True)
+    names = [split for split in SPLITS if len(embeddings.rows(split))]
+    if len(groups) < len(names):
+        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(names)} splits; give more groups")
+    order = np.random.default_rng(random_state).permutation(len(groups))
+    sizes = np.bincount(codes)[order]
+    middle = (sizes.cumsum() - sizes / 2) / len(embeddings)
+    ends = np.cumsum([len(embeddings.rows(split)) / len(embeddings) for split in names])
+    of_group = np.empty(len(groups), dtype=object)
+    of_group[order] = np.array(names, dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
+    return of_group[codes]

@@ -1,25 +1,21 @@
-"""Read the tables of a release: tolerate BOM, Windows line ends and compression; check columns and values strictly."""
+"""Read the tables of a release: tolerate BOM, Windows line ends and compression; check columns and values strictly.
 
-import csv
-import gzip
-import warnings
-import zlib
+No error prints a cell, which may be an id or a sentence of a credentialed set if columns have slipped.
+"""
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ..arrays import choose_column
+from ..store.tables import read_delimited
 
 RELEASED = "restore the file as released"
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path:
-    """Return the first of ``names`` that is a file under ``root``.
-
-    Raises:
-        FileNotFoundError: names the folder and every name tried.
-    """
+    """Return the first of ``names`` that is a file under ``root``."""
     for name in names:
         if (root / name).is_file():
             return root / name
@@ -34,47 +30,27 @@ def read_table(
     """Read a delimited file as strings; empty cells are missing values.
 
     Args:
-        columns: required columns.
+        columns: required columns; then rows are required too.
         separator: when None, inferred from the header: a tab if it has one, a semicolon if it has one and no comma, else a comma.
         na_words: treat cells such as ``NA`` and ``nan`` as missing too, the default of pandas, which the authors used.
         remedy: advice on a damaged file, printed in errors.
-
-    Raises:
-        ValueError: the file is empty or undecodable, has two columns of one name, or lacks a required column; names the nearest.
     """
-    try:
-        separator = _require_distinct_header(path, separator)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            table = pd.read_csv(
-                path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=na_words, na_values=[""], index_col=False
-            )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise ValueError(f"{path} is cut short or not a gzip file; download it again") from None
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"{path} is empty; {remedy}") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise ValueError(f"{path} cannot be read as a table ({str(error).strip()}); {remedy}") from None
-    table.columns = [str(c).strip() for c in table.columns]
-    require_columns(table, columns, path)
-    if columns:
-        require_rows(table, path, remedy)
-    return table
-
-
-def _require_distinct_header(path: Path, separator: str | None) -> str:
-    """Return the separator of a table, once its column names are checked to differ; pandas would rename a repeated one."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-        header = stream.readline()
-    separator = separator or ("\t" if "\t" in header else ";" if ";" in header and "," not in header else ",")
-    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), []) if name.strip()]
+    if separator is None:
+        header = read_delimited(path, "\t", remedy, header=None, nrows=1, dtype=str).iloc[0].astype(str)
+        separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
+    # The header is read as a row, because pandas would rename a column whose name occurs twice.
+    table = read_delimited(path, separator, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
+    names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(table.iloc[0])]
     repeated = next((i for i, name in enumerate(names) if name in names[:i]), None)
     if repeated is not None:
         first = names.index(names[repeated])
         raise ValueError(f"{path}: columns {first + 1} and {repeated + 1} have the same name; rename one of them")
-    return separator
+    table = table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
+    for column in columns:
+        choose_column(column, names, path)
+    if columns:
+        require_rows(table, path, remedy)
+    return table
 
 
 def require_rows(table: pd.DataFrame, path, remedy: str = RELEASED) -> None:
@@ -83,53 +59,41 @@ def require_rows(table: pd.DataFrame, path, remedy: str = RELEASED) -> None:
         raise ValueError(f"{path} has a header and no rows; {remedy}")
 
 
-def require_columns(table: pd.DataFrame, columns: Sequence[str], path) -> None:
-    """Raise a ValueError unless ``table`` has all ``columns``; see :func:`helpers.arrays.choose_column`."""
-    for column in columns:
-        choose_column(column, table.columns, path)
-
-
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text file without line ends and without blank lines at the end.
-
-    Raises:
-        ValueError: the file is not UTF-8.
-    """
+    """Return the lines of a UTF-8 text file without line ends and without blank lines at the end."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    while lines and not lines[-1].strip():
-        lines.pop()
     return [line.strip() for line in lines]
 
 
-def numbers(column: pd.Series, path) -> pd.Series:
-    """Return cells as float64, missing ones as NaN; read a decimal comma as a point and a letter O as zero, as in releases.
+def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
+    """Read text files in parallel: one column per file, one row per line."""
+    columns = {}
+    for name, path in files.items():
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist; point root at the folder of the release, or finish the download")
+        columns[name] = read_lines(path)
+    if len({len(lines) for lines in columns.values()}) > 1:
+        lengths = ", ".join(f"{files[name].name} {len(lines)}" for name, lines in columns.items())
+        raise ValueError(f"{next(iter(files.values())).parent}: parallel files differ in length ({lengths}); restore them")
+    return pd.DataFrame(columns)
 
-    Raises:
-        ValueError: a cell is not a number; names file, line and column. It does not print the cell, which may be an id or a
-            sentence of a credentialed set if columns have slipped.
-    """
-    cleaned = column.astype("object").where(column.notna()).map(_numeral, na_action="ignore")
-    values = pd.to_numeric(cleaned, errors="coerce")
+
+def numbers(column: pd.Series, path) -> pd.Series:
+    """Return cells as float64, missing ones as NaN; read a decimal comma as a point and a letter O as zero, as in releases."""
+    cleaned = column.str.strip().str.replace("O", "0").str.replace("o", "0").str.replace(",", ".")
+    values = pd.to_numeric(cleaned, errors="coerce").astype(float)
     bad = values.isna() & column.notna()
     if bad.any():
         row = bad.to_numpy().argmax()
         raise ValueError(f"{path} line {row + 2}: {column.name} is not a number ({bad.sum()} such cells); restore the table")
-    return values.astype(float)
-
-
-def _numeral(cell: str) -> str:
-    return str(cell).strip().replace("O", "0").replace("o", "0").replace(",", ".")
+    return values
 
 
 def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
-    """Return ``column`` unchanged if every cell is one of ``classes``.
-
-    Raises:
-        ValueError: names the file, the line, the column and the classes; not the cell, see :func:`numbers`.
-    """
+    """Return ``column`` unchanged if every cell is one of ``classes``."""
     bad = (~column.isin(list(classes))).to_numpy()
     if bad.any():
         row = bad.argmax()
@@ -140,11 +104,7 @@ def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) 
 
 
 def unique(column: pd.Series, path, private: bool = False, header: int = 1) -> pd.Series:
-    """Return ``column`` unchanged if no value is repeated or missing; the file has ``header`` lines before the first row.
-
-    Raises:
-        ValueError: names the file, both lines and, unless ``private``, the value.
-    """
+    """Return ``column`` unchanged if no value is repeated or missing; the file has ``header`` lines before the first row."""
     again = (column.duplicated() | column.isna()).to_numpy()
     if again.any():
         row = again.argmax()
@@ -175,29 +135,9 @@ def phrase(column: pd.Series, template: str, otherwise: str) -> pd.Series:
 
 def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:
     """Return ``template`` filled row by row from equally long ``fields``."""
-    names = list(fields)
-    return [template.format(**dict(zip(names, cells, strict=True))) for cells in zip(*fields.values(), strict=True)]
+    return [template.format(**row) for row in pd.DataFrame(dict(fields)).to_dict("records")]
 
 
 def age_band(age: pd.Series) -> pd.Series:
     """Return age in years as a subgroup: under 40, 40-59, 60 and over, unknown."""
     return pd.cut(age, [-1, 39.99, 59.99, 200], labels=["under 40", "40-59", "60 and over"]).astype(object).fillna("unknown")
-
-
-def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
-    """Read text files in parallel: one column per file, one row per line.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: the files have different numbers of lines.
-    """
-    columns = {}
-    for name, path in files.items():
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist; point root at the folder of the release, or finish the download")
-        columns[name] = read_lines(path)
-    counts = {files[name].name: len(lines) for name, lines in columns.items()}
-    if len(set(counts.values())) > 1:
-        lengths = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise ValueError(f"{next(iter(files.values())).parent}: parallel files differ in length ({lengths}); restore them")
-    return pd.DataFrame(columns)

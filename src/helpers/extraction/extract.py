@@ -20,8 +20,8 @@ from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH
 from ..backbones.fingerprint import settings_hash
 from ..datasets.base import PairedDataset
 from ..files import remove_stale, replacing, write_checked_json
+from ..store.disk import PROVENANCE, check_replaceable, read_set_record
 from ..store.embeddings import EmbeddingSet
-from ..store.record import PROVENANCE, check_replaceable, read_record
 from .chunks import claimed, exclusive, read_work_file
 from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
 from .inspection import InputError, inspect, report_table, summary
@@ -210,7 +210,7 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
     if not (out / PROVENANCE).is_file():
         return None
     try:
-        record = _flat(read_record(out)[0])
+        record = _flat(read_set_record(out)[0])
         differing = [key for key, value in _flat(identity).items() if record.get(key) != value]
         if not differing:
             return EmbeddingSet.load(out)

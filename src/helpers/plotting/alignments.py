@@ -1,4 +1,4 @@
-"""Draw what alignments close and what they cost, and how many rows two splits share."""
+"""Draw what alignments close and what they cost."""
 
 import numpy as np
 import pandas as pd
@@ -239,21 +239,5 @@ def penalty(curves: pd.DataFrame, special: pd.DataFrame):
             ax.axvline(beta, color=color, linestyle=style, label=f"λ = 1, {form}")
         ax.axvline(0, color=INK, linewidth=0.8, label="no alignment")
         ax.set(title=direction, xlabel="penalty β", ylabel="recall", ylim=(0, None))
-    distinct_legend(figure, axes)
-    return figure
-
-
-def shared_rows(curves: pd.DataFrame):
-    """Draw the share of test rows with a training row of at least this cosine; a panel per modality, a line per set.
-
-    Args:
-        curves: ``dataset, variant, backbone, modality, cosine, share``, see ``helpers.probing.leakage.near_duplicates``.
-    """
-    modalities = list(curves.groupby("modality", sort=False))
-    figure, axes = panels(len(modalities), 2, 4.2, 2.8)
-    for ax, (modality, rows) in zip(axes, modalities, strict=True):
-        for i, (name, line) in enumerate(rows.groupby(SET, sort=False)):
-            ax.plot(line["cosine"], line["share"], color=LINES[i % len(LINES)], label=" · ".join((title(name[0]), *name[1:])))
-        ax.set(title=modality, xlabel="cosine to the nearest training row", ylabel="share of test rows", ylim=(0, 1.02))
     distinct_legend(figure, axes)
     return figure

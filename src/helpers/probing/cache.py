@@ -10,8 +10,8 @@ from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
+from ..store.record import Record, UnusableRecord, read_record, write_record
 from .code import probing_code
-from .record import Record, UnusableRecord, read_record, write_record
 from .result import FILES, PROVENANCE, SweepResult
 from .sweep import sweep
 

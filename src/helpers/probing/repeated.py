@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..backbones.lit import HEADS
+from ..datasets.splits import redrawn_split, resplit
 from ..files import read_json
 from ..geometry import gap_norm
 from ..statistics import corrected_interval
@@ -15,7 +16,6 @@ from ..store.embeddings import EmbeddingSet
 from ..testbench.features import TowerFeatures, shipped_features
 from ..testbench.study import embeddings_under
 from ..testbench.training import Settings, training_path
-from .resplit import redrawn_split, resplit
 from .sweep import sweep
 
 NAMES = ["dataset", "variant", "backbone"]

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file, save_file
 
 from .. import metrics
 from ..files import refuse_other_content, replacing_folder
+from ..store.record import Record, UnusableRecord, read_intact, read_record, write_record
 from ..tasks import Task
 from . import inference
 from .inference import KEYS
-from .record import Record, UnusableRecord, read_intact, read_record, write_record
 from .scoring import metrics_table, ranking_scores
 
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]

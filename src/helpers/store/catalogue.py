@@ -1,13 +1,14 @@
 """List the stored embedding sets by data set, variant and encoder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..files import project_root
+from .disk import PROVENANCE, read_set_record
 from .embeddings import EmbeddingSet
-from .identity import Identity, check_folder, folder_name
-from .record import PROVENANCE, read_record
+from .identity import Identity, as_folder, check_folder, folder_name
 
 SHIPPED = Path("data/embeddings")
 OWN = Path("runs/embeddings")
@@ -33,70 +34,55 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
         FileNotFoundError: ``store`` is given and is not a folder.
         ValueError: a folder has a name that this project does not accept, or its record names another set.
     """
+    if store is not None and not Path(store).is_dir():
+        raise FileNotFoundError(f"store {store} is not a folder; give the folder that holds <dataset>/<variant>/<backbone>")
     rows = []
-    for folder in _stores(store):
+    for folder in [project_root() / SHIPPED, project_root() / OWN] if store is None else [Path(store)]:
         for path in sorted(folder.glob(f"*/*/*/{PROVENANCE}")):
             parts = path.parent.relative_to(folder).parts
-            if not any(part.startswith(".") for part in parts):
-                try:
-                    _check_names(parts, path)
-                except ValueError as error:
-                    if faulty is None:
-                        raise
-                    faulty["/".join(parts)] = str(error)
-                else:
-                    rows.append((*parts, path.parent))
-    table = pd.DataFrame(rows, columns=[*NAMES, "path"])
-    return table.drop_duplicates(NAMES)
-
-
-def _stores(store) -> list[Path]:
-    if store is None:
-        return [project_root() / SHIPPED, project_root() / OWN]
-    if not Path(store).is_dir():
-        raise FileNotFoundError(f"store {store} is not a folder; give the folder that holds <dataset>/<variant>/<backbone>")
-    return [Path(store)]
+            if any(part.startswith(".") for part in parts):
+                continue
+            try:
+                _check_names(parts, path)
+                rows.append((*parts, path.parent))
+            except ValueError as error:
+                if faulty is None:
+                    raise
+                faulty["/".join(parts)] = str(error)
+    return pd.DataFrame(rows, columns=[*NAMES, "path"]).drop_duplicates(NAMES)
 
 
 def _check_names(parts: tuple[str, ...], path: Path) -> None:
     """Raise unless the names in folder and record agree; the loader checks the rest of the record."""
-    for name, part in zip(NAMES, parts, strict=True):
-        try:
-            check_folder(part, f"{name} folder")
-        except ValueError as error:
-            raise ValueError(f"{str(path.parent)!r}: {error}") from None
     try:
-        record = read_record(path.parent)[0]
+        for name, part in zip(NAMES, parts, strict=True):
+            check_folder(part, f"{name} folder")
+    except ValueError as error:
+        raise ValueError(f"{str(path.parent)!r}: {error}") from None
+    try:
+        record = read_set_record(path.parent)[0]
     except (ValueError, FileNotFoundError):
         return
     for name, part in zip(NAMES, parts, strict=True):
         recorded = str(record.get(name, part))
-        try:
-            agrees = recorded == part or name == "backbone" and folder_name(recorded) == part
-        except ValueError:
-            agrees = False
-        if not agrees:
+        if part not in (recorded, as_folder(recorded) if name == "backbone" else None):
             raise ValueError(
                 f"{path} records the {name} {recorded[:80]!r} but lies in a folder {part!r}; "
                 "move it to <dataset>/<variant>/<backbone> as recorded"
             )
 
 
-def load_stored(path: Path) -> EmbeddingSet:
-    """Load a set of a store; its folders give the names that its record lacks."""
-    embeddings = EmbeddingSet.load(path)
-    names = dict(zip(NAMES, Path(path).resolve().parts[-3:], strict=True))
-    if all(name in embeddings.provenance for name in NAMES):
-        return embeddings
-    return EmbeddingSet(embeddings.image, embeddings.text, embeddings.pairs, embeddings.task, names | embeddings.provenance)
-
-
 def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
-    """Load the stored set of this identity, or return None."""
+    """Load the stored set of this identity, or return None; its folders give the names that its record lacks."""
     found = stored(store, faulty={})
-    names = (identity.dataset, identity.variant, folder_name(identity.backbone))
-    mine = found[(found[NAMES] == list(names)).all(axis=1)]
-    return load_stored(mine["path"].iloc[0]) if len(mine) else None
+    names = [identity.dataset, identity.variant, folder_name(identity.backbone)]
+    mine = found[(found[NAMES] == names).all(axis=1)]
+    if mine.empty:
+        return None
+    embeddings = EmbeddingSet.load(mine["path"].iloc[0])
+    if set(NAMES) <= set(embeddings.provenance):
+        return embeddings
+    return replace(embeddings, provenance=dict(zip(NAMES, names, strict=True)) | embeddings.provenance)
 
 
 def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:

@@ -12,25 +12,13 @@ import pandas as pd
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
 from ..files import replacing_folder, sealed, sha256, write_json
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
-from .arrays import read_arrays
-from .foreign import naming
+from . import disk
+from .disk import FILES, IN_MEMORY, PROVENANCE
+from .foreign import naming, read_arrays, read_csv
 from .identity import SYNTHETIC, Identity
-from .matrices import IN_MEMORY, parse_matrix, write_matrix
-from .record import (
-    FILES,
-    FORMAT,
-    PROVENANCE,
-    SHARED_IMAGE,
-    SetRecord,
-    check_replaceable,
-    parse_pairs,
-    read_bytes,
-    read_record,
-    settled,
-)
-from .tables import read_csv
+from .record import FORMAT
 
-OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")
+OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")  # of the record, no provenance
 LARGE = 1e18  # above this, the square of a norm overflows float32
 
 
@@ -48,9 +36,6 @@ class EmbeddingSet:
             columns of ``task`` and any ``subgroup_*`` columns.
         task: meaning of the labels.
         provenance: how the vectors were computed; JSON-serialisable.
-
-    Raises:
-        ValueError: unequal dimensions, zero-norm or non-finite rows, a pair that points outside the matrices, bad labels.
     """
 
     image: np.ndarray
@@ -63,15 +48,13 @@ class EmbeddingSet:
         for modality in ("image", "text"):
             object.__setattr__(self, modality, _mapped_if_on_disk(getattr(self, modality), modality))
         same_dimension(as_rows(self.image, "image"), as_rows(self.text, "text"))
+        object.__setattr__(self, "pairs", self.pairs.reset_index(drop=True))
         for modality in ("image", "text"):
             object.__setattr__(self, modality, _float32_unit_rows(getattr(self, modality), modality))
-        object.__setattr__(self, "pairs", self.pairs.reset_index(drop=True))
-        for modality, matrix in (("image", self.image), ("text", self.text)):
-            outside = np.flatnonzero((self.pairs[modality] < 0) | (self.pairs[modality] >= len(matrix)))
+            items, n = self.pairs[modality], len(getattr(self, modality))
+            outside = np.flatnonzero((items < 0) | (items >= n))
             if len(outside):
-                raise ValueError(
-                    f"pair {outside[0]} points at {modality} {self.pairs[modality][outside[0]]}, but there are {len(matrix)}"
-                )
+                raise ValueError(f"pair {outside[0]} points at {modality} {items[outside[0]]}, but there are {n}")
         strange = np.flatnonzero(~self.pairs["split"].isin(SPLITS))
         if len(strange):
             raise ValueError(_unknown_split(self.pairs["split"], strange))
@@ -124,11 +107,7 @@ class EmbeddingSet:
 
     @property
     def targets(self) -> np.ndarray:
-        """Return 0/1 indicators, int8 (n_pairs, n_outputs); see :meth:`Task.targets`.
-
-        Raises:
-            ValueError: the set has no labels.
-        """
+        """Return 0/1 indicators, int8 (n_pairs, n_outputs); see :meth:`Task.targets`. A set without labels raises a ValueError."""
         return self.task.targets(self.pairs)
 
     def rows(self, split: str | None = None) -> np.ndarray:
@@ -177,9 +156,6 @@ class EmbeddingSet:
             groups: (n,) groups of rows that belong together, such as one patient's; each row is its own group when None.
             ids: (n,) unique names of the pairs; numbered when None.
             classes: class names in order; sorted label values, or ``0..K-1``, when None.
-
-        Raises:
-            ValueError: arrays of different lengths, labels with missing values, one class only, or too many classes.
         """
         image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
         n = len(image)
@@ -196,21 +172,20 @@ class EmbeddingSet:
             }
         )
         task, columns = _task_of(labels, kind, classes)
-        for name, values in columns.items():
-            pairs[name] = values
+        pairs = pairs.assign(**columns)
         image, pairs["image"] = distinct_rows(image)
         text, pairs["text"] = distinct_rows(text)
         return cls(image, text, pairs, task, provenance)
 
     @classmethod
     def from_csv(cls, path, label=None, **options) -> "EmbeddingSet":
-        """Read a table of pairs with one column per coordinate; see :func:`helpers.store.tables.read_csv`."""
+        """Read a table of pairs with one column per coordinate; see :func:`helpers.store.foreign.read_csv`."""
         with naming(path):
             return cls.from_arrays(**read_csv(path, label, **options))
 
     @classmethod
     def from_npz(cls, path, **options) -> "EmbeddingSet":
-        """Read NPZ, NPY files and a table, or a folder of shards; see :func:`helpers.store.arrays.read_arrays`."""
+        """Read NPZ, NPY files and a table, or a folder of shards; see :func:`helpers.store.foreign.read_arrays`."""
         with naming(path):
             return cls.from_arrays(**read_arrays(path, **options))
 
@@ -230,12 +205,12 @@ class EmbeddingSet:
         """
         directory = Path(directory)
         choose(dtype, ("float32", "float16"), "dtype")
-        check_replaceable(directory)
+        disk.check_replaceable(directory)
         with replacing_folder(directory) as folder:
             files = {}
             for modality in ("image", "text"):
                 path = folder / FILES[modality]
-                write_matrix(path, getattr(self, modality), dtype)
+                disk.write_matrix(path, getattr(self, modality), dtype)
                 files[modality] = {"path": path.name, "sha256": sha256(path)}
             if image_from is not None:
                 files["image"] = _shared_image(files["image"], Path(image_from), directory)
@@ -250,61 +225,47 @@ class EmbeddingSet:
 
     @classmethod
     def load(cls, directory, in_memory: float = IN_MEMORY) -> "EmbeddingSet":
-        """Read a set written by :meth:`save` of this or an earlier version, and check the SHA-256 of every file.
+        """Read a set written by :meth:`save`, and check the SHA-256 of every file.
 
         A matrix of more than ``in_memory`` numbers is not read into memory: its file is mapped, and read block by block. The file
         must not be changed in place meanwhile; replacing the set is safe.
 
         Raises:
             FileNotFoundError: the folder holds no set, or one of its files is missing.
-            ValueError: a file does not match its checksum, is damaged, or has a newer format.
+            ValueError: a file does not match its checksum, is damaged, or has another format.
         """
-        return settled(lambda: cls._read(Path(directory), in_memory), Path(directory))
+        return disk.settled(lambda: cls._read(Path(directory), in_memory), Path(directory))
 
     @classmethod
     def _read(cls, directory: Path, in_memory: float) -> "EmbeddingSet":
-        found, record = read_record(directory)
+        found, record = disk.read_set_record(directory)
         vectors = []
         for modality in ("image", "text"):
-            path, data = read_bytes(directory, record, modality, in_memory * np.dtype(record.dtype).itemsize)
-            vectors.append(parse_matrix(data, path))
+            path, data = disk.read_bytes(directory, record, modality, in_memory * np.dtype(record.dtype).itemsize)
+            vectors.append(disk.parse_matrix(data, path))
         pairs, task = _read_pairs(directory, record)
-        provenance = {k: v for k, v in found.items() if k not in OF_THE_FILES}
         try:
-            image, text = vectors
-            return cls(image, text, pairs, task, provenance)
+            return cls(vectors[0], vectors[1], pairs, task, {k: v for k, v in found.items() if k not in OF_THE_FILES})
         except ValueError as error:
             raise ValueError(f"{directory}: {error}") from None
 
 
-def load_pairs(directory) -> tuple[pd.DataFrame, Task]:
-    """Read the pairs and the task of a stored set; check its vectors without parsing them; raise as :meth:`EmbeddingSet.load`."""
-
-    def read() -> tuple[pd.DataFrame, Task]:
-        _, record = read_record(Path(directory))
-        for modality in ("image", "text"):
-            read_bytes(Path(directory), record, modality, IN_MEMORY)
-        return _read_pairs(Path(directory), record)
-
-    return settled(read, Path(directory))
-
-
-def _read_pairs(directory: Path, record: SetRecord) -> tuple[pd.DataFrame, Task]:
-    path, data = read_bytes(directory, record, "pairs")
+def _read_pairs(directory: Path, record: disk.SetRecord) -> tuple[pd.DataFrame, Task]:
+    path, data = disk.read_bytes(directory, record, "pairs")
     try:
         task = record.task.task()
     except ValueError as error:
         raise ValueError(f"{directory / PROVENANCE}: {error}") from None
-    return parse_pairs(data, path, task), task
+    return disk.parse_pairs(data, path, task), task
 
 
 def _shared_image(own: dict, other: Path, directory: Path) -> dict:
     """Return the file entry that refers to the image matrix of another set of the same store."""
-    theirs = read_record(other)[1].files["image"]
+    theirs = disk.read_set_record(other)[1].files["image"]
     if theirs.sha256 != own["sha256"]:
         raise ValueError(f"{other} holds other image vectors than the set to be saved in {directory}; save without image_from")
     path = Path(os.path.relpath(other / theirs.path, directory)).as_posix()
-    if not SHARED_IMAGE.fullmatch(path):
+    if not disk.SHARED_IMAGE.fullmatch(path):
         raise ValueError(f"{other} is not in the same store as {directory}; save without image_from")
     return {"path": path, "sha256": own["sha256"]}
 

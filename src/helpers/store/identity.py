@@ -10,11 +10,7 @@ SYNTHETIC = " (synthetic miniature)"
 
 
 def check_folder(name: str, what: str) -> str:
-    """Return ``name`` if it may name a folder of a data set, variant or encoder.
-
-    Raises:
-        ValueError: it contains blanks, slashes or quotes, starts with a dot or dash, or is too long.
-    """
+    """Return ``name`` if it may name a folder of a data set, variant or encoder."""
     if FOLDER.fullmatch(name) and len(name.encode()) <= LONGEST:
         return name
     raise ValueError(
@@ -23,13 +19,13 @@ def check_folder(name: str, what: str) -> str:
     )
 
 
-def folder_name(backbone: str) -> str:
-    """Return an encoder's name as one folder name: ``openai/clip`` becomes ``openai--clip``.
+def as_folder(backbone: str) -> str:
+    return backbone.strip("/").replace("/", "--").replace(":", "-")
 
-    Raises:
-        ValueError: as :func:`check_folder`.
-    """
-    return check_folder(backbone.strip("/").replace("/", "--").replace(":", "-"), "encoder")
+
+def folder_name(backbone: str) -> str:
+    """Return an encoder's name as one folder name: ``openai/clip`` becomes ``openai--clip``."""
+    return check_folder(as_folder(backbone), "encoder")
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,8 @@ class Identity:
     @classmethod
     def of(cls, provenance: dict) -> "Identity":
         """Read the names from a provenance record."""
-        report = provenance.get("data_report") or {}
         dataset, variant, backbone = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
-        # Records of earlier versions say "drawn" for "synthetic".
-        return cls(dataset, variant, backbone, synthetic=bool(report.get("synthetic") or report.get("drawn")))
+        return cls(dataset, variant, backbone, bool((provenance.get("data_report") or {}).get("synthetic")))
 
     @property
     def title(self) -> str:
@@ -64,13 +58,8 @@ class Identity:
 
     @property
     def folder(self) -> Path:
-        """Return the path ``<dataset>/<variant>/<backbone>`` below a store or a folder of results.
-
-        Raises:
-            ValueError: one of the names cannot name a folder.
-        """
-        parts = check_folder(self.dataset, "data set"), check_folder(self.variant, "variant"), folder_name(self.backbone)
-        return Path(*parts)
+        """Return the path ``<dataset>/<variant>/<backbone>`` below a store or a folder of results, once each is checked."""
+        return Path(check_folder(self.dataset, "data set"), check_folder(self.variant, "variant"), folder_name(self.backbone))
 
     def __str__(self) -> str:
         return f"{self.title} / {self.variant} / {self.backbone}"

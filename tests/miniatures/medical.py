@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..brset import FINDINGS
-from ..ham10000 import CLASSES
-from ..mbrset import YES_NO
-from ..mimic_cxr import LABELS
+from helpers.datasets.brset import FINDINGS
+from helpers.datasets.ham10000 import CLASSES
+from helpers.datasets.mbrset import YES_NO
+from helpers.datasets.mimic_cxr import LABELS
+
 from . import pictures
 
 SITES = ("back", "trunk", "face", "lower extremity", "abdomen", "unknown")

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..fakeddit import FILES
+from helpers.datasets.fakeddit import FILES
+
 from . import pictures
 
 COLOURS = ("red", "green", "blue")
