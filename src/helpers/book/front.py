@@ -14,7 +14,6 @@ import pandas as pd
 from ..files import project_root, replacing
 from ..plotting import use_style
 from ..plotting.front import finding
-from ..recommend.findings import shipped_alignments
 
 ROOT = project_root()
 PATHS, LIMITS = (ROOT / "data" / "measured" / name for name in ("training_gain.csv", "training_gain_limit.csv"))
@@ -34,7 +33,8 @@ def sentences() -> list[str]:
     """Return what a reader may quote: of a converged probe, of one that is not, and of the gap."""
     paths, limits = whole_alignment()
     last = paths[paths["updates"] == paths["updates"].max()]
-    tested = shipped_alignments().query("measure == 'gap' and renormalise").pivot_table(
+    alignments = pd.concat([pd.read_csv(ROOT / "data" / "measured" / f"alignments_{of}.csv") for of in ("public", "shipped")])
+    tested = alignments.query("measure == 'gap' and renormalise").pivot_table(
         index=["dataset", "variant", "backbone"], columns="alignment", values="value"
     )  # fmt: skip
     left = (tested["lambda-1"] / tested["none"]).dropna()
