@@ -1,0 +1,213 @@
+"""Comparison of alignments: known answers, the interval over splits, and tasks against scikit-learn or a plain loop."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import embedding_set
+from scipy.stats import t
+from sklearn.metrics import roc_auc_score
+
+from helpers import EmbeddingSet, sweep
+from helpers.alignment.registry import make_alignment
+from helpers.comparison import (
+    compare_alignments,
+    compare_tasks,
+    crossed,
+    expected_gap,
+    fit_alignment,
+    moved_by,
+    restore_shares,
+    summarise,
+)
+from helpers.metrics import macro_auc, probabilities
+from helpers.probing.objective import Objective
+from helpers.separation import half_of_groups
+
+NAMES = ("centring", "lambda-1", "cca")
+
+
+def pairs(n=120, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(n, d))
+    noise = 0.3 * rng.normal(size=(2, n, d))
+    return common + noise[0] + 3 * np.eye(d)[0], common + noise[1] - 3 * np.eye(d)[0]
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare_alignments(*pairs(), moves=[("none", True), ("centring", True), ("leace", False)], n_splits=3)
+
+
+def test_centring_closes_the_gap_and_keeps_retrieval(comparison):
+    table = summarise(comparison).set_index(["alignment", "measure"])
+    assert table.loc[("none", "modality_auc"), "value"] == 1
+    assert table.loc[("centring", "gap"), "value"] < 0.3 * table.loc[("none", "gap"), "value"]
+    assert table.loc[("centring", "recall_image_to_text"), "change"] > -0.1
+    assert abs(table.loc[("leace", "modality_auc"), "value"] - 0.5) < 0.2
+
+
+def test_without_unit_length_only_the_classifier_and_inner_products_are_measured(comparison):
+    left = comparison[~comparison["renormalise"]]
+    assert set(left["measure"]) == {"modality_auc", "recall_image_to_text", "recall_text_to_image"}
+    image, text = pairs()
+    fit = half_of_groups(np.arange(120), 0)
+    v, u = make_alignment("leace", renormalise=False).fit(image[fit], text[fit]).transform(image[~fit], text[~fit])
+    found = left[left["split"] == 0].set_index("measure")["value"]
+    assert found["recall_image_to_text"] == ((v @ u.T).argmax(axis=1) == np.arange(60)).mean()
+    assert found["recall_text_to_image"] == ((u @ v.T).argmax(axis=1) == np.arange(60)).mean()
+
+
+def table_of(values: dict[str, list[float]]) -> pd.DataFrame:
+    """The gap under each alignment, split by split; NaN where the alignment could not be fitted."""
+    rows = [
+        (name, True, i, None if np.isnan(v) else "gap", v, "too few rows" * int(np.isnan(v)))
+        for name, of in values.items()
+        for i, v in enumerate(of)
+    ]
+    return pd.DataFrame(rows, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio():
+    values = np.array([0.1, 0.2, 0.4])
+    table = summarise(table_of({"none": values, "centring": values + 1}))
+    half = t.ppf(0.975, 2) * np.std(values, ddof=1) * np.sqrt(1 / 3 + 1)
+    assert table["high"][0] - table["value"][0] == pytest.approx(half)
+    assert table.loc[1, ["change", "change_low", "change_high"]].tolist() == pytest.approx([1, 1, 1])
+    assert list(table["splits"]) == [3, 3] and list(table["reason"]) == ["", ""]
+
+
+def test_a_split_in_which_an_alignment_fails_is_counted_and_explained():
+    table = summarise(table_of({"none": [0.1, 0.2, 0.4], "cca": [1.1, np.nan, 1.4], "whitening": [np.nan] * 3}))
+    table = table.set_index("alignment")
+    assert table.loc["cca", "change"] == pytest.approx(1) and table.loc["cca", "value"] == pytest.approx(1.25)
+    assert table["splits"].to_dict() == {"none": 3, "cca": 2, "whitening": 0}
+    assert table["reason"].to_dict() == {"none": "", "cca": "too few rows", "whitening": "too few rows"}
+    assert np.isnan(table.loc["whitening", "value"])
+
+
+def test_a_zero_gap_shows_this_much_on_finite_rows():
+    rng = np.random.default_rng(0)
+    gaps, expected = [], []
+    for _ in range(200):
+        v, u = rng.normal(size=(2, 50, 4))
+        v, u = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (v, v + u))
+        gaps.append(np.linalg.norm(v.mean(axis=0) - u.mean(axis=0)))
+        expected.append(expected_gap(v, u))
+    assert np.sqrt(np.mean(np.square(gaps))) == pytest.approx(np.mean(expected), rel=0.08)
+
+
+def test_an_alignment_that_the_rows_do_not_allow_says_why():
+    moves = [("none", True), ("whitening", True)]
+    few = compare_alignments(*pairs(n=24, d=16), moves=moves, n_splits=2)
+    failed = few[few["alignment"] == "whitening"]
+    assert len(failed) == 2 and failed["value"].isna().all() and failed["reason"].str.contains("rows").all()
+    table = summarise(few).set_index("alignment")
+    assert table.loc["whitening", "splits"] == 0 and "rows" in table.loc["whitening", "reason"]
+    assert set(table.loc[["none"], "measure"]) == set(few["measure"].dropna())
+
+
+@pytest.fixture(scope="module")
+def sample():
+    made = embedding_set("multiclass", n=300, d=6)
+    levels = np.where(np.arange(300) % 2, "a", "b")
+    return replace(made, pairs=made.pairs.assign(subgroup_sex=levels))
+
+
+@pytest.fixture(scope="module")
+def table(sample):
+    return compare_tasks(sample, NAMES, np.eye(3, 6), sizes=(12,), n_draws=2, n_boot=50)
+
+
+def test_every_alignment_has_every_measure_and_none_changes_nothing(table):
+    by = table.pivot(index="alignment", columns="measure", values="value")
+    expected = {"probe_auc", "log_loss", "brier", "calibration_error", "auc_12_labels", "zero_shot_auc"}
+    expected |= {f"{way}_{m}" for way in ("text_to_image", "image_to_text") for m in ("auc", "log_loss")}
+    assert set(by.index) == {"none", *NAMES} and expected <= set(by.columns) and by.notna().all(axis=None)
+    none = table[table["alignment"] == "none"]
+    assert (none[["change", "change_low", "change_high"]] == 0).all(axis=None)
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).mean() > 0.9
+
+
+def test_transfer_trains_on_one_modality_and_scores_the_other(sample):
+    made = crossed(sample, "text")
+    test, train = sample.rows("test"), sample.rows("train")
+    np.testing.assert_array_equal(made.text_of(test), sample.image_of(test))
+    np.testing.assert_array_equal(made.text_of(train), sample.text_of(train))
+    same = sweep(sample, [0.0], (42,), "converged", ["text"], progress=False)
+    other = sweep(made, [0.0], (42,), "converged", ["text"], progress=False)
+    val = [r.table.query("split == 'val' and metric == 'log_loss'")["value"].item() for r in (same, other)]
+    assert val[0] == pytest.approx(val[1]) and not np.allclose(same.scores, other.scores)
+
+
+def test_modalities_that_are_one_transfer_without_loss(sample):
+    twins = replace(sample, text=sample.image, pairs=sample.pairs.assign(text=sample.pairs["image"]))
+    by = compare_tasks(twins, [], n_boot=20).set_index("measure")["value"]
+    within = sweep(twins, [0.0], (42,), "converged", ["image"], progress=False).headline_auc().mean()
+    assert by["text_to_image_auc"] == pytest.approx(by["image_to_text_auc"]) == pytest.approx(within)
+
+
+def test_zero_shot_is_the_auc_of_the_prompts_after_the_same_alignment(sample, table):
+    fitted, test = fit_alignment(sample, "centring"), sample.rows("test")
+    moved, prompts = fitted.transform(sample.image_of(test), np.eye(3, 6))
+    logits = moved.astype(float) @ prompts.astype(float).T / 0.01
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    expected = np.mean([roc_auc_score(sample.targets[test][:, k], p[:, k]) for k in range(3)])
+    found = table.query("alignment == 'centring' and measure == 'zero_shot_auc'")["value"].item()
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_subgroup_spread_is_the_distance_between_the_levels(sample, table):
+    result = sweep(sample, [0.0], (42,), "converged", ["joint"], progress=False)
+    levels = result.subgroups["subgroup_sex"].to_numpy()
+    if (found := table.query("alignment == 'none' and measure == 'sex_spread'")).empty:
+        assert min((levels == x).sum() for x in "ab") < 50
+        return
+    aucs = [macro_auc(result.headline_scores[0][levels == x], result.targets[levels == x]) for x in "ab"]
+    assert found["value"].item() == pytest.approx(abs(aucs[0] - aucs[1]))
+
+
+@pytest.mark.parametrize("weighting", ["none", "paper", "authors-code", "balanced"])
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
+def test_a_constant_probe_is_restored_to_the_shares_under_any_class_weights(kind, weighting):
+    made = embedding_set(kind, n=200, d=4)
+    targets, task = made.targets, made.task
+    objective = Objective.of(task, weighting, targets)
+    ones = objective.positive * targets.sum(axis=0)
+    zeros = objective.negative * (1 - targets).sum(axis=0)
+    fitted = np.log(ones / ones.sum()) if kind == "multiclass" else np.log(ones / zeros)  # where the weighted loss is least
+    p = probabilities(restore_shares(fitted[None], targets, task, weighting), kind == "multiclass")
+    np.testing.assert_allclose(p[0], targets.mean(axis=0))
+
+
+def test_retrieval_is_recall_among_the_moved_test_rows(sample, table):
+    moved, test = moved_by(sample, fit_alignment(sample, "centring")), sample.rows("test")
+    image, text = moved.image_of(test), moved.text_of(test)
+    order = np.argsort(-(image @ text.T), axis=1)[:, :10]
+    expected = (order == np.arange(len(test))[:, None]).any(axis=1).mean()
+    found = table.query("alignment == 'centring' and measure == 'recall@10_image_to_text'")["value"].item()
+    assert found == pytest.approx(expected)
+
+
+def test_intervals_of_few_labels_cover_the_draws_and_not_the_rows_alone(sample):
+    group = np.where(sample.pairs["split"] == "test", "one", sample.pairs["group"])  # no resample of groups changes the test rows
+    together = replace(sample, pairs=sample.pairs.assign(group=group))
+    one, several = (compare_tasks(together, [], sizes=(9,), n_draws=n, n_boot=50).set_index("measure") for n in (1, 5))
+    width = several["high"] - several["low"]
+    assert width["auc_9_labels"] > 0.01 and width["probe_auc"] < 1e-9
+    assert one.loc["auc_9_labels", "high"] - one.loc["auc_9_labels", "low"] < 1e-9
+
+
+def test_what_cannot_be_compared_is_refused_or_named(sample):
+    unlabelled = EmbeddingSet.from_arrays(sample.image_of(), sample.text_of())
+    with pytest.raises(ValueError, match="no labels"):
+        compare_tasks(unlabelled)
+    with pytest.raises(ValueError, match="400 labels"):
+        compare_tasks(sample, sizes=(400,))
+    with pytest.raises(ValueError, match="no test rows"):
+        compare_tasks(replace(sample, pairs=sample.pairs.assign(split="train")))
+    few = embedding_set("binary", n=60, d=40)
+    found = compare_tasks(few, ["whitening"], protocol="authors-code", n_boot=20).set_index("alignment")
+    assert "rows" in found.loc["whitening", "reason"]
