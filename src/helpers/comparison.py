@@ -61,11 +61,13 @@ def compare_alignments(
         for name, renormalise in moves:
             try:
                 alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
-                fitted, held = alignment.transform(image[fit], text[fit]), alignment.transform(image[~fit], text[~fit])
+                fit_image, fit_text = alignment.transform(image[fit], text[fit])
+                held_image, held_text = alignment.transform(image[~fit], text[~fit])
             except ValueError as error:
                 records.append((name, renormalise, split, None, np.nan, str(error)))
                 continue
-            measured = {"modality_auc": modality_auc(*fitted, *held, tied[fit]), **_held_out(*held, renormalise)}
+            measured = {"modality_auc": modality_auc(fit_image, fit_text, held_image, held_text, tied[fit])}
+            measured |= _held_out(held_image, held_text, renormalise)
             records += [(name, renormalise, split, measure, value, "") for measure, value in measured.items()]
     return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
 
@@ -136,22 +138,20 @@ def compare_tasks(
     the training rows); a probe trained on one modality and scored on the other (``text_to_image_auc`` and back, and their log
     losses); the joint probe from few labels (``auc_20_labels``); the distance between the best and the worst level of a subgroup
     (``sex_spread``); retrieval among the test rows (``recall@10_image_to_text`` and back), where texts and images differ enough;
-    and the nearest prompt (``zero_shot_auc``).
+    and the nearest prompt (``zero_shot_auc``). Intervals are paired bootstraps over groups of test rows.
 
     Args:
         embeddings: a labelled set with training and test rows.
         alignments: names of the registry; ``none`` is always among them, and all renormalise.
         prompts: (K, d) vectors of one prompt per output of the task; no zero-shot task without.
-        sizes: numbers of labelled training rows. One row of each class is drawn first; alignments always see all training pairs.
-        n_draws: draws of so few rows, the same for every alignment; intervals resample the draws as well.
+        sizes: numbers of labelled training rows, drawn ``n_draws`` times; alignments always see all training pairs.
 
     Returns:
         one row per alignment and measure: alignment, measure, value, low, high, change (from none), change_low, change_high,
-        reason. Intervals are paired bootstraps over groups of test rows. An alignment that the rows do not allow has one row
-        that says why, without a measure.
+        reason. An alignment that the rows do not allow has one row that says why, without a measure.
 
     Raises:
-        ValueError: no labels, no training or no test rows, an unknown alignment, or a size that is not below the training rows.
+        ValueError: no labels, no training or test rows, an unknown alignment, or a size that is not below the training rows.
     """
     names, targets = with_none(alignments), embeddings.targets
     test, n_train = rows_of(embeddings, "test"), len(rows_of(embeddings, "train"))
@@ -168,16 +168,15 @@ def compare_tasks(
         except ValueError as error:
             rows.append({"alignment": name, "reason": str(error)})
             continue
-        measured = _probe_measures(moved, protocol, weights) | _retrieval(moved.image_of(test), moved.text_of(test), weights)
+        found[name] = _probe_measures(moved, protocol, weights) | _retrieval(moved.image_of(test), moved.text_of(test), weights)
         for fit_on in OTHER:
-            measured |= _transfer_measures(moved, fit_on, protocol, weights)
+            found[name] |= _transfer_measures(moved, fit_on, protocol, weights)
         for size in sizes:
             results = [_probe(few_labels(moved, size, draw), "joint", protocol) for draw in range(n_draws)]
-            measured[f"auc_{size}_labels"] = _mean_auc(results, weights)
+            found[name][f"auc_{size}_labels"] = _mean_auc(results, weights)
         if prompts is not None:
             prompt = fitted.transform(embeddings.image[:1], prompts)[1]
-            measured["zero_shot_auc"] = _zero_shot(moved.image_of(test), prompt, targets[test], moved.task, weights)
-        found[name] = measured
+            found[name]["zero_shot_auc"] = _zero_shot(moved.image_of(test), prompt, targets[test], moved.task, weights)
     return pd.DataFrame([*_changes_from_none(found), *rows])
 
 
@@ -290,7 +289,7 @@ def _subgroup_spreads(result: SweepResult, weights: np.ndarray) -> Measured:
     return measured
 
 
-def _zero_shot(image, prompts, targets: np.ndarray, task: Task, weights: np.ndarray) -> tuple[float, np.ndarray]:
+def _zero_shot(image, prompts, targets, task: Task, weights) -> tuple[float, np.ndarray]:
     """Return the AUC of the cosines with the prompts, under a softmax if classes exclude each other."""
     cosines = image.astype(np.float64) @ np.asarray(prompts, dtype=np.float64).T
     scores = metrics.softmax(cosines / PROMPT_TEMPERATURE) if task.kind == "multiclass" else cosines
