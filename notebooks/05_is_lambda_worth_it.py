@@ -44,11 +44,11 @@ from helpers.probing.grid import Grid
 from helpers.recommend import recommend, snippet
 from helpers.store.catalogue import folder_name
 
-source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
+source = {name: kind for name, kind in SOURCE.items() if name not in ("datasets", "backbones")}
 spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
-readers = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
-readers["alignments"] = many(text(ALIGNMENTS, "alignment"))
-page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **readers})
+kinds = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
+kinds["alignments"] = many(text(ALIGNMENTS, "alignment"))
+page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **kinds})
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
 page.describe_sets([embeddings], [variant])
 grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(0.0, max(lambdas)))
@@ -115,7 +115,7 @@ format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4)
 # %% [markdown]
 # ## What to take home
 #
-# An alignment is learned on the training rows only. The strength of λ is the value that validation rows select.
+# An alignment is learned on the training rows only. Its λ is the value that validation rows select.
 
 # %% tags=["hide-input"]
 name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))

@@ -355,7 +355,7 @@ distinct_legend(figure, axes)
 # ## Tasks of labels
 #
 # Alignments and probes learn from the training rows and the test rows judge. Intervals are paired bootstraps over test rows, drawn by
-# group. Probes are converged and their strength is chosen on validation rows.
+# group. Probes are converged and their regularisation strength is chosen on validation rows.
 #
 # - **Probe AUC**: a linear probe on both modalities, as in {doc}`03_lambda_sweep`.
 # - **Text to image, image to text**: a probe that is trained on one modality and scored on the other.

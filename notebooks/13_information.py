@@ -21,7 +21,7 @@ dataset = "flickr8k"  # data set of what is computed on this page; the shipped t
 backbone = "lit-derm"  # its encoder
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
 store = None  # folder of stored embeddings; None for data/embeddings, then runs/embeddings
-lambdas = [0, 1]  # strengths of Eq. 5, 0 first
+lambdas = [0, 1]  # alignment strengths of Eq. 5, 0 first
 temperature = None  # of Eq. 2; None for the encoder's own
 n_boot = 200  # bootstrap replicates
 splits = 2  # redrawn splits computed on this page
@@ -110,7 +110,7 @@ page.show_text(
     "The bound log B - loss of Eq. 2 changes by {bound_low:+.2f} to {bound_high:+.2f} bits from λ = 0 to λ = {last:g} (clearly on {clear} of {n} sets), though the "
     "information that it bounds cannot change; attraction changes by {attraction_low:+.0f} to {attraction_high:+.0f} nats, and repulsion takes most of that away "
     "again. A loss that gets worse as the gap closes is therefore no evidence that collapse removes modality-specific information: the cosine at the trained "
-    "temperature is one fixed reader, and with the temperature fitted again at each λ the bound changes by {tuned_low:+.2f} to {tuned_high:+.2f} bits instead.",
+    "temperature is one fixed critic, and with the temperature fitted again at each λ the bound changes by {tuned_low:+.2f} to {tuned_high:+.2f} bits instead.",
     last=bound["lambda"].max(), clear=clear(bound), n=len(bound), **ends("bound", bound["change"]), **ends("attraction", at_the_end("attraction")["change"]),
     **ends("tuned", at_the_end("bound_best_temperature")["change"]),
 )  # fmt: skip
@@ -151,10 +151,10 @@ page.show_text(
 
 # %% tags=["hide-input"]
 rows = []
-for names, of_set in gains[gains["split"] != "fixed"].groupby([*SET, "heads"], sort=False):
-    gain = of_set["gain"].to_numpy()
-    row = dict(zip([*SET, "heads"], names, strict=True)) | {"splits": len(gain), "auc_at_zero": of_set["auc_at_zero"].mean(), "gain": gain.mean()}
-    row["low"], row["high"] = corrected_interval(gain, float((of_set["test"] / of_set["train"]).mean()))
+for names, own in gains[gains["split"] != "fixed"].groupby([*SET, "heads"], sort=False):
+    gain = own["gain"].to_numpy()
+    row = dict(zip([*SET, "heads"], names, strict=True)) | {"splits": len(gain), "auc_at_zero": own["auc_at_zero"].mean(), "gain": gain.mean()}
+    row["low"], row["high"] = corrected_interval(gain, float((own["test"] / own["train"]).mean()))
     row["plain_low"], row["plain_high"] = corrected_interval(gain, 0.0)
     rows.append(row | {"sd": gain.std(ddof=1), "positive": float(np.mean(gain > 0))})
 summary = pd.DataFrame(rows)
@@ -170,14 +170,14 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# ## What cannot move, and what a linear reader can use
+# ## What cannot move, and what a linear classifier can use
 #
 # For $\lambda \lVert\Delta\rVert / 2 < 1$ the aligned map is one-to-one ({doc}`/book/theory`), so no mutual information depends on $\lambda$. What can
 # change is predictive information {cite}`xu2020usable`: how many bits of log loss the best linear probe saves on test rows against the
 # class frequencies. Probes have no class weights and are solved to their optimum; the labels of a multi-label task are summed. Intervals are
 # of a bootstrap over groups of test rows and hold the probes fixed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of predictive information about the label from λ = 0, by source, and of what linear readers know of the other modality, with paired 95 % intervals; one line per measured set. A ridge regression's share of explained variance, and the Gaussian information of ten canonical pairs in bits.", "name": "fig-information-change"}, "image": {"alt": "Line plots against lambda of the change of information about the label in image, text and both, and of the explained variance and canonical information between the modalities, one line per embedding set."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of predictive information about the label from λ = 0, by source, and of what linear maps know of the other modality, with paired 95 % intervals; one line per measured set. A ridge regression's share of explained variance, and the Gaussian information of ten canonical pairs in bits.", "name": "fig-information-change"}, "image": {"alt": "Line plots against lambda of the change of information about the label in image, text and both, and of the explained variance and canonical information between the modalities, one line per embedding set."}}
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", "#56b4e9", "#8c564b")
 sets = [tuple(names) for names in shipped[SET].drop_duplicates().to_numpy()]
 
@@ -214,7 +214,7 @@ draw_changes(["image", "text", "both", "ridge_text_from_image", "ridge_image_fro
 #
 # Shares follow one definition, minimum mutual information {cite}`barrett2015exploration`: what both modalities tell is redundant up to the smaller of the
 # two. Bands show what all other definitions without negative shares allow; redundancy and synergy are at their upper end here, the unique shares at their
-# lower. These are shares of predictive information for linear readers, and another family of readers has others.
+# lower. These are shares of predictive information for linear classifiers, and another family of classifiers has others.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Shares of the predictive information about the label against λ, with 95 % bootstrap intervals and bands of what other definitions allow; one panel per measured set.", "name": "fig-information-shares"}, "image": {"alt": "Line plots of unique image, unique text, redundant and synergistic information against lambda with bands, one panel per embedding set."}}
 SHARE_COLOURS = dict(zip(SHARES, ("#d55e00", "#0072b2", "#000000", "#009e73"), strict=True))
@@ -469,12 +469,12 @@ format_table(redrawn_gains.assign(split=redrawn_gains["split"].astype(str)).merg
 # %% [markdown]
 # ## How to get these numbers again
 #
-# `python studies/information.py` measures every shipped set. `MEASURED_ROOT=FOLDER python studies/random_networks.py` needs the images of HAM10000 and Flickr8k.
+# `python studies/information.py` measures every shipped set. `MEASURED_ROOT=FOLDER python studies/random_networks.py` needs the images of HAM10000 and Flickr8k in FOLDER.
 # `python studies/repeated_splits.py` trains heads and probes on redrawn splits. Each writes one table in `data/measured`.
 #
 # ## What was not tested
 #
-# The encoders of the paper: these are those of the test bench, and networks with random weights. Readers other than linear ones and one small critic. Intervals of information do not cover another
+# The encoders of the paper: these are those of the test bench, and networks with random weights. Classifiers other than linear ones, and critics other than one small one. Intervals of information do not cover another
 # draw of training rows. Temperatures and biases that SigLIP's encoders have learned. Random networks with other initialisations, with biases, or on more than two data sets, so that "medical"
 # and "natural" stand for one data set each. Nothing was measured on an accelerator.
 
