@@ -33,7 +33,7 @@ results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 from helpers import PROTOCOLS, GapAlignment
-from helpers.alignment.registry import ALIGNMENTS
+from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
@@ -104,7 +104,7 @@ effects(parts, "alignment");
 # an alignment is recommended only if its test gain is clear of zero.
 
 # %% tags=["remove-stderr"]
-advice = recommend(embeddings, alignments or list(ALIGNMENTS), protocol, seeds[:1], n_boot)
+advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_boot)
 
 # %% tags=["hide-input"]
 page.show_text("{sentences}", sentences=advice.sentences())

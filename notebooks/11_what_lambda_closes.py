@@ -32,7 +32,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from helpers import gap_vector
-from helpers.alignment.registry import ALIGNMENTS
+from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.comparison import compare_tasks, fit_alignment, moved_by, rows_of
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
@@ -195,7 +195,7 @@ def heat_map(rows, measures, digits=2):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment closes: the gap, how well a classifier and two clusters tell the modalities apart, and how far they mix. One panel per measure, a row per set, a column per alignment, over five splits.", "name": "fig-closes-alignments"}, "image": {"alt": "Heat maps of the gap, modality AUC, V-measure and mixing, one panel each, with sets as rows and alignments as columns, values with half intervals in the cells, clear changes in bold and the best of each row framed."}}
-among = measured[measured["alignment"].isin(alignments or ALIGNMENTS)]
+among = measured[measured["alignment"].isin(alignments or COMPARED)]
 heat_map(among[among["renormalise"]], ["gap", "modality_auc", "v_measure", "mixing"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment costs in retrieval: recall@1 in both directions, laid out as in the figure above.", "name": "fig-costs-alignments"}, "image": {"alt": "Heat maps of recall at 1 from image to text and from text to image, with sets as rows and alignments as columns."}}
@@ -398,7 +398,7 @@ page.show_text("Sets measured: {sets}.", sets="; ".join(" / ".join(name) for nam
 show_what_holds(page.save_table(count_clear(tasks_of_all), "alignment_counts"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment does to the joint probe, to zero-shot classification and to retrieval, on test rows of each set. Cells, colours, bold and frames as in the figures above; intervals are bootstraps over test rows.", "name": "fig-tasks-all"}, "image": {"alt": "Heat maps of probe AUC, zero-shot AUC and recall at 10 in both directions, with sets as rows and alignments as columns."}}
-tasks_shown = tasks_of_all[tasks_of_all["alignment"].isin(alignments or ALIGNMENTS)]
+tasks_shown = tasks_of_all[tasks_of_all["alignment"].isin(alignments or COMPARED)]
 heat_map(tasks_shown, ["probe_auc", "zero_shot_auc", "recall@10_image_to_text", "recall@10_text_to_image"], digits=3)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Transfer: a probe trained on one modality and scored on the other, laid out as in the figure above.", "name": "fig-tasks-transfer"}, "image": {"alt": "Heat maps of AUC and log loss of probes trained on texts and scored on images, and the reverse."}}
@@ -443,7 +443,7 @@ tasks_of_code = page.save_table(tasks_stored[tasks_stored["protocol"] == "author
 show_what_holds(count_clear(tasks_of_code))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Joint probe and transfer under the protocol of the authors' code, laid out as in the figures above.", "name": "fig-tasks-authors-code"}, "image": {"alt": "Heat maps of probe AUC, transfer AUC in both directions and log loss under the authors' protocol."}}
-heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or ALIGNMENTS)], ["probe_auc", "text_to_image_auc", "image_to_text_auc", "log_loss"], digits=3)
+heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or COMPARED)], ["probe_auc", "text_to_image_auc", "image_to_text_auc", "log_loss"], digits=3)
 
 # %% [markdown]
 # ### One set, measured on this page

@@ -11,9 +11,9 @@ import pandas as pd
 
 from helpers import EmbeddingSet
 from helpers.alignment.registry import make_alignment
+from helpers.arrays import distinct_codes, unit_pairs
 from helpers.comparison import compare_alignments, summarise
 from helpers.files import project_root, replacing
-from helpers.neighbours import distinct_codes, unit_pairs
 from helpers.retrieval import retrieval_ranks
 from helpers.separation import tied_groups
 from helpers.statistics import corrected_interval

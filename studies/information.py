@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit
+from scipy.spatial.distance import pdist
+from scipy.special import log_expit, logsumexp
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -21,7 +22,6 @@ from helpers.backbones.lit import HEADS
 from helpers.files import project_root, read_json, replacing
 from helpers.geometry import gap_norm
 from helpers.information import COLUMNS, contrastive_terms, label_information, modality_information, scaled_cosines
-from helpers.separation import pair_distance, uniformity
 from helpers.statistics import corrected_interval
 from helpers.store.catalogue import SHIPPED, stored
 
@@ -87,13 +87,19 @@ def pair_terms(image, text, temperature: float, tau: float, own_bias: float, bia
     return {
         **contrastive_terms(image, text, temperature),
         "bound_best_temperature": contrastive_terms(image, text, tau)["bound"],
-        "alignment": pair_distance(image, text),
+        "alignment": float(np.square(image - text).sum(axis=1).mean()),
         "uniformity_image": uniformity(image),
         "uniformity_text": uniformity(text),
         "gap": gap_norm(image, text),
         "sigmoid_own_bias": sigmoid_loss(image, text, temperature, own_bias),
         "sigmoid_best_bias": sigmoid_loss(image, text, temperature, bias),
     }
+
+
+def uniformity(x: np.ndarray) -> float:
+    """Return the log of the mean of exp(-2 ||x_i - x_j||^2) over pairs of unit rows; the smaller, the more even."""
+    potential = -2 * pdist(x, "sqeuclidean")
+    return float(logsumexp(potential) - np.log(len(potential)))
 
 
 def best_temperature(image, text) -> float:

@@ -52,8 +52,7 @@ def test_the_penalty_reproduces_the_shift_exactly():
     gap = gap_vector(image, text)
     shifted = (image - gap / 2) @ (text + gap / 2).T
     expected = r.recall_at_k(shifted, np.eye(80, dtype=bool), 1)
-    assert r.recall_against_penalty(image, text, [-0.5])[0] == pytest.approx(expected, abs=1e-4)
-    assert r.recall_against_penalty(image, text, [0.0])[0] == r.recall_both_ways(image, text)[0]
+    assert (r.retrieval_ranks(image, text, -0.5 * text @ gap) < 1).mean() == pytest.approx(expected, abs=1e-4)
 
 
 def test_renormalising_acts_like_a_stronger_penalty():
@@ -67,13 +66,12 @@ def test_renormalising_acts_like_a_stronger_penalty():
     assert -1 < beta < -0.5 and abs(best - beta) < 0.2
 
 
-def test_occurrences_are_conserved_and_a_hub_is_found():
+def test_a_hub_is_found():
     image, text = pairs()
-    counts = r.k_occurrence(image, text, 5)
-    assert counts.sum() == 80 * 5
     hub = np.concatenate([text, unit(image.mean(axis=0, keepdims=True) * 50)])
-    assert r.k_occurrence(image, hub, 1)[-1] == r.hubness(image, hub, 1)[0] > counts.max() / 5
-    assert r.hubness(image, hub, 1)[1] > 1
+    among = np.argsort(-image @ hub.T, axis=1)[:, :5]
+    largest, skewness = r.hubness(image, hub, 5)
+    assert largest == np.bincount(among.ravel()).max() == (among == 80).sum() and skewness > 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from . import metrics
-from .alignment.registry import ALIGNMENTS, make_alignment
-from .arrays import choose
+from .alignment.registry import ALIGNMENTS, COMPARED, make_alignment
+from .arrays import choose, unit_pairs
 from .geometry import gap_norm
-from .neighbours import unit_pairs
 from .probing.objective import Objective
 from .probing.protocol import Protocol, resolve_protocol
 from .probing.result import SweepResult
@@ -21,7 +20,7 @@ from .statistics import bootstrap_counts, corrected_interval, percentile_interva
 from .store.embeddings import EmbeddingSet
 from .tasks import Task
 
-MOVES = [(name, renormalise) for renormalise in (True, False) for name in ALIGNMENTS]
+MOVES = [(name, renormalise) for renormalise in (True, False) for name in COMPARED]
 OTHER = {"text": "image", "image": "text"}
 CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
 PROMPT_TEMPERATURE = 0.01  # of the softmax over prompts, as in CLIP
@@ -125,7 +124,7 @@ def _over_halves(values: np.ndarray) -> tuple[float, float, float]:
 
 def compare_tasks(
     embeddings: EmbeddingSet,
-    alignments: Sequence[str] = tuple(ALIGNMENTS),
+    alignments: Sequence[str] = COMPARED,
     prompts: np.ndarray | None = None,
     protocol: str | Protocol = "converged",
     sizes: Sequence[int] = (),

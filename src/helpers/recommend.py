@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from . import metrics
-from .alignment.posthoc import AffineAlignment
-from .alignment.registry import ALIGNMENTS
+from .alignment.registry import COMPARED
+from .alignment.stored import StoredAlignment
 from .comparison import CHANGES, compare_tasks, fit_alignment, moved_by, rows_of, with_none
 from .extraction.prompts import prompts_of
 from .probing.protocol import Protocol
@@ -41,7 +41,7 @@ class Recommendation:
     table: pd.DataFrame
     chosen: str
     recommended: str
-    fitted: AffineAlignment
+    fitted: StoredAlignment
     impossible: dict[str, str]
     elsewhere: pd.DataFrame
 
@@ -83,7 +83,7 @@ def snippet(path) -> str:
 
 def recommend(
     embeddings: EmbeddingSet,
-    alignments: Sequence[str] = tuple(ALIGNMENTS),
+    alignments: Sequence[str] = COMPARED,
     protocol: str | Protocol = "converged",
     seeds: Sequence[int] = (42,),
     n_boot: int = 1000,

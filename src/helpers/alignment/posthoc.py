@@ -1,33 +1,22 @@
-"""Define the contract of post-hoc alignments: one affine map per modality, with or without renormalising."""
+"""Align vectors after training: one affine map per modality, with or without renormalising."""
 
-from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import ClassVar, Literal
+from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.linalg import orthogonal_procrustes
-from sklearn.base import BaseEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import choose, same_dimension, unit_rows
-from ..neighbours import distinct_rows
-from .stored import read_arrays, unusable, write_arrays
+from ..arrays import choose, distinct_rows, same_dimension, unit_rows
+from .stored import StoredAlignment
 
 MODALITIES = ("image", "text")
+RIDGE_STRENGTHS = np.logspace(-4, 3, 15)
+RANK = 1e-10  # variances below this share of the largest are rounding
 
 
-class Metadata(BaseModel):
-    """Metadata of a saved alignment."""
-
-    model_config = ConfigDict(extra="forbid")
-    format: Literal[1]
-    name: str
-    parameters: dict[str, bool | int | float | str | None]
-
-
-class AffineAlignment(BaseEstimator, ABC):
+class AffineAlignment(StoredAlignment):
     r"""Learn one map :math:`x' = x A + b` per modality on training rows and apply it to any rows.
 
     Args:
@@ -39,7 +28,6 @@ class AffineAlignment(BaseEstimator, ABC):
         n_features_in_: d.
     """
 
-    name: ClassVar[str]
     paired: ClassVar[bool] = False  # row i of both modalities must be one pair
     needs_spread: ClassVar[bool] = False  # a modality of one distinct vector has no variance to work with
     needs_rows: ClassVar[bool] = False  # fewer rows than dimensions leave the map undetermined
@@ -49,11 +37,7 @@ class AffineAlignment(BaseEstimator, ABC):
         self.renormalise = renormalise
 
     def fit(self, image, text) -> "AffineAlignment":
-        """Learn both maps on (n, d) image and (m, d) text rows, which are brought to unit norm first; replace any earlier fit.
-
-        Raises:
-            ValueError: unequal dimensions, non-finite or zero-norm rows, too few rows or distinct rows, or unpaired rows.
-        """
+        """Learn both maps on (n, d) image and (m, d) text rows, which are brought to unit norm first; replace any earlier fit."""
         image, text = (unit_rows(x, what).astype(np.float64) for x, what in ((image, "image"), (text, "text")))
         same_dimension(image, text)
         self._check(image, text)
@@ -65,19 +49,18 @@ class AffineAlignment(BaseEstimator, ABC):
         """Apply the learned maps to image (n, d) and text (m, d); float64 stays float64, other types become float32.
 
         Equal rows stay equal to the last bit, so that measures which count equal vectors as one still do.
-
-        Raises:
-            ValueError: the dimension differs from that at fit, or the map sends a row to zero, which has no direction.
         """
         check_is_fitted(self)
         return self._move(image, "image"), self._move(text, "text")
 
-    def save(self, path) -> Path:
-        """Write the fitted alignment as one safetensors file; :func:`helpers.alignment.registry.load_alignment` reads it."""
-        check_is_fitted(self)
-        metadata = Metadata(format=1, name=self.name, parameters=self.get_params())
-        arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
-        return write_arrays(path, arrays, {"alignment": metadata.model_dump_json()})
+    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        super()._restore(arrays)
+        maps = [(arrays[f"{m}_map"], arrays[f"{m}_shift"]) for m in MODALITIES]
+        if any(matrix.ndim not in (1, 2) or matrix.shape[-1:] != shift.shape for matrix, shift in maps):
+            raise ValueError("map and shift have different dimensions")
+        if len(maps[0][0]) != len(maps[1][0]):
+            raise ValueError("its two maps take vectors of different dimensions")
+        self.n_features_in_ = len(self.image_map_)
 
     @abstractmethod
     def _solve(self, image: np.ndarray, text: np.ndarray):
@@ -105,41 +88,6 @@ class AffineAlignment(BaseEstimator, ABC):
                     f"{self.name} needs at least as many rows as dimensions, {what} has {len(x)} rows of {x.shape[1]} dimensions; "
                     "give more training rows or use centring"
                 )
-
-
-def load_affine(path, classes: dict[str, type]) -> AffineAlignment:
-    """Read an alignment written by :meth:`AffineAlignment.save`.
-
-    Args:
-        classes: class of each alignment by its name.
-
-    Raises:
-        ValueError: not a file of this project, an unknown alignment, or arrays that do not fit together; names the file.
-    """
-    arrays, found, has_checksum = read_arrays(path)
-    if not has_checksum:
-        raise unusable(path, "it has no checksum")
-    try:
-        metadata = Metadata.model_validate_json(found["alignment"])
-        alignment = classes[metadata.name](**metadata.parameters)
-    except (KeyError, ValidationError, TypeError):
-        raise ValueError(f"{path} is not a saved alignment of this version; fit and save it again") from None
-    if set(arrays) != set(alignment.arrays):
-        raise unusable(path, f"{metadata.name} has the arrays {', '.join(alignment.arrays)}")
-    if any(
-        arrays[f"{m}_map"].ndim not in (1, 2) or arrays[f"{m}_map"].shape[-1:] != arrays[f"{m}_shift"].shape for m in MODALITIES
-    ):
-        raise unusable(path, "map and shift have different dimensions")
-    if len({len(arrays[f"{m}_map"]) for m in MODALITIES}) != 1:
-        raise unusable(path, "its two maps take vectors of different dimensions")
-    for name, array in arrays.items():
-        setattr(alignment, f"{name}_", array)
-    alignment.n_features_in_ = len(alignment.image_map_)
-    return alignment
-
-
-RIDGE_STRENGTHS = np.logspace(-4, 3, 15)
-RANK = 1e-10  # variances below this share of the largest are rounding
 
 
 class Unaligned(AffineAlignment):
@@ -180,13 +128,8 @@ class ZScores(AffineAlignment):
     needs_spread = True
 
     def _solve(self, image, text):
-        return *_z_score(image), *_z_score(text)
-
-
-def _z_score(x: np.ndarray):
-    sd = x.std(axis=0)
-    inverse = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-12)
-    return inverse, -x.mean(axis=0) * inverse
+        deviations = image.std(axis=0), text.std(axis=0)
+        return _centred(image, text, *(np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-12) for sd in deviations))
 
 
 class ReAlign(AffineAlignment):
@@ -249,7 +192,7 @@ class Procrustes(AffineAlignment):
 
     def _solve(self, image, text):
         rotation, _ = orthogonal_procrustes(image - image.mean(axis=0), text - text.mean(axis=0))
-        return rotation, -image.mean(axis=0) @ rotation, np.ones(image.shape[1]), -text.mean(axis=0)
+        return _centred(image, text, rotation, np.ones(image.shape[1]))
 
 
 class RidgeMap(AffineAlignment):
@@ -288,8 +231,7 @@ class CCA(AffineAlignment):
         whiten_image, whiten_text = (_inverse_root(x, self.regularisation) for x in (image, text))
         centred = image - image.mean(axis=0), text - text.mean(axis=0)
         left, self.correlations_, right = np.linalg.svd(whiten_image @ (centred[0].T @ centred[1] / len(image)) @ whiten_text)
-        image_map, text_map = whiten_image @ left[:, :k], whiten_text @ right[:k].T
-        return image_map, -image.mean(axis=0) @ image_map, text_map, -text.mean(axis=0) @ text_map
+        return _centred(image, text, whiten_image @ left[:, :k], whiten_text @ right[:k].T)
 
 
 class Whitening(AffineAlignment):
@@ -302,8 +244,7 @@ class Whitening(AffineAlignment):
     needs_spread, needs_rows = True, True
 
     def _solve(self, image, text):
-        maps = [_inverse_root(x) for x in (image, text)]
-        return maps[0], -image.mean(axis=0) @ maps[0], maps[1], -text.mean(axis=0) @ maps[1]
+        return _centred(image, text, _inverse_root(image), _inverse_root(text))
 
 
 class TopRemoval(AffineAlignment):
@@ -324,13 +265,18 @@ class TopRemoval(AffineAlignment):
 
     def _solve(self, image, text):
         _check_count(self.k, min(len(image), len(text), image.shape[1] - 1), self.name)
-        result = []
+        maps = []
         for x in (image, text):
             centred = x - x.mean(axis=0)
             top = np.linalg.eigh(centred.T @ centred)[1][:, -self.k :]
-            matrix = np.eye(x.shape[1]) - top @ top.T
-            result += [matrix, -x.mean(axis=0) @ matrix]
-        return result
+            maps.append(np.eye(x.shape[1]) - top @ top.T)
+        return _centred(image, text, *maps)
+
+
+def _centred(image: np.ndarray, text: np.ndarray, image_map: np.ndarray, text_map: np.ndarray):
+    """Return maps and shifts that subtract the mean of a modality before they map it."""
+    shifts = (-x.mean(axis=0) @ a if a.ndim == 2 else -x.mean(axis=0) * a for x, a in ((image, image_map), (text, text_map)))
+    return image_map, next(shifts), text_map, next(shifts)
 
 
 def _inverse_root(x: np.ndarray, regularisation: float = 0.0) -> np.ndarray:

@@ -1,25 +1,21 @@
 """Rows read in blocks, from memory or from a memory-mapped file, give what the whole arrays give, in little memory."""
 
-import importlib.util
 import json
-import mmap
-import os
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from safetensors.numpy import save
 from samples import embedding_set
 
 from helpers import EmbeddingSet
 from helpers.arrays import blocks
 from helpers.cones import cone_table
-from helpers.files import sealed, sha256, write_json
+from helpers.files import sha256, write_record
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
-from helpers.separation import pair_distance, relative_modality_gap
+from helpers.separation import relative_modality_gap
 from helpers.store.matrices import write_matrix
 from helpers.tasks import Unlabelled
 
@@ -53,13 +49,12 @@ def test_mapped_vectors_are_those_in_memory_bit_for_bit(stored, small_blocks):
 def test_geometry_and_separation_in_blocks_are_those_of_whole_arrays(stored, monkeypatch):
     whole, mapped = stored
     expected = cone_table(whole, n_boot=100)
-    measures = [f(whole.image_of(), whole.text_of()) for f in (relative_modality_gap, pair_distance)]
+    gap = relative_modality_gap(whole.image_of(), whole.text_of())
     monkeypatch.setattr("helpers.arrays.BLOCK", 250)
     for embeddings in stored:
         found = cone_table(embeddings, n_boot=100)
         pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9)
-        pairs = embeddings.paired("image"), embeddings.paired("text")
-        np.testing.assert_allclose([f(*pairs) for f in (relative_modality_gap, pair_distance)], measures, rtol=1e-9)
+        assert relative_modality_gap(embeddings.paired("image"), embeddings.paired("text")) == pytest.approx(gap, rel=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -128,34 +123,7 @@ def test_a_fault_of_a_mapped_file_is_named(tmp_path, fault):
         record = json.loads((folder / "provenance.json").read_text())
         del record["record_sha256"]
         record["files"]["image"]["sha256"] = sha256(path)
-        write_json(folder / "provenance.json", sealed(record))
+        write_record(folder / "provenance.json", record)
     where = "row 58" if fault in ("not finite", "no direction") else "image.safetensors"
     with pytest.raises(ValueError, match=where):
         EmbeddingSet.load(folder, in_memory=0)
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("memory_benchmark", ROOT / "benchmarks/memory.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_benchmark_builds_a_set_on_which_every_step_finds_the_same_mapped_and_in_memory(benchmark, tmp_path):
-    folder = benchmark.build(tmp_path, 600, 16)
-    for step in ("load", "cone", "authors-code"):
-        whole, mapped = (benchmark.run_step(step, folder, in_memory, 2, 1) for in_memory in (float("inf"), 0))
-        assert whole["found"] == mapped["found"]
-    before = benchmark.anonymous(os.getpid())
-    held = mmap.mmap(-1, 2**26, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # new pages, unlike an array's, which may be used ones
-    held.write(b"1" * len(held))
-    assert benchmark.anonymous(os.getpid()) - before > 0.9 * len(held)
-
-
-def test_the_largest_set_of_the_paper_was_measured_within_4_gb():
-    report = json.loads((ROOT / "benchmarks/results/memory.json").read_text())
-    rows, dim = report["settings"]["rows"], report["settings"]["dim"]
-    peaks = {run["step"]: run["peak_anonymous_bytes"] for run in report["runs"] if run["rows"] == rows}
-    assert rows >= 377_000 and dim == 1152 and {"load", "authors-code", "cone", "converged"} <= set(peaks)
-    assert all(1e8 < peak < 4e9 for peak in peaks.values())

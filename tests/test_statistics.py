@@ -13,7 +13,6 @@ from helpers.statistics import (
     holm,
     max_t_test,
     permutation_p,
-    sign_flip_p,
 )  # fmt: skip
 
 IMAGE = np.random.default_rng(0).normal(size=(40, 7)) + 1
@@ -30,16 +29,6 @@ def test_bootstrap_interval_is_that_of_resampled_rows():
     low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, n_boot=500, random_state=3)
     expected = np.quantile(squares - squares.mean() + mean_resultant_length(IMAGE) ** 2, [0.025, 0.975])
     np.testing.assert_allclose([low, high], np.sqrt(expected), atol=1e-12)
-
-
-def test_bootstrap_interval_holds_the_length_it_is_of_even_where_noise_is_all_there_is():
-    rng = np.random.default_rng(0)
-    lengths = [mean_resultant_length(rng.standard_normal((500, 256))) for _ in range(400)]
-    one = rng.standard_normal((500, 256))
-    low, high = bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), one)
-    assert low < mean_resultant_length(one) < high
-    # resampling noise adds to the sample's own, so that the interval is wide rather than narrow here
-    assert 1 < (high - low) / np.subtract(*np.quantile(lengths, [0.975, 0.025])) < 2.5
 
 
 def test_bootstrap_interval_draws_groups_together():
@@ -71,28 +60,20 @@ def test_bootstrap_counts_draw_groups_together():
     assert (bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()
 
 
-def test_permutation_tests_are_exact_where_they_can_be_and_near_elsewhere():
+def test_permutation_test_is_exact_where_it_can_be_and_counts_ties_and_the_observation():
     assert permutation_p([3, 4], [1, 2]) == pytest.approx(1 / 6)
+    assert permutation_p([1, 1], [1, 1]) == 1
+    assert permutation_p([1e-9, 1e-9], [0, 0]) == pytest.approx(1 / 6)
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=9) + 0.4, rng.normal(size=9)
-    exact = permutation_p(a, b)
-    many = permutation_p(np.repeat(a, 3), np.repeat(b, 3))
-    assert 0 < many < exact
-    differences = a - b
-    flips = np.array(list(itertools.product((1, -1), repeat=9)))
-    assert sign_flip_p(differences) == pytest.approx((flips @ differences >= differences.sum() - 1e-12).mean())
-    assert sign_flip_p([1, 1, 1, 1], groups=["a", "a", "b", "b"]) == 0.25
+    a, b = rng.normal(size=6) + 0.4, rng.normal(size=7)
+    sums = [np.sum(rows) for rows in itertools.combinations(np.concatenate([a, b]), 6)]
+    assert permutation_p(a, b) == pytest.approx(np.mean(np.array(sums) >= a.sum() - 1e-12))
+    assert permutation_p(np.ones(40), np.zeros(40)) == pytest.approx(1e-5, rel=0.01)
 
 
 def test_holm_corrects_by_steps_and_counts_no_missing_test():
     np.testing.assert_allclose(holm([0.01, 0.04, np.nan, 0.03]), [0.03, 0.06, np.nan, 0.06])
     assert holm([0.9, 0.8]).max() == 1
-
-
-def test_largest_t_counts_all_differences():
-    draws = np.random.default_rng(0).normal(size=(20, 2000))
-    one, all_of_them = max_t_test(np.array([2.0]), draws[:1] + 2)[1], max_t_test(np.full(20, 2.0), draws + 2)[1]
-    assert one == pytest.approx(0.023, abs=0.01) and all_of_them > 0.2
 
 
 def test_largest_t_against_a_loop_and_beside_a_difference_that_never_varies():
@@ -101,14 +82,6 @@ def test_largest_t_against_a_loop_and_beside_a_difference_that_never_varies():
     t = differences[0] / draws[0].std(ddof=1)
     largest = [max((draw - differences[0]) / draws[0].std(ddof=1), 0) for draw in draws[0]]
     assert max_t_test(differences, draws) == pytest.approx((t, (1 + sum(value >= t for value in largest)) / 51))
-
-
-def test_permutation_p_values_count_what_ties_with_the_observation_and_the_observation_itself():
-    assert permutation_p([1, 1], [1, 1]) == 1 and sign_flip_p([0.0, 0.0]) == 1
-    assert permutation_p([1e-9, 1e-9], [0, 0]) == pytest.approx(1 / 6)
-    assert sign_flip_p(np.full(40, 1.0), n_permutations=99) == 0.01
-    assert sign_flip_p(np.full(70, 0.0), n_permutations=99) == 1
-    assert permutation_p(np.ones(40), np.zeros(40), n_permutations=99) == 0.01
 
 
 def test_the_corrected_interval_widens_the_plain_one_as_it_says():
