@@ -41,28 +41,36 @@ from helpers.page import SOURCE, Page, format_table, integer, many, number, opti
 from helpers.plotting import effects
 from helpers.probing.cache import run_sweep
 from helpers.probing.grid import Grid
-from helpers.recommend import lambda_sentences, recommend, snippet
+from helpers.recommend import recommend, snippet
 from helpers.store.catalogue import folder_name
 
-source = {name: reader for name, reader in SOURCE.items() if name not in ("datasets", "backbones")}
+source = {name: kind for name, kind in SOURCE.items() if name not in ("datasets", "backbones")}
 spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
-readers = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
-readers["alignments"] = many(text(ALIGNMENTS, "alignment"))
-page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **readers})
+kinds = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
+kinds["alignments"] = many(text(ALIGNMENTS, "alignment"))
+page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **kinds})
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
 page.describe_sets([embeddings], [variant])
 grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(0.0, max(lambdas)))
 embeddings
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 swept = run_sweep(embeddings, protocol, grid.arguments("lambda"))
 worth = page.save_table(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
+joint, p_value = worth[worth["features"] == "joint"].iloc[0], best.loc[best["features"] == "joint", "p_value"].iloc[0]
 
-joint = worth[worth["features"] == "joint"].iloc[0]
-p_value = best.loc[best["features"] == "joint", "p_value"].iloc[0]
-answer = lambda_sentences(f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}", joint, p_value)
-page.show_text("{answer}", answer=answer)
+# %% tags=["hide-input"]
+name = f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}"
+test = "The test that some λ beats 0 gives a one-sided p of {p:.3f}, corrected for trying all of them."
+if joint["lambda_image"]:
+    page.show_text(
+        "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f}; its 95 % interval of {low:+.4f} to {high:+.4f} "
+        "{clear} zero. " + test,
+        name=name, p=p_value, clear="excludes" if joint["low"] > 0 or joint["high"] < 0 else "includes", **joint[["lambda_image", "difference", "low", "high"]],
+    )  # fmt: skip
+else:
+    page.show_text("For {name}, validation rows select no alignment (λ = 0). " + test, name=name, p=p_value)
 
 # %% [markdown]
 # ## The numbers behind the answer
@@ -81,7 +89,7 @@ format_table(worth[shown], precision=4, lambda_image="{:g}")
 # ({doc}`/book/theory`). Channels interact, so the parts need not add up to the whole. If shift or scale alone gives the whole gain, tune the
 # learning rate or the regularisation instead.
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 parts = run_sweep(embeddings, protocol, grid.arguments("alignments")).effects(n_boot=n_boot)
 parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "centred")], "worth_it_channels")
 
@@ -95,8 +103,10 @@ effects(parts, "alignment");
 # also shows what the alignment changes elsewhere: log loss, retrieval among test rows, and the relative gap. The default is to do nothing:
 # an alignment is recommended only if its test gain is clear of zero.
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_boot)
+
+# %% tags=["hide-input"]
 page.show_text("{sentences}", sentences=advice.sentences())
 for alignment, reason in advice.impossible.items():
     page.show_text("Not tried: {alignment} ({reason}).", alignment=alignment, reason=reason)
@@ -105,7 +115,7 @@ format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4)
 # %% [markdown]
 # ## What to take home
 #
-# An alignment is learned on the training rows only. The strength of λ is the value that validation rows select.
+# An alignment is learned on the training rows only. Its λ is the value that validation rows select.
 
 # %% tags=["hide-input"]
 name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))

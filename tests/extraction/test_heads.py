@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from helpers import load_backbone
 from helpers.cli import main
 from helpers.files import project_root
-from helpers.information.bound import info_nce
+from helpers.information import contrastive_terms
 from helpers.testbench.features import TowerFeatures, TrainingPairs, tower_features
 from helpers.testbench.training import Settings, contrastive_loss, initial_heads, train, training_path
 
@@ -119,8 +119,8 @@ def test_several_positives_share_the_target_as_a_plain_loop_says():
 def test_distinct_texts_give_the_textbook_loss():
     rng = np.random.default_rng(0)
     v, t = (torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(20, 6))), dim=1) for _ in range(2))
-    both = [sum(info_nce(a.numpy(), b.numpy(), 0.1)).mean() for a, b in ((v, t), (t, v))]
-    assert float(contrastive_loss(v, t, 10.0, torch.arange(20))) == pytest.approx(np.mean(both), abs=1e-12)
+    loss = contrastive_terms(v.numpy(), t.numpy(), 0.1)["loss"]
+    assert float(contrastive_loss(v, t, 10.0, torch.arange(20))) == pytest.approx(loss, abs=1e-12)
 
 
 def test_ten_steps_of_training_against_float64():
@@ -196,26 +196,6 @@ def test_a_head_file_of_other_shapes_is_refused(tmp_path):
         load_backbone("lit-small", weights=tmp_path / "h.safetensors")
     with pytest.raises(FileNotFoundError, match="heads train"):
         load_backbone("lit-small", weights=tmp_path / "absent.safetensors")
-
-
-def test_info_nce_is_cross_entropy_split_into_attraction_and_repulsion():
-    rng = np.random.default_rng(0)
-    image, text = rng.normal(size=(2, 20, 6))
-    attraction, repulsion = info_nce(image, text, 0.1)
-    v, t = (torch.nn.functional.normalize(torch.from_numpy(x), dim=1) for x in (image, text))
-    expected = torch.nn.functional.cross_entropy(v @ t.T / 0.1, torch.arange(20), reduction="none")
-    np.testing.assert_allclose(attraction + repulsion, expected, atol=1e-12)
-    np.testing.assert_allclose(attraction, -(v * t).sum(1) / 0.1, atol=1e-12)
-    assert np.isfinite(info_nce(image, text, 1e-4)).all()
-
-
-@pytest.mark.parametrize("temperature", [0, -1, float("nan")])
-def test_info_nce_refuses_what_has_no_meaning(temperature):
-    x = np.eye(3)
-    with pytest.raises(ValueError, match="temperature must be positive"):
-        info_nce(x, x, temperature)
-    with pytest.raises(ValueError, match="one text per image"):
-        info_nce(x, x[:2], 1.0)
 
 
 def test_the_width_before_any_head_is_that_of_the_pairs_of_one_variant(features):

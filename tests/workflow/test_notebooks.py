@@ -28,7 +28,7 @@ TINY = {
     "09_data": ["-p", "datasets", '["ham10000", "flickr8k"]'],
     "10_where_the_gap_comes_from": ["-p", "temperatures", "[0.01]", "-p", "epochs", "[0, 1]"],
     "12_protocol_audit": ["-p", "updates", "12", "-p", "seeds", "[1]"],
-    "13_information": ["-p", "lambdas", "0,1", "-p", "updates", "[1, 2]", "-p", "networks", "3", "-p", "depths", "[1]"],
+    "13_information": ["-p", "lambdas", "0,1", "-p", "networks", "3", "-p", "depths", "[1]"],
     "11_what_lambda_closes": ["-p", "alignments", '["none", "lambda-1"]', "-p", "task_alignments", '["lambda-1"]'],
     "08_adapt": ["-p", "n_images", "40", "-p", "protocol", "authors-code", "-p", "n_boot", "100"],
 }

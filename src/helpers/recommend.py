@@ -1,28 +1,27 @@
-"""Recommend an alignment, or none, for a set and its task: validation rows choose, test rows judge, and ``none`` is the default."""
+"""Recommend an alignment, or none: validation rows choose, test rows judge, and ``none`` is the default."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .. import metrics
-from ..alignment.posthoc import AffineAlignment
-from ..alignment.registry import ALIGNMENTS, COMPARED, make_alignment
-from ..arrays import choose
-from ..extraction.prompts import prompts_of
-from ..probing.protocol import Protocol
-from ..probing.result import SweepResult
-from ..probing.sweep import sweep
-from ..retrieval import recall_both_ways
-from ..separation import relative_modality_gap
-from ..statistics import bootstrap_counts
-from ..store.embeddings import EmbeddingSet
-from ..tasks import NO_LABELS
-from .tasks import compare_tasks
+from . import metrics
+from .alignment.registry import COMPARED
+from .alignment.stored import StoredAlignment
+from .comparison import CHANGES, compare_tasks, fit_alignment, moved_by, rows_of, with_none
+from .extraction.prompts import prompts_of
+from .probing.protocol import Protocol
+from .probing.result import SweepResult
+from .probing.sweep import sweep
+from .retrieval import recall_both_ways
+from .separation import relative_modality_gap
+from .statistics import bootstrap_counts, percentile_interval
+from .store.embeddings import EmbeddingSet
+from .tasks import NO_LABELS
 
-MEASURED = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
+SIDE_EFFECTS = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Recommendation:
     table: pd.DataFrame
     chosen: str
     recommended: str
-    fitted: AffineAlignment
+    fitted: StoredAlignment
     impossible: dict[str, str]
     elsewhere: pd.DataFrame
 
@@ -55,7 +54,7 @@ class Recommendation:
         gain = "changes test AUC by {difference:+.4f} (95 % bootstrap interval {low:+.4f} to {high:+.4f})".format(**row)
         verdict = "Use" if self.recommended == self.chosen else "Do nothing: validation chooses"
         ending = "" if self.recommended == self.chosen else ", which is not a gain clear of zero"
-        costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in MEASURED)
+        costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in SIDE_EFFECTS)
         return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}. {self._clear_changes()}"
 
     def _clear_changes(self) -> str:
@@ -88,8 +87,6 @@ def recommend(
     protocol: str | Protocol = "converged",
     seeds: Sequence[int] = (42,),
     n_boot: int = 1000,
-    level: float = 0.95,
-    workers: int | None = None,
 ) -> Recommendation:
     """Train a probe on both modalities under every alignment, let validation choose and test rows judge.
 
@@ -100,56 +97,35 @@ def recommend(
     Args:
         embeddings: a labelled set with training and test rows; without validation rows, each seed chooses some.
         alignments: names of the registry; ``none`` is always among them.
-        protocol: protocol of the probe.
 
     Raises:
         ValueError: no labels, unknown alignment, no training or no test rows.
     """
     if not embeddings.labelled:
         raise ValueError(NO_LABELS)
-    names = list(dict.fromkeys(["none", *(choose(a, ALIGNMENTS, "alignment") for a in alignments)]))
-    train, test = embeddings.rows("train"), embeddings.rows("test")
-    for split, rows in (("training", train), ("test", test)):
-        if not len(rows):
-            raise ValueError(
-                f"{embeddings.dataset} has no {split} rows; an alignment is fitted on training rows and judged on test rows"
-            )
+    names = with_none(alignments)
+    test, _ = rows_of(embeddings, "test"), rows_of(embeddings, "train")
     results, facts, fitted, impossible = {}, [], {}, {}
     for name in names:
         try:
-            alignment = make_alignment(name).fit(embeddings.image_of(train), embeddings.text_of(train))
-            moved = replace(
-                embeddings, **dict(zip(("image", "text"), alignment.transform(embeddings.image, embeddings.text), strict=True))
-            )
+            alignment = fit_alignment(embeddings, name)
+            moved = moved_by(embeddings, alignment)
         except ValueError as error:
             impossible[name] = str(error)
             continue
-        result = sweep(moved, [0.0], seeds, protocol, ["joint"], workers=workers, progress=False)
+        result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
         results[name], fitted[name] = result, alignment
-        facts.append({"alignment": name, **_scores(result), **_side_effects(moved, test)})
-    table = pd.DataFrame(facts).merge(_differences(results, n_boot, level), on="alignment")
+        validation, loss = (result.summary(m, split)["mean"].iloc[0] for m, split in ((None, "val"), ("log_loss", "test")))
+        facts.append({"alignment": name, "validation_auc": validation, "log_loss": loss, **_side_effects(moved, test)})
+    table = pd.DataFrame(facts).merge(_differences(results, n_boot), on="alignment")
     chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if chosen != "none" and clear else "none"
-    return Recommendation(
-        table, chosen, recommended, fitted[recommended], impossible, _other_tasks(embeddings, chosen, protocol, n_boot, level)
-    )
-
-
-def _other_tasks(embeddings: EmbeddingSet, chosen: str, protocol: str | Protocol, n_boot: int, level: float) -> pd.DataFrame:
-    """Return the rows of :func:`compare_tasks` of the chosen alignment, except its probe; no rows if none is chosen."""
-    if chosen == "none":
-        return pd.DataFrame(
-            columns=["alignment", "measure", "value", "low", "high", "change", "change_low", "change_high", "reason"]
-        )
-    table = compare_tasks(embeddings, [chosen], prompts_of(embeddings), protocol, n_boot=n_boot, level=level)
-    return table[(table["alignment"] == chosen) & (table["measure"] != "probe_auc")].reset_index(drop=True)
-
-
-def _scores(result: SweepResult) -> dict[str, float]:
-    """Return AUC on validation and log loss on test, means over seeds."""
-    mean = {split: result.summary(metric, split)["mean"].iloc[0] for split, metric in (("val", None), ("test", "log_loss"))}
-    return {"validation_auc": float(mean["val"]), "log_loss": float(mean["test"])}
+    elsewhere = pd.DataFrame(columns=["alignment", "measure", *CHANGES, "reason"])
+    if chosen != "none":
+        tasks = compare_tasks(embeddings, [chosen], prompts_of(embeddings), protocol, n_boot=n_boot)
+        elsewhere = tasks[(tasks["alignment"] == chosen) & (tasks["measure"] != "probe_auc")].reset_index(drop=True)
+    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, elsewhere)
 
 
 def _side_effects(embeddings: EmbeddingSet, rows: np.ndarray) -> dict[str, float]:
@@ -159,18 +135,14 @@ def _side_effects(embeddings: EmbeddingSet, rows: np.ndarray) -> dict[str, float
         recalls = recall_both_ways(image, text, 10)
     except ValueError:
         recalls = np.nan, np.nan
-    ways = ("recall@10_image_to_text", "recall@10_text_to_image")
-    return {**dict(zip(ways, recalls, strict=True)), "relative_gap": relative_modality_gap(image, text)}
+    return dict(zip(SIDE_EFFECTS[1:], (*recalls, relative_modality_gap(image, text)), strict=True))
 
 
-def _differences(results: dict[str, SweepResult], n_boot: int, level: float) -> pd.DataFrame:
+def _differences(results: dict[str, SweepResult], n_boot: int) -> pd.DataFrame:
     """Return the test AUC of each alignment, its difference from none, and the paired bootstrap interval of the difference."""
     base = results["none"]
-    weights = bootstrap_counts(len(base.targets), n_boot, 0, base.groups)
+    weights = bootstrap_counts(len(base.targets), n_boot, groups=base.groups)
     drawn = {n: metrics.macro_auc(r.headline_scores, r.targets, weights).mean(axis=0) for n, r in results.items()}
     auc = {n: float(metrics.macro_auc(r.headline_scores, r.targets).mean()) for n, r in results.items()}
-    rows = []
-    for name in results:
-        low, high = np.nanquantile(drawn[name] - drawn["none"], [(1 - level) / 2, (1 + level) / 2])
-        rows.append({"alignment": name, "test_auc": auc[name], "difference": auc[name] - auc["none"], "low": low, "high": high})
-    return pd.DataFrame(rows)
+    rows = [(n, auc[n], auc[n] - auc["none"], *percentile_interval(drawn[n] - drawn["none"])) for n in results]
+    return pd.DataFrame(rows, columns=["alignment", "test_auc", "difference", "low", "high"])

@@ -1,0 +1,333 @@
+"""Compare alignments on rows that they have not seen: what they close, what they cost, and what they do to tasks of labels."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from . import metrics
+from .alignment.registry import ALIGNMENTS, COMPARED, make_alignment
+from .arrays import choose, unit_pairs
+from .geometry import gap_norm
+from .probing.objective import Objective
+from .probing.protocol import Protocol, resolve_protocol
+from .probing.result import SweepResult
+from .probing.sweep import sweep
+from .retrieval import hubness, recall_both_ways, retrieval_ranks, several_distinct
+from .separation import half_of_groups, mixing_at_k, modality_auc, modality_v_measure, relative_modality_gap, tied_groups
+from .statistics import bootstrap_counts, corrected_interval, percentile_interval
+from .store.embeddings import EmbeddingSet
+from .tasks import Task
+
+MOVES = [(name, renormalise) for renormalise in (True, False) for name in COMPARED]
+OTHER = {"text": "image", "image": "text"}
+CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
+PROMPT_TEMPERATURE = 0.01  # of the softmax over prompts, as in CLIP
+LEAST_ROWS = 50  # test rows of a subgroup
+LEAST_OF_A_KIND = 5  # rows with and without a class, in every level of a subgroup
+
+Measured = dict[str, tuple[float, np.ndarray]]  # a value on the test rows, and its bootstrap replicates
+
+
+def compare_alignments(
+    image, text, groups=None, moves: Iterable[tuple[str, bool]] = MOVES, n_splits: int = 5, max_pairs: int = 1000
+) -> pd.DataFrame:
+    """Fit each alignment on half of the pairs and measure it on the other half, over several splits.
+
+    Pairs with an equal image, an equal text or the same group stay on one side of a split. No labels are needed.
+
+    Args:
+        image, text: (n, d) vectors of pairs; a random sample of at most ``max_pairs`` is used.
+        groups: (n,) pairs that belong together, such as one patient's.
+        moves: names of the alignments, and whether each renormalises.
+
+    Returns:
+        one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. An alignment that the rows
+        do not allow, such as whitening with fewer rows than dimensions, has the reason in place of measure and value.
+
+    Raises:
+        ValueError: unpaired, non-finite or zero-norm rows, or an unknown alignment.
+    """
+    moves = [(choose(name, ALIGNMENTS, "alignment"), renormalise) for name, renormalise in moves]
+    image, text = unit_pairs(image, text)
+    rows = np.sort(np.random.default_rng(0).permutation(len(image))[:max_pairs])
+    image, text = image[rows], text[rows]
+    tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
+    records: list[tuple[str, bool, int, str | None, float, str]] = []
+    for split in range(n_splits):
+        fit = half_of_groups(tied, split)
+        for name, renormalise in moves:
+            try:
+                alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
+                fit_image, fit_text = alignment.transform(image[fit], text[fit])
+                held_image, held_text = alignment.transform(image[~fit], text[~fit])
+            except ValueError as error:
+                records.append((name, renormalise, split, None, np.nan, str(error)))
+                continue
+            measured = {"modality_auc": modality_auc(fit_image, fit_text, held_image, held_text, tied[fit])}
+            measured |= _held_out(held_image, held_text, renormalise)
+            records += [(name, renormalise, split, measure, value, "") for measure, value in measured.items()]
+    return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
+
+
+def summarise(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and 95 % interval over splits of each measure of :func:`compare_alignments`, and of its change from none.
+
+    Returns:
+        one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
+        splits (in which the alignment could be fitted), reason (of the others). An alignment that no split allows has one row
+        without a measure.
+    """
+    names = ["alignment", "renormalise", "measure"]
+    wide = comparison.dropna(subset=["measure"]).pivot_table(index=names, columns="split", values="value", sort=False)
+    base = wide.xs(("none", True)).reindex(wide.index.get_level_values("measure")).to_numpy()
+    rows = [
+        [*name, *_over_halves(values), *_over_halves(values - of_none), int((~np.isnan(values)).sum())]
+        for name, values, of_none in zip(wide.index, wide.to_numpy(), base, strict=True)
+    ]
+    result = pd.DataFrame(rows, columns=[*names, *CHANGES, "splits"])
+    everything = comparison[names[:2]].drop_duplicates().merge(result, on=names[:2], how="left")
+    failed = comparison[comparison["measure"].isna()].drop_duplicates(names[:2])
+    everything = everything.merge(failed[[*names[:2], "reason"]], on=names[:2], how="left")
+    return everything.assign(splits=everything["splits"].fillna(0).astype(int), reason=everything["reason"].fillna(""))
+
+
+def expected_gap(image, text) -> float:
+    r"""Return the gap that n pairs show on average if the true gap is zero, :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`."""
+    image, text = unit_pairs(image, text)
+    return float(np.sqrt((image - text).astype(np.float64).var(axis=0, ddof=1).sum() / len(image)))
+
+
+def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[str, float]:
+    """Return each measure of the held-out rows; without unit length only recall by inner product."""
+    there, back = recall_both_ways(image, text, 1, unit=renormalised)
+    recalls = {"recall_image_to_text": there, "recall_text_to_image": back}
+    if not renormalised:
+        return recalls
+    return recalls | {
+        "gap": gap_norm(image, text),
+        "gap_null": expected_gap(image, text),
+        "relative_gap": relative_modality_gap(image, text),
+        "v_measure": modality_v_measure(image, text),
+        "mixing": mixing_at_k(image, text),
+        "largest_hub": float(hubness(image, text)[0]),
+    }
+
+
+def _over_halves(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the mean over the splits that have a value and its corrected interval, for as many rows held out as fitted on."""
+    values = values[~np.isnan(values)]
+    ends = corrected_interval(values, 1.0) if len(values) > 1 else (np.nan, np.nan)
+    return float(values.mean()), *ends
+
+
+def compare_tasks(
+    embeddings: EmbeddingSet,
+    alignments: Sequence[str] = COMPARED,
+    prompts: np.ndarray | None = None,
+    protocol: str | Protocol = "converged",
+    sizes: Sequence[int] = (),
+    n_draws: int = 5,
+    n_boot: int = 500,
+) -> pd.DataFrame:
+    """Fit every alignment on the training rows, and score each task on the test rows.
+
+    The tasks: a probe on both modalities (``probe_auc``, ``log_loss``, ``brier`` and ``calibration_error``, at the class shares of
+    the training rows); a probe trained on one modality and scored on the other (``text_to_image_auc`` and back, and their log
+    losses); the joint probe from few labels (``auc_20_labels``); the distance between the best and the worst level of a subgroup
+    (``sex_spread``); retrieval among the test rows (``recall@10_image_to_text`` and back), where texts and images differ enough;
+    and the nearest prompt (``zero_shot_auc``). Intervals are paired bootstraps over groups of test rows.
+
+    Args:
+        embeddings: a labelled set with training and test rows.
+        alignments: names of the registry; ``none`` is always among them, and all renormalise.
+        prompts: (K, d) vectors of one prompt per output of the task; no zero-shot task without.
+        sizes: numbers of labelled training rows, drawn ``n_draws`` times; alignments always see all training pairs.
+
+    Returns:
+        one row per alignment and measure: alignment, measure, value, low, high, change (from none), change_low, change_high,
+        reason. An alignment that the rows do not allow has one row that says why, without a measure.
+
+    Raises:
+        ValueError: no labels, no training or test rows, an unknown alignment, or a size that is not below the training rows.
+    """
+    names, targets = with_none(alignments), embeddings.targets
+    test, n_train = rows_of(embeddings, "test"), len(rows_of(embeddings, "train"))
+    for size in sizes:
+        if not 1 <= size < n_train:
+            raise ValueError(f"{size} labels cannot be drawn from {n_train} training rows; give sizes between 1 and {n_train - 1}")
+    weights = bootstrap_counts(len(test), n_boot, groups=embeddings.pairs["group"].to_numpy()[test])
+    found: dict[str, Measured] = {}
+    rows: list[dict] = []
+    for name in names:
+        try:
+            fitted = fit_alignment(embeddings, name)
+            moved = moved_by(embeddings, fitted)
+        except ValueError as error:
+            rows.append({"alignment": name, "reason": str(error)})
+            continue
+        found[name] = _probe_measures(moved, protocol, weights) | _retrieval(moved.image_of(test), moved.text_of(test), weights)
+        for fit_on in OTHER:
+            found[name] |= _transfer_measures(moved, fit_on, protocol, weights)
+        for size in sizes:
+            results = [_probe(few_labels(moved, size, draw), "joint", protocol) for draw in range(n_draws)]
+            found[name][f"auc_{size}_labels"] = _mean_auc(results, weights)
+        if prompts is not None:
+            prompt = fitted.transform(embeddings.image[:1], prompts)[1]
+            found[name]["zero_shot_auc"] = _zero_shot(moved.image_of(test), prompt, targets[test], moved.task, weights)
+    return pd.DataFrame([*_changes_from_none(found), *rows])
+
+
+def fit_alignment(embeddings: EmbeddingSet, name: str):
+    """Return an alignment of the registry, fitted on the training rows of a set.
+
+    Raises:
+        ValueError: an unknown alignment, no training rows, or too few of them for this one.
+    """
+    train = rows_of(embeddings, "train")
+    return make_alignment(name).fit(embeddings.image_of(train), embeddings.text_of(train))
+
+
+def moved_by(embeddings: EmbeddingSet, fitted) -> EmbeddingSet:
+    """Return the set with its vectors moved by a fitted alignment."""
+    image, text = fitted.transform(embeddings.image, embeddings.text)
+    return replace(embeddings, image=image, text=text)
+
+
+def crossed(embeddings: EmbeddingSet, fit_on: str) -> EmbeddingSet:
+    """Return a set in which the test pairs hold, as this modality, the vector of the other one.
+
+    A probe of ``fit_on`` features then learns from that modality and is scored on the other.
+    """
+    own, other = getattr(embeddings, fit_on), getattr(embeddings, OTHER[fit_on])
+    is_test = (embeddings.pairs["split"] == "test").to_numpy()
+    rows = np.where(is_test, len(own) + embeddings.pairs[OTHER[fit_on]], embeddings.pairs[fit_on])
+    return replace(embeddings, pairs=embeddings.pairs.assign(**{fit_on: rows}), **{fit_on: np.concatenate([own, other])})  # type: ignore[arg-type]
+
+
+def few_labels(embeddings: EmbeddingSet, size: int, draw: int) -> EmbeddingSet:
+    """Return the set with ``size`` of its training rows, including one of each class, and all validation and test rows."""
+    order = np.random.default_rng(draw).permutation(embeddings.rows("train"))
+    first = [order[np.flatnonzero(column)[0]] for column in embeddings.targets[order].T if column.any()]
+    chosen = list(dict.fromkeys([*first, *order]))[:size]
+    others = np.concatenate([embeddings.rows("val"), embeddings.rows("test")])
+    return replace(embeddings, pairs=embeddings.pairs.iloc[np.sort(np.concatenate([chosen, others]))])
+
+
+def restore_shares(logits: np.ndarray, targets: np.ndarray, task: Task, weighting: str = "balanced") -> np.ndarray:
+    """Return logits (..., K) of a probe with weighted classes, moved to the class shares of its training targets (n, K).
+
+    A loss that weighs positives w times as much as negatives adds log w to the logit; a class that no row teaches has its share.
+    """
+    objective, share = Objective.of(task, weighting, targets), targets.mean(axis=0).clip(1e-9, 1 - 1e-9)
+    prior = np.log(share) if objective.softmax else np.log(share / (1 - share))
+    weighted = (objective.positive > 0) & (objective.negative > 0)
+    ratio = np.divide(objective.positive, objective.negative, out=np.ones(len(share)), where=weighted)
+    return logits + np.where(weighted, -np.log(ratio), prior)
+
+
+def with_none(alignments: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(["none", *(choose(name, ALIGNMENTS, "alignment") for name in alignments)]))
+
+
+def rows_of(embeddings: EmbeddingSet, split: str) -> np.ndarray:
+    rows = embeddings.rows(split)
+    if not len(rows):
+        what = {"train": "training", "test": "test"}[split]
+        raise ValueError(f"{embeddings.dataset} has no {what} rows; alignments are fitted on training rows and judged on test rows")
+    return rows
+
+
+def _probe_measures(embeddings: EmbeddingSet, protocol: str | Protocol, weights: np.ndarray) -> Measured:
+    """Measure the probe on both modalities: its AUC, its spread over subgroups and its calibration."""
+    result = _probe(embeddings, "joint", protocol)
+    logits, targets, multiclass = _restored(result, embeddings, protocol), result.targets, result.task.kind == "multiclass"
+    probability = metrics.probabilities(logits, multiclass)
+    errors = (metrics.calibration_error(probability, targets, w) for w in (None, weights))
+    return {
+        "probe_auc": _mean_auc([result], weights),
+        **_subgroup_spreads(result, weights),
+        "log_loss": _mean(metrics.log_losses(logits, targets, multiclass), weights),
+        "brier": _mean(metrics.brier_scores(probability, targets), weights),
+        "calibration_error": _recentred(*errors),
+    }
+
+
+def _transfer_measures(embeddings: EmbeddingSet, fit_on: str, protocol: str | Protocol, weights: np.ndarray) -> Measured:
+    """Measure a probe trained on one modality and scored on the other: AUC, and log loss at the shares of the training rows."""
+    result, name = _probe(crossed(embeddings, fit_on), fit_on, protocol), f"{fit_on}_to_{OTHER[fit_on]}"
+    losses = metrics.log_losses(_restored(result, embeddings, protocol), result.targets, result.task.kind == "multiclass")
+    return {f"{name}_auc": _mean_auc([result], weights), f"{name}_log_loss": _mean(losses, weights)}
+
+
+def _retrieval(image: np.ndarray, text: np.ndarray, weights: np.ndarray) -> Measured:
+    """Return recall@10 both ways, resampling queries among the same candidates; nothing where retrieval is undefined."""
+    try:
+        several_distinct(image, "image", 10)
+        several_distinct(text, "text", 10)
+    except ValueError:
+        return {}
+    found = {"image_to_text": retrieval_ranks(image, text), "text_to_image": retrieval_ranks(text, image)}
+    return {f"recall@10_{way}": _mean((ranks < 10).astype(float), weights) for way, ranks in found.items()}
+
+
+def _subgroup_spreads(result: SweepResult, weights: np.ndarray) -> Measured:
+    """Return the largest minus the smallest AUC over the levels of each subgroup, on classes with enough rows in every level."""
+    measured: Measured = {}
+    for column in result.subgroups:
+        levels = result.subgroups.groupby(column, observed=True).groups
+        rows = [np.asarray(r) for level, r in levels.items() if level != "unknown" and len(r) >= LEAST_ROWS]
+        counts = [np.stack([result.targets[r].sum(axis=0), (1 - result.targets[r]).sum(axis=0)]) for r in rows]
+        if len(rows) < 2 or not (shared := (np.min(counts, axis=(0, 1)) >= LEAST_OF_A_KIND) & result.learned).any():
+            continue
+        scores, targets = result.headline_scores[0][:, shared], result.targets[:, shared]
+        value = np.array([metrics.macro_auc(scores[r], targets[r]) for r in rows])
+        draws = np.stack([metrics.macro_auc(scores[r], targets[r], weights[:, r]) for r in rows])
+        measured[f"{column.removeprefix('subgroup_')}_spread"] = _recentred(np.ptp(value), np.ptp(draws, axis=0))
+    return measured
+
+
+def _zero_shot(image, prompts, targets, task: Task, weights) -> tuple[float, np.ndarray]:
+    """Return the AUC of the cosines with the prompts, under a softmax if classes exclude each other."""
+    cosines = image.astype(np.float64) @ np.asarray(prompts, dtype=np.float64).T
+    scores = metrics.softmax(cosines / PROMPT_TEMPERATURE) if task.kind == "multiclass" else cosines
+    return float(metrics.macro_auc(scores, targets)), metrics.macro_auc(scores, targets, weights)
+
+
+def _probe(embeddings: EmbeddingSet, features: str, protocol: str | Protocol) -> SweepResult:
+    return sweep(embeddings, [0.0], (42,), protocol, [features], workers=1, progress=False)
+
+
+def _restored(result: SweepResult, embeddings: EmbeddingSet, protocol: str | Protocol) -> np.ndarray:
+    """Return the test logits (n_test, K) at the class shares of the training rows."""
+    targets = embeddings.targets[embeddings.rows("train")]
+    return restore_shares(result.scores[0], targets, result.task, resolve_protocol(protocol).weighting)
+
+
+def _mean_auc(results: list[SweepResult], weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the mean AUC of some probes and its replicates, which resample the probes (if several) and the test rows."""
+    value = np.mean([r.headline_auc().mean() for r in results])
+    drawn = np.stack([r.headline_auc(weights=weights).mean(axis=0) for r in results], axis=1)
+    share = bootstrap_counts(len(results), len(weights), random_state=1) / len(results)
+    return float(value), (share * drawn).sum(axis=1)
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    return float(values.mean()), weights @ values / weights.sum(axis=1)
+
+
+def _recentred(value, draws: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return value and replicates of a distance; resampling makes it larger on average, and this bias is subtracted."""
+    return float(value), draws - np.nanmean(draws) + value
+
+
+def _changes_from_none(found: dict[str, Measured]) -> list[dict]:
+    """Return one row per alignment and measure with the intervals of its value and of its change from none."""
+    rows = []
+    for name, measured in found.items():
+        for measure, (value, draws) in measured.items():
+            base, base_draws = found["none"][measure]
+            numbers = (value, *percentile_interval(draws), value - base, *percentile_interval(draws - base_draws))
+            rows.append({"alignment": name, "measure": measure, **dict(zip(CHANGES, numbers, strict=True)), "reason": ""})
+    return rows

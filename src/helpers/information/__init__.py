@@ -1,1 +1,0 @@
-"""Measure information between modalities and about the label against lambda, as restricted readers find it."""

@@ -1,1 +1,0 @@
-"""Divide the output variance of networks at initialisation between data and weights (Eq. 3, 4)."""
