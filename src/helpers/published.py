@@ -13,7 +13,7 @@ from .backbones.registry import DIMENSIONS, REGISTRY
 from .datasets import canonical_variant
 from .store.embeddings import EmbeddingSet
 
-FOLDER = Path(__file__).resolve().parents[3] / "data" / "published"
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "published"
 BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
 MEDICAL_BACKBONES = tuple(printed for printed, name in BACKBONES.items() if REGISTRY[name].domain == "medical")
 COUNTERPARTS = {"CLIP": "BioMedCLIP", "SigLIP": "MedSigLIP"}  # generalist and medical encoder of one family of training objective

@@ -18,11 +18,10 @@ from ..tasks import NO_LABELS
 from .descent import train
 from .grid import FEATURES, LAMBDAS, SEEDS
 from .objective import Objective
-from .protocol import Protocol, resolve_protocol
+from .protocol import Protocol, Split, resolve_protocol, split_rows
 from .result import SweepResult
+from .scoring import run_in_threads
 from .strength import choose_strength
-from .threads import run_in_threads
-from .validation import Split, split_rows
 from .views import build_view
 
 
