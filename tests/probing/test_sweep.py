@@ -15,9 +15,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.channels import Alignment
 from helpers.plotting import curves, effects
+from helpers.probing.protocol import split_rows
 from helpers.probing.result import COLUMNS, SweepResult
 from helpers.probing.sweep import alignment_grid
-from helpers.probing.protocol import split_rows
 from helpers.tasks import Task
 
 QUICK = {"batch_size": 32, "max_epochs": 4}

@@ -1,8 +1,10 @@
-"""Cache sweeps in one folder per embedding set, protocol and part; refuse damaged ones and those of other embeddings."""
+"""Cache sweeps in one folder per embedding set, protocol and part; refuse damaged ones and those of other embeddings.
+
+A cached sweep is used again as long as embeddings, settings and ``ENGINE``, the version of the arithmetic, are the same.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -10,10 +12,9 @@ from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
-from .code import probing_code
 from .record import Record, UnusableRecord, read_record, write_record
 from .result import FILES, PROVENANCE, SweepResult
-from .sweep import sweep
+from .sweep import ENGINE, sweep
 
 FOLDER = Path("runs/sweeps")
 RECORD = "settings.json"
@@ -24,16 +25,12 @@ class CacheRecord(Record):
 
     place: list[str]
     settings: dict[str, JsonValue]
-    code: str
+    engine: int
     embeddings: str
 
 
 def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
-    """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``.
-
-    Raises:
-        ValueError: a name is not a plain folder name, such as ``..``.
-    """
+    """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``."""
     place = Identity(dataset, variant, backbone).folder / check_folder(protocol, "protocol") / part
     return (project_root() / FOLDER if sweeps is None else Path(sweeps)) / place
 
@@ -43,14 +40,10 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
     Args:
         arguments: arguments of :func:`helpers.probing.sweep.sweep`, see :meth:`Grid.arguments`.
-
-    Raises:
-        FileExistsError: ``folder`` holds something that is not a cached sweep.
     """
     if folder is not None:
         refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
-    values: dict[str, Any] = {name: tuple(value) for name, value in arguments.items()}
-    result = sweep(embeddings, protocol=protocol, workers=workers, **values)
+    result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
     if folder is not None:
         with replacing_folder(Path(folder)) as temporary:
             result.write(temporary)
@@ -59,7 +52,7 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
-    """Return whether the cached sweep is intact and made from these embeddings and settings by this state of the code.
+    """Return whether the cached sweep is intact and made from these embeddings and settings by this version of the engine.
 
     A sweep that is damaged or has an older format is not up to date.
 
@@ -95,11 +88,7 @@ def load_cached(folder) -> SweepResult:
 
 
 def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
-    """Return the cached sweep if it is up to date, else run a new one without storing it.
-
-    Raises:
-        ValueError: the cached sweep is damaged, has an older format, or was made from other embeddings.
-    """
+    """Return the cached sweep if it is up to date, else run a new one without storing it; raise if the cached one is damaged."""
     own = embeddings.identity
     folder = sweep_folder(own.dataset, own.variant, own.backbone, protocol, part, sweeps)
     if (folder / RECORD).is_file():
@@ -112,7 +101,7 @@ def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments:
 def cached_without_embeddings(
     grids: dict[str, dict], protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None
 ) -> tuple[dict[str, list[SweepResult]], list[str]]:
-    """Return cached sweeps whose embeddings are not stored here, such as results from another machine.
+    """Return cached sweeps whose embeddings are not stored here, such as results from another machine; raise if one is damaged.
 
     Args:
         grids: arguments by part; a sweep of other settings is skipped.
@@ -120,9 +109,6 @@ def cached_without_embeddings(
 
     Returns:
         the sweeps by part in the order of their folders, and a sentence for each set that was found this way or skipped.
-
-    Raises:
-        UnusableRecord: a ValueError; a sweep is damaged, has an older format, or was stored under another name.
     """
     root = project_root() / FOLDER if sweeps is None else Path(sweeps)
     here = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
@@ -149,7 +135,7 @@ def _place(folder: Path) -> list[str]:
 
 
 def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRecord:
-    return CacheRecord(place=_place(folder), settings=arguments, code=probing_code(), embeddings=embeddings.fingerprint)
+    return CacheRecord(place=_place(folder), settings=arguments, engine=ENGINE, embeddings=embeddings.fingerprint)
 
 
 def _read_record(folder: Path) -> CacheRecord:

@@ -69,7 +69,7 @@ class PairedBootstrap:
             "high": high,
             "standard_error": error,
             "seed_sd": paired.std(ddof=1) if len(paired) > 1 else np.nan,
-            "minimum_detectable": _detectable(error),
+            "minimum_detectable": POWER_FACTOR * error if error > 0 else np.nan,  # none for a probe compared with itself
             "classes_dropped": self.classes_dropped,
             "n_seeds": len(paired),
         }
@@ -139,29 +139,5 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
     return pd.DataFrame(rows, columns=["features", "alignment", "best_lambda", "difference", "largest_t", "p_value", "n_lambdas"])
 
 
-def by_subgroup(result) -> pd.DataFrame:
-    """Return the headline AUC at each alignment within the test rows of each subgroup.
-
-    Returns:
-        one row per alignment, features and level of a subgroup: ``auc`` (mean over seeds), ``n_rows``, and ``n_classes`` (with
-        both kinds of rows there); an empty table if the set has no subgroups.
-    """
-    keys, frames = [k for k in KEYS if k in result.runs], []
-    for column in result.subgroups:
-        for level, rows in result.subgroups.groupby(column, observed=True).groups.items():
-            targets = result.targets[rows][:, result.learned]
-            n_classes = int((targets.any(axis=0) & ~targets.all(axis=0)).sum())
-            frame = result.runs[keys].assign(auc=result.headline_auc(rows=rows))
-            mean = frame.groupby(keys, sort=False)["auc"].mean().reset_index()
-            subgroup = column.removeprefix("subgroup_")
-            frames.append(mean.assign(subgroup=subgroup, level=str(level), n_rows=len(rows), n_classes=n_classes))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
 def _standard_error(draws: np.ndarray) -> float:
     return float(np.nanstd(draws, ddof=1)) if (~np.isnan(draws)).sum() > 1 else float("nan")
-
-
-def _detectable(error: float) -> float:
-    """Return the smallest difference found with 80 % power at 5 %; NaN for a probe compared with itself."""
-    return POWER_FACTOR * error if error > 0 else float("nan")

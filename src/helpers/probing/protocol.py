@@ -34,9 +34,6 @@ class Protocol:
             between them.
         tolerance: the minimiser stops when the objective lies within this fraction of its minimum, see
             :mod:`helpers.probing.certificate` for how that is bounded.
-
-    Raises:
-        ValueError: a value out of range; names the field.
     """
 
     name: str = "custom"
@@ -79,11 +76,7 @@ class Protocol:
         return replace(self, max_epochs=epochs, patience=ceil(self.patience * epochs / self.max_epochs), updates=None)
 
     def replace(self, **changes) -> "Protocol":
-        """Return a copy with some fields changed, and a name that says so unless one is given.
-
-        Raises:
-            ValueError: an unknown field (names the nearest), or a value out of range.
-        """
+        """Return a copy with some fields changed, and a name that says so unless one is given."""
         for field in changes:
             choose(field, [known.name for known in fields(self)], "field of Protocol")
         changed = ", ".join(f"{k}={v}" for k, v in changes.items() if k != "name")
@@ -104,11 +97,7 @@ PROTOCOLS |= {
 
 
 def resolve_protocol(protocol: str | Protocol) -> Protocol:
-    """Return a :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``.
-
-    Raises:
-        ValueError: an unknown name; names the nearest.
-    """
+    """Return a :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``."""
     return protocol if isinstance(protocol, Protocol) else PROTOCOLS[choose(protocol, PROTOCOLS, "protocol")]
 
 
@@ -123,11 +112,7 @@ class Split:
 
 
 def split_rows(embeddings, seed: int) -> Split:
-    """Return the rows of one seed: the data's own validation split, or a tenth of the training groups chosen by the seed.
-
-    Raises:
-        ValueError: a split has no rows; names it.
-    """
+    """Return the rows of one seed: the data's own validation split, or a tenth of the training groups chosen by the seed."""
     train, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
     for name, rows in (("train", train), ("test", test)):
         if not len(rows):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
@@ -24,6 +23,8 @@ from .scoring import run_in_threads
 from .strength import choose_strength
 from .views import build_view
 
+ENGINE = 1  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
+
 
 def sweep(
     embeddings,
@@ -37,7 +38,6 @@ def sweep(
     device: str | None = None,
     workers: int | None = None,
     progress: bool = True,
-    kinds: Sequence[str] | None = None,
 ) -> SweepResult:
     """Train and score a linear probe for every alignment, kind of features and seed.
 
@@ -49,14 +49,9 @@ def sweep(
         features: any of ``joint``, ``image``, ``text``.
         alignments: any of ``helpers.alignment.ALIGNMENTS`` and of ``helpers.alignment.channels.PAIRS``.
         lambdas_text: strengths for texts, for a map over both, while images take ``lambdas``; equal to the images' when None.
-        dtype: precision of the descents; the minimiser always works in float64.
+        dtype: precision of the descents; a converged probe is always solved in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
-        workers: threads on a CPU, one probe bundle each; all cores when None.
-        kinds: the former name of ``alignments``.
-
-    Raises:
-        ValueError: an empty grid, repeated seeds, non-finite lambdas, unknown names, a lambda that sends rows to zero, or rows of
-            one class only.
+        workers: threads on a CPU; all cores when None.
 
     Warns:
         ConvergenceWarning: a descent was still improving when its epochs ran out.
@@ -66,9 +61,6 @@ def sweep(
         raise ValueError(f"sweep takes an EmbeddingSet, got {type(embeddings).__name__}; make one with EmbeddingSet.from_arrays")
     if not embeddings.labelled:
         raise ValueError(NO_LABELS)
-    if kinds is not None:
-        warnings.warn("sweep(kinds=...) is now called alignments=...; the old name goes away", FutureWarning, stacklevel=2)
-        alignments = kinds
     protocol = resolve_protocol(protocol)
     grid = alignment_grid(lambdas, alignments, lambdas_text)
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
@@ -102,11 +94,7 @@ class Run:
 
 
 def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[Alignment]:
-    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once.
-
-    Raises:
-        ValueError: an empty list, a non-finite lambda or an unknown alignment.
-    """
+    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once."""
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
     pairs = (
         [(v, v) for v in lambdas]
@@ -170,18 +158,14 @@ class _Plan:
         """Return the runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks = self._tasks(bundles, workers)
-        workers = min(workers, len(tasks))
-        bar = tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress)
+        with tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress) as bar:
 
-        def work(task):
-            runs = self._run(*task)
-            bar.update()
-            return runs
+            def work(task):
+                runs = self._run(*task)
+                bar.update()
+                return runs
 
-        try:
-            return run_in_threads(work, tasks, workers)
-        finally:
-            bar.close()
+            return run_in_threads(work, tasks, min(workers, len(tasks)))
 
     def _tasks(self, bundles, workers: int) -> list[tuple]:
         """Return one task per bundle; bundles that remain after whole rounds of the workers are divided by alignments."""
@@ -217,22 +201,14 @@ def _minimised(view, targets, objective: Objective, fit, val, seed: int, protoco
 
 
 def _require_a_row_per_class(embeddings: EmbeddingSet, splits: dict[int, Split]) -> None:
-    """Refuse a multi-class task with fewer training rows than classes.
-
-    Raises:
-        ValueError: names both numbers.
-    """
+    """Refuse a multi-class task with fewer training rows than classes."""
     fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
     if embeddings.task.kind == "multiclass" and fewest < classes:
         raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
-    """Check that the test rows give an AUC, and warn if the validation rows do not.
-
-    Raises:
-        ValueError: no class that a probe can learn has both positive and negative test rows.
-    """
+    """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
     targets = embeddings.targets[:, ~np.isin(np.array(embeddings.task.outputs, dtype=object), list(not_learned))]
 
     def both(rows: np.ndarray) -> bool:
@@ -266,7 +242,7 @@ def _nonempty(values, what: str):
 
 def _distinct_seeds(seeds) -> list[int]:
     seeds = [int(s) for s in _nonempty(seeds, "seeds")]
-    repeated = pd.Series(seeds)[pd.Series(seeds).duplicated()]
-    if len(repeated):
-        raise ValueError(f"seed {repeated.iloc[0]} is given twice; a repeated seed would be the same run counted twice")
+    repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
+    if repeated:
+        raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     return seeds
