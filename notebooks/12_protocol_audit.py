@@ -39,11 +39,10 @@ from matplotlib.ticker import MaxNLocator
 
 from helpers import mean_resultant_length, metrics
 from helpers.alignment.channels import CHANNELS
-from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number
-from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels
+from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels, set_title
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.paths import Descent, log_checkpoints, path_logits, path_scores
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
@@ -68,11 +67,6 @@ paths = pd.concat([shipped, pd.read_csv(longer)], ignore_index=True) if longer.i
 
 def of_set(table, names):
     return table[(table[SETS] == list(names)).all(axis=1)]
-
-
-def panel_title(names):
-    dataset, variant, backbone = names
-    return f"{title(dataset)}{'' if variant in ('common', 'own') else f' ({variant} text)'} · {backbone}"
 
 
 # %% tags=["hide-input"]
@@ -125,7 +119,7 @@ for ax, (names, mine) in zip(axes, by_set, strict=True):
         at = line.loc[(line["updates"] - updates_there).abs() <= 0.02 * updates_there, "gain"]
         if len(at):
             ax.plot(updates_there, at.iloc[0], marker=marker, zorder=5, label=label, **MARK)
-    ax.set(title=panel_title(names), ylabel="AUC(1) − AUC(0)", xlabel="updates")
+    ax.set(title=set_title(names), ylabel="AUC(1) − AUC(0)", xlabel="updates")
     log_axis(ax.xaxis)
     ax.tick_params(labelbottom=True)
 distinct_legend(figure, axes);
@@ -167,7 +161,7 @@ for (i, (names, of_names)), (j, optimizer) in product(enumerate(by_set), enumera
         ax.plot(updates_there, rate, marker=marker, zorder=5, **MARK)
     lowest = i // columns == blocks - 1 and optimizer == "sgd"
     ax.set(yscale="log", yticks=rates, yticklabels=[f"{r:g}" for r in rates], ylabel="" if i % columns else "rate", xlabel="updates" if lowest else "")
-    ax.set_title(f"{panel_title(names)}, {OPTIMIZERS[optimizer]}", fontsize=8.5)
+    ax.set_title(f"{set_title(names)}, {OPTIMIZERS[optimizer]}", fontsize=8.5)
     log_axis(ax.xaxis)
     ax.set_xlim(8, 60_000)
     ax.tick_params(labelbottom=lowest)
@@ -195,7 +189,7 @@ for ax, (names, mine) in zip(axes, by_set, strict=True):
         line = mine[mine["alignment"] == channel].sort_values("updates")
         ax.plot(line["updates"], line["gain"], color=shade, linewidth=2.2 if channel == "lambda" else 1.4, label=ALIGNMENTS[channel])
         ax.plot(2 * mine["updates"].max(), limit[channel], "<", color=shade, markersize=5)
-    ax.set(title=panel_title(names), ylabel="change of AUC", xlabel="updates")
+    ax.set(title=set_title(names), ylabel="change of AUC", xlabel="updates")
     log_axis(ax.xaxis)
     ax.tick_params(labelbottom=True)
 handles, labels = axes[0].get_legend_handles_labels()
@@ -339,7 +333,7 @@ def waterfall(value):
     figure, axes = panels(by_set.ngroups, 2, 4.6, 0.9 + 0.26 * (1 + by_set.size().max()))
     for ax, (names, mine) in zip(axes, by_set, strict=True):
         draw_bars(ax, mine, value)
-        ax.set(title=panel_title(names), xlabel="AUC(1) − AUC(0)" if value == "gain" else "AUC at λ = 0")
+        ax.set(title=set_title(names), xlabel="AUC(1) − AUC(0)" if value == "gain" else "AUC at λ = 0")
     interval_legend(figure, " that the step makes")
     return figure
 

@@ -51,7 +51,6 @@ def all_figures(store):
     yield "curves", lambda: sweeps.curves(summary_table())
     yield "effects", lambda: sweeps.effects(effects_table("protocol", ("paper", "authors-code", "converged")))
     yield "channels", lambda: sweeps.effects(effects_table("alignment", tuple(style.ALIGNMENTS)), "alignment")
-    yield "published_gains", lambda: published_figures.published_gains(published.compare_sweep())
     yield "authors_gaps", lambda: published_figures.authors_gaps(gap_bounds())
     yield "gains", lambda: sweeps.gains(gains_table(), published.authors_sweep())
 
@@ -70,7 +69,6 @@ NAMES = [
     "curves",
     "effects",
     "channels",
-    "published_gains",
     "gains",
     "authors_gaps",
 ]
@@ -82,26 +80,6 @@ def test_what_the_objects_give_is_drawn_as_the_api_chapter_says(store):
     names = {"embeddings": embeddings, "sweep": lambda e: sweep(e, [0, 1], [1], "authors-code", progress=False)}
     exec(code, names)
     assert len(cones.sphere(embeddings).axes) == 1
-
-
-def shades(ax) -> set:
-    return {line.get_color() for line in ax.lines if len(line.get_xdata()) > 2}
-
-
-def test_published_curves_are_there_without_ours_and_stand_behind_it():
-    alone = published_figures.published_gains(published.compare_sweep())
-    assert len(alone.axes) == 16 and all(shades(ax) == {style.PUBLISHED} for ax in alone.axes)
-    assert "hard-label AUC" in alone.axes[4].get_ylabel() and "hard" not in alone.axes[0].get_ylabel()
-    assert alone.axes[0].get_ylim() != alone.axes[4].get_ylim() and alone.axes[4].get_ylim() == alone.axes[5].get_ylim()
-    table = published.compare_sweep()
-    cell = (table["dataset"] == "BRSET") & (table["backbone"] == "CLIP")
-    both = published_figures.published_gains(table.assign(our_gain=table["published_gain"].where(cell) + 0.001))
-    assert [style.INK in shades(ax) for ax in both.axes] == [i == 8 for i in range(16)]
-    grey, ours = both.axes[8].lines[:2]
-    sparse = table["published_gain"].where(cell & table["lambda"].isin([0, 1]))
-    few = published_figures.published_gains(table.assign(our_gain=sparse))
-    assert list(few.axes[8].lines[1].get_xdata()) == [0, 1]
-    assert grey.get_color() == style.PUBLISHED and ours.get_color() == style.INK
 
 
 def test_our_gains_have_the_published_curves_of_the_same_data_behind_them():

@@ -3,13 +3,11 @@
 A cached sweep is used again as long as embeddings, settings and ``ENGINE``, the version of the arithmetic, are the same.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from ..files import project_root, refuse_other_content, replacing_folder
-from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
 from .record import Record, UnusableRecord, read_record, write_record
@@ -96,38 +94,6 @@ def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments:
         if is_up_to_date(folder, embeddings, arguments):
             return load_cached(folder)
     return run_sweep(embeddings, protocol, arguments)
-
-
-def cached_without_embeddings(
-    grids: dict[str, dict], protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None
-) -> tuple[dict[str, list[SweepResult]], list[str]]:
-    """Return cached sweeps whose embeddings are not stored here, such as results from another machine; raise if one is damaged.
-
-    Args:
-        grids: arguments by part; a sweep of other settings is skipped.
-        datasets, backbones: names; an empty list means all.
-
-    Returns:
-        the sweeps by part in the order of their folders, and a sentence for each set that was found this way or skipped.
-    """
-    root = project_root() / FOLDER if sweeps is None else Path(sweeps)
-    here = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
-    encoders, notes = {folder_name(b) for b in backbones}, []
-    found: dict[str, list[SweepResult]] = {part: [] for part in grids}
-    for path in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
-        dataset, of_variant, encoder, protocol, part = path.parent.relative_to(root).parts
-        named = (not datasets or dataset in datasets) and (not backbones or encoder in encoders)
-        asked = of_variant in (variant, "common") and protocol in protocols and part in grids
-        if not (named and asked) or (dataset, of_variant, encoder) in here:
-            continue
-        name, record = f"{dataset} ({of_variant}) under {encoder}", _read_record(path.parent)
-        if record.settings == grids[part]:
-            found[part].append(load_cached(path.parent))
-            made_from = f"`{record.embeddings[:16]}`"
-            notes.append(f"{name}: cached sweeps of embeddings {made_from} that are not stored here, marked with an asterisk.")
-        else:
-            notes.append(f"{name}: a cached sweep ({protocol}, {part}) has other settings than this page and is not shown.")
-    return found, list(dict.fromkeys(notes))
 
 
 def _place(folder: Path) -> list[str]:

@@ -18,12 +18,8 @@ SELECTED = ["auc_at_zero", "auc", "difference", "low", "high", "minimum_detectab
 class PairedBootstrap:
     """Test AUCs of a sweep's alignments, and their bootstrap replicates on shared resamples, each computed once on first use.
 
-    Args:
-        result: a :class:`~helpers.probing.result.SweepResult`.
-
-    Attributes:
-        keys: one row per alignment and kind of features.
-        classes_dropped: class-replicate pairs without a positive or without a negative row.
+    ``keys`` has one row per alignment and kind of features; ``classes_dropped`` counts class-replicate pairs without a positive or
+    without a negative row.
     """
 
     def __init__(self, result, n_boot: int, random_state: int):

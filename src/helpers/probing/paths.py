@@ -51,11 +51,7 @@ class Descent:
 
 
 def log_checkpoints(last: int, first: int = 10, per_decade: int = 6) -> tuple[int, ...]:
-    """Return whole numbers from ``first`` to ``last``, evenly spaced on a logarithmic axis.
-
-    Raises:
-        ValueError: ``last`` is smaller than ``first``.
-    """
+    """Return whole numbers from ``first`` to ``last``, evenly spaced on a logarithmic axis."""
     if last < first:
         raise ValueError(f"the last checkpoint is {last}, before the first, {first}; allow more updates")
     n = round(per_decade * np.log10(last / first)) + 1
@@ -109,7 +105,7 @@ def train_path(
         fit: row numbers (tensor).
         checkpoints: numbers of updates; 0 is the initial probe.
     """
-    wanted = sorted({int(u) for u in checkpoints})
+    wanted, done = sorted({int(u) for u in checkpoints}), 0
     if not wanted or wanted[0] < 0:
         raise ValueError(f"checkpoints are {list(checkpoints)}; give numbers of updates, 0 or more")
     generator = torch.Generator().manual_seed(seed)
@@ -117,11 +113,6 @@ def train_path(
     parameters = first[:, None].repeat(1, view.n_alignments, 1)
     parameters = parameters if descent.start is None else descent.start(parameters)
     step = (_sgd_step if descent.optimizer == "sgd" else _adamw_step)(parameters, descent)
-    return _walk(view, targets, objective, fit, generator, batch_size, parameters, descent, step, wanted)
-
-
-def _walk(view, targets, objective, fit, generator, batch_size, parameters, descent, step, wanted):
-    done = 0
     if 0 in wanted:
         yield 0, parameters
     while done < wanted[-1]:

@@ -54,7 +54,6 @@ def metrics_table(
         learned: (K,) classes that enter macro means if they are present in the rows.
         logits: (n, K) of each probe.
         targets: (n, K) indicators of each probe's rows; probes of one split share one array.
-        workers: threads.
     """
     names = [(metric, name) for metric in _by_class(task) for name in (*task.outputs, None)]
     names += [("classes_absent", None), ("accuracy", None), ("log_loss", None)]

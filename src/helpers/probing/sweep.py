@@ -64,10 +64,14 @@ def sweep(
     protocol = resolve_protocol(protocol)
     grid = alignment_grid(lambdas, alignments, lambdas_text)
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
-    seeds = _distinct_seeds(seeds)
+    seeds = [int(seed) for seed in _nonempty(seeds, "seeds")]
+    if repeated := [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]:
+        raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
-    _require_a_row_per_class(embeddings, splits)
-    protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
+    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
+    if embeddings.task.kind == "multiclass" and fewest < classes:
+        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
+    protocol = protocol.for_rows(fewest)
     if protocol.optimizer == "minimiser":
         if splits[seeds[0]].given:
             seeds = seeds[:1]  # the same problem for every seed
@@ -96,11 +100,8 @@ class Run:
 def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[Alignment]:
     """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once."""
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
-    pairs = (
-        [(v, v) for v in lambdas]
-        if lambdas_text is None
-        else [(v, t) for v in lambdas for t in _nonempty(lambdas_text, "lambdas_text")]
-    )
+    texts = None if lambdas_text is None else _nonempty(lambdas_text, "lambdas_text")
+    pairs = [(v, v) for v in lambdas] if texts is None else [(v, t) for v in lambdas for t in texts]
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
         choose(name, (*ALIGNMENTS, *PAIRS), "alignment")
@@ -155,7 +156,7 @@ class _Plan:
         return tuple(sorted({*absent, *saturated}))
 
     def execute(self, bundles, workers: int | None, progress: bool):
-        """Return the runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
+        """Return the runs of every (features, seed), a list per task, in an order that does not depend on the workers."""
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks = self._tasks(bundles, workers)
         with tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress) as bar:
@@ -200,13 +201,6 @@ def _minimised(view, targets, objective: Objective, fit, val, seed: int, protoco
     return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
 
 
-def _require_a_row_per_class(embeddings: EmbeddingSet, splits: dict[int, Split]) -> None:
-    """Refuse a multi-class task with fewer training rows than classes."""
-    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
-    if embeddings.task.kind == "multiclass" and fewest < classes:
-        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
-
-
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
     """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
     targets = embeddings.targets[:, ~np.isin(np.array(embeddings.task.outputs, dtype=object), list(not_learned))]
@@ -238,11 +232,3 @@ def _nonempty(values, what: str):
     if not values:
         raise ValueError(f"{what} is empty; give at least one value")
     return values
-
-
-def _distinct_seeds(seeds) -> list[int]:
-    seeds = [int(s) for s in _nonempty(seeds, "seeds")]
-    repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
-    if repeated:
-        raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
-    return seeds
