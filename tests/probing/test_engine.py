@@ -2,7 +2,7 @@
 
 After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script.
 
-Digits differ between machines by the order in which BLAS adds. Descents in float64 amplify that little, so they are held to 1e-9; in
+Digits differ between machines by the order in which BLAS adds. Descents in float64 amplify that little: they are held to 1e-9; in
 float32 rounding alone is 1e-7 of a step. A converged probe is known only to the tolerance at which its iterations stop, so it is
 solved far beyond the default, and its digits are held to the square root of that.
 """
