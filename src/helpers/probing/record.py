@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from pyarrow import ArrowException
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
-from ..arrays import place
 from ..files import sha256, write_json
 
 FORMAT = 2
-Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
 
 
@@ -22,22 +19,14 @@ class UnusableRecord(ValueError):
     """Error for a stored result that is damaged or has another format."""
 
 
-class Record(BaseModel):
-    """Fields common to all records of stored sweeps."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    format: int = FORMAT
-    files: dict[str, str] = {}
-
-
-def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
+def write_record(path: Path, record: dict, files: Iterable[str] = ()) -> None:
     """Write a record with the SHA-256 of the named files in its folder and of itself."""
-    content = record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}
+    content = {**record, "format": FORMAT, "files": {name: sha256(path.parent / name) for name in files}}
     write_json(path, content | {"sha256": _checksum(content)})
 
 
-def read_record(path: Path, model: type[Model], remake: str) -> Model:
-    """Read a record, and check it and its files against their checksums.
+def read_record(path: Path, remake: str) -> dict:
+    """Return what :func:`write_record` wrote, once the record and its files are checked against their checksums.
 
     Args:
         remake: what makes the result again, for messages.
@@ -46,19 +35,14 @@ def read_record(path: Path, model: type[Model], remake: str) -> Model:
         FileNotFoundError: there is no record.
         UnusableRecord: the format differs, or the record or a file is damaged or missing; names the file.
     """
-    content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
-    if not isinstance(content, dict):
+    record = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
+    if not isinstance(record, dict):
         raise UnusableRecord(f"{path} is damaged (not a JSON object); {remake}")
-    if content.get("format") != FORMAT:
+    if record.pop("format", None) != FORMAT:
         raise UnusableRecord(f"{path} was stored in an older format; {remake}")
-    if content.pop("sha256", None) != _checksum(content):
+    if record.pop("sha256", None) != _checksum({**record, "format": FORMAT}):
         raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
-    try:
-        record = model.model_validate(content)
-    except ValidationError as error:
-        field = place(error.errors()[0]["loc"])
-        raise UnusableRecord(f"{path} was stored in an older format (field {field!r} is missing or wrong); {remake}") from None
-    for name, expected in content["files"].items():
+    for name, expected in record.pop("files").items():
         if not (path.parent / name).is_file():
             raise UnusableRecord(f"{path.parent / name} is missing; {remake}")
         if sha256(path.parent / name) != expected:
