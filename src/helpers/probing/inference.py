@@ -4,6 +4,8 @@ The spread over seeds (a standard deviation) and over test samples (a bootstrap 
 have separate columns. The bootstrap averages the AUC over seeds within each replicate.
 """
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -29,23 +31,18 @@ class PairedBootstrap:
         grouped = list(result.runs.groupby(present, sort=False, dropna=False))
         self.keys = pd.DataFrame([keys for keys, _ in grouped], columns=present)
         self._runs = [runs.sort_values("seed").index for _, runs in grouped]
-        self._auc: dict[int, np.ndarray] = {}
-        self._draws: dict[int, np.ndarray] = {}
+        self.auc, self.draws = cache(self._auc), cache(self._draws)
         targets = result.targets[:, result.learned]
         positives, rows = self._weights @ targets, self._weights.sum(axis=1, keepdims=True)
         self.classes_dropped = int(((positives == 0) | (positives == rows)).sum())
 
-    def auc(self, i: int) -> np.ndarray:
+    def _auc(self, i: int) -> np.ndarray:
         """Return the test AUC by seed of alignment i, (n_seeds,)."""
-        if i not in self._auc:
-            self._auc[i] = self._result.headline_auc(self._runs[i])
-        return self._auc[i]
+        return self._result.headline_auc(self._runs[i])
 
-    def draws(self, i: int) -> np.ndarray:
+    def _draws(self, i: int) -> np.ndarray:
         """Return the bootstrap replicates of the mean AUC over seeds, (n_boot,)."""
-        if i not in self._draws:
-            self._draws[i] = self._result.headline_auc(self._runs[i], self._weights).mean(axis=0)
-        return self._draws[i]
+        return self._result.headline_auc(self._runs[i], self._weights).mean(axis=0)
 
     def zero(self, features: str) -> int:
         """Return the number of the unaligned probe of these features."""
@@ -57,7 +54,7 @@ class PairedBootstrap:
         base = self.zero(self.keys["features"][i])
         draws, paired = self.draws(i) - self.draws(base), self.auc(i) - self.auc(base)
         low, high = percentile_interval(draws, level)
-        error = _standard_error(draws)
+        error = float(np.nanstd(draws, ddof=1)) if (~np.isnan(draws)).sum() > 1 else np.nan
         return {
             "auc": self.auc(i).mean(),
             "difference": self.auc(i).mean() - self.auc(base).mean(),
@@ -133,7 +130,3 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
         largest, p_value = max_t_test(differences, draws)
         rows.append((features, alignment, group["lambda_image"][others[best]], differences[best], largest, p_value, len(others)))
     return pd.DataFrame(rows, columns=["features", "alignment", "best_lambda", "difference", "largest_t", "p_value", "n_lambdas"])
-
-
-def _standard_error(draws: np.ndarray) -> float:
-    return float(np.nanstd(draws, ddof=1)) if (~np.isnan(draws)).sum() > 1 else float("nan")

@@ -133,16 +133,10 @@ class _Plan:
         targets = embeddings.targets
         self.targets = torch.from_numpy(np.ascontiguousarray(targets.T)).to(self.device, self.dtype)
         self.prepared: dict[bytes, tuple] = {}
-        for split in splits.values():
-            self._prepare(split, targets)
-
-    def _prepare(self, split: Split, targets: np.ndarray) -> None:
-        if split.fit.tobytes() in self.prepared:
-            return
-        gap_rows = self.embeddings.rows() if self.protocol.gap_rows == "all" else split.fit
-        view = build_view(self.embeddings, self.alignments, gap_rows, split.fit, self.dtype, self.device)
-        objective = Objective.of(self.embeddings.task, self.protocol.weighting, targets[split.fit])
-        self.prepared[split.fit.tobytes()] = view, objective
+        for fit in {split.fit.tobytes(): split.fit for split in splits.values()}.values():
+            gap_rows = embeddings.rows() if protocol.gap_rows == "all" else fit
+            view = build_view(embeddings, alignments, gap_rows, fit, self.dtype, self.device)
+            self.prepared[fit.tobytes()] = view, Objective.of(embeddings.task, protocol.weighting, targets[fit])
 
     def classes_not_learned(self) -> tuple[str, ...]:
         """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
@@ -182,23 +176,21 @@ class _Plan:
         view, objective = self.prepared[split.fit.tobytes()]
         view = view.only(features).chunk(which)
         fit, val, test = (torch.from_numpy(rows).to(self.device) for rows in (split.fit, split.val, split.test))
-        train = _minimised if self.protocol.optimizer == "minimiser" else _descended
-        parameters, facts = train(view, self.targets, objective, fit, val, seed, self.protocol)
+        parameters, facts = _trained(view, self.targets, objective, fit, val, seed, self.protocol)
         scores = [view.predict(rows, parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test)]
         return [Run(self.alignments[a], features, seed, scores[0][i], scores[1][i], facts[i]) for i, a in enumerate(which)]
 
 
-def _descended(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    fitted = train(view, targets, objective, fit, val, seed, protocol)
-    columns = zip(fitted.validation_loss.tolist(), fitted.epochs.tolist(), fitted.trained.tolist(), strict=True)
-    return fitted.parameters, [{"validation_loss": loss, "epochs": best, "trained": last} for loss, best, last in columns]
-
-
-def _minimised(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    chosen = choose_strength(view, targets, objective, fit, val, protocol)
-    names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
-    columns = zip(*(getattr(chosen, name).tolist() for name in names), strict=True)
-    return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
+def _trained(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
+    """Return the parameters of each probe and the facts of its training."""
+    names = ["validation_loss", "epochs", "trained"]
+    if protocol.optimizer == "minimiser":
+        names = ["validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge"]
+        found = choose_strength(view, targets, objective, fit, val, protocol)
+    else:
+        found = train(view, targets, objective, fit, val, seed, protocol)
+    columns = zip(*(getattr(found, name).tolist() for name in names), strict=True)
+    return found.parameters, [dict(zip(names, row, strict=True)) for row in columns]
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
