@@ -8,9 +8,10 @@ from pathlib import Path
 from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
+from .grid import ENGINE
 from .record import UnusableRecord, read_record, write_record
 from .result import FILES, PROVENANCE, SweepResult
-from .sweep import ENGINE, sweep
+from .sweep import sweep
 
 FOLDER = Path("runs/sweeps")
 RECORD = "settings.json"
