@@ -1,4 +1,4 @@
-"""Store the rows of a study that runs set by set, so that a run that was stopped goes on with the sets that are left."""
+"""Store the rows of a study set by set: a run that was stopped loses one set, and ``--only`` makes single sets again."""
 
 import os
 import sys

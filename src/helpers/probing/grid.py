@@ -70,11 +70,10 @@ class Grid:
     def arguments(self, part: str) -> dict[str, list]:
         """Return the arguments of :func:`helpers.probing.sweep.sweep` for one part, as lists (the form JSON has)."""
         if choose(part, PARTS, "part of a sweep") == "lambda":
-            lambdas, features, alignments = self.lambdas, self.features, ()
+            own = {"lambdas": self.lambdas, "features": self.features, "alignments": ("lambda",)}
         else:
-            lambdas, features, alignments = self.alignment_lambdas, ("joint",), self.alignments
-        own = {"lambdas": list(lambdas), "seeds": list(self.seeds)}
-        return {**own, "features": list(features), "alignments": ["lambda", *alignments]}
+            own = {"lambdas": self.alignment_lambdas, "features": ("joint",), "alignments": ("lambda", *self.alignments)}
+        return {name: list(values) for name, values in {**own, "seeds": self.seeds}.items()}
 
     def as_dict(self) -> dict[str, list]:
         """Return the settings as lists, for JSON and YAML."""

@@ -14,13 +14,13 @@ from ..alignment.channels import ALIGNMENTS, PAIRS, Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
-from .descent import train
+from .descent import Fitted, train
 from .grid import FEATURES, LAMBDAS, SEEDS
 from .objective import Objective
 from .protocol import Protocol, Split, resolve_protocol, split_rows
 from .result import SweepResult
 from .scoring import run_in_threads
-from .strength import choose_strength
+from .strength import Chosen, choose_strength
 from .views import build_view
 
 
@@ -184,7 +184,7 @@ def _trained(view, targets, objective: Objective, fit, val, seed: int, protocol:
     names = ["validation_loss", "epochs", "trained"]
     if protocol.optimizer == "minimiser":
         names = ["validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge"]
-        found = choose_strength(view, targets, objective, fit, val, protocol)
+        found: Chosen | Fitted = choose_strength(view, targets, objective, fit, val, protocol)
     else:
         found = train(view, targets, objective, fit, val, seed, protocol)
     columns = zip(*(getattr(found, name).tolist() for name in names), strict=True)
