@@ -17,7 +17,8 @@ from pathlib import Path
 from helpers import page
 from helpers.book import preflight, resources as needs, run_summary
 from helpers.book import workflow as steps
-from helpers.probing.grid import ENGINE, Grid
+from helpers.probing.grid import Grid
+from helpers.probing.sweep import ENGINE
 from helpers.store.catalogue import folder_name
 
 

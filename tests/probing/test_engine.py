@@ -1,6 +1,6 @@
 """The arithmetic of a sweep gives the digits that are stored beside this test, so that cached sweeps of one ENGINE stay comparable.
 
-After a change that is meant to move them: raise ENGINE in ``helpers/probing/grid.py``, then run this file as a script.
+After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script.
 
 Digits differ between machines by the order in which BLAS adds. Descents in float64 amplify that little: they are held to 1e-9; in
 float32 rounding alone is 1e-7 of a step. A converged probe is known only to the tolerance at which its iterations stop, so it is
@@ -16,7 +16,7 @@ import pytest
 from samples import embedding_set
 
 from helpers import PROTOCOLS, sweep
-from helpers.probing.grid import ENGINE
+from helpers.probing.sweep import ENGINE
 
 STORED = Path(__file__).with_name("engine_digits.json")
 FAST = {"batch_size": 16, "max_epochs": 5, "lr": 0.05}
@@ -49,7 +49,7 @@ def test_the_engine_gives_the_stored_digits(kind, case):
     assert stored["engine"] == ENGINE, "ENGINE was raised: run tests/probing/test_engine.py as a script to store the new digits"
     for name, values in digits(kind, case).items():
         same = np.allclose(values, stored[f"{kind} {case}"][name], rtol=CASES[case][2], atol=CASES[case][2])
-        assert same, f"numbers changed ({name}): raise ENGINE in helpers/probing/grid.py, so that cached sweeps are trained again"
+        assert same, f"numbers changed ({name}): raise ENGINE in helpers/probing/sweep.py, so that cached sweeps are trained again"
 
 
 if __name__ == "__main__":

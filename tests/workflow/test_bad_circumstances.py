@@ -78,12 +78,15 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 
 def test_records_that_cannot_be_read_are_removed_and_sound_ones_stay(tmp_path):
-    from helpers.probing.record import write_record
+    from helpers.probing.record import Record, write_record
+
+    class Own(Record):
+        place: list[str]
 
     for name in ("sound", "old", "cut", "table-gone"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "table").write_text("1")
-        write_record(tmp_path / name / "settings.json", {"place": ["a"]}, ["table"])
+        write_record(tmp_path / name / "settings.json", Own(place=["a"]), ["table"])
     (tmp_path / "old/settings.json").write_text('{"format": 1}')
     (tmp_path / "cut/settings.json").write_text('{"format": 2')
     (tmp_path / "table-gone/table").unlink()

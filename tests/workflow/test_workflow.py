@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 from helpers import EmbeddingSet
-from helpers.probing.record import write_record
+from helpers.probing.record import Record, write_record
 
 pytestmark = pytest.mark.heavy
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
@@ -39,7 +39,7 @@ def project(store, tmp_path_factory) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(EXECUTED if path.endswith(".ipynb") else "")
         if path.endswith("settings.json"):
-            write_record(folder / path, {})
+            write_record(folder / path, Record())
     touched = run_of(folder, "--touch", "notebooks")
     assert touched.returncode == 0, touched.stderr
     return folder

@@ -20,7 +20,7 @@ from ..backbones.registry import REGISTRY
 from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
 from ..page import NOT_SHOWN, assigned_literals, first_problem, parameters_fingerprint
-from ..probing.record import UnusableRecord, read_record
+from ..probing.record import Record, UnusableRecord, read_record
 from ..store.catalogue import folder_name, stored
 from . import TABLES as TABLES
 
@@ -310,6 +310,10 @@ def remove_damaged(folder: Path) -> list[str]:
     return [path.name for path in damaged]
 
 
+class _AnyRecord(Record):
+    model_config = ConfigDict(extra="allow")
+
+
 def remove_unusable_records(records: Iterable[str]) -> list[str]:
     """Remove the records of cached sweeps that are damaged or of an older format, so that they are made again; return them.
 
@@ -318,7 +322,7 @@ def remove_unusable_records(records: Iterable[str]) -> list[str]:
     removed = []
     for path in (path for path in map(Path, records) if path.is_file()):
         try:
-            read_record(path, "")
+            read_record(path, _AnyRecord, "")
         except UnusableRecord:
             path.unlink()
             removed.append(str(path))

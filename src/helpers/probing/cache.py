@@ -5,16 +5,26 @@ A cached sweep is used again as long as embeddings, settings and ``ENGINE``, the
 
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
-from .grid import ENGINE
-from .record import UnusableRecord, read_record, write_record
+from .record import Record, UnusableRecord, read_record, write_record
 from .result import FILES, PROVENANCE, SweepResult
-from .sweep import sweep
+from .sweep import ENGINE, sweep
 
 FOLDER = Path("runs/sweeps")
 RECORD = "settings.json"
+
+
+class CacheRecord(Record):
+    """Record of a cached sweep: its place, and everything the sweep depends on."""
+
+    place: list[str]
+    settings: dict[str, JsonValue]
+    engine: int
+    embeddings: str
 
 
 def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
@@ -51,13 +61,13 @@ def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
         record = _read_record(Path(folder))
     except (FileNotFoundError, UnusableRecord):
         return False
-    if (made_from := record["embeddings"]) != embeddings.fingerprint:
+    if (made_from := record.embeddings) != embeddings.fingerprint:
         own = embeddings.identity
         raise ValueError(
             f"{folder} is stale: made from embeddings {made_from[:16]}, but {own.dataset} / {own.variant} / {own.backbone} "
             f"is now {embeddings.fingerprint[:16]}; remove the folder to train it again, or put those embeddings back"
         )
-    return record == _record(Path(folder), embeddings, arguments)
+    return record.model_copy(update={"files": {}}) == _record(Path(folder), embeddings, arguments)
 
 
 def load_cached(folder) -> SweepResult:
@@ -90,18 +100,15 @@ def _place(folder: Path) -> list[str]:
     return list(folder.absolute().parts[-5:])
 
 
-def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> dict:
-    """Return where a cached sweep lies, and everything it depends on."""
-    return {"place": _place(folder), "settings": arguments, "engine": ENGINE, "embeddings": embeddings.fingerprint}
+def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRecord:
+    return CacheRecord(place=_place(folder), settings=arguments, engine=ENGINE, embeddings=embeddings.fingerprint)
 
 
-def _read_record(folder: Path) -> dict:
+def _read_record(folder: Path) -> CacheRecord:
     """Return the record of an intact cached sweep, once it is checked to lie where it was stored."""
-    record = read_record(folder / RECORD, _remake(folder))
-    if "engine" not in record:
-        raise UnusableRecord(f"{folder / RECORD} was stored in an older format; {_remake(folder)}")
-    if record["place"] != _place(folder):
-        raise UnusableRecord(f"{folder} holds the sweep of {'/'.join(record['place'])}; move it back there, or {_remake(folder)}")
+    record = read_record(folder / RECORD, CacheRecord, _remake(folder))
+    if record.place != _place(folder):
+        raise UnusableRecord(f"{folder} holds the sweep of {'/'.join(record.place)}; move it back there, or {_remake(folder)}")
     return record
 
 

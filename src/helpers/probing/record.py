@@ -1,4 +1,4 @@
-"""Store results with checksums: a JSON record holds the SHA-256 of itself and of the files beside it."""
+"""Store results so that every bit is checked on reading: a JSON record holds its own checksum and those of its files."""
 
 import hashlib
 import json
@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from pyarrow import ArrowException
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
+from ..arrays import place
 from ..files import sha256, write_json
 
 FORMAT = 2
+Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
 
 
@@ -19,39 +22,62 @@ class UnusableRecord(ValueError):
     """Error for a stored result that is damaged or has another format."""
 
 
-def write_record(path: Path, record: dict, files: Iterable[str] = ()) -> None:
+class Record(BaseModel):
+    """Fields common to all records of stored sweeps."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: int = FORMAT
+    files: dict[str, str] = {}
+
+
+def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
     """Write a record with the SHA-256 of the named files in its folder and of itself."""
-    content = {**record, "format": FORMAT, "files": {name: sha256(path.parent / name) for name in files}}
-    write_json(path, content | {"sha256": _checksum(content)})
+    path = Path(path)
+    content = record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}
+    write_json(path, content | {"sha256": _seal(content)})
 
 
-def read_record(path: Path, remake: str) -> dict:
-    """Return what :func:`write_record` wrote, once the record and its files are checked against their checksums.
+def read_record(path: Path, model: type[Model], remake: str) -> Model:
+    """Read a record, and check it and its files against their checksums.
 
     Args:
-        remake: what makes the result again, for messages.
+        remake: command that makes the result again, for messages.
 
     Raises:
         FileNotFoundError: there is no record.
         UnusableRecord: the format differs, or the record or a file is damaged or missing; names the file.
     """
-    record = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
-    if not isinstance(record, dict):
+    path = Path(path)
+    content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
+    if not isinstance(content, dict):
         raise UnusableRecord(f"{path} is damaged (not a JSON object); {remake}")
-    if record.pop("format", None) != FORMAT:
+    if content.get("format") != FORMAT and "sha256" not in content:
         raise UnusableRecord(f"{path} was stored in an older format; {remake}")
-    if record.pop("sha256", None) != _checksum({**record, "format": FORMAT}):
+    if content.pop("sha256", None) != _seal(content):
         raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
-    for name, expected in record.pop("files").items():
-        if not (path.parent / name).is_file():
-            raise UnusableRecord(f"{path.parent / name} is missing; {remake}")
-        if sha256(path.parent / name) != expected:
-            raise UnusableRecord(f"{path.parent / name} is damaged (its checksum does not match its content); {remake}")
+    if content.get("format") != FORMAT:
+        raise UnusableRecord(f"{path} has format {content.get('format')}, this version reads {FORMAT}; {remake}")
+    try:
+        record = model.model_validate(content)
+    except ValidationError as error:
+        field = place(error.errors()[0]["loc"])
+        raise UnusableRecord(f"{path} is no record of a sweep (field {field!r} is missing or wrong); {remake}") from None
+    for name, expected in content["files"].items():
+        file = path.parent / name
+        if not file.is_file():
+            raise UnusableRecord(f"{file} is missing; {remake}")
+        if sha256(file) != expected:
+            raise UnusableRecord(f"{file} is damaged (its checksum does not match its content); {remake}")
     return record
 
 
 def read_intact(file: Path, read: Callable[[Path], Read], remake: str) -> Read:
-    """Return ``read(file)``; any error of a format's library on a malformed file becomes an UnusableRecord that names it."""
+    """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnusableRecord: the file cannot be read; names it.
+    """
     try:
         return read(file)
     except FileNotFoundError:
@@ -60,5 +86,5 @@ def read_intact(file: Path, read: Callable[[Path], Read], remake: str) -> Read:
         raise UnusableRecord(f"{file} is damaged ({type(error).__name__}); {remake}") from None
 
 
-def _checksum(content: dict) -> str:
+def _seal(content: dict) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

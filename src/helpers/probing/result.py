@@ -14,7 +14,7 @@ from ..files import refuse_other_content, replacing_folder
 from ..tasks import Task
 from . import inference
 from .inference import KEYS
-from .record import UnusableRecord, read_intact, read_record, write_record
+from .record import Record, UnusableRecord, read_intact, read_record, write_record
 from .scoring import metrics_table, ranking_scores
 
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
@@ -22,6 +22,21 @@ COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "streng
 PROVENANCE = "provenance.json"
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
+
+
+class Provenance(Record):
+    """Record of a stored result."""
+
+    dataset: str
+    variant: str
+    backbone: str
+    protocol: str
+    headline_metric: str
+    embeddings: str
+    rows: dict[str, int]
+    validation_given: bool
+    classes_not_learned: list[str]
+    task: dict[str, str | list[str]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,8 +171,8 @@ class SweepResult:
         self.runs.to_parquet(folder / "runs.parquet", index=False)
         self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
         save_file({"scores": self.scores, "targets": self.targets}, folder / "scores.safetensors")
-        task = {"kind": self.task.kind, "classes": list(self.task.classes)}
-        write_record(folder / PROVENANCE, {**self.provenance, "task": task}, FILES)
+        task: dict[str, str | list[str]] = {"kind": self.task.kind, "classes": list(self.task.classes)}
+        write_record(folder / PROVENANCE, Provenance(**self.provenance, task=task), FILES)
 
     @classmethod
     def load(cls, directory, remake: str = MAKE) -> "SweepResult":
@@ -165,11 +180,11 @@ class SweepResult:
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(f"no sweep result in {directory} ({PROVENANCE} is missing); {MAKE}")
-        provenance = read_record(directory / PROVENANCE, remake)
+        provenance = read_record(directory / PROVENANCE, Provenance, remake).model_dump(exclude={"format", "files"})
         table, runs, rows = (read_intact(directory / name, pd.read_parquet, remake) for name in FILES[:3])
         arrays = read_intact(directory / FILES[3], load_file, remake)
+        task = provenance.pop("task")
         try:
-            task = provenance.pop("task")
             result = cls(
                 table, runs, arrays["scores"], arrays["targets"], rows.pop("group").to_numpy(),
                 Task(task["kind"], tuple(task["classes"])), provenance, rows,
