@@ -14,7 +14,7 @@ from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from .descent import batches, gradient, initial_parameters
 from .objective import Objective
-from .protocol import split_rows
+from .protocol import PROTOCOLS, split_rows
 from .scoring import ranking_scores
 from .views import View, build_view
 
@@ -64,10 +64,11 @@ def path_scores(
     probes: Sequence[tuple[float, Alignment]],
     checkpoints: Sequence[int],
     seed: int,
-    weighting: str = "balanced",
     batch_size: int = 512,
 ) -> np.ndarray:
     """Return the ranking scores of test rows along one training run of several probes, (checkpoints, probes, n_test, K) float32.
+
+    Loss and rows of the gap are those of the protocol ``converged``.
 
     Args:
         probes: learning rate and alignment of each.
@@ -76,17 +77,17 @@ def path_scores(
     descent = Descent(optimizer, torch.tensor([rate for rate, _ in probes])[None, :, None])
     alignments, fit = list(dict.fromkeys(alignment for _, alignment in probes)), split_rows(embeddings, seed).fit
     view = build_view(embeddings, alignments, fit, fit, torch.float32, "cpu").chunk([alignments.index(a) for _, a in probes])
-    logits = path_logits(embeddings, view, descent, checkpoints, seed, weighting, batch_size)
+    logits = path_logits(embeddings, view, descent, checkpoints, seed, batch_size)
     return np.stack([ranking_scores(z, embeddings.task, "auc").astype(np.float32) for z in logits])
 
 
 def path_logits(
-    embeddings, view: View, descent: Descent, checkpoints, seed: int, weighting: str = "balanced", batch_size: int = 512
+    embeddings, view: View, descent: Descent, checkpoints: Sequence[int], seed: int, batch_size: int = 512
 ) -> Iterator[np.ndarray]:
     """Yield the logits (A, n_test, K) of test rows at each checkpoint of one training run on a view of the embeddings."""
     split, dtype = split_rows(embeddings, seed), view.modalities[0].shift.dtype
     targets = torch.from_numpy(np.ascontiguousarray(embeddings.targets.T)).to(dtype)
-    objective = Objective.of(embeddings.task, weighting, embeddings.targets[split.fit])
+    objective = Objective.of(embeddings.task, PROTOCOLS["converged"].weighting, embeddings.targets[split.fit])
     fit, test = torch.from_numpy(split.fit), torch.from_numpy(split.test)
     path = train_path(view, targets, objective, fit, seed, descent, checkpoints, batch_size)
     return (view.predict(test, parameters).permute(1, 2, 0).numpy() for _, parameters in path)
