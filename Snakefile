@@ -18,6 +18,7 @@ from helpers import page
 from helpers.book import preflight, resources as needs, run_summary
 from helpers.book import workflow as steps
 from helpers.probing.grid import Grid
+from helpers.probing.sweep import ENGINE
 from helpers.store.catalogue import folder_name
 
 
@@ -239,13 +240,13 @@ for dataset, variant, backbone in SWEPT:
             f"sweep_{dataset}_{variant}_{folder_name(backbone)}"
         input:
             set_files(dataset, variant, backbone),
-            steps.sweep_code(),
         output:
             # kept where it is: the command leaves a sweep of these embeddings, settings and code as it was, whoever made it
             [update(r) for r in sweep_records(dataset, variant, backbone)],
         params:
             label=f"{dataset}/{variant}/{folder_name(backbone)}",
             arguments=[dataset, backbone, "--variant", variant, "--settings", json.dumps(sweep_of(variant).as_dict())],
+            engine=ENGINE,
         threads: THREADS
         priority: 2  # a page waits for all sweeps, and another page for that one
         resources:

@@ -23,8 +23,8 @@ from sklearn.exceptions import ConvergenceWarning
 from helpers import GapAlignment, sweep
 from helpers.files import read_json
 from helpers.probing.protocol import PROTOCOLS
+from helpers.probing.scoring import run_in_threads
 from helpers.probing.sweep import alignment_grid
-from helpers.probing.threads import run_in_threads
 from helpers.store.embeddings import EmbeddingSet
 
 LAMBDAS, SEEDS, EPOCHS = np.linspace(0, 1, 11), (42, 43, 44, 45, 46), 20

@@ -13,11 +13,6 @@
 # %% [markdown]
 # # The lambda sweep
 #
-# Under {glue:text}`shown_protocol`, the largest $\lambda$ changes the joint test AUC by {glue:text}`shown_least:+.4f` to
-# {glue:text}`shown_most:+.4f` over {glue:text}`n_swept` embedding sets, and {glue:text}`shown_clear` of the intervals exclude zero. Under
-# {glue:text}`unfinished_protocol`, whose probes are not trained to convergence, it changes AUC by {glue:text}`unfinished_least:+.4f` to
-# {glue:text}`unfinished_most:+.4f`, and {glue:text}`unfinished_clear` exclude zero.
-#
 # A linear probe predicts the labels from the concatenated image and text vectors, after both were shifted along the gap by
 # $\lambda$ and renormalised. The paper's Fig. 3 plots its test AUC against $\lambda$. Three protocols train the probe here: `paper`
 # (SGD, as the text says), `authors-code` (AdamW and hard-label multi-class AUC, as the code does) and `converged` (the minimiser
@@ -44,6 +39,10 @@ contributed = None  # folder of contributed reports; None for data/contributed
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+from itertools import product
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
@@ -53,15 +52,14 @@ from helpers.contributed import read_contributed
 from helpers.datasets.audit import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
-from helpers.files import project_root
+from helpers.files import project_root, read_json
 from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
-from helpers.plotting import curves, effects, gains
-from helpers.plotting.published import published_gains
-from helpers.probing.cache import cached_or_new, cached_without_embeddings
+from helpers.plotting import INK, PALE, PUBLISHED, curves, distinct_legend, effects, gains
+from helpers.probing.cache import FOLDER, RECORD, cached_or_new, load_cached
 from helpers.probing.grid import FEATURES, Grid
 from helpers.published import authors_sweep, compare_sweep, facts_of, is_contributed, join_contributed, paper_name, with_routes
 from helpers.statistics import holm
-from helpers.store.catalogue import stored
+from helpers.store.catalogue import folder_name, stored
 
 page = Page(
     "03_lambda_sweep",
@@ -83,22 +81,46 @@ page = Page(
 features = list(dict.fromkeys(["joint", *features]))  # statements below are on joint features
 grid = Grid(protocol, lambdas, seeds, features, alignments, alignment_lambdas)
 grids = {part: grid.arguments(part) for part in grid.parts}
-alone, notes = cached_without_embeddings(grids, protocol, datasets, backbones, variant[0], store, sweeps)
+
+
+def from_elsewhere(parts, protocols, of_variant):
+    """Cached sweeps whose embeddings are not stored here, such as results from another machine, and a sentence for each set."""
+    root, here = Path(sweeps or project_root() / FOLDER), set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
+    found, notes = {part: [] for part in parts}, {}
+    for path in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
+        dataset, text, encoder, protocol, part = path.parent.relative_to(root).parts
+        named = (not datasets or dataset in datasets) and (not backbones or encoder in map(folder_name, backbones))
+        if not named or text not in (of_variant, "common") or protocol not in protocols or part not in parts or (dataset, text, encoder) in here:
+            continue
+        result, name = load_cached(path.parent), f"{dataset} ({text}) under {encoder}"
+        if read_json(path)["settings"] == parts[part]:
+            found[part].append(result)
+            made_from = result.provenance["embeddings"][:16]
+            notes[f"{name}: cached sweeps of embeddings `{made_from}` that are not stored here, marked with an asterisk."] = None
+        else:
+            notes[f"{name}: a cached sweep ({protocol}, {part}) has other settings than this page and is not shown."] = None
+    return found, notes
+
+
+alone, notes = from_elsewhere(grids, protocol, variant[0])
 for note in notes:
     page.show_text("{note}", note=note)
 lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
 sets = select(datasets, backbones, variant[0], store, data_root, excluded=lone)
 page.describe_sets(sets, variant)
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 swept = {part: [cached_or_new(s, p, part, arguments, sweeps) for s in sets for p in protocol] + alone[part] for part, arguments in grids.items()}
 facts = [facts_of(s) for s in sets]
 table = pd.concat([r.table for r in swept["lambda"]], ignore_index=True)
 page.save_table(with_routes(table, facts), "lambda_sweep")
 summary = page.save_table(pd.concat([r.summary() for r in swept["lambda"]], ignore_index=True), "lambda_summary")
+effect = page.save_table(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
+last = effect[(effect["lambda_image"] == max(lambdas)) & (effect["features"] == "joint")]
 trained = [p for p in protocol if p in set(table["protocol"])]
 shown = "converged" if "converged" in trained else trained[0]
-page.glue(shown_protocol=shown, n_seeds=len(seeds), n_lambdas=int(summary["lambda_image"].nunique()))
+unfinished = next((p for p in ("authors-code", "paper") if p in trained), shown)
+
 
 
 def marked(rows):
@@ -106,11 +128,32 @@ def marked(rows):
     return rows.assign(backbone=[f"{b} *" if (d, b) in lone else b for d, b in zip(rows["dataset"], rows["backbone"], strict=True)])
 
 
+def changes(of):
+    """What a sentence says of a protocol: the smallest and the largest change, and how many intervals exclude zero."""
+    mine = last[last["protocol"] == of]
+    clear = (mine["low"] > 0) | (mine["high"] < 0)
+    return {"protocol": of, "least": mine["difference"].min(), "most": mine["difference"].max(), "clear": int(clear.sum()), "n": len(mine)}
+
+
+# %% tags=["hide-input"]
+page.show_text(
+    "Under `{protocol}`, the largest λ changes the joint test AUC by {least:+.4f} to {most:+.4f} over {n} embedding sets, and {clear} of the intervals "
+    "exclude zero.",
+    **changes(shown),
+)  # fmt: skip
+if unfinished != shown:
+    page.show_text(
+        "Under `{protocol}`, whose probes are not trained to convergence, it changes AUC by {least:+.4f} to {most:+.4f}, and {clear} exclude zero.",
+        **changes(unfinished),
+    )  # fmt: skip
+
 # %% [markdown]
 # ## AUC against lambda
 #
-# {glue:text}`n_seeds` seeds and {glue:text}`n_lambdas` values of $\lambda$. A converged probe has no seed of its own: where the data bring their
-# own validation split it is one and the same solution, and has no bar.
+# A converged probe has no seed of its own: where the data bring their own validation split it is one and the same solution, and has no bar.
+
+# %% tags=["hide-input"]
+page.show_text("{seeds} seeds and {values} values of λ.", seeds=len(seeds), values=summary["lambda_image"].nunique())
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
 curves(marked(summary));
@@ -192,16 +235,6 @@ if rare:
 # minimum detectable difference describes the test set before the result is known: an effect of that size would be missed in one test
 # set of five, a smaller one more often.
 
-# %% tags=["hide-input"]
-effect = page.save_table(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
-last = effect[(effect["lambda_image"] == max(lambdas)) & (effect["features"] == "joint")]
-unfinished = next((p for p in ("authors-code", "paper") if p in trained), shown)
-page.glue(unfinished_protocol=unfinished, n_swept=int((last["protocol"] == shown).sum()))
-for name, of in {"shown": shown, "unfinished": unfinished}.items():
-    mine = last[last["protocol"] == of]
-    clear = int(((mine["low"] > 0) | (mine["high"] < 0)).sum())
-    page.glue(**{f"{name}_least": mine["difference"].min(), f"{name}_most": mine["difference"].max(), f"{name}_clear": clear})
-
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
 effects(marked(last));
 
@@ -216,7 +249,7 @@ format_table(marked(last)[columns], precision=4)
 # test rows; a dash stands where 0 itself is chosen. The p-value is one-sided, of the statement that *some* $\lambda$ beats 0, all of them
 # counted (bootstrap distribution of the largest t). The last column corrects it for the sets and protocols of this table (Holm). Joint features.
 
-# %% tags=["hide-input"]
+# %%
 chosen = page.save_table(
     pd.concat(
         [
@@ -242,21 +275,19 @@ format_table(marked(of_joint)[[*columns, "p_holm"]], precision=4, lambda_image="
 # $\lambda$. The parts interact (a shift acts through the spread, for one), so they need not add up to the whole: what a part gives alone and
 # what is lost without it are two questions.
 
-# %% tags=["hide-input"]
+# %%
 parts = last
 if swept.get("alignments"):
     parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["alignments"]], ignore_index=True)
     parts = parts[(parts["lambda_image"] == max(alignment_lambdas)) | (parts["alignment"] == "centred")]
 parts = page.save_table(parts, "channel_effects")
-
-# %% [markdown]
-# Under {glue:text}`unfinished_protocol`, which is not trained to convergence:
+page.show_text("Under `{protocol}`, which is not trained to convergence:" if unfinished != shown else "Under `{protocol}`:", protocol=unfinished)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under a protocol that is not trained to convergence.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
 effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
 
-# %% [markdown]
-# Under {glue:text}`shown_protocol`:
+# %% tags=["hide-input"]
+page.show_text("Under `{protocol}`:", protocol=shown)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, for the probe that conclusions rest on.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment for the converged probe, one panel per data set and encoder."}}
 effects(marked(parts[parts["protocol"] == shown]), "alignment");
@@ -283,7 +314,7 @@ if "lambda" in by_name and set(CHANNELS) <= set(by_name):
 # %% [markdown]
 # All sixteen subsets of the four parts settle what belongs to which. The average of a part is over all orders in which the four can be switched
 # on, so that averages add up to the whole; what a part gives *alone* and what is *lost without it* differ where parts interact.
-# `benchmarks/factorial.py` trained these probes; the repository ships the result.
+# `studies/channel_factorial.py` trained these probes; the repository ships the result.
 
 # %% tags=["hide-input"]
 subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
@@ -311,15 +342,15 @@ if len(gap):
 #
 # ## The paper's Fig. 3: the published curves, and ours
 #
-# The authors stored {glue:text}`n_published` curves. What can be set beside them is the gain $\mathrm{AUC}(\lambda) - \mathrm{AUC}(0)$: the
+# What can be set beside the authors' stored curves is the gain $\mathrm{AUC}(\lambda) - \mathrm{AUC}(0)$: the
 # authors' AUC of HAM10000 is that of hard arg-max predictions, the others' of scores, and each metric has its own axis. A curve counts as
 # recomputed under the `authors-code` protocol with the authors' text (named first or second in `variant`), for a set that
-# {doc}`02_r_table` accepts as a cell: {glue:text}`n_curves_recomputed` here. Others contributed {glue:text}`n_curves_contributed`.
+# {doc}`02_r_table` accepts as a cell.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published gain in AUC over $\\lambda = 0$ (grey) and ours where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
+# %% tags=["hide-input", "remove-stderr"]
 also = []
 for other in variant[1:]:
-    found, _ = cached_without_embeddings({"lambda": grids["lambda"]}, ["authors-code"], datasets, backbones, other, store, sweeps)
+    found, _ = from_elsewhere({"lambda": grids["lambda"]}, ["authors-code"], other)
     there = {(r.provenance["dataset"], r.provenance["backbone"]) for r in found["lambda"]}
     more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.provenance["variant"] == other]
     also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
@@ -327,13 +358,35 @@ for other in variant[1:]:
 reports = read_contributed(contributed)
 ours = with_routes(pd.concat([table, *[r.table for r in also]], ignore_index=True), map(facts_of, sets))
 beside = compare_sweep(join_contributed(ours, reports.table("sweep"), ("dataset", "backbone", "protocol")))
-published_gains(beside);
-
-# %% tags=["remove-cell"]
 of_curve = beside.groupby(["dataset", "backbone"])
 by_curve = of_curve["our_gain"].apply(lambda g: bool(g.notna().any()))
 given = of_curve["route"].apply(lambda r: bool(is_contributed(r).any()))
-page.glue(n_published=len(by_curve), n_curves_recomputed=int((by_curve & ~given).sum()), n_curves_contributed=int((by_curve & given).sum()))
+page.glue(n_published=len(by_curve), n_curves_recomputed=int((by_curve & ~given).sum()))
+page.show_text(
+    "The authors stored {n} curves; {recomputed} of them are recomputed here, and others contributed {contributed}.",
+    n=len(by_curve), recomputed=int((by_curve & ~given).sum()), contributed=int((by_curve & given).sum()),
+)  # fmt: skip
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published gain in AUC over $\\lambda = 0$ (grey) and ours where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
+datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
+shape = (2.05 * len(backbones_there) + 0.6, 1.75 * len(datasets_there) + 0.5)
+figure, axes = plt.subplots(len(datasets_there), len(backbones_there), figsize=shape, squeeze=False, sharex=True, sharey="row")
+for (i, dataset), (j, backbone) in product(enumerate(datasets_there), enumerate(backbones_there)):
+    ax, mine = axes[i, j], beside[(beside["dataset"] == dataset) & (beside["backbone"] == backbone)].sort_values("lambda")
+    x, gain, sd = (mine[c].to_numpy(float) for c in ("lambda", "published_gain", "auc_std"))
+    ax.fill_between(x, gain - sd, gain + sd, color=PALE, alpha=0.6, linewidth=0, label="± SD of AUC over seeds")
+    ax.plot(x, gain, "o-", color=PUBLISHED, markersize=3, label="published")
+    if len(own := mine.dropna(subset="our_gain")):
+        form, label = ("s--", "contributed") if is_contributed(own["route"]).any() else ("D-", "ours")
+        ax.plot(own["lambda"], own["our_gain"].astype(float), form, color=INK, markersize=3, label=f"{label}, authors' text")
+    ax.axhline(0, color=INK, linewidth=0.8)
+    if i == 0:
+        ax.set_title(backbone)
+    if j == 0:
+        ax.set_ylabel(f"{dataset}\ngain in {'hard-label AUC' if 'hard' in mine['metric'].iloc[0] else 'AUC'}")
+    if i == len(datasets_there) - 1:
+        ax.set_xlabel("λ")
+distinct_legend(figure, axes.ravel());
 
 # %% [markdown]
 # Our sets, whatever their text and encoder, with the published curves of the same data set behind them where there are any. Encoders, texts
@@ -352,11 +405,19 @@ gains(own, authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone});
 # Test AUC within each subgroup at the ends of the range, joint features. A difference between subgroups of a few dozen rows is mostly chance.
 
 # %% tags=["hide-input"]
-within = pd.concat([r.by_subgroup() for r in swept["lambda"] if r.provenance["protocol"] == shown], ignore_index=True)
-if len(within):
-    within = within[(within["features"] == "joint") & within["lambda_image"].isin([min(lambdas), max(lambdas)])]
+ends, within = [min(lambdas), max(lambdas)], []
+for result in (r for r in swept["lambda"] if r.provenance["protocol"] == shown):
+    for column, subgroup in result.subgroups.items():
+        for level, rows in subgroup.groupby(subgroup, observed=True).groups.items():
+            targets = result.targets[rows][:, result.learned]
+            counts = {"n_rows": len(rows), "n_classes": int((targets.any(axis=0) & ~targets.all(axis=0)).sum())}
+            named = {"subgroup": column.removeprefix("subgroup_"), "level": str(level)}
+            within.append(result.runs.assign(auc=result.headline_auc(rows=rows), **named, **counts))
+if within:
+    within = pd.concat(within, ignore_index=True)
+    within = marked(within[(within["features"] == "joint") & within["lambda_image"].isin(ends)])
     keys = ["dataset", "backbone", "subgroup", "level", "n_rows", "n_classes"]
-    wide = marked(within).pivot_table(index=keys, columns="lambda_image", values="auc", sort=False)
+    wide = within.pivot_table(index=keys, columns="lambda_image", values="auc", sort=False)
     wide.columns = [f"AUC, λ = {lam:g}" for lam in wide.columns]
     display(format_table(wide.reset_index(), precision=3))
 else:

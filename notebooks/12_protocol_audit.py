@@ -12,16 +12,6 @@
 
 # %% [markdown]
 # # Protocol audit
-#
-# With the optimiser, rate and number of updates of the probe behind the paper's Fig. 3, $\lambda = 1$ changes the AUC of the
-# {glue:text}`n_sets` shipped sets by {glue:text}`published_low:+.4f` to {glue:text}`published_high:+.4f`; with the converged probe it changes
-# it by {glue:text}`converged_low:+.4f` to {glue:text}`converged_high:+.4f`. What $\lambda$ gains before that limit is what training has not
-# yet reached.
-#
-# The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
-# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers, so we could not
-# check that the stored curves are those it shows. We take them to be, because the script that draws such a figure reads them. None of this
-# is about intent; it decides which protocol a number belongs to.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; the smallest of the sets they name is trained on this page; an empty list stands for all that are stored
@@ -36,60 +26,150 @@ data_root = None  # folder of raw data, to extract what is not stored
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
-import pandas as pd
+import os
+from itertools import product
 
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from helpers import mean_resultant_length, metrics
+from helpers.alignment.channels import CHANNELS
 from helpers.extraction.find import select
+from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number
-from helpers.paper.protocol_audit import (
-    differences,
-    executed_differences,
-    gains_at,
-    longer_training,
-    published_gains,
-    read_measured,
-    resultant_of_rows,
-    step_summary,
-)
-from helpers.plotting.training import channels_against_training, equivalences, gain_against_training, gain_map
-from helpers.plotting.waterfall import waterfall
-from helpers.probing.equivalence import equivalence_paths
-from helpers.probing.paths import log_checkpoints
-from helpers.probing.training_gain import BUDGET, BUDGET_LONGER, training_gain
+from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels, set_title
+from helpers.plotting import PROTOCOLS as SHADES
+from helpers.probing.paths import Descent, log_checkpoints, path_logits, path_scores
+from helpers.probing.protocol import BRSET_UPDATES, split_rows
+from helpers.probing.scoring import ranking_scores, run_in_threads
+from helpers.probing.sweep import alignment_grid
+from helpers.probing.views import build_view
+from helpers.published import authors_longer_sweep, authors_sweep, protocol_differences
+from helpers.statistics import bootstrap_counts, percentile_interval
 
 spec = {
     **SOURCE, "rates_adamw": many(number(1e-7, 1), least=1), "rates_sgd": many(number(1e-7, 10), least=1),
     "updates": integer(10, 100_000), "seeds": many(integer(0, 2**32 - 1), least=1),
 }  # fmt: skip
 page = Page("12_protocol_audit", globals(), spec)
-measured = read_measured()
-paths = pd.concat([measured[name] for name in ("training_gain", "training_gain_longer") if name in measured], ignore_index=True)
-limits = measured["training_gain_limit"]
+SETS = ["dataset", "variant", "backbone"]
+folder = project_root() / "data/measured"
+steps, data, choice = (pd.read_csv(folder / f"protocol_{name}.csv") for name in ("steps", "data", "choice"))
+shipped, limits = pd.read_csv(folder / "training_gain.csv"), pd.read_csv(folder / "training_gain_limit.csv")
+longer = folder / "training_gain_longer.csv"  # hours of training, so it is not shipped
+paths = pd.concat([shipped, pd.read_csv(longer)], ignore_index=True) if longer.is_file() else shipped
 
-# %% tags=["remove-cell"]
-published, whole = gains_at(paths, "adamw", 3e-4, BUDGET), limits[limits["alignment"] == "lambda"]
-page.glue(
-    n_sets=len(published), published_low=published["gain"].min(), published_high=published["gain"].max(),
-    converged_low=whole["gain"].min(), converged_high=whole["gain"].max(), published_updates=BUDGET, longer_updates=BUDGET_LONGER,
-    clear_converged=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()),
+
+def of_set(table, names):
+    return table[(table[SETS] == list(names)).all(axis=1)]
+
+
+# %% tags=["hide-input"]
+gain_of_all = paths[paths["alignment"] == "lambda"]
+published = gain_of_all[(gain_of_all["optimizer"] == "adamw") & np.isclose(gain_of_all["rate"], 3e-4) & (gain_of_all["updates"] == BRSET_UPDATES)]
+converged = limits[limits["alignment"] == "lambda"]
+page.show_text(
+    "With the optimiser, rate and number of updates of the probe behind the paper's Fig. 3, λ = 1 changes the AUC of the {n} shipped sets by "
+    "{low:+.4f} to {high:+.4f}; with the converged probe it changes it by {converged_low:+.4f} to {converged_high:+.4f}. What λ gains before that "
+    "limit is what training has not yet reached.",
+    n=len(published), low=published["gain"].min(), high=published["gain"].max(), converged_low=converged["gain"].min(), converged_high=converged["gain"].max(),
 )  # fmt: skip
+
+# %% [markdown]
+# The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
+# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers, so we could not
+# check that the stored curves are those it shows. We take them to be, because the script that draws such a figure reads them. None of this
+# is about intent; it decides which protocol a number belongs to.
 
 # %% [markdown]
 # ## The gain of lambda depends on how far the probe is trained
 #
 # Everything but the training is that of the protocol `converged`: the loss, the rows of the gap and the AUC of scores. The black line is
-# the minimiser of that loss, with its interval. At most {glue:text}`published_updates:,.0f` updates at a rate of `3e-4` made the published
-# curves on BRSET; the authors also stored a run of at most {glue:text}`longer_updates:,.0f` updates at `1e-3`, with batches of `32` rows. The
-# marks say where these settings lie; batches are of `512` rows here.
+# the minimum of that loss, with its interval. At most `2,300` updates at a rate of `3e-4` made the published curves on BRSET; the authors
+# also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. The marks say where these settings lie; batches are of
+# `512` rows here.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
-gain_against_training(paths, limits);
+RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding
+AUTHORS = [("adamw", 3e-4, 2300, "o", "probe of the paper's Fig. 3"), ("adamw", 1e-3, 36_600, "D", "authors' longer run")]
+MARK = {"color": "white", "markeredgecolor": INK, "markersize": 7, "linestyle": ""}
+
+by_set = gain_of_all.groupby(SETS, sort=False)
+figure, axes = panels(by_set.ngroups, 3, 3.3, 2.9, sharex=True, sharey=True)
+for ax, (names, mine) in zip(axes, by_set, strict=True):
+    for row in of_set(converged, names).itertuples():
+        ax.axhspan(row.low, row.high, color=PALE, alpha=0.6, linewidth=0, zorder=0)
+        ax.axhline(row.gain, color=INK, linewidth=1.8, zorder=1, label="converged probe, 95 % interval")
+    sgd = mine[mine["optimizer"] == "sgd"]
+    line = sgd[sgd["rate"] == sgd["rate"].min()]
+    ax.plot(line["updates"], line["gain"], color=SHADES["paper"], linestyle="--", label=f"SGD, rate {line['rate'].min():g} (text)")
+    for rate, shade in RATE_SHADES.items():
+        line = mine[(mine["optimizer"] == "adamw") & np.isclose(mine["rate"], rate)].sort_values("updates")
+        of_paper = rate == 3e-4
+        style = {"color": shade, "linewidth": 2.4 if of_paper else 1.3, "zorder": 3 if of_paper else 2}
+        ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (paper, Fig. 3)' if of_paper else ''}", **style)
+        ax.fill_between(line["updates"], line["low"], line["high"], color=shade, alpha=0.2, linewidth=0)
+    for optimizer, rate, updates_there, marker, label in AUTHORS:  # on their curves, where these are long enough
+        line = mine[(mine["optimizer"] == optimizer) & np.isclose(mine["rate"], rate)]
+        at = line.loc[(line["updates"] - updates_there).abs() <= 0.02 * updates_there, "gain"]
+        if len(at):
+            ax.plot(updates_there, at.iloc[0], marker=marker, zorder=5, label=label, **MARK)
+    ax.set(title=set_title(names), ylabel="AUC(1) − AUC(0)", xlabel="updates")
+    log_axis(ax.xaxis)
+    ax.tick_params(labelbottom=True)
+distinct_legend(figure, axes);
+
+# %% tags=["hide-input"]
+clear = (converged["low"] > 0) | (converged["high"] < 0)
+page.show_text("Of the converged gains, {clear} of {n} have an interval that excludes zero.", clear=clear.sum(), n=len(clear))
 
 # %% [markdown]
-# Of the converged gains, {glue:text}`clear_converged` of {glue:text}`n_sets` have an interval that excludes zero. The map shows the same for every rate: an AdamW
-# probe of ten times the rate is about where the slower one is after ten times the updates, so the colours run along diagonals.
+# The map shows the same for every rate: an AdamW probe of ten times the rate is about where the slower one is after ten times the updates, so
+# the colours run along diagonals.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 over updates and learning rate. Red: λ helps, blue: it harms, white: no change. Marks are the authors' two stored BRSET settings and the rate of the paper's text.", "name": "fig-gain-map"}, "image": {"alt": "Heat maps of the gain of lambda = 1 over updates and learning rate, one panel per shipped set and optimiser, with marks at the authors' stored settings."}}
-gain_map(paths);
+OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
+SETTINGS = [*AUTHORS, ("sgd", 3e-4, 2300, "s", "the paper's text, as many updates")]
+
+
+def log_edges(values):
+    """Edges of cells around positive values, half way between neighbours on a logarithmic axis."""
+    x = np.log(values)
+    middle = (x[1:] + x[:-1]) / 2
+    return np.exp([2 * x[0] - middle[0], *middle, 2 * x[-1] - middle[-1]])
+
+
+columns = min(3, by_set.ngroups)
+blocks = -(-by_set.ngroups // columns)
+figure, axes = plt.subplots(2 * blocks, columns, figsize=(3.1 * columns + 0.9, 4 * blocks + 0.6), squeeze=False, sharex=True)
+extent = float(np.nanquantile(gain_of_all["gain"].abs(), 0.95))
+for ax in axes.ravel()[2 * by_set.ngroups :]:
+    ax.remove()
+for (i, (names, of_names)), (j, optimizer) in product(enumerate(by_set), enumerate(OPTIMIZERS)):
+    ax, mine = axes[i // columns * 2 + j, i % columns], of_names[of_names["optimizer"] == optimizer]
+    rates = np.sort(mine["rate"].unique())
+    for k, rate in enumerate(rates):
+        line = mine[mine["rate"] == rate].sort_values("updates")
+        edges = log_edges(line["updates"].to_numpy(float)), log_edges(rates)[k : k + 2]
+        image = ax.pcolormesh(*edges, line["gain"].to_numpy()[None], cmap="RdBu_r", norm=TwoSlopeNorm(0, -extent, extent))
+    for _, rate, updates_there, marker, _ in (setting for setting in SETTINGS if setting[0] == optimizer):
+        ax.plot(updates_there, rate, marker=marker, zorder=5, **MARK)
+    lowest = i // columns == blocks - 1 and optimizer == "sgd"
+    ax.set(yscale="log", yticks=rates, yticklabels=[f"{r:g}" for r in rates], ylabel="" if i % columns else "rate", xlabel="updates" if lowest else "")
+    ax.set_title(f"{set_title(names)}, {OPTIMIZERS[optimizer]}", fontsize=8.5)
+    log_axis(ax.xaxis)
+    ax.set_xlim(8, 60_000)
+    ax.tick_params(labelbottom=lowest)
+    ax.minorticks_off()
+    ax.grid(False)
+figure.colorbar(image, ax=axes, label="AUC(1) − AUC(0)", extend="both", shrink=0.6)
+marks = [Line2D([], [], marker=marker, label=label, **MARK) for *_, marker, label in SETTINGS]
+figure.legend(handles=marks, loc="outside lower center", ncols=3);
 
 # %% [markdown]
 # ### Which channel gains it, and when
@@ -98,27 +178,69 @@ gain_map(paths);
 # shift and the common scale change nothing, as the theory says; during training they carry much of the gain on HAM10000.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each channel of λ = 1 alone against updates (AdamW), and under the converged probe (triangles).", "name": "fig-channels-training"}, "image": {"alt": "Line plots of the change of test AUC by shift, common scale, scale ratio and spread against updates, one panel per shipped set."}}
-channels_against_training(paths, limits);
+CHANNEL_SHADES = {"shift": "#0072b2", "common-scale": "#009e73", "scale-ratio": "#cc79a7", "spread": "#8c564b", "lambda": INK}
+by_channel = paths[(paths["optimizer"] == "adamw") & (paths["alignment"] != "none") & np.isclose(paths["rate"], 3e-4)]
+by_set = by_channel.groupby(SETS, sort=False)
+figure, axes = panels(by_set.ngroups, 3, 3.3, 2.7, sharex=True)
+for ax, (names, mine) in zip(axes, by_set, strict=True):
+    limit = of_set(limits, names).set_index("alignment")["gain"]
+    ax.axhline(0, color=INK, linewidth=0.8)
+    for channel, shade in CHANNEL_SHADES.items():
+        line = mine[mine["alignment"] == channel].sort_values("updates")
+        ax.plot(line["updates"], line["gain"], color=shade, linewidth=2.2 if channel == "lambda" else 1.4, label=ALIGNMENTS[channel])
+        ax.plot(2 * mine["updates"].max(), limit[channel], "<", color=shade, markersize=5)
+    ax.set(title=set_title(names), ylabel="change of AUC", xlabel="updates")
+    log_axis(ax.xaxis)
+    ax.tick_params(labelbottom=True)
+handles, labels = axes[0].get_legend_handles_labels()
+handles.append(Line2D([], [], color=INK, marker="<", linestyle="", markersize=5))
+figure.legend(handles, [*labels, "converged probe"], loc="outside lower center", ncols=3);
 
 # %% [markdown]
 # ### Trained on this page
 #
-# One set is trained here in the same way, for fewer updates.
+# One set is trained here in the same way, for fewer updates. One run follows all probes of an optimiser and a seed: $\lambda = 0$ and 1 at every
+# rate, and each channel alone at `3e-4`. The interval is of the whole alignment at that rate, paired over test rows.
 
-# %% tags=["hide-input", "remove-stderr"]
+# %% tags=["remove-stderr"]
 sets = [s for s in select(datasets, backbones, variant, store, data_root) if s.labelled]
 page.describe_sets(sets, [variant])
-rates = {"adamw": rates_adamw, "sgd": rates_sgd}
+checkpoints = [u for u in log_checkpoints(BRSET_UPDATES) if u <= updates] or [updates]
+zero, one, *channels = alignment_grid([0.0, 1.0], ("lambda", *CHANNELS))
+
+
+def trained(embeddings, optimizer, rates):
+    """AUC, and gain over lambda = 0, after numbers of updates: means over the seeds of this page."""
+    probes = [(rate, a) for rate in rates for a in (zero, one)] + [(rate, a) for rate in rates if rate == 3e-4 for a in channels]
+    scores = np.stack(run_in_threads(lambda seed: path_scores(embeddings, optimizer, probes, checkpoints, seed), seeds, os.cpu_count() or 1))
+    targets = embeddings.targets[embeddings.rows("test")]
+    counts = bootstrap_counts(len(targets), 200, groups=embeddings.pairs["group"].to_numpy()[embeddings.rows("test")])
+    auc, rows = metrics.macro_auc(scores, targets), []  # (seeds, checkpoints, probes)
+    for i, (rate, alignment) in enumerate(probes):
+        base = probes.index((rate, zero))
+        gain = auc[:, :, i] - auc[:, :, base]
+        for c, at in enumerate(checkpoints):
+            low, high = np.nan, np.nan
+            if alignment == one and rate == 3e-4:
+                draws = metrics.macro_auc(scores[:, c, [base, i]], targets, counts).mean(axis=0)
+                low, high = percentile_interval(draws[1] - draws[0])
+            name, sd = "none" if alignment == zero else alignment.name, gain[:, c].std(ddof=1) if len(seeds) > 1 else np.nan
+            rows.append((optimizer, rate, name, at, auc[:, c, i].mean(), gain[:, c].mean(), sd, low, high, len(seeds)))
+    return pd.DataFrame(rows, columns=["optimizer", "rate", "alignment", "updates", "auc", "gain", "seed_sd", "low", "high", "n_seeds"])
+
+
 here = pd.DataFrame()
 if sets:
     small = min(sets, key=len)
-    here = training_gain(small, rates, [u for u in log_checkpoints(BUDGET) if u <= updates] or [updates], seeds)
+    own = {name: getattr(small.identity, name) for name in SETS}
+    here = pd.concat([trained(small, optimizer, rates) for optimizer, rates in (("adamw", rates_adamw), ("sgd", rates_sgd))], ignore_index=True)
+    here = here.assign(**own)[[*SETS, *here.columns]]
 here = page.save_table(here, "training_gain")
 
 # %% tags=["hide-input"]
 if len(here):
-    keys = ["dataset", "variant", "backbone", "optimizer", "rate", "alignment", "updates"]
-    both = here.merge(measured["training_gain"], on=keys, suffixes=("", "_shipped"))
+    keys = [*SETS, "optimizer", "rate", "alignment", "updates"]
+    both = here.merge(shipped, on=keys, suffixes=("", "_shipped"))
     apart = (both["auc"] - both["auc_shipped"]).abs()
     page.show_text(
         "{rows:,} probes were scored here. " + ("{shared:,} of them are in the shipped table too; the largest difference of their AUC is {apart:.1g}." if len(both) else "None of them is in the shipped table."),
@@ -128,15 +250,63 @@ if len(here):
 # %% [markdown]
 # ## A scale is another rate, a shift another conditioning
 #
-# A probe on features that are scaled by $s$ is a probe on the unscaled ones under other settings. SGD takes $s^2$ times the rate, AdamW $s$
+# A probe on features $s(x + c)$ with weights $W$ has the logits of a probe on unscaled features with weights $sW$ and bias $b + W \cdot sc$; written
+# in these, its steps are those of the unscaled probe under other settings. SGD takes $s^2$ times the rate, AdamW $s$
 # times the rate and $1/s$ times the weight decay; the rate of the bias stays, and initial weights are multiplied by $s$. A ratio of scales
-# is the same per modality; at the minimum it is a strength per modality. A shift mixes the steps of weights and bias under SGD; at the
+# is the same per modality; at the minimum it is a regularisation strength per modality. A shift mixes the steps of weights and bias under SGD; at the
 # minimum it is free. Lines are probes on aligned features; rings are unaligned probes whose settings were changed as predicted.
 
-# %% tags=["hide-input", "remove-stderr"] mystnb={"figure": {"caption": "Change of test AUC by one channel of λ = 1 along training: seen (lines) and predicted by an unaligned probe with other rates (rings).", "name": "fig-equivalences"}, "image": {"alt": "Line plots of the change of AUC by the common scale, the scale ratio and the shift against updates, with rings of the predicted values on the lines."}}
-matched = equivalence_paths(small, log_checkpoints(updates), {"sgd": 0.03, "adamw": 3e-4}, seeds[0]) if sets else pd.DataFrame()
+# %% tags=["remove-stderr"]
+PREDICTABLE = [("sgd", "common-scale"), ("sgd", "scale-ratio"), ("sgd", "shift"), ("adamw", "common-scale"), ("adamw", "scale-ratio")]
+RATES = {"sgd": 0.03, "adamw": 3e-4}
+
+
+def equivalent_descent(aligned, optimizer, lr):
+    """The descent of an unaligned probe whose logits equal those of the probe on the aligned view at every update."""
+    scale = torch.cat([*(m.scale[0].expand(m.vectors.shape[1]) for m in aligned.modalities), torch.ones(1, dtype=torch.float64)])
+    shift = torch.cat([m.shift[0] * m.scale[0] for m in aligned.modalities])
+    if optimizer == "adamw":
+        return Descent("adamw", lr * scale, epsilon=1e-8 / scale, start=lambda first: first * scale)
+
+    def start(first):
+        moved = first * scale
+        moved[..., -1] += (first[..., :-1] * shift).sum(dim=-1)
+        return moved
+
+    def adjust(gradient):
+        weights, bias = gradient[..., :-1], gradient[..., -1:]
+        weights = weights + shift * bias
+        return torch.cat([weights, bias + (weights * shift).sum(dim=-1, keepdim=True)], dim=-1)
+
+    return Descent("sgd", lr * scale**2, start=start, adjust=adjust)
+
+
+matched = []
+for optimizer, channel in PREDICTABLE if sets else ():
+    fit = split_rows(small, seeds[0]).fit
+    both = build_view(small, alignment_grid([0.0, 1.0], (channel,)), fit, fit, torch.float64, "cpu")
+    plain, aligned, descent = both.chunk([0]), both.chunk([1]), Descent(optimizer, RATES[optimizer])
+    runs = (plain, descent), (aligned, descent), (plain, equivalent_descent(aligned, optimizer, RATES[optimizer]))
+    along = zip(*(path_logits(small, view, how, log_checkpoints(updates), seeds[0]) for view, how in runs), strict=True)
+    for at, logits in zip(log_checkpoints(updates), along, strict=True):
+        scores = [ranking_scores(z[0], small.task, "auc") for z in logits]
+        base, seen, predicted = (float(metrics.macro_auc(s, small.targets[small.rows("test")])) for s in scores)
+        matched.append((optimizer, channel, at, seen - base, predicted - base, np.abs(logits[1] - logits[2]).max()))
+matched = pd.DataFrame(matched, columns=["optimizer", "channel", "updates", "seen", "predicted", "largest"])
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by one channel of λ = 1 along training: seen (lines) and predicted by an unaligned probe with other rates (rings).", "name": "fig-equivalences"}, "image": {"alt": "Line plots of the change of AUC by the common scale, the scale ratio and the shift against updates, with rings of the predicted values on the lines."}}
 if sets:
-    equivalences(matched);
+    figure, axes = panels(3, 3, 3.3, 2.7, sharex=True)
+    for ax, channel in zip(axes, ("common-scale", "scale-ratio", "shift"), strict=True):
+        ax.axhline(0, color=INK, linewidth=0.8)
+        for optimizer, line in matched[matched["channel"] == channel].groupby("optimizer", sort=False):
+            shade = SHADES["paper"] if optimizer == "sgd" else SHADES["authors-code"]
+            ax.plot(line["updates"], line["seen"], color=shade, label=f"{OPTIMIZERS[optimizer]}, rate {RATES[optimizer]:g}, seen")
+            ring = {"linestyle": "", "marker": "o", "markerfacecolor": "none", "color": shade, "markersize": 6}
+            ax.plot(line["updates"], line["predicted"], label=f"{OPTIMIZERS[optimizer]}, predicted", **ring)
+        ax.set(title=ALIGNMENTS[channel], ylabel="change of AUC", xlabel="updates")
+        log_axis(ax.xaxis)
+    distinct_legend(figure, axes);
 
 # %% tags=["hide-input"]
 if sets:
@@ -153,23 +323,61 @@ if sets:
 # scale than an AUC of scores, so steps between them are changes of the measure, not of the probe.
 
 # %% tags=["hide-input"]
-names = ["dataset", "variant", "backbone"]
-audited, shipped = (measured[name][names].drop_duplicates() for name in ("protocol_steps", "training_gain"))
-every = len(audited) == len(shipped)
-page.show_text("All {n} shipped sets are audited in this way." if every else "{n} of the {all} shipped sets are audited in this way so far.", n=len(audited), all=len(shipped))
+audited, every = len(steps[SETS].drop_duplicates()), len(shipped[SETS].drop_duplicates())
+page.show_text("All {n} shipped sets are audited in this way." if audited == every else "{n} of the {every} shipped sets are audited in this way so far.", n=audited, every=every)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 from the paper's text over the authors' code to the converged probe, one difference after another.", "name": "fig-waterfall-gain"}, "image": {"alt": "Waterfall charts of the gain of lambda = 1, one panel per set, with one bar per protocol difference and its interval."}}
-waterfall(measured["protocol_steps"]);
+def waterfall(value):
+    """Draw how ``gain`` or ``auc`` goes from ``paper`` over ``authors-code`` to ``converged``, one panel per set."""
+    by_set = steps[steps["mode"] != "alone"].groupby(SETS, sort=False)
+    figure, axes = panels(by_set.ngroups, 2, 4.6, 0.9 + 0.26 * (1 + by_set.size().max()))
+    for ax, (names, mine) in zip(axes, by_set, strict=True):
+        draw_bars(ax, mine, value)
+        ax.set(title=set_title(names), xlabel="AUC(1) − AUC(0)" if value == "gain" else "AUC at λ = 0")
+    interval_legend(figure, " that the step makes")
+    return figure
+
+
+def draw_bars(ax, bars, value):
+    labels, before = [], np.nan
+    for y, row in enumerate([*bars.itertuples(), None]):
+        name = "converged" if row is None else row.step
+        level = before if row is None else getattr(row, value)
+        if row is None or row.mode == "start":
+            ax.barh(y, level, color=SHADES[name], height=0.7, zorder=2)
+        else:
+            ax.barh(y, level - before, left=before, color="#009e73" if level >= before else "#d55e00", height=0.55, zorder=2)
+            ends = [before + getattr(row, f"{value}_change_{end}") for end in ("low", "high")]
+            ax.plot(ends, [y, y], color=INK, linewidth=3, alpha=0.45, solid_capstyle="butt", zorder=3)
+            ax.plot(level, y, "o", color=INK, markersize=3.5, zorder=4)
+        if y:
+            ax.plot([before, before], [y - 1, y], color=GRID, linewidth=1, zorder=1)
+        labels.append(name)
+        before = level
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    if value == "auc":
+        ax.set_xlim(left=min(0.45, bars["auc"].min() - 0.03))
+
+
+waterfall("gain");
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "AUC without alignment along the same steps.", "name": "fig-waterfall-auc"}, "image": {"alt": "Waterfall charts of the AUC at lambda = 0, one panel per set, with one bar per protocol difference and its interval."}}
-waterfall(measured["protocol_steps"], "auc");
+waterfall("auc");
 
 # %% [markdown]
 # Each step alone, on the start of its leg: the smallest and the largest change over the sets. `clear` counts sets whose interval of the
 # change of the gain excludes zero; nothing corrects for the number of steps.
 
 # %% tags=["hide-input"]
-alone = step_summary(measured["protocol_steps"])
+of_steps = steps[steps["mode"] == "alone"]
+clear = (of_steps["gain_change_low"] > 0) | (of_steps["gain_change_high"] < 0)
+alone = of_steps.assign(clear=clear).groupby(["leg", "step", "number"], sort=False).agg(
+    auc_low=("auc_change", "min"), auc_high=("auc_change", "max"), gain_low=("gain_change", "min"), gain_high=("gain_change", "max"),
+    clear=("clear", "sum"), sets=("clear", "size"),
+).reset_index()  # fmt: skip
 headings = {
     "auc_low": "AUC at λ = 0, smallest change", "auc_high": "largest", "gain_low": "gain, smallest change", "gain_high": "largest ",
 }  # fmt: skip
@@ -182,14 +390,14 @@ format_table(alone.drop(columns="number").rename(columns=headings), precision=4)
 # adds is measured in {doc}`07_leakage_audit`.
 
 # %% tags=["hide-input"]
-format_table(measured["protocol_data"].drop(columns="number"), precision=4)
+format_table(data.drop(columns="number"), precision=4)
 
 # %% [markdown]
 # Under `authors-code`: the spread of the gain over seeds beside its standard error over test rows, and the $\lambda$ that is
 # best on test rows beside the one that validation rows choose.
 
 # %% tags=["hide-input"]
-format_table(measured["protocol_choice"].drop(columns=["protocol", "p_value"]), precision=4, best_lambda="{:g}", chosen_lambda="{:g}")
+format_table(choice.drop(columns=["protocol", "p_value"]), precision=4, best_lambda="{:g}", chosen_lambda="{:g}")
 
 # %% [markdown]
 # ## All differences
@@ -197,14 +405,38 @@ format_table(measured["protocol_choice"].drop(columns=["protocol", "p_value"]), 
 # Which of them were executed, how, and with which effect, as the range over sets.
 
 # %% tags=["hide-input"]
-executed = page.save_table(executed_differences(measured, resultant_of_rows(sets) if sets else 0.0), "protocol_differences")
+def span(values, digits=4):
+    return f"{values.min():+.{digits}f} to {values.max():+.{digits}f}"
+
+
+listed, execution = protocol_differences(), pd.read_csv(project_root() / "data/published/protocol_execution.csv", keep_default_na=False)
+executed = listed[["number", "topic"]].merge(execution, on="number", validate="one_to_one")
+effects = {}
+for n, rows in alone.groupby("number"):
+    effects[n] = "; ".join(f"{r.step}: gain {r.gain_low:+.4f} to {r.gain_high:+.4f}, AUC(0) {r.auc_low:+.3f} to {r.auc_high:+.3f}" for r in rows.itertuples())
+for n, rows in data.groupby("number"):
+    by_protocol = rows.groupby("protocol", sort=False)
+    effects[n] = "; ".join(f"{p}: gain {span(mine['gain_change'])}, AUC(0) {span(mine['auc_change'], 3)}" for p, mine in by_protocol)
+ratio, lost = choice["standard_error"] / choice["seed_sd"], choice["best_gain"] - choice["chosen_gain"]
+effects[5] = f"gain of the converged probe {span(converged['gain'])}"
+effects[9] = f"gain of the converged probe on Flickr8k {span(converged.loc[converged['dataset'] == 'flickr8k', 'gain'])}"
+effects[14] = f"standard error over test rows is {ratio.min():.1f} to {ratio.max():.1f} times the spread over seeds"
+effects[15] = f"the best λ on test rows gains {span(choice['best_gain'])}, {span(lost)} more than the chosen λ"
+of_rows = [(of(s.rows()), of(s.rows("train"))) for s in sets for of in (s.image_of, s.text_of)]
+moved = max((abs(mean_resultant_length(every) - mean_resultant_length(train)) for every, train in of_rows), default=0.0)
+effects[21] = f"R moves by at most {moved:.4f}"
+missing = executed["executed"].map({"here": "not measured on the sets audited so far"}).fillna("")
+executed["effect"] = executed["number"].map(effects).fillna(missing)
+executed = page.save_table(executed[["number", "topic", "executed", "how", "effect", "why_not"]], "protocol_differences")
 format_table(executed.rename(columns={"number": "no.", "why_not": "why not"}))
 
 # %% [markdown]
 # ### Where text and code contradict each other
 
 # %% tags=["hide-input"]
-format_table(differences("contradicts"))
+words = listed.rename(columns={"number": "no.", "paper": "the paper says", "code": "the code does", "consequence": "what follows"})
+words = {kind: rows.drop(columns="kind").replace("`", "", regex=True) for kind, rows in words.groupby("kind")}
+format_table(words["contradicts"])
 
 # %% [markdown]
 # ### What bears on a claim
@@ -212,13 +444,13 @@ format_table(differences("contradicts"))
 # {doc}`04_discussion` tests these.
 
 # %% tags=["hide-input"]
-format_table(differences("bears on a claim"))
+format_table(words["bears on a claim"])
 
 # %% [markdown]
 # ### Where the text is silent
 
 # %% tags=["hide-input"]
-format_table(differences("silent"))
+format_table(words["silent"])
 
 # %% [markdown]
 # ## The curves behind the paper's Fig. 3
@@ -228,7 +460,17 @@ format_table(differences("silent"))
 # every $\lambda$, so the spread of a difference is smaller, but it was not published; a drop cannot be judged by the spread of a level.
 
 # %% tags=["hide-input"]
-format_table(published_gains(), precision=5, **{"best λ": "{:.1f}"})
+def ends_of(curves):
+    """One row per curve: gain, best lambda, drop from there to lambda = 1, the spread there, and AUC at both ends."""
+    rows = []
+    for names, curve in curves.groupby(["dataset", "backbone"]):
+        auc, sd = curve.set_index("lambda")["auc_mean"], curve.set_index("lambda")["auc_std"]
+        rows.append((*names, auc[1.0] - auc[0.0], auc.idxmax(), auc.max() - auc[1.0], sd[1.0], auc[0.0], auc[1.0]))
+    heads = ["gain at λ = 1", "best λ", "drop from there to λ = 1", "SD over seeds at λ = 1", "AUC, λ = 0", "AUC, λ = 1"]
+    return pd.DataFrame(rows, columns=["data set", "encoder", *heads])
+
+
+format_table(ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"]), precision=5, **{"best λ": "{:.1f}"})
 
 # %% [markdown]
 # The authors' repository also holds BRSET results of the same linear probe with smaller batches and a higher rate. Its AUC is
@@ -236,7 +478,10 @@ format_table(published_gains(), precision=5, **{"best λ": "{:.1f}"})
 # encoders and changes its sign for MedSigLIP, whose curve falls from each $\lambda$ to the next.
 
 # %% tags=["hide-input"]
-format_table(longer_training(), precision=4, **{"best λ": "{:.1f}", "gain": "{:+.4f}"})
+probes = {"batch 512, rate 3e-4 (the paper's Fig. 3)": authors_sweep(), "batch 32, rate 1e-3": authors_longer_sweep()}
+of_probes = pd.concat([ends_of(curves[curves["dataset"] == "BRSET"]).assign(probe=probe) for probe, curves in probes.items()])
+of_probes = of_probes.rename(columns={"gain at λ = 1": "gain"}).sort_values("encoder", kind="stable")
+format_table(of_probes[["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]], precision=4, **{"best λ": "{:.1f}", "gain": "{:+.4f}"})
 
 # %% [markdown]
 # These four curves are stored results of the same authors, so {doc}`04_discussion` uses them for every claim they bear on, whether they
@@ -253,7 +498,7 @@ format_table(longer_training(), precision=4, **{"best λ": "{:.1f}", "gain": "{:
 #
 # ## How this page was made
 #
-# `python benchmarks/protocol_audit.py training`, `longer` and `steps` make the shipped tables.
+# `python studies/training_gain.py` and `python studies/protocol_steps.py` make the shipped tables.
 
 # %% tags=["hide-input"]
 page.show_footer(sets)

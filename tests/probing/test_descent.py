@@ -79,32 +79,9 @@ def test_early_stopping_of_each_probe_is_its_own(name, kind, patience):
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-10 * parameters.abs().max())
 
 
-def test_images_shared_by_several_pairs_count_once_per_pair():
-    protocol = PROTOCOLS["authors-code"].replace(batch_size=16, max_epochs=4, lr=0.05)
-    fitted, singles = both("multiclass", protocol, torch.float64, repeat=3)
+@pytest.mark.parametrize(("batch_size", "repeat"), [(16, 3), (10_000, 1)])
+def test_images_shared_by_several_pairs_and_batches_larger_than_the_data(batch_size, repeat):
+    protocol = PROTOCOLS["authors-code"].replace(batch_size=batch_size, max_epochs=4, lr=0.05)
+    fitted, singles = both("multiclass", protocol, torch.float64, repeat=repeat)
     for a, (parameters, _, _) in enumerate(singles):
         np.testing.assert_allclose(fitted.parameters[:, a], parameters, rtol=0, atol=1e-12 * max(1, parameters.abs().max()))
-
-
-def test_more_rows_per_batch_than_there_are():
-    protocol = PROTOCOLS["paper"].replace(batch_size=10_000, max_epochs=3, lr=0.5)
-    fitted, singles = both("binary", protocol, torch.float64)
-    np.testing.assert_allclose(fitted.parameters[:, 0], singles[0][0], atol=1e-12)
-
-
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-6)])
-def test_probes_do_not_depend_on_how_the_grid_is_chunked(dtype, tolerance):
-    embeddings = embedding_set()
-    fit, val, targets = embeddings.rows("train"), embeddings.rows("val"), embeddings.targets
-    protocol = PROTOCOLS["authors-code"].replace(batch_size=16, max_epochs=5, lr=0.05)
-    view = build_view(embeddings, ALIGNMENTS, embeddings.rows(), fit, dtype, "cpu")
-    objective = Objective.of(embeddings.task, protocol.weighting, targets[fit])
-
-    def parameters(part):
-        return train(
-            part, torch.tensor(targets.T).to(dtype), objective, torch.tensor(fit), torch.tensor(val), 7, protocol
-        ).parameters
-
-    whole = parameters(view)
-    parts = torch.cat([parameters(view.chunk(slice(a, a + 2))) for a in range(0, len(ALIGNMENTS), 2)], dim=1)
-    np.testing.assert_allclose(parts, whole, rtol=0, atol=tolerance)

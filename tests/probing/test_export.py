@@ -16,6 +16,7 @@ from helpers.probing.export import refuse_ending, score_table, write_scores
 SCRIPT = ROOT / "tests/verification/recompute_intervals.py"
 QUICK = {"batch_size": 32, "max_epochs": 4, "lr": 0.3}
 N_BOOT = 60
+KINDS = ("binary", "multiclass", "multiclass", "multilabel")
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +33,7 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     swept = {"lambda": [], "alignments": []}
     groups = np.arange(150) // 3
-    for kind, name in (
-        ("binary", "paper"),
-        ("multiclass", "paper"),
-        ("multiclass", "authors-code"),
-        ("multilabel", "authors-code"),
-    ):
+    for kind, name in zip(KINDS, ("paper", "paper", "authors-code", "authors-code"), strict=True):
         embeddings = embedding_set(kind, groups=groups, val=False)
         protocol = PROTOCOLS[name].replace(name=f"{name} {kind}", **QUICK)
         options = {"seeds": (1, 2), "protocol": protocol, "progress": False, "workers": 1}
@@ -100,17 +96,8 @@ def test_export_has_no_ids_and_is_refused_for_credentialed_sets(tmp_path):
 def test_the_command_exports_both_parts(store, tmp_path, capsys):
     out = tmp_path / "scores.parquet"
     settings = '{"protocol": ["authors-code"], "lambdas": [0, 1], "seeds": [1], "features": ["joint"], "alignments": ["spread"]}'
-    arguments = [
-        "sweep",
-        "ham10000",
-        "lit-derm",
-        "--store",
-        str(store),
-        "--sweeps",
-        str(tmp_path / "sweeps"),
-        "--settings",
-        settings,
-    ]
+    where = ["--store", str(store), "--sweeps", str(tmp_path / "sweeps")]
+    arguments = ["sweep", "ham10000", "lit-derm", *where, "--settings", settings]
     assert main([*arguments, "--export", str(out)]) == 0
     assert set(pd.read_parquet(out)["part"]) == {"lambda", "alignments"} and "test scores: " in capsys.readouterr().out
     assert main([*arguments, "--export", str(tmp_path / "scores.txt")]) == 2

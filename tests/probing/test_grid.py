@@ -26,8 +26,6 @@ def test_parts():
     assert Grid().parts == ("lambda", "alignments") and Grid(alignments=()).parts == ("lambda",)
     assert Grid(lambdas=[0, 1]).arguments("lambda")["alignments"] == ["lambda"]
     assert Grid(alignments=["shift"]).arguments("alignments")["alignments"] == ["lambda", "shift"]
-    with pytest.warns(FutureWarning, match="alignments"):
-        assert Grid.of({"channels": ["shift"]}).alignments == ("shift",)
 
 
 @pytest.mark.parametrize(

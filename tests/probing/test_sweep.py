@@ -1,5 +1,4 @@
 import json
-import time
 import warnings
 
 import matplotlib.pyplot as plt
@@ -15,10 +14,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.channels import Alignment
 from helpers.plotting import curves, effects
+from helpers.probing.protocol import split_rows
 from helpers.probing.result import COLUMNS, SweepResult
 from helpers.probing.sweep import alignment_grid
-from helpers.probing.validation import split_rows
-from helpers.tasks import Task
 
 QUICK = {"batch_size": 32, "max_epochs": 4}
 
@@ -63,13 +61,8 @@ def test_metrics_against_a_single_probe_and_scikit_learn(kind):
         rank_by_logits = np.mean([roc_auc_score(targets[test, k], logits[:, k]) for k in range(3)])
         assert value(result, "auc") != pytest.approx(rank_by_logits, abs=1e-12)
     assert list(result.table.columns) == COLUMNS
-
-
-def test_headline_metric_follows_the_protocol():
-    embeddings = embedding_set()
-    assert run(embeddings).headline_metric == "auc"
-    assert run(embeddings, "authors-code").headline_metric == "auc_hard"
-    assert run(embedding_set("binary"), "authors-code").headline_metric == "auc"
+    assert result.headline_metric == "auc"
+    assert run(embeddings, "authors-code").headline_metric == ("auc_hard" if kind == "multiclass" else "auc")
 
 
 @pytest.mark.parametrize("protocol", ["paper", "converged"])
@@ -127,15 +120,9 @@ def test_chunking_and_workers_change_nothing():
         )
         np.testing.assert_allclose(one.scores, three.scores, atol=max(tolerance, 1e-7))
     whole, parts = (run(embeddings, "converged", workers=w, lambdas=options["lambdas"]) for w in (1, 3))
+    np.testing.assert_array_equal(run(embeddings, workers=1).scores, run(embeddings, workers=1).scores)  # the same bits
     pd.testing.assert_series_equal(whole.runs["strength"], parts.runs["strength"])
     np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-3, atol=1e-3)
-
-
-def test_same_seed_gives_the_same_bits():
-    embeddings = embedding_set()
-    first, second = run(embeddings), run(embeddings)
-    np.testing.assert_array_equal(first.scores, second.scores)
-    pd.testing.assert_frame_equal(first.table, second.table)
 
 
 def test_grid_adds_zero_once_and_gives_each_kind_its_rows():
@@ -144,20 +131,8 @@ def test_grid_adds_zero_once_and_gives_each_kind_its_rows():
     assert [a.name for a in grid] == ["lambda"] * 3 + ["spread"] * 2 + ["centred"]
     square = alignment_grid([0, 1], ("lambda",), lambdas_text=[0, 0.5, 1])
     assert len(square) == 6
-
-
-def test_one_modality_does_not_repeat_the_other_modalitys_lambdas():
     result = run(embedding_set(), lambdas=[0, 1], lambdas_text=[0, 1], features=("joint", "image"), seeds=(1,))
-    assert result.runs["features"].value_counts().to_dict() == {"joint": 4, "image": 2}
-
-
-def test_lambda_zero_equals_the_unaligned_probe():
-    embeddings = embedding_set()
-    fit, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
-    x = np.concatenate([embeddings.text_of(), embeddings.image_of()], axis=1).astype(np.float64)
-    parameters, _, _ = train_one(x, embeddings.targets, embeddings.task, fit, val, 1, quick("paper"), torch.float64)
-    logits = x[test] @ parameters[:, :-1].numpy().T + parameters[:, -1].numpy()
-    np.testing.assert_allclose(run(embeddings, dtype="float64").scores[0], logits, atol=1e-6)
+    assert result.runs["features"].value_counts().to_dict() == {"joint": 4, "image": 2}  # an image does not depend on text's lambda
 
 
 def test_saved_result_reads_back(tmp_path):
@@ -174,6 +149,7 @@ def test_saved_result_reads_back(tmp_path):
     "options, message",
     [
         ({"lambdas": []}, "lambdas is empty"),
+        ({"protocol": "convergd"}, "did you mean 'converged'"),
         ({"lambdas": [0, float("nan")]}, "finite"),
         ({"seeds": (1, 1)}, "seed 1 is given twice"),
         ({"seeds": ()}, "seeds is empty"),
@@ -183,44 +159,33 @@ def test_saved_result_reads_back(tmp_path):
 )
 def test_bad_grids_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        run(embedding_set(), **options)
+        sweep(embedding_set(), progress=False, **options)
 
 
-def test_bad_protocols_are_named():
-    with pytest.raises(ValueError, match="did you mean 'converged'"):
-        sweep(embedding_set(), protocol="convergd")
-    with pytest.raises(ValueError, match="lr must be positive"):
-        PROTOCOLS["paper"].replace(lr=0)
-    with pytest.raises(ValueError, match="did you mean 'weight_decay'"):
-        PROTOCOLS["paper"].replace(weight_deca=0.1)
-    with pytest.raises(ValueError, match="max_epochs must be a whole number"):
-        PROTOCOLS["paper"].replace(max_epochs=2.5)
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"lr": 0}, "lr must be positive"),
+        ({"weight_deca": 0.1}, "did you mean 'weight_decay'"),
+        ({"max_epochs": 2.5}, "max_epochs must be a whole number"),
+    ],
+)
+def test_bad_protocols_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        PROTOCOLS["paper"].replace(**change)
 
 
-def test_bad_labels_are_named():
+def test_rows_that_teach_nothing_are_named():
     embeddings = embedding_set("binary")
-    labels = embeddings.pairs["label"].to_numpy().copy()
+    labels, split = embeddings.pairs["label"], embeddings.pairs["split"]
 
-    def build(**change):
-        arrays = {"image": embeddings.image_of(), "text": embeddings.text_of(), "labels": labels}
-        return EmbeddingSet.from_arrays(**arrays | {"split": embeddings.pairs["split"]} | change)
+    def build(labels=labels, split=split):
+        return EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, split)
 
-    with pytest.raises(ValueError, match="one class only"):
-        build(labels=np.full(len(labels), "benign"))
-    with_gap = labels.astype(object)
-    with_gap[3] = np.nan
-    with pytest.raises(ValueError, match="missing value.*row 3"):
-        build(labels=with_gap)
-    with pytest.raises(ValueError, match="6 dimensions and text vectors 5"):
-        build(text=embeddings.text_of()[:, :5])
-    half = build(image=embeddings.image_of().astype(np.float16))
-    assert half.image.dtype == np.float32
-    train_only_benign = labels.copy()
-    train_only_benign[embeddings.pairs["split"] == "train"] = "benign"
     with pytest.raises(ValueError, match="training rows hold one class only"):
-        run(build(labels=train_only_benign))
+        run(build(labels=labels.where(split != "train", "benign")))
     with pytest.raises(ValueError, match="no row in split 'test'"):
-        run(build(split=embeddings.pairs["split"].replace("test", "val")))
+        run(build(split=split.replace("test", "val")))
 
 
 def test_classes_absent_from_a_split_are_named_and_counted():
@@ -241,12 +206,6 @@ def test_classes_absent_from_a_split_are_named_and_counted():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(embeddings, "converged")
-
-
-def test_a_former_argument_still_works_and_says_its_new_name():
-    with pytest.warns(FutureWarning, match="alignments="):
-        old = run(embedding_set(), kinds=("lambda", "shift"), seeds=(1,))
-    assert set(old.runs["alignment"]) == {"lambda", "shift"}
 
 
 def test_the_default_is_trained_to_convergence_and_a_descent_says_when_it_is_not():
@@ -305,20 +264,13 @@ def test_test_rows_of_one_class_are_one_sentence():
     assert result.selected(n_boot=20)["lambda_image"].tolist() == [0]
 
 
-def test_nearly_identical_rows_end_soon():
+def test_nearly_identical_rows_are_solved():
     rng = np.random.default_rng(0)
     base = rng.normal(size=64)
     image, text = (sign * base + 1e-5 * rng.normal(size=(60, 64)) for sign in (1, -1))
     split = ["train"] * 36 + ["val"] * 12 + ["test"] * 12
-    start = time.perf_counter()
     same = EmbeddingSet.from_arrays(image, text, rng.integers(0, 2, 60).astype(str), split)
     assert sweep(same, [0, 0.5, 1], progress=False).runs["optimality"].max() <= 1e-8
-    assert time.perf_counter() - start < 10
-
-
-def test_too_many_classes_are_refused_at_once():
-    with pytest.raises(ValueError, match="20000 classes, at most"):
-        Task("multiclass", tuple(map(str, range(20_000))))
 
 
 def test_single_flips_anywhere_in_a_stored_result_are_found(tmp_path):
@@ -326,7 +278,7 @@ def test_single_flips_anywhere_in_a_stored_result_are_found(tmp_path):
     rng = np.random.default_rng(0)
     for file in sorted(folder.iterdir()):
         intact = file.read_bytes()
-        for bit in rng.choice(8 * len(intact), 40, replace=False):
+        for bit in rng.choice(8 * len(intact), 12, replace=False):
             damaged = bytearray(intact)
             damaged[bit // 8] ^= 1 << (bit % 8)
             file.write_bytes(damaged)

@@ -15,7 +15,7 @@ from conftest import ROOT, small_set
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
 from helpers.page import assigned_literals
-from helpers.probing.cache import cached_or_new, is_up_to_date, probing_code, run_sweep, sweep_folder
+from helpers.probing.cache import cached_or_new, is_up_to_date, run_sweep, sweep_folder
 from helpers.probing.grid import Grid
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
@@ -178,8 +178,7 @@ def test_a_cached_sweep_is_up_to_date_by_content_not_by_date(cached, store, tmp_
         is_up_to_date(folder, embeddings_for("ham10000", "lit-natural", "clean", store), settings)
     monkeypatch.setattr("helpers.probing.cache.run_sweep", lambda *_: "trained again")
     assert cached_or_new(cached, "authors-code", "lambda", settings, tmp_path / "sweeps") != "trained again"
-    code = probing_code()
-    monkeypatch.setattr("helpers.probing.cache.probing_code", lambda: code + "changed")
+    monkeypatch.setattr("helpers.probing.cache.ENGINE", 0)
     assert not is_up_to_date(folder, cached, settings)
     assert cached_or_new(cached, "authors-code", "lambda", settings, tmp_path / "sweeps") == "trained again"
 

@@ -20,7 +20,6 @@ from ..backbones.registry import REGISTRY
 from ..datasets.registry import DATASETS, canonical_variant
 from ..files import read_json, write_json
 from ..page import NOT_SHOWN, assigned_literals, first_problem, parameters_fingerprint
-from ..probing.code import code_files
 from ..store.catalogue import folder_name, stored
 from ..store.record import Record, UnusableRecord, read_record
 from . import TABLES as TABLES
@@ -290,11 +289,6 @@ def shown_store(
         link.symlink_to(Path(configuration.store).joinpath(*name).absolute())
     write_json(folder / NOT_SHOWN, excluded)
     return str(folder)
-
-
-def sweep_code(package: Path = PACKAGE) -> list[str]:
-    """Return the modules that a sweep runs; a change of another module leaves every cached sweep as it is."""
-    return [str(path) for path in code_files(package)]
 
 
 def extraction_code(package: Path = PACKAGE) -> list[str]:

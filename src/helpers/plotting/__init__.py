@@ -18,31 +18,16 @@ INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
 BACKBONES = {
-    "lit-natural": "#009e73",
-    "lit-derm": "#cc79a7",
-    "random-clip": "#7a7a7a",
-    "clip": "#009e73",
-    "siglip": "#56b4e9",
-    "siglip-224": "#56b4e9",
-    "biomedclip": "#cc79a7",
-    "medsiglip": "#e69f00",
-}
+    "lit-natural": "#009e73", "lit-derm": "#cc79a7", "random-clip": "#7a7a7a",
+    "clip": "#009e73", "siglip": "#56b4e9", "siglip-224": "#56b4e9", "biomedclip": "#cc79a7", "medsiglip": "#e69f00",
+}  # fmt: skip
 PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
 PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
-ALIGNMENTS = {
-    "lambda": "all four together",
-    "shift": "shift",
-    "common-scale": "common scale",
-    "scale-ratio": "scale ratio",
-    "spread": "spread",
-    "without-shift": "all but shift",
-    "without-common-scale": "all but common scale",
-    "without-scale-ratio": "all but scale ratio",
-    "without-spread": "all but spread",
-    "centred": "centred per modality",
-}
+CHANNELS = {"shift": "shift", "common-scale": "common scale", "scale-ratio": "scale ratio", "spread": "spread"}
+ALIGNMENTS = {"lambda": "all four together", **CHANNELS, **{f"without-{c}": f"all but {label}" for c, label in CHANNELS.items()}}
+ALIGNMENTS["centred"] = "centred per modality"
 
 
 def use_style() -> None:
@@ -90,6 +75,12 @@ def colour(name: str) -> str:
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
 
 
+def set_title(names) -> str:
+    """Return a panel's title: data set, text where there are several, encoder; from (dataset, variant, backbone)."""
+    dataset, variant, backbone = names
+    return f"{title(dataset)}{'' if variant in ('common', 'own') else f' ({variant} text)'} · {backbone}"
+
+
 def panels(n: int, columns: int, width: float, height: float, **kwargs):
     """Return a figure and n axes in a grid of at most ``columns`` columns; unused axes are removed."""
     columns = min(columns, n)
@@ -126,9 +117,7 @@ def interval_legend(figure, spread: str) -> None:
 def plane(sets, points: int = 1500):
     """Draw both modalities on their first two centred principal directions, fitted on both together (the paper's Fig. 2).
 
-    Args:
-        sets: an embedding set, or several, each of which gets a panel.
-        points: pairs shown; the directions come from all of them.
+    ``sets`` is an embedding set, or several, each of which gets a panel; ``points`` pairs are shown of each.
     """
     sets = _several(sets)
     figure, axes = panels(len(sets), 2, 3.9, 3.3)
@@ -150,11 +139,7 @@ def plane(sets, points: int = 1500):
 
 
 def sphere(sets, points: int = 700):
-    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles.
-
-    Args:
-        sets, points: see :func:`plane`.
-    """
+    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles."""
     sets = _several(sets)
     figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
     u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
@@ -239,7 +224,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
     """Draw AUC(lambda) - AUC(0) with bootstrap interval (thick) and standard deviation over ``spread`` (thin), a panel per set.
 
     Args:
-        table: rows of :meth:`helpers.probing.result.SweepResult.effects`; of several lambdas only the farthest from 0.
+        table: rows of ``SweepResult.effects``; of several lambdas only the farthest from 0.
         label: column whose values are the rows of each panel.
     """
     if "lambda_image" in table:
@@ -269,10 +254,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
 def gains(summary: pd.DataFrame, published: pd.DataFrame, lone=()):
     """Draw AUC(lambda) - AUC(0) of our sets by protocol, joint features, in front of the published curves of the data set.
 
-    Args:
-        summary: rows of dataset, backbone (names as the paper prints them where it has them), protocol, lambda, gain, metric.
-        published: rows of ``authors_sweep``.
-        lone: (dataset, backbone) pairs whose titles get an asterisk.
+    ``published`` has the columns of ``helpers.published.authors_sweep``; the (dataset, backbone) in ``lone`` get an asterisk.
     """
     names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
     figure, axes = panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)

@@ -1,19 +1,18 @@
-"""Cache sweeps in one folder per embedding set, protocol and part; refuse damaged ones and those of other embeddings."""
+"""Cache sweeps in one folder per embedding set, protocol and part; refuse damaged ones and those of other embeddings.
 
-from collections.abc import Sequence
+A cached sweep is used again as long as embeddings, settings and ``ENGINE``, the version of the arithmetic, are the same.
+"""
+
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
 from ..files import project_root, refuse_other_content, replacing_folder
-from ..store.catalogue import folder_name, stored
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
 from ..store.record import Record, UnusableRecord, read_record, write_record
-from .code import probing_code
 from .result import FILES, PROVENANCE, SweepResult
-from .sweep import sweep
+from .sweep import ENGINE, sweep
 
 FOLDER = Path("runs/sweeps")
 RECORD = "settings.json"
@@ -24,16 +23,12 @@ class CacheRecord(Record):
 
     place: list[str]
     settings: dict[str, JsonValue]
-    code: str
+    engine: int
     embeddings: str
 
 
 def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
-    """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``.
-
-    Raises:
-        ValueError: a name is not a plain folder name, such as ``..``.
-    """
+    """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``."""
     place = Identity(dataset, variant, backbone).folder / check_folder(protocol, "protocol") / part
     return (project_root() / FOLDER if sweeps is None else Path(sweeps)) / place
 
@@ -43,14 +38,10 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
     Args:
         arguments: arguments of :func:`helpers.probing.sweep.sweep`, see :meth:`Grid.arguments`.
-
-    Raises:
-        FileExistsError: ``folder`` holds something that is not a cached sweep.
     """
     if folder is not None:
         refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
-    values: dict[str, Any] = {name: tuple(value) for name, value in arguments.items()}
-    result = sweep(embeddings, protocol=protocol, workers=workers, **values)
+    result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
     if folder is not None:
         with replacing_folder(Path(folder)) as temporary:
             result.write(temporary)
@@ -59,7 +50,7 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
-    """Return whether the cached sweep is intact and made from these embeddings and settings by this state of the code.
+    """Return whether the cached sweep is intact and made from these embeddings and settings by this version of the engine.
 
     A sweep that is damaged or has an older format is not up to date.
 
@@ -70,10 +61,10 @@ def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
         record = _read_record(Path(folder))
     except (FileNotFoundError, UnusableRecord):
         return False
-    if record.embeddings != embeddings.fingerprint:
+    if (made_from := record.embeddings) != embeddings.fingerprint:
         own = embeddings.identity
         raise ValueError(
-            f"{folder} is stale: made from embeddings {record.embeddings[:16]}, but {own.dataset} / {own.variant} / {own.backbone} "
+            f"{folder} is stale: made from embeddings {made_from[:16]}, but {own.dataset} / {own.variant} / {own.backbone} "
             f"is now {embeddings.fingerprint[:16]}; remove the folder to train it again, or put those embeddings back"
         )
     return record.model_copy(update={"files": {}}) == _record(Path(folder), embeddings, arguments)
@@ -95,11 +86,7 @@ def load_cached(folder) -> SweepResult:
 
 
 def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
-    """Return the cached sweep if it is up to date, else run a new one without storing it.
-
-    Raises:
-        ValueError: the cached sweep is damaged, has an older format, or was made from other embeddings.
-    """
+    """Return the cached sweep if it is up to date, else run a new one without storing it; raise if the cached one is damaged."""
     own = embeddings.identity
     folder = sweep_folder(own.dataset, own.variant, own.backbone, protocol, part, sweeps)
     if (folder / RECORD).is_file():
@@ -109,47 +96,12 @@ def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments:
     return run_sweep(embeddings, protocol, arguments)
 
 
-def cached_without_embeddings(
-    grids: dict[str, dict], protocols: Sequence[str], datasets=(), backbones=(), variant="clean", store=None, sweeps=None
-) -> tuple[dict[str, list[SweepResult]], list[str]]:
-    """Return cached sweeps whose embeddings are not stored here, such as results from another machine.
-
-    Args:
-        grids: arguments by part; a sweep of other settings is skipped.
-        datasets, backbones: names; an empty list means all.
-
-    Returns:
-        the sweeps by part in the order of their folders, and a sentence for each set that was found this way or skipped.
-
-    Raises:
-        UnusableRecord: a ValueError; a sweep is damaged, has an older format, or was stored under another name.
-    """
-    root = project_root() / FOLDER if sweeps is None else Path(sweeps)
-    here = set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
-    encoders, notes = {folder_name(b) for b in backbones}, []
-    found: dict[str, list[SweepResult]] = {part: [] for part in grids}
-    for path in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
-        dataset, of_variant, encoder, protocol, part = path.parent.relative_to(root).parts
-        named = (not datasets or dataset in datasets) and (not backbones or encoder in encoders)
-        asked = of_variant in (variant, "common") and protocol in protocols and part in grids
-        if not (named and asked) or (dataset, of_variant, encoder) in here:
-            continue
-        name, record = f"{dataset} ({of_variant}) under {encoder}", _read_record(path.parent)
-        if record.settings == grids[part]:
-            found[part].append(load_cached(path.parent))
-            made_from = f"`{record.embeddings[:16]}`"
-            notes.append(f"{name}: cached sweeps of embeddings {made_from} that are not stored here, marked with an asterisk.")
-        else:
-            notes.append(f"{name}: a cached sweep ({protocol}, {part}) has other settings than this page and is not shown.")
-    return found, list(dict.fromkeys(notes))
-
-
 def _place(folder: Path) -> list[str]:
     return list(folder.absolute().parts[-5:])
 
 
 def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRecord:
-    return CacheRecord(place=_place(folder), settings=arguments, code=probing_code(), embeddings=embeddings.fingerprint)
+    return CacheRecord(place=_place(folder), settings=arguments, engine=ENGINE, embeddings=embeddings.fingerprint)
 
 
 def _read_record(folder: Path) -> CacheRecord:

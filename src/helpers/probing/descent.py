@@ -39,11 +39,7 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
     """Train one probe per alignment of the view.
 
     Each probe stops early as if it were trained alone: it returns the weights of its lowest validation loss and ends ``patience``
-    epochs later. The run ends with the last probe.
-
-    Args:
-        targets: (K, n_pairs) 0/1 tensor of the view's dtype.
-        fit, val: row numbers (tensors).
+    epochs later. ``targets`` is a (K, n_pairs) 0/1 tensor of the view's dtype, ``fit`` and ``val`` are row numbers.
     """
     device, dtype = targets.device, targets.dtype
     generator = torch.Generator().manual_seed(seed)

@@ -14,27 +14,19 @@ ENDINGS = (".parquet", ".csv", ".csv.gz")
 
 
 def refuse_private(dataset: str) -> None:
-    """Raise unless the test rows of a data set may be exported.
-
-    Raises:
-        ValueError: the data set is credentialed.
-    """
+    """Raise if the test rows of a data set may not be exported, because it is credentialed."""
     if dataset in DATASETS and DATASETS[dataset].card.credentialed:
         raise ValueError(f"test scores of {dataset} are not exported, because its agreement forbids passing on data of its rows")
 
 
 def refuse_ending(path) -> None:
-    """Raise unless the ending of a file name is one of ``ENDINGS``.
-
-    Raises:
-        ValueError: another ending than ``ENDINGS``.
-    """
+    """Raise unless the ending of a file name is one of ``ENDINGS``."""
     if not str(path).endswith(ENDINGS):
         raise ValueError(f"--export {path}: expected a name that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
 
 
 def score_table(result, part: str) -> pd.DataFrame:
-    """Return the logits of every probe of a sweep on every test row.
+    """Return the logits of every probe of a sweep on every test row; refuse a credentialed data set.
 
     Args:
         result: a :class:`~helpers.probing.result.SweepResult`.
@@ -45,13 +37,11 @@ def score_table(result, part: str) -> pd.DataFrame:
         metric, what chooses lambda), row (number of the test row), group (number), and for every class ``target CLASS`` (0 or 1)
         and ``score CLASS`` (logit). Classes that no probe could learn are absent, as they are from the macro mean; of a softmax
         their logits stay, as the probabilities of the others need them.
-
-    Raises:
-        ValueError: the data set is credentialed.
     """
     refuse_private(result.provenance["dataset"])
-    n_runs, n_rows = len(result.runs), len(result.targets)
-    table = result.runs[RUN].assign(validation_auc=_validation_auc(result))
+    n_runs, n_rows, rows = len(result.runs), len(result.targets), result.table
+    rows = rows[(rows["split"] == "val") & (rows["metric"] == result.headline_metric) & rows["class"].isna()]
+    table = result.runs[RUN].merge(rows[[*RUN, "value"]], how="left", on=RUN).rename(columns={"value": "validation_auc"})
     table = table.loc[table.index.repeat(n_rows)].reset_index(drop=True)
     table.insert(0, "part", part)
     table = table.assign(task=result.task.kind, headline_metric=result.headline_metric)
@@ -68,11 +58,7 @@ def score_table(result, part: str) -> pd.DataFrame:
 
 
 def write_scores(tables: list[pd.DataFrame], path) -> Path:
-    """Write tables of :func:`score_table` as one file, ``.parquet``, ``.csv`` or ``.csv.gz``.
-
-    Raises:
-        ValueError: another ending.
-    """
+    """Write tables of :func:`score_table` as one file, ``.parquet``, ``.csv`` or ``.csv.gz``."""
     refuse_ending(path)
     path, table = Path(path), pd.concat(tables, ignore_index=True)
     with replacing(path) as temporary:
@@ -81,10 +67,3 @@ def write_scores(tables: list[pd.DataFrame], path) -> Path:
         else:
             table.to_csv(temporary, index=False, compression="gzip" if path.suffix == ".gz" else None)
     return path
-
-
-def _validation_auc(result) -> np.ndarray:
-    """Return the headline metric of each run on validation rows, (n_runs,)."""
-    rows = result.table
-    rows = rows[(rows["split"] == "val") & (rows["metric"] == result.headline_metric) & rows["class"].isna()]
-    return result.runs[RUN].merge(rows[[*RUN, "value"]], how="left", on=RUN)["value"].to_numpy()

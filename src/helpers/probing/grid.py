@@ -4,7 +4,6 @@ The notebooks, the command line, the Snakefile and the configurations all read t
 """
 
 import math
-import warnings
 from dataclasses import asdict, dataclass, fields
 
 from ..alignment.channels import STORED_AS, SWEPT
@@ -15,7 +14,6 @@ LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
 SEEDS = (42, 43, 44, 45, 46)
 FEATURES = ("joint", "image", "text")
 PARTS = ("lambda", "alignments")
-RENAMED = {"channels": "alignments", "channel_lambdas": "alignment_lambdas"}
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,6 @@ class Grid:
         features: any of ``joint``, ``image``, ``text``.
         alignments: other alignments, each swept over ``alignment_lambdas`` on joint features; none when empty.
         alignment_lambdas: their strengths.
-
-    Raises:
-        ValueError: an unknown name, or a number that is not finite or should be whole; names the setting.
     """
 
     protocol: tuple[str, ...] = ("paper", "authors-code", "converged")
@@ -61,17 +56,10 @@ class Grid:
 
     @classmethod
     def of(cls, settings: dict) -> "Grid":
-        """Return the grid with these settings and the defaults for the others.
-
-        Raises:
-            ValueError: an unknown setting (names the nearest), or a bad value.
-        """
-        known = {}
-        for name, value in settings.items():
-            if name in RENAMED:
-                warnings.warn(f"setting {name!r} is now called {RENAMED[name]!r}", FutureWarning, stacklevel=2)
-            known[choose(RENAMED.get(name, name), [field.name for field in fields(cls)], "setting of a sweep")] = value
-        return cls(**known)
+        """Return the grid with these settings and the defaults for the others; refuse an unknown one."""
+        for name in settings:
+            choose(name, [field.name for field in fields(cls)], "setting of a sweep")
+        return cls(**settings)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -81,11 +69,10 @@ class Grid:
     def arguments(self, part: str) -> dict[str, list]:
         """Return the arguments of :func:`helpers.probing.sweep.sweep` for one part, as lists (the form JSON has)."""
         if choose(part, PARTS, "part of a sweep") == "lambda":
-            features, alignments = list(self.features), ["lambda"]
-            return {"lambdas": list(self.lambdas), "seeds": list(self.seeds), "features": features, "alignments": alignments}
-        alignments = ["lambda", *self.alignments]
-        lambdas = list(self.alignment_lambdas)
-        return {"lambdas": lambdas, "seeds": list(self.seeds), "features": ["joint"], "alignments": alignments}
+            own = {"lambdas": self.lambdas, "features": self.features, "alignments": ("lambda",)}
+        else:
+            own = {"lambdas": self.alignment_lambdas, "features": ("joint",), "alignments": ("lambda", *self.alignments)}
+        return {name: list(values) for name, values in {**own, "seeds": self.seeds}.items()}
 
     def as_dict(self) -> dict[str, list]:
         """Return the settings as lists, for JSON and YAML."""

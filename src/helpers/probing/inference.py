@@ -4,6 +4,8 @@ The spread over seeds (a standard deviation) and over test samples (a bootstrap 
 have separate columns. The bootstrap averages the AUC over seeds within each replicate.
 """
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -18,12 +20,8 @@ SELECTED = ["auc_at_zero", "auc", "difference", "low", "high", "minimum_detectab
 class PairedBootstrap:
     """Test AUCs of a sweep's alignments, and their bootstrap replicates on shared resamples, each computed once on first use.
 
-    Args:
-        result: a :class:`~helpers.probing.result.SweepResult`.
-
-    Attributes:
-        keys: one row per alignment and kind of features.
-        classes_dropped: class-replicate pairs without a positive or without a negative row.
+    ``keys`` has one row per alignment and kind of features; ``classes_dropped`` counts class-replicate pairs without a positive or
+    without a negative row.
     """
 
     def __init__(self, result, n_boot: int, random_state: int):
@@ -33,23 +31,18 @@ class PairedBootstrap:
         grouped = list(result.runs.groupby(present, sort=False, dropna=False))
         self.keys = pd.DataFrame([keys for keys, _ in grouped], columns=present)
         self._runs = [runs.sort_values("seed").index for _, runs in grouped]
-        self._auc: dict[int, np.ndarray] = {}
-        self._draws: dict[int, np.ndarray] = {}
+        self.auc, self.draws = cache(self._auc), cache(self._draws)
         targets = result.targets[:, result.learned]
         positives, rows = self._weights @ targets, self._weights.sum(axis=1, keepdims=True)
         self.classes_dropped = int(((positives == 0) | (positives == rows)).sum())
 
-    def auc(self, i: int) -> np.ndarray:
+    def _auc(self, i: int) -> np.ndarray:
         """Return the test AUC by seed of alignment i, (n_seeds,)."""
-        if i not in self._auc:
-            self._auc[i] = self._result.headline_auc(self._runs[i])
-        return self._auc[i]
+        return self._result.headline_auc(self._runs[i])
 
-    def draws(self, i: int) -> np.ndarray:
+    def _draws(self, i: int) -> np.ndarray:
         """Return the bootstrap replicates of the mean AUC over seeds, (n_boot,)."""
-        if i not in self._draws:
-            self._draws[i] = self._result.headline_auc(self._runs[i], self._weights).mean(axis=0)
-        return self._draws[i]
+        return self._result.headline_auc(self._runs[i], self._weights).mean(axis=0)
 
     def zero(self, features: str) -> int:
         """Return the number of the unaligned probe of these features."""
@@ -61,7 +54,7 @@ class PairedBootstrap:
         base = self.zero(self.keys["features"][i])
         draws, paired = self.draws(i) - self.draws(base), self.auc(i) - self.auc(base)
         low, high = percentile_interval(draws, level)
-        error = _standard_error(draws)
+        error = float(np.nanstd(draws, ddof=1)) if (~np.isnan(draws)).sum() > 1 else np.nan
         return {
             "auc": self.auc(i).mean(),
             "difference": self.auc(i).mean() - self.auc(base).mean(),
@@ -69,7 +62,7 @@ class PairedBootstrap:
             "high": high,
             "standard_error": error,
             "seed_sd": paired.std(ddof=1) if len(paired) > 1 else np.nan,
-            "minimum_detectable": _detectable(error),
+            "minimum_detectable": POWER_FACTOR * error if error > 0 else np.nan,  # none for a probe compared with itself
             "classes_dropped": self.classes_dropped,
             "n_seeds": len(paired),
         }
@@ -137,31 +130,3 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
         largest, p_value = max_t_test(differences, draws)
         rows.append((features, alignment, group["lambda_image"][others[best]], differences[best], largest, p_value, len(others)))
     return pd.DataFrame(rows, columns=["features", "alignment", "best_lambda", "difference", "largest_t", "p_value", "n_lambdas"])
-
-
-def by_subgroup(result) -> pd.DataFrame:
-    """Return the headline AUC at each alignment within the test rows of each subgroup.
-
-    Returns:
-        one row per alignment, features and level of a subgroup: ``auc`` (mean over seeds), ``n_rows``, and ``n_classes`` (with
-        both kinds of rows there); an empty table if the set has no subgroups.
-    """
-    keys, frames = [k for k in KEYS if k in result.runs], []
-    for column in result.subgroups:
-        for level, rows in result.subgroups.groupby(column, observed=True).groups.items():
-            targets = result.targets[rows][:, result.learned]
-            n_classes = int((targets.any(axis=0) & ~targets.all(axis=0)).sum())
-            frame = result.runs[keys].assign(auc=result.headline_auc(rows=rows))
-            mean = frame.groupby(keys, sort=False)["auc"].mean().reset_index()
-            subgroup = column.removeprefix("subgroup_")
-            frames.append(mean.assign(subgroup=subgroup, level=str(level), n_rows=len(rows), n_classes=n_classes))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-def _standard_error(draws: np.ndarray) -> float:
-    return float(np.nanstd(draws, ddof=1)) if (~np.isnan(draws)).sum() > 1 else float("nan")
-
-
-def _detectable(error: float) -> float:
-    """Return the smallest difference found with 80 % power at 5 %; NaN for a probe compared with itself."""
-    return POWER_FACTOR * error if error > 0 else float("nan")

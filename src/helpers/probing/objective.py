@@ -46,11 +46,7 @@ class Objective:
 
     @classmethod
     def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":
-        """Return the objective with weights from the training targets (n, K).
-
-        Raises:
-            ValueError: the rows hold one class only.
-        """
+        """Return the objective with weights from the training targets (n, K)."""
         n, k = targets.shape
         ones = targets.sum(axis=0).astype(np.float64)
         zeros = n - ones

@@ -55,7 +55,6 @@ class Problem:
         return all(m.scale.index_select(0, m.item[self.rows]).max() < SINGLE_STRETCH for m in self.view.modalities)
 
     def zeros(self):
-        """Return the initial parameters of every path of strengths."""
         return self.targets.new_zeros(len(self.targets), self.view.n_alignments, self.view.n_features + 1)
 
     def native(self, centred):
@@ -102,8 +101,7 @@ class Problem:
         out[..., :-1] = (rotated / (self.curvature * self.variances + strength)) @ self.directions.T
         return out
 
-    def total(self, x):
-        """Return the sum over all entries of each problem."""
+    def total(self, x):  # over all entries of each problem
         return x.sum(dim=self.axes, keepdim=True)
 
 

@@ -13,6 +13,7 @@ from ..arrays import choose
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
 BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,710 fit rows of BRSET in batches of 512
+VALIDATION_SHARE = 0.1  # of the training groups, where the data have no validation split
 WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
 
 
@@ -33,9 +34,6 @@ class Protocol:
             between them.
         tolerance: the minimiser stops when the objective lies within this fraction of its minimum, see
             :mod:`helpers.probing.certificate` for how that is bounded.
-
-    Raises:
-        ValueError: a value out of range; names the field.
     """
 
     name: str = "custom"
@@ -78,11 +76,7 @@ class Protocol:
         return replace(self, max_epochs=epochs, patience=ceil(self.patience * epochs / self.max_epochs), updates=None)
 
     def replace(self, **changes) -> "Protocol":
-        """Return a copy with some fields changed, and a name that says so unless one is given.
-
-        Raises:
-            ValueError: an unknown field (names the nearest), or a value out of range.
-        """
+        """Return a copy with some fields changed, and a name that says so unless one is given."""
         for field in changes:
             choose(field, [known.name for known in fields(self)], "field of Protocol")
         changed = ", ".join(f"{k}={v}" for k, v in changes.items() if k != "name")
@@ -103,9 +97,31 @@ PROTOCOLS |= {
 
 
 def resolve_protocol(protocol: str | Protocol) -> Protocol:
-    """Return a :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``.
-
-    Raises:
-        ValueError: an unknown name; names the nearest.
-    """
+    """Return a :class:`Protocol`, given itself or one of the names in ``PROTOCOLS``."""
     return protocol if isinstance(protocol, Protocol) else PROTOCOLS[choose(protocol, PROTOCOLS, "protocol")]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Numbers of the fit, validation and test rows of one seed; test rows are the same for every seed."""
+
+    fit: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+    given: bool  # the validation rows come with the data and are the same for every seed
+
+
+def split_rows(embeddings, seed: int) -> Split:
+    """Return the rows of one seed: the data's own validation split, or a tenth of the training groups chosen by the seed."""
+    train, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
+    for name, rows in (("train", train), ("test", test)):
+        if not len(rows):
+            raise ValueError(f"there is no row in split {name!r}; a sweep needs train and test rows")
+    if len(val):
+        return Split(train, val, test, given=True)
+    groups, codes = np.unique(embeddings.pairs["group"].to_numpy()[train].astype(str), return_inverse=True)
+    if len(groups) < 2:
+        raise ValueError("the training rows form a single group, from which no validation rows can be split off; give a val split")
+    drawn = np.random.default_rng(seed).permutation(len(groups))[: max(1, round(VALIDATION_SHARE * len(groups)))]
+    held_out = np.isin(codes, drawn)
+    return Split(train[~held_out], train[held_out], test, given=False)

@@ -65,12 +65,7 @@ class SweepResult:
 
     @classmethod
     def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = (), workers: int = 1) -> "SweepResult":
-        """Score the runs of a sweep.
-
-        Args:
-            not_learned: classes that no probe could learn; macro means exclude them.
-            workers: threads.
-        """
+        """Score the runs of a sweep; macro means exclude the classes that no probe could learn."""
         names = {"dataset": embeddings.dataset, **{k: embeddings.provenance.get(k, "own") for k in ("variant", "backbone")}}
         names["protocol"] = protocol.name
         keys, targets, task = _run_keys(names, runs), embeddings.targets, embeddings.task
@@ -136,15 +131,9 @@ class SweepResult:
 
     def bootstrap(self, n_boot: int = 1000, random_state: int = 0) -> inference.PairedBootstrap:
         """Return the paired bootstrap over test rows; equal arguments share one object."""
-        key = n_boot, random_state
-        if key not in self._bootstraps:
+        if (key := (n_boot, random_state)) not in self._bootstraps:
             self._bootstraps[key] = inference.PairedBootstrap(self, n_boot, random_state)
         return self._bootstraps[key]
-
-    @property
-    def best(self) -> pd.DataFrame:
-        """Return the lambda that validation rows choose and its gain on test, one row per features; see :meth:`selected`."""
-        return self.selected()
 
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Return mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
@@ -153,35 +142,23 @@ class SweepResult:
         grouped = self.table[of_metric].groupby(KEYS, sort=False)["value"].agg(mean="mean", sd="std", n_seeds="count")
         return grouped.reset_index().assign(metric=metric)
 
-    def effects(self, **options) -> pd.DataFrame:
-        """Return AUC(lambda) - AUC(0) on test with paired bootstrap intervals; see :func:`helpers.probing.inference.effects`."""
-        return inference.effects(self, **options)
+    effects = inference.effects
+    selected = inference.selected
+    some_lambda_beats_zero = inference.some_lambda_beats_zero
 
-    def selected(self, **options) -> pd.DataFrame:
-        """Return the lambda chosen on validation and its gain on test; see :func:`helpers.probing.inference.selected`."""
-        return inference.selected(self, **options)
-
-    def some_lambda_beats_zero(self, **options) -> pd.DataFrame:
-        """Return the p-value of the best lambda; see :func:`helpers.probing.inference.some_lambda_beats_zero`."""
-        return inference.some_lambda_beats_zero(self, **options)
-
-    def by_subgroup(self) -> pd.DataFrame:
-        """Return the headline AUC within each subgroup; see :func:`helpers.probing.inference.by_subgroup`."""
-        return inference.by_subgroup(self)
+    @property
+    def best(self) -> pd.DataFrame:
+        """Return the lambda that validation rows choose and its gain on test, one row per features; see :meth:`selected`."""
+        return self.selected()
 
     def plot(self):
         """Return a figure of test AUC against lambda, one line per kind of features."""
-        # Rooms import one way, and plotting lies above this room; so this method looks the figure up when called.
-        curves = import_module("helpers.plotting").curves
+        curves = import_module("helpers.plotting").curves  # a layer above this one, so it is looked up when called
         summary = self.summary()
         return curves(summary[summary["alignment"] == "lambda"])
 
     def save(self, directory) -> Path:
-        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids.
-
-        Raises:
-            FileExistsError: ``directory`` holds something that is not a sweep result.
-        """
+        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids."""
         directory = Path(directory)
         refuse_other_content(directory, PROVENANCE, FILES, "a sweep result")
         with replacing_folder(directory) as folder:
@@ -199,15 +176,7 @@ class SweepResult:
 
     @classmethod
     def load(cls, directory, remake: str = MAKE) -> "SweepResult":
-        """Read a result written by :meth:`save`.
-
-        Args:
-            remake: command that makes the result again, for messages.
-
-        Raises:
-            FileNotFoundError: the folder holds no result.
-            UnusableRecord: a ValueError; a file is damaged or has an older format.
-        """
+        """Read a result written by :meth:`save`; an :class:`UnusableRecord` names a file that is damaged or of an older format."""
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(f"no sweep result in {directory} ({PROVENANCE} is missing); {MAKE}")
@@ -234,15 +203,8 @@ def _learned(task: Task, not_learned) -> np.ndarray:
 def _run_keys(names: dict, runs) -> pd.DataFrame:
     """Return a row per run: its keys, and facts of its training."""
     rows = [
-        {
-            **names,
-            "alignment": r.alignment.name,
-            "features": r.features,
-            "lambda_image": r.alignment.lambda_image,
-            "lambda_text": r.alignment.lambda_text,
-            "seed": r.seed,
-            **{fact: r.facts.get(fact) for fact in FACTS},
-        }
+        (r.alignment.name, r.features, r.alignment.lambda_image, r.alignment.lambda_text, r.seed, *map(r.facts.get, FACTS))
         for r in runs
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=["alignment", "features", "lambda_image", "lambda_text", "seed", *FACTS])
+    return table.assign(**names)[[*KEYS, "seed", *FACTS]]

@@ -1,15 +1,41 @@
 """Score probes on rows that did not fit them, many at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .. import metrics
 from ..tasks import Task
-from .threads import run_in_threads
 
 BLOCK = 2**17  # logits that are scored at once, so that memory does not grow with the number of probes
+
+
+def run_in_threads(work: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> list:
+    """Return ``work(task)`` of every task in their order; with several workers each uses one torch thread.
+
+    Tensors made by a task are of torch's inference mode, which costs less for each of many small products: use their values.
+    """
+    threads = torch.get_num_threads()
+
+    def start():
+        # Softmax tails underflow; products with denormals are many times slower. The flag is each thread's own.
+        torch.set_flush_denormal(True)
+        if workers > 1:
+            torch.set_num_threads(1)
+
+    def inferred(task):
+        with torch.inference_mode():
+            return work(task)
+
+    try:
+        with ThreadPoolExecutor(workers, initializer=start) as pool:
+            return list(pool.map(inferred, tasks))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
@@ -28,7 +54,6 @@ def metrics_table(
         learned: (K,) classes that enter macro means if they are present in the rows.
         logits: (n, K) of each probe.
         targets: (n, K) indicators of each probe's rows; probes of one split share one array.
-        workers: threads.
     """
     names = [(metric, name) for metric in _by_class(task) for name in (*task.outputs, None)]
     names += [("classes_absent", None), ("accuracy", None), ("log_loss", None)]

@@ -40,9 +40,6 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
         view: in float64.
         targets: (K, n_pairs) 0/1 tensor, float64.
         fit, val: row numbers (tensors).
-
-    Raises:
-        RuntimeError: a chosen problem could not be solved to the tolerance, so its probe is not converged.
     """
     problem = Problem(view, targets, objective, fit)
     strength, edge, start = _follow_path(problem, val, protocol, max_iterations)

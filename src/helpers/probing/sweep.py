@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
@@ -15,15 +14,16 @@ from ..alignment.channels import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
-from .descent import train
+from .descent import Fitted, train
 from .grid import FEATURES, LAMBDAS, SEEDS
 from .objective import Objective
-from .protocol import Protocol, resolve_protocol
+from .protocol import Protocol, Split, resolve_protocol, split_rows
 from .result import SweepResult
-from .strength import choose_strength
-from .threads import run_in_threads
-from .validation import Split, split_rows
+from .scoring import run_in_threads
+from .strength import Chosen, choose_strength
 from .views import build_view
+
+ENGINE = 1  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
 
 
 def sweep(
@@ -38,7 +38,6 @@ def sweep(
     device: str | None = None,
     workers: int | None = None,
     progress: bool = True,
-    kinds: Sequence[str] | None = None,
 ) -> SweepResult:
     """Train and score a linear probe for every alignment, kind of features and seed.
 
@@ -50,14 +49,9 @@ def sweep(
         features: any of ``joint``, ``image``, ``text``.
         alignments: channels or pairs of channels, see :class:`~helpers.alignment.channels.Alignment`.
         lambdas_text: strengths for texts, for a map over both, while images take ``lambdas``; equal to the images' when None.
-        dtype: precision of the descents; the minimiser always works in float64.
+        dtype: precision of the descents; a converged probe is always solved in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
-        workers: threads on a CPU, one probe bundle each; all cores when None.
-        kinds: the former name of ``alignments``.
-
-    Raises:
-        ValueError: an empty grid, repeated seeds, non-finite lambdas, unknown names, a lambda that sends rows to zero, or rows of
-            one class only.
+        workers: threads on a CPU; all cores when None.
 
     Warns:
         ConvergenceWarning: a descent was still improving when its epochs ran out.
@@ -67,16 +61,17 @@ def sweep(
         raise ValueError(f"sweep takes an EmbeddingSet, got {type(embeddings).__name__}; make one with EmbeddingSet.from_arrays")
     if not embeddings.labelled:
         raise ValueError(NO_LABELS)
-    if kinds is not None:
-        warnings.warn("sweep(kinds=...) is now called alignments=...; the old name goes away", FutureWarning, stacklevel=2)
-        alignments = kinds
     protocol = resolve_protocol(protocol)
     grid = alignment_grid(lambdas, alignments, lambdas_text)
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
-    seeds = _distinct_seeds(seeds)
+    seeds = [int(seed) for seed in _nonempty(seeds, "seeds")]
+    if repeated := [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]:
+        raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
-    _require_a_row_per_class(embeddings, splits)
-    protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
+    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
+    if embeddings.task.kind == "multiclass" and fewest < classes:
+        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
+    protocol = protocol.for_rows(fewest)
     if protocol.optimizer == "minimiser":
         if splits[seeds[0]].given:
             seeds = seeds[:1]  # the same problem for every seed
@@ -103,17 +98,10 @@ class Run:
 
 
 def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[Alignment]:
-    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once.
-
-    Raises:
-        ValueError: an empty list, a non-finite lambda or an unknown alignment.
-    """
+    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once."""
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
-    pairs = (
-        [(v, v) for v in lambdas]
-        if lambdas_text is None
-        else [(v, t) for v in lambdas for t in _nonempty(lambdas_text, "lambdas_text")]
-    )
+    texts = None if lambdas_text is None else _nonempty(lambdas_text, "lambdas_text")
+    pairs = [(v, v) for v in lambdas] if texts is None else [(v, t) for v in lambdas for t in texts]
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
         without = Alignment(name)
@@ -145,16 +133,10 @@ class _Plan:
         targets = embeddings.targets
         self.targets = torch.from_numpy(np.ascontiguousarray(targets.T)).to(self.device, self.dtype)
         self.prepared: dict[bytes, tuple] = {}
-        for split in splits.values():
-            self._prepare(split, targets)
-
-    def _prepare(self, split: Split, targets: np.ndarray) -> None:
-        if split.fit.tobytes() in self.prepared:
-            return
-        gap_rows = self.embeddings.rows() if self.protocol.gap_rows == "all" else split.fit
-        view = build_view(self.embeddings, self.alignments, gap_rows, split.fit, self.dtype, self.device)
-        objective = Objective.of(self.embeddings.task, self.protocol.weighting, targets[split.fit])
-        self.prepared[split.fit.tobytes()] = view, objective
+        for fit in {split.fit.tobytes(): split.fit for split in splits.values()}.values():
+            gap_rows = embeddings.rows() if protocol.gap_rows == "all" else fit
+            view = build_view(embeddings, alignments, gap_rows, fit, self.dtype, self.device)
+            self.prepared[fit.tobytes()] = view, Objective.of(embeddings.task, protocol.weighting, targets[fit])
 
     def classes_not_learned(self) -> tuple[str, ...]:
         """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
@@ -168,21 +150,17 @@ class _Plan:
         return tuple(sorted({*absent, *saturated}))
 
     def execute(self, bundles, workers: int | None, progress: bool):
-        """Return the runs of every (features, seed), a list per task, in the order of the tasks whatever the number of workers."""
+        """Return the runs of every (features, seed), a list per task, in an order that does not depend on the workers."""
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks = self._tasks(bundles, workers)
-        workers = min(workers, len(tasks))
-        bar = tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress)
+        with tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress) as bar:
 
-        def work(task):
-            runs = self._run(*task)
-            bar.update()
-            return runs
+            def work(task):
+                runs = self._run(*task)
+                bar.update()
+                return runs
 
-        try:
-            return run_in_threads(work, tasks, workers)
-        finally:
-            bar.close()
+            return run_in_threads(work, tasks, min(workers, len(tasks)))
 
     def _tasks(self, bundles, workers: int) -> list[tuple]:
         """Return one task per bundle; bundles that remain after whole rounds of the workers are divided by alignments."""
@@ -198,42 +176,25 @@ class _Plan:
         view, objective = self.prepared[split.fit.tobytes()]
         view = view.only(features).chunk(which)
         fit, val, test = (torch.from_numpy(rows).to(self.device) for rows in (split.fit, split.val, split.test))
-        train = _minimised if self.protocol.optimizer == "minimiser" else _descended
-        parameters, facts = train(view, self.targets, objective, fit, val, seed, self.protocol)
+        parameters, facts = _trained(view, self.targets, objective, fit, val, seed, self.protocol)
         scores = [view.predict(rows, parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test)]
         return [Run(self.alignments[a], features, seed, scores[0][i], scores[1][i], facts[i]) for i, a in enumerate(which)]
 
 
-def _descended(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    fitted = train(view, targets, objective, fit, val, seed, protocol)
-    columns = zip(fitted.validation_loss.tolist(), fitted.epochs.tolist(), fitted.trained.tolist(), strict=True)
-    return fitted.parameters, [{"validation_loss": loss, "epochs": best, "trained": last} for loss, best, last in columns]
-
-
-def _minimised(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    chosen = choose_strength(view, targets, objective, fit, val, protocol)
-    names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
-    columns = zip(*(getattr(chosen, name).tolist() for name in names), strict=True)
-    return chosen.parameters, [dict(zip(names, row, strict=True)) for row in columns]
-
-
-def _require_a_row_per_class(embeddings: EmbeddingSet, splits: dict[int, Split]) -> None:
-    """Refuse a multi-class task with fewer training rows than classes.
-
-    Raises:
-        ValueError: names both numbers.
-    """
-    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
-    if embeddings.task.kind == "multiclass" and fewest < classes:
-        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
+def _trained(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
+    """Return the parameters of each probe and the facts of its training."""
+    names = ["validation_loss", "epochs", "trained"]
+    if protocol.optimizer == "minimiser":
+        names = ["validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge"]
+        found: Chosen | Fitted = choose_strength(view, targets, objective, fit, val, protocol)
+    else:
+        found = train(view, targets, objective, fit, val, seed, protocol)
+    columns = zip(*(getattr(found, name).tolist() for name in names), strict=True)
+    return found.parameters, [dict(zip(names, row, strict=True)) for row in columns]
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
-    """Check that the test rows give an AUC, and warn if the validation rows do not.
-
-    Raises:
-        ValueError: no class that a probe can learn has both positive and negative test rows.
-    """
+    """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
     targets = embeddings.targets[:, ~np.isin(np.array(embeddings.task.outputs, dtype=object), list(not_learned))]
 
     def both(rows: np.ndarray) -> bool:
@@ -263,11 +224,3 @@ def _nonempty(values, what: str):
     if not values:
         raise ValueError(f"{what} is empty; give at least one value")
     return values
-
-
-def _distinct_seeds(seeds) -> list[int]:
-    seeds = [int(s) for s in _nonempty(seeds, "seeds")]
-    repeated = pd.Series(seeds)[pd.Series(seeds).duplicated()]
-    if len(repeated):
-        raise ValueError(f"seed {repeated.iloc[0]} is given twice; a repeated seed would be the same run counted twice")
-    return seeds

@@ -21,7 +21,7 @@ ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zer
 
 @dataclass(frozen=True)
 class MappedVectors:
-    """Vectors of a memory-mapped modality: the part of a tensor's interface that a view needs, converted when rows are read."""
+    """Vectors of a memory-mapped modality: the part of a tensor's interface that a view needs; rows are converted when read."""
 
     rows: MappedRows
     dtype: torch.dtype
@@ -35,15 +35,12 @@ class MappedVectors:
         return len(self.rows)
 
     def to(self, dtype) -> "MappedVectors":
-        """Return the same vectors in another precision."""
         return replace(self, dtype=dtype)
 
     def index_select(self, _, item):
-        """Return the vectors with these numbers, (len(item), d)."""
         return _unit(torch.from_numpy(self.rows[item.cpu().numpy()]).to(self.device, self.dtype))
 
     def split(self, size: int):
-        """Yield all vectors in blocks of ``size`` rows."""
         return (self.index_select(0, numbers) for numbers in torch.arange(len(self)).split(size))
 
 
@@ -158,12 +155,8 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
     """Lay out the embeddings of one data set for probes under several alignments.
 
     Args:
-        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`.
         gap_rows: pairs whose means define the gap.
         fit_rows: pairs whose mean inverse norm defines the common scale and the ratio of scales.
-
-    Raises:
-        ValueError: an alignment sends a row to zero, which has no direction; names alignment and modality.
     """
     names = ("text", "image")
     vectors = {m: _vectors(getattr(embeddings, m), dtype, device) for m in names}

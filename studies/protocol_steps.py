@@ -1,28 +1,34 @@
 """Step from the paper's text to the authors' code and on to a converged probe, one difference at a time.
 
-Each step changes fields of a :class:`~helpers.probing.protocol.Protocol`. It is measured alone (the start of its leg with this one
-change) and cumulatively (on top of the steps before it), always on the same test rows.
+    python studies/protocol_steps.py                    all shipped sets, about 18 minutes on two cores
+
+Each step changes fields of a protocol. It is measured alone (the start of its leg with this one change) and cumulatively (on top
+of the steps before it), always on the same test rows. A second table has what drawn validation rows and the authors' text change,
+a third the lambda that is best on test rows beside the one that validation rows choose.
 """
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
 import numpy as np
 import pandas as pd
+from common import NAMES, Clock, names_of, shipped_sets, store_rows
 
-from ..arrays import choose
-from ..statistics import percentile_interval
-from ..store.embeddings import EmbeddingSet
-from .grid import LAMBDAS, SEEDS
-from .paths import updates_per_epoch
-from .protocol import BRSET_UPDATES, PROTOCOLS, Protocol
-from .result import SweepResult
-from .sweep import sweep
-from .validation import split_rows
+from helpers import sweep
+from helpers.probing.grid import LAMBDAS
+from helpers.probing.protocol import BRSET_UPDATES, PROTOCOLS, Protocol, split_rows
+from helpers.statistics import percentile_interval
 
+INPUTS = ["data/embeddings/**/*"]
+OUT = ["data/measured/protocol_steps.csv", "data/measured/protocol_data.csv", "data/measured/protocol_choice.csv"]
+SEEDS = (42, 43)
+N_BOOT = 500
 NORMALISED = {"weighting": "authors-code-normalised"}
 LEGS = {"to the code": "paper", "to convergence": "authors-code"}
+CHANGES = [f"{value}_change{end}" for value in ("auc", "gain") for end in ("", "_low", "_high")]
+COLUMNS = [*NAMES, "leg", "mode", "step", "number", "auc", "gain", "gain_low", "gain_high", "seed_sd", *CHANGES]
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Step:
     Args:
         label: what the step does.
         leg: a key of ``LEGS``.
-        number: of the difference in ``protocol_differences.csv``.
+        number: of the difference in ``data/published/protocol_differences.csv``.
         changes: fields of the protocol.
         beside: fields that are changed in both arms when the step is measured alone.
         kinds: tasks that the step can change.
@@ -46,11 +52,11 @@ class Step:
     kinds: tuple[str, ...] = ("binary", "multiclass", "multilabel")
 
 
-def protocol_steps(embeddings: EmbeddingSet) -> list[Step]:
+def protocol_steps(embeddings) -> list[Step]:
     """Return the steps of both legs for this set, in their order; some depend on its number of rows and its task."""
     code, end = LEGS
     authors = PROTOCOLS[LEGS[end]]
-    per_epoch = updates_per_epoch(len(split_rows(embeddings, SEEDS[0]).fit), authors.batch_size)
+    per_epoch = ceil(len(split_rows(embeddings, SEEDS[0]).fit) / authors.batch_size)
     longer = ceil(BRSET_UPDATES / (authors.max_epochs * per_epoch))  # epochs here that hold one of BRSET's
     steps = [
         Step("AdamW, not SGD", code, 1, {"optimizer": "adamw"}),
@@ -67,22 +73,16 @@ def protocol_steps(embeddings: EmbeddingSet) -> list[Step]:
         Step("rate 1e-3", end, 11, {"lr": 1e-3}),
         Step("batch 32", end, 11, {"batch_size": 32, "max_epochs": 100, "patience": 10}),
         Step("trained to the minimum", end, 11, {"optimizer": "minimiser", "weighting": "balanced"}),
-    ]  # fmt: skip
+    ]
     return [step for step in steps if embeddings.task.kind in step.kinds]
 
 
 class Arms:
-    """Trained probes of one embedding set at lambda = 0 and 1, by protocol; each protocol is trained once.
+    """Trained probes of one embedding set at lambda = 0 and 1, by protocol; each protocol is trained once."""
 
-    Args:
-        seeds: of the descents.
-        n_boot: replicates over test rows, the same draws for every protocol.
-    """
-
-    def __init__(self, embeddings: EmbeddingSet, seeds: Sequence[int] = SEEDS, n_boot: int = 1000, workers: int | None = None):
+    def __init__(self, embeddings, seeds: Sequence[int] = SEEDS, n_boot: int = N_BOOT, workers: int | None = None):
         self.embeddings, self.seeds, self.n_boot, self.workers = embeddings, tuple(seeds), n_boot, workers
-        self._trained: dict[Protocol, SweepResult] = {}
-        self._scored: dict[Protocol, pd.Series] = {}
+        self._trained, self._scored = {}, {}
 
     def measured(self, protocol: Protocol) -> pd.Series:
         """Return ``auc`` and ``gain`` (means over seeds), their replicates ``auc_draws`` and ``gain_draws``, and ``seed_sd``."""
@@ -93,65 +93,53 @@ class Arms:
             self._scored[key] = measure(replace(trained, provenance={**trained.provenance, "headline_metric": metric}), self.n_boot)
         return self._scored[key]
 
-    def _train(self, protocol: Protocol) -> SweepResult:
+    def _train(self, protocol: Protocol):
         if protocol not in self._trained:
             self._trained[protocol] = sweep(self.embeddings, [0.0, 1.0], self.seeds, protocol, workers=self.workers, progress=False)
         return self._trained[protocol]
 
 
-def measure(result: SweepResult, n_boot: int) -> pd.Series:
+def measure(result, n_boot: int) -> pd.Series:
     """Return the AUC at lambda = 0 and the gain of lambda = 1 of a sweep over both, with replicates and the spread over seeds."""
     bootstrap = result.bootstrap(n_boot)
-    one = int(np.flatnonzero(bootstrap.keys["lambda_image"] == 1)[0])
-    zero = bootstrap.zero("joint")
+    one, zero = int(np.flatnonzero(bootstrap.keys["lambda_image"] == 1)[0]), bootstrap.zero("joint")
     gain = bootstrap.auc(one) - bootstrap.auc(zero)
     return pd.Series(
         {
             "auc": bootstrap.auc(zero).mean(), "gain": gain.mean(), "auc_draws": bootstrap.draws(zero),
-            "gain_draws": bootstrap.draws(one) - bootstrap.draws(zero),
-            "seed_sd": gain.std(ddof=1) if len(gain) > 1 else np.nan,
+            "gain_draws": bootstrap.draws(one) - bootstrap.draws(zero), "seed_sd": gain.std(ddof=1) if len(gain) > 1 else np.nan,
         }
     )  # fmt: skip
 
 
-def step_effects(arms: Arms, legs: Sequence[str] = tuple(LEGS), modes: Sequence[str] = ("cumulative", "alone")) -> pd.DataFrame:
-    """Return what each step changes, alone and cumulatively, with paired intervals over test rows.
+def step_effects(arms: Arms) -> pd.DataFrame:
+    """Return what each step changes, alone and cumulatively, with paired intervals over test rows; columns ``COLUMNS``.
 
-    Returns:
-        a row per leg, mode and step: ``auc``, ``gain`` (after the step, means over seeds), ``gain_low``, ``gain_high``,
-        ``auc_change``, ``auc_change_low``, ``auc_change_high`` (against the arm without it) and the same of ``gain_change``. The
-        row before the first step of a leg has no change.
+    ``auc`` and ``gain`` are after the step, changes against the arm without it. The row before the first step of a leg has none.
     """
     rows = []
-    for leg in legs:
-        steps = [s for s in protocol_steps(arms.embeddings) if s.leg == choose(leg, LEGS, "leg")]
-        start = PROTOCOLS[LEGS[leg]]
-        rows.append({"leg": leg, "mode": "start", "step": start.name, **_level(arms.measured(start))})
-        for mode in modes:
-            for step, before, after in _pairs(start, steps, mode):
-                changes = {**_level(arms.measured(after)), **change(arms.measured(before), arms.measured(after))}
-                rows.append({"leg": leg, "mode": mode, "step": step.label, "number": step.number, **changes})
-    names = arms.embeddings.identity
-    return pd.DataFrame(rows).assign(dataset=names.dataset, variant=names.variant, backbone=names.backbone)[COLUMNS]
+    for leg, name in LEGS.items():
+        steps = [s for s in protocol_steps(arms.embeddings) if s.leg == leg]
+        rows.append({"leg": leg, "mode": "start", "step": name, **level(arms.measured(PROTOCOLS[name]))})
+        for mode in ("cumulative", "alone"):
+            for step, before, after in pairs(PROTOCOLS[name], steps, mode):
+                found = {**level(arms.measured(after)), **change(arms.measured(before), arms.measured(after))}
+                rows.append({"leg": leg, "mode": mode, "step": step.label, "number": step.number, **found})
+    return pd.DataFrame(rows).assign(**names_of(arms.embeddings))[COLUMNS]
 
 
-COLUMNS = [
-    "dataset", "variant", "backbone", "leg", "mode", "step", "number", "auc", "gain", "gain_low", "gain_high", "seed_sd",
-    "auc_change", "auc_change_low", "auc_change_high", "gain_change", "gain_change_low", "gain_change_high",
-]  # fmt: skip
-
-
-def _pairs(start: Protocol, steps: list[Step], mode: str) -> Iterator[tuple[Step, Protocol, Protocol]]:
+def pairs(start: Protocol, steps: list[Step], mode: str) -> Iterator[tuple[Step, Protocol, Protocol]]:
     """Yield each step with the protocols without and with it."""
     current = start
     for step in steps:
-        before = current if choose(mode, ("cumulative", "alone"), "mode") == "cumulative" else start.replace(**step.beside)
+        before = current if mode == "cumulative" else start.replace(**step.beside)
         after = before.replace(**step.changes)
         yield step, before, after
         current = after
 
 
-def _level(arm: pd.Series) -> dict[str, float]:
+def level(arm: pd.Series) -> dict[str, float]:
+    """Return the columns that describe one arm."""
     low, high = percentile_interval(arm["gain_draws"])
     return {"auc": arm["auc"], "gain": arm["gain"], "gain_low": low, "gain_high": high, "seed_sd": arm["seed_sd"]}
 
@@ -165,48 +153,54 @@ def change(before: pd.Series, after: pd.Series) -> dict[str, float]:
     return found
 
 
-def audit_set(
-    embeddings: EmbeddingSet, seeds: Sequence[int] = SEEDS, n_boot: int = 1000, workers: int | None = None
-) -> dict[str, pd.DataFrame]:
-    """Return what every difference that needs this one set alone changes, as the tables that the repository ships.
-
-    Returns:
-        ``protocol_steps`` (see :func:`step_effects`), ``protocol_data`` (validation rows drawn per seed, not given) and
-        ``protocol_choice`` (see :func:`optimism`).
-    """
-    identity = embeddings.identity
-    names = {"dataset": identity.dataset, "variant": identity.variant, "backbone": identity.backbone}
-    given = Arms(embeddings, seeds, n_boot, workers)
-    tables = {"protocol_steps": step_effects(given)}
-    drawn, data = Arms(drawn_validation(embeddings), seeds, n_boot, workers), []
-    for name in LEGS.values():
-        found = change(given.measured(PROTOCOLS[name]), drawn.measured(PROTOCOLS[name]))
-        data.append({**names, "protocol": name, "difference": "validation rows drawn per seed", "number": 13, **found})
-    choice = {**names, "protocol": "authors-code", **optimism(embeddings, "authors-code", seeds, n_boot)}
-    return tables | {"protocol_data": pd.DataFrame(data), "protocol_choice": pd.DataFrame([choice])}
+def changes_of_data(given: Arms, clean: Arms | None) -> pd.DataFrame:
+    """Return what validation rows drawn per seed change, and what the authors' text does against the one without label proxies."""
+    drawn = Arms(drawn_validation(given.embeddings), given.seeds, given.n_boot, given.workers)
+    rows = [
+        {"protocol": name, "difference": "validation rows drawn per seed", "number": 13}
+        | change(given.measured(PROTOCOLS[name]), drawn.measured(PROTOCOLS[name]))
+        for name in LEGS.values()
+    ]
+    if clean is not None:
+        rows += [
+            {"protocol": name, "difference": "the authors' text", "number": 17} | change(clean.measured(p), given.measured(p))
+            for name, p in PROTOCOLS.items()
+        ]
+    return pd.DataFrame(rows).assign(**names_of(given.embeddings))[[*NAMES, "protocol", "difference", "number", *CHANGES]]
 
 
-def drawn_validation(embeddings: EmbeddingSet) -> EmbeddingSet:
+def drawn_validation(embeddings):
     """Return the set without a validation split of its own, so that each seed draws a tenth of the training rows."""
-    split = embeddings.pairs["split"].replace("val", "train")
-    return replace(embeddings, pairs=embeddings.pairs.assign(split=split))
+    return replace(embeddings, pairs=embeddings.pairs.assign(split=embeddings.pairs["split"].replace("val", "train")))
 
 
-def optimism(
-    embeddings: EmbeddingSet, protocol: str | Protocol, seeds: Sequence[int] = SEEDS, n_boot: int = 1000
-) -> dict[str, float]:
-    """Return the gain of the lambda that is best on test rows and of the lambda that validation rows choose.
-
-    Returns:
-        ``best_lambda``, ``best_gain``, ``chosen_lambda``, ``chosen_gain`` and its interval, ``p_value`` of the best (max-t), and
-        ``gain``, ``seed_sd`` and ``standard_error`` (of the bootstrap over test rows) at lambda = 1.
-    """
+def choice_of_lambda(embeddings, protocol: str = "authors-code", seeds=SEEDS, n_boot: int = N_BOOT) -> pd.DataFrame:
+    """Return the gain of the lambda that is best on test rows and of the lambda that validation rows choose, in one row."""
     result = sweep(embeddings, LAMBDAS, seeds, protocol, progress=False)
     effects, chosen = result.effects(n_boot=n_boot), result.selected(n_boot=n_boot).iloc[0]
     best, one = effects.loc[effects["difference"].idxmax()], effects[effects["lambda_image"] == 1].iloc[0]
-    return {
+    found = {
         "best_lambda": best["lambda_image"], "best_gain": best["difference"],
         "chosen_lambda": chosen["lambda_image"], "chosen_gain": chosen["difference"], "chosen_low": chosen["low"],
         "chosen_high": chosen["high"], "p_value": result.some_lambda_beats_zero(n_boot=n_boot)["p_value"].iloc[0],
         "gain": one["difference"], "seed_sd": one["seed_sd"], "standard_error": one["standard_error"],
     }  # fmt: skip
+    return pd.DataFrame([{**names_of(embeddings), "protocol": protocol, **found}])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", default=[], metavar="DATASET/VARIANT/ENCODER", help="some of the shipped sets")
+    parser.add_argument("--workers", type=int, default=None, help="threads; all cores when absent")
+    args = parser.parse_args()
+    for embeddings in shipped_sets(args.only):
+        clock, names = Clock(), names_of(embeddings)
+        clean = shipped_sets([f"{names['dataset']}/clean/{names['backbone']}"])[0] if names["variant"] == "authors" else None
+        given = Arms(embeddings, workers=args.workers)
+        data = changes_of_data(given, Arms(clean, workers=args.workers) if clean else None)
+        store_rows(dict(zip(OUT, (step_effects(given), data, choice_of_lambda(embeddings)), strict=True)), embeddings, clock)
+        print(*names.values(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
