@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.extraction.prompts import prompt_vectors
+from helpers.extraction.prompts import prompts_of
 from helpers.files import project_root, replacing
 from helpers.recommend.comparison import compare_alignments, summarise
 from helpers.recommend.galleries import FIT, SIZES, gallery_changes
@@ -89,7 +89,7 @@ def tasks(only: list[str] | None):
     """Yield what alignments do to the tasks of each shipped set, under two protocols."""
     for embeddings in shipped_sets(only):
         name = embeddings.identity
-        prompts = prompt_vectors(name.dataset, name.backbone, embeddings.task.outputs)
+        prompts = prompts_of(embeddings)
         sizes = [size for size in LABELS if size < len(embeddings.rows("train"))]
         parts = [
             compare_tasks(embeddings, prompts=prompts, sizes=sizes, n_draws=DRAWS).assign(protocol="converged"),

@@ -18,7 +18,7 @@ from helpers.files import project_root, replacing
 from helpers.images import decode
 from helpers.initialisation.networks import ACTIVATIONS, encoder_outputs
 from helpers.initialisation.study import centred, compare_outputs, in_order, mlp_study
-from helpers.testbench.features import shipped_features
+from helpers.heads import shipped_features
 
 OUT = project_root() / "data/measured/random_networks.csv"
 SETS = {"medical": ("ham10000", "clean"), "natural": ("flickr8k", "common")}

@@ -37,13 +37,13 @@ from helpers.cones import cone_table, subset_resultants, undefined_quantities
 from helpers.datasets import canonical_variant
 from helpers.datasets.audit import shipped_diversity
 from helpers.extraction.find import select
+from helpers.files import project_root
+from helpers.heads import features_folder, shipped_features
 from helpers.page import SOURCE, Page, format_table, integer
 from helpers.paper.authors_gap import gap_bounds
 from helpers.plotting import plane, resultants, sphere
 from helpers.plotting.published import authors_gaps
 from helpers.published import facts_of, with_routes
-from helpers.testbench.features import features_folder, shipped_features
-from helpers.testbench.public_encoders import shipped_measures
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
@@ -148,10 +148,10 @@ format_table(joint.reindex(columns=list(headings)).rename(columns=headings).rese
 # ## Real encoders under the same measures
 #
 # Published vectors of real encoders give the same measures: CLIP and the medical ConVIRT first, each with its twin of random weights.
-# The project ships these numbers and not the vectors; `python -m helpers measure FOLDER` computes them.
+# The project ships these numbers and not the vectors; `studies/public_encoders.py` computes them.
 
 # %% tags=["hide-input"]
-real = shipped_measures()
+real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
 real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
 real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
 real_headings = {"R image": "R of images", "R text": "R of texts", **headings, "relative_modality_gap": "relative modality gap"}

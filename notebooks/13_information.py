@@ -38,6 +38,7 @@ import pandas as pd
 
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root
+from helpers.heads import shipped_features
 from helpers.information import findings
 from helpers.information.forces import own_temperature
 from helpers.information.study import STUDIES, measured_information
@@ -46,7 +47,6 @@ from helpers.initialisation.study import centred, mlp_study
 from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
 from helpers.plotting.information import changes_against_lambda, data_parts, shares_against_lambda, split_gains
 from helpers.probing.repeated import heads_to_retrain, repeated_gains, summarise_gains
-from helpers.testbench.features import shipped_features
 
 spec = {
     "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": optional(NAME), "lambdas": many(number(-2, 2), least=2),

@@ -166,7 +166,8 @@ def eight_by_eight(image) -> np.ndarray:
 
 def linear_backbone(name: str = "linear", seed: int = 0):
     """Return a dual encoder of two fixed random projections, cheap to start often; ``seen`` counts its work."""
-    from helpers.backbones import Backbone, Tokenizer
+    from helpers.backbones import Tokenizer
+    from helpers.backbones.base import Backbone
 
     generator = torch.Generator().manual_seed(seed)
     pixels, letters = torch.randn(192, 16, generator=generator), torch.randn(256, 16, generator=generator)

@@ -19,7 +19,6 @@ COMMANDS = {
     "extract": "encode a data set; resume where an earlier run was cut off",
     "import": "import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)",
     "cone": "measure the cones and the gap of an embedding set",
-    "measure": "measure published vectors of real encoders",
     "sweep": "train probes over lambda and seeds, and store the results",
     "report": "write the numbers of an embedding set as one small file, to contribute its cells to the book",
     "recommend": "say which alignment, if any, is worth using on an embedding set, and save it",

@@ -12,7 +12,7 @@ from helpers import EmbeddingSet, GapAlignment, load_backbone
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cones import cone_table, undefined_quantities
 from helpers.probing.cache import load_cached, run_sweep
-from helpers.testbench.features import TowerFeatures
+from helpers.heads import TowerFeatures
 
 
 def save_set(folder):

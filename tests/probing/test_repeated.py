@@ -13,8 +13,7 @@ from helpers.probing.repeated import repeated_gains, retrained, summarise_gains
 from helpers.probing.resplit import redrawn_split, resplit
 from helpers.store.catalogue import SHIPPED
 from helpers.store.embeddings import EmbeddingSet
-from helpers.testbench.features import shipped_features
-from helpers.testbench.training import Settings
+from helpers.heads import Settings, shipped_features
 
 
 def test_redrawn_splits_keep_shares_and_groups_whole():

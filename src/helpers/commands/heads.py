@@ -8,9 +8,7 @@ from ..arrays import choose
 from ..datasets import DATASETS, load_dataset
 from ..datasets.registry import canonical_variant, dataset_root
 from ..files import project_root
-from ..testbench import LEARNED
-from ..testbench.features import SHIPPED, TowerFeatures, shipped_features, tower_features
-from ..testbench.training import Settings, train
+from ..heads import LEARNED, SHIPPED, Settings, TowerFeatures, shipped_features, tower_features, train
 
 
 def add_arguments(parser) -> None:

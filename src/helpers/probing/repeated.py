@@ -10,11 +10,9 @@ import pandas as pd
 from ..backbones.lit import HEADS
 from ..files import read_json
 from ..geometry import gap_norm
+from ..heads import Settings, TowerFeatures, embeddings_under, shipped_features, training_path
 from ..statistics import corrected_interval
 from ..store.embeddings import EmbeddingSet
-from ..testbench.features import TowerFeatures, shipped_features
-from ..testbench.study import embeddings_under
-from ..testbench.training import Settings, training_path
 from .resplit import redrawn_split, resplit
 from .sweep import sweep
 
