@@ -253,7 +253,7 @@ page.glue(most_pairs=int(measured["pairs"].max()))
 # `make measured` makes the tables of the shipped sets again. It takes many minutes, so building the book uses the stored ones. The workflow
 # runs `python benchmarks/alignments.py`, which measures at most {glue:text}`most_pairs` pairs of each set, with `--galleries` the galleries
 # and with `--tasks` the tasks of their labels under two protocols. `--only` measures some sets and leaves the rows of others.
-# `python benchmarks/prompts.py` encodes the prompts in `data/prompts`. `python benchmarks/alignments.py --public FOLDER` measures the vectors of real
+# `python studies/prompts.py` encodes the prompts in `data/prompts`. `python benchmarks/alignments.py --public FOLDER` measures the vectors of real
 # encoders that {cite}`liang2022mind` published, which are not part of the project. All tables are in `data/measured`, with the number of
 # pairs, the rows they come from and the number of splits or draws.
 #

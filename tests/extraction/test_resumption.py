@@ -21,7 +21,7 @@ from helpers import EmbeddingSet, extract, images
 from helpers.datasets.base import PairedDataset
 from helpers.extraction import encoding
 from helpers.extraction import inspection as inputs
-from helpers.extraction.chunks import claimed
+from helpers.extraction.encoding import claimed
 from helpers.files import sha256
 
 
