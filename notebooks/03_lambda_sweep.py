@@ -48,7 +48,7 @@ import pandas as pd
 from IPython.display import display
 
 from helpers import PROTOCOLS
-from helpers.alignment.channels import ALIGNMENTS, CHANNELS
+from helpers.alignment.channels import CHANNELS, SWEPT
 from helpers.contributed import read_contributed
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
@@ -73,7 +73,7 @@ page = Page(
         "lambdas": many(number(-2, 2), least=1),
         "seeds": many(integer(0, 2**32 - 1), least=1),
         "features": many(text(FEATURES, "feature"), least=1),
-        "alignments": many(text(ALIGNMENTS[1:], "alignment")),
+        "alignments": many(text((*SWEPT[1:], "centring"), "alignment")),
         "alignment_lambdas": many(number(-2, 2)),
         "n_boot": integer(100, 100_000),
         "sweeps": optional(text()),

@@ -33,7 +33,7 @@ results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 from helpers import PROTOCOLS, GapAlignment
-from helpers.alignment.registry import ALIGNMENTS
+from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
@@ -96,7 +96,7 @@ effects(parts, "alignment");
 # an alignment is recommended only if its test gain is clear of zero.
 
 # %% tags=["hide-input", "remove-stderr"]
-advice = recommend(embeddings, alignments or list(ALIGNMENTS), protocol, seeds[:1], n_boot)
+advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_boot)
 page.show_text("{sentences}", sentences=advice.sentences())
 for alignment, reason in advice.impossible.items():
     page.show_text("Not tried: {alignment} ({reason}).", alignment=alignment, reason=reason)

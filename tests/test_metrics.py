@@ -22,9 +22,9 @@ def test_ranked_metrics_against_scikit_learn_with_ties(seed, levels):
     expected = [[roc_auc_score(positive, s, sample_weight=w) for w in valid] for s in scores]
     np.testing.assert_allclose(metrics.auc(scores, positive, valid), expected, atol=1e-12)
     np.testing.assert_allclose(
-        metrics.average_precision(scores, positive), [average_precision_score(positive, s) for s in scores], atol=1e-12
+        metrics.Ranking(scores, positive).average_precision(), [average_precision_score(positive, s) for s in scores], atol=1e-12
     )
-    for s, ours in zip(scores, metrics.sensitivity_at_specificity(scores, positive, 0.9), strict=True):
+    for s, ours in zip(scores, metrics.Ranking(scores, positive).sensitivity_at_specificity(0.9), strict=True):
         false_positive, true_positive, _ = roc_curve(positive, s, drop_intermediate=False)
         assert ours == pytest.approx(true_positive[false_positive <= 0.1 + 1e-12].max())
 
@@ -32,16 +32,15 @@ def test_ranked_metrics_against_scikit_learn_with_ties(seed, levels):
 def test_example_and_absent_class():
     assert metrics.auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]) == 0.875
     assert np.isnan(metrics.auc([0.1, 0.2], [1, 1]))
-    assert np.isnan(metrics.average_precision([0.1, 0.2], [0, 0]))
-    assert np.isnan(metrics.sensitivity_at_specificity([0.1, 0.2], [1, 1]))
+    assert np.isnan(metrics.Ranking([0.1, 0.2], [0, 0]).average_precision())
+    assert np.isnan(metrics.Ranking([0.1, 0.2], [1, 1]).sensitivity_at_specificity())
     with pytest.raises(ValueError, match="finite"):
         metrics.auc([np.nan, 1.0], [0, 1])
 
 
 def test_the_specificity_asked_for_is_itself_allowed():
-    scores, positive = np.r_[np.arange(10), 8.5], np.r_[np.zeros(10), 1]
-    assert metrics.sensitivity_at_specificity(scores, positive, 0.9) == 1
-    assert metrics.sensitivity_at_specificity(scores, positive, 0.91) == 0
+    ranking = metrics.Ranking(np.r_[np.arange(10), 8.5], np.r_[np.zeros(10), 1])
+    assert ranking.sensitivity_at_specificity(0.9) == 1 and ranking.sensitivity_at_specificity(0.91) == 0
 
 
 def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():

@@ -1,23 +1,20 @@
-"""Check the input of public functions: each error is one sentence that says what is wrong and what to do."""
+"""Check the input of public functions, and read rows of vectors in blocks; each error says in one sentence what to do."""
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 ZERO_NORM = 1e-8
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
+BLOCK = 2**25  # numbers in a block: 256 MB in float64
 
 
 def choose(value: str, valid: Iterable[str], what: str) -> str:
-    """Return ``value`` if it is one of ``valid``.
-
-    Raises:
-        ValueError: names the nearest valid value and lists the others.
-    """
+    """Return ``value`` if it is one of ``valid``; else raise a ValueError that names the nearest valid value and lists all."""
     valid = list(valid)
     if value in valid:
         return value
@@ -29,14 +26,14 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
 def choose_column(column: str, columns: Iterable, source) -> str:
     """Return ``column`` if ``source``, a table with these ``columns``, has it.
 
-    Raises:
-        ValueError: names the source and, if it looks like a name, the nearest column. The error does not list the other columns:
-            in a table without a header they are the cells of its first row.
+    The error names the nearest column only if that looks like a name (one short word, at most two digits at its end), and never
+    lists the columns: in a table without a header they are the cells of its first row.
     """
     columns = [str(c) for c in columns]
     if column in columns:
         return column
-    near = [c for c in difflib.get_close_matches(str(column), columns, n=3) if looks_like_a_name(c)]
+    near = difflib.get_close_matches(str(column), columns, n=3)
+    near = [c for c in near if re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", c)]
     hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
     raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
 
@@ -46,21 +43,11 @@ def place(keys: Iterable[str | int]) -> str:
     return ".".join(" ".join(str(key).split())[:40] for key in list(keys)[:5])
 
 
-def looks_like_a_name(column: str) -> bool:
-    """Return whether a header's entry looks like the name of a column: one short word, with at most two digits at its end."""
-    return re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", column) is not None
-
-
 def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     """Return one modality's vectors as an array, once they are checked: shape (n, d), n >= 1, real, finite.
 
     Half precision becomes float32, because sums of many half-precision rows lose digits. float32 and float64 stay as they are.
-
-    Args:
-        start: number of the first row, for errors, if ``x`` is a block of a larger matrix.
-
-    Raises:
-        ValueError: names the argument, and the first offending row where there is one.
+    A ValueError names the argument and the first bad row; ``start`` is the number of the first row of ``x``, if it is a block.
     """
     x = np.asarray(x)
     if x.ndim != 2 or 0 in x.shape:
@@ -77,12 +64,8 @@ def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     return x
 
 
-def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
-    """Refuse image and text vectors of different dimensions, which share no space.
-
-    Raises:
-        ValueError: when the dimensions differ.
-    """
+def same_dimension(image, text) -> None:
+    """Refuse image and text vectors of different dimensions, which share no space."""
     if image.shape[1] != text.shape[1]:
         raise ValueError(
             f"image vectors have {image.shape[1]} dimensions and text vectors {text.shape[1]}; "
@@ -90,18 +73,28 @@ def same_dimension(image: np.ndarray, text: np.ndarray) -> None:
         )
 
 
-def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
-    """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``; ``start`` numbers rows in errors.
+def same_number(image, text) -> None:
+    """Refuse modalities with different numbers of rows, which cannot be pairs."""
+    if len(image) != len(text):
+        raise ValueError(f"image has {len(image)} rows and text {len(text)}; give one row per pair in both")
 
-    Raises:
-        ValueError: for a row of norm below 1e-8, which has no direction.
-    """
+
+def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
+    """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``; refuse rows without a direction."""
     x = embedding_matrix(x, what, start)
     return x / row_norms(x, what, start)
 
 
+def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
+    """Return image and text vectors (n, d) of pairs as unit rows, once they are checked."""
+    image, text = unit_rows(image, "image"), unit_rows(text, "text")
+    same_dimension(image, text)
+    same_number(image, text)
+    return image, text
+
+
 def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.ndarray:
-    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; raise as :func:`unit_rows`."""
+    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; a ValueError names the first row of norm below 1e-8."""
     norm = np.concatenate([np.linalg.norm(x[i : i + NORM_BLOCK], axis=1, keepdims=True) for i in range(0, len(x), NORM_BLOCK)])
     bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
     if len(bad):
@@ -109,7 +102,29 @@ def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.nda
     return norm
 
 
-BLOCK = 2**25  # numbers in a block: 256 MB in float64
+def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
+    rows = np.ascontiguousarray(x)
+    first, code = first_rows(rows)
+    return rows[first], code
+
+
+def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return :func:`distinct_rows` of vectors, for which 0.0 and -0.0 are the same value."""
+    return distinct_rows(np.ascontiguousarray(x) + 0.0)  # turns -0.0 into 0.0
+
+
+def first_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each row of ``rows`` (n, d) that differs in its bytes appears first, in order, and each row's number (n,).
+
+    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
+    """
+    keys = np.frombuffer(b"".join(blake2b(row, digest_size=16).digest() for row in rows), dtype="V16")
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[inverse.ravel()]
 
 
 class MappedRows:
@@ -117,9 +132,6 @@ class MappedRows:
 
     It has the shape, the type and the indexing of the float32 array that it stands for, with the same values to the last bit.
     ``np.asarray`` reads all of it.
-
-    Raises:
-        ValueError: rows that are not finite, have no direction, or have a norm beyond float32; names the first.
     """
 
     dtype = np.dtype(np.float32)
@@ -129,7 +141,7 @@ class MappedRows:
         self, stored: np.ndarray, what: str = "embeddings", norm: np.ndarray | None = None, item: np.ndarray | None = None
     ):
         self.stored, self.item = stored, item
-        self.norm = np.concatenate([_norms(b, what, start) for start, b in numbered_blocks(stored)]) if norm is None else norm
+        self.norm = np.concatenate([_divisors(b, what, start) for start, b in _numbered_blocks(stored)]) if norm is None else norm
         self.shape = (len(stored) if item is None else len(item), stored.shape[1])
 
     def __len__(self) -> int:
@@ -149,43 +161,20 @@ class MappedRows:
         return MappedRows(self.stored, norm=self.norm, item=item if self.item is None else self.item[item])
 
 
-@dataclass(frozen=True)
-class Stacked:
-    """Rows of several matrices of one dimension below each other, read and changed block by block."""
-
-    parts: tuple
-    change: Callable[[np.ndarray], np.ndarray] = np.asarray
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return sum(map(len, self.parts)), self.parts[0].shape[1]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        start, stop, _ = rows.indices(len(self))
-        found, before = [], 0
-        for part in self.parts:
-            inside = part[max(start - before, 0) : max(stop - before, 0)]
-            found += [self.change(inside)] if len(inside) else []
-            before += len(part)
-        return np.concatenate(found)
+def _divisors(stored: np.ndarray, what: str, start: int) -> np.ndarray:
+    """Return what rows are divided by, (n, 1): their norm, or 1 for float32 rows that are unit already and stay bit for bit."""
+    rows = embedding_matrix(stored, what, start)
+    norm = row_norms(rows, what, start)
+    if not np.isfinite(norm).all():
+        raise ValueError(f"{what} row {start + int(norm.argmax())} has a norm beyond float32; bring the rows to unit norm first")
+    if stored.dtype == np.float32:
+        norm[np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1) < 1e-6] = 1
+    return norm
 
 
 def as_rows(x, what: str = "embeddings") -> Any:
-    """Return rows that can be read in blocks: ``x`` if it is one of this module's, else the checked array (n, d).
-
-    Raises:
-        ValueError: as :func:`helpers.arrays.embedding_matrix`.
-    """
-    return x if isinstance(x, MappedRows | Stacked) else embedding_matrix(x, what)
-
-
-def numbered_blocks(x) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of the first row of each block of ``x`` (n, d), and the block; a small matrix is one block."""
-    for part in parts(len(x), x.shape[1]):
-        yield part.start, x[part]
+    """Return rows that can be read in blocks: ``x`` if it is memory-mapped, else the checked array (n, d)."""
+    return x if isinstance(x, MappedRows) else embedding_matrix(x, what)
 
 
 def parts(n: int, numbers: int) -> list[slice]:
@@ -195,17 +184,13 @@ def parts(n: int, numbers: int) -> list[slice]:
 
 
 def blocks(x) -> Iterator[np.ndarray]:
-    """Yield the blocks of ``x`` (n, d)."""
-    return (block for _, block in numbered_blocks(x))
+    """Yield the blocks of ``x`` (n, d); a small matrix is one block."""
+    return (block for _, block in _numbered_blocks(x))
 
 
 def unit_blocks(x, what: str = "embeddings") -> Iterator[np.ndarray]:
-    """Yield the blocks of ``x`` (n, d) with rows of unit norm.
-
-    Raises:
-        ValueError: as :func:`helpers.arrays.unit_rows`.
-    """
-    return (unit_rows(block, what, start) for start, block in numbered_blocks(as_rows(x, what)))
+    """Yield the blocks of ``x`` (n, d) with rows of unit norm, as :func:`unit_rows` returns them."""
+    return (unit_rows(block, what, start) for start, block in _numbered_blocks(as_rows(x, what)))
 
 
 def mean_of(found: Iterator[np.ndarray]) -> np.ndarray:
@@ -216,12 +201,6 @@ def mean_of(found: Iterator[np.ndarray]) -> np.ndarray:
     return total / n
 
 
-def _norms(stored: np.ndarray, what: str, start: int) -> np.ndarray:
-    """Return what rows are divided by, (n, 1): their norm, or 1 for float32 rows that are unit already and stay bit for bit."""
-    rows = embedding_matrix(stored, what, start)
-    norm = row_norms(rows, what, start)
-    if not np.isfinite(norm).all():
-        raise ValueError(f"{what} row {start + int(norm.argmax())} has a norm beyond float32; bring the rows to unit norm first")
-    if stored.dtype == np.float32:
-        norm[np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1) < 1e-6] = 1
-    return norm
+def _numbered_blocks(x) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of the first row of each block of ``x`` (n, d), and the block."""
+    return ((part.start, x[part]) for part in parts(len(x), x.shape[1]))

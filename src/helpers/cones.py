@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .alignment.shift import predicted_residual_gap, residual_gap
-from .arrays import Stacked, blocks
+from .arrays import blocks
 from .datasets.registry import domain
 from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
 from .statistics import bootstrap_interval
@@ -26,36 +26,42 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
         n_boot: number of bootstrap replicates, by group, for R and the gap; with 0 there are no intervals.
 
     Returns:
-        one row per quantity: dataset, variant, backbone, domain, modality, quantity, value, low, high.
+        one row per quantity, with the columns ``COLUMNS``.
     """
     image, text = embeddings.paired("image"), embeddings.paired("text")
     groups = embeddings.pairs["group"].to_numpy()
-    interval = _no_interval if n_boot == 0 else _interval_of(groups, n_boot, level)
     rows = []
+
+    def interval(length, *samples) -> tuple[float, float]:
+        if n_boot == 0:
+            return np.nan, np.nan
+        return bootstrap_interval(length, *samples, groups=groups, n_boot=n_boot, level=level)
+
     for modality, pairs, distinct in (("image", image, embeddings.image), ("text", text, embeddings.text)):
-        rows.append((modality, "R", mean_resultant_length(pairs), *interval(_norm, pairs)))
+        rows.append((modality, "R", mean_resultant_length(pairs), *interval(lambda mean: np.linalg.norm(mean, axis=1), pairs)))
         rows.append((modality, "R_distinct", mean_resultant_length(distinct), np.nan, np.nan))
-        rows.append((modality, "effective_rank", np.nan if all_equal(distinct) else effective_rank(pairs), np.nan, np.nan))
+        rows.append((modality, "effective_rank", np.nan if _all_equal(distinct) else effective_rank(pairs), np.nan, np.nan))
         rows.append((modality, "distinct_share", len(distinct) / len(pairs), np.nan, np.nan))
-    point = all_equal(Stacked((embeddings.image, embeddings.text)))  # no gap and no variance to divide by
+    point = _all_equal(embeddings.image, embeddings.text)  # no gap and no variance to divide by
     cosine, share = (np.nan, np.nan) if point else gap_and_first_direction(image, text)
     joint = {
         "cos_gap_pc1": cosine,
         "gap_share": share,
-        "pc1_share": np.nan if point else float(principal_directions(Stacked((image, text)), k=1)[1][0]),
+        "pc1_share": np.nan if point else float(principal_directions((image, text), k=1)[1][0]),
         "residual_gap": residual_gap(image, text, 1.0),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
-    rows.append(("joint", "gap_norm", gap_norm(image, text), *interval(_difference_norm, image, text)))
+    gap_interval = interval(lambda v, t: np.linalg.norm(v - t, axis=1), image, text)
+    rows.append(("joint", "gap_norm", gap_norm(image, text), *gap_interval))
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
     names = embeddings.identity.columns
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
 
 
-def all_equal(vectors) -> bool:
+def _all_equal(*matrices) -> bool:
     """Return whether all rows (n, d) are one vector, which has no spread."""
-    first = vectors[:1]
-    return all((block == first).all() for block in blocks(vectors))
+    first = matrices[0][:1]
+    return all((block == first).all() for vectors in matrices for block in blocks(vectors))
 
 
 def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
@@ -82,19 +88,3 @@ def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
         "effective rank image": effective_rank(image),
         "effective rank text": effective_rank(text),
     }
-
-
-def _norm(mean: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(mean, axis=1)
-
-
-def _difference_norm(image: np.ndarray, text: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(image - text, axis=1)
-
-
-def _no_interval(*_) -> tuple[float, float]:
-    return np.nan, np.nan
-
-
-def _interval_of(groups, n_boot: int, level: float):
-    return lambda statistic, *samples: bootstrap_interval(statistic, *samples, groups=groups, n_boot=n_boot, level=level)

@@ -1,4 +1,4 @@
-"""Write files that are either whole or absent: under a temporary name beside the target, flushed, then renamed."""
+"""Write files and folders atomically (under a temporary name beside the target, flushed, then renamed) and with checksums."""
 
 import ctypes
 import errno
@@ -13,25 +13,25 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where stale temporaries stay
     fcntl = None  # type: ignore[assignment]
 
 LANDMARK = Path("src/helpers/__init__.py")
-UNFINISHED = ".unfinished"  # ending of every temporary file and folder; the writer holds a lock on it
-EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
-AT_FDCWD = -100
-NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
+UNFINISHED = ".unfinished"  # ending of every temporary file and folder; its writer holds a lock on it
+MOVED = "moved--"  # prefix of a folder while another takes its place
+REMEDY = "restore it, or delete it and make it again"
 
 
 def project_root() -> Path:
     """Return the folder of this project: the working directory or the nearest one above that holds it, else the package's."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / LANDMARK).is_file():
-            return folder
-    return Path(__file__).resolve().parents[2]
+    return next((f for f in (here, *here.parents) if (f / LANDMARK).is_file()), Path(__file__).resolve().parents[2])
 
 
 @contextmanager
@@ -39,11 +39,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_once(path.parent)
+    _clean_once(path.parent)
     with _temporary(path, folder=False) as temporary:
         yield temporary
-        _set_usual_rights(temporary)
-        _flush(temporary)
+        _finish(temporary)
         temporary.replace(path)
         _flush(path.parent)
 
@@ -52,8 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
 
-    Where the system can exchange two folders, ``path`` exists at every moment. Two writers do not disturb each other: the
-    last one wins. The caller checks that ``path`` may be replaced, see :func:`refuse_other_content`.
+    Of two writers the last one wins. The caller checks that ``path`` may be replaced, see :func:`refuse_other_content`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,22 +59,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     with _temporary(path, folder=True) as temporary:
         yield temporary
         for written in (*temporary.rglob("*"), temporary):
-            _set_usual_rights(written)
-            _flush(written)
+            _finish(written)
         _put_in_place(temporary, path)
         _flush(path.parent)
 
 
 def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
-    """Raise unless ``directory`` is absent, empty, or holds a stored result and nothing else, damaged or not.
+    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds a stored result alone, damaged or not.
 
     Args:
-        record: name of the file that every such result has.
-        names: names of its other files.
+        record, names: name of the file that every such result has, and names of its other files.
         what: the result in words, with its article.
-
-    Raises:
-        FileExistsError: something else is there, which saving would remove.
     """
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
@@ -87,139 +80,116 @@ def refuse_other_content(directory: Path, record: str, names: Iterable[str], wha
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the temporary files and folders in ``folder`` whose writer has ended, for example because it was killed."""
+    """Remove the temporary files and folders in ``folder`` whose writer was killed, and put back what it had moved aside."""
     for stale in sorted(Path(folder).glob(f".*{UNFINISHED}")):
-        with suppress(OSError), _locked(stale, wait=False) as is_locked:
-            if is_locked:
-                _restore_moved(stale)
-                _remove(stale)
+        with suppress(OSError), _locked(stale, wait=False) as held:
+            if held:
+                _discard(stale)
 
 
-@lru_cache(maxsize=256)
-def _sweep_once(folder: Path) -> None:
-    """Remove stale temporaries of a folder once per process, because a folder may hold thousands of files."""
-    remove_stale(folder)
+_clean_once = lru_cache(maxsize=256)(remove_stale)  # a folder may hold thousands of files, each written by its own call
 
 
 @contextmanager
 def _temporary(path: Path, folder: bool) -> Iterator[Path]:
-    """Yield a new file or folder beside ``path`` and lock it while its writer lives; remove it afterwards."""
+    """Yield a new file or folder beside ``path`` and hold a lock on it; remove it at the end."""
     while True:
+        names = {"prefix": f".{path.name[:100]}.", "suffix": UNFINISHED, "dir": path.parent}
         if folder:
-            name = tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent)
+            temporary = Path(tempfile.mkdtemp(**names))
         else:
-            handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent)
-            os.close(handle)
-        temporary = Path(name)
-        with _locked(temporary, wait=True) as is_locked:
-            if not is_locked:
-                continue  # another process removed it as stale before it was locked
-            try:
-                yield temporary
-            finally:
-                _remove(temporary)
-            return
+            with tempfile.NamedTemporaryFile(delete=False, **names) as made:
+                temporary = Path(made.name)
+        with _locked(temporary, wait=True) as held:
+            if held:  # else another process took it for stale before it was locked
+                try:
+                    yield temporary
+                finally:
+                    _discard(temporary)
+                return
 
 
 @contextmanager
 def _locked(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold a lock on a file or folder, which the system frees when the process ends; yield whether this process holds it.
+    """Yield whether this process holds the lock on a file or folder, which the system frees when the process ends.
 
-    On a system without locks, a writer goes on without one, and the clean-up treats nothing as stale.
+    Where there are no locks, a writer goes on without one, and the clean-up treats nothing as stale.
     """
-    if fcntl is None:
-        yield wait
-        return
+    handle, held = None, wait
     try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        try:
+        if fcntl is not None:
+            handle = os.open(path, os.O_RDONLY)
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            is_locked = path.exists()
-        except OSError:
-            is_locked = wait
-        yield is_locked
+            held = path.exists()
+    except OSError as error:
+        held = wait and error.errno != errno.ENOENT
+    try:
+        yield held
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
-def _put_in_place(temporary: Path, path: Path) -> None:
-    """Rename a folder to ``path``; if something is already there, exchange the two and remove the old one."""
-    while True:
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            try:
-                temporary.rename(path)  # POSIX: replaces an empty folder only
+def _put_in_place(new: Path, path: Path) -> None:
+    """Rename a folder to ``path``; the folder that is there goes. Another writer may do the same at the same time."""
+    while not (_renamed(new, path) or _exchanged(new, path)):
+        with _temporary(path, folder=True) as aside:
+            with suppress(FileNotFoundError):
+                path.rename(aside / f"{MOVED}{path.name}")
+            if _renamed(new, path):
                 return
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise  # else another writer was faster: exchange
-        try:
-            if not _exchange(temporary, path):
-                _move_aside(temporary, path)
-            return
-        except FileNotFoundError:
-            if not temporary.exists():
-                raise
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; return False where the system cannot."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
-    if renameat2 is None:
+def _renamed(new: Path, path: Path) -> bool:
+    """Rename a folder; return False if something other than an empty folder is at ``path``."""
+    try:
+        new.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
         return False
+    return True
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; return False where the system cannot.
+
+    Between two renames there would be no set, and a writer killed then would take it from every reader until the next writer
+    puts it back. Python has no call for the exchange, so this is Linux's renameat2 with AT_FDCWD (-100) and RENAME_EXCHANGE (2).
+    """
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
     sys.audit("os.rename", str(one), str(other), -1, -1)
-    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in NO_EXCHANGE:
-        return False
-    raise OSError(number, os.strerror(number), str(other))
+    return renameat2 is not None and renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
 
 
-def _move_aside(temporary: Path, path: Path) -> None:
-    """Replace a folder in two steps; after a kill between them, :func:`remove_stale` restores the old folder."""
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
-    with _locked(old, wait=True):
-        path.rename(old / f"moved--{path.name}")
-        temporary.rename(path)
-    _remove(old)
-
-
-def _restore_moved(stale: Path) -> None:
-    """Put back the folder that an interrupted :func:`_move_aside` left in a stale temporary."""
-    for moved in stale.glob("moved--*") if stale.is_dir() else ():
-        if not (stale.parent / moved.name.removeprefix("moved--")).exists():
-            moved.rename(stale.parent / moved.name.removeprefix("moved--"))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+def _discard(temporary: Path) -> None:
+    """Remove a temporary file or folder; a folder that a writer had moved into it goes back if nothing took its place."""
+    for moved in temporary.glob(f"{MOVED}*"):
+        target = temporary.parent / moved.name.removeprefix(MOVED)
+        if not target.exists():
+            moved.rename(target)
+    if temporary.is_dir() and not temporary.is_symlink():
+        shutil.rmtree(temporary, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _finish(path: Path) -> None:
+    """Give a written file or folder the permissions of the user's umask, which temporaries lack, and flush it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+    _flush(path)
 
 
 def _flush(path: Path) -> None:
     """Write a file or folder through to the disk, so that no name outlives its content after a power cut."""
-    with suppress(PermissionError):  # a folder that may be written but not read
+    with suppress(OSError if path.is_dir() else PermissionError):  # not every file system flushes folders
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system flushes folders
-                raise
         finally:
             os.close(handle)
-
-
-def _set_usual_rights(path: Path) -> None:
-    """Give a file or folder the permissions that the user's umask gives new ones; temporaries belong to the owner alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def sha256(path: Path) -> str:
@@ -245,11 +215,7 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path):
-    """Read a JSON file.
-
-    Raises:
-        FileNotFoundError, ValueError: the file is absent or not JSON; the error names it.
-    """
+    """Read a JSON file; a ValueError names one that is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -257,34 +223,80 @@ def read_json(path: Path):
         raise ValueError(f"{path} is not valid JSON ({what}); restore or regenerate it") from None
 
 
-def sealed(record: dict) -> dict:
-    """Return a record together with its own checksum."""
+def checksummed(record: dict) -> dict:
+    """Return a record with its own checksum, ``record_sha256``."""
     return {**record, "record_sha256": checksum_of(record)}
 
 
-def is_sealed(record: dict) -> bool:
-    """Tell whether a record holds the checksum of the rest of it."""
+def is_checksummed(record) -> bool:
+    """Tell whether ``record`` is an object with the right checksum of the rest of it."""
     try:
-        return record.get("record_sha256") == checksum_of({k: v for k, v in record.items() if k != "record_sha256"})
-    except (ValueError, RecursionError):  # NaN, lone surrogates
+        return record["record_sha256"] == checksum_of({k: v for k, v in record.items() if k != "record_sha256"})
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # among them NaN and lone surrogates
         return False
 
 
+def write_record(path: Path, record: dict) -> None:
+    """Write a JSON object together with its checksum."""
+    write_json(path, checksummed(record))
+
+
+def read_record(path: Path, remedy: str = REMEDY) -> dict:
+    """Return what :func:`write_record` wrote.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is absent, or damaged; the error ends with ``remedy``.
+    """
+    record = read_json(path)
+    if not is_checksummed(record):
+        raise ValueError(f"{path} does not match its own checksum; {remedy}")
+    del record["record_sha256"]
+    return record
+
+
+sealed, is_sealed = checksummed, is_checksummed  # former names, until their last callers use the new ones
+
+
 def write_checked_json(path: Path, value) -> None:
-    """Write ``value`` as JSON together with its checksum."""
-    write_json(path, {"sha256": checksum_of(value), "value": value})
+    """Former name: write any JSON value as a record."""
+    write_record(path, {"value": value})
 
 
 def read_checked_json(path: Path):
-    """Read what :func:`write_checked_json` wrote.
+    """Former name: read what :func:`write_checked_json` wrote."""
+    return read_record(path, "delete it, and the next run makes it again")["value"]
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> Path:
+    """Write arrays and metadata as one safetensors file, with a checksum over both."""
+    with replacing(path) as temporary:
+        save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
+    return Path(path)
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return arrays and metadata that :func:`write_arrays` wrote.
 
     Raises:
-        FileNotFoundError, ValueError: the file is absent or damaged; the error names it.
+        FileNotFoundError, ValueError: the file is absent, or damaged; the error says in a few words what is wrong.
     """
-    found = read_json(path)
     try:
-        if isinstance(found, dict) and found.get("sha256") == checksum_of(found.get("value")):
-            return found["value"]
-    except (ValueError, RecursionError):  # NaN, lone surrogates
-        pass
-    raise ValueError(f"{path} does not match its checksum; delete it, and the next run makes it again")
+        with safe_open(path, framework="numpy") as stream:
+            metadata = dict(stream.metadata() or {})
+            arrays = {key: stream.get_tensor(key) for key in stream.keys()}
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+        raise ValueError(type(error).__name__) from None
+    expected = metadata.pop("sha256", None)
+    if expected != _checksum_of_arrays(arrays, metadata):
+        raise ValueError("its checksum does not match its content" if expected else "it has no checksum")
+    return arrays, metadata
+
+
+def _checksum_of_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

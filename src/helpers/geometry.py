@@ -3,9 +3,12 @@
 Every function takes vectors (n, d), reduces them in float64 block by block and returns float64. Equation numbers are the paper's.
 """
 
+from collections.abc import Callable, Iterator
+from itertools import chain
+
 import numpy as np
 
-from .arrays import Stacked, as_rows, blocks, mean_of, same_dimension, unit_blocks, unit_rows
+from .arrays import as_rows, blocks, mean_of, same_dimension, unit_blocks
 
 ROUNDING = 1e-24  # a variance below this share of the mean squared norm is rounding of equal rows in float64
 
@@ -17,12 +20,6 @@ def mean_resultant_length(x) -> float:
 
     Args:
         x: (n, d) vectors of any non-zero norm.
-
-    Returns:
-        float in [0, 1].
-
-    Raises:
-        ValueError: non-finite or zero-norm rows; names the first.
 
     Example:
         >>> mean_resultant_length([[1.0, 0.0], [0.0, 1.0]])
@@ -39,15 +36,7 @@ def mean_direction(x) -> np.ndarray:
 def gap_vector(image, text) -> np.ndarray:
     r"""Return the modality gap (Eq. 1), :math:`\Delta = \mu_v - \mu_t`, the difference of the means of unit vectors.
 
-    Args:
-        image: (n, d) image vectors.
-        text: (m, d) text vectors.
-
-    Returns:
-        (d,) vector that points from text to image.
-
-    Raises:
-        ValueError: unequal dimensions, non-finite or zero-norm rows.
+    It points from text (m, d) to image (n, d) and has shape (d,).
     """
     image, text = as_rows(image, "image"), as_rows(text, "text")
     same_dimension(image, text)
@@ -65,16 +54,16 @@ def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarra
     The entry of a direction that is largest in absolute value is positive.
 
     Args:
-        x: (n, d) vectors, used as they are.
+        x: (n, d) vectors, used as they are, or a tuple of such matrices, whose rows are taken together.
         k: number of directions, at most d.
 
     Returns:
         directions (k, d) of unit norm, and shares (k,) that sum to at most 1.
     """
-    x = as_rows(x)
-    if not 1 <= k <= x.shape[1]:
-        raise ValueError(f"k must be between 1 and d = {x.shape[1]}, got {k}")
-    values, vectors = _spectrum(x, centred)
+    matrices = [as_rows(part) for part in (x if isinstance(x, tuple) else (x,))]
+    if not 1 <= k <= matrices[0].shape[1]:
+        raise ValueError(f"k must be between 1 and d = {matrices[0].shape[1]}, got {k}")
+    values, vectors = _spectrum(lambda: chain(*map(blocks, matrices)), centred)
     directions = vectors[:, ::-1][:, :k].T
     signs = np.sign(directions[np.arange(k), np.abs(directions).argmax(axis=1)])
     return directions * signs[:, None], values[::-1][:k] / values.sum()
@@ -84,13 +73,10 @@ def effective_rank(x) -> float:
     r"""Return the effective rank of centred vectors, :math:`\exp(-\sum_j p_j \log p_j)` with :math:`p_j` the shares of variance.
 
     It lies between 1 (one direction carries all variance) and d (all directions carry the same). Roy and Vetterli, EUSIPCO 2007,
-    applied to the eigenvalues of the covariance.
-
-    Raises:
-        ValueError: all rows are equal, so there is no variance to share.
+    applied to the eigenvalues of the covariance. Equal rows have no variance to share and raise a ValueError.
     """
     x = as_rows(x)
-    values, _ = _spectrum(x, centred=True)
+    values, _ = _spectrum(lambda: blocks(x))
     squared_norms = np.concatenate([np.square(block, dtype=np.float64).sum(axis=1) for block in blocks(x)])
     if values.sum() <= ROUNDING * squared_norms.mean():
         raise ValueError("all rows are equal: the effective rank of a single point is not defined")
@@ -109,20 +95,26 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
     """
     gap = gap_vector(image, text)
     direction = gap / np.linalg.norm(gap)
-    pooled = Stacked((as_rows(image), as_rows(text)), unit_rows)
-    first, _ = principal_directions(pooled, k=1)
-    projections = np.concatenate([block @ direction for block in blocks(pooled)])
-    mean = mean_of(blocks(pooled))
-    variance = sum(np.square(block - mean).sum(axis=0) for block in blocks(pooled)) / len(pooled)
-    return float(abs(first[0] @ direction)), float(projections.var() / variance.sum())
+
+    def pooled() -> Iterator[np.ndarray]:
+        return chain(unit_blocks(image, "image"), unit_blocks(text, "text"))
+
+    _, vectors = _spectrum(pooled)
+    projections = np.concatenate([block @ direction for block in pooled()])
+    mean = mean_of(pooled())
+    variance = sum(np.square(block - mean).sum(axis=0) for block in pooled()) / len(projections)
+    return float(abs(vectors[:, -1] @ direction)), float(projections.var() / variance.sum())
 
 
-def _spectrum(x, centred: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return eigenvalues (ascending, clipped at 0) and eigenvectors of the second moment of ``x``, in float64."""
-    mean = mean_of(blocks(x)) if centred else 0.0
-    moment = np.zeros((x.shape[1], x.shape[1]))
-    for block in blocks(x):
-        rows = block.astype(np.float64) - mean
-        moment += rows.T @ rows
-    values, vectors = np.linalg.eigh(moment / len(x))
+def _spectrum(rows: Callable[[], Iterator[np.ndarray]], centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return eigenvalues (ascending, clipped at 0) and eigenvectors of the second moment, in float64.
+
+    ``rows`` gives the blocks of vectors (n, d) anew at each call, since the mean takes one pass and the moment another.
+    """
+    mean = mean_of(rows()) if centred else 0.0
+    moment, n = np.zeros(()), 0
+    for block in rows():
+        deviations = block.astype(np.float64) - mean
+        moment, n = moment + deviations.T @ deviations, n + len(block)
+    values, vectors = np.linalg.eigh(moment / n)
     return values.clip(min=0), vectors

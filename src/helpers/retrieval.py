@@ -6,10 +6,11 @@ Rows are pairs. Equal vectors are one candidate, and every candidate equal to th
 import numpy as np
 from scipy.stats import skew
 
-from .arrays import embedding_matrix, same_dimension, unit_rows
+from .alignment.shift import steps
+from .arrays import distinct_codes, embedding_matrix, same_dimension, same_number, unit_pairs, unit_rows
 from .geometry import gap_vector
 from .metrics import auc
-from .neighbours import distinct_codes, enough_rows, nearest, same_number, similarity_blocks, unit_pairs
+from .separation import enough_rows, nearest, similarity_blocks
 
 FEWEST_PAIRS = 30  # fewer pairs do not distinguish a working encoder from chance
 
@@ -34,13 +35,13 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
 
     Returns:
         (n,) int64 ranks, 0 for the first place.
-
-    Raises:
-        ValueError: different numbers of rows, or unequal dimensions.
     """
-    image, text = unit_pairs(image, text) if unit else (embedding_matrix(image, "image"), embedding_matrix(text, "text"))
-    same_dimension(image, text)
-    same_number(image, text)
+    if unit:
+        image, text = unit_pairs(image, text)
+    else:
+        image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
+        same_dimension(image, text)
+        same_number(image, text)
     (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
     if penalty is not None:
@@ -64,9 +65,6 @@ def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float,
 
     Candidates are compared by cosine, or by inner product if not ``unit``.
 
-    Raises:
-        ValueError: k exceeds the number of distinct candidates, or all texts or all images are equal.
-
     Example:
         >>> recall_both_ways([[1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])
         (1.0, 1.0)
@@ -78,11 +76,7 @@ def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float,
 
 
 def several_distinct(x, what: str, k: int = 1) -> None:
-    """Refuse a modality with too few distinct vectors for retrieval.
-
-    Raises:
-        ValueError: one distinct vector, or fewer distinct vectors than k.
-    """
+    """Refuse a modality with one distinct vector, or with fewer than k, for retrieval."""
     found = len(distinct_codes(np.asarray(x))[0])
     if found < 2:
         raise ValueError(f"{what} has one distinct vector in {len(x)} rows, too few for retrieval; check the encoder")
@@ -90,27 +84,19 @@ def several_distinct(x, what: str, k: int = 1) -> None:
 
 
 def k_occurrence(queries, corpus, k: int = 10) -> np.ndarray:
-    """Count how often each distinct corpus row is among the k nearest of a query; rows with large counts are hubs.
+    """Count how often each distinct row of ``corpus`` is among the k nearest of a row of ``queries``; large counts are hubs.
 
-    Radovanovic et al., "Hubs in space", JMLR 2010; the mean is n k / m.
-
-    Args:
-        queries: (n, d) vectors of one modality.
-        corpus: (m', d) vectors of the other, m of them distinct.
-
-    Returns:
-        (m,) int64, in order of first appearance.
+    The counts (m,) are in order of first appearance; with n queries their mean is n k / m. Radovanovic et al., "Hubs in space",
+    JMLR 2010.
     """
-    corpus = distinct_codes(unit_rows(corpus, "corpus"))[0]
-    return np.bincount(nearest(queries, corpus, k).ravel(), minlength=len(corpus))
+    queries, corpus = unit_rows(queries, "queries"), unit_rows(corpus, "corpus")
+    same_dimension(queries, corpus)
+    corpus = distinct_codes(corpus)[0]
+    return np.bincount(nearest(corpus, k, queries).ravel(), minlength=len(corpus))
 
 
 def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
-    """Return the largest k-occurrence and the skewness of all k-occurrences (0 without hubs); see :func:`k_occurrence`.
-
-    Raises:
-        ValueError: one distinct corpus row.
-    """
+    """Return the largest k-occurrence and the skewness of all k-occurrences (0 without hubs); see :func:`k_occurrence`."""
     several_distinct(corpus, "corpus", k)
     counts = k_occurrence(queries, corpus, k)
     return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
@@ -125,11 +111,8 @@ def recall_against_penalty(image, text, betas, gap=None, k: int = 1) -> np.ndarr
 
     Args:
         image, text: (n, d) vectors of pairs.
-        betas: (b,) penalties.
+        betas: (b,) penalties, for each of which a recall is returned.
         gap: (d,) gap learned on other rows; the gap of these rows when None.
-
-    Returns:
-        (b,) recalls.
     """
     image, text = unit_pairs(image, text)
     gap = gap_vector(image, text) if gap is None else np.asarray(gap)
@@ -145,10 +128,10 @@ def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
     :math:`\beta = -\frac\lambda2 (1 + s / n^2)`.
     """
     image, text = unit_pairs(image, text)
-    step = lam / 2 * (gap_vector(image, text) if gap is None else np.asarray(gap))
-    shifted_image, shifted_text = image - step, text + step
-    shifted_image /= np.linalg.norm(shifted_image, axis=1, keepdims=True)
-    matched = np.einsum("ij,ij->i", shifted_image, shifted_text).mean() * np.linalg.norm(image - step, axis=1).mean()
+    image_step, text_step = steps(gap_vector(image, text) if gap is None else np.asarray(gap), lam)
+    shifted_image, shifted_text = image + image_step, text + text_step
+    length = np.linalg.norm(shifted_image, axis=1, keepdims=True)
+    matched = np.einsum("ij,ij->i", shifted_image / length, shifted_text).mean() * length.mean()
     return float(-lam / 2 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
 
 
@@ -165,16 +148,15 @@ def mixed_search_ndcg(queries, relevant, image, text, share: float, k: int = 10,
 
     Returns:
         (q,) in [0, 1]; NaN for a query without a relevant row.
-
-    Raises:
-        ValueError: a share outside [0, 1], or no query has a relevant row.
     """
     image, text = unit_pairs(image, text)
+    queries = unit_rows(queries, "queries")
+    same_dimension(queries, text)
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share}; the share of images in the corpus lies between 0 and 1")
     as_image = np.zeros(len(image), dtype=bool)
     as_image[np.random.default_rng(random_state).permutation(len(image))[: round(share * len(image))]] = True
-    found = nearest(queries, np.where(as_image[:, None], image, text), k)
+    found = nearest(np.where(as_image[:, None], image, text), k, queries)
     relevant = np.asarray(relevant, dtype=bool)
     if not relevant.any():
         raise ValueError("no query has a relevant row in the corpus; queries and corpus need labels in common")

@@ -1,23 +1,18 @@
-"""Resample rows or whole groups: the bootstrap behind every interval of this project, and its permutation tests."""
+"""Resample rows or whole groups: the bootstrap behind every interval of this project, and its tests."""
 
 from collections.abc import Callable
-from itertools import combinations
-from math import comb
 
 import numpy as np
+from scipy.stats import permutation_test
 from scipy.stats import t as student
 
 from .arrays import as_rows, parts, unit_rows
 
-MAX_EXACT = 200_000  # a permutation test counts all relabellings up to this number
+RELABELLINGS = 100_000  # a permutation test counts all relabellings up to this number, and this many random ones beyond
 
 
 def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
-    """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group stay together.
-
-    Raises:
-        ValueError: fewer than two replicates.
-    """
+    """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group stay together."""
     if groups is None:
         return _unit_counts(n_rows, n_boot, random_state)
     codes = _codes(groups)
@@ -37,9 +32,6 @@ def bootstrap_interval(
             ``lambda v, t: np.linalg.norm(v - t, axis=1)`` for the norm of the gap.
         samples: arrays (n, d), row i of each belonging to pair i.
         groups: (n,) rows that are resampled together, such as one patient's.
-
-    Returns:
-        lower and upper end of the interval.
     """
     samples = tuple(as_rows(x) for x in samples)
     n = len(samples[0])
@@ -92,9 +84,6 @@ def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tu
     Args:
         values: (J,) one value per split.
         test_per_train: test rows per training row; 0 gives the plain t interval.
-
-    Raises:
-        ValueError: fewer than two splits, or a ratio that is not a finite number of at least 0.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
@@ -123,32 +112,14 @@ def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float
     return float(t.max()), float((1 + np.nansum(null >= t.max())) / (draws.shape[1] + 1))
 
 
-def permutation_p(a, b, n_permutations: int = 10_000, random_state: int = 0) -> float:
+def permutation_p(a, b, random_state: int = 0) -> float:
     """Return the one-sided permutation p-value of mean(a) > mean(b) for independent samples (n,) and (m,).
 
-    With at most ``MAX_EXACT`` relabellings the p-value is exact: the share with at least the observed difference. With more,
-    it comes from ``n_permutations`` random relabellings and counts the observed one among them.
+    It is exact if the samples have at most ``RELABELLINGS`` relabellings.
     """
-    pooled, observed, n = np.concatenate([a, b]).astype(np.float64), np.sum(a), len(a)
-    if comb(len(pooled), n) <= MAX_EXACT:
-        sums = pooled[np.array(list(combinations(range(len(pooled)), n)), dtype=int)].sum(axis=1)
-        return float((sums >= observed - 1e-12).mean())
-    order = np.random.default_rng(random_state).permuted(np.tile(pooled, (n_permutations, 1)), axis=1)
-    return float((1 + (order[:, :n].sum(axis=1) >= observed - 1e-12).sum()) / (n_permutations + 1))
-
-
-def sign_flip_p(differences, groups=None, n_permutations: int = 10_000, random_state: int = 0) -> float:
-    """Return the one-sided permutation p-value of a mean paired difference (n,) above zero, flipping the signs of whole groups.
-
-    The p-value is exact if the groups have at most ``MAX_EXACT`` sign patterns.
-    """
-    differences = np.asarray(differences, dtype=np.float64)
-    sums = differences if groups is None else np.bincount(_codes(groups), differences)
-    if len(sums) < 64 and 2 ** len(sums) <= MAX_EXACT:
-        patterns = (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1
-        return float(((1 - 2 * patterns) @ sums >= sums.sum() - 1e-12).mean())
-    signs = np.random.default_rng(random_state).choice((-1.0, 1.0), size=(n_permutations, len(sums)))
-    return float((1 + (signs @ sums >= sums.sum() - 1e-12).sum()) / (n_permutations + 1))
+    samples = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    options = {"alternative": "greater", "n_resamples": RELABELLINGS, "rng": np.random.default_rng(random_state)}
+    return float(permutation_test(samples, lambda x, _, axis: x.sum(axis=axis), vectorized=True, **options).pvalue)
 
 
 def holm(p_values) -> np.ndarray:
@@ -160,21 +131,12 @@ def holm(p_values) -> np.ndarray:
     return corrected
 
 
-def replicates(n_boot: int) -> int:
-    """Return ``n_boot`` if that many replicates give a bootstrap interval.
-
-    Raises:
-        ValueError: fewer than two.
-    """
-    if n_boot < 2:
-        raise ValueError(f"n_boot is {n_boot}; an interval needs at least 2 replicates, 1000 are usual")
-    return n_boot
-
-
 def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
     """Return how often each unit occurs in each replicate, (n_boot, n_units)."""
+    if n_boot < 2:
+        raise ValueError(f"n_boot is {n_boot}; an interval needs at least 2 replicates, 1000 are usual")
     rng, shares = np.random.default_rng(random_state), np.full(n_units, 1 / n_units)
-    counts = np.empty((replicates(n_boot), n_units), dtype=np.int32)
+    counts = np.empty((n_boot, n_units), dtype=np.int32)
     for part in parts(n_boot, n_units):
         counts[part] = rng.multinomial(n_units, shares, size=part.stop - part.start)
     return counts

@@ -11,14 +11,6 @@ from .arrays import choose
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
 OTHER_SPLITS = ("dev", "develop", "development", "training", "testing", "eval", "evaluation", "holdout", "unlabeled", "unlabelled")
-
-
-def split_names(values) -> np.ndarray:
-    """Return the names of splits in their one spelling, (n,); a value that names no split stays as it is."""
-    names = (str(v).strip().lower() for v in values)
-    return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
-
-
 KINDS = ("binary", "multiclass", "multilabel")
 UNLABELLED = "unlabelled"
 NO_LABELS = "this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)"
@@ -28,21 +20,21 @@ SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or 
 SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
 
 
+def split_names(values) -> np.ndarray:
+    """Return the names of splits in their one spelling, (n,); a value that names no split stays as it is."""
+    names = (str(v).strip().lower() for v in values)
+    return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
+
+
 def is_text(name: str) -> bool:
     """Tell whether a label reads as a free text, such as a report, and not as the name of a class."""
     return len(name) > LONGEST_CLASS or len(name.split()) > MOST_WORDS or SENTENCE.search(name) is not None
 
 
 def class_names(labels, source) -> tuple[str, ...]:
-    """Return the distinct labels in order, once they are checked to be class names.
+    """Return the distinct labels in order, once they are checked to be class names and not texts, ids or measurements.
 
-    Args:
-        labels: one label per row, none missing.
-        source: the name of the labels in errors, such as a file and a column.
-
-    Raises:
-        ValueError: one class only, labels that read as texts, or so many distinct ones that they are ids or measurements. The
-            labels are not printed.
+    ``source`` names the labels in errors, such as a file and a column; the labels are not printed.
     """
     labels = [str(label) for label in labels]
     classes = tuple(sorted(set(labels)))
@@ -63,9 +55,6 @@ class Task:
     Args:
         kind: ``binary``, ``multiclass`` or ``multilabel``.
         classes: class names; their order is the order of every output.
-
-    Raises:
-        ValueError: for an unknown kind, repeated classes, or a number of classes that does not fit the kind.
     """
 
     kind: str
@@ -78,10 +67,9 @@ class Task:
             raise ValueError(
                 f"the task has {len(self.classes)} classes, at most {MOST_CLASSES} are supported; check the label column"
             )
-        if len(set(self.classes)) < len(self.classes):
-            raise ValueError(
-                f"only {len(set(self.classes))} of {len(self.classes)} class names are distinct; class names must differ"
-            )
+        distinct = len(set(self.classes))
+        if distinct < len(self.classes):
+            raise ValueError(f"only {distinct} of {len(self.classes)} class names are distinct; class names must differ")
         texts = [i for i, c in enumerate(self.classes) if is_text(c)]
         if texts:
             raise ValueError(
@@ -109,11 +97,7 @@ class Task:
         return len(self.outputs)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
-        """Return the labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs).
-
-        Raises:
-            ValueError: for a missing column, a missing value or a value outside the classes; names the first row.
-        """
+        """Return the labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs); a ValueError names the first bad row."""
         missing = [c for c in self.columns if c not in rows]
         if missing:
             raise ValueError(f"label column {self.columns.index(missing[0])} of {len(self.columns)} is missing from the table")

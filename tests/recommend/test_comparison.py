@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from helpers.alignment.registry import ALIGNMENTS, make_alignment
+from helpers.alignment.registry import COMPARED, make_alignment
 from helpers.recommend.comparison import compare_alignments, expected_gap, summarise
 from helpers.separation import half_of_groups
 
@@ -32,7 +32,7 @@ def test_centring_closes_the_gap_and_keeps_retrieval(comparison):
 
 def test_every_alignment_is_measured_with_and_without_renormalising():
     table = compare_alignments(*pairs(), n_splits=1)
-    assert table.groupby("alignment")["renormalise"].nunique().eq(2).all() and set(table["alignment"]) == set(ALIGNMENTS)
+    assert table.groupby("alignment")["renormalise"].nunique().eq(2).all() and set(table["alignment"]) == set(COMPARED)
 
 
 def test_without_unit_length_only_the_classifier_and_inner_products_are_measured(comparison):

@@ -10,11 +10,13 @@ from itertools import combinations
 import numpy as np
 
 from ..arrays import choose
+from .shift import steps
 
 CHANNELS = ("shift", "common-scale", "scale-ratio", "spread")
 PAIRS = tuple("+".join(pair) for pair in combinations(CHANNELS, 2))
 WITHOUT = tuple(f"without-{channel}" for channel in CHANNELS)
-ALIGNMENTS = ("lambda", *CHANNELS, *WITHOUT, "centred")
+STORED_AS = {"centring": "centred"}  # stored sweeps and the tables of the book hold the former name
+SWEPT = ("lambda", *CHANNELS, *WITHOUT, *STORED_AS.values())  # what a grid sweeps unless told otherwise
 FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the channels but the empty one, which is lambda = 0
 
 
@@ -25,15 +27,12 @@ class Alignment:
     ``lambda`` is Eq. 5: shift, then renormalise. Its scale is a product, common x ratio x spread, so it acts through four channels.
     Each channel can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio``
     (the modalities times r and 1/r), ``spread`` (each row times its own factor, of mean 1 within its modality). Each channel can
-    also be switched off: ``without-shift`` and so on. ``shift+spread`` and its like switch on two channels. ``centred`` subtracts
+    also be switched off: ``without-shift`` and so on. ``shift+spread`` and its like switch on two channels. ``centring`` subtracts
     each modality's own mean and renormalises; it has no lambda.
 
     Args:
-        name: one of ``ALIGNMENTS`` or ``PAIRS``.
+        name: one of ``SWEPT`` or ``PAIRS``, or ``centring``.
         lambda_image, lambda_text: how far each modality moves, as a fraction of half the gap; equal in Eq. 5.
-
-    Raises:
-        ValueError: unknown name, non-finite lambda, or a lambda given to ``centred``.
     """
 
     name: str = "lambda"
@@ -41,14 +40,20 @@ class Alignment:
     lambda_text: float = 0.0
 
     def __post_init__(self):
-        choose(self.name, (*ALIGNMENTS, *PAIRS), "alignment")
-        for name in ("lambda_image", "lambda_text"):
-            value = float(getattr(self, name))
+        name = STORED_AS.get(self.name, self.name)
+        object.__setattr__(self, "name", choose(name, (*SWEPT, *PAIRS), "alignment"))
+        for field in ("lambda_image", "lambda_text"):
+            value = float(getattr(self, field))
             if not np.isfinite(value):
-                raise ValueError(f"{name} must be a finite number, got {value}")
-            if self.name == "centred" and value != 0:
-                raise ValueError(f"alignment 'centred' has no lambda; leave {name} at 0, got {value}")
-            object.__setattr__(self, name, value)
+                raise ValueError(f"{field} must be a finite number, got {value}")
+            if not self.has_lambda and value != 0:
+                raise ValueError(f"alignment 'centring' has no lambda; leave {field} at 0, got {value}")
+            object.__setattr__(self, field, value)
+
+    @property
+    def has_lambda(self) -> bool:
+        """Return whether the alignment depends on a lambda."""
+        return self.name not in STORED_AS.values()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -64,22 +69,18 @@ class Alignment:
 
     def shifts(self, image_mean: np.ndarray, text_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors (d,) added to image rows and to text rows before scaling, given the means of unit rows."""
-        if self.name == "centred":
+        if not self.has_lambda:
             return -image_mean, -text_mean
-        gap = image_mean - text_mean
-        return -0.5 * self.lambda_image * gap, 0.5 * self.lambda_text * gap
+        return steps(image_mean - text_mean, self.lambda_image, self.lambda_text)
 
     def scales(
         self, image_norm: np.ndarray, text_norm: np.ndarray, image_inverse_mean: float, text_inverse_mean: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the factors of the rows.
+        """Return the factors of the rows, in the shapes of the norms.
 
         Args:
             image_norm, text_norm: norms ``||x + shift||``, arrays of any shape.
             image_inverse_mean, text_inverse_mean: mean inverse norms of the rows on which the alignment was fitted.
-
-        Returns:
-            two arrays of the same shapes.
         """
         common = np.sqrt(image_inverse_mean * text_inverse_mean)
         return self._scale(image_norm, image_inverse_mean, common), self._scale(text_norm, text_inverse_mean, common)

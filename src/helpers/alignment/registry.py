@@ -1,20 +1,24 @@
-"""List every alignment by name; all have ``fit(image, text)``, ``transform(image, text)`` and ``save(path)``."""
+"""List every alignment by its one name; all have ``fit(image, text)``, ``transform(image, text)`` and ``save(path)``."""
 
+import re
 from collections.abc import Callable
 
 from ..arrays import choose
 from . import posthoc
+from .channels import CHANNELS, PAIRS, WITHOUT, Alignment
 from .estimator import GapAlignment
-from .posthoc import AffineAlignment, load_affine
-from .stored import read_arrays
+from .stored import StoredAlignment, load
 
-CLASSES: dict[str, type[AffineAlignment]] = {
+__all__ = ["ALIGNMENTS", "CHANNELS", "COMPARED", "Alignment", "load_alignment", "make_alignment"]
+
+CLASSES: dict[str, type[StoredAlignment]] = {
     c.name: c
     for c in (
         posthoc.Unaligned, posthoc.Centring, posthoc.ZScores, posthoc.ReAlign, posthoc.Leace, posthoc.Procrustes,
         posthoc.RidgeMap, posthoc.CCA, posthoc.Whitening, posthoc.TopRemoval,
     )
 }  # fmt: skip
+AT_ONE_LAMBDA = re.compile(r"lambda-(\d+(?:\.\d+)?)")  # such as lambda-0.5
 
 
 def _shift(lam: float) -> Callable[..., GapAlignment]:
@@ -22,11 +26,16 @@ def _shift(lam: float) -> Callable[..., GapAlignment]:
     return lambda renormalise=True: GapAlignment(lam, None, "lambda" if renormalise else "shift")
 
 
+def _channel(name: str) -> Callable[..., GapAlignment]:
+    return lambda lam=1.0, lam_text=None: GapAlignment(lam, lam_text, name)
+
+
+SHIFTED = {name: _shift(float(name.removeprefix("lambda-"))) for name in ("lambda-0.5", "lambda-1")}
+COMPARED = ("none", *SHIFTED, *(name for name in CLASSES if name != "none"))  # what a comparison measures unless told otherwise
 ALIGNMENTS: dict[str, Callable] = {
-    "none": posthoc.Unaligned,
-    "lambda-0.5": _shift(0.5),
-    "lambda-1": _shift(1.0),
-    **{name: made for name, made in CLASSES.items() if name != "none"},
+    **CLASSES,
+    **SHIFTED,
+    **{name: _channel(name) for name in ("lambda", *CHANNELS, *PAIRS, *WITHOUT)},
 }
 
 
@@ -34,24 +43,18 @@ def make_alignment(name: str, **parameters):
     """Return an unfitted alignment.
 
     Args:
-        name: a key of ``ALIGNMENTS``.
-        parameters: parameters of its class; all classes take ``renormalise``.
-
-    Raises:
-        ValueError: an unknown alignment; names the nearest.
+        name: a key of ``ALIGNMENTS``, or ``lambda-X`` with any X: Eq. 5 at that lambda.
+        parameters: those of its class: ``renormalise`` for all of ``COMPARED``, ``lam`` and ``lam_text`` for channels.
 
     Example:
         >>> make_alignment("centring", renormalise=False)
         Centring(renormalise=False)
     """
-    return ALIGNMENTS[choose(name, ALIGNMENTS, "alignment")](**parameters)
+    at = AT_ONE_LAMBDA.fullmatch(name)
+    make = _shift(float(at[1])) if at else ALIGNMENTS[choose(name, ALIGNMENTS, "alignment")]
+    return make(**parameters)
 
 
 def load_alignment(path):
-    """Read any alignment of this project from its safetensors file.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file holds no alignment; names it.
-    """
-    return GapAlignment.load(path) if "lam" in read_arrays(path)[1] else load_affine(path, CLASSES)
+    """Read any alignment of this project from its safetensors file; an error names a file that holds none."""
+    return load(path, {**CLASSES, GapAlignment.name: GapAlignment})

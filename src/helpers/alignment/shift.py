@@ -4,7 +4,11 @@ import numpy as np
 
 from ..arrays import embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
 from ..geometry import gap_vector, mean_direction
-from .channels import Alignment
+
+
+def steps(gap: np.ndarray, lam: float, lam_text: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return what Eq. 5 adds to image rows and to text rows before it renormalises them: :math:`\mp\frac\lambda2 \Delta`."""
+    return -0.5 * lam * gap, 0.5 * (lam if lam_text is None else lam_text) * gap
 
 
 def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
@@ -29,11 +33,11 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     gap = np.asarray(gap)
     if gap.shape != (image.shape[1],):
         raise ValueError(f"gap must have shape ({image.shape[1]},), got {gap.shape}")
-    step = 0.5 * float(lam) * gap
-    return _shifted(image, -step, "image"), _shifted(text, step, "text")
+    image_step, text_step = steps(gap, float(lam))
+    return _moved(image, image_step, "image"), _moved(text, text_step, "text")
 
 
-def _shifted(unit: np.ndarray, step: np.ndarray, what: str) -> np.ndarray:
+def _moved(unit: np.ndarray, step: np.ndarray, what: str) -> np.ndarray:
     return unit_rows(unit + step.astype(unit.dtype), f"shifted {what}")
 
 
@@ -43,31 +47,28 @@ def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
     :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`. The map is a bijection of the
     sphere, so it loses no information at any such lambda.
-
-    Raises:
-        ValueError: the shift has norm 1 or more, so that the map is not one-to-one.
     """
-    step = 0.5 * float(lam) * np.asarray(gap, dtype=np.float64)
-    if np.linalg.norm(step) >= 1:
-        raise ValueError(f"|lambda| ||gap|| / 2 is {np.linalg.norm(step):.3f}; the map can be undone only below 1")
-    return _unshift(embedding_matrix(image, "image"), -step), _unshift(embedding_matrix(text, "text"), step)
+    image_step, text_step = steps(np.asarray(gap, dtype=np.float64), float(lam))
+    if np.linalg.norm(text_step) >= 1:
+        raise ValueError(f"|lambda| ||gap|| / 2 is {np.linalg.norm(text_step):.3f}; the map can be undone only below 1")
+    return _unmoved(embedding_matrix(image, "image"), image_step), _unmoved(embedding_matrix(text, "text"), text_step)
 
 
-def _unshift(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    along = x @ shift
-    scale = along + np.sqrt(along**2 + 1 - shift @ shift)
-    return scale[:, None] * x - shift
+def _unmoved(x: np.ndarray, step: np.ndarray) -> np.ndarray:
+    along = x @ step
+    scale = along + np.sqrt(along**2 + 1 - step @ step)
+    return scale[:, None] * x - step
 
 
 def residual_gap(image, text, lam: float) -> float:
     """Return the norm of the gap that remains after aligning with the rows' own gap (Eq. 1 after Eq. 5)."""
-    step = 0.5 * float(lam) * gap_vector(image, text)
-    return float(np.linalg.norm(_mean_after(image, -step, "image") - _mean_after(text, step, "text")))
+    image_step, text_step = steps(gap_vector(image, text), float(lam))
+    return float(np.linalg.norm(_mean_after(image, image_step, "image") - _mean_after(text, text_step, "text")))
 
 
 def _mean_after(x, step: np.ndarray, what: str) -> np.ndarray:
     """Return the mean (d,) of the unit vectors of ``x`` after a shift, without holding the shifted vectors."""
-    return mean_of(unit_rows(_shifted(unit, step, what)) for unit in unit_blocks(x, what))
+    return mean_of(unit_rows(_moved(unit, step, what)) for unit in unit_blocks(x, what))
 
 
 def predicted_residual_gap(image, text, lam: float) -> float:
@@ -77,10 +78,9 @@ def predicted_residual_gap(image, text, lam: float) -> float:
     mean to about :math:`m / \sqrt{\lVert m \rVert^2 + 1 - R^2}`. At lambda = 1 both m coincide, and the gap closes only if both
     R are equal.
     """
-    image_mean, text_mean = mean_direction(image), mean_direction(text)
-    shifted = Alignment("lambda", lam, lam).shifts(image_mean, text_mean)
+    means = mean_direction(image), mean_direction(text)
     moved = []
-    for mean, shift in zip((image_mean, text_mean), shifted, strict=True):
-        m = mean + shift
+    for mean, step in zip(means, steps(means[0] - means[1], float(lam)), strict=True):
+        m = mean + step
         moved.append(m / np.sqrt(m @ m + 1 - mean @ mean))
     return float(np.linalg.norm(moved[0] - moved[1]))

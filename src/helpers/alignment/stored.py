@@ -1,56 +1,50 @@
-"""Store fitted alignments: arrays and text metadata in one safetensors file, whose checksum finds any change."""
+"""Save fitted alignments as checksummed safetensors files, and load them."""
 
-import hashlib
 import json
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from ..files import replacing
-
-REMEDY = "fit it again and save it there"
+from ..files import read_arrays, write_arrays
 
 
-def write_arrays(path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> Path:
-    """Write arrays and metadata with a checksum over both."""
-    with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum(arrays, metadata)})
-    return Path(path)
+class StoredAlignment(BaseEstimator):
+    """An estimator whose fit consists of arrays: attributes with the names ``arrays`` and a final underscore."""
+
+    name: ClassVar[str]
+    arrays: ClassVar[tuple[str, ...]]
+
+    def save(self, path) -> Path:
+        """Write the fitted alignment as one file; :func:`helpers.alignment.registry.load_alignment` reads it."""
+        check_is_fitted(self)
+        arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
+        return write_arrays(path, arrays, {"alignment": json.dumps({"name": self.name, "parameters": self.get_params()})})
+
+    @classmethod
+    def load(cls, path) -> Self:
+        """Read an alignment of this class; a ValueError names a file that is damaged or holds something else."""
+        return load(path, {cls.name: cls})
+
+    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Set the fitted attributes, and check that the arrays fit together."""
+        for name in self.arrays:
+            setattr(self, f"{name}_", arrays[name])
 
 
-def read_arrays(path) -> tuple[dict[str, np.ndarray], dict[str, str], bool]:
-    """Return arrays, metadata and whether the file has a checksum; files of the first version have none.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or holds non-finite numbers; names it.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no alignment at {path}; an alignment's `save` writes one")
+def load(path, classes: dict[str, type]):
+    """Read an alignment of one of these classes, given by name."""
     try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = dict(stream.metadata() or {})
-            arrays = {key: stream.get_tensor(key) for key in stream.keys()}
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError, AttributeError) as error:
-        raise unusable(path, type(error).__name__) from None
-    expected = metadata.pop("sha256", None)
-    if expected is not None and expected != _checksum(arrays, metadata):
-        raise unusable(path, "its checksum does not match its content")
-    if not all(np.issubdtype(x.dtype, np.floating) and np.isfinite(x).all() for x in arrays.values()):
-        raise unusable(path, "it holds numbers that are not finite")
-    return arrays, metadata, expected is not None
-
-
-def unusable(path, why: str) -> ValueError:
-    """Return the error for a file that is not an intact alignment; it names the file."""
-    return ValueError(f"{path} is not an intact alignment ({why}); {REMEDY}")
-
-
-def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+        arrays, metadata = read_arrays(path)
+        if not all(np.issubdtype(x.dtype, np.floating) and np.isfinite(x).all() for x in arrays.values()):
+            raise ValueError("it holds numbers that are not finite")
+        about = json.loads(metadata["alignment"])
+        alignment = classes[about["name"]](**about["parameters"])
+        alignment._restore(arrays)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no alignment at {path}; an alignment's `save` writes one") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not an intact alignment ({error}); fit it again and save it there") from None
+    return alignment

@@ -114,16 +114,6 @@ def larger_than_memory() -> str:
     )
 
 
-def neighbours_cost() -> str:
-    """Return seconds and added memory of the measures that seek neighbours, as ``benchmarks/neighbours.py`` measured them."""
-    found = read_json(BENCHMARKS / "neighbours.json")
-    table = pd.DataFrame(found["measures"])[["measure", "cpu_seconds", "added_memory_over_vectors"]]
-    table = table.assign(measure=[f"`{name}`" for name in table["measure"]])
-    sizes = f"{found['pairs']:,} pairs of {found['dim']} dimensions, neighbours of {found['queries']:,} random vectors among all:"
-    headings = ["Measure", "Processor seconds", "Added memory over that of the vectors"]
-    return f"{sizes}\n\n" + markdown_table(table.set_axis(headings, axis=1), {headings[1]: ".0f", headings[2]: ".1f"})
-
-
 def paper_cost() -> str:
     """Return what extracting the full paper takes, by set and with failing shards, as ``benchmarks/paper_cost.py`` computed it."""
     found = read_json(BENCHMARKS / "paper_cost.json")
@@ -190,7 +180,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "padding": padding,
     "probing_speed": probing_speed,
     "extraction_speed": extraction_speed,
-    "neighbours_cost": neighbours_cost,
     "larger_than_memory": larger_than_memory,
     "paper_cost": paper_cost,
     "coverage": coverage,

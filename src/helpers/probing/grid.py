@@ -7,7 +7,7 @@ import math
 import warnings
 from dataclasses import asdict, dataclass, fields
 
-from ..alignment.channels import ALIGNMENTS
+from ..alignment.channels import STORED_AS, SWEPT
 from ..arrays import choose
 from .protocol import PROTOCOLS
 
@@ -38,7 +38,7 @@ class Grid:
     lambdas: tuple[float, ...] = LAMBDAS
     seeds: tuple[int, ...] = SEEDS
     features: tuple[str, ...] = FEATURES
-    alignments: tuple[str, ...] = ALIGNMENTS[1:]
+    alignments: tuple[str, ...] = SWEPT[1:]
     alignment_lambdas: tuple[float, ...] = (0.0, 1.0)
 
     def __post_init__(self):
@@ -47,7 +47,7 @@ class Grid:
             if value is None or isinstance(value, dict):
                 raise ValueError(f"setting {field.name!r} must be a list, got {value!r}")
             object.__setattr__(self, field.name, (value,) if isinstance(value, str | int | float) else tuple(value))
-        for name, valid in (("protocol", PROTOCOLS), ("features", FEATURES), ("alignments", ALIGNMENTS)):
+        for name, valid in (("protocol", PROTOCOLS), ("features", FEATURES), ("alignments", (*SWEPT, *STORED_AS))):
             for value in getattr(self, name):
                 choose(value, valid, f"value of {name}")
         for name in ("lambdas", "alignment_lambdas"):

@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.channels import ALIGNMENTS, PAIRS, Alignment
+from ..alignment.channels import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
@@ -48,7 +48,7 @@ def sweep(
         seeds: each gives new initial weights and batch order, and new validation rows if the data have none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        alignments: any of ``helpers.alignment.ALIGNMENTS`` and of ``helpers.alignment.channels.PAIRS``.
+        alignments: channels or pairs of channels, see :class:`~helpers.alignment.channels.Alignment`.
         lambdas_text: strengths for texts, for a map over both, while images take ``lambdas``; equal to the images' when None.
         dtype: precision of the descents; the minimiser always works in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
@@ -116,8 +116,8 @@ def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[A
     )
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
-        choose(name, (*ALIGNMENTS, *PAIRS), "alignment")
-        grid.update({Alignment(name): None} if name == "centred" else {Alignment(name, *p): None for p in pairs if p != (0, 0)})
+        without = Alignment(name)
+        grid.update({Alignment(name, *p): None for p in pairs if p != (0, 0)} if without.has_lambda else {without: None})
     return list(grid)
 
 

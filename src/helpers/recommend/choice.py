@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import metrics
 from ..alignment.posthoc import AffineAlignment
-from ..alignment.registry import ALIGNMENTS, make_alignment
+from ..alignment.registry import ALIGNMENTS, COMPARED, make_alignment
 from ..arrays import choose
 from ..extraction.prompts import prompts_of
 from ..probing.protocol import Protocol
@@ -84,7 +84,7 @@ def snippet(path) -> str:
 
 def recommend(
     embeddings: EmbeddingSet,
-    alignments: Sequence[str] = tuple(ALIGNMENTS),
+    alignments: Sequence[str] = COMPARED,
     protocol: str | Protocol = "converged",
     seeds: Sequence[int] = (42,),
     n_boot: int = 1000,

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from ..alignment.registry import ALIGNMENTS, make_alignment
-from ..arrays import choose
+from ..alignment.registry import ALIGNMENTS, COMPARED, make_alignment
+from ..arrays import choose, unit_pairs
 from ..geometry import gap_norm
-from ..neighbours import unit_pairs
 from ..retrieval import hubness, recall_both_ways
 from ..separation import half_of_groups, mixing_at_k, modality_auc, modality_v_measure, relative_modality_gap, tied_groups
 
-MOVES = [(name, renormalise) for renormalise in (True, False) for name in ALIGNMENTS]
+MOVES = [(name, renormalise) for renormalise in (True, False) for name in COMPARED]
 
 
 def compare_alignments(

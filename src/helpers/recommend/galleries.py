@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..alignment.registry import ALIGNMENTS, make_alignment
-from ..arrays import choose
-from ..neighbours import distinct_codes, unit_pairs
+from ..arrays import choose, distinct_codes, unit_pairs
 from ..retrieval import retrieval_ranks
 from ..separation import tied_groups
 from ..statistics import corrected_interval

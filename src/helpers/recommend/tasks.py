@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
-from ..alignment.registry import ALIGNMENTS, make_alignment
+from ..alignment.registry import ALIGNMENTS, COMPARED, make_alignment
 from ..arrays import choose
 from ..probing.objective import Objective
 from ..probing.protocol import Protocol, resolve_protocol
@@ -29,7 +29,7 @@ LEAST_OF_A_KIND = 5  # rows with and without a class, in every level of a subgro
 
 def compare_tasks(
     embeddings: EmbeddingSet,
-    alignments: Sequence[str] = tuple(ALIGNMENTS),
+    alignments: Sequence[str] = COMPARED,
     prompts: np.ndarray | None = None,
     protocol: str | Protocol = "converged",
     sizes: Sequence[int] = (),

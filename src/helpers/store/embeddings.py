@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..arrays import MappedRows, as_rows, blocks, choose, embedding_matrix, same_dimension, unit_rows
+from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
 from ..files import replacing_folder, sealed, sha256, write_json
-from ..neighbours import distinct_rows
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from .arrays import read_arrays
 from .foreign import naming

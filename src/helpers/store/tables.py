@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..arrays import choose
-from ..neighbours import distinct_rows
+from ..arrays import choose, distinct_rows
 from .foreign import choose_columns, existing, read_header, read_rows, set_arguments
 
 DUPLICATES = ("fail", "drop")
