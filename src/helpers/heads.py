@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
 
@@ -18,7 +18,7 @@ from .arrays import choose, unit_rows
 from .backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
 from .datasets import PairedDataset, flickr8k
 from .extraction.encoding import default_workers, image_batches
-from .files import is_sealed, project_root, read_json, refuse_other_content, replacing, replacing_folder, sealed, sha256, write_json
+from .files import project_root, read_record, refuse_other_content, replacing, replacing_folder, sha256, write_record
 from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
 from .store.embeddings import EmbeddingSet
@@ -92,7 +92,7 @@ class TowerFeatures:
                 save_file({"features": getattr(self, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
             self.captions.to_parquet(folder / "captions.parquet", index=False)
             files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-            write_json(folder / PROVENANCE, sealed({**self.provenance, "format": 2, "dtype": "float16", "files": files}))
+            write_record(folder / PROVENANCE, {**self.provenance, "format": 2, "dtype": "float16", "files": files})
         return Path(directory)
 
     @classmethod
@@ -108,16 +108,14 @@ class TowerFeatures:
         if not path.is_file():
             command = f"python -m helpers heads features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
-        record = read_json(path)
-        if not isinstance(record, dict) or not is_sealed(record):
-            raise ValueError(f"{path} does not match its own checksum; {REMEDY}")
+        record = read_record(path, REMEDY)
         if not isinstance(record.get("files"), dict) or set(record["files"]) != set(FILES):
             raise ValueError(f"{path} does not name the files {', '.join(FILES)}; {REMEDY}")
         for name in FILES:
             if not (directory / name).is_file() or sha256(directory / name) != record["files"][name]:
                 raise ValueError(f"{directory / name} does not match the checksum in {PROVENANCE}; {REMEDY}")
         image, text = (load_file(directory / f"{m}.safetensors")["features"].astype(np.float32) for m in ("image", "text"))
-        provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files", "record_sha256")}
+        provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files")}
         return cls(image, text, pd.read_parquet(directory / "captions.parquet"), provenance)
 
 
@@ -321,7 +319,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
         losses.append(heads.loss)
     path = (HEADS if out is None else Path(out)) / f"{name}.safetensors"
     with replacing(path) as temporary:
-        save_file({m: getattr(heads, m).astype(np.float16) for m in ("image", "text")}, temporary)
+        temporary.write_bytes(save({m: getattr(heads, m).astype(np.float16) for m in ("image", "text")}))
     record = {
         "name": name,
         "trained_on": {"dataset": dataset, "variant": variant, "pairs": len(pairs), "texts": sum(map(len, pairs.choices))},
@@ -339,7 +337,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
         "held_out": held_out_measures(heads, held_out),
         "run": {"command": command, "seconds": round(time.time() - started, 1), "threads": torch.get_num_threads()},
     }
-    write_json(path.with_suffix(".json"), sealed({**record, "sha256": sha256(path)}))
+    write_record(path.with_suffix(".json"), {**record, "sha256": sha256(path)})
     return record
 
 

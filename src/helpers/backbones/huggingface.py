@@ -1,5 +1,6 @@
 """Load dual encoders of the transformers library: CLIP, SigLIP, any model with ``get_image_features`` and ``get_text_features``."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,9 @@ ATTENTION = ("sdpa", "eager")  # torch's own kernels; a config.json could name a
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
 
 
-class Pixels:
-    """The model's own image processor (PIL): turns one RGB image into one float32 array (3, h, w)."""
-
-    def __init__(self, processor):
-        self.processor = processor
-
-    def __call__(self, image) -> np.ndarray:
-        return np.asarray(self.processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
+def pixels(processor, image) -> np.ndarray:
+    """Turn one RGB image into a float32 array (3, h, w) with the model's own image processor (PIL)."""
+    return np.asarray(processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
 
 
 def load_transformers(name: str, source: str, device: str) -> Backbone:
@@ -59,7 +55,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
     return Backbone(
         name=name,
         dim=dim,
-        preprocess=Pixels(processor),
+        preprocess=partial(pixels, processor),
         tokenizer=tokenizer,
         image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
         text_features=text_features,

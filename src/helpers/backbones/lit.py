@@ -15,7 +15,7 @@ from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
-from ..files import is_sealed, read_json, sha256
+from ..files import read_record, sha256
 from .base import Backbone
 from .loading import all_weights_found, quiet, weights_hash
 from .tokenizer import Tokenizer, from_transformers, settings_hash
@@ -104,10 +104,7 @@ def read_heads(path: Path) -> dict[str, torch.Tensor]:
     """
     how, record_path = "restore it or train the heads again", path.with_suffix(".json")
     if record_path.is_file():
-        record = read_json(record_path)
-        if not isinstance(record, dict) or not is_sealed(record):
-            raise ValueError(f"{record_path} does not match its own checksum; {how}")
-        if record.get("sha256") != sha256(path):
+        if read_record(record_path, how).get("sha256") != sha256(path):
             raise ValueError(f"{path} does not match the checksum in {record_path.name}; {how}")
     try:
         return load_file(path)

@@ -1,6 +1,7 @@
 """Load dual encoders of the open_clip library: by architecture and tag, from the hub, from a folder, or with random weights."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,9 @@ from .tokenizer import Tokenizer, absent_files_named, settings_hash, tokenizer_h
 ELSEWHERE = ("hf-hub:", "local-dir:")  # sources that hold their own configuration
 
 
-class Pixels:
-    """open_clip's own evaluation transform: turns one RGB image into one float32 array (3, h, w)."""
-
-    def __init__(self, transform):
-        self.transform = transform
-
-    def __call__(self, image) -> np.ndarray:
-        return self.transform(image).numpy()
+def pixels(transform, image) -> np.ndarray:
+    """Turn one RGB image into a float32 array (3, h, w) with open_clip's own evaluation transform."""
+    return transform(image).numpy()
 
 
 def load_open_clip(name: str, source: str, device: str) -> Backbone:
@@ -97,7 +93,7 @@ def _wrap(name: str, source: str, commit: str | None, model, transform, tokenize
     return Backbone(
         name=name,
         dim=dim,
-        preprocess=Pixels(transform),
+        preprocess=partial(pixels, transform),
         tokenizer=tokenizer,
         image_features=model.encode_image,
         text_features=lambda ids, mask: model.encode_text(ids),

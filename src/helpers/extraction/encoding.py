@@ -15,24 +15,21 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from PIL import Image
 from pydantic import Field, TypeAdapter
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.base import PairedDataset
-from ..files import read_checked_json, replacing, write_checked_json
+from ..files import read_arrays, read_record, write_arrays, write_record
 from ..images import CHANGED, decode
 
 CHUNK = 256  # most items that a kill can cost, and the unit that shards divide among them
 PREFETCH = 2  # batches in flight per decoding process
 SHARED_MEMORY = Path("/dev/shm")
-PATIENCE = 3  # seconds before a waiting process prints a note
 
 
 @dataclass(frozen=True)
@@ -76,50 +73,31 @@ def plan(modality: str, contents: list[str], size: int, settings: str) -> list[C
 
 def write_chunk(folder: Path, chunk: Chunk, vectors: np.ndarray, failed: dict[int, str]) -> None:
     """Write the vectors (len(items), d) of a chunk; ``failed`` maps positions that could not be decoded to the reason."""
-    reasons = json.dumps(failed)
-    with replacing(folder / chunk.name) as temporary:
-        temporary.write_bytes(save({"embeddings": vectors}, {"failed": reasons, "sha256": _checksum(chunk, vectors, reasons)}))
+    write_arrays(folder / chunk.name, {"embeddings": vectors}, {"key": chunk.key, "failed": json.dumps(failed)})
 
 
 def read_chunk(folder: Path, chunk: Chunk) -> tuple[np.ndarray, dict[int, str]] | None:
     """Return the vectors and failures of a finished chunk; None if it is absent or damaged."""
     try:
-        with safe_open(folder / chunk.name, "np") as stored:
-            about, vectors = stored.metadata(), stored.get_tensor("embeddings")
-        if about["sha256"] == _checksum(chunk, vectors, about["failed"]):
-            return vectors, {int(number): why for number, why in json.loads(about["failed"]).items()}
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
-        pass
-    return None
+        arrays, about = read_arrays(folder / chunk.name)
+    except (OSError, ValueError):
+        return None
+    if about.get("key") != chunk.key:
+        return None
+    return arrays["embeddings"], {int(number): why for number, why in json.loads(about["failed"]).items()}
 
 
-def _checksum(chunk: Chunk, vectors: np.ndarray, reasons: str) -> str:
-    digest = hashlib.sha256(json.dumps([chunk.key, reasons, str(vectors.dtype), vectors.shape]).encode())
-    digest.update(np.ascontiguousarray(vectors).tobytes())
-    return digest.hexdigest()
+def write_work_file(path: Path, value: Any) -> None:
+    """Write a JSON value into the work folder, checksummed."""
+    write_record(path, {"value": value})
 
 
 def read_work_file(path: Path, expected: Any) -> Any | None:
-    """Return the content of a JSON file of the work folder if it has the type ``expected``; None if it is absent or damaged."""
+    """Return what :func:`write_work_file` wrote if it has the type ``expected``; None if it is absent or damaged."""
     try:
-        return TypeAdapter(expected).validate_python(read_checked_json(path))
-    except (OSError, ValueError):  # pydantic's ValidationError is a ValueError
+        return TypeAdapter(expected).validate_python(read_record(path)["value"])
+    except (OSError, ValueError, KeyError):  # pydantic's ValidationError is a ValueError
         return None
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Wait until no other process is inside a block with this lock file; print a note after a few seconds."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        print(f"waiting for another process that holds {path}", file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -233,14 +211,14 @@ def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[d
         batch_size: images per batch; when None on an accelerator, the largest that fits its memory.
     """
     record = job.work / "batch_size.json"
-    with exclusive(job.work / "lock-batch-size"):
+    with FileLock(job.work / "lock-batch-size"):
         if batch_size is None:
             batch_size = read_work_file(record, Annotated[int, Field(strict=True, ge=1)])
         if batch_size is None:
             batch_size = _largest_batch(job) if job.backbone.device.startswith("cuda") else IMAGES_PER_BATCH
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        write_checked_json(record, batch_size)
+        write_work_file(record, batch_size)
     settings = settings_hash([job.backbone.identity, job.precision, batch_size, TEXTS_PER_BATCH])
     size = max(1, CHUNK // batch_size) * batch_size
     return {

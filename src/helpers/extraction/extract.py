@@ -12,16 +12,28 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
+from safetensors import SafetensorError
 
 from ..arrays import choose
 from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.base import PairedDataset
-from ..files import remove_stale, replacing, write_checked_json
+from ..files import remove_stale, replacing
 from ..store.embeddings import EmbeddingSet
 from ..store.record import PROVENANCE, check_replaceable, read_record
-from .encoding import Job, claimed, default_workers, encode_chunks, exclusive, plan_chunks, progress, read_chunks, read_work_file
+from .encoding import (
+    Job,
+    claimed,
+    default_workers,
+    encode_chunks,
+    plan_chunks,
+    progress,
+    read_chunks,
+    read_work_file,
+    write_work_file,
+)
 from .inspection import InputError, inspect, report_table, summary
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
@@ -88,7 +100,7 @@ def extract(
             _clear(job.work, identity)  # of a run that was killed when the set was whole
         return stored
     with _explaining_os_errors(out), claimed(job.work, shard):
-        write_checked_json(job.work / "identity.json", identity)
+        write_work_file(job.work / "identity.json", identity)
         usable = _usable_rows(report, dataset, out, on_error, max_skipped)
         chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
         encode_chunks(job, keys.loc[usable], chunks, size, shard)
@@ -134,7 +146,7 @@ def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         return inspect(job.dataset, progress)
     with _explaining_os_errors(out):
         job.work.mkdir(parents=True, exist_ok=True)
-        with exclusive(job.work / "lock-files"):
+        with FileLock(job.work / "lock-files"):
             return inspect(job.dataset, progress, job.work / "files.json")
 
 
@@ -160,6 +172,8 @@ def _explaining_os_errors(out: Path) -> Iterator[None]:
             raise
         what = f"{error.strerror}; make room or give another output, finished chunks remain"
         raise OSError(error.errno, what, str(out)) from error
+    except SafetensorError as error:  # the writer of a set, which has no error number
+        raise OSError(f"{error}; make room or give another output than {out}, finished chunks remain") from error
 
 
 def _parse_shard(shard) -> tuple[int, int] | None:
@@ -217,10 +231,11 @@ def _usable_rows(report: pd.DataFrame, dataset: PairedDataset, out: Path, on_err
         InputError: errors under ``fail``, or a larger share than ``max_skipped`` under ``skip``.
     """
     problems = out.with_name(out.name + ".problems.csv")
-    problems.unlink(missing_ok=True)
     if len(report):
         with replacing(problems) as temporary:
             report.drop(columns="pair_id" if dataset.card.credentialed else []).to_csv(temporary, index=False)
+    else:
+        problems.unlink(missing_ok=True)
     n = len(dataset.rows)
     bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
     if len(bad) and on_error == "fail":

@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..datasets.base import PairedDataset
-from ..files import write_checked_json
 from ..images import ImageFile, inspect_image
-from .encoding import read_work_file
+from .encoding import read_work_file, write_work_file
 
 SHOWN = 10
 INSPECTED = dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]  # path -> SHA-256, notes, (size, time)
@@ -80,7 +79,7 @@ def _inspect_files(root: Path, paths: list, progress: Callable, cache: Path | No
             found[path] = file
             if cache is not None and (path == new[-1] or time.monotonic() - noted >= SECONDS_BETWEEN_NOTES):
                 usable = {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256}
-                write_checked_json(cache, usable)
+                write_work_file(cache, usable)
                 noted = time.monotonic()
     return found
 
