@@ -1,4 +1,4 @@
-"""Write files and folders atomically (under a temporary name beside the target, flushed, then renamed) and with checksums."""
+"""Write files and folders atomically (in a temporary folder beside the target, flushed, then renamed) and with checksums."""
 
 import ctypes
 import errno
@@ -23,7 +23,7 @@ except ImportError:  # not on Windows, where stale temporaries stay
     fcntl = None  # type: ignore[assignment]
 
 LANDMARK = Path("src/helpers/__init__.py")
-UNFINISHED = ".unfinished"  # ending of every temporary file and folder; its writer holds a lock on it
+UNFINISHED = ".unfinished"  # ending of every temporary folder; its writer holds a lock on it
 MOVED = "moved--"  # prefix of a folder while another takes its place
 REMEDY = "restore it, or delete it and make it again"
 
@@ -36,31 +36,38 @@ def project_root() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure."""
+    """Yield a path to write a file to; on success it becomes ``path`` in one step, on failure it is removed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _clean_once(path.parent)
-    with _temporary(path, folder=False) as temporary:
-        yield temporary
-        _finish(temporary)
-        temporary.replace(path)
+    with _folder_beside(path) as folder:
+        new = folder / path.name
+        yield new
+        _flush(new)
+        new.replace(path)
         _flush(path.parent)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
+    """Yield a new folder; on success it becomes ``path`` in one step where the system can, on failure it is removed.
 
     Of two writers the last one wins. The caller checks that ``path`` may be replaced, see :func:`refuse_other_content`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path.parent)
-    with _temporary(path, folder=True) as temporary:
-        yield temporary
-        for written in (*temporary.rglob("*"), temporary):
-            _finish(written)
-        _put_in_place(temporary, path)
+    with _folder_beside(path) as folder:
+        new = folder / path.name
+        new.mkdir()
+        yield new
+        for written in (*new.rglob("*"), new):
+            _flush(written)
+        while not (_renamed(new, path) or _exchanged(new, path)):
+            aside = folder / f"{MOVED}{path.name}"
+            shutil.rmtree(aside, ignore_errors=True)  # in a second round: another writer has replaced it meanwhile
+            with suppress(FileNotFoundError):
+                path.rename(aside)
         _flush(path.parent)
 
 
@@ -80,8 +87,8 @@ def refuse_other_content(directory: Path, record: str, names: Iterable[str], wha
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the temporary files and folders in ``folder`` whose writer was killed, and put back what it had moved aside."""
-    for stale in sorted(Path(folder).glob(f".*{UNFINISHED}")):
+    """Remove what killed writers left in ``folder``, and put back a folder that one had moved aside."""
+    for stale in Path(folder).glob(f".*{UNFINISHED}"):
         with suppress(OSError), _locked(stale, wait=False) as held:
             if held:
                 _discard(stale)
@@ -91,21 +98,16 @@ _clean_once = lru_cache(maxsize=256)(remove_stale)  # a folder may hold thousand
 
 
 @contextmanager
-def _temporary(path: Path, folder: bool) -> Iterator[Path]:
-    """Yield a new file or folder beside ``path`` and hold a lock on it; remove it at the end."""
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a new temporary folder beside ``path`` and hold a lock on it; remove it at the end."""
     while True:
-        names = {"prefix": f".{path.name[:100]}.", "suffix": UNFINISHED, "dir": path.parent}
-        if folder:
-            temporary = Path(tempfile.mkdtemp(**names))
-        else:
-            with tempfile.NamedTemporaryFile(delete=False, **names) as made:
-                temporary = Path(made.name)
-        with _locked(temporary, wait=True) as held:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
+        with _locked(folder, wait=True) as held:
             if held:  # else another process took it for stale before it was locked
                 try:
-                    yield temporary
+                    yield folder
                 finally:
-                    _discard(temporary)
+                    _discard(folder)
                 return
 
 
@@ -130,16 +132,6 @@ def _locked(path: Path, wait: bool) -> Iterator[bool]:
             os.close(handle)
 
 
-def _put_in_place(new: Path, path: Path) -> None:
-    """Rename a folder to ``path``; the folder that is there goes. Another writer may do the same at the same time."""
-    while not (_renamed(new, path) or _exchanged(new, path)):
-        with _temporary(path, folder=True) as aside:
-            with suppress(FileNotFoundError):
-                path.rename(aside / f"{MOVED}{path.name}")
-            if _renamed(new, path):
-                return
-
-
 def _renamed(new: Path, path: Path) -> bool:
     """Rename a folder; return False if something other than an empty folder is at ``path``."""
     try:
@@ -162,24 +154,13 @@ def _exchanged(one: Path, other: Path) -> bool:
     return renameat2 is not None and renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
 
 
-def _discard(temporary: Path) -> None:
-    """Remove a temporary file or folder; a folder that a writer had moved into it goes back if nothing took its place."""
-    for moved in temporary.glob(f"{MOVED}*"):
-        target = temporary.parent / moved.name.removeprefix(MOVED)
+def _discard(folder: Path) -> None:
+    """Remove a temporary folder; what a writer had moved into it goes back if nothing took its place."""
+    for moved in folder.glob(f"{MOVED}*"):
+        target = folder.parent / moved.name.removeprefix(MOVED)
         if not target.exists():
             moved.rename(target)
-    if temporary.is_dir() and not temporary.is_symlink():
-        shutil.rmtree(temporary, ignore_errors=True)
-    else:
-        temporary.unlink(missing_ok=True)
-
-
-def _finish(path: Path) -> None:
-    """Give a written file or folder the permissions of the user's umask, which temporaries lack, and flush it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
-    _flush(path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -67,7 +67,7 @@ class GapAlignment(StoredAlignment):
             shifted = x + shift.astype(x.dtype)
             norms.append(_norms(shifted, what, alignment))
             moved.append(shifted if alignment.moves else x)
-        scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
+        scales = alignment.scales(norms[0], norms[1], self.image_inverse_norm_, self.text_inverse_norm_)
         image, text = (s * x for s, x in zip(scales, moved, strict=True))
         return image, text
 

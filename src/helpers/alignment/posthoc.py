@@ -31,7 +31,7 @@ class AffineAlignment(StoredAlignment):
     paired: ClassVar[bool] = False  # row i of both modalities must be one pair
     needs_spread: ClassVar[bool] = False  # a modality of one distinct vector has no variance to work with
     needs_rows: ClassVar[bool] = False  # fewer rows than dimensions leave the map undetermined
-    arrays = ("image_map", "image_shift", "text_map", "text_shift")
+    arrays: ClassVar[tuple[str, ...]] = ("image_map", "image_shift", "text_map", "text_shift")
 
     def __init__(self, renormalise: bool = True):
         self.renormalise = renormalise

@@ -52,7 +52,7 @@ def make_downloads(site: Path, executed: Path, tables: Path) -> list[Path]:
 
 
 def _archive_of(folder: Path, pattern: str, path: Path) -> list[Path]:
-    whole = [file for file in folder.rglob(pattern) if file.is_file() and not file.name.endswith(UNFINISHED)]
+    whole = [file for file in folder.rglob(pattern) if file.is_file() and UNFINISHED not in str(file)]
     files = [(file, file.relative_to(folder).as_posix()) for file in whole]
     return [write_archive(path, files)] if files else []
 

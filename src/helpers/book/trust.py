@@ -42,7 +42,7 @@ PROMISES = (
     Promise("Probes trained side by side equal probes trained one at a time", ("tests/probing/test_descent.py",)),
     Promise(
         "Intervals equal a bootstrap written out as a loop, and resample whole groups",
-        ("tests/probing/test_inference.py", "tests/test_resampling.py"),
+        ("tests/probing/test_inference.py", "tests/test_statistics.py"),
     ),
     Promise("No group is on both sides of a split of the `clean` variant", ("tests/datasets/test_splits.py",)),
     Promise(

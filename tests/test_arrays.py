@@ -1,15 +1,11 @@
 """Rows read in blocks, from memory or from a memory-mapped file, give what the whole arrays give, in little memory."""
 
-import importlib.util
 import json
-import mmap
-import os
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from safetensors.numpy import save
 from samples import embedding_set
 
@@ -131,30 +127,3 @@ def test_a_fault_of_a_mapped_file_is_named(tmp_path, fault):
     where = "row 58" if fault in ("not finite", "no direction") else "image.safetensors"
     with pytest.raises(ValueError, match=where):
         EmbeddingSet.load(folder, in_memory=0)
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("memory_benchmark", ROOT / "benchmarks/memory.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_benchmark_builds_a_set_on_which_every_step_finds_the_same_mapped_and_in_memory(benchmark, tmp_path):
-    folder = benchmark.build(tmp_path, 600, 16)
-    for step in ("load", "cone", "authors-code"):
-        whole, mapped = (benchmark.run_step(step, folder, in_memory, 2, 1) for in_memory in (float("inf"), 0))
-        assert whole["found"] == mapped["found"]
-    before = benchmark.anonymous(os.getpid())
-    held = mmap.mmap(-1, 2**26, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # new pages, unlike an array's, which may be used ones
-    held.write(b"1" * len(held))
-    assert benchmark.anonymous(os.getpid()) - before > 0.9 * len(held)
-
-
-def test_the_largest_set_of_the_paper_was_measured_within_4_gb():
-    report = json.loads((ROOT / "benchmarks/results/memory.json").read_text())
-    rows, dim = report["settings"]["rows"], report["settings"]["dim"]
-    peaks = {run["step"]: run["peak_anonymous_bytes"] for run in report["runs"] if run["rows"] == rows}
-    assert rows >= 377_000 and dim == 1152 and {"load", "authors-code", "cone", "converged"} <= set(peaks)
-    assert all(1e8 < peak < 4e9 for peak in peaks.values())
