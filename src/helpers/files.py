@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 try:
     import fcntl
@@ -251,8 +251,7 @@ def read_checked_json(path: Path):
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> Path:
     """Write arrays and metadata as one safetensors file, with a checksum over both."""
     with replacing(path) as temporary:
-        # Not by save_file: it would put a new file, without the writer's lock, in place of the temporary.
-        temporary.write_bytes(save(arrays, metadata | {"sha256": _checksum_of_arrays(arrays, metadata)}))
+        save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
     return Path(path)
 
 
