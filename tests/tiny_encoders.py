@@ -109,7 +109,8 @@ def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
     BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **TOWER).save_pretrained(folder / "text")
     text = {"hf_model_name": str(folder / "text"), "hf_proj_type": "mlp", "context_length": 128}
     text |= {"hf_pooler_type": "cls_last_hidden_state_pooler"}
-    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear"}
+    vision |= {"image_size": 160}
     torch.manual_seed(0)
     weights = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False}).state_dict()
     weights["text.transformer.embeddings.position_ids"] = torch.arange(128)[None]  # as transformers once saved it

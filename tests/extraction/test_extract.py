@@ -122,51 +122,50 @@ def test_an_extraction_ends_with_both_rates_and_a_second_one_encodes_nothing(tmp
         assert len(re.findall(r"[\d.]+/s", " ".join(said))) == expected
 
 
-def with_little_room(root: Path, answer):
-    dataset = synthetic_photographs(root)
+def in_process(work, *arguments):
+    """Run ``work`` in a process of its own and return what it answers; None if it answers nothing."""
+    here, there = multiprocessing.Pipe()
+    run = multiprocessing.get_context("fork").Process(target=work, args=(*arguments, there))
+    run.start()
+    run.join(300)
+    assert run.exitcode == 0
+    return here.recv() if here.poll() else None
+
+
+def with_little_room(dataset: PairedDataset, out: Path, answer):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
     try:
-        extract(dataset, linear_backbone(), root / "results" / "set", workers=0)
+        extract(dataset, linear_backbone(), out, workers=0)
     except OSError as error:
-        answer.send((str(error), sorted(path.name for path in (root / "results").iterdir())))
+        answer.send((str(error), sorted(path.name for path in out.parent.iterdir())))
 
 
 def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
     """A limit on file size gives the same failing write as a full disk, without filling one."""
-    dataset = synthetic_photographs(tmp_path)
-    (tmp_path / "results").mkdir()
-    here, there = multiprocessing.Pipe()
-    run = multiprocessing.get_context("fork").Process(target=with_little_room, args=(tmp_path, there))
-    run.start()
-    run.join(60)
-    assert here.poll()
-    message, left = here.recv()
+    dataset, out = synthetic_photographs(tmp_path), tmp_path / "results" / "set"
+    out.parent.mkdir()
+    message, left = in_process(with_little_room, dataset, out)
     assert "make room or give another output" in message
     assert left == ["set.work"] and not list((tmp_path / "results" / "set.work").glob("*safetensors*"))
-    assert extract(dataset, linear_backbone(), tmp_path / "results" / "set", workers=0)
+    assert extract(dataset, linear_backbone(), out, workers=0)
 
 
-def test_a_set_to_refer_to_that_is_not_there_is_named_before_anything_is_encoded(tmp_path):
-    backbone = linear_backbone()
+def test_outputs_and_references_that_are_not_there_are_named(tmp_path, monkeypatch):
+    dataset, backbone = synthetic_photographs(tmp_path), linear_backbone()
     with pytest.raises(FileNotFoundError, match=r"image_from: no embeddings in .*nosuchset"):
-        extract(synthetic_photographs(tmp_path), backbone, tmp_path / "set", workers=0, image_from=tmp_path / "nosuchset")
+        extract(dataset, backbone, tmp_path / "set", workers=0, image_from=tmp_path / "nosuchset")
     assert not backbone.seen["images"] and not (tmp_path / "set.work").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="another output"):
+        extract(dataset, backbone, tmp_path / "file" / "set", workers=0)
 
-
-def test_an_error_that_is_not_of_the_output_keeps_its_file(tmp_path, monkeypatch):
     def lost(*_):
         raise FileNotFoundError(2, "No such file or directory", "elsewhere")
 
     monkeypatch.setattr(sys.modules["helpers.extraction.extract"], "encode_chunks", lost)
-    with pytest.raises(FileNotFoundError, match="No such file or directory: 'elsewhere'"):
-        extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "set", workers=0)
-
-
-def test_an_output_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="another output"):
-        extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "file" / "set", workers=0)
+    with pytest.raises(FileNotFoundError, match="No such file or directory: 'elsewhere'"):  # an error that is not of the output
+        extract(dataset, backbone, tmp_path / "set", workers=0)
 
 
 def as_nobody(dataset: PairedDataset, out: Path, answer):
@@ -179,32 +178,18 @@ def as_nobody(dataset: PairedDataset, out: Path, answer):
         answer.send(str(error))
 
 
-def test_a_set_that_may_be_read_only_is_used():
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_folder_that_may_not_be_written_is_named_and_a_set_in_it_is_used(stored):
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is closed to others
+        root, out = Path(folder), Path(folder) / "results" / "set"
         root.chmod(0o755)
         dataset = synthetic_photographs(root)
-        extract(dataset, linear_backbone(), root / "results" / "set", workers=0)
-        for path in (root / "results" / "set").iterdir():
-            path.chmod(0o444)
-        (root / "results").chmod(0o555)
-        here, there = multiprocessing.Pipe()
-        run = multiprocessing.get_context("fork").Process(target=as_nobody, args=(dataset, root / "results" / "set", there))
-        run.start()
-        run.join(60)
-        assert run.exitcode == 0 and not here.poll(), here.recv()
-
-
-def test_a_folder_that_may_not_be_written():
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        root.chmod(0o755)
-        dataset = synthetic_photographs(root)
-        (root / "results").mkdir(mode=0o555)
-        here, there = multiprocessing.Pipe()
-        run = multiprocessing.get_context("fork").Process(target=as_nobody, args=(dataset, root / "results" / "set", there))
-        run.start()
-        run.join(60)
-        assert here.poll(), "nothing was refused"
-        assert "Permission denied; make room or give another output" in here.recv()
-        assert not list((root / "results").iterdir())
+        out.parent.mkdir()
+        if stored:
+            extract(dataset, linear_backbone(), out, workers=0)
+            for path in out.iterdir():
+                path.chmod(0o444)
+        out.parent.chmod(0o555)
+        said = in_process(as_nobody, dataset, out)
+        assert said is None if stored else "Permission denied; make room or give another output" in said
+        assert stored or not list(out.parent.iterdir())
