@@ -202,19 +202,12 @@ def _text_features(texts: list[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a training; the defaults are those of the shipped heads.
+    """Settings of a training; the defaults are those of the shipped heads."""
 
-    Args:
-        temperature: fixed value above 0, or ``learned`` (from 0.07 on). CLIP ends its training at 0.01.
-        rate: learning rate of AdamW.
-        epochs: passes over the images.
-        random_state: seed of initial weights, batches and the choice among several texts.
-    """
-
-    temperature: float | str = 0.01
-    rate: float = 5e-4
-    epochs: int = 30
-    random_state: int = 0
+    temperature: float | str = 0.01  # fixed, or ``learned`` (from 0.07 on); CLIP ends its training at 0.01
+    rate: float = 5e-4  # learning rate of AdamW
+    epochs: int = 30  # passes over the images
+    random_state: int = 0  # of initial weights, batches and the choice among several texts
 
     def __post_init__(self):
         for what in ("temperature", "rate"):
@@ -297,17 +290,13 @@ def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
 
 
 def train(features: TowerFeatures, variant: str, name: str, out=None, settings: Settings | None = None, command: str = "") -> dict:
-    """Train heads on the split ``train`` and write ``<out>/<name>.safetensors`` and its provenance.
+    """Train heads on the training rows and write ``<out>/<name>.safetensors`` and its provenance, which is returned.
 
     Args:
-        features: tower features of the data set; its test rows measure retrieval alone.
-        variant: variant of the data set.
+        features: tower features of the data set; its test rows measure geometry and ``recall@10`` alone.
         name: name of the encoder, such as ``lit-natural``.
         out: folder; ``data/heads`` when None.
         command: command that trains the same heads again, for the provenance.
-
-    Returns:
-        The provenance, with the geometry and ``recall@10`` of held-out pairs.
     """
     started, settings = time.time(), settings or Settings()
     pairs, held_out = features.pairs(variant, "train"), features.pairs(variant, "test")

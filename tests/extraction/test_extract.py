@@ -23,7 +23,7 @@ from tqdm import tqdm
 from helpers import EmbeddingSet, extract, gap_vector, mean_resultant_length
 from helpers.cli import main
 from helpers.datasets.base import PairedDataset
-from helpers.extraction.encoding import Rates
+from helpers.extraction.encoding import rates
 from helpers.images import decode
 
 
@@ -106,10 +106,7 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
 
 @pytest.mark.parametrize(("processes", "limit"), [(1, "decoding"), (8, "encoding")])
 def test_more_processes_move_the_limit_from_decoding_to_the_encoder(processes, limit):
-    rates = Rates(processes)
-    for _ in range(4):
-        rates.add(25, decoding=1.0, encoding=0.5)
-    said = str(rates)
+    said = rates(processes, 100, decoding=4.0, encoding=2.0)
     assert f"decoding {25 * processes:.1f}/s" in said and "encoding 50.0/s" in said and f"{limit} is the limit" in said
 
 

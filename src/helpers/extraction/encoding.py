@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from pydantic import Field, TypeAdapter
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH, Backbone
@@ -121,11 +121,14 @@ def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
         yield
 
 
+@dataclass
 class Batches:
     """Batches of image files as a map-style data set, decoded and preprocessed; see :func:`image_batches`."""
 
-    def __init__(self, files: list[Path], preprocess: Callable, batches: list[list[int]], contents: list[str] | None = None):
-        self.files, self.preprocess, self.batches, self.contents = files, preprocess, batches, contents
+    files: list[Path]
+    preprocess: Callable
+    batches: list[list[int]]
+    contents: list[str] | None
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -174,33 +177,20 @@ def image_batches(
         yield from (source[b] for b in range(1, len(source)))
         return
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
-    rest = Batches(files, preprocess, batches[1:], contents)
+    rest = Subset(source, range(1, len(batches)))
     loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
     stream = iter(loader)  # workers start decoding while the first batch is computed
     yield first
     yield from stream
 
 
-@dataclass
-class Rates:
-    """How many images a run took, and the seconds of decoding (all processes together) and of the encoder."""
-
-    processes: int
-    images: int = 0
-    decoding: float = 0.0
-    encoding: float = 0.0
-
-    def add(self, images: int, decoding: float, encoding: float) -> None:
-        """Count one batch."""
-        self.images, self.decoding, self.encoding = self.images + images, self.decoding + decoding, self.encoding + encoding
-
-    def __str__(self) -> str:
-        decoded, encoded = self.processes * self.images / max(self.decoding, 1e-9), self.images / max(self.encoding, 1e-9)
-        cores = f"{self.processes} process{'es' if self.processes > 1 else ''}"
-        limit = "decoding is the limit, more processor cores make this faster"
-        if decoded >= encoded:
-            limit = "encoding is the limit, a faster accelerator makes this faster"
-        return f"images: decoding {decoded:.1f}/s ({cores}), encoding {encoded:.1f}/s; {limit}"
+def rates(processes: int, images: int, decoding: float, encoding: float) -> str:
+    """Say how fast a run decoded and encoded, given the seconds of both (decoding in all processes), and which was slower."""
+    decoded, encoded = (images / max(seconds, 1e-9) for seconds in (decoding / processes, encoding))
+    limit, faster = ("decoding", "more processor cores make") if decoded < encoded else ("encoding", "a faster accelerator makes")
+    cores = f"{processes} process{'es' if processes > 1 else ''}"
+    said = f"images: decoding {decoded:.1f}/s ({cores}), encoding {encoded:.1f}/s"
+    return f"{said}; {limit} is the limit, {faster} this faster"
 
 
 def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
@@ -266,22 +256,23 @@ def _encode_images(job: Job, images: list[tuple[str, str, int]], chunks: list[Ch
     files, contents = [Path(job.dataset.root) / path for path, _, _ in images], [content for _, content, _ in images]
     pin = job.backbone.device.startswith("cuda")
     stream = image_batches(files, job.backbone.preprocess, batches, job.workers, pin, contents)
-    rates = Rates(max(1, job.workers))
+    images_done, decoding, encoding = 0, 0.0, 0.0
     for chunk in chunks:
         vectors, failed = np.zeros((len(chunk.items), job.backbone.dim), dtype=np.float32), {}
         for _ in range(0, len(chunk.items), batch_size):
-            numbers, pixels, reasons, decoding = next(stream)
+            numbers, pixels, reasons, seconds = next(stream)
             started = time.perf_counter()
             if numbers:
                 vectors[np.asarray(numbers) - chunk.items.start] = job.backbone.encode_pixels(pixels, job.precision)
-            rates.add(len(numbers), decoding, time.perf_counter() - started)
+            images_done, decoding = images_done + len(numbers), decoding + seconds
+            encoding += time.perf_counter() - started
             if replaced := [images[i][2] for i, why in reasons.items() if why == CHANGED]:
                 raise ValueError(f"row {replaced[0]}: image {CHANGED} (finished chunks are cached)")
             failed.update(reasons)
             bar.update(len(numbers) + len(reasons))
         write_chunk(job.work, chunk, vectors, failed)
-    if rates.images:
-        bar.write(str(rates), file=sys.stderr)
+    if images_done:
+        bar.write(rates(max(1, job.workers), images_done, decoding, encoding), file=sys.stderr)
 
 
 def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, str]]:

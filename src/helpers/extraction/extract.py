@@ -23,17 +23,7 @@ from ..datasets.base import PairedDataset
 from ..files import remove_stale, replacing
 from ..store.embeddings import EmbeddingSet
 from ..store.record import PROVENANCE, check_replaceable, read_record
-from .encoding import (
-    Job,
-    claimed,
-    default_workers,
-    encode_chunks,
-    plan_chunks,
-    progress,
-    read_chunks,
-    read_work_file,
-    write_work_file,
-)
+from .encoding import Job, claimed, default_workers, encode_chunks, plan_chunks, read_chunks, read_work_file, write_work_file
 from .inspection import InputError, inspect, report_table, summary
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
@@ -143,11 +133,11 @@ def _check_output(out: Path, root: Path) -> None:
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return content hashes and problems of the data set; shards and later runs reuse them until the set is whole."""
     if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
-        return inspect(job.dataset, progress)
+        return inspect(job.dataset)
     with _explaining_os_errors(out):
         job.work.mkdir(parents=True, exist_ok=True)
         with FileLock(job.work / "lock-files"):
-            return inspect(job.dataset, progress, job.work / "files.json")
+            return inspect(job.dataset, job.work / "files.json")
 
 
 def _clear(work: Path, identity: dict) -> None:

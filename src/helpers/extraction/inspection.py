@@ -3,7 +3,6 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from ..datasets.base import PairedDataset
 from ..images import ImageFile, inspect_image
-from .encoding import read_work_file, write_work_file
+from .encoding import progress, read_work_file, write_work_file
 
 SHOWN = 10
 INSPECTED = dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]  # path -> SHA-256, notes, (size, time)
@@ -26,11 +25,10 @@ class InputError(ValueError):
         self.report = report
 
 
-def inspect(dataset: PairedDataset, progress: Callable, cache: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def inspect(dataset: PairedDataset, cache: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Inspect every text and every image file of a data set, without decoding pixels.
 
     Args:
-        progress: wraps the iteration over image files, such as tqdm.
         cache: file that stores the findings, so that the next inspection reads only files of another size or time.
 
     Returns:
@@ -39,7 +37,7 @@ def inspect(dataset: PairedDataset, progress: Callable, cache: Path | None = Non
     """
     rows, keys, problems = dataset.rows.reset_index(drop=True), [], []
     named = [path if isinstance(path, str) else None for path in rows["image"]]
-    found = _inspect_files(dataset.root, list(dict.fromkeys(named)), progress, cache)
+    found = _inspect_files(dataset.root, list(dict.fromkeys(named)), cache)
     for row, (path, text) in enumerate(zip(named, rows["text"], strict=True)):
         file, fault = found[path], _text_fault(text)
         problems += [(row, "image", "error", file.error)] if file.error else []
@@ -64,7 +62,7 @@ def _text_fault(text) -> str | None:
     return None
 
 
-def _inspect_files(root: Path, paths: list, progress: Callable, cache: Path | None) -> dict[str | None, ImageFile]:
+def _inspect_files(root: Path, paths: list, cache: Path | None) -> dict[str | None, ImageFile]:
     """Return what :func:`inspect_image` finds for each path; a usable file in ``cache`` is read again only if it changed."""
     stamps = {path: _stamp(root, path) for path in paths}
     known = (read_work_file(cache, INSPECTED) if cache is not None else None) or {}
