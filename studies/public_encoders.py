@@ -20,7 +20,7 @@ from helpers.geometry import effective_rank, gap_and_first_direction, gap_norm, 
 from helpers.separation import relative_modality_gap
 from helpers.statistics import bootstrap_interval
 
-INPUTS = ["MEASURED_ROOT/public_embeddings/*.npy"]
+INPUTS = ["$MEASURED_ROOT/public_embeddings/*.npy"]
 OUT = "data/measured/public_encoders.csv"
 
 SOURCE = "github.com/Weixin-Liang/Modality-Gap, Figure_1_Modality_Gap/features_*.npy (MIT licence)"

@@ -102,7 +102,8 @@ def extract(
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         run = {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}
         provenance = _provenance(job, identity, keys.loc[rows], report, size) | {"run": run}
-        embeddings = EmbeddingSet(*_pairs(job, keys, usable, rows, image, text), dataset.task, provenance)
+        image, text, pairs = _pairs(job, keys, usable, rows, image, text)
+        embeddings = EmbeddingSet(image, text, pairs, dataset.task, provenance)
         embeddings.save(out, dtype=dtype, image_from=image_from)
     _clear(job.work, identity)
     return embeddings
