@@ -15,10 +15,10 @@ import pandas as pd
 
 from helpers.datasets import load_dataset
 from helpers.files import project_root, replacing
+from helpers.heads import shipped_features
 from helpers.images import decode
 from helpers.initialisation.networks import ACTIVATIONS, encoder_outputs
 from helpers.initialisation.study import centred, compare_outputs, in_order, mlp_study
-from helpers.heads import shipped_features
 
 OUT = project_root() / "data/measured/random_networks.csv"
 SETS = {"medical": ("ham10000", "clean"), "natural": ("flickr8k", "common")}

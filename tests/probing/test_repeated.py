@@ -9,11 +9,11 @@ from samples import embedding_set
 
 from helpers import sweep
 from helpers.files import project_root
+from helpers.heads import Settings, shipped_features
 from helpers.probing.repeated import repeated_gains, retrained, summarise_gains
 from helpers.probing.resplit import redrawn_split, resplit
 from helpers.store.catalogue import SHIPPED
 from helpers.store.embeddings import EmbeddingSet
-from helpers.heads import Settings, shipped_features
 
 
 def test_redrawn_splits_keep_shares_and_groups_whole():

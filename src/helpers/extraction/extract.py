@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,7 +54,6 @@ def extract(
     ends with the same bytes. Unfinished work lies in ``<out>.work`` until the set is whole.
 
     Args:
-        dataset: a ``PairedDataset``.
         backbone: a ``Backbone``, or a name for :func:`load_backbone`.
         out: folder of the set, outside the data root: a new or empty folder, or one that holds a set.
         batch_size: images per batch; when None, chosen on the first run and then reused.
@@ -71,45 +71,58 @@ def extract(
 
     Raises:
         InputError: some rows cannot be encoded; holds the report.
-        ValueError: ``out`` holds another set (the error says what differs) or lies in the data, or an image was replaced meanwhile.
-        FileExistsError: ``out`` holds something that is not a set.
-        BlockingIOError: another process writes to the same output.
-        OSError: no space or no permission; finished chunks remain.
+        ValueError, FileExistsError: ``out`` holds another set (says what differs) or something else, or lies in the data.
+        BlockingIOError, OSError: another process writes to the same output; no space or no permission. Finished chunks remain.
     """
-    shard, out, started = _parse_shard(shard), Path(out), time.time()
-    _check_options(precision, dtype, on_error, max_skipped, image_from)
-    _check_output(out, Path(dataset.root))
-    if isinstance(backbone, str):
-        backbone = load_backbone(backbone, device)
-    workers = default_workers(backbone.device) if workers is None else workers
-    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
+    shard, out = _parse_shard(shard), Path(out)
+    _check(out, Path(dataset.root), precision, dtype, on_error, max_skipped, image_from)
+    job = _job(dataset, backbone, device, out, precision, workers)
     keys, report = _inspected(job, out)
     identity = _identity(job, keys, dtype)
     if stored := _stored(out, identity, overwrite):
         if not shard:
             _clear(job.work, identity)  # of a run that was killed when the set was whole
         return stored
+    usable_rows = partial(_usable_rows, dataset, out, on_error, max_skipped)
     with _explaining_os_errors(out), claimed(job.work, shard):
-        write_work_file(job.work / "identity.json", identity)
-        usable = _usable_rows(report, dataset, out, on_error, max_skipped)
-        chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
-        encode_chunks(job, keys.loc[usable], chunks, size, shard)
-        if shard:
+        embeddings = _encoded(job, keys, report, identity, usable_rows, batch_size, shard, command)
+        if embeddings is None:
             return None
-        (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
-        report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
-        rows = _usable_rows(report, dataset, out, on_error, max_skipped)
-        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        run = {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}
-        provenance = _provenance(job, identity, keys.loc[rows], report, size) | {"run": run}
-        image, text, pairs = _pairs(job, keys, usable, rows, image, text)
-        embeddings = EmbeddingSet(image, text, pairs, dataset.task, provenance)
         embeddings.save(out, dtype=dtype, image_from=image_from)
     _clear(job.work, identity)
     return embeddings
 
 
-def _check_options(precision: str, dtype: str, on_error: str, max_skipped: float, image_from) -> None:
+def _encoded(
+    job: Job,
+    keys: pd.DataFrame,
+    report: pd.DataFrame,
+    identity: dict,
+    usable_rows: Callable,
+    batch_size: int | None,
+    shard: tuple[int, int] | None,
+    command: str,
+) -> EmbeddingSet | None:
+    """Encode what is missing; return the set, or None for a shard."""
+    started = time.time()
+    write_work_file(job.work / "identity.json", identity)
+    usable = usable_rows(report)
+    chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
+    encode_chunks(job, keys.loc[usable], chunks, size, shard)
+    if shard:
+        return None
+    (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
+    report = _with_undecoded(report, job.dataset.rows, keys.loc[usable, "image"], failed)
+    rows = usable_rows(report)
+    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run = {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}
+    provenance = _provenance(job, identity, keys.loc[rows], report, size) | {"run": run}
+    image, text, pairs = _pairs(job, keys, usable, rows, image, text)
+    return EmbeddingSet(image, text, pairs, job.dataset.task, provenance)
+
+
+def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max_skipped: float, image_from) -> None:
+    """Raise for an unknown option, or if writing to ``out`` would change the data or a folder that is not an embedding set."""
     choose(precision, PRECISIONS, "precision")
     choose(dtype, ("float32", "float16"), "dtype")
     choose(on_error, ("fail", "skip"), "on_error")
@@ -118,10 +131,6 @@ def _check_options(precision: str, dtype: str, on_error: str, max_skipped: float
     if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
         what = f"no embeddings in {image_from} ({PROVENANCE} is missing)"
         raise FileNotFoundError(f"image_from: {what}; give the folder of a set")
-
-
-def _check_output(out: Path, root: Path) -> None:
-    """Raise if writing to ``out`` would change the data, or a folder that is not an embedding set."""
     folder = root.resolve()
     folder = folder.parent if folder.is_file() else folder
     target = out.resolve()
@@ -129,6 +138,14 @@ def _check_output(out: Path, root: Path) -> None:
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
     with _explaining_os_errors(out):
         check_replaceable(out)
+
+
+def _job(
+    dataset: PairedDataset, backbone: Backbone | str, device: str | None, out: Path, precision: str, workers: int | None
+) -> Job:
+    backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
+    workers = default_workers(backbone.device) if workers is None else workers
+    return Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
 
 
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -215,7 +232,7 @@ def _flat(record: dict) -> dict:
     return pd.json_normalize(record).to_dict("records")[0]
 
 
-def _usable_rows(report: pd.DataFrame, dataset: PairedDataset, out: Path, on_error: str, max_skipped: float) -> np.ndarray:
+def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, report: pd.DataFrame) -> np.ndarray:
     """Return the rows that can be encoded, and write the report, unless it is empty, as ``<out>.problems.csv``.
 
     Raises:
