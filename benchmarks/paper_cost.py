@@ -1,6 +1,6 @@
 """What the extraction of the full paper costs, in hours and currency, and a simulation of its shards on several accelerators.
 
-    python benchmarks/paper_cost.py --price 2.5 --json benchmarks/results/paper_cost.json
+    python benchmarks/paper_cost.py --price 2.5 > benchmarks/results/paper_cost.json
 
 Measured here: how many megapixels of a synthetic photograph a core decodes and resizes in a second. Stated, not measured: what an
 accelerator sustains, how large the images of a data set are, how long a shard takes to start, and how unequal shards are. Each is
@@ -13,17 +13,20 @@ import json
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from helpers.book.resources import expected_rows
 from helpers.images import decode
+from helpers.published import datasets
 
 MEGAPIXELS = {  # of a typical image, rounded up
     **{"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0},
     **{"coco_qa": 0.31, "fakeddit": 0.5, "recipes5k": 0.3, "daquar": 0.31},
 }
+ALL_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}  # upper bounds for releases of which the paper uses a part
 TWO_TEXTS = {"mimic_cxr", "ham10000", "brset", "mbrset", "fakeddit", "daquar"}  # their images are encoded with each text
 SHARDS, CHUNK, RETRIES = 16, 256, 2  # config/paper.yml, helpers.extraction.encoding, profiles/slurm
 
@@ -80,12 +83,7 @@ def rates(dataset: str, encoder: str, megapixels_per_second: float, given: Assum
 def simulate(seconds: float, shards: int, machines: int, failing: float, given: Assumptions, rng, chunks: int = 10**9) -> dict:
     """Simulate one extraction, event by event: a free machine takes the next shard; one that failed goes to the end of the queue.
 
-    A failure strikes at a uniform moment of an attempt. Whole chunks that were encoded before it are kept.
-
-    Args:
-        seconds: of encoding, all shards together.
-        failing: probability that an attempt of a shard fails.
-        chunks: into which the whole is cut.
+    A failure strikes at a uniform moment of an attempt, with probability ``failing``; whole ``chunks`` encoded before it are kept.
 
     Returns:
         ``hours`` until the last shard is done, ``machine_hours`` paid, and ``restarts`` by hand, of shards that failed more often
@@ -111,19 +109,15 @@ def simulate(seconds: float, shards: int, machines: int, failing: float, given: 
 
 def table(megapixels_per_second: float, given: Assumptions) -> list[dict]:
     """Return a row for each data set and encoder: rows, rates, what bounds them, hours on one accelerator and on eight."""
-    rows, rng = [], np.random.default_rng(0)
-    for dataset in MEGAPIXELS:
-        pairs = expected_rows(dataset, "clean") + (expected_rows(dataset, "authors") if dataset in TWO_TEXTS else 0)
-        for encoder in ENCODERS:
-            decoded, encoded = rates(dataset, encoder, megapixels_per_second, given)
-            seconds = pairs / min(decoded, encoded)
-            hours = {n: simulate(seconds, SHARDS, n, 0.0, given, rng)["hours"] for n in (1, 8)}
-            bound = "decoding" if decoded < encoded else "encoding"
-            rows.append(
-                {"dataset": dataset, "encoder": encoder, "pairs": pairs, "bound": bound, "pairs_per_s": min(decoded, encoded)}
-                | {"seconds": seconds, "shards": SHARDS, "hours_one": hours[1], "hours_eight": hours[8]}
-            )
-    return rows
+    found, rng, of_paper = [], np.random.default_rng(0), datasets().set_index("name")["rows"]
+    for dataset, encoder in product(MEGAPIXELS, ENCODERS):
+        pairs = int(max(of_paper[dataset], ALL_ROWS.get(dataset, 0)) + of_paper[dataset] * (dataset in TWO_TEXTS))
+        decoded, encoded = rates(dataset, encoder, megapixels_per_second, given)
+        bound, rate = ("decoding", decoded) if decoded < encoded else ("encoding", encoded)
+        hours = {n: simulate(pairs / rate, SHARDS, n, 0.0, given, rng)["hours"] for n in (1, 8)}
+        row = {"dataset": dataset, "encoder": encoder, "pairs": pairs, "bound": bound, "pairs_per_s": rate, "seconds": pairs / rate}
+        found.append({**row, "shards": SHARDS, "hours_one": hours[1], "hours_eight": hours[8]})
+    return found
 
 
 def failures(rows: list[dict], given: Assumptions, runs: int = 200) -> list[dict]:
@@ -131,15 +125,13 @@ def failures(rows: list[dict], given: Assumptions, runs: int = 200) -> list[dict
     found, largest = [], max(rows, key=lambda row: row["seconds"])
     for failing in (0.0, 0.01, 0.05):
         rng = np.random.default_rng(1)
-        one = [_simulated(largest, failing, given, rng) for _ in range(runs)]
+        one = [_simulated(largest, failing, given, rng)["hours"] for _ in range(runs)]
         whole = [[_simulated(row, failing, given, rng) for row in rows] for _ in range(runs // 10)]
-        hours, paid = ([sum(r[name] for r in run) for run in whole] for name in ("hours", "machine_hours"))
-        found.append(
-            {"failing": failing, "largest_hours": float(np.median([r["hours"] for r in one]))}
-            | {"largest_hours_95": float(np.quantile([r["hours"] for r in one], 0.95)), "hours": float(np.median(hours))}
-            | {"machine_hours": float(np.median(paid)), "cost": given.price * float(np.median(paid))}
-            | {"restarts": float(np.mean([sum(r["restarts"] for r in run) for run in whole]))}
-        )
+        hours, paid, restarts = ([sum(r[name] for r in run) for run in whole] for name in ("hours", "machine_hours", "restarts"))
+        row = {"failing": failing, "largest_hours": np.median(one), "largest_hours_95": np.quantile(one, 0.95)}
+        row |= {"hours": np.median(hours), "machine_hours": np.median(paid), "cost": given.price * np.median(paid)}
+        row |= {"restarts": np.mean(restarts)}
+        found.append({name: float(value) for name, value in row.items()})
     return found
 
 
@@ -150,7 +142,6 @@ def _simulated(row: dict, failing: float, given: Assumptions, rng) -> dict:
 def measured_megapixels(images: int = 12, width: int = 2000, height: int = 1500) -> float:
     """Return the megapixels a second that one core decodes and resizes to 384 pixels, the median over JPEG images."""
     from extraction import photographs  # the script beside this one
-    from PIL import Image
 
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
@@ -161,22 +152,12 @@ def measured_megapixels(images: int = 12, width: int = 2000, height: int = 1500)
     return width * height / 1e6 / float(np.median(seconds))
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    defaults = Assumptions()
-    for name, value in asdict(defaults).items():
+    for name, value in asdict(Assumptions()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    given = Assumptions(**{name: getattr(args, name) for name in asdict(defaults)})
+    given = Assumptions(**vars(parser.parse_args()))
     rate = measured_megapixels()
     rows = table(rate, given)
     found = {"megapixels_per_second": rate, "assumptions": asdict(given), "rows": rows, "failures": failures(rows, given)}
-    text = json.dumps(found, indent=2)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    print(json.dumps(found, indent=2))

@@ -35,7 +35,7 @@ from helpers.page import SOURCE, Page, format_table, integer
 from helpers.plotting import INK, PALE, colour, distinct_legend, plane, resultants, sphere
 from helpers.published import authors_pca, facts_of, with_routes
 from helpers.published import datasets as paper_datasets
-from helpers.testbench.features import features_folder, shipped_features
+from helpers.heads import features_folder, shipped_features
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)
@@ -158,7 +158,7 @@ format_table(joint.reindex(columns=list(headings)).rename(columns=headings).rese
 # ## Real encoders under the same measures
 #
 # Published vectors of real encoders give the same measures: CLIP and the medical ConVIRT first, each with its twin of random weights.
-# The project ships these numbers and not the vectors; `python -m helpers measure FOLDER` computes them.
+# The project ships these numbers and not the vectors; `studies/public_encoders.py` computes them.
 
 # %% tags=["hide-input"]
 real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")

@@ -52,9 +52,9 @@ from helpers.plotting import INK, MARKERS, PALE, distinct_legend, panels
 from helpers.probing.resplit import redrawn_split, resplit
 from helpers.statistics import corrected_interval
 from helpers.store.catalogue import SHIPPED_SETS
-from helpers.testbench.features import shipped_features
-from helpers.testbench.study import embeddings_under
-from helpers.testbench.training import Settings, training_path
+from helpers.heads import shipped_features
+from helpers.heads import embeddings_under
+from helpers.heads import Settings, training_path
 
 spec = {
     "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": optional(NAME), "lambdas": many(number(-2, 2), least=2),

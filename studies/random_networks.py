@@ -26,7 +26,7 @@ from helpers.arrays import unit_rows
 from helpers.backbones.openclip import random_clip
 from helpers.files import project_root, replacing
 from helpers.images import decode
-from helpers.testbench.features import shipped_features
+from helpers.heads import shipped_features
 
 INPUTS = ["$MEASURED_ROOT/ham10000", "$MEASURED_ROOT/flickr8k", "data/features"]
 OUT = "data/measured/random_networks.csv"

@@ -14,9 +14,9 @@ from helpers.backbones.lit import HEADS
 from helpers.files import project_root, read_json, replacing
 from helpers.probing.resplit import redrawn_split, resplit
 from helpers.store.catalogue import SHIPPED, stored
-from helpers.testbench.features import TowerFeatures, shipped_features
-from helpers.testbench.study import embeddings_under
-from helpers.testbench.training import Settings, training_path
+from helpers.heads import TowerFeatures, shipped_features
+from helpers.heads import embeddings_under
+from helpers.heads import Settings, training_path
 
 INPUTS = ["data/embeddings", "data/heads", "data/features"]
 OUT = "data/measured/repeated_splits.csv"

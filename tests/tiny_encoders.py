@@ -11,6 +11,7 @@ from PIL import Image
 
 from helpers.backbones.registry import PUBMEDBERT
 
+TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 SENTENCES = [
     "A dog runs across wet grass.",
     "Age: 45 years. Sex: female. Localization: back.",
@@ -40,9 +41,8 @@ def clip_folder(folder: Path) -> Path:
     pieces = characters + [c + "</w>" for c in characters] + ["<|startoftext|>", "<|endoftext|>"]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
     bos, eos = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
-    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    text = {**tower, "vocab_size": len(vocabulary), "max_position_embeddings": 77, "bos_token_id": bos, "eos_token_id": eos}
-    config = CLIPConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8}, projection_dim=24)
+    text = {**TOWER, "vocab_size": len(vocabulary), "max_position_embeddings": 77, "bos_token_id": bos, "eos_token_id": eos}
+    config = CLIPConfig(text_config=text, vision_config={**TOWER, "image_size": 32, "patch_size": 8}, projection_dim=24)
     torch.manual_seed(0)
     CLIPModel(config).save_pretrained(folder)
     CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77).save_pretrained(folder)
@@ -56,25 +56,17 @@ def siglip_folder(folder: Path) -> Path:
     from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
 
     characters = [chr(c) for c in range(33, 127)] + ["▁"]
-    tokenizer = Tokenizer(
-        models.Unigram([("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + [(c, -3.0) for c in characters], unk_id=2)
-    )
+    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    tokenizer = Tokenizer(models.Unigram(special + [(c, -3.0) for c in characters], unk_id=2))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>", unk_token="<unk>", model_max_length=64, padding_side="right"
     )
-    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    text = {
-        **tower,
-        "vocab_size": len(fast),
-        "max_position_embeddings": 64,
-        "pad_token_id": 1,
-        "bos_token_id": 1,
-        "eos_token_id": 1,
-    }
-    config = SiglipConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8})
+    special_ids = {"pad_token_id": 1, "bos_token_id": 1, "eos_token_id": 1}
+    text = {**TOWER, "vocab_size": len(fast), "max_position_embeddings": 64, **special_ids}
+    config = SiglipConfig(text_config=text, vision_config={**TOWER, "image_size": 32, "patch_size": 8})
     torch.manual_seed(0)
     SiglipModel(config).save_pretrained(folder)
     fast.save_pretrained(folder)
@@ -92,14 +84,9 @@ def released_siglip_folder(folder: Path, with_json: bool) -> Path:
     small = {"vocab_size": 90, "hard_vocab_limit": False, "minloglevel": 2}
     sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(SENTENCES * 3), model_writer=model, **ids, **small)
     (folder / "spiece.model").write_bytes(model.getvalue())
-    special = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    settings = {
-        "tokenizer_class": "SiglipTokenizer",
-        "model_max_length": 64,
-        "do_lower_case": True,
-        "model_input_names": ["input_ids"],
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, **special}))
+    settings = {"tokenizer_class": "SiglipTokenizer", "model_max_length": 64, "do_lower_case": True}
+    settings |= {"model_input_names": ["input_ids"], "pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     if not with_json:
         (folder / "tokenizer.json").unlink()
     return folder
@@ -119,30 +106,17 @@ def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
     vocabulary = {w: i for i, w in enumerate(words + letters + ["##" + c for c in letters])}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
     (folder / "text").mkdir()
-    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **tower).save_pretrained(folder / "text")
-    text = {
-        "hf_model_name": str(folder / "text"),
-        "hf_proj_type": "mlp",
-        "hf_pooler_type": "cls_last_hidden_state_pooler",
-        "context_length": 128,
-    }
-    vision = {
-        "timm_model_name": "test_vit",
-        "timm_model_pretrained": False,
-        "timm_pool": "",
-        "timm_proj": "linear",
-        "image_size": 160,
-    }
+    BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **TOWER).save_pretrained(folder / "text")
+    text = {"hf_model_name": str(folder / "text"), "hf_proj_type": "mlp", "context_length": 128}
+    text |= {"hf_pooler_type": "cls_last_hidden_state_pooler"}
+    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear"}
+    vision |= {"image_size": 160}
     torch.manual_seed(0)
     weights = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False}).state_dict()
     weights["text.transformer.embeddings.position_ids"] = torch.arange(128)[None]  # as transformers once saved it
     torch.save(weights, folder / "open_clip_pytorch_model.bin")
-    model_cfg = {
-        "embed_dim": 24,
-        "vision_cfg": vision,
-        "text_cfg": {**text, "hf_model_name": tower_id, "hf_tokenizer_name": tower_id},
-    }
+    text |= {"hf_model_name": tower_id, "hf_tokenizer_name": tower_id}
+    model_cfg = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
     settings = {"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}
     (folder / "open_clip_config.json").write_text(json.dumps(settings))
     return folder
@@ -166,7 +140,8 @@ def eight_by_eight(image) -> np.ndarray:
 
 def linear_backbone(name: str = "linear", seed: int = 0):
     """Return a dual encoder of two fixed random projections, cheap to start often; ``seen`` counts its work."""
-    from helpers.backbones import Backbone, Tokenizer
+    from helpers.backbones import Tokenizer
+    from helpers.backbones.base import Backbone
 
     generator = torch.Generator().manual_seed(seed)
     pixels, letters = torch.randn(192, 16, generator=generator), torch.randn(256, 16, generator=generator)
@@ -180,23 +155,10 @@ def linear_backbone(name: str = "linear", seed: int = 0):
         seen["texts"] += len(ids)
         return (letters[ids] * mask.unsqueeze(-1)).sum(1)
 
-    backbone = Backbone(
-        name=name,
-        dim=16,
-        preprocess=eight_by_eight,
-        tokenizer=Tokenizer(
-            name,
-            context_length=20,
-            pad_id=0,
-            ids=lambda texts: [list(t.encode())[:20] for t in texts],
-            lengths=lambda texts: [len(t.encode()) for t in texts],
-            hash="bytes",
-        ),
-        image_features=image_features,
-        text_features=text_features,
-        pad_to_context=False,
-        device="cpu",
-        fingerprint={"backbone": name, "weights": str(seed)},
-    )
+    ids, lengths = lambda texts: [list(t.encode())[:20] for t in texts], lambda texts: [len(t.encode()) for t in texts]
+    tokenizer = Tokenizer(name, context_length=20, pad_id=0, ids=ids, lengths=lengths, hash="bytes")
+    how = {"preprocess": eight_by_eight, "tokenizer": tokenizer, "pad_to_context": False, "device": "cpu"}
+    features = {"image_features": image_features, "text_features": text_features}
+    backbone = Backbone(name=name, dim=16, **how, **features, fingerprint={"backbone": name, "weights": str(seed)})
     backbone.seen = seen
     return backbone

@@ -172,7 +172,7 @@ def import_(
     """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
     from .store import EmbeddingSet
     from .store.foreign import naming, read_vectors
-    from .store.record import PROVENANCE
+    from .store.disk import PROVENANCE
 
     folder = Path(out) if out else own_folder(dataset, variant, backbone)
     if (folder / PROVENANCE).is_file() and not overwrite:

@@ -8,7 +8,8 @@ import pytest
 from miniatures import release
 
 from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
-from helpers.backbones import Backbone, Tokenizer
+from helpers.backbones import Tokenizer
+from helpers.backbones.base import Backbone
 from helpers.cli import main
 from helpers.cones import cone_table
 from helpers.datasets import check

@@ -1,7 +1,15 @@
-"""Extraction encodes each distinct input once and records how."""
+"""Extraction encodes each distinct input once, records how, and names an output that it cannot write."""
 
 import json
+import multiprocessing
+import os
+import re
+import resource
 import shlex
+import signal
+import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +18,12 @@ from miniatures import release
 from photographs import content, synthetic_photographs
 from PIL import Image
 from tiny_encoders import linear_backbone
+from tqdm import tqdm
 
 from helpers import EmbeddingSet, extract, gap_vector, mean_resultant_length
 from helpers.cli import main
+from helpers.datasets.base import PairedDataset
+from helpers.extraction.encoding import rates
 from helpers.images import decode
 
 
@@ -57,18 +68,7 @@ def test_provenance_says_how_the_vectors_were_made(tmp_path):
 def test_the_recorded_command_makes_the_set_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("helpers.commands.extract.load_backbone", lambda name, device, weights: linear_backbone(Path(name).name))
     once = ["--root", str(release("ham10000")), "--out", str(tmp_path / "one"), "--shard", "1/1", "--workers", "0"]
-    what = [
-        "--variant",
-        "authors",
-        "--split",
-        "lesion-disjoint",
-        "--dtype",
-        "float16",
-        "--on-error",
-        "skip",
-        "--max-skipped",
-        "0.5",
-    ]
+    what = "--variant authors --split lesion-disjoint --dtype float16 --on-error skip --max-skipped 0.5".split()
     for arguments in (once, once[:4]):
         assert main(["extract", "ham10000", "--backbone", str(tmp_path / "linear"), *what, *arguments]) == 0
     command = json.loads((tmp_path / "one" / "provenance.json").read_text())["run"]["command"]
@@ -102,3 +102,91 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     changed = extract(dataset, linear_backbone(), tmp_path / "set", workers=0, overwrite=True)
     assert changed.fingerprint != made.fingerprint and EmbeddingSet.load(tmp_path / "set").fingerprint == changed.fingerprint
+
+
+@pytest.mark.parametrize(("processes", "limit"), [(1, "decoding"), (8, "encoding")])
+def test_more_processes_move_the_limit_from_decoding_to_the_encoder(processes, limit):
+    said = rates(processes, 100, decoding=4.0, encoding=2.0)
+    assert f"decoding {25 * processes:.1f}/s" in said and "encoding 50.0/s" in said and f"{limit} is the limit" in said
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_extraction_ends_with_both_rates_and_a_second_one_encodes_nothing(tmp_path, capsys, workers):
+    dataset = synthetic_photographs(tmp_path)
+    for expected in (2, 0):
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=workers, batch_size=2)
+        said = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
+        assert len(re.findall(r"[\d.]+/s", " ".join(said))) == expected
+
+
+def in_process(work, *arguments):
+    """Run ``work`` in a process of its own and return what it answers; None if it answers nothing."""
+    here, there = multiprocessing.Pipe()
+    run = multiprocessing.get_context("fork").Process(target=work, args=(*arguments, there))
+    run.start()
+    run.join(300)
+    assert run.exitcode == 0
+    return here.recv() if here.poll() else None
+
+
+def with_little_room(dataset: PairedDataset, out: Path, answer):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+    try:
+        extract(dataset, linear_backbone(), out, workers=0)
+    except OSError as error:
+        answer.send((str(error), sorted(path.name for path in out.parent.iterdir())))
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
+    """A limit on file size gives the same failing write as a full disk, without filling one."""
+    dataset, out = synthetic_photographs(tmp_path), tmp_path / "results" / "set"
+    out.parent.mkdir()
+    message, left = in_process(with_little_room, dataset, out)
+    assert "make room or give another output" in message
+    assert left == ["set.work"] and not list((tmp_path / "results" / "set.work").glob("*safetensors*"))
+    assert extract(dataset, linear_backbone(), out, workers=0)
+
+
+def test_outputs_and_references_that_are_not_there_are_named(tmp_path, monkeypatch):
+    dataset, backbone = synthetic_photographs(tmp_path), linear_backbone()
+    with pytest.raises(FileNotFoundError, match=r"image_from: no embeddings in .*nosuchset"):
+        extract(dataset, backbone, tmp_path / "set", workers=0, image_from=tmp_path / "nosuchset")
+    assert not backbone.seen["images"] and not (tmp_path / "set.work").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="another output"):
+        extract(dataset, backbone, tmp_path / "file" / "set", workers=0)
+
+    def lost(*_):
+        raise FileNotFoundError(2, "No such file or directory", "elsewhere")
+
+    monkeypatch.setattr(sys.modules["helpers.extraction.extract"], "encode_chunks", lost)
+    with pytest.raises(FileNotFoundError, match="No such file or directory: 'elsewhere'"):  # an error that is not of the output
+        extract(dataset, backbone, tmp_path / "set", workers=0)
+
+
+def as_nobody(dataset: PairedDataset, out: Path, answer):
+    if os.geteuid() == 0:
+        os.setuid(65534)  # the superuser may write anywhere
+    tqdm.set_lock(threading.RLock())
+    try:
+        extract(dataset, linear_backbone(), out, workers=0)
+    except OSError as error:
+        answer.send(str(error))
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_folder_that_may_not_be_written_is_named_and_a_set_in_it_is_used(stored):
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is closed to others
+        root, out = Path(folder), Path(folder) / "results" / "set"
+        root.chmod(0o755)
+        dataset = synthetic_photographs(root)
+        out.parent.mkdir()
+        if stored:
+            extract(dataset, linear_backbone(), out, workers=0)
+            for path in out.iterdir():
+                path.chmod(0o444)
+        out.parent.chmod(0o555)
+        said = in_process(as_nobody, dataset, out)
+        assert said is None if stored else "Permission denied; make room or give another output" in said
+        assert stored or not list(out.parent.iterdir())

@@ -12,27 +12,18 @@ from helpers.page import results_folder
 from helpers.store.catalogue import SHIPPED_SETS, folder_name, shipped_but_not_stored, stored
 
 
-def test_every_stored_set_is_listed(store):
+def test_stored_sets_are_listed_and_loaded_by_name_whatever_the_working_directory(store, tmp_path, monkeypatch):
     found = stored(store)
     assert len(found) == 6 and set(found["variant"]) == {"common", "clean", "authors"}
-
-
-def test_a_stored_set_is_loaded_whatever_the_working_directory(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     embeddings = embeddings_for("ham10000", "lit-derm", "authors", store)
     assert embeddings.provenance["variant"] == "authors" and embeddings.provenance["backbone"] == "lit-derm"
+    assert embeddings_for("flickr8k", "lit-derm", "clean", store).provenance["variant"] == "common"  # its only one
 
 
-def test_a_data_set_with_one_variant_takes_either(store):
-    assert embeddings_for("flickr8k", "lit-derm", "clean", store).provenance["variant"] == "common"
-
-
-def test_all_stored_sets_of_a_variant_are_selected_natural_data_first(store):
+def test_sets_are_selected_natural_data_first(store):
     names = [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(store=store)]
     assert names == ["flickr8k lit-natural", "flickr8k lit-derm", "ham10000 lit-natural", "ham10000 lit-derm"]
-
-
-def test_selection_by_encoder_alone(store):
     assert {s.provenance["dataset"] for s in select(backbones=["lit-derm"], store=store)} == {"flickr8k", "ham10000"}
 
 
@@ -62,19 +53,13 @@ def test_a_selection_does_without_pairs_of_which_there_are_results(store, tmp_pa
         named(["brset"], ["clip", "lit-derm"], **results)
 
 
-def test_a_missing_encoder_in_a_selection_is_explained(store):
+def test_stores_encoders_and_roots_that_are_not_there_are_explained(store, tmp_path):
     with pytest.raises(ValueError, match="did you mean 'lit-derm'"):
         select(backbones=["lit-dermm"], store=store)
-
-
-def test_a_store_that_is_no_folder_and_a_root_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         stored(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="data root .*nowhere does not exist"):
         embeddings_for("ham10000", "lit-derm", store=tmp_path, data_root=tmp_path / "nowhere")
-
-
-def test_an_empty_store_says_how_to_fill_it(tmp_path):
     with pytest.raises(FileNotFoundError, match="no embeddings of variant 'clean'.*python -m helpers extract"):
         select(store=tmp_path)
 

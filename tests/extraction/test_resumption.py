@@ -2,14 +2,11 @@
 
 import multiprocessing
 import os
-import random
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from photographs import content, synthetic_photographs
@@ -18,59 +15,49 @@ from tiny_encoders import linear_backbone
 from tqdm import tqdm
 
 from helpers import EmbeddingSet, extract, images
-from helpers.datasets.base import PairedDataset
 from helpers.extraction import encoding
 from helpers.extraction import inspection as inputs
-from helpers.extraction.chunks import claimed
 from helpers.files import sha256
 
-
-class Slowly:
-    """Preprocessing slow enough for a kill at any point."""
-
-    def __call__(self, image):
-        time.sleep(0.004)
-        return np.array(image.resize((8, 8), Image.Resampling.BILINEAR))
+FORK = multiprocessing.get_context("fork")
 
 
-def slow_extraction(dataset: PairedDataset, out: Path, workers: int = 0, shard: str | None = None):
+def in_process(function, *arguments) -> int:
+    """Run a function in a process of its own and return its exit code."""
+    run = FORK.Process(target=function, args=arguments)
+    run.start()
+    run.join(300)
+    return run.exitcode
+
+
+def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, chunks: int | None = None):
+    """Extract in small chunks; with ``chunks``, be killed after having written so many."""
     import torch
 
     torch.set_num_threads(1)
     sys.stderr = open(os.devnull, "w")
     tqdm.set_lock(threading.RLock())  # the inherited one is shared with the parent, and a killed process never gives it back
-    encoding.CHUNK = 8
-    backbone = linear_backbone()
-    backbone.preprocess = Slowly()
-    extract(dataset, backbone, out, batch_size=4, workers=workers, shard=shard)
+    encoding.CHUNK, write, written = 8, encoding.write_chunk, []
+
+    def write_or_die(*arguments):
+        if len(written) == chunks:
+            os.kill(os.getpid(), signal.SIGKILL)
+        written.append(write(*arguments))
+
+    encoding.write_chunk = write_or_die
+    extract(dataset, linear_backbone(), out, batch_size=4, workers=workers, shard=shard)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers):
     dataset = synthetic_photographs(tmp_path, n=60, per_image=2)
-
-    def start(out: str):
-        run = multiprocessing.get_context("fork").Process(target=slow_extraction, args=(dataset, tmp_path / out, workers))
-        run.start()
-        return run
-
-    whole = start("whole")
-    whole.join(120)
-    assert whole.exitcode == 0
-    rng, kills = random.Random(workers), 0
-    for finished_chunks in (0, 1, 3, 6, 9, 13):  # of 16, so that kills land in images, in texts and between
-        run = start("set")
-        while run.is_alive() and len(list((tmp_path / "set.work").glob("*.safetensors"))) < finished_chunks:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03))
-        if run.is_alive():
-            os.kill(run.pid, signal.SIGKILL)
-        run.join()
-        kills += run.exitcode == -signal.SIGKILL
-    assert kills >= 4
-    last = start("set")
-    last.join(120)
-    assert last.exitcode == 0
+    assert in_process(extraction, dataset, tmp_path / "whole", workers) == 0
+    finished = 0
+    for chunks in (0, 1, 2, 3, 4, 5):  # of 16, so that kills land in images, in texts and between
+        assert in_process(extraction, dataset, tmp_path / "set", workers, None, chunks) == -signal.SIGKILL
+        finished += chunks
+        assert len(list((tmp_path / "set.work").glob("*.safetensors"))) == finished
+    assert in_process(extraction, dataset, tmp_path / "set", workers) == 0
     assert content(tmp_path / "set") == content(tmp_path / "whole")
     assert not (tmp_path / "set.work").exists()
 
@@ -90,8 +77,8 @@ def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_agai
     chunks[1].write_bytes(chunks[1].read_bytes()[:-5])
     chunks[2].unlink()
     last = linear_backbone()
-    extract(dataset, last, tmp_path / "set", batch_size=2, workers=0)
-    assert last.seen == {"images": 12, "texts": 0}
+    made = extract(dataset, last, tmp_path / "set", workers=0)
+    assert last.seen == {"images": 12, "texts": 0} and made.provenance["batch_size"]["images"] == 2  # as the shards chose
     assert content(tmp_path / "set") == content(tmp_path / "whole")
 
 
@@ -116,7 +103,6 @@ def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
     dataset, hashed = synthetic_photographs(tmp_path, n=8), []
 
     def cut_off(path):
-        hashed.append(path)
         if path.name == "photo_006.jpg":
             raise KeyboardInterrupt
         return sha256(path)
@@ -125,23 +111,17 @@ def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "sha256", cut_off)
     with pytest.raises(KeyboardInterrupt):
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    hashed.clear()
     monkeypatch.setattr(images, "sha256", lambda path: hashed.append(path) or sha256(path))
     extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     assert len(hashed) == 2
 
 
-def test_what_a_run_killed_at_its_end_left_over_goes(tmp_path):
-    dataset, backbone = synthetic_photographs(tmp_path), linear_backbone()
-    extract(dataset, backbone, tmp_path / "set", workers=0)
-    (tmp_path / "set.work").mkdir()
-    extract(dataset, backbone, tmp_path / "set", workers=0)
-    assert not (tmp_path / "set.work").exists()
-
-
-def test_work_on_another_set_is_left_alone(tmp_path):
+def test_work_that_is_left_over_goes_and_work_on_another_set_stays(tmp_path):
     dataset, first, second = synthetic_photographs(tmp_path), linear_backbone(), linear_backbone(seed=1)
     extract(dataset, first, tmp_path / "set", workers=0)
+    (tmp_path / "set.work").mkdir()
+    extract(dataset, first, tmp_path / "set", workers=0)
+    assert not (tmp_path / "set.work").exists()
     extract(dataset, second, tmp_path / "set", shard="1/2", workers=0, overwrite=True)
     begun = sorted(path.name for path in (tmp_path / "set.work").glob("*.safetensors"))
     assert begun and extract(dataset, first, tmp_path / "set", workers=0)
@@ -150,63 +130,61 @@ def test_work_on_another_set_is_left_alone(tmp_path):
     assert not (tmp_path / "set.work").exists()
 
 
-def held(work: Path, ready, go):
-    with claimed(work, (1, 2)):
+def held(work: Path, shard, ready, go):
+    with encoding.claimed(work, shard):
         ready.set()
-        go.wait(60)
+        go.wait(300)
 
 
-def test_a_work_folder_that_a_process_holds_is_left_alone(tmp_path):
-    fork, dataset = multiprocessing.get_context("fork"), synthetic_photographs(tmp_path)
-    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    ready, go = fork.Event(), fork.Event()
-    run = fork.Process(target=held, args=(tmp_path / "set.work", ready, go))
+@pytest.mark.parametrize(("holder", "refused"), [(None, (None, "1/2")), ((1, 2), (None, "1/2"))])
+def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, holder, refused):
+    dataset, ready, go = synthetic_photographs(tmp_path), FORK.Event(), FORK.Event()
+    run = FORK.Process(target=held, args=(tmp_path / "set.work", holder, ready, go))
     run.start()
-    assert ready.wait(60)
-    assert extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    assert (tmp_path / "set.work" / "lock-1").exists()
+    assert ready.wait(300)
+    for shard in refused:
+        with pytest.raises(BlockingIOError, match="another process is extracting"):
+            extract(dataset, linear_backbone(), tmp_path / "set", shard=shard, workers=0)
+    if holder:
+        assert extract(dataset, linear_backbone(), tmp_path / "set", shard="2/2", workers=0) is None
+    assert list((tmp_path / "set.work").glob("lock-*"))
     go.set()
-    run.join(60)
-    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    assert not (tmp_path / "set.work").exists()
+    run.join(300)
+    assert extract(dataset, linear_backbone(), tmp_path / "set", workers=0) and not (tmp_path / "set.work").exists()
 
 
 def test_shards_at_once_do_not_disturb_each_other(tmp_path):
-    fork = multiprocessing.get_context("fork")
     dataset, out = synthetic_photographs(tmp_path, n=60, per_image=2), tmp_path / "set"
-    parts = [fork.Process(target=slow_extraction, args=(dataset, out, 0, f"{k}/3")) for k in (1, 2, 3)]
+    parts = [FORK.Process(target=extraction, args=(dataset, out, 0, f"{k}/3")) for k in (1, 2, 3)]
     for part in parts:
         part.start()
     for part in parts:
-        part.join(120)
+        part.join(300)
     assert [part.exitcode for part in parts] == [0, 0, 0]
     assert len(list((tmp_path / "set.work").glob("*.safetensors"))) == 8 + 8  # chunks of 60 images and 61 texts
     for folder in (tmp_path / "whole", out):
-        run = fork.Process(target=slow_extraction, args=(dataset, folder))
-        run.start()
-        run.join(120)
-        assert run.exitcode == 0
+        assert in_process(extraction, dataset, folder) == 0
     assert content(out) == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
 
 
-def measured(work: Path, record: Path, take: int):
-    """Let a shard decide the batch size as on an accelerator, where trying takes a while."""
+def measured(work: Path, record: Path, take: int, together):
+    """Let a shard decide the batch size as on an accelerator."""
     backbone = linear_backbone()
-    backbone.device = "cuda"
-    encoding._largest_batch = lambda job: time.sleep(0.2) or take
+    backbone.device, encoding._largest_batch = "cuda", lambda job: take
+    together.wait(300)
     job = encoding.Job(None, backbone, work, "float32", 0)
     _, size = encoding.plan_chunks(job, pd.DataFrame({"image": ["a"], "text": ["b"]}), None)
     (record / str(take)).write_text(str(size))
 
 
 def test_shards_that_start_together_agree_on_the_batch_size(tmp_path):
-    work, record = tmp_path / "work", tmp_path / "sizes"
+    work, record, together = tmp_path / "work", tmp_path / "sizes", FORK.Barrier(3)
     work.mkdir(), record.mkdir()
-    runs = [multiprocessing.get_context("fork").Process(target=measured, args=(work, record, take)) for take in (64, 128, 256)]
+    runs = [FORK.Process(target=measured, args=(work, record, take, together)) for take in (64, 128, 256)]
     for run in runs:
         run.start()
     for run in runs:
-        run.join(60)
+        run.join(300)
     assert len({path.read_text() for path in record.iterdir()}) == 1 and len(list(record.iterdir())) == 3
 
 
@@ -214,13 +192,6 @@ def test_shards_that_start_together_agree_on_the_batch_size(tmp_path):
 def test_shards_that_do_not_exist(shard, tmp_path):
     with pytest.raises(ValueError, match="shard"):
         extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "set", shard=shard)
-
-
-def test_the_batch_size_of_the_first_run_is_kept(tmp_path):
-    dataset = synthetic_photographs(tmp_path, n=20)
-    extract(dataset, linear_backbone(), tmp_path / "set", batch_size=3, shard="1/2", workers=0)
-    again = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    assert again.provenance["batch_size"]["images"] == 3
 
 
 def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
@@ -231,20 +202,4 @@ def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_no
     backbone = linear_backbone()
     backbone.fingerprint["revision"] = "c" * 40
     extract(dataset, backbone, tmp_path / "set", workers=0)
-    assert backbone.seen == {"images": 4, "texts": 0}
-
-
-def test_two_processes_on_one_output(tmp_path):
-    fork = multiprocessing.get_context("fork")
-    dataset = synthetic_photographs(tmp_path, n=60, per_image=2)
-    run = fork.Process(target=slow_extraction, args=(dataset, tmp_path / "set"))
-    run.start()
-    while not list((tmp_path / "set.work").glob("image-*.safetensors")):
-        time.sleep(0.002)
-    os.kill(run.pid, signal.SIGSTOP)
-    for shard in (None, "1/2"):
-        with pytest.raises(BlockingIOError, match="another process is extracting"):
-            extract(dataset, linear_backbone(), tmp_path / "set", batch_size=4, shard=shard, workers=0)
-    os.kill(run.pid, signal.SIGCONT)
-    run.join(120)
-    assert run.exitcode == 0 and EmbeddingSet.load(tmp_path / "set")
+    assert backbone.seen == {"images": 4, "texts": 0} and EmbeddingSet.load(tmp_path / "set")

@@ -21,12 +21,12 @@ from safetensors.torch import save_file
 from helpers import EmbeddingSet, GapAlignment
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.backbones.lit import read_heads
-from helpers.extraction.chunks import plan, read_chunk, read_work_file, write_chunk
+from helpers.extraction.encoding import plan, read_chunk, read_work_file, write_chunk, write_work_file
 from helpers.extraction.inspection import INSPECTED
-from helpers.files import sealed, sha256, write_checked_json, write_json
+from helpers.files import sealed, sha256, write_json
+from helpers.heads import COLUMNS, TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.disk import PROVENANCE
-from helpers.testbench.features import COLUMNS, TowerFeatures
 
 ROOM = Path(tempfile.mkdtemp(prefix="faults-"))
 ONE_SENTENCE = (ValueError, FileNotFoundError)
@@ -106,7 +106,7 @@ INSPECTIONS = {"images/a.jpg": ("0" * 64, ("mode L",), (12, 34))}
 
 def work_folder(folder: Path) -> Path:
     write_chunk(folder, CHUNK, VECTORS, FAILED)
-    write_checked_json(folder / "files.json", INSPECTIONS)
+    write_work_file(folder / "files.json", INSPECTIONS)
     return folder
 
 

@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 from helpers import EmbeddingSet, GapAlignment, load_backbone
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cones import cone_table, undefined_quantities
+from helpers.heads import TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep
-from helpers.testbench.features import TowerFeatures
 
 
 def save_set(folder):

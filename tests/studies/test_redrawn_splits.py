@@ -11,8 +11,8 @@ from samples import embedding_set
 
 from helpers import EmbeddingSet
 from helpers.probing.resplit import redrawn_split, resplit
-from helpers.testbench.features import shipped_features
-from helpers.testbench.training import Settings
+from helpers.heads import shipped_features
+from helpers.heads import Settings
 
 sys.path.insert(0, str(ROOT / "studies"))
 import repeated_splits as study  # noqa: E402

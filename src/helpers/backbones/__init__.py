@@ -6,23 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..arrays import choose
-from .fingerprint import public
-from .registry import REGISTRY, Entry
+from .registry import REGISTRY, Entry, public
 from .tokenizer import Tokenizer
 
-__all__ = ["REGISTRY", "Backbone", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
+__all__ = ["REGISTRY", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # finding and planning import this package and need no torch
     from .base import Backbone
-
-
-def __getattr__(name: str):
-    """Import :class:`Backbone` on first use, because it needs torch and a registry of names does not."""
-    if name == "Backbone":
-        from .base import Backbone
-
-        return Backbone
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_backbone(name: str, device: str | None = None, weights: str | Path | None = None) -> "Backbone":
@@ -60,13 +50,9 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
 
 
 def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
-    """Load the tokenizer of an encoder without its weights; arguments as in :func:`load_backbone`.
+    """Load the tokenizer of an encoder without its weights; arguments and errors as in :func:`load_backbone`.
 
     The ``lit-`` encoders, ``random-clip`` and ``clip`` need no download: packages ship their vocabularies.
-
-    Raises:
-        ValueError: an unknown name (with the nearest known one).
-        FileNotFoundError, OSError: the files are absent; says how to get them.
     """
     library, source = _resolve(str(name), weights)
     if library == "lit":
@@ -93,25 +79,24 @@ def _explaining_os_errors(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        entry = REGISTRY.get(name)
-        how = entry.access if entry else "check the id, or give a local folder"
-        raise OSError(f"the files of {name!r} are not available ({_first_line(error)}); {how}") from error
+        what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        how = REGISTRY[name].access if name in REGISTRY else "check the id, or give a local folder"
+        raise OSError(f"the files of {name!r} are not available ({what}); {how}") from error
 
 
 def _resolve(name: str, weights) -> tuple[str, str]:
     """Return library and source of a name; a folder given as weights decides the source, and its files the library."""
-    family = name.split(":")[0]
-    if family in REGISTRY and (family == name or family == "random-clip"):
+    family, colon, rest = name.partition(":")
+    if family in REGISTRY and (not colon or family == "random-clip"):
         entry = REGISTRY[family]
         if weights is not None and entry.library in ("transformers", "open_clip"):
             return _folder(Path(weights))
         return entry.library, entry.source
     if name.startswith("lit-") and weights is not None:
         return "lit", name
-    if family in ("transformers", "open_clip") and ":" in name:
-        source = name.partition(":")[2]
-        return _folder(Path(source)) if Path(source).is_dir() else (family, source)
-    if name.startswith(("hf-hub:", "local-dir:")):
+    if family in ("transformers", "open_clip") and colon:
+        return _folder(Path(rest)) if Path(rest).is_dir() else (family, rest)
+    if family in ("hf-hub", "local-dir") and colon:
         return "open_clip", name
     if Path(name).is_dir():
         return _folder(Path(name))
@@ -119,8 +104,7 @@ def _resolve(name: str, weights) -> tuple[str, str]:
         return "transformers", name
     if "/" in name:
         raise FileNotFoundError(f"{name} is not a folder; give a folder with config.json or open_clip_config.json, or a model id")
-    choose(name, REGISTRY, "backbone")
-    raise AssertionError("unreachable")
+    return "", choose(name, REGISTRY, "backbone")  # raises, with the nearest known name
 
 
 def _folder(path: Path) -> tuple[str, str]:
@@ -131,9 +115,8 @@ def _folder(path: Path) -> tuple[str, str]:
         return "open_clip", f"local-dir:{path}"
     if (path / "config.json").is_file():
         return "transformers", str(path)
-    raise FileNotFoundError(
-        f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip); download the model there"
-    )
+    what = f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip)"
+    raise FileNotFoundError(f"{what}; download the model there")
 
 
 def _seed(name: str) -> int:
@@ -151,7 +134,3 @@ def _device(device: str | None) -> str:
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
     return str(device)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ IMAGES_PER_BATCH = 32
 TEXTS_PER_BATCH = 64
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class Backbone:
     """A frozen dual encoder.
 
@@ -51,22 +53,15 @@ class Backbone:
         (1, 3)
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        dim: int,
-        preprocess: Callable,
-        tokenizer: Tokenizer,
-        image_features: Callable,
-        text_features: Callable,
-        pad_to_context: bool,
-        device: str,
-        fingerprint: dict,
-    ):
-        self.name, self.dim, self.device, self.fingerprint = name, dim, device, fingerprint
-        self.preprocess, self.tokenizer, self.pad_to_context = preprocess, tokenizer, pad_to_context
-        self.image_features, self.text_features = image_features, text_features
+    name: str
+    dim: int
+    preprocess: Callable
+    tokenizer: Tokenizer
+    image_features: Callable
+    text_features: Callable
+    pad_to_context: bool
+    device: str
+    fingerprint: dict
 
     def __repr__(self) -> str:
         return f"Backbone({self.name}: d={self.dim}, {self.tokenizer.context_length} tokens, {self.device})"

@@ -1,5 +1,6 @@
 """Load dual encoders of the transformers library: CLIP, SigLIP, any model with ``get_image_features`` and ``get_text_features``."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,18 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
 
 from .base import Backbone
-from .fingerprint import public, settings_hash
 from .loading import all_weights_found, no_remote_code, quiet, readable_weights, revision, weights_hash
-from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
+from .registry import public
+from .tokenizer import Tokenizer, absent_files_named, from_transformers, settings_hash, with_vocabulary
 
 SAFE = {"trust_remote_code": False}
 ATTENTION = ("sdpa", "eager")  # torch's own kernels; a config.json could name a kernel of the hub
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
 
 
-class Pixels:
-    """The model's own image processor (PIL): turns one RGB image into one float32 array (3, h, w)."""
-
-    def __init__(self, processor):
-        self.processor = processor
-
-    def __call__(self, image) -> np.ndarray:
-        return np.asarray(self.processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
+def pixels(processor, image) -> np.ndarray:
+    """Turn one RGB image into a float32 array (3, h, w) with the model's own image processor (PIL)."""
+    return np.asarray(processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
 
 
 def load_transformers(name: str, source: str, device: str) -> Backbone:
@@ -38,19 +34,28 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
         ValueError: the model is not a dual encoder, needs code from its repository, or takes more than pixel values.
         OSError: the model does not exist, or there is neither a connection nor a local copy.
     """
-    config, model, processor = _read_checkpoint(name, source)
-    model, tokenizer = model.to(device), transformers_tokenizer(name, source)
-    padded = config.model_type.startswith("siglip")
+    config = _configuration(name, source)
+    with quiet(), no_remote_code(), readable_weights():
+        model, info = _load_weights(source, config)
+    all_weights_found(name, info)
+    missing = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
+    if missing:
+        raise ValueError(f"{name} ({type(model).__name__}) has no {missing[0]}; give a dual encoder such as clip or siglip")
+    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
+    _takes_pixels_only(name, processor)
+    model = model.eval().requires_grad_(False).to(device)
+    tokenizer, padded = transformers_tokenizer(name, source), config.model_type.startswith("siglip")
 
     def text_features(ids, mask):
-        return _features(
-            model.get_text_features(input_ids=ids) if padded else model.get_text_features(input_ids=ids, attention_mask=mask)
-        )
+        return _features(model.get_text_features(input_ids=ids, **({} if padded else {"attention_mask": mask})))
 
+    with torch.inference_mode():
+        ids = torch.zeros((1, tokenizer.context_length), dtype=torch.int64, device=device)
+        dim = text_features(ids, torch.ones_like(ids)).shape[1]
     return Backbone(
         name=name,
-        dim=_dimension(model, tokenizer.context_length, device),
-        preprocess=Pixels(processor),
+        dim=dim,
+        preprocess=partial(pixels, processor),
         tokenizer=tokenizer,
         image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
         text_features=text_features,
@@ -70,11 +75,7 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
 
 
 def transformers_tokenizer(name: str, source: str) -> Tokenizer:
-    """Load the tokenizer from an id or a folder without reading the weights.
-
-    Raises:
-        ValueError, OSError: as :func:`load_transformers`.
-    """
+    """Load the tokenizer from an id or a folder without reading the weights; raise as :func:`load_transformers`."""
     config = _configuration(name, source)
     with quiet(), absent_files_named():
         tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
@@ -94,48 +95,26 @@ def _configuration(name: str, source: str):
     with quiet():
         config = AutoConfig.from_pretrained(source, **SAFE)
     if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
-        raise ValueError(
-            f"{name} is a {config.model_type} model, not a dual encoder of images and texts; give one such as clip or siglip"
-        )
+        what = f"{name} is a {config.model_type} model, not a dual encoder of images and texts"
+        raise ValueError(f"{what}; give one such as clip or siglip")
     return config
-
-
-def _read_checkpoint(name: str, source: str) -> tuple:
-    """Return configuration, model and image processor, each checked to be what a dual encoder needs."""
-    config = _configuration(name, source)
-    with quiet():
-        model, info = _load_weights(source, config)
-    all_weights_found(name, info)
-    missing = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
-    if missing:
-        raise ValueError(f"{name} ({type(model).__name__}) has no {missing[0]}; give a dual encoder such as clip or siglip")
-    processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
-    _takes_pixels_only(name, processor)
-    return config, model.eval().requires_grad_(False), processor
 
 
 def _load_weights(source: str, config) -> tuple:
     """Return model and loading report; convert half-precision checkpoints to float32, the precision of all computation."""
-    with no_remote_code(), readable_weights():
-        for attention in ATTENTION:
-            config._attn_implementation = attention  # for both towers, whatever the file names
-            try:
-                return AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
-            except ValueError as error:
-                if attention == ATTENTION[-1] or "scaled_dot_product_attention" not in str(error):
-                    raise
+    for attention in ATTENTION:
+        config._attn_implementation = attention  # for both towers, whatever the file names
+        try:
+            return AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
+        except ValueError as error:
+            if attention == ATTENTION[-1] or "scaled_dot_product_attention" not in str(error):
+                raise
     raise AssertionError("unreachable")
 
 
 def _features(output):
     """Return projected features, which transformers 5 wraps as ``pooler_output`` of an object and transformers 4 does not."""
     return getattr(output, "pooler_output", output)
-
-
-def _dimension(model, context: int, device: str) -> int:
-    ids = torch.zeros((1, context), dtype=torch.int64, device=device)
-    with torch.inference_mode():
-        return _features(model.get_text_features(input_ids=ids)).shape[1]
 
 
 def _takes_pixels_only(name: str, processor) -> None:

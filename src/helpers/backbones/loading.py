@@ -18,10 +18,9 @@ from transformers.utils import logging as hf
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence progress bars and messages below ERROR from transformers and open_clip inside the block."""
-    level, bars = hf.get_verbosity(), hf.is_progress_bar_enabled()
+    level, bars, disabled = hf.get_verbosity(), hf.is_progress_bar_enabled(), logging.root.manager.disable
     hf.set_verbosity_error()
     hf.disable_progress_bar()
-    disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
@@ -38,15 +37,12 @@ def no_remote_code() -> Iterator[None]:
 
     Refuse also kernels of the hub, which are compiled code that a configuration can name.
     """
-    seconds_to_answer = transformers_loading.TIME_OUT_REMOTE_CODE
-    kernels_available = hub_kernels.is_kernels_available
-    transformers_loading.TIME_OUT_REMOTE_CODE = 0
-    hub_kernels.is_kernels_available = lambda *_, **__: False
+    before = transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available
+    transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available = 0, lambda *_, **__: False
     try:
         yield
     finally:
-        transformers_loading.TIME_OUT_REMOTE_CODE = seconds_to_answer
-        hub_kernels.is_kernels_available = kernels_available
+        transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available = before
 
 
 def weights_hash(model) -> str:
@@ -54,7 +50,8 @@ def weights_hash(model) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(_bytes(tensor)).numpy().data)
+        as_bytes = torch.uint8 if tensor.dtype != torch.bool else torch.bool
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(as_bytes).numpy().data)
     return digest.hexdigest()
 
 
@@ -66,11 +63,7 @@ def revision(repository: str, *files: str) -> str | None:
 
 @contextmanager
 def readable_weights() -> Iterator[None]:
-    """Turn a library's error on damaged weights into one sentence.
-
-    Raises:
-        OSError: the weights file is cut short or damaged, or needs unpickling.
-    """
+    """Turn a library's error on weights that are cut short or damaged, or need unpickling, into one OSError in one sentence."""
     try:
         yield
     except (SafetensorError, pickle.UnpicklingError, EOFError) as error:
@@ -82,17 +75,7 @@ def readable_weights() -> Iterator[None]:
 
 
 def all_weights_found(name: str, info: dict) -> None:
-    """Refuse a checkpoint that lacks a weight, because the encoder would be partly random.
-
-    Raises:
-        ValueError: names the first weight the checkpoint lacks.
-    """
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise ValueError(
-            f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}; it is not a model of this architecture"
-        )
-
-
-def _bytes(tensor):
-    return torch.uint8 if tensor.dtype != torch.bool else torch.bool
+    """Refuse a checkpoint that lacks a weight, because the encoder would be partly random."""
+    if missing := sorted(info["missing_keys"]):
+        what = f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}"
+        raise ValueError(f"{what}; it is not a model of this architecture")

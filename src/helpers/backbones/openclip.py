@@ -1,6 +1,7 @@
 """Load dual encoders of the open_clip library: by architecture and tag, from the hub, from a folder, or with random weights."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,16 @@ import torch
 from ..arrays import choose
 from ..files import read_json
 from .base import Backbone
-from .fingerprint import public, settings_hash, tokenizer_hash
 from .loading import no_remote_code, quiet, readable_weights, revision, weights_hash
-from .tokenizer import Tokenizer, absent_files_named, with_vocabulary
+from .registry import public
+from .tokenizer import Tokenizer, absent_files_named, settings_hash, tokenizer_hash, with_vocabulary
+
+ELSEWHERE = ("hf-hub:", "local-dir:")  # sources that hold their own configuration
 
 
-class Pixels:
-    """open_clip's own evaluation transform: turns one RGB image into one float32 array (3, h, w)."""
-
-    def __init__(self, transform):
-        self.transform = transform
-
-    def __call__(self, image) -> np.ndarray:
-        return self.transform(image).numpy()
+def pixels(transform, image) -> np.ndarray:
+    """Turn one RGB image into a float32 array (3, h, w) with open_clip's own evaluation transform."""
+    return transform(image).numpy()
 
 
 def load_open_clip(name: str, source: str, device: str) -> Backbone:
@@ -36,18 +34,11 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
         ValueError: an unknown architecture or tag, or weights trained with another activation.
         FileNotFoundError, OSError: the weights are absent.
     """
-    options = {}
-    if source.startswith("local-dir:"):
-        options = _local_options(Path(source.removeprefix("local-dir:")))
-        model_name, tag = source, None
-    elif source.startswith("hf-hub:"):
-        model_name, tag = source, None
-    else:
-        model_name, _, tag = source.partition("/")
-        if not tag:
-            raise ValueError(
-                f"{name} has no pretrained tag; write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai"
-            )
+    model_name, tag = (source, None) if source.startswith(ELSEWHERE) else source.partition("/")[::2]
+    if tag == "":
+        how = "write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai"
+        raise ValueError(f"{name} has no pretrained tag; {how}")
+    options = _local_options(Path(source.removeprefix("local-dir:"))) if source.startswith("local-dir:") else {}
     with quiet(), no_remote_code(), warnings.catch_warnings():
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
@@ -72,13 +63,8 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
 
 
 def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
-    """Load the tokenizer without reading the weights; ``source`` is as in :func:`load_open_clip`, but its tag has no effect.
-
-    Raises:
-        ValueError: an unknown architecture.
-        OSError: files of the tokenizer are absent and cannot be downloaded.
-    """
-    model_name = source if source.startswith(("hf-hub:", "local-dir:")) else source.partition("/")[0]
+    """Load the tokenizer without reading the weights; ``source`` is as in :func:`load_open_clip`, but its tag has no effect."""
+    model_name = source if source.startswith(ELSEWHERE) else source.partition("/")[0]
     if open_clip.get_model_config(model_name) is None:  # get_tokenizer would return CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
     with quiet(), no_remote_code(), absent_files_named():
@@ -86,32 +72,28 @@ def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
     inner = getattr(tokenizer, "tokenizer", tokenizer)
     pad_id = getattr(inner, "pad_token_id", 0)
 
+    def ids(texts: list[str]) -> list[list[int]]:
+        rows = tokenizer(texts).numpy()
+        return [row[: max(1, len(np.trim_zeros(row != pad_id, "b")))].tolist() for row in rows]  # without padding
+
     def lengths(texts: list[str]) -> list[int]:
         if hasattr(tokenizer, "encode"):
             return [len(tokenizer.encode(text)) + 2 for text in texts]
-        return [len(ids) for ids in inner([tokenizer.clean_fn(t) for t in texts], truncation=False, verbose=False)["input_ids"]]
+        return [len(row) for row in inner([tokenizer.clean_fn(t) for t in texts], truncation=False, verbose=False)["input_ids"]]
 
-    return with_vocabulary(
-        Tokenizer(
-            name,
-            int(tokenizer.context_length),
-            pad_id,
-            ids=lambda texts: [_without_padding(row, pad_id) for row in tokenizer(texts).tolist()],
-            lengths=lengths,
-            hash=tokenizer_hash(inner),
-        )
-    )
+    return with_vocabulary(Tokenizer(name, int(tokenizer.context_length), pad_id, ids, lengths, tokenizer_hash(inner)))
 
 
 def _wrap(name: str, source: str, commit: str | None, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
     model = model.float().eval().requires_grad_(False).to(device)
     # Towers from transformers mask padding, so rows can be short; open_clip's own towers need rows of full length.
     masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
-    preprocessing = open_clip.get_model_preprocess_cfg(model)
+    with torch.inference_mode():
+        dim = model.encode_text(torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=device)).shape[1]
     return Backbone(
         name=name,
-        dim=_dimension(model, tokenizer.context_length, device),
-        preprocess=Pixels(transform),
+        dim=dim,
+        preprocess=partial(pixels, transform),
         tokenizer=tokenizer,
         image_features=model.encode_image,
         text_features=lambda ids, mask: model.encode_text(ids),
@@ -122,8 +104,8 @@ def _wrap(name: str, source: str, commit: str | None, model, transform, tokenize
             "source": source,
             "revision": commit,
             "weights": weights_hash(model),
-            "activation": _activation(model),
-            "preprocessing": settings_hash(preprocessing),
+            "activation": "QuickGELU" if "QuickGELU" in {type(module).__name__ for module in model.modules()} else "GELU",
+            "preprocessing": settings_hash(open_clip.get_model_preprocess_cfg(model)),
             "tokenizer": tokenizer.hash,
             "context_length": tokenizer.context_length,
             "padding": "masked" if masked else "to context",
@@ -139,17 +121,11 @@ def _local_options(folder: Path) -> dict:
 
 
 def require_text_tower(folder: Path) -> None:
-    """Refuse a folder whose text tower is a model of the hub and cannot be loaded without the hub.
-
-    Raises:
-        FileNotFoundError: neither the folder nor the local cache holds the tower's configuration; says how to get it.
-    """
+    """Raise FileNotFoundError, with the command that gets it, if neither folder nor cache holds the text tower's configuration."""
     tower = _text_settings(folder).get("hf_model_name")
     if tower and not (folder / "text" / "config.json").is_file() and not revision(tower, "config.json"):
-        raise FileNotFoundError(
-            f"{folder / 'text' / 'config.json'}, the configuration of the text tower, is missing; "
-            f"`hf download {tower} config.json --local-dir {folder / 'text'}`"
-        )
+        how = f"`hf download {tower} config.json --local-dir {folder / 'text'}`"
+        raise FileNotFoundError(f"{folder / 'text' / 'config.json'}, the configuration of the text tower, is missing; {how}")
 
 
 def _text_settings(folder: Path) -> dict:
@@ -164,20 +140,3 @@ def _commit(source: str) -> str | None:
         return None
     repository, _, file = open_clip.get_pretrained_cfg(*source.split("/", 1)).get("hf_hub", "").rpartition("/")
     return revision(repository, file or "open_clip_model.safetensors", "open_clip_pytorch_model.bin") if repository else None
-
-
-def _without_padding(row: list[int], pad_id: int) -> list[int]:
-    length = len(row)
-    while length > 1 and row[length - 1] == pad_id:
-        length -= 1
-    return row[:length]
-
-
-def _dimension(model, context: int, device: str) -> int:
-    with torch.inference_mode():
-        return model.encode_text(torch.ones((1, context), dtype=torch.int64, device=device)).shape[1]
-
-
-def _activation(model) -> str:
-    kinds = {type(module).__name__ for module in model.modules()}
-    return "QuickGELU" if "QuickGELU" in kinds else "GELU"

@@ -1,13 +1,13 @@
-"""Tokenise texts as an encoder does, without its weights: token ids, their number before the cut, and the cut."""
+"""Tokenise texts as an encoder does, without its weights: token ids, their number before the cut, the cut, and its hash."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from huggingface_hub import constants
-
-from .fingerprint import tokenizer_hash
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,26 @@ class Tokenizer:
         return np.array(self.count(texts), dtype=int) > self.context_length
 
 
+def settings_hash(settings) -> str:
+    """Return the SHA-256 of JSON-serialisable settings, independent of key order."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
+
+
+def tokenizer_hash(tokenizer) -> str:
+    """Return the SHA-256 of a tokenizer's vocabulary and rules, without padding and truncation, which belong to a call."""
+    if hasattr(tokenizer, "sp_model"):  # a sentencepiece model; its file holds the scores that decide between segmentations
+        return settings_hash([type(tokenizer).__name__, hashlib.sha256(tokenizer.sp_model.serialized_model_proto()).hexdigest()])
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else tokenizer.encoder
+        return settings_hash([type(tokenizer).__name__, vocabulary])
+    rules = json.loads(backend.to_str())
+    return settings_hash({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
+
+
 @contextmanager
 def absent_files_named() -> Iterator[None]:
-    """Turn the ValueError that transformers raises for absent tokenizer files, in many wordings, into one error.
-
-    Raises:
-        FileNotFoundError: the files of the tokenizer are absent.
-    """
+    """Turn the ValueError that transformers raises for absent tokenizer files, in many wordings, into FileNotFoundError."""
     try:
         yield
     except ValueError as error:
@@ -54,26 +67,17 @@ def absent_files_named() -> Iterator[None]:
 
 
 def with_vocabulary(tokenizer: Tokenizer) -> Tokenizer:
-    """Return the tokenizer if it knows any word; without its files transformers makes an empty one.
-
-    Raises:
-        FileNotFoundError: the tokenizer has no vocabulary.
-    """
+    """Return the tokenizer, or raise FileNotFoundError if it knows no word: without its files transformers makes an empty one."""
     if tokenizer.ids(["dog"]) == tokenizer.ids(["cat"]):
         raise FileNotFoundError("the files of its tokenizer are missing, such as tokenizer.json, vocab.txt or spiece.model")
     return tokenizer
 
 
 def from_transformers(name: str, tokenizer, context_length: int) -> Tokenizer:
-    """Wrap a tokenizer of the transformers library.
-
-    Raises:
-        ValueError: it does not pad on the right with a padding token.
-    """
+    """Wrap a tokenizer of the transformers library."""
     if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
-        raise ValueError(
-            f"the tokenizer of {name} does not pad on the right with a padding token; set both in its tokenizer_config.json"
-        )
+        what = f"the tokenizer of {name} does not pad on the right with a padding token"
+        raise ValueError(f"{what}; set both in its tokenizer_config.json")
     return Tokenizer(
         name,
         context_length,

@@ -5,71 +5,30 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
+from safetensors import SafetensorError
 
 from ..arrays import choose
-from ..backbones import Backbone, load_backbone
-from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH
-from ..backbones.fingerprint import settings_hash
+from ..backbones import load_backbone
+from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
+from ..backbones.tokenizer import settings_hash
 from ..datasets.base import PairedDataset
-from ..files import remove_stale, replacing, write_checked_json
-from ..store.disk import PROVENANCE, check_replaceable, read_set_record
+from ..files import remove_stale, replacing
 from ..store.embeddings import EmbeddingSet
-from .chunks import claimed, exclusive, read_work_file
-from .encoding import Job, encode_chunks, plan_chunks, progress, read_chunks
+from ..store.disk import PROVENANCE, check_replaceable, read_set_record
+from .encoding import Job, claimed, default_workers, encode_chunks, plan_chunks, read_chunks, read_work_file, write_work_file
 from .inspection import InputError, inspect, report_table, summary
-from .workers import default_workers
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
-POLICIES = ("fail", "skip")
-DTYPES = ("float32", "float16")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of an extraction.
-
-    Args:
-        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are always normalised in float32.
-        dtype: type of the stored vectors, ``float32`` or ``float16``.
-        workers: number of processes that decode images; 0 decodes in this process; :func:`default_workers` when None.
-        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; ``<out>.problems.csv`` lists them in both cases.
-        max_skipped: largest share of rows that ``skip`` may exclude.
-        overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
-        image_from: folder of a set with the same image vectors; the new set refers to them instead of storing them twice.
-        command: command that makes the set again, for its provenance; without folders of the machine.
-
-    Raises:
-        ValueError: an unknown value, or a share outside [0, 1].
-        FileNotFoundError: ``image_from`` holds no set.
-    """
-
-    precision: str = "float32"
-    dtype: str = "float32"
-    workers: int | None = None
-    on_error: str = "fail"
-    max_skipped: float = 0.05
-    overwrite: bool = False
-    image_from: Path | str | None = None
-    command: str = "helpers.extract, called from Python"
-
-    def __post_init__(self):
-        choose(self.precision, PRECISIONS, "precision")
-        choose(self.dtype, DTYPES, "dtype")
-        choose(self.on_error, POLICIES, "on_error")
-        if not 0 <= self.max_skipped <= 1:
-            raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {self.max_skipped}")
-        if self.image_from is not None and not (Path(self.image_from) / PROVENANCE).is_file():
-            what = f"no embeddings in {self.image_from} ({PROVENANCE} is missing)"
-            raise FileNotFoundError(f"image_from: {what}; give the folder of a set")
 
 
 def extract(
@@ -79,7 +38,15 @@ def extract(
     batch_size: int | None = None,
     shard=None,
     device: str | None = None,
-    **options,
+    *,
+    precision: str = "float32",
+    dtype: str = "float32",
+    workers: int | None = None,
+    on_error: str = "fail",
+    max_skipped: float = 0.05,
+    overwrite: bool = False,
+    image_from: Path | str | None = None,
+    command: str = "helpers.extract, called from Python",
 ) -> EmbeddingSet | None:
     """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
 
@@ -87,54 +54,83 @@ def extract(
     ends with the same bytes. Unfinished work lies in ``<out>.work`` until the set is whole.
 
     Args:
-        dataset: a ``PairedDataset``.
         backbone: a ``Backbone``, or a name for :func:`load_backbone`.
         out: folder of the set, outside the data root: a new or empty folder, or one that holds a set.
         batch_size: images per batch; when None, chosen on the first run and then reused.
         shard: ``"3/16"`` or ``(3, 16)``: encode only the third of sixteen parts and return None. When all parts are done, a call
             without ``shard`` checks and joins them, encodes what is missing, and removes ``<out>.work``.
         device: see :func:`load_backbone`; only for a backbone given by name.
-        options: the fields of :class:`Options`, such as ``precision="bfloat16"`` or ``on_error="skip"``.
+        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are always normalised in float32.
+        dtype: type of the stored vectors, ``float32`` or ``float16``.
+        workers: number of processes that decode images; 0 decodes in this process; by the number of cores when None.
+        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; ``<out>.problems.csv`` lists them in both cases.
+        max_skipped: largest share of rows that ``skip`` may exclude.
+        overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
+        image_from: folder of a set with the same image vectors; the new set refers to them instead of storing them twice.
+        command: command that makes the set again, for its provenance; without folders of the machine.
 
     Raises:
         InputError: some rows cannot be encoded; holds the report.
-        ValueError: ``out`` holds another set (the error says what differs) or lies in the data, or an image was replaced meanwhile.
-        FileExistsError: ``out`` holds something that is not a set.
-        BlockingIOError: another process writes to the same output.
-        OSError: no space or no permission; finished chunks remain.
+        ValueError, FileExistsError: ``out`` holds another set (says what differs) or something else, or lies in the data.
+        BlockingIOError, OSError: another process writes to the same output; no space or no permission. Finished chunks remain.
     """
-    chosen, shard, out, started = Options(**options), _parse_shard(shard), Path(out), time.time()
-    _check_output(out, Path(dataset.root))
-    if isinstance(backbone, str):
-        backbone = load_backbone(backbone, device)
-    workers = default_workers(backbone.device) if chosen.workers is None else chosen.workers
-    job = Job(dataset, backbone, out.with_name(out.name + ".work"), chosen.precision, workers)
+    shard, out = _parse_shard(shard), Path(out)
+    _check(out, Path(dataset.root), precision, dtype, on_error, max_skipped, image_from)
+    job = _job(dataset, backbone, device, out, precision, workers)
     keys, report = _inspected(job, out)
-    identity = _identity(job, keys, chosen.dtype)
-    if stored := _stored(out, identity, chosen.overwrite):
+    identity = _identity(job, keys, dtype)
+    if stored := _stored(out, identity, overwrite):
         if not shard:
             _clear(job.work, identity)  # of a run that was killed when the set was whole
         return stored
+    usable_rows = partial(_usable_rows, dataset, out, on_error, max_skipped)
     with _explaining_os_errors(out), claimed(job.work, shard):
-        write_checked_json(job.work / "identity.json", identity)
-        usable = _apply_policy(report, keys, dataset, out, chosen)
-        chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
-        encode_chunks(job, keys.loc[usable], chunks, size, shard)
-        if shard:
+        embeddings = _encoded(job, keys, report, identity, usable_rows, batch_size, shard, command)
+        if embeddings is None:
             return None
-        (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
-        report = _with_undecoded(report, dataset.rows, keys.loc[usable, "image"], failed)
-        stored_rows = _apply_policy(report, keys, dataset, out, chosen)
-        provenance = _provenance(job, identity, keys, stored_rows, report, size) | {"run": _run(chosen.command, started)}
-        arrays = _pairs(job, keys, usable, stored_rows, {"image": image, "text": text})
-        embeddings = EmbeddingSet(*arrays, dataset.task, provenance)
-        embeddings.save(out, dtype=chosen.dtype, image_from=chosen.image_from)
+        embeddings.save(out, dtype=dtype, image_from=image_from)
     _clear(job.work, identity)
     return embeddings
 
 
-def _check_output(out: Path, root: Path) -> None:
-    """Raise if writing to ``out`` would change the data, or a folder that is not an embedding set."""
+def _encoded(
+    job: Job,
+    keys: pd.DataFrame,
+    report: pd.DataFrame,
+    identity: dict,
+    usable_rows: Callable,
+    batch_size: int | None,
+    shard: tuple[int, int] | None,
+    command: str,
+) -> EmbeddingSet | None:
+    """Encode what is missing; return the set, or None for a shard."""
+    started = time.time()
+    write_work_file(job.work / "identity.json", identity)
+    usable = usable_rows(report)
+    chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
+    encode_chunks(job, keys.loc[usable], chunks, size, shard)
+    if shard:
+        return None
+    (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
+    report = _with_undecoded(report, job.dataset.rows, keys.loc[usable, "image"], failed)
+    rows = usable_rows(report)
+    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run = {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}
+    provenance = _provenance(job, identity, keys.loc[rows], report, size) | {"run": run}
+    image, text, pairs = _pairs(job, keys, usable, rows, image, text)
+    return EmbeddingSet(image, text, pairs, job.dataset.task, provenance)
+
+
+def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max_skipped: float, image_from) -> None:
+    """Raise for an unknown option, or if writing to ``out`` would change the data or a folder that is not an embedding set."""
+    choose(precision, PRECISIONS, "precision")
+    choose(dtype, ("float32", "float16"), "dtype")
+    choose(on_error, ("fail", "skip"), "on_error")
+    if not 0 <= max_skipped <= 1:
+        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
+    if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
+        what = f"no embeddings in {image_from} ({PROVENANCE} is missing)"
+        raise FileNotFoundError(f"image_from: {what}; give the folder of a set")
     folder = root.resolve()
     folder = folder.parent if folder.is_file() else folder
     target = out.resolve()
@@ -144,14 +140,22 @@ def _check_output(out: Path, root: Path) -> None:
         check_replaceable(out)
 
 
+def _job(
+    dataset: PairedDataset, backbone: Backbone | str, device: str | None, out: Path, precision: str, workers: int | None
+) -> Job:
+    backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
+    workers = default_workers(backbone.device) if workers is None else workers
+    return Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
+
+
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return content hashes and problems of the data set; shards and later runs reuse them until the set is whole."""
     if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
-        return inspect(job.dataset, progress)
+        return inspect(job.dataset)
     with _explaining_os_errors(out):
         job.work.mkdir(parents=True, exist_ok=True)
-        with exclusive(job.work / "lock-files"):
-            return inspect(job.dataset, progress, job.work / "files.json")
+        with FileLock(job.work / "lock-files"):
+            return inspect(job.dataset, job.work / "files.json")
 
 
 def _clear(work: Path, identity: dict) -> None:
@@ -176,6 +180,8 @@ def _explaining_os_errors(out: Path) -> Iterator[None]:
             raise
         what = f"{error.strerror}; make room or give another output, finished chunks remain"
         raise OSError(error.errno, what, str(out)) from error
+    except SafetensorError as error:  # the writer of a set, which has no error number
+        raise OSError(f"{error}; make room or give another output than {out}, finished chunks remain") from error
 
 
 def _parse_shard(shard) -> tuple[int, int] | None:
@@ -193,13 +199,12 @@ def _parse_shard(shard) -> tuple[int, int] | None:
 def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
     """Return what decides whether a stored set can be reused."""
     rows = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
-    manifest = settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task)])
     return {
         "dataset": job.dataset.name,
         "variant": job.dataset.variant,
         "backbone": job.backbone.name,
         "encoder": job.backbone.identity,
-        "data_manifest": manifest,
+        "data_manifest": settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task)]),
         "precision": job.precision,
         "dtype": dtype,
     }
@@ -214,26 +219,20 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
         differing = [key for key, value in _flat(identity).items() if record.get(key) != value]
         if not differing:
             return EmbeddingSet.load(out)
+        how = "pass overwrite=True (--overwrite) to replace it, or give another output"
+        raise ValueError(f"{out} holds a set that differs in {', '.join(differing)}; {how}")
     except (ValueError, FileNotFoundError):
         if overwrite:
             return None
         raise
-    if overwrite:
-        return None
-    raise ValueError(
-        f"{out} holds a set that differs in {', '.join(differing)}; pass overwrite=True (--overwrite) to replace it, "
-        "or give another output"
-    )
 
 
-def _flat(record: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in record.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
+def _flat(record: dict) -> dict:
+    """Return a nested record as one dictionary with keys such as ``encoder.weights``."""
+    return pd.json_normalize(record).to_dict("records")[0]
 
 
-def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset: PairedDataset, out: Path, options: Options) -> np.ndarray:
+def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, report: pd.DataFrame) -> np.ndarray:
     """Return the rows that can be encoded, and write the report, unless it is empty, as ``<out>.problems.csv``.
 
     Raises:
@@ -245,45 +244,41 @@ def _apply_policy(report: pd.DataFrame, keys: pd.DataFrame, dataset: PairedDatas
             report.drop(columns="pair_id" if dataset.card.credentialed else []).to_csv(temporary, index=False)
     else:
         problems.unlink(missing_ok=True)
+    n = len(dataset.rows)
     bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
-    usable = np.setdiff1d(np.arange(len(keys)), bad)
-    if len(bad) and options.on_error == "fail":
-        what = summary(report, len(keys), dataset.card.credentialed)
-        raise InputError(f"{what}\nall are listed in {problems}; repair them, or pass on_error='skip' (--on-error skip)", report)
-    if len(bad) > options.max_skipped * len(keys) or not len(usable):
-        what = summary(report, len(keys), dataset.card.credentialed)
-        raise InputError(f"{what}\nmore than max_skipped={options.max_skipped:.0%} allows; all are listed in {problems}", report)
-    return usable
+    if len(bad) and on_error == "fail":
+        how = f"all are listed in {problems}; repair them, or pass on_error='skip' (--on-error skip)"
+    elif len(bad) > max_skipped * n or len(bad) == n:
+        how = f"more than max_skipped={max_skipped:.0%} allows; all are listed in {problems}"
+    else:
+        return np.setdiff1d(np.arange(n), bad)
+    raise InputError(f"{summary(report, n, dataset.card.credentialed)}\n{how}", report)
 
 
 def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
     """Return the report with an error added for every row whose image could not be decoded."""
-    if not failed:
-        return report
     number = pd.factorize(image_keys)[0]
     undecoded = [(int(row), "image", "error", failed[i]) for row, i in zip(image_keys.index, number, strict=True) if i in failed]
     known = report[["row", "field", "severity", "what"]].itertuples(index=False, name=None)
     return report_table(rows, [*known, *undecoded])
 
 
-def _pairs(
-    job: Job, keys: pd.DataFrame, usable: np.ndarray, rows: np.ndarray, matrices: dict
-) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+def _pairs(job: Job, keys: pd.DataFrame, usable: np.ndarray, rows: np.ndarray, image: np.ndarray, text: np.ndarray) -> tuple:
     """Return matrices and pairs of ``rows``, a subset of the ``usable`` rows that were encoded."""
     pairs = job.dataset.rows.reset_index(drop=True).loc[rows].drop(columns=["image", "text"]).reset_index(drop=True)
-    for modality in matrices:
+    used = {}
+    for modality, vectors in (("image", image), ("text", text)):
         number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, rows)]
-        used, pairs[modality] = np.unique(number, return_inverse=True)
-        matrices[modality] = matrices[modality][used]
-    return matrices["image"], matrices["text"], pairs
+        distinct, pairs[modality] = np.unique(number, return_inverse=True)
+        used[modality] = vectors[distinct]
+    return used["image"], used["text"], pairs
 
 
-def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray, report: pd.DataFrame, batch_size: int) -> dict:
+def _provenance(job: Job, identity: dict, keys: pd.DataFrame, report: pd.DataFrame, batch_size: int) -> dict:
     tokenizer, texts = job.backbone.tokenizer, job.dataset.rows.reset_index(drop=True)["text"]
-    distinct = texts[usable][~keys.loc[usable, "text"].duplicated()]
-    cut = tokenizer.cut(distinct)
-    pairs_cut = keys.loc[usable, "text"].isin(keys.loc[distinct.index[cut], "text"])
-    notes, errors = (report[report["severity"] == severity] for severity in ("note", "error"))
+    distinct = keys["text"].drop_duplicates()
+    cut = distinct[tokenizer.cut(texts[distinct.index])]
+    notes, errors = (report.loc[report["severity"] == severity, "what"].value_counts() for severity in ("note", "error"))
     return {
         **identity,
         "encoder": job.backbone.fingerprint,
@@ -292,14 +287,8 @@ def _provenance(job: Job, identity: dict, keys: pd.DataFrame, usable: np.ndarray
         "normalized": True,
         "batch_size": {"images": batch_size, "texts": TEXTS_PER_BATCH},
         "device": job.backbone.device.split(":")[0],
-        "texts_cut": {"distinct": int(cut.sum()), "pairs": int(pairs_cut.sum()), "context_length": tokenizer.context_length},
-        "converted": {what: int(count) for what, count in notes["what"].value_counts().items()},
-        "skipped": {what: int(count) for what, count in errors["what"].value_counts().items()},
+        "texts_cut": {"distinct": len(cut), "pairs": int(keys["text"].isin(cut).sum()), "context_length": tokenizer.context_length},
+        "converted": {what: int(count) for what, count in notes.items()},
+        "skipped": {what: int(count) for what, count in errors.items()},
         "versions": {name: version(name) for name in LIBRARIES},
     }
-
-
-def _run(command: str, started: float) -> dict:
-    """Return the part of the provenance that differs between runs of the same extraction."""
-    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}

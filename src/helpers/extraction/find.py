@@ -38,7 +38,8 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     if (embeddings := find_stored(identity, store)) is not None:
         return embeddings
     choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
-    if data_root is None and not _needs_no_root(dataset):
+    needs_no_root = dataset in DATASETS and hasattr(DATASETS[dataset].module, "default_root")
+    if data_root is None and not needs_no_root:
         raise FileNotFoundError(_nothing_stored(identity, found))
     return extract_missing(identity, store, data_root)
 
@@ -46,10 +47,8 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
 def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, excluded=()) -> list[EmbeddingSet]:
     """Return the sets of every data set with every backbone; an empty list means all that are stored in this variant.
 
-    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty.
-
-    Raises:
-        ValueError, FileNotFoundError: as :func:`embeddings_for`; also if no set is stored at all.
+    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty. Raises as
+    :func:`embeddings_for`, also if no set is stored at all.
     """
     found = stored(store)
     wanted, skipped = [], {(d, folder_name(b)) for d, b in excluded}
@@ -63,14 +62,12 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
         if datasets and not (asked or mine):
             raise FileNotFoundError(_nothing_stored(Identity(dataset, variant, ""), found))
         wanted += [(dataset, b) for b in (asked if backbones else mine) if datasets or folder_name(b) in mine]
-    if not wanted and skipped:
-        return []
-    if not wanted and backbones and len(found):
-        choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
-    if not wanted:
+    if not wanted and not skipped:
+        if backbones and len(found):
+            choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
         where = str(store) if store is not None else f"{SHIPPED} or {OWN}"
         raise FileNotFoundError(f"no embeddings of variant {variant!r} in {where}; make them with `python -m helpers extract`")
-    return [embeddings_for(d, b, variant, store, data_root) for d, b in in_book_order(wanted)]
+    return [embeddings_for(d, b, variant, store, data_root) for d, b in _in_book_order(wanted)]
 
 
 def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
@@ -80,27 +77,35 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
         ValueError: none of the named data sets has both.
     """
     found = stored(store)
-    rows = list(found[["dataset", "backbone", "variant"]].itertuples(index=False, name=None))
-    names = {(d, b) for d, b, v in rows if v == "authors"} & {(d, b) for d, b, v in rows if v == "clean"}
+    names = [set(found.loc[found["variant"] == v, ["dataset", "backbone"]].itertuples(False, None)) for v in ("authors", "clean")]
+    both = names[0] & names[1]
     if data_root is not None:
-        names |= {(d, folder_name(b)) for d in datasets for b in backbones if _has_both_variants(d)}
+        two = [d for d in datasets if canonical_variant(d, "authors") != canonical_variant(d, "clean")]
+        both |= {(d, folder_name(b)) for d in two for b in backbones}
     given = {folder_name(b): b for b in backbones}
-    wanted = [(d, given.get(b, b)) for d, b in names if (not datasets or d in datasets) and (not backbones or b in given)]
+    wanted = [(d, given.get(b, b)) for d, b in both if (not datasets or d in datasets) and (not backbones or b in given)]
     if datasets and not wanted:
-        raise ValueError(
-            f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`; name one that is, such as ham10000"
-        )
+        what = f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`"
+        raise ValueError(f"{what}; name one that is, such as ham10000")
     return [
         (embeddings_for(d, b, "authors", store, data_root), embeddings_for(d, b, "clean", store, data_root))
-        for d, b in in_book_order(wanted)
+        for d, b in _in_book_order(wanted)
     ]
 
 
-def _has_both_variants(dataset: str) -> bool:
-    return canonical_variant(dataset, "authors") != canonical_variant(dataset, "clean")
+def extract_missing(identity: Identity, store=None, data_root=None) -> EmbeddingSet:
+    """Extract a set that is not stored into ``store`` or ``runs/embeddings``; raise as ``extract`` does."""
+    from .extract import extract  # here, because it needs torch and reading a stored set does not
+
+    root = dataset_root(data_root, identity.dataset)
+    out = (project_root() / OWN if store is None else Path(store)) / identity.folder
+    dataset, backbone = load_dataset(identity.dataset, root, identity.variant), load_backbone(identity.backbone)
+    embeddings = extract(dataset, backbone, out, command=_command(identity, " --root ROOT" * bool(root)))
+    assert embeddings is not None  # only a shard returns None
+    return embeddings
 
 
-def in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Sort (dataset, backbone) pairs: natural data first, and encoders in the order of their registry."""
     order = list(REGISTRY)
     return sorted(names, key=lambda n: (domain(n[0]) != "natural", n[0], order.index(n[1]) if n[1] in order else len(order), n[1]))
@@ -115,19 +120,14 @@ def _variant_of(dataset: str, variant: str, found: pd.DataFrame) -> str:
     return variants[0] if len(variants) == 1 else choose(variant, variants, f"variant of {dataset}")
 
 
-def _needs_no_root(dataset: str) -> bool:
-    return dataset in DATASETS and hasattr(DATASETS[dataset].module, "default_root")
-
-
 def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
     """Return a sentence that names the missing set, the stored ones, and the command; an empty backbone means any."""
     mine = found[found["dataset"] == identity.dataset]
-    others = ", ".join(f"{v}/{b}" for v, b in zip(mine["variant"], mine["backbone"], strict=True)) or "nothing"
+    others = ", ".join(mine["variant"] + "/" + mine["backbone"]) or "nothing"
     under = f" under {identity.backbone}" if identity.backbone else ""
     missing = f"no embeddings of {identity.dataset} {identity.variant}{under} ({others} stored)"
     if identity.dataset not in DATASETS:
-        encoder = identity.backbone or "ENCODER"
-        where = f"--dataset {identity.dataset} --backbone {encoder} --variant {identity.variant}"
+        where = f"--dataset {identity.dataset} --backbone {identity.backbone or 'ENCODER'} --variant {identity.variant}"
         return f"{missing}; import them with `python -m helpers import FILE {where}`"
     return f"{missing}; make them with `{_command(identity, ' --root FOLDER')}`; a notebook also makes them from its data_root"
 
@@ -135,15 +135,3 @@ def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
 def _command(identity: Identity, root: str) -> str:
     encoder = identity.backbone or "ENCODER"
     return f"python -m helpers extract {identity.dataset} --backbone {encoder} --variant {identity.variant}{root}"
-
-
-def extract_missing(identity: Identity, store=None, data_root=None) -> EmbeddingSet:
-    """Extract a set that is not stored into ``store`` or ``runs/embeddings``; raise as ``extract`` does."""
-    from .extract import extract  # here, because it needs torch and reading a stored set does not
-
-    root = dataset_root(data_root, identity.dataset)
-    out = (project_root() / OWN if store is None else Path(store)) / identity.folder
-    dataset, backbone = load_dataset(identity.dataset, root, identity.variant), load_backbone(identity.backbone)
-    embeddings = extract(dataset, backbone, out, command=_command(identity, " --root ROOT" * bool(root)))
-    assert embeddings is not None  # only a shard returns None
-    return embeddings

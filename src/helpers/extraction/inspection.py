@@ -3,18 +3,15 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
 from ..datasets.base import PairedDataset
-from ..files import write_checked_json
 from ..images import ImageFile, inspect_image
-from .chunks import read_work_file
+from .encoding import progress, read_work_file, write_work_file
 
-REPORT_COLUMNS = ("row", "pair_id", "field", "severity", "what")
 SHOWN = 10
 INSPECTED = dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]  # path -> SHA-256, notes, (size, time)
 SECONDS_BETWEEN_NOTES = 60  # most seconds of inspection that a kill can cost
@@ -28,8 +25,32 @@ class InputError(ValueError):
         self.report = report
 
 
-def text_problem(text) -> str | None:
-    """Return why a text cannot be encoded, or None."""
+def inspect(dataset: PairedDataset, cache: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Inspect every text and every image file of a data set, without decoding pixels.
+
+    Args:
+        cache: file that stores the findings, so that the next inspection reads only files of another size or time.
+
+    Returns:
+        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None if unusable); ``report`` has
+        columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
+    """
+    rows, keys, problems = dataset.rows.reset_index(drop=True), [], []
+    named = [path if isinstance(path, str) else None for path in rows["image"]]
+    found = _inspect_files(dataset.root, list(dict.fromkeys(named)), cache)
+    for row, (path, text) in enumerate(zip(named, rows["text"], strict=True)):
+        file, fault = found[path], _text_fault(text)
+        problems += [(row, "image", "error", file.error)] if file.error else []
+        problems += [(row, "image", "note", note) for note in file.notes]
+        if fault:
+            problems.append((row, "text", "error", fault))
+        elif "\ufffd" in text:
+            problems.append((row, "text", "note", "text has replacement characters; it was read in the wrong encoding"))
+        keys.append((file.sha256, None if fault else hashlib.sha256(text.encode()).hexdigest()))
+    return pd.DataFrame(keys, columns=["image", "text"]), report_table(rows, problems)
+
+
+def _text_fault(text) -> str | None:
     if not isinstance(text, str):
         return f"text is {type(text).__name__}, expected a string"
     if not text.strip():
@@ -41,45 +62,7 @@ def text_problem(text) -> str | None:
     return None
 
 
-def inspect(dataset: PairedDataset, progress: Callable = lambda items, **_: items, cache=None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Inspect every text and every image file of a data set, without decoding pixels.
-
-    Args:
-        dataset: a ``PairedDataset``.
-        progress: wraps the iteration over image files, such as tqdm.
-        cache: file that stores the findings, so that the next inspection reads only files of another size or time.
-
-    Returns:
-        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None if unusable); ``report`` has
-        columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
-    """
-    rows = dataset.rows.reset_index(drop=True)
-    named = [path if isinstance(path, str) else None for path in rows["image"]]
-    paths = list(dict.fromkeys(named))
-    found = _inspect_files(dataset.root, paths, progress, cache)
-    problems = []
-    for row, path in enumerate(named):
-        file = found[path]
-        if file.error:
-            problems.append((row, "image", "error", file.error))
-        problems.extend((row, "image", "note", note) for note in file.notes)
-    why = [text_problem(text) for text in rows["text"]]
-    problems.extend((row, "text", "error", what) for row, what in enumerate(why) if what)
-    problems.extend(
-        (row, "text", "note", "text has replacement characters; it was read in the wrong encoding")
-        for row, text in enumerate(rows["text"])
-        if not why[row] and "\ufffd" in text
-    )
-    keys = pd.DataFrame(
-        {
-            "image": [found[path].sha256 for path in named],
-            "text": [None if what else _text_hash(text) for what, text in zip(why, rows["text"], strict=True)],
-        }
-    )
-    return keys, report_table(rows, problems)
-
-
-def _inspect_files(root: Path, paths: list, progress: Callable, cache) -> dict[str | None, ImageFile]:
+def _inspect_files(root: Path, paths: list, cache: Path | None) -> dict[str | None, ImageFile]:
     """Return what :func:`inspect_image` finds for each path; a usable file in ``cache`` is read again only if it changed."""
     stamps = {path: _stamp(root, path) for path in paths}
     known = (read_work_file(cache, INSPECTED) if cache is not None else None) or {}
@@ -93,9 +76,8 @@ def _inspect_files(root: Path, paths: list, progress: Callable, cache) -> dict[s
         for path, file in zip(new, bar, strict=True):
             found[path] = file
             if cache is not None and (path == new[-1] or time.monotonic() - noted >= SECONDS_BETWEEN_NOTES):
-                write_checked_json(
-                    cache, {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256}
-                )
+                usable = {name: (seen.sha256, seen.notes, stamps[name]) for name, seen in found.items() if seen.sha256}
+                write_work_file(cache, usable)
                 noted = time.monotonic()
     return found
 
@@ -113,7 +95,7 @@ def report_table(rows: pd.DataFrame, problems: list[tuple[int, str, str, str]]) 
     """Return problems ``(row, field, severity, what)`` as a table in row order, with the pair ids."""
     table = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
     table.insert(1, "pair_id", rows["pair_id"].to_numpy()[table["row"].to_numpy(dtype=int)])
-    return table[list(REPORT_COLUMNS)].reset_index(drop=True)
+    return table.reset_index(drop=True)
 
 
 def summary(report: pd.DataFrame, n_rows: int, credentialed: bool) -> str:
@@ -125,7 +107,3 @@ def summary(report: pd.DataFrame, n_rows: int, credentialed: bool) -> str:
     if len(errors) > SHOWN:
         lines.append(f"  and {len(errors) - SHOWN} more")
     return "\n".join(lines)
-
-
-def _text_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,7 +8,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..arrays import choose, unit_rows
-from ..backbones.base import Backbone
 from ..files import project_root, replacing
 from ..store.catalogue import folder_name
 from ..store.embeddings import EmbeddingSet
@@ -28,56 +27,15 @@ PROMPTS = {
 }
 
 
-def prompts_path(dataset: str, backbone: str, folder=None) -> Path:
-    """Return the file of the prompts of a data set under an encoder; below ``data/prompts`` when ``folder`` is None."""
-    return (project_root() / SHIPPED if folder is None else Path(folder)) / dataset / f"{backbone}.safetensors"
-
-
-def encode_prompts(dataset: str, backbone: Backbone, command: str, folder=None) -> Path:
-    """Encode the prompts of a data set and write them as one safetensors file, with texts and command as its metadata.
-
-    Raises:
-        ValueError: no prompts are defined for this data set.
-    """
+def encode_prompts(dataset: str, backbone, command: str, folder=None) -> Path:
+    """Encode the prompts of a data set and write them as one safetensors file, with texts and command as its metadata."""
     prompts = PROMPTS[choose(dataset, PROMPTS, "data set with prompts")]
     vectors = unit_rows(backbone.encode_texts(list(prompts.values())), "prompts").astype(np.float32)
     about = {"prompts": json.dumps(prompts), "fingerprint": json.dumps(backbone.fingerprint, sort_keys=True), "command": command}
-    path = prompts_path(dataset, backbone.name, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _path(dataset, backbone.name, folder)
     with replacing(path) as temporary:
         temporary.write_bytes(save({"prompts": vectors}, about))
     return path
-
-
-def prompt_vectors(dataset: str, backbone: str, classes: tuple[str, ...], folder=None) -> np.ndarray | None:
-    """Return the prompt vectors (K, d) of some classes, or None where no prompts are stored for this data set and encoder.
-
-    Raises:
-        ValueError: the file is damaged, or a class has no prompt.
-    """
-    path = prompts_path(dataset, backbone, folder)
-    if not path.is_file():
-        return None
-    names = list(json.loads(_metadata(path)["prompts"]))
-    with safe_open(path, "numpy") as stored:
-        vectors = stored.get_tensor("prompts")
-    absent = [c for c in classes if c not in names]
-    if absent:
-        raise ValueError(f"{path} has no prompt for {len(absent)} of {len(classes)} classes; add them and make it again")
-    return vectors[[names.index(c) for c in classes]]
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """Return what a file of prompts says of itself, once it is checked to be one."""
-    try:
-        with safe_open(path, "numpy") as stored:
-            about = stored.metadata()
-            whole = {type(json.loads(about[key])) for key in ("prompts", "fingerprint")} == {dict} and "prompts" in stored.keys()
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise ValueError(f"{path} holds no prompts; make it again with `python benchmarks/prompts.py`")
-    return about
 
 
 def prompts_of(embeddings: EmbeddingSet, folder=None) -> np.ndarray | None:
@@ -88,12 +46,20 @@ def prompts_of(embeddings: EmbeddingSet, folder=None) -> np.ndarray | None:
     Raises:
         ValueError: the file of prompts is damaged.
     """
-    name = embeddings.identity
-    path = prompts_path(name.dataset, folder_name(name.backbone), folder)
+    path = _path(embeddings.identity.dataset, folder_name(embeddings.identity.backbone), folder)
     if not path.is_file():
         return None
-    about = _metadata(path)
-    known = json.loads(about["fingerprint"]) == embeddings.provenance.get("encoder")
-    if not known or not set(embeddings.task.outputs) <= set(json.loads(about["prompts"])):
+    try:
+        with safe_open(path, "numpy") as stored:
+            vectors, about = stored.get_tensor("prompts"), stored.metadata()
+        names, encoder = list(json.loads(about["prompts"]).keys()), json.loads(about["fingerprint"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        raise ValueError(f"{path} holds no prompts; make it again with `python studies/prompts.py`") from None
+    classes = embeddings.task.outputs
+    if encoder != embeddings.provenance.get("encoder") or not set(classes) <= set(names):
         return None
-    return prompt_vectors(name.dataset, folder_name(name.backbone), embeddings.task.outputs, folder)
+    return vectors[[names.index(c) for c in classes]]
+
+
+def _path(dataset: str, backbone: str, folder) -> Path:
+    return (project_root() / SHIPPED if folder is None else Path(folder)) / dataset / f"{backbone}.safetensors"
