@@ -7,10 +7,10 @@ import pytest
 import yaml
 from conftest import ROOT
 from sphinx.errors import ConfigError
+from summary import PAGE
 
 from helpers.book import sphinx_hooks as sphinx_book
 from helpers.book import tables as pages
-from helpers.book.run_summary import PAGE
 
 
 def test_what_the_book_includes_is_written(tmp_path):

@@ -7,39 +7,32 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from helpers.page import assigned_literals, check_parameters, flag, integer, many, number, optional, text
+from helpers.page import check_parameters, flag, integer, many, notebook_defaults, number, optional, text
 
 CELL = "lam = 0.5\nnames = ['a']  # names\nstore = None"
 SPEC = {"lam": number(0, 1), "names": many(text()), "store": optional(text())}
-
-
-def namespace(*cells: str) -> dict:
-    """Return IPython's globals after some cells."""
-    values: dict = {}
-    for cell in cells:
-        exec(cell, values)
-    return {**values, "In": ["", *cells, "check_parameters(globals(), spec)"]}
+GIVEN = {"lam": 0.5, "names": ["a"], "store": None}
 
 
 def test_values_are_converted_and_put_back():
-    names = namespace(CELL, "# Parameters\nlam = '1e-3'\nnames = '[\"x\", \"y\"]'")
-    assert check_parameters(names, SPEC) == {"lam": 0.001, "names": ["x", "y"], "store": None}
-    assert names["lam"] == 0.001 and names["names"] == ["x", "y"]
+    names = GIVEN | {"lam": "1e-3", "names": '["x", "y"]'}
+    assert check_parameters(names, SPEC) == {"lam": 0.001, "names": ["x", "y"], "store": None} == names
 
 
-def test_an_unknown_name_is_refused_with_the_nearest():
+@pytest.mark.parametrize("value", [0.7, None, "x", True, [1, "a"], {"a": [None]}])
+def test_an_unknown_name_of_a_plain_value_is_refused_with_the_nearest(value):
     with pytest.raises(ValueError, match="unknown parameter 'lamda'; did you mean 'lam'"):
-        check_parameters(namespace(CELL, "# Parameters\nlamda = 0.7"), SPEC)
+        check_parameters(GIVEN | {"lamda": value}, SPEC)
 
 
-def test_names_of_working_cells_are_not_parameters():
-    names = namespace(CELL, "import math\nroot_two = math.sqrt(2)")
-    assert check_parameters(names, SPEC)["lam"] == 0.5
+def test_private_names_constants_and_objects_are_not_parameters():
+    own = {"_oh": {}, "__name__": "__main__", "In": [""], "ROOT": "/", "pd": pytest, "spec": {"a": number()}, "exit": object()}
+    assert check_parameters(GIVEN | own, SPEC)["lam"] == 0.5
 
 
 def test_a_parameter_without_default_is_named():
     with pytest.raises(ValueError, match="parameter 'store' is not set"):
-        check_parameters(namespace("lam = 1\nnames = []"), SPEC)
+        check_parameters({"lam": 1, "names": []}, SPEC)
 
 
 @pytest.mark.parametrize(
@@ -107,12 +100,6 @@ def test_spelled_values_are_converted(kind, value, result):
     assert found == result and type(found) is type(result)
 
 
-def test_cells_of_literals_are_told_apart_from_working_cells():
-    cells = ["a = 1\nb: int = 2", "c = a + 1", "import os", "d = float('nan')", "e = 3\nprint(e)", "a = 9"]
-    found = assigned_literals(cells)
-    assert list(found) == ["a", "b", "d"] and found["a"] == 1 and assigned_literals(cells, last=True)["a"] == 9
-
-
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory) -> Path:
     source = f"""# %% tags=["parameters"]
@@ -127,6 +114,10 @@ print(check_parameters(globals(), {{"lam": number(0, 1), "names": many(text()), 
     path = tmp_path_factory.mktemp("papermill") / "small.ipynb"
     jupytext.write(document, path)
     return path
+
+
+def test_the_defaults_of_a_notebook_are_known_without_running_it(notebook):
+    assert notebook_defaults(notebook) == GIVEN
 
 
 def papermill(notebook: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -10,7 +10,7 @@ from conftest import ROOT
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from helpers.cli import COMMANDS, parser
-from helpers.page import assigned_literals
+from helpers.page import notebook_defaults
 
 TEXTS = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
@@ -45,9 +45,7 @@ def test_every_parameter_of_a_papermill_line_is_one_of_its_notebook():
     assert len(typed) >= 4
     for page, words in typed:
         names = [words[i + 1] for i, word in enumerate(words) if word in ("-p", "-y")]
-        cells = json.loads((ROOT / words[0]).read_text("utf-8"))["cells"]
-        known = assigned_literals(["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"][:1])
-        assert set(names) <= set(known), f"{page}: {words[0]}"
+        assert set(names) <= set(notebook_defaults(ROOT / words[0])), f"{page}: {words[0]}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
