@@ -1,7 +1,7 @@
 """Run a page: check its parameters, write and read result tables, show names safely, say how it was made.
 
-Papermill only warns of an unknown parameter, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings. A spec maps
-each parameter to a type for pydantic, made by the functions below; a bad value stops the page before any work.
+Papermill only warns of an unknown parameter, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings. A spec
+maps each parameter to a type for pydantic, made by the functions below; a bad value stops the page before any work.
 """
 
 import ast

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pages as declared
+import declarations as declared
 import pandas as pd
 from conftest import ROOT, small_set
 
@@ -34,16 +34,18 @@ SMALL = {
     "13_information": {"lambdas": [0, 1], "updates": [1, 2], "states": [0], "networks": 3, "depths": [1], "n_boot": 20},
 }
 REAL_SETS = ("10_where_the_gap_comes_from", "11_what_lambda_closes", "13_information")
-"""Pages whose other files fit the shipped sets only, such as prompts and heads; the others run on the synthetic sets of the tests."""
+"""Pages whose other files fit the shipped sets only, such as prompts; the others run on the synthetic sets of the tests."""
+REPORT = "data/contributed/refused.json"
+"""A file where others put reports; pages that read them refuse it with a sentence."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a page: its folder, its cells as JSON, and the files there before it ran."""
+    """One run of a page: its folder, its cells as JSON, and the decoys that lay there in the place of undeclared files."""
 
     folder: Path
     cells: list[dict]
-    given: list[Path]
+    decoys: list[Path]
 
     @property
     def texts(self) -> str:
@@ -60,9 +62,15 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.folder / "results" / f"{name}.parquet")
 
-    def unread(self) -> list[str]:
-        """Return the files that nothing has opened since :func:`prepare` set their times of access to long ago."""
-        return [str(path.relative_to(self.folder)) for path in self.given if path.stat().st_atime < path.stat().st_mtime]
+    def has_read(self, glob: str) -> bool:
+        """Return whether the page opened every file of this name, or any file of a pattern."""
+        files = [path for path in self.folder.glob(glob) if path.is_file()]
+        return any(map(is_read, files))
+
+
+def is_read(path: Path) -> bool:
+    """Return whether a file was read after :func:`prepare` set its time of access to long ago."""
+    return path.stat().st_atime >= path.stat().st_mtime
 
 
 def stored_sets(folder: Path, name: str) -> None:
@@ -97,26 +105,36 @@ def copy(file: Path, folder: Path) -> None:
 
 
 def prepare(name: str, folder: Path, tables: Path | None) -> list[Path]:
-    """Fill a folder with the package, the notebook, its declaration and its declared files; return the files that it must read."""
+    """Fill a folder with the package, the notebook, its declaration and its declared files; return decoys of undeclared ones.
+
+    A page that needs an undeclared file fails on its decoy; one that would do without it has read the decoy.
+    """
     shutil.copytree(ROOT / "src/helpers", folder / "src/helpers", ignore=shutil.ignore_patterns("__pycache__"))
     for file in (f"notebooks/{name}.ipynb", "notebooks/pages.yml"):
         copy(Path(file), folder)
     for glob in PAGES[name].reads.files:
-        for path in sorted(ROOT.glob(glob)):
+        for path in ROOT.glob(glob):
             copy(path.relative_to(ROOT), folder)
     stored_sets(folder, name)
+    decoys = []
+    for path in (*ROOT.glob("data/*/**/*"), ROOT / REPORT):
+        place = folder / path.relative_to(ROOT)
+        if path.suffix and not path.is_dir() and "embeddings" not in place.parts and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text("{}")
+            decoys.append(place)
     for table in PAGES[name].reads.tables:
         (folder / "results").mkdir(exist_ok=True)
         shutil.copy(tables / f"{table}.parquet", folder / "results")
-    given = [path for part in ("data", "book", "results") for path in (folder / part).rglob("*") if path.is_file()]
-    for path in given:
+    for path in (p for part in ("data", "book", "results") for p in (folder / part).rglob("*") if p.is_file()):
         os.utime(path, (1, path.stat().st_mtime))
-    return given
+    declared_report = "data/contributed/*.json" in PAGES[name].reads.files
+    return [path for path in decoys if not (declared_report and path == folder / REPORT)]
 
 
 def run_page(name: str, folder: Path, tables: Path | None = None, **parameters) -> Run:
     """Run a page on ``parameters``, ``SMALL`` where none are given, with the result tables of others from the folder ``tables``."""
-    given = prepare(name, folder, tables)
+    decoys = prepare(name, folder, tables)
     command = [sys.executable, "-m", "papermill", f"notebooks/{name}.ipynb", "out.ipynb", "--no-progress-bar"]
     values = json.dumps((parameters or SMALL[name]) | {"results": "results"})
     environment = os.environ | {"PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -125,7 +143,7 @@ def run_page(name: str, folder: Path, tables: Path | None = None, **parameters) 
     )
     if run.returncode:
         raise RuntimeError(run.stderr[-3000:])
-    return Run(folder, json.loads((folder / "out.ipynb").read_text("utf-8"))["cells"], given)
+    return Run(folder, json.loads((folder / "out.ipynb").read_text("utf-8"))["cells"], decoys)
 
 
 def sample(table: pd.DataFrame, rows: int = 60) -> pd.DataFrame:

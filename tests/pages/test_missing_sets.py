@@ -14,7 +14,7 @@ from conftest import ROOT, small_set
 
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
-from helpers.page import assigned_literals
+from helpers.page import notebook_defaults
 from helpers.probing.cache import cached_or_new, is_up_to_date, probing_code, run_sweep, sweep_folder
 from helpers.probing.grid import Grid
 
@@ -51,8 +51,7 @@ def run_page(name: str, **parameters) -> tuple[dict, str]:
     shell.reset()
     notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4)
     sources = [c.source for c in notebook.cells if c.cell_type == "code"]
-    known = assigned_literals(sources[:1])
-    assert set(parameters) <= set(known)
+    assert set(parameters) <= set(notebook_defaults(ROOT / f"notebooks/{name}.ipynb"))
     injected = "\n".join(f"{k} = {v!r}" for k, v in parameters.items())
     for source in [sources[0], injected, *sources[1:]]:
         with capture_output() as captured:

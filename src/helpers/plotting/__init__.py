@@ -58,7 +58,7 @@ def write_numbers_as_text() -> None:
 def log_axis(axis, scale: str = "log") -> None:
     """Set an axis to a logarithmic scale with plain numbers at its decades.
 
-    Matplotlib writes powers of ten as mathematics, which :func:`helpers.style.use_style` turns off because a data set's name may hold a ``$``.
+    Matplotlib writes powers of ten as mathematics, which the style turns off because a data set's name may hold a ``$``.
     """
     getattr(axis.axes, f"set_{axis.axis_name}scale")(scale)
     axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
