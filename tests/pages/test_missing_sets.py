@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import shutil
 
@@ -15,7 +14,7 @@ from conftest import ROOT, small_set
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
 from helpers.page import notebook_defaults
-from helpers.probing.cache import cached_or_new, is_up_to_date, probing_code, run_sweep, sweep_folder
+from helpers.probing.cache import run_sweep, sweep_folder
 from helpers.probing.grid import Grid
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
@@ -164,23 +163,6 @@ def test_cached_sweeps_of_other_settings_are_passed_over_with_a_sentence(cached,
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"seeds": [2]}, **where)
     assert "under lit-derm: a cached sweep (authors-code, lambda) has other settings than this page" in said
-
-
-def test_a_cached_sweep_is_up_to_date_by_content_not_by_date(cached, store, tmp_path, monkeypatch):
-    folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", "lambda", tmp_path / "sweeps")
-    settings = GRID.arguments("lambda")
-    for file in folder.iterdir():
-        os.utime(file, (0, 0))
-    assert is_up_to_date(folder, cached, settings)
-    assert not is_up_to_date(folder, cached, settings | {"seeds": [2]})
-    with pytest.raises(ValueError, match="is stale: made from embeddings"):
-        is_up_to_date(folder, embeddings_for("ham10000", "lit-natural", "clean", store), settings)
-    monkeypatch.setattr("helpers.probing.cache.run_sweep", lambda *_: "trained again")
-    assert cached_or_new(cached, "authors-code", "lambda", settings, tmp_path / "sweeps") != "trained again"
-    code = probing_code()
-    monkeypatch.setattr("helpers.probing.cache.probing_code", lambda: code + "changed")
-    assert not is_up_to_date(folder, cached, settings)
-    assert cached_or_new(cached, "authors-code", "lambda", settings, tmp_path / "sweeps") == "trained again"
 
 
 def test_a_cached_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(cached, tmp_path, capsys):

@@ -46,7 +46,8 @@ def test_its_declaration_agrees_with_it(source):
     page, text = PAGES[source.stem], source.read_text("utf-8")
     assert f"# # {page.title}\n" in text
     assert set(notebook_defaults(source.with_suffix(".ipynb"))) - OF_THE_RUN == set(page.settable)
-    assert [glob for glob in page.reads.files if not list(ROOT.glob(glob))] == []
+    absent = [glob for glob in page.reads.files if not list(ROOT.glob(glob))]
+    assert set(absent) <= {"data/contributed/*.json"}  # reports of others; there may be none
 
 
 def test_the_table_of_contents_has_every_page_once():
