@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from runs import FROZEN, PAGES, SMALL, freeze, is_read, run_page, sample
+from runs import FROZEN, PAGES, REAL_SETS, SMALL, freeze, is_read, run_page, sample
 
 OTHER_MACHINE = {"rtol": 1e-4, "atol": 1e-6}  # of libraries of linear algebra; a changed method moves numbers more
 
@@ -53,7 +53,7 @@ def test_it_reads_every_file_that_it_declares_and_no_other(page, tmp_path):
     name, run = page
     reads = PAGES[name].reads
     globs = [*reads.files, *(f"results/{table}.parquet" for table in reads.tables)]
-    globs += [f"data/embeddings/ham10000/{variant}/*/*" for variant in reads.sets if name != "11_what_lambda_closes"]
+    globs += [f"data/embeddings/ham10000/{variant}/*/*" for variant in reads.sets if name not in REAL_SETS]
     globs += ["data/embeddings/*/*/*/*"] * bool(reads.sets)
     assert [glob for glob in globs if not run.has_read(glob)] == [], f"{name} declares what it does not read, or no longer"
     assert [str(path.relative_to(run.folder)) for path in run.decoys if is_read(path)] == [], (
@@ -113,10 +113,10 @@ def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(
     assert f"validation rows select λ = {selected:g}," in run.texts
     assert list(run.table("worth_it_alignments")["alignment"]) == ["none", "centring"]
     assert "Do nothing" in run.texts or "Use centring" in run.texts
-    path = "results/ham10000--clean--lit-derm.safetensors"
+    path = "results/flickr8k--common--lit-natural.safetensors"
     alignment = GapAlignment.load(run.folder / path)
     assert path in run.texts and alignment.lam == selected
-    embeddings = EmbeddingSet.load(run.folder / "data/embeddings/ham10000/clean/lit-derm")
+    embeddings = EmbeddingSet.load(run.folder / "data/embeddings/flickr8k/common/lit-natural")
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)
 
