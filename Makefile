@@ -24,14 +24,14 @@ $(shell [ ! -f $(STAMP) ] || $(BIN)/python -c "$(PROBE)" $(NEEDED) 2>/dev/null |
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
 	@mkdir -p "$$MPLCONFIGDIR" book/executed runs/logs
-	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$$CONFIG" --nolock --rerun-incomplete -- book 2>runs/logs/book.log || { \
+	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$$CONFIG" --nolock --rerun-incomplete --show-failed-logs -- book 2>runs/logs/book.log || { \
 		cat runs/logs/book.log >&2; echo "[failed]   make book; what failed stands above, the whole log is runs/logs/book.log" >&2; exit 1; }
 	@sed -n '/^\[excluded\]/p; /^\[skipped\]/p; /^\[damaged\]/p' runs/logs/book.log
 	@echo "[book]     _build/html/index.html"
 
-measured: $(STAMP)  ## measure alignments on the shipped sets again, into data/measured (many minutes)
+measured: $(STAMP)  ## run the studies that make data/measured again (many minutes; MEASURED_ROOT=FOLDER for those that need raw data)
 	@mkdir -p "$$MPLCONFIGDIR" runs/logs
-	@$(BIN)/python -m snakemake --cores $(CORES) --configfile "$$CONFIG" --nolock --rerun-incomplete --quiet -- measured
+	@$(BIN)/python -m snakemake --snakefile workflow/measured.smk --cores $(CORES) --nolock --rerun-incomplete --show-failed-logs
 
 test: $(STAMP)  ## run the tests, but for the heavy ones
 	@mkdir -p "$$MPLCONFIGDIR"
@@ -56,7 +56,7 @@ lock:  ## pin every package anew (needs uv)
 		--python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built; the environment and your own embeddings and sweeps stay
-	rm -rf _build book/executed book/generated runs/book runs/logs runs/steps runs/checks runs/cones runs/*.json .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build book/executed book/generated runs/book runs/logs runs/benchmarks runs/checks runs/cones runs/*.json .snakemake .pytest_cache .ruff_cache .hypothesis
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -10,6 +10,7 @@ an option or a field below.
 import argparse
 import heapq
 import json
+import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -22,13 +23,16 @@ from PIL import Image
 from helpers.images import decode
 from helpers.published import datasets
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+from resources import expected_rows  # noqa: E402
+
 MEGAPIXELS = {  # of a typical image, rounded up
     **{"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0},
     **{"coco_qa": 0.31, "fakeddit": 0.5, "recipes5k": 0.3, "daquar": 0.31},
 }
 ALL_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}  # upper bounds for releases of which the paper uses a part
 TWO_TEXTS = {"mimic_cxr", "ham10000", "brset", "mbrset", "fakeddit", "daquar"}  # their images are encoded with each text
-SHARDS, CHUNK, RETRIES = 16, 256, 2  # config/paper.yml, helpers.extraction.encoding, profiles/slurm
+SHARDS, CHUNK, RETRIES = 16, 256, 2  # config/paper.yml, helpers.extraction.encoding, workflow/profiles/slurm
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,11 @@ from helpers.cones import cone_table, subset_resultants, undefined_quantities
 from helpers.datasets import canonical_variant
 from helpers.extraction.find import select
 from helpers.files import project_root
+from helpers.heads import features_folder, shipped_features
 from helpers.page import SOURCE, Page, format_table, integer
 from helpers.plotting import INK, PALE, colour, distinct_legend, plane, resultants, sphere
 from helpers.published import authors_pca, facts_of, with_routes
 from helpers.published import datasets as paper_datasets
-from helpers.heads import features_folder, shipped_features
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 sets = select(datasets, backbones, variant, store, data_root)

@@ -35,6 +35,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from helpers.probing.resplit import redrawn_split, resplit
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 from scipy.stats import t as student
@@ -46,15 +47,12 @@ from helpers.comparison import rows_of
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, read_json
+from helpers.heads import Settings, embeddings_under, shipped_features, training_path
 from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
 from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
 from helpers.plotting import INK, MARKERS, PALE, distinct_legend, panels
-from helpers.probing.resplit import redrawn_split, resplit
 from helpers.statistics import corrected_interval
 from helpers.store.catalogue import SHIPPED_SETS
-from helpers.heads import shipped_features
-from helpers.heads import embeddings_under
-from helpers.heads import Settings, training_path
 
 spec = {
     "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": optional(NAME), "lambdas": many(number(-2, 2), least=2),

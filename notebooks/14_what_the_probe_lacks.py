@@ -23,11 +23,11 @@ from itertools import permutations, product
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from helpers.paper.authors_gap import gap_bounds
 from scipy.stats import rankdata, spearmanr
 
 from helpers.files import project_root
 from helpers.page import NAME, Page, format_table, many, optional, text
-from helpers.paper.authors_gap import gap_bounds
 from helpers.plotting import colour
 from helpers.published import BACKBONES, authors_longer_sweep, authors_sweep, table1
 

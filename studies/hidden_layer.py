@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from helpers.probing.validation import split_rows
 from torch import nn
 from tqdm import tqdm
 
@@ -20,7 +21,6 @@ from helpers.files import replacing
 from helpers.metrics import macro_auc
 from helpers.probing.objective import Objective
 from helpers.probing.scoring import ranking_scores
-from helpers.probing.validation import split_rows
 from helpers.store import stored
 
 INPUTS = ["data/embeddings"]

@@ -8,15 +8,13 @@ from collections import deque
 from dataclasses import replace
 
 import pandas as pd
+from helpers.probing.resplit import redrawn_split, resplit
 
 from helpers import EmbeddingSet, gap_norm, sweep
 from helpers.backbones.lit import HEADS
 from helpers.files import project_root, read_json, replacing
-from helpers.probing.resplit import redrawn_split, resplit
+from helpers.heads import Settings, TowerFeatures, embeddings_under, shipped_features, training_path
 from helpers.store.catalogue import SHIPPED, stored
-from helpers.heads import TowerFeatures, shipped_features
-from helpers.heads import embeddings_under
-from helpers.heads import Settings, training_path
 
 INPUTS = ["data/embeddings", "data/heads", "data/features"]
 OUT = "data/measured/repeated_splits.csv"

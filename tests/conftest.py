@@ -9,7 +9,14 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = "test_notebooks.py"
+LONGEST = "test_pages.py"
+
+
+def pytest_addoption(parser):
+    """Add the option that replaces the frozen result tables of tests/pages by those of this run."""
+    parser.addoption(
+        "--freeze", action="store_true", help="write tests/pages/frozen anew; look at the difference before committing it"
+    )
 
 
 def pytest_configure(config):

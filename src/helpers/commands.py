@@ -171,8 +171,8 @@ def import_(
 ) -> None:  # fmt: skip
     """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
     from .store import EmbeddingSet
-    from .store.foreign import naming, read_vectors
     from .store.disk import PROVENANCE
+    from .store.foreign import naming, read_vectors
 
     folder = Path(out) if out else own_folder(dataset, variant, backbone)
     if (folder / PROVENANCE).is_file() and not overwrite:

@@ -1,7 +1,7 @@
-"""Check the parameters of a notebook before any work: an unknown name or a bad value stops it with one sentence.
+"""Run a page: check its parameters, write and read result tables, show names safely, say how it was made.
 
-Papermill only warns of an unknown name, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings. A spec maps
-each parameter to a type for pydantic, made by the functions below.
+Papermill only warns of an unknown parameter, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings. A spec
+maps each parameter to a type for pydantic, made by the functions below; a bad value stops the page before any work.
 """
 
 import ast
@@ -23,6 +23,7 @@ from typing import Annotated, Any, Optional
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from IPython.display import Markdown, display
 from myst_nb import glue
 from pandas.io.formats.style import Styler
@@ -32,8 +33,8 @@ from .arrays import choose
 from .datasets.registry import title
 from .datasets.splits import straddling
 from .files import project_root, read_json, replacing
-from .plotting import use_style
 from .store.catalogue import SHIPPED, shipped_but_not_stored
+from .style import use_style
 
 ParameterType = Any
 """A type that pydantic's ``TypeAdapter`` takes, such as ``Annotated[int, Field(ge=0)]``."""
@@ -42,32 +43,33 @@ ParameterType = Any
 def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) -> dict:
     """Check the parameters in a notebook's ``globals()``, put the converted values back, and return them.
 
-    Names come from IPython's own record of executed cells (``In``). A cell with literal assignments only holds parameters, whether
-    it is the notebook's own or papermill injected it. This reveals names that are no parameter.
+    A page checks its parameters before it makes any global of its own. So every lower-case global that holds a plain literal (None,
+    a truth value, number, string, or list or dict of them), is not private and not in the spec counts as an unknown parameter.
 
     Raises:
         ValueError: an unknown parameter (with the nearest known one), a missing one, or a value that its type refuses.
     """
-    for name in assigned_literals(namespace.get("In", ())):
+    for name in [n for n, value in namespace.items() if n.islower() and not n.startswith("_") and _is_literal(value)]:
         choose(name, spec, "parameter")
     for name in spec:
         if name not in namespace:
             raise ValueError(f"parameter {name!r} is not set; give it a default in the cell tagged 'parameters'")
-    values = {name: check_value(name, namespace[name], kind) for name, kind in spec.items()}
+    values = {name: _checked(name, namespace[name], kind) for name, kind in spec.items()}
     namespace.update(values)
     return values
 
 
-def check_value(name: str, value, kind: ParameterType, what: str = "parameter"):
-    """Return ``value`` converted to the type ``kind``.
+def _is_literal(value) -> bool:
+    if isinstance(value, list | dict):
+        return all(map(_is_literal, value if isinstance(value, list) else [*value, *value.values()]))
+    return value is None or type(value) in (bool, int, float, str)
 
-    Raises:
-        ValueError: the value does not have this type; the error names the parameter, the value and the expected type.
-    """
+
+def _checked(name: str, value, kind: ParameterType):
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        raise ValueError(f"{what} {name!r}: {first_problem(error)}") from None
+        raise ValueError(f"parameter {name!r}: {first_problem(error)}") from None
 
 
 def first_problem(error: ValidationError) -> str:
@@ -75,8 +77,7 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
-    expected = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"got {problem['input']!r}, but {expected}"
+    return f"got {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> ParameterType:
@@ -91,7 +92,8 @@ def integer(low: int, high: int) -> ParameterType:
 
 def _limited(kind: type, what: str, low: float, high: float) -> ParameterType:
     """Return the type of a finite ``kind`` in [low, high]; a refusal states both limits, whichever was crossed."""
-    expected = f"{what}{_limits(low, high)}"
+    if math.isfinite(low):
+        what += f" between {low:,} and {high:,}" if math.isfinite(high) else f" of at least {low:,}"
 
     def check(value, convert):
         if not isinstance(value, bool):
@@ -99,17 +101,9 @@ def _limited(kind: type, what: str, low: float, high: float) -> ParameterType:
                 found = convert(value)
                 if math.isfinite(found) and low <= found <= high:
                     return found
-        raise ValueError(f"got {value!r}, expected {expected}")
+        raise ValueError(f"got {value!r}, expected {what}")
 
     return Annotated[kind, WrapValidator(check)]
-
-
-def _limits(low: float, high: float) -> str:
-    if math.isfinite(low) and math.isfinite(high):
-        return f" between {low:,} and {high:,}"
-    if math.isfinite(low):
-        return f" of at least {low:,}"
-    return f" of at most {high:,}" if math.isfinite(high) else ""
 
 
 def flag() -> ParameterType:
@@ -160,35 +154,6 @@ def _distinct(values: list) -> list:
     return values
 
 
-def assigned_literals(cells: Iterable[str], last: bool = False) -> dict[str, object]:
-    """Return names and first (or last) values from the cells with literal assignments only, in order of appearance."""
-    found: dict[str, object] = {}
-    for source in cells:
-        try:
-            pairs = [_literal_assignment(statement) for statement in ast.parse(source).body]
-        except (SyntaxError, ValueError):
-            continue
-        for name, value in pairs:
-            if last or name not in found:
-                found[name] = value
-    return found
-
-
-def _literal_assignment(statement: ast.stmt) -> tuple[str, object]:
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target, value = statement.targets[0], statement.value
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        target, value = statement.target, statement.value
-    else:
-        raise ValueError("not an assignment")
-    if not isinstance(target, ast.Name):
-        raise ValueError("not a name")
-    # papermill writes non-finite numbers as float('nan')
-    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "float" and len(value.args) == 1:
-        return target.id, float(ast.literal_eval(value.args[0]))
-    return target.id, ast.literal_eval(value)
-
-
 NAME = text()
 SOURCE: dict[str, ParameterType] = {
     "datasets": many(NAME),
@@ -199,14 +164,10 @@ SOURCE: dict[str, ParameterType] = {
     "results": optional(NAME),
 }
 """Parameters of every notebook that reads embeddings: which sets, where they are, and where result tables go."""
-
-
 HEADINGS = {
     "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
     "minimum_detectable": "smallest detectable", "lambda_image": "λ",
 }  # fmt: skip
-
-
 INTERVALS = (("low", "high", "95 % interval"), ("change_low", "change_high", "95 % interval of the change"))
 
 
@@ -251,8 +212,6 @@ def format_table(
     The two ends of an interval, ``low`` and ``high``, share one column.
 
     Args:
-        precision: number of decimals.
-        thousands: separator of thousands.
         stacked: cells hold sentences, and a narrow screen shows the cells of a row below each other.
         formats: a format by column.
     """
@@ -260,10 +219,8 @@ def format_table(
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
     own = {headings[column]: form for column, form in formats.items()}
-    styled = table.rename(columns=headings).style.hide(axis="index")
-    styled = styled.format(own, precision=precision, na_rep="–", thousands=thousands, escape="html").format_index(
-        axis=1, escape="html"
-    )
+    styled = table.rename(columns=headings).style.hide(axis="index").format_index(axis=1, escape="html")
+    styled = styled.format(own, precision=precision, na_rep="–", thousands=thousands, escape="html")
     if stacked:
         styled = styled.set_table_attributes('class="stacked"')
     names = [headings[c] for c in ("dataset", "backbone") if c in headings]
@@ -271,14 +228,12 @@ def format_table(
 
 
 def _with_intervals(table: pd.DataFrame, precision: int) -> pd.DataFrame:
-    """Return the table with each pair of columns of ``INTERVALS`` as one column of texts; NaN where an end is missing."""
+    """Return the table with each pair of columns of ``INTERVALS`` as one column of texts; None where an end is missing."""
     for low, high, name in INTERVALS:
         if {low, high} <= set(table):
             ends = zip(table[low], table[high], strict=True)
             both = [f"{a:.{precision}f} to {b:.{precision}f}" if pd.notna(a) and pd.notna(b) else None for a, b in ends]
-            place = list(table).index(low)
-            table = table.drop(columns=[low, high])
-            table.insert(place, name, both)
+            table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
     return table
 
 
@@ -298,16 +253,17 @@ def markdown_table(table: pd.DataFrame, formats: dict[str, str] | None = None) -
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib", "modality-gap-book")
 OF_THE_WORKFLOW = ("results", "made_with")
+NOT_SHOWN = "not_shown.json"
+"""File in the store of a build: why each set that was excluded or skipped is not shown."""
+MADE_BY = b"modality-gap-book"
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "not installed")
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
     return found
 
 
@@ -325,22 +281,25 @@ def commit() -> str:
         return "unknown (not a git checkout)"
 
 
+def notebook_defaults(notebook: Path) -> dict[str, Any]:
+    """Return the parameters of a notebook and their defaults, from its cell tagged ``parameters``."""
+    from papermill import inspect_notebook
+
+    return {name: ast.literal_eval(found["default"]) for name, found in inspect_notebook(str(notebook)).items()}
+
+
 def parameters_fingerprint(parameters: dict) -> str:
     """Return the first 16 digits of a SHA-256 over parameters as written, except those of the workflow."""
     own = {name: value for name, value in parameters.items() if name not in OF_THE_WORKFLOW}
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def papermill_command(notebook: str, parameters: dict, defaults: dict) -> str:
-    """Return the command that repeats a notebook with these parameters, without those at their default.
+def papermill_command(page: str, parameters: dict, defaults: dict) -> str:
+    """Return the command that repeats a page with these parameters, without those at their default.
 
     It excludes the folder of result tables and ``made_with``: a run by hand must not overwrite the book's tables.
-
-    Example:
-        >>> papermill_command("03_lambda_sweep", {"protocol": ["paper"], "n_boot": 9}, {"protocol": "paper", "n_boot": 9})
-        "papermill notebooks/03_lambda_sweep.ipynb out.ipynb -p protocol '[\\"paper\\"]'"
     """
-    words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
+    words = ["papermill", f"notebooks/{page}.ipynb", "out.ipynb"]
     for name, value in parameters.items():
         if value != defaults.get(name) and name not in OF_THE_WORKFLOW:
             words += ["-p", name, json.dumps(value) if isinstance(value, list) else str(value)]
@@ -356,43 +315,46 @@ def fingerprints(sets: Iterable) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["data set", "variant", "backbone", "pairs", "images", "texts", "d", "fingerprint"])
 
 
-NOT_SHOWN = "not_shown.json"
-"""File in the store of a build: why each set that was excluded or skipped is not shown."""
-RESULTS = Path("results")
-"""Folder of result tables of a run by hand, in its working directory; the workflow's own is ``workflow.TABLES``."""
-MADE_BY = b"modality-gap-book"
-
-
 def results_folder(results=None) -> Path:
     """Return the folder for result tables and make it if absent; ``results`` in the working directory when None."""
-    folder = Path(RESULTS if results is None else results)
+    folder = Path("results" if results is None else results)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+def reasons(skipped: dict[str, str]) -> list[str]:
+    """Return a line for each reason: the sets it concerns, and the reason."""
+    return [f"{', '.join(sorted(s for s in skipped if skipped[s] == why))}: {why}" for why in dict.fromkeys(skipped.values())]
+
+
 class Page:
-    """One run of a notebook.
+    """One run of a notebook: ``page = Page("01_cone_effect", globals(), spec)`` before any other work.
 
     Args:
         name: file name of the notebook without ending.
-        namespace: the notebook's ``globals()``.
-        spec: the type of every parameter, see :mod:`helpers.page`.
-
-    Raises:
-        ValueError: a parameter is unknown, of the wrong type or out of range.
+        namespace: the notebook's ``globals()``, see :func:`check_parameters`.
+        spec: the type of every parameter.
     """
 
     def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, ParameterType]):
         self.started = time.perf_counter()
         self.name = name
+        given = {parameter: namespace[parameter] for parameter in spec if parameter in namespace}
         self.parameters = check_parameters(namespace, spec)
-        self.defaults = assigned_literals(namespace.get("In", ()))
-        self.fingerprint = parameters_fingerprint(assigned_literals(namespace.get("In", ()), last=True))
+        self.fingerprint = parameters_fingerprint(given)
         self.results = results_folder(self.parameters.get("results"))
         use_style()
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it."""
+        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it.
+
+        Raises:
+            ValueError: ``notebooks/pages.yml`` has this page and does not declare this table.
+        """
+        declared = project_root() / "notebooks/pages.yml"
+        page = yaml.safe_load(declared.read_text("utf-8")).get(self.name) if declared.is_file() else None
+        if page is not None and name not in page.get("writes", {}).get("tables", []):
+            raise ValueError(f"notebooks/pages.yml does not declare that {self.name} writes the table {name!r}; add it there")
         content = pa.Table.from_pandas(table, preserve_index=False)
         made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint}).encode()
         with replacing(self.results / f"{name}.parquet") as temporary:
@@ -404,7 +366,7 @@ class Page:
 
         Raises:
             FileNotFoundError: the table is absent; says which notebook to run.
-            ValueError: the table was made with other parameters than the workflow expects (parameter ``made_with``).
+            ValueError: the table is damaged, or made with other parameters than the workflow expects (parameter ``made_with``).
         """
         path = self.results / f"{name}.parquet"
         how = f"run notebooks/{maker}.ipynb with the same results folder first"
@@ -421,7 +383,7 @@ class Page:
         return content.to_pandas()
 
     def glue(self, **values) -> None:
-        """Make numbers and words available to the prose of the book by name, as plain Python values."""
+        """Make numbers and words available to other pages by name, as plain Python values."""
         for name, value in values.items():
             glue(name, value.item() if hasattr(value, "item") else value, display=False)
 
@@ -436,33 +398,21 @@ class Page:
             sets: embedding sets, or (dataset, backbone) pairs.
             variants: the variants the page reads.
         """
-        self._show_sets(sets)
-        self._show_straddling(sets)
-        self._show_excluded()
-        if not any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
-            self._show_not_stored(variants)
-
-    def _show_sets(self, sets: Sequence) -> None:
         encoders: dict[str, dict] = {}
         for s in sets:
             dataset, backbone = s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own"))
             encoders.setdefault(title(dataset), {})[backbone] = None
         shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
         self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
-
-    def _show_straddling(self, sets: Sequence) -> None:
         for dataset, groups in {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
             if groups:
-                self.show_text(
-                    "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups.",
-                    dataset=dataset, groups=groups,
-                )  # fmt: skip
-
-    def _show_excluded(self) -> None:
-        """Say which sets the workflow excluded or skipped, and why."""
+                sentence = "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups."
+                self.show_text(sentence, dataset=dataset, groups=groups)
         path = Path(self.parameters.get("store") or "", NOT_SHOWN)
         for line in reasons(read_json(path)) if path.is_file() else ():
             self.show_text("Not part of this run: {line}", line=line)
+        if not any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
+            self._show_not_stored(variants)
 
     def _show_not_stored(self, variants: Sequence[str]) -> None:
         absent: dict[tuple, dict] = {}
@@ -479,26 +429,17 @@ class Page:
 
     def show_footer(self, sets: Iterable = ()) -> None:
         """Show how this page was made: the command that repeats it, parameters, software, run time, and the sets it read."""
-        display(Markdown(self._footer()))
-        sets = list(sets)
-        if sets:
-            display(format_table(fingerprints(sets)))
-
-    def _footer(self) -> str:
-        command = papermill_command(self.name, self.parameters, self.defaults)
+        notebook = project_root() / f"notebooks/{self.name}.ipynb"
+        command = papermill_command(self.name, self.parameters, notebook_defaults(notebook) if notebook.is_file() else {})
         parameters = "; ".join(code(f"{name} = {value!r}") for name, value in self.parameters.items())
         software = ", ".join(f"{name} {version}" for name, version in versions().items())
         block = fence(command, least=3)
-        return (
+        footer = (
             f"Run this page again:\n\n{block}bash\n{command}\n{block}\n\n"
             f"- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
             f"- **Software**: {software}\n- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )
-
-
-def reasons(skipped: dict[str, str]) -> list[str]:
-    """Return a line for each reason: the sets it concerns, and the reason."""
-    sets: dict[str, list[str]] = {}
-    for name, why in sorted(skipped.items()):
-        sets.setdefault(why, []).append(name)
-    return [f"{', '.join(names)}: {why}" for why, names in sets.items()]
+        display(Markdown(footer))
+        sets = list(sets)
+        if sets:
+            display(format_table(fingerprints(sets)))

@@ -10,7 +10,7 @@ import yaml
 from conftest import ROOT, small_set
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1]}
-NEEDED = ("config", "notebooks", "src", "data/diversity", "data/heads", "data/measured", "data/published")
+NEEDED = ("config", "notebooks", "src", "workflow", "data/diversity", "data/heads", "data/measured", "data/published")
 
 
 def copied_project(folder: Path) -> Path:
@@ -18,7 +18,6 @@ def copied_project(folder: Path) -> Path:
     ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
     for name in NEEDED:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "Snakefile", folder)
     small_set("ham10000", "clean", "Zoë", False, seed=1).save(folder / "data/embeddings/ham10000/clean/Zoë")
     config = yaml.safe_load((ROOT / "config/demo.yml").read_text())
     known = {name: value for name, value in SWEEP.items() if name in config["sweep"]}

@@ -63,9 +63,8 @@ def test_make_book_runs_there(checkout):
     copied_project(checkout)
     for name in ("benchmarks/results", "tests/verification/results", "workflow", "book"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("executed", "generated"))
-    for path in (checkout / "notebooks").glob("*.*"):
-        if path.stem != PAGE:
-            path.unlink()
+    pages = yaml.safe_load((checkout / "notebooks/pages.yml").read_text("utf-8"))
+    (checkout / "notebooks/pages.yml").write_text(yaml.safe_dump({PAGE: pages[PAGE]}))
     for name in ("_config.yml", "CHANGELOG.md", "README.md", "CITATION.cff", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
     chapters = [{"file": "book/intro"}, {"file": "book/trust"}, {"file": f"book/executed/{PAGE}"}]
@@ -76,8 +75,8 @@ def test_make_book_runs_there(checkout):
         if path.stem not in ("trust", "references"):
             path.unlink()
     (checkout / "book/intro.md").write_text("# Front page\n")  # downloads are listed there
-    snakefile = (checkout / "Snakefile").read_text().replace("-n -W --keep-going", "-n --keep-going")  # pages refer to others
-    (checkout / "Snakefile").write_text(snakefile)
+    snakefile = checkout / "workflow/Snakefile"
+    snakefile.write_text(snakefile.read_text().replace("-n -W --keep-going", "-n --keep-going"))  # pages refer to others
     run = make(checkout, "book", "CORES=1")
     assert run.returncode == 0, run.stderr[-3000:]
     assert "λ" in (checkout / f"_build/html/book/executed/{PAGE}.html").read_text("utf-8")

@@ -4,14 +4,12 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from helpers.page import assigned_literals
+from helpers.page import notebook_defaults
 from helpers.probing.grid import Grid
 
 
 def test_the_notebooks_parameters_are_the_defaults():
-    source = (ROOT / "notebooks/03_lambda_sweep.py").read_text()
-    cell = source.split('# %% tags=["parameters"]\n')[1].split("# %%")[0]
-    literals = assigned_literals([cell])
+    literals = notebook_defaults(ROOT / "notebooks/03_lambda_sweep.ipynb")
     assert {name: literals[name] for name in Grid().as_dict()} == Grid().as_dict()
 
 

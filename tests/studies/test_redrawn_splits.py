@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
+from helpers.probing.resplit import redrawn_split, resplit
 from samples import embedding_set
 
 from helpers import EmbeddingSet
-from helpers.probing.resplit import redrawn_split, resplit
-from helpers.heads import shipped_features
-from helpers.heads import Settings
+from helpers.heads import Settings, shipped_features
 
 sys.path.insert(0, str(ROOT / "studies"))
 import repeated_splits as study  # noqa: E402

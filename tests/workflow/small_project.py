@@ -21,9 +21,8 @@ SETTINGS = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "
 
 def small_project(folder: Path, data: Path, shards: int) -> Path:
     """Copy what the workflow reads, with a configuration of one set: HAM10000 in ``data`` under lit-natural."""
-    for name in ("config", "notebooks", "profiles", "src", "data/heads", "data/published"):
+    for name in ("config", "notebooks", "src", "workflow", "data/heads", "data/published"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    shutil.copy(ROOT / "Snakefile", folder)
     config = {"store": "runs/embeddings", "data_root": str(data), "datasets": ["ham10000"], "backbones": ["lit-natural"]}
     config |= {"variants": ["clean"], "shards": shards, "sweep": SETTINGS, "notebooks": {}}
     (folder / "config/small.yml").write_text(yaml.safe_dump(config))
@@ -32,7 +31,7 @@ def small_project(folder: Path, data: Path, shards: int) -> Path:
 
 def start(folder: Path, profile: str, *arguments: str, targets=(f"{SWEEP}/settings.json",)) -> subprocess.Popen:
     """Start the workflow as a process group of its own, by default up to the sweep; what it says goes to ``said.txt``."""
-    command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}", "--configfile", "config/small.yml"]
+    command = [sys.executable, "-m", "snakemake", "--profile", f"workflow/profiles/{profile}", "--configfile", "config/small.yml"]
     one_core = ["--set-threads", "extract=1", "gather=1"]
     own = {"HOME": str(folder / "home"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
     inherited = {name: value for name, value in os.environ.items() if name not in ("XDG_CACHE_HOME", "MPLCONFIGDIR")}

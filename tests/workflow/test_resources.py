@@ -1,11 +1,8 @@
 """What the steps ask of a scheduler, and the summary of a run."""
 
-import json
-
 import pytest
-
-from helpers.book import run_summary
-from helpers.book.resources import NEEDS, expected_dimension, expected_rows, resources
+import summary
+from resources import NEEDS, expected_dimension, expected_rows, resources
 
 
 @pytest.mark.parametrize("step", NEEDS)
@@ -33,21 +30,14 @@ def test_vectors_of_the_largest_set_fit_in_what_a_sweep_asks_for():
     assert expected_rows("own", "clean") > 0 and expected_dimension("my/encoder") == 1152
 
 
-def test_the_summary_says_what_ran_what_was_skipped_and_with_which_sets(store, tmp_path):
-    records = tmp_path / "steps"
-    records.mkdir()
-    step = {"kind": "sweep", "name": "a/b/c", "exit_code": 0, "started": "2026-01-01T00:00:00Z", "seconds": 60.0}
-    step |= {"cpu_seconds": 90.0, "peak_mb": 1234, "machine": "secret-host", "accelerators": "0", "job": "7"}
-    for name in ("one", "two"):
-        (records / f"{name}.json").write_text(json.dumps(step | {"name": name}))
+def test_the_summary_says_what_ran_and_what_was_skipped_and_why(tmp_path):
+    for name, measured in (("sweep/a/b/one", "60.0\t90.0\t1234"), ("sweep/a/b/two", "30.0\t-\t-"), ("html/_build", "5.0\t5.0\t99")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.tsv").write_text(f"s\tcpu_time\tmax_rss\n{measured}\n")
     skipped = {"brset/clean/clip": "no folder", "brset/authors/clip": "no folder", "daquar/clean/clip": "no weights"}
-    run_summary.write_skipped(skipped, tmp_path / "skipped.json")
-    before = (tmp_path / "skipped.json").stat().st_mtime_ns
-    run_summary.write_skipped(skipped, tmp_path / "skipped.json")
-    assert (tmp_path / "skipped.json").stat().st_mtime_ns == before
-    found = run_summary.summary(str(store), records, tmp_path / "skipped.json")
-    assert len(found["steps"]) == 2 and len(found["sets"]) == 6 and all(found["sets"].values()) and found["skipped"] == skipped
-    page = run_summary.as_page(found)
-    assert "secret-host" not in page and "3 embedding sets were skipped" in page
-    assert "brset/authors/clip, brset/clean/clip: no folder" in page and "1234" in page
-    assert "Nothing was skipped" in run_summary.as_page(run_summary.summary(str(store), records, tmp_path / "absent"))
+    page = summary.summary(tmp_path, skipped)
+    assert "3 embedding sets were skipped" in page and "brset/authors/clip, brset/clean/clip: no folder" in page
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    assert rows[2:] == [["html", "1", "5", "5", "5", "99"], ["sweep", "2", "90", "60", "90", "1,234"]]
+    nothing = summary.summary(tmp_path / "absent", {})
+    assert "Nothing was skipped" in nothing and "No step of this copy" in nothing

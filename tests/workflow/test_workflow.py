@@ -6,10 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import declarations as declared
 import pytest
+import yaml
 from conftest import ROOT
 
 from helpers import EmbeddingSet
@@ -17,23 +21,23 @@ from helpers.store.record import Record, write_record
 
 pytestmark = pytest.mark.heavy
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past
-
-
 EXECUTED = json.dumps({"cells": [{"cell_type": "code", "execution_count": 1, "outputs": []}]})
+PAGES = declared.read_pages(ROOT / "notebooks")
+PAPER = "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split()
+IMAGE = "data/embeddings/ham10000/authors/lit-derm/image.safetensors"
 
 
 @pytest.fixture(scope="module")
 def project(store, tmp_path_factory) -> Path:
     """Return a copy of what the workflow reads, with every output marked as made."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("Snakefile", "_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml"):
         shutil.copy2(ROOT / name, folder / name)
-    made_here = shutil.ignore_patterns("executed", "generated", "__pycache__", "*.egg-info")
-    for name in ("config", "notebooks", "src", "book", "data/published", "data/measured"):
+    made_here = shutil.ignore_patterns("executed", "generated", "embeddings", "__pycache__", "*.egg-info")
+    for name in ("config", "notebooks", "src", "book", "workflow", "data"):
         shutil.copytree(ROOT / name, folder / name, ignore=made_here)
     shutil.copytree(store, folder / "data" / "embeddings")
-    outputs = run_of(folder, "--summary").stdout.splitlines()
-    made = [line.split("\t")[0] for line in outputs if "\t" in line][1:]
+    made = [line.split("\t")[0] for line in run_of(folder, "--summary").stdout.splitlines() if "\t" in line][1:]
     assert len(made) > 10
     for path in made:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +56,6 @@ def run_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
 
 
-def rerun(folder: Path, *arguments: str) -> set[str]:
-    """Return the rules that a dry run lists for the notebooks."""
-    return planned(folder, *arguments, "--", "notebooks") - {"notebooks"}
-
-
 def planned(folder: Path, *arguments: str) -> set[str]:
     """Return the rules that a dry run lists."""
     dry = run_of(folder, "-n", *arguments)
@@ -64,43 +63,92 @@ def planned(folder: Path, *arguments: str) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE))
 
 
-def edited(folder: Path, path: str, line: str):
-    """Append a line to a file for the length of a with block."""
-    from contextlib import contextmanager
+def rerun(folder: Path) -> set[str]:
+    """Return the pages and sweeps that a dry run lists."""
+    return {name.removeprefix("notebook_") for name in planned(folder, "--", "notebooks") - {"notebooks"}}
 
-    @contextmanager
-    def change():
-        file = folder / path
-        before, stat = file.read_text(), file.stat()
-        file.write_text(before + line)
+
+@contextmanager
+def changed(folder: Path, path: str) -> Iterator[None]:
+    """Append a line to a file for the length of a with block; a new date alone is no change to Snakemake."""
+    file = folder / path
+    before, stat = file.read_bytes(), file.stat()
+    file.write_bytes(before + b"\n")
+    try:
         yield
-        file.write_text(before)
+    finally:
+        file.write_bytes(before)
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
-    return change()
+
+def counted(dry: subprocess.CompletedProcess) -> dict[str, int]:
+    """Return the number of jobs of each rule of a dry run."""
+    assert dry.returncode == 0, dry.stderr
+    lines = [line.split() for line in dry.stdout.splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
 
 
-def test_nothing_runs_again_when_nothing_has_changed(project):
+def downstream(pages: set[str]) -> set[str]:
+    """Return pages and those that read their tables."""
+    made = {table for name in pages for table in PAGES[name].writes.get("tables", [])}
+    return pages | {name for name, page in PAGES.items() if made.intersection(page.reads.tables)}
+
+
+def test_nothing_runs_again_when_nothing_has_changed_and_a_dry_run_changes_nothing(project):
+    def state():
+        folders = [project / name for name in ("runs", "book", "data")]
+        return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
+
+    cut = project / "book/executed/06_slider.ipynb"
+    cut.write_text("{")
+    before = state()
+    dry = run_of(project, "-n", "--", "notebooks")
+    assert "[damaged]  book/executed/06_slider.ipynb is cut off" in dry.stderr and state() == before
+    cut.write_text(EXECUTED)
+    assert run_of(project, "--touch", "notebooks").returncode == 0
     assert rerun(project) == set()
 
 
-def test_a_changed_helper_runs_every_notebook_and_asks_every_sweep_whether_it_is_current(project):
-    with edited(project, "src/helpers/geometry.py", "\nCHANGED = True\n"):
-        rules = rerun(project)
-    assert {f"notebook_{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")} <= rules
+SHIPPED = sorted({glob for page in PAGES.values() for glob in page.reads.files if any(ROOT.glob(glob))})
 
 
-def test_a_changed_parameter_runs_that_notebook_only(project):
+@pytest.mark.parametrize("glob", SHIPPED)
+def test_a_changed_file_runs_the_pages_that_declare_it_and_no_others(project, glob):
+    path = next(iter(sorted(ROOT.glob(glob)))).relative_to(ROOT)
+    readers = {name for name, page in PAGES.items() if any(path.match(own) for own in page.reads.files)}
+    with changed(project, str(path)):
+        assert rerun(project) == downstream(readers)
+
+
+@pytest.mark.parametrize("module", ["geometry", "datasets/daquar", "plotting/__init__"])
+def test_a_changed_module_runs_the_pages_that_import_it_and_no_sweep(project, module, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    path = f"src/helpers/{module}.py"
+    users = {name for name in PAGES if path in declared.page_code(Path(f"notebooks/{name}.ipynb"))}
+    assert (users == set()) == (module == "datasets/daquar")
+    with changed(project, path):
+        assert rerun(project) == downstream(users)
+
+
+def test_a_changed_image_matrix_reaches_the_pages_and_sweeps_that_read_it(project):
+    with changed(project, IMAGE):
+        assert rerun(project) == downstream({name for name, page in PAGES.items() if "authors" in page.reads.sets})
+
+
+def test_a_changed_parameter_runs_that_page_only(project):
     really = run_of(project, "--force", "--quiet", "all", "--", "book/executed/02_r_table.ipynb")
     assert really.returncode == 0, really.stderr
     assert rerun(project) == set()
-    with edited(project, "config/demo.yml", "\n"):
-        text = (project / "config/demo.yml").read_text()
-        (project / "config/demo.yml").write_text(text.replace("notebooks: {}", "notebooks: {02_r_table: {n_boot: 77}}"))
-        assert rerun(project) == {"notebook_02_r_table"}
+    path = project / "config/demo.yml"
+    before = path.read_text()
+    path.write_text(before.replace("notebooks: {}", "notebooks: {02_r_table: {n_boot: 77}}"))
+    try:
+        assert rerun(project) == {"02_r_table"}
+    finally:
+        path.write_text(before)
 
 
-def test_a_set_dropped_in_reaches_its_sweep_and_the_notebooks(project):
+def test_a_set_dropped_in_reaches_its_sweep_and_the_pages(project):
     folder = project / "data/embeddings/ham10000/clean"
     embeddings = EmbeddingSet.load(folder / "lit-derm")
     replace(embeddings, provenance={**embeddings.provenance, "backbone": "mine"}).save(folder / "mine")
@@ -108,15 +156,11 @@ def test_a_set_dropped_in_reaches_its_sweep_and_the_notebooks(project):
         again = rerun(project)
     finally:
         shutil.rmtree(folder / "mine")
-    assert "sweep_ham10000_clean_mine" in again and "notebook_01_cone_effect" in again
+    assert "sweep_ham10000_clean_mine" in again and "01_cone_effect" in again
     assert "sweep_ham10000_clean_lit-natural" not in again
 
 
-def test_sweeps_dropped_in_are_used_without_training_again(project):
-    import json
-
-    import yaml
-
+def test_sweeps_dropped_in_are_used_without_training_again_until_the_engine_changes(project):
     config = yaml.safe_load((project / "config/demo.yml").read_text())
     config["sweep"] |= {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": []}
     (project / "config/small.yml").write_text(yaml.safe_dump(config))
@@ -133,35 +177,23 @@ def test_sweeps_dropped_in_are_used_without_training_again(project):
     done = run_of(project, *steps)
     assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
     assert planned(project, *steps) == set()
-    with edited(project, "src/helpers/plotting/style.py", "\nCHANGED = True\n"):
-        assert planned(project, *steps) == set()  # a sweep runs no plotting
-    with edited(project, "src/helpers/probing/sweep.py", "\nCHANGED = True\n"):
-        assert run_of(project, *steps).returncode == 0 and table.stat().st_mtime > OLD
+    engine = project / "src/helpers/probing/sweep.py"
+    source = engine.read_text()
+    engine.write_text(source + "\n# a comment\n")
+    assert planned(project, *steps) == set()
+    engine.write_text(re.sub(r"(?m)^ENGINE = .*\n", "", source) + "\nENGINE = 'another'\n")
+    assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
+    engine.write_text(source)
 
 
-def test_the_tables_of_alignments_have_a_step_of_their_own_that_the_book_does_not_ask_for(project):
-    from helpers.book.workflow import MEASURED
-
-    script = ROOT / "benchmarks/alignments.py"
-    (project / "benchmarks").mkdir(exist_ok=True)
-    shutil.copy2(script, project / "benchmarks")
-    assert planned(project, "--", "measured") == {"measure", "measured"}
-    assert "measure" not in planned(project, "--forceall", "--", "book")
-    offered = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(option in offered for options in MEASURED.values() for option in options)
-    assert all((ROOT / f"data/measured/{table}.csv").is_file() for table in MEASURED)
-
-
-def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project):
-    import json
-
+def test_a_failing_page_stops_the_build_with_its_cell_and_traceback(project):
     path = project / "notebooks/04_discussion.ipynb"
     before, notebook = path.read_text(), json.loads(path.read_text())
     notebook["cells"][-1]["source"] = ["raise RuntimeError('on purpose')"]
     path.write_text(json.dumps(notebook))
     (project / "runs/book/tables/cone_effect.parquet").write_bytes(b"")
     try:
-        run = run_of(project, "--quiet", "all", "--", "book/executed/04_discussion.ipynb")
+        run = run_of(project, "--quiet", "all", "--show-failed-logs", "--", "book/executed/04_discussion.ipynb")
     finally:
         path.write_text(before)
     assert run.returncode != 0 and "Exception encountered at" in run.stderr and "Traceback" in run.stderr
@@ -170,23 +202,30 @@ def test_a_failing_notebook_stops_the_build_with_its_cell_and_traceback(project)
 @pytest.mark.parametrize("lists", [[], ["backbones=[lit-derm]"], ["datasets=[ham10000]"]], ids=["none", "encoders", "sets"])
 def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, lists):
     shutil.copytree(project / "data/embeddings", project / "raw stored", dirs_exist_ok=True)
-    dry = run_of(project, "-n", "--config", "data_root=raw data", "store=raw stored", *lists, "--", "notebooks")
-    assert dry.returncode == 0, dry.stderr
-    assert "sweep_ham10000_clean_lit-derm" in dry.stdout and "rule extract" not in dry.stdout and "rule gather" not in dry.stdout
+    rules = planned(project, "--config", "data_root=raw data", "store=raw stored", *lists, "--", "notebooks")
+    assert "sweep_ham10000_clean_lit-derm" in rules and not {"extract", "gather"} & rules
 
 
 def data_root(folder: Path, *without: str) -> Path:
     """Make an empty folder for each data set of the paper except those in ``without``."""
-    for name in "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split():
-        if name not in without:
-            (folder / name).mkdir(parents=True)
+    for name in set(PAPER).difference(without):
+        (folder / name).mkdir(parents=True)
     return folder
+
+
+def of_paper(root: Path, *more: str) -> list[str]:
+    return ["--configfile", "config/paper.yml", "--config", f"data_root={root}", "shards=2", *more]
+
+
+def paper_sets() -> set:
+    from helpers.datasets import canonical_variant
+
+    return {(d, canonical_variant(d, v), b) for d in PAPER for v in ("clean", "authors") for b in range(4)}
 
 
 def test_folders_with_blanks_and_letters_beyond_ascii_reach_the_commands_as_one_word(project):
     root = data_root(project / "raw Daten é")
-    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={root.name}", "store=my sets", "shards=2"]
-    dry = run_of(project, "-n", "--printshellcmds", *settings, "--", "notebooks")
+    dry = run_of(project, "-n", "--printshellcmds", *of_paper(Path(root.name), "store=my sets"), "--", "notebooks")
     assert dry.returncode == 0, dry.stderr
     extracted, swept = (re.findall(rf"-m helpers {name} .*", dry.stdout) for name in ("extract", "sweep"))
     assert len(extracted) > 32 and all("--root 'raw Daten é' --out 'my sets/" in line for line in extracted)
@@ -194,48 +233,20 @@ def test_folders_with_blanks_and_letters_beyond_ascii_reach_the_commands_as_one_
 
 
 def test_the_full_paper_is_planned_from_a_data_root(project, tmp_path):
-    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={data_root(tmp_path)}", "shards=2"]
-    dry = run_of(project, "-n", *settings, "--", "notebooks", "cones", "checks")
-    assert dry.returncode == 0, dry.stderr
+    dry = run_of(project, "-n", *of_paper(data_root(tmp_path)), "--", "notebooks", "cones", "checks")
+    counts, sets = counted(dry), paper_sets()
     swept = re.search(r"rule sweep_brset_authors_clip:\n.*\n    output: (.*) \(update\)\n", dry.stdout)
     assert swept[1] == "runs/sweeps/brset/authors/clip/authors-code/lambda/settings.json"  # what Fig. 3 is compared with
-    counts = dict(line.split()[:2] for line in dry.stdout.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
-    sets = paper_sets()
-    assert len(sets) >= 32
-    assert int(counts["gather"]) == int(counts["cone"]) == len(sets) and int(counts["extract"]) == 2 * len(sets)
-    assert int(counts["check"]) == len({s[:2] for s in sets})
+    assert counts["gather"] == counts["cone"] == len(sets) >= 32 and counts["extract"] == 2 * len(sets)
+    assert counts["check"] == len({s[:2] for s in sets})
     shard = re.search(r"rule extract:\n(?:.*\n)*?.*wildcards: dataset=mimic_cxr, .*\n(?:.*\n)*?    resources: (.*)\n", dry.stdout)
     assert "gpu=1" in shard[1] and "mem_mb=" in shard[1] and "runtime=" in shard[1]
 
 
-def paper_sets() -> set:
-    from helpers.datasets import canonical_variant
-
-    wanted = "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".split()
-    return {(d, canonical_variant(d, v), b) for d in wanted for v in ("clean", "authors") for b in range(4)}
-
-
 def test_what_is_not_reachable_is_skipped_with_a_line_and_refused_when_strict(project, tmp_path):
     root = data_root(tmp_path, "mimic_cxr", "brset")
-    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={root}", "shards=2"]
-    dry = run_of(project, "-n", *settings, "--", "notebooks")
-    assert dry.returncode == 0, dry.stderr
+    dry = run_of(project, "-n", *of_paper(root), "--", "notebooks")
+    assert counted(dry)["gather"] == len({s for s in paper_sets() if s[0] not in ("mimic_cxr", "brset")})
     assert re.search(r"\[skipped\]  mimic_cxr/authors/biomedclip, .*: no folder mimic_cxr under the data root", dry.stderr)
-    counts = dict(line.split()[:2] for line in dry.stdout.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
-    assert int(counts["gather"]) == len({s for s in paper_sets() if s[0] not in ("mimic_cxr", "brset")})
-    assert len(json.loads((project / "runs/skipped.json").read_text())) == 16
-    strict = run_of(project, "-n", *settings, "strict=true", "--", "notebooks")
+    strict = run_of(project, "-n", *of_paper(root, "strict=true"), "--", "notebooks")
     assert strict.returncode != 0 and "strict: 16 sets cannot be made" in strict.stderr + strict.stdout
-
-
-def test_the_step_of_a_failing_command_shows_its_log_and_keeps_a_record(tmp_path, monkeypatch, capfd):
-    from helpers.book.step import main
-
-    monkeypatch.chdir(tmp_path)
-    command = [sys.executable, "-c", "import sys; print('said so'); sys.exit(3)"]
-    assert main(["sweep", "a/b/c", "--", *command]) == 3
-    assert "said so" in capfd.readouterr().err
-    assert json.loads((tmp_path / "runs/steps/sweep-a-b-c.json").read_text())["exit_code"] == 3
-    assert main(["sweep", "a/b/c", "--", sys.executable, "-c", "print('quiet')"]) == 0
-    assert "quiet" not in "".join(capfd.readouterr())
-    assert json.loads((tmp_path / "runs/steps/sweep-a-b-c.json").read_text())["exit_code"] == 0

@@ -1,60 +1,71 @@
 """The workflow's extraction in shards, really run: a miniature of HAM10000 to a stored set, and nothing left over."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import miniatures as miniature
 import pytest
-from conftest import ROOT
+from small_project import SET, small_project, start
 
 from helpers import EmbeddingSet
 
 pytestmark = pytest.mark.heavy
-SET = "runs/embeddings/ham10000/clean/lit-natural"
 
 
-def snakemake(project: Path, data: Path, shards: int = 2) -> str:
-    """Run the workflow up to the stored set, all shards at once; returns what it said."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", "--set-threads", "extract=1"]
-    lists = ["datasets=[ham10000]", "backbones=[lit-natural]", "variants=[clean]"]
-    settings = ["--configfile", "config/paper.yml", "--config", f"data_root={data}", f"shards={shards}", *lists]
-    here = {"XDG_CACHE_HOME": str(project / ".cache"), "PYTHONPATH": str(project / "src"), "OMP_NUM_THREADS": "1"}
-    target = ["--", f"{SET}/provenance.json"]
-    done = subprocess.run([*command, *settings, *target], capture_output=True, text=True, cwd=project, env=os.environ | here)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+def run(project, *arguments: str, targets=(f"{SET}/provenance.json",)) -> str:
+    """Run the workflow up to the stored set; return what it said."""
+    (project / "said.txt").unlink(missing_ok=True)
+    code = start(project, "local", "--cores", "2", "--nolock", *arguments, targets=targets).wait()
+    said = (project / "said.txt").read_text()
+    assert code == 0, said
+    return said
 
 
-def test_shards_of_the_workflow_end_as_one_set(tmp_path):
-    project, data = tmp_path / "project", tmp_path / "data"
-    for name in ("config", "notebooks", "src", "data/heads", "data/published"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    shutil.copy(ROOT / "Snakefile", project)
-    miniature.write("ham10000", data / "ham10000", n=300)  # two chunks of images
-    snakemake(project, data)
-    logs = project / "runs/logs"
-    assert all(f"part {k}/2 is done" in (logs / f"extract-ham10000-clean-lit-natural-{k}-of-2.log").read_text() for k in (1, 2))
+def change(module) -> None:
+    module.write_text(module.read_text() + "\n")
+
+
+@pytest.fixture
+def project(tmp_path):
+    miniature.write("ham10000", tmp_path / "data/ham10000", n=300)  # two chunks of images
+    return small_project(tmp_path / "project", tmp_path / "data", shards=2)
+
+
+def test_shards_of_the_workflow_end_as_one_set(project):
+    run(project)
+    logs = project / "runs/logs/extract/ham10000/clean/lit-natural"
+    assert all(f"part {k}/2 is done" in (logs / f"{k}-of-2.log").read_text() for k in (1, 2))
     assert "300" in (project / "runs/checks/ham10000/clean.txt").read_text()
     folder = project / SET
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]  # no marker, no work folder
     record = json.loads((folder / "provenance.json").read_text())
-    assert record["run"]["command"].startswith(
-        "python -m helpers extract ham10000 --backbone lit-natural --variant clean --root ROOT"
-    )
-    assert "Nothing to be done" in snakemake(project, data)
+    command = "python -m helpers extract ham10000 --backbone lit-natural --variant clean --root ROOT"
+    assert record["run"]["command"].startswith(command)
+    assert "Nothing to be done" in run(project)
     joined = EmbeddingSet.load(folder)
     assert len(joined) == len(joined.image) == 300
     before = (folder / "provenance.json").stat().st_mtime_ns
-    with open(project / "src/helpers/extraction/encoding.py", "a") as module:
-        module.write("\n")
-    again = snakemake(project, data, shards=1)
-    assert "gather" in again and (folder / "provenance.json").stat().st_mtime_ns > before
-    assert (
-        EmbeddingSet.load(folder).fingerprint == joined.fingerprint
-        and json.loads((folder / "provenance.json").read_text()) == record
-    )
+    change(project / "src/helpers/datasets/brset.py")
+    assert "Nothing to be done" in run(project)  # the reader of another data set
+    change(project / "src/helpers/datasets/ham10000.py")
+    assert "gather" in run(project, "--config", "shards=1") and (folder / "provenance.json").stat().st_mtime_ns > before
+    assert EmbeddingSet.load(folder).fingerprint == joined.fingerprint
+    assert json.loads((folder / "provenance.json").read_text()) == record
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_full_disk_stops_a_step_and_leaves_nothing_and_with_space_the_run_goes_on(project, store):
+    (project / "config/small.yml").write_text((project / "config/small.yml").read_text().replace("runs/embeddings", str(store)))
+    cone = "runs/cones/ham10000/clean/lit-derm.csv"
+    (project / "runs/cones").mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", project / "runs/cones"], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        subprocess.run(["dd", "if=/dev/zero", f"of={project}/runs/cones/full", "bs=4k", "count=1"], capture_output=True)
+        settings = ["--config", "datasets=[ham10000]", "backbones=[lit-derm]", "data_root=null"]
+        assert start(project, "local", "--nolock", *settings, targets=(cone,)).wait() != 0
+        assert "No space left" in (project / "said.txt").read_text()
+        assert [path.name for path in (project / "runs/cones").rglob("*") if path.is_file()] == ["full"]
+    finally:
+        subprocess.run(["umount", project / "runs/cones"], check=True)
+    run(project, *settings, targets=(cone,))

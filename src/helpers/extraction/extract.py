@@ -22,8 +22,8 @@ from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.base import PairedDataset
 from ..files import remove_stale, replacing
-from ..store.embeddings import EmbeddingSet
 from ..store.disk import PROVENANCE, check_replaceable, read_set_record
+from ..store.embeddings import EmbeddingSet
 from .encoding import Job, claimed, default_workers, encode_chunks, plan_chunks, read_chunks, read_work_file, write_work_file
 from .inspection import InputError, inspect, report_table, summary
 

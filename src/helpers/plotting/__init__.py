@@ -13,8 +13,10 @@ from ..arrays import unit_rows
 from ..datasets.registry import title
 from ..geometry import principal_directions
 from ..store.embeddings import EmbeddingSet
+from ..style import GRID as GRID
+from ..style import INK as INK
+from ..style import use_style as use_style
 
-INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
 BACKBONES = {
@@ -30,28 +32,6 @@ ALIGNMENTS = {"lambda": "all four together", **CHANNELS, **{f"without-{c}": f"al
 ALIGNMENTS["centred"] = "centred per modality"
 
 
-def use_style() -> None:
-    """Set the style of all figures: SVG in notebooks, equal bytes for equal figures, and no mathematics between ``$``."""
-    mpl.rcParams.update(
-        {
-            "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
-            "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.09, "figure.constrained_layout.w_pad": 0.09,
-            "savefig.dpi": 160, "svg.hashsalt": "modality-gap-book", "font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5,
-            "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-            "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
-            "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9,
-            "lines.linewidth": 1.6, "axes.linewidth": 0.8,
-        }
-    )  # fmt: skip
-    try:
-        from IPython import get_ipython
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:
-        return
-    if get_ipython() is not None:
-        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
-
-
 def write_numbers_as_text() -> None:
     """Let figures hold text rather than outlines of letters, which make a page of many numbers heavy.
 
@@ -63,7 +43,7 @@ def write_numbers_as_text() -> None:
 def log_axis(axis, scale: str = "log") -> None:
     """Set an axis to a logarithmic scale with plain numbers at its decades.
 
-    Matplotlib writes powers of ten as mathematics, which :func:`use_style` turns off because a data set's name may hold a ``$``.
+    Matplotlib writes powers of ten as mathematics, which the style turns off because a data set's name may hold a ``$``.
     """
     getattr(axis.axes, f"set_{axis.axis_name}scale")(scale)
     axis.set_major_formatter(StrMethodFormatter("{x:,g}"))

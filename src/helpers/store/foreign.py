@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..arrays import choose, choose_column
+from ..arrays import choose, choose_column, distinct_rows
 from ..files import sha256
-from ..arrays import distinct_rows
 from .tables import existing, read_rows
 
 DUPLICATES = ("fail", "drop")

@@ -1,0 +1,174 @@
+"""The book in every profile: sets missing, results without their embeddings; each page says so, and no number in it is empty."""
+
+import json
+import math
+import re
+import shutil
+
+import matplotlib.pyplot as plt
+import nbformat
+import pandas as pd
+import pytest
+from conftest import ROOT, small_set
+
+from helpers.cli import main
+from helpers.extraction.find import embeddings_for
+from helpers.page import notebook_defaults
+from helpers.probing.cache import run_sweep, sweep_folder
+from helpers.probing.grid import Grid
+
+SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
+GRID = Grid.of(SWEEP)
+SMALL = {
+    "01_cone_effect": {"n_boot": 20},
+    "02_r_table": {"n_boot": 20},
+    "03_lambda_sweep": {**SWEEP, "n_boot": 100},
+    "05_is_lambda_worth_it": {
+        "protocol": "authors-code",
+        "lambdas": [0.0, 1.0],
+        "seeds": [1],
+        "n_boot": 100,
+        "alignments": ["centring"],
+    },
+    "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
+    "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
+}
+PROFILES = {"no-flickr8k": "flickr8k", "no-ham10000": "ham10000", "no-lit-derm": "*/*/lit-derm", "no-authors": "ham10000/authors"}
+NAMED = {"no-flickr8k": "Flickr8k (common)", "no-ham10000": "HAM10000 (", "no-lit-derm": "lit-derm", "no-authors": "(authors)"}
+
+
+def run_page(name: str, **parameters) -> tuple[dict, str]:
+    """Run the code cells of a notebook here; return its glued values, and all its output as one text.
+
+    Raises:
+        Exception: as the first failing cell.
+    """
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    shell, glued, said = InteractiveShell.instance(), {}, []
+    shell.reset()
+    notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4)
+    sources = [c.source for c in notebook.cells if c.cell_type == "code"]
+    assert set(parameters) <= set(notebook_defaults(ROOT / f"notebooks/{name}.ipynb"))
+    injected = "\n".join(f"{k} = {v!r}" for k, v in parameters.items())
+    for source in [sources[0], injected, *sources[1:]]:
+        with capture_output() as captured:
+            run = shell.run_cell(source, store_history=True)
+        run.raise_error()
+        said.append(run.result._repr_html_() if hasattr(run.result, "_repr_html_") else "")
+        for output in captured.outputs:
+            if "scrapbook" in (output.metadata or {}):
+                glued[output.metadata["scrapbook"]["name"]] = next(iter(output.data.values()))
+            else:
+                said.append(output.data.get("text/markdown", output.data.get("text/html", "")))
+    plt.close("all")
+    prose = "".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    for key, spec in re.findall(r"\{glue:text\}`([\w-]+)(?::([^`]+))?`", prose):
+        value = glued[key].strip("'")
+        assert value and value != "nan", f"{name}: {key} is empty"
+        assert not spec or math.isfinite(float(value))
+    return glued, "\n".join(said)
+
+
+@pytest.fixture(params=PROFILES)
+def profile(request, store, tmp_path):
+    """Return the name of a profile and its store."""
+    shutil.copytree(store, tmp_path / "store")
+    for gone in (tmp_path / "store").glob(PROFILES[request.param]):
+        shutil.rmtree(gone)
+    return request.param, tmp_path / "store"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SMALL)
+def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
+    missing, folder = profile
+    if name == "07_leakage_audit" and missing in ("no-flickr8k", "no-authors"):
+        pytest.skip("the same page as with all sets, or as without HAM10000")
+    where = {"store": str(folder), "results": str(tmp_path / "results")}
+    where |= {"sweeps": str(tmp_path / "sweeps")} if name == "03_lambda_sweep" else {}
+    _, said = run_page(name, **SMALL[name], **where)
+    reads = {"no-flickr8k": name != "07_leakage_audit", "no-authors": name in ("02_r_table", "07_leakage_audit")}
+    if reads.get(missing, True):
+        wanted = rf"No embeddings of .*{re.escape(NAMED[missing])}.* are stored here.*helpers extract"
+        assert re.search(wanted, said), said[:500]
+
+
+@pytest.fixture
+def cached(store, tmp_path):
+    """Return cached sweeps of HAM10000 under lit-derm, and the same store without that set."""
+    embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
+    for part in ("lambda", "alignments"):
+        settings = GRID.arguments(part)
+        folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", part, tmp_path / "sweeps")
+        run_sweep(embeddings, "authors-code", settings, folder)
+    shutil.copytree(store, tmp_path / "store")
+    shutil.rmtree(tmp_path / "store/ham10000/clean/lit-derm")
+    return embeddings
+
+
+def test_cached_sweeps_are_shown_without_their_embeddings(cached, tmp_path):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where)
+    assert "ham10000 (clean) under lit-derm: cached sweeps of embeddings" in said and cached.fingerprint[:16] in said
+    assert "lit-derm *" in said and "lit-natural *" not in said
+    table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
+    assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("lone", [True, False], ids=["lone", "stored"])
+def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lone, monkeypatch):
+    monkeypatch.setattr("helpers.published.cell_faults", lambda facts: [])  # a small set stands for the paper's
+    for i, variant in enumerate(("clean", "authors")):
+        small_set("ham10000", variant, "clip", False, seed=i).save(tmp_path / "store/ham10000" / variant / "clip")
+    if lone:
+        embeddings = embeddings_for("ham10000", "clip", "authors", tmp_path / "store")
+        folder = sweep_folder("ham10000", "authors", "clip", "authors-code", "lambda", tmp_path / "sweeps")
+        run_sweep(embeddings, "authors-code", GRID.arguments("lambda"), folder)
+        shutil.rmtree(tmp_path / "store/ham10000/authors")
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    for texts, curves in (
+        ("clean", 0),
+        (["clean", "authors"], 0 if lone else 1),
+    ):  # without its embeddings nothing says what a set is
+        glued, _ = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where, variant=texts)
+        assert int(glued["n_curves_recomputed"]) == curves
+        assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
+
+
+@pytest.mark.parametrize("without", ["alignments", "alignment_lambdas"])
+def test_the_sweep_is_shown_without_other_alignments(store, tmp_path, without):
+    where = {"store": str(store), "results": str(tmp_path), "sweeps": str(tmp_path / "sweeps")}
+    run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"lambdas": [0.0, 0.5], without: []}, **where)
+    assert set(pd.read_parquet(tmp_path / "channel_effects.parquet")["lambda_image"]) == {0.5}
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
+def test_cached_sweeps_are_enough_for_their_page(cached, tmp_path, named):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    if named:
+        where |= {"datasets": ["ham10000"], "backbones": ["lit-derm"]}
+    else:
+        for path in (tmp_path / "store").glob("*"):
+            shutil.rmtree(path)
+        shutil.rmtree(tmp_path / "sweeps/ham10000/clean/lit-derm/authors-code/alignments")
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"protocol": ["authors-code", "converged"]}, **where)
+    assert "lit-derm *" in said and "No embeddings are stored for this page" in said
+    assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["backbone"]) == {"lit-derm"}
+
+
+def test_cached_sweeps_of_other_settings_are_passed_over_with_a_sentence(cached, tmp_path):
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"seeds": [2]}, **where)
+    assert "under lit-derm: a cached sweep (authors-code, lambda) has other settings than this page" in said
+
+
+def test_a_cached_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(cached, tmp_path, capsys):
+    where = ["--store", str(tmp_path / "store"), "--sweeps", str(tmp_path / "sweeps"), "--settings", json.dumps(SWEEP)]
+    small_set("ham10000", "clean", "lit-derm", False, seed=99).save(tmp_path / "store/ham10000/clean/lit-derm")
+    files = {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}
+    assert main(["sweep", "ham10000", "lit-derm", *where]) == 2
+    assert "lambda is stale: made from embeddings" in capsys.readouterr().err
+    assert files == {path: path.read_bytes() for path in (tmp_path / "sweeps").rglob("*.*")}

@@ -1,0 +1,134 @@
+"""Each page runs on what it declares, reads all of it, and its result tables are the frozen ones."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from runs import FROZEN, PAGES, REAL_SETS, SMALL, freeze, is_read, run_page, sample
+
+OTHER_MACHINE = {"rtol": 1e-4, "atol": 1e-6}  # of libraries of linear algebra; a changed method moves numbers more
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory, request):
+    """Return a function that runs a page once, after those whose tables it reads."""
+    done, tables = {}, tmp_path_factory.mktemp("tables")
+
+    def run(name: str):
+        if name not in done:
+            makers = [m for m, page in PAGES.items() if set(PAGES[name].reads.tables) & set(page.writes.get("tables", []))]
+            for maker in makers:
+                for path in (run(maker).folder / "results").glob("*.parquet"):
+                    (tables / path.name).write_bytes(path.read_bytes())
+            done[name] = run_page(name, tmp_path_factory.mktemp(name), tables)
+            if request.config.getoption("freeze"):
+                freeze(name, done[name])
+        return done[name]
+
+    return run
+
+
+@pytest.fixture(params=PAGES)
+def page(request, executed):
+    return request.param, executed(request.param)
+
+
+def test_every_page_is_tested():
+    assert list(PAGES) == list(SMALL) == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_it_reads_every_file_that_it_declares_and_no_other(page, tmp_path):
+    (tmp_path / "file").write_text("x")
+    os.utime(tmp_path / "file", (1, 2))
+    (tmp_path / "file").read_text()
+    if not is_read(tmp_path / "file"):
+        pytest.skip("this file system keeps no times of access")
+    name, run = page
+    reads = PAGES[name].reads
+    globs = [*reads.files, *(f"results/{table}.parquet" for table in reads.tables)]
+    globs += [f"data/embeddings/ham10000/{variant}/*/*" for variant in reads.sets if name not in REAL_SETS]
+    globs += ["data/embeddings/*/*/*/*"] * bool(reads.sets)
+    assert [glob for glob in globs if not run.has_read(glob)] == [], f"{name} declares what it does not read, or no longer"
+    assert [str(path.relative_to(run.folder)) for path in run.decoys if is_read(path)] == [], (
+        f"{name} reads what it does not declare"
+    )
+
+
+def test_it_writes_what_it_declares(page):
+    name, run = page
+    results, writes = run.folder / "results", PAGES[name].writes
+    written = {path.stem for path in results.glob("*.parquet")} - set(PAGES[name].reads.tables)
+    assert written == set(writes.get("tables", []))
+    others = {path for path in results.rglob("*") if path.is_file()} - set(results.glob("*.parquet"))
+    assert others == {path for glob in writes.get("files", []) for path in results.glob(glob) if path.is_file()}
+
+
+def test_its_result_tables_are_the_frozen_ones(page):
+    name, run = page
+    frozen = sorted((FROZEN / name).glob("*.csv"))
+    assert frozen, f"no frozen tables of {name}; run pytest tests/pages --freeze and look at the difference"
+    for path in frozen:
+        table, rows = path.stem.rsplit("-", 1)
+        found, expected = run.table(table), pd.read_csv(path)
+        assert (len(found), list(found)) == (int(rows), list(expected)), table
+        again = pd.read_csv(io.StringIO(sample(found).to_csv(index=False)))
+        pd.testing.assert_frame_equal(again, expected, check_dtype=False, obj=table, **OTHER_MACHINE)
+
+
+def test_every_number_in_its_prose_is_glued_as_a_plain_value(page):
+    name, run = page
+    prose = "".join("".join(cell["source"]) for cell in run.cells if cell["cell_type"] == "markdown")
+    for key, spec in re.findall(r"\{glue:text\}`([\w-]+)(?::([^`]+))?`", prose):
+        assert "np." not in run.glued[key]
+        if spec:
+            format(float(run.glued[key]), spec)
+
+
+def test_its_last_cell_says_how_to_run_it_again(page):
+    name, run = page
+    shown = json.dumps(run.cells[-1]["outputs"])
+    assert f"papermill notebooks/{name}.ipynb" in shown and "Run time" in shown and "commit" in shown
+
+
+def test_numbers_in_other_pages_are_glued_by_the_notebook_they_name(executed):
+    texts = [path.read_text("utf-8") for path in (*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py"))]
+    named = set(re.findall(r"\{glue:text\}`(?:executed/)?(\w+)\.ipynb::([\w-]+):", "".join(texts)))
+    assert len(named) >= 5
+    assert [f"{name}: {key}" for name, key in named if key not in executed(name).glued] == []
+
+
+def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(executed):
+    from helpers import EmbeddingSet, GapAlignment
+
+    run = executed("05_is_lambda_worth_it")
+    selected = run.table("worth_it").set_index("features").loc["joint", "lambda_image"]
+    assert selected > 0  # of these sets and this seed
+    assert f"validation rows select λ = {selected:g}," in run.texts
+    assert list(run.table("worth_it_alignments")["alignment"]) == ["none", "centring"]
+    assert "Do nothing" in run.texts or "Use centring" in run.texts
+    path = "results/flickr8k--common--lit-natural.safetensors"
+    alignment = GapAlignment.load(run.folder / path)
+    assert path in run.texts and alignment.lam == selected
+    embeddings = EmbeddingSet.load(run.folder / "data/embeddings/flickr8k/common/lit-natural")
+    image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
+    assert image.shape == text.shape == (len(embeddings), embeddings.dim)
+
+
+def test_what_alignment_does_to_own_data_is_said_where_it_was_run(executed):
+    text = executed("08_adapt").texts
+    assert "pairs of 40 images and " in text and "At λ = 1 the AUC of the joint probe changes by " in text
+
+
+def test_a_bad_parameter_stops_before_any_work(store, tmp_path):
+    command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks/03_lambda_sweep.ipynb"), "out.ipynb"]
+    given = ["-p", "store", str(store), "-p", "datasets", "ham1000"]
+    run = subprocess.run([*command, *given], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode != 0 and "'ham1000'" in run.stderr and "did you mean 'ham10000'" in run.stderr
+    assert "In [2]" in run.stderr or "In [3]" in run.stderr

@@ -1,0 +1,64 @@
+"""What pages tell a reader to type exists at that entrance, and each line of the checklist leads to a page of the book."""
+
+import ast
+import json
+import re
+import shlex
+
+import pytest
+from conftest import ROOT
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from helpers.cli import COMMANDS, parser
+from helpers.page import notebook_defaults
+
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py"))
+}
+
+
+def commands(start: str) -> list[tuple[str, list[str]]]:
+    """Return (page, words) of every command of the pages that begins so, in a block or in a sentence."""
+    found = []
+    for page, text in TEXTS.items():
+        text = re.sub(r"(?m)^# ?", "", text) if page.endswith(".py") else text
+        whole = text.replace("\\\n", " ")
+        for line in re.findall(rf"(?m)^ *({start} .*)$|`({start} [^`]*)`", whole):
+            words = shlex.split(" ".join("".join(line).split()), comments=True)
+            found.append((page, words[start.count(" ") + 1 :]))
+    return found
+
+
+def test_every_command_of_the_pages_has_the_options_it_is_given():
+    typed = [(page, words) for page, words in commands("python -m helpers") if words[0] not in ("COMMAND", "...")]
+    assert len(typed) > 20
+    for page, (name, *rest) in typed:
+        assert name in COMMANDS, f"{page}: {name}"
+        group = parser(name)._subparsers._group_actions[0].choices[name]
+        known = set(group._option_string_actions)
+        assert [word for word in rest if word.startswith("--") and word not in known] == [], f"{page}: {name}"
+
+
+def test_every_parameter_of_a_papermill_line_is_one_of_its_notebook():
+    typed = [(page, words) for page, words in commands("papermill") if words and words[0].startswith("notebooks/")]
+    assert len(typed) >= 4
+    for page, words in typed:
+        names = [words[i + 1] for i, word in enumerate(words) if word in ("-p", "-y")]
+        assert set(names) <= set(notebook_defaults(ROOT / words[0])), f"{page}: {words[0]}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_stored_table_is_shown_as_pandas_prints_it(path):
+    cells = ["".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    for last in (ast.parse(source).body[-1] for source in cells if not source.rstrip().endswith(";")):
+        shown = last.value.func if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
+        assert getattr(shown, "attr", "") != "save_table", ast.unparse(last)
+
+
+@pytest.mark.parametrize(
+    "line", [x for x in TEXTS["book/report_it_well.md"].splitlines() if x.startswith("| ") and "---" not in x][1:]
+)
+def test_each_line_of_the_checklist_leads_to_a_page_of_the_book(line):
+    targets = [f"book/{name}" for name in re.findall(r"\{doc\}`([^`<]+)`", line)]
+    assert targets and set(targets) <= set(parse_toc_yaml(ROOT / "_toc.yml"))

@@ -1,0 +1,152 @@
+"""What the workflow decides before any step: its configuration, the sets it shows, and what it makes again."""
+
+import json
+import os
+import shutil
+
+import configuration
+import declarations as declared
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+
+from helpers.page import NOT_SHOWN
+
+DEMO = yaml.safe_load((ROOT / "config/demo.yml").read_text())
+SETTABLE = {name: page.settable for name, page in declared.read_pages(ROOT / "notebooks").items()}
+
+
+def read(change: dict) -> configuration.Configuration:
+    return configuration.read_configuration(DEMO | change, SETTABLE)
+
+
+@pytest.mark.parametrize("name", ["demo", "paper"])
+def test_the_configurations_are_accepted_and_have_every_key_once(name):
+    path = ROOT / f"config/{name}.yml"
+    config = yaml.safe_load(path.read_text())
+    assert configuration.read_configuration(config, SETTABLE).store == config["store"]
+    configuration.refuse_duplicate_keys([path])
+
+
+@pytest.mark.parametrize(
+    ("change", "nearest"),
+    [
+        ({"stor": "x"}, "store"),
+        ({"datasets": ["ham1000"]}, "ham10000"),
+        ({"notebooks": {"01_cone": {}}}, "01_cone_effect"),
+        ({"notebooks": {"01_cone_effect": {"n_bot": 1}}}, "n_boot"),
+    ],
+)
+def test_an_unknown_name_in_the_configuration_is_refused_with_the_nearest(change, nearest):
+    with pytest.raises(ValueError, match=f"did you mean '{nearest}'"):
+        read(change)
+
+
+@pytest.mark.parametrize(
+    "change", [{"shards": 0}, {"variants": ["all"]}, {"store": "a{b}"}, {"backbones": ["$(touch X)"]}, {"datasets": "ham10000"}]
+)
+def test_a_bad_value_in_the_configuration_is_refused_in_one_sentence(change):
+    with pytest.raises(ValueError, match=f"configuration '{next(iter(change))}") as refused:
+        read(change)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [("a: 1\nb: 2\na: 3\n", "a", 3), ("sweep:\n  seeds: [1]\n  seeds: [2]\n", "seeds", 3), ("x: {y: 1, y: 2}\n", "y", 1)],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path, text, key, line):
+    (tmp_path / "c.yml").write_text(text)
+    with pytest.raises(ValueError, match=rf"c.yml: the key '{key}' stands twice \(line {line}\)"):
+        configuration.refuse_duplicate_keys([tmp_path / "c.yml"])
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_none_is_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file is read-only or no folder"):
+        configuration.refuse_unwritable(str(tmp_path / "file/runs"))
+    configuration.refuse_unwritable(str(tmp_path / "new/runs"))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", ".hidden", "a b", "a'b", 'a"b', "$(touch X)", "`x`", "<b>", "{x}", "a\nb", "a/b", "x" * 255, "-rf"]
+)
+def test_a_name_that_could_be_more_than_a_name_is_refused(name):
+    with pytest.raises(ValueError, match="is not accepted"):
+        configuration.check_name(name)
+
+
+@pytest.mark.parametrize("name", ["ham10000", "lit-natural", "openai--clip", "Zoë", "v1.0+x", "_own"])
+def test_ordinary_names_are_accepted(name):
+    assert configuration.check_name(name) == name
+
+
+def test_a_faulty_set_is_named_and_excluded_and_the_others_are_shown(store, tmp_path):
+    shutil.copytree(store, tmp_path / "store")
+    shutil.copytree(tmp_path / "store/ham10000/clean/lit-derm", tmp_path / "store/ham10000/clean/$(touch X)")
+    shutil.copytree(tmp_path / "store/ham10000/clean/lit-derm", tmp_path / "store/ham10000/clean/other")
+    pairs = tmp_path / "store/ham10000/authors/lit-derm/pairs.parquet"
+    pd.read_parquet(pairs).assign(split="train").to_parquet(pairs)
+    shown, excluded = configuration.shown_sets(read({"store": str(tmp_path / "store")}))
+    assert set(excluded) == {"ham10000/clean/$(touch X)", "ham10000/clean/other", "ham10000/authors/lit-derm"}
+    assert "no test rows" in excluded["ham10000/authors/lit-derm"]
+    links, source = tmp_path / "links", str(tmp_path / "store")
+    assert configuration.shown_store(source, shown, excluded, True, links) == str(links)
+    assert {p.relative_to(links).parts for p in links.glob("*/*/*")} == set(shown) and len(shown) == 5
+    assert json.loads((links / NOT_SHOWN).read_text()) == excluded
+    assert configuration.shown_store(source, shown, {}, True, links) == source
+    assert configuration.shown_store(source, [], excluded, False, links) == str(links) and len([*links.glob("*/*/*")]) == 5
+
+
+def test_the_files_of_a_set_include_a_matrix_that_it_shares():
+    here = os.getcwd()
+    os.chdir(ROOT)
+    try:
+        files = configuration.set_files("data/embeddings", "ham10000", "clean", "lit-derm")
+    finally:
+        os.chdir(here)
+    assert "data/embeddings/ham10000/authors/lit-derm/image.safetensors" in files and len(files) == 4
+    assert configuration.set_files("nowhere", "a", "clean", "b/c") == ["nowhere/a/clean/b--c/provenance.json"]
+
+
+def test_what_cannot_be_made_here_is_named_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "ham10000").mkdir()
+    asked = {"store": str(tmp_path / "store"), "data_root": str(tmp_path), "datasets": ["ham10000", "brset", "easy_vqa"]}
+    asked = read(asked | {"variants": ["clean"], "backbones": ["lit-natural", "clip"]})
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    skipped = configuration.unreachable(asked)
+    assert set(skipped) == {"brset/clean/lit-natural", "brset/clean/clip"} and all("physionet" in why for why in skipped.values())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(configuration, "try_to_load_from_cache", lambda *_: None)
+    assert {"ham10000/clean/clip", "easy_vqa/common/clip"} <= set(configuration.unreachable(asked))
+    with pytest.raises(ValueError, match="strict: 4 sets cannot be made"):
+        configuration.unreachable(asked.model_copy(update={"strict": True}))
+    with pytest.raises(ValueError, match="none of the 2 sets"):
+        configuration.unreachable(asked.model_copy(update={"datasets": ["brset"]}))
+
+
+def executed(count=1, outputs=()):
+    return json.dumps({"cells": [{"cell_type": "code", "execution_count": count, "outputs": list(outputs)}]})
+
+
+def test_damaged_results_are_named_and_left_where_they_are(tmp_path):
+    from helpers.probing.record import Record, write_record
+
+    notebooks = {"whole": executed(), "cut": executed()[:-5], "unfinished": executed(None)}
+    notebooks["failed"] = executed(1, [{"output_type": "error"}])
+    for name, content in notebooks.items():
+        (tmp_path / f"{name}.ipynb").write_text(content)
+    for name in ("sound", "old", "broken", "table-gone"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table").write_text("1")
+        write_record(tmp_path / name / "settings.json", Record(), ["table"])
+    (tmp_path / "old/settings.json").write_text('{"format": 1}')
+    (tmp_path / "broken/settings.json").write_text('{"format": 2')
+    (tmp_path / "table-gone/table").unlink()
+    records = [str(tmp_path / name / "settings.json") for name in ("sound", "old", "broken", "table-gone", "absent")]
+    found = configuration.damaged(tmp_path.glob("*.ipynb"), records)
+    assert {path.stem for path in found if path.suffix == ".ipynb"} == {"cut", "failed", "unfinished"}
+    assert {path.parent.name for path in found if path.suffix == ".json"} == {"old", "broken", "table-gone"}
+    assert all(path.is_file() for path in found)
