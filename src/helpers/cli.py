@@ -7,38 +7,11 @@ input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback
 import os
 import sys
 import warnings
-from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-DISTRIBUTION = "modality-gap-book"
-
-app = typer.Typer(
-    help="Measure, shift and probe image-text embeddings.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(version(DISTRIBUTION))
-        except PackageNotFoundError:
-            print(f"{DISTRIBUTION} is not installed; it runs from its source folder")
-        raise typer.Exit()
-
-
-@app.callback()
-def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
-) -> None:
-    """Measure, shift and probe image-text embeddings."""
+from .commands import app
 
 
 def _warn(message, *_, **__) -> None:
@@ -47,8 +20,6 @@ def _warn(message, *_, **__) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    from . import commands  # noqa: F401 (registers the commands)
-
     arguments = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _warn
     try:

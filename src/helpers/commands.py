@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .cli import app
 from .options import (
     Backbone,
     Dataset,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from .store import EmbeddingSet
 
+DISTRIBUTION = "modality-gap-book"
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
 GRID = Grid()
@@ -47,6 +47,32 @@ IMPORTED = (
     "img_emb/*.npy and text_emb/*.npy."
 )
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
+
+app = typer.Typer(
+    help="Measure, shift and probe image-text embeddings.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(version(DISTRIBUTION))
+        except PackageNotFoundError:
+            print(f"{DISTRIBUTION} is not installed; it runs from its source folder")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Measure, shift and probe image-text embeddings."""
 
 
 @app.command()

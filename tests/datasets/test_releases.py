@@ -1,6 +1,5 @@
 """Every data set is read, put into words, labelled and split as its miniature release says."""
 
-
 import pandas as pd
 import pytest
 from miniatures import EVERY, edit, release, spoilable

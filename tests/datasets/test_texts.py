@@ -1,6 +1,5 @@
 """Counts of text lengths and of cut texts agree with counting by hand."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
