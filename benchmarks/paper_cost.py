@@ -24,7 +24,6 @@ from helpers.images import decode
 from helpers.published import datasets
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
-from resources import expected_rows  # noqa: E402
 
 MEGAPIXELS = {  # of a typical image, rounded up
     **{"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0},

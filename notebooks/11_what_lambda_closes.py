@@ -507,7 +507,7 @@ heat_map(among[~among["renormalise"]], ["modality_auc"])
 # `make measured` makes the tables of the shipped sets again. It takes many minutes, so building the book uses the stored ones.
 # `python studies/alignments.py` measures what alignments close and the galleries, `python studies/alignments_tasks.py` the tasks of labels
 # under two protocols, and `python studies/alignments_public.py` the vectors of real encoders that {cite}`liang2022mind` published, which are
-# not part of the project. `python benchmarks/prompts.py` encodes the prompts in `data/prompts`. All tables are in `data/measured`, with the
+# not part of the project. `python studies/prompts.py` encodes the prompts in `data/prompts`. All tables are in `data/measured`, with the
 # number of pairs, the rows they come from and the number of splits or draws.
 #
 # ## What was not tested

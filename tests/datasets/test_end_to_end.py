@@ -13,7 +13,6 @@ from helpers.backbones.base import Backbone
 from helpers.cli import main
 from helpers.cones import cone_table
 from helpers.datasets import check
-from helpers.datasets import miniatures as miniature
 from helpers.published import compare_sweep
 
 TOKENS = 512

@@ -108,17 +108,3 @@ def test_a_miniature_by_command(tmp_path, capsys):
     assert (tmp_path / "m" / "qa.894.raw.test.txt").is_file() and "nothing in it is real" in capsys.readouterr().out
     assert main(["miniature", "daquar", "--out", str(tmp_path / "m")]) == 2
     assert main(["miniature", "flickr8k", "--out", str(tmp_path / "n")]) == 2
-
-
-def test_the_padding_table_holds_what_was_measured(monkeypatch, tmp_path):
-    import json
-
-    import book_tables as pages
-
-    measured = json.loads((pages.BENCHMARKS / "padding.json").read_text())
-    measured["masked"] = {"R": 0.5, "cosine_distance": {"median": 0.125, "largest": 0.25}}
-    (tmp_path / "padding.json").write_text(json.dumps(measured))
-    monkeypatch.setattr(pages, "BENCHMARKS", tmp_path)
-    rows = [re.sub(" +", " ", row) for row in pages.padding().splitlines()[2:]]
-    assert rows[2] == "| full length, with a mask | 0.25 | 0.12 | 0.500 |" and len(rows) == 3
-    assert f"{measured['full']['R']:.3f}" in rows[0]
