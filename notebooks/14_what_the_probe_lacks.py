@@ -59,7 +59,7 @@ cells = pd.DataFrame({
     "linear": at(linear, 0), "linear_sd": at(linear, 0, "auc_std"), "hidden": at(early, 0),
     "gain": at(linear, 1) - at(linear, 0), "hidden_gain": at(early, 1) - at(early, 0), "late_gain": at(late, 1) - at(late, 0),
 }).assign(deficit=lambda c: c["hidden"] - c["linear"], headroom=lambda c: 1 - c["linear"])  # fmt: skip
-page.save_table(cells.reset_index(), "gain_and_deficit")
+page.save_table(cells.reset_index(), "gain_and_deficit");
 
 # %% [markdown]
 # The test is a rank correlation of gain and deficit over the cells. Encoders of one data set share its rows, so the interval resamples whole
@@ -237,7 +237,7 @@ for (dataset, backbone), cell in cells.iterrows():
     rows.append((dataset, backbone, "known" if known else "unknown", *predicted, cell["gain"]))
 predictions = pd.DataFrame(rows, columns=["dataset", "backbone", "gap", "predicted, least", "predicted, most", "published"])
 predictions["within"] = predictions["published"].between(predictions["predicted, least"], predictions["predicted, most"])
-page.save_table(predictions, "predicted_gains")
+page.save_table(predictions, "predicted_gains");
 
 # %% tags=["hide-input"]
 explained = predictions["predicted, most"] / predictions["published"]
