@@ -168,7 +168,8 @@ def import_(
     folder = Path(out) if out else own_folder(dataset, variant, backbone)
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
-    about: dict[str, Any] = {"dataset": dataset, "variant": variant, "backbone": backbone, "split": split, "group": group, "ids": ids}
+    about: dict[str, Any] = {"dataset": dataset, "variant": variant, "backbone": backbone, "split": split}
+    about |= {"group": group, "ids": ids}
     about["label"] = listed(label) if label and "," in label else label
     encoder = {name: value for name, value in {"source": source, "revision": revision}.items() if value}
     about |= {"encoder": encoder} if encoder else {}
