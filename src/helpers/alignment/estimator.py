@@ -20,7 +20,7 @@ class GapAlignment(StoredAlignment):
     Args:
         lam: alignment strength of both modalities, or of images alone if ``lam_text`` is given.
         lam_text: alignment strength of texts, if it differs.
-        alignment: name of the alignment, see :class:`Alignment`.
+        alignment: name of the alignment, see :class:`~helpers.alignment.channels.Alignment`.
 
     Attributes:
         gap_: (d,) modality gap of the rows given to ``fit``.
@@ -107,7 +107,7 @@ class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         n_text: dimension d of a text and of an image: the first d columns are the image, the next d the text, and further columns,
             such as age, stay as they are. When None, an image and a text fill all columns.
         lam: strength of the shift; see :class:`GapAlignment`.
-        alignment: name of the alignment; see :class:`Alignment`.
+        alignment: name of the alignment; see :class:`~helpers.alignment.channels.Alignment`.
 
     Attributes:
         alignment_: the fitted :class:`GapAlignment`.
