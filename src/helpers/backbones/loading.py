@@ -14,6 +14,8 @@ from transformers import dynamic_module_utils as transformers_loading
 from transformers.integrations import hub_kernels
 from transformers.utils import logging as hf
 
+SAFE = {"trust_remote_code": False}
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -33,10 +35,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def no_remote_code() -> Iterator[None]:
-    """Refuse code from a model repository inside the block, where transformers would otherwise ask at the terminal.
-
-    Refuse also kernels of the hub, which are compiled code that a configuration can name.
-    """
+    """Refuse code from a model repository, where transformers would ask at the terminal, and compiled kernels of the hub."""
     before = transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available
     transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available = 0, lambda *_, **__: False
     try:
@@ -77,5 +76,4 @@ def readable_weights() -> Iterator[None]:
 def all_weights_found(name: str, info: dict) -> None:
     """Refuse a checkpoint that lacks a weight, because the encoder would be partly random."""
     if missing := sorted(info["missing_keys"]):
-        what = f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}"
-        raise ValueError(f"{what}; it is not a model of this architecture")
+        raise ValueError(f"{name} is of another architecture: the checkpoint lacks {len(missing)} weights, first {missing[0]}")
