@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from joblib import cpu_count
 from PIL import Image
 from pydantic import Field, TypeAdapter
 from torch.utils.data import DataLoader, Subset
@@ -63,9 +64,9 @@ def plan(modality: str, contents: list[str], size: int, settings: str) -> list[C
     """Cut items, given by their content hashes in order, into chunks of ``size``."""
     chunks = []
     for number, start in enumerate(range(0, len(contents), size)):
-        items = range(start, min(start + size, len(contents)))
-        key = hashlib.sha256(json.dumps([settings, modality, [contents[i] for i in items]]).encode()).hexdigest()
-        chunks.append(Chunk(modality, number, items, key))
+        here = contents[start : start + size]
+        key = hashlib.sha256(json.dumps([settings, modality, here]).encode()).hexdigest()
+        chunks.append(Chunk(modality, number, range(start, start + len(here)), key))
     return chunks
 
 
@@ -141,8 +142,7 @@ class Batches:
 
 def default_workers(device: str) -> int:
     """Return the number of decoding processes, at most 8: one per core with an accelerator, else half the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores if device.startswith("cuda") else max(1, cores // 2), 8)
+    return min(cpu_count() if device.startswith("cuda") else max(1, cpu_count() // 2), 8)
 
 
 def image_batches(
@@ -160,13 +160,12 @@ def image_batches(
     first = source[0]
     held = 0 if first[1] is None else first[1].nbytes * (PREFETCH * workers + 1)
     if workers < 1 or len(batches) < 3 or (SHARED_MEMORY.is_dir() and held > shutil.disk_usage(SHARED_MEMORY).free):
-        yield first
-        yield from (source[b] for b in range(1, len(source)))
-        return
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
-    rest = Subset(source, range(1, len(batches)))
-    loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
-    stream = iter(loader)  # workers start decoding while the first batch is computed
+        stream = (source[b] for b in range(1, len(source)))
+    else:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
+        rest = Subset(source, range(1, len(batches)))
+        loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
+        stream = iter(loader)  # workers start decoding while the first batch is computed
     yield first
     yield from stream
 
@@ -262,8 +261,7 @@ def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, st
     """Return the vectors of all chunks of a modality, and the items that could not be decoded."""
     vectors, failed = [], {}
     for chunk in chunks:
-        part = read_chunk(job.work, chunk)
-        if part is None:
+        if (part := read_chunk(job.work, chunk)) is None:
             raise ValueError(f"{job.work / chunk.name} was just written and cannot be read; check the disk and run again")
         vectors.append(part[0])
         failed |= part[1]

@@ -130,7 +130,8 @@ def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max
         raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
     if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
         raise FileNotFoundError(f"image_from: no embeddings in {image_from}; give the folder of a set")
-    folder, target = root.parent.resolve() if root.is_file() else root.resolve(), out.resolve()
+    folder, target = root.resolve(), out.resolve()
+    folder = folder.parent if folder.is_file() else folder
     if target.is_relative_to(folder) or folder.is_relative_to(target):
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
     with _explaining_os_errors(out):
