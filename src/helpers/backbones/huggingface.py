@@ -10,9 +10,9 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
 
 from .base import Backbone
-from .loading import SAFE, all_weights_found, no_remote_code, quiet, readable_weights, revision, weights_hash
-from .registry import public
-from .tokenizer import Tokenizer, absent_files_named, from_transformers, settings_hash, with_vocabulary
+from .loading import SAFE, all_weights_found, frozen, no_remote_code, quiet, readable_weights, revision
+from .registry import MASKED, UNMASKED, public
+from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
 
 FOLDER_KEYS = ("_processor_class", "processor_class", "name_or_path")  # of no weight: a copied folder has the same fingerprint
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
@@ -40,35 +40,17 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
     if (keys := set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))) != {"pixel_values"}:
         raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")
     settings = {key: value for key, value in processor.to_dict().items() if key not in FOLDER_KEYS}
-    model = model.eval().requires_grad_(False).to(device)
     tokenizer, padded = transformers_tokenizer(name, source), config.model_type.startswith("siglip")
+
+    def image_features(batch):
+        return _features(model.get_image_features(pixel_values=batch))
 
     def text_features(ids, mask):
         return _features(model.get_text_features(input_ids=ids, **({} if padded else {"attention_mask": mask})))
 
-    with torch.inference_mode():
-        ids = torch.zeros((1, tokenizer.context_length), dtype=torch.int64, device=device)
-        dim = text_features(ids, torch.ones_like(ids)).shape[1]
-    return Backbone(
-        name=name,
-        dim=dim,
-        preprocess=partial(pixels, processor),
-        tokenizer=tokenizer,
-        image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
-        text_features=text_features,
-        pad_to_context=padded,
-        device=device,
-        fingerprint={
-            "backbone": name,
-            "source": public(source),
-            "revision": None if Path(source).is_dir() else revision(source, "config.json"),
-            "weights": weights_hash(model),
-            "preprocessing": settings_hash(settings),
-            "tokenizer": tokenizer.hash,
-            "context_length": tokenizer.context_length,
-            "padding": "to context, no mask" if padded else "masked",
-        },
-    )
+    commit = None if Path(source).is_dir() else revision(source, "config.json")
+    about, padding = {"backbone": name, "source": public(source), "revision": commit}, UNMASKED if padded else MASKED
+    return frozen(model, device, partial(pixels, processor), tokenizer, image_features, text_features, padding, about, settings)
 
 
 def transformers_tokenizer(name: str, source: str) -> Tokenizer:

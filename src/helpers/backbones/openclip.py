@@ -11,9 +11,9 @@ import torch
 from ..arrays import choose
 from ..files import read_json
 from .base import Backbone
-from .loading import no_remote_code, quiet, readable_weights, revision, weights_hash
-from .registry import public
-from .tokenizer import Tokenizer, absent_files_named, settings_hash, tokenizer_hash, with_vocabulary
+from .loading import frozen, no_remote_code, quiet, readable_weights, revision
+from .registry import MASKED, TO_CONTEXT, public
+from .tokenizer import Tokenizer, absent_files_named, tokenizer_hash, with_vocabulary
 
 ELSEWHERE = ("hf-hub:", "local-dir:")  # sources that hold their own configuration
 
@@ -82,32 +82,13 @@ def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
 
 
 def _wrap(name: str, source: str, commit: str | None, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
-    model = model.float().eval().requires_grad_(False).to(device)
     # Towers from transformers mask padding, so rows can be short; open_clip's own towers need rows of full length.
     masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
-    with torch.inference_mode():
-        dim = model.encode_text(torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=device)).shape[1]
-    return Backbone(
-        name=name,
-        dim=dim,
-        preprocess=partial(pixels, transform),
-        tokenizer=tokenizer,
-        image_features=model.encode_image,
-        text_features=lambda ids, mask: model.encode_text(ids),
-        pad_to_context=not masked,
-        device=device,
-        fingerprint={
-            "backbone": name,
-            "source": source,
-            "revision": commit,
-            "weights": weights_hash(model),
-            "activation": "QuickGELU" if "QuickGELU" in {type(module).__name__ for module in model.modules()} else "GELU",
-            "preprocessing": settings_hash(open_clip.get_model_preprocess_cfg(model)),
-            "tokenizer": tokenizer.hash,
-            "context_length": tokenizer.context_length,
-            "padding": "masked" if masked else "to context",
-        },
-    )
+    padding, settings = MASKED if masked else TO_CONTEXT, open_clip.get_model_preprocess_cfg(model)
+    activation = "QuickGELU" if "QuickGELU" in {type(module).__name__ for module in model.modules()} else "GELU"
+    about = {"backbone": name, "source": source, "revision": commit, "activation": activation}
+    preprocess, texts = partial(pixels, transform), lambda ids, mask: model.encode_text(ids)
+    return frozen(model.float(), device, preprocess, tokenizer, model.encode_image, texts, padding, about, settings)
 
 
 def require_text_tower(folder: Path) -> None:
