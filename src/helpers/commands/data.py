@@ -135,7 +135,7 @@ def _extract_command(given: dict[str, Any], backbone: str) -> str:
     for name, value in given.items():
         if value is None or name in ("dataset", "backbone", *OF_THE_RUN):
             continue
-        for each in value if isinstance(value, list) else [value]:
+        for each in value if isinstance(value, list | tuple) else [value]:
             words += [f"--{name.replace('_', '-')}", name.upper() if name in FOLDERS else str(each)]
     return shlex.join(words)
 
