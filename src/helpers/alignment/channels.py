@@ -24,11 +24,10 @@ FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the chann
 class Alignment:
     """One way to move both modalities.
 
-    ``lambda`` is Eq. 5: shift, then renormalise. Its scale is a product, common x ratio x spread, so it acts through four channels.
-    Each channel can act alone: ``shift`` (no renormalising), ``common-scale`` (both modalities times one number), ``scale-ratio``
-    (the modalities times r and 1/r), ``spread`` (each row times its own factor, of mean 1 within its modality). Each channel can
-    also be switched off: ``without-shift`` and so on. ``shift+spread`` and its like switch on two channels. ``centring`` subtracts
-    each modality's own mean and renormalises; it has no lambda.
+    ``lambda`` is Eq. 5: shift, then renormalise. It acts through four channels: ``shift`` (no renormalising), ``common-scale``
+    (both modalities times one number), ``scale-ratio`` (the modalities times r and 1/r), ``spread`` (each row times its own
+    factor, of mean 1 within its modality). ``shift+spread`` and its like switch on two of them, ``without-shift`` and so on three.
+    ``centring`` subtracts each modality's own mean and renormalises; it has no lambda.
 
     Args:
         name: one of ``SWEPT`` or ``PAIRS``, or ``centring``.
@@ -76,12 +75,7 @@ class Alignment:
     def scales(
         self, image_norm: np.ndarray, text_norm: np.ndarray, image_inverse_mean: float, text_inverse_mean: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the factors of the rows, in the shapes of the norms.
-
-        Args:
-            image_norm, text_norm: norms ``||x + shift||``, arrays of any shape.
-            image_inverse_mean, text_inverse_mean: mean inverse norms of the rows on which the alignment was fitted.
-        """
+        """Return the factors of rows with norms ``||x + shift||`` (any shape), given the mean inverse norms of the fit rows."""
         common = np.sqrt(image_inverse_mean * text_inverse_mean)
         return self._scale(image_norm, image_inverse_mean, common), self._scale(text_norm, text_inverse_mean, common)
 

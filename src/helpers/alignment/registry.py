@@ -6,8 +6,7 @@ from collections.abc import Callable
 from ..arrays import choose
 from . import posthoc
 from .channels import CHANNELS, PAIRS, WITHOUT, Alignment
-from .estimator import GapAlignment
-from .stored import StoredAlignment, load
+from .estimator import GapAlignment, StoredAlignment, load
 
 __all__ = ["ALIGNMENTS", "CHANNELS", "COMPARED", "Alignment", "load_alignment", "make_alignment"]
 

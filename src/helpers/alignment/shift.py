@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arrays import embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
+from ..arrays import embedding_matrix, mean_of, unit_blocks, unit_both, unit_rows
 from ..geometry import gap_vector, mean_direction
 
 
@@ -24,12 +24,8 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         aligned image and text, unit rows, float64 where the input is float64, else float32.
-
-    Raises:
-        ValueError: unequal dimensions, non-finite input, or a row that the shift sends to zero.
     """
-    image, text = unit_rows(image, "image"), unit_rows(text, "text")
-    same_dimension(image, text)
+    image, text = unit_both(image, text)
     gap = np.asarray(gap)
     if gap.shape != (image.shape[1],):
         raise ValueError(f"gap must have shape ({image.shape[1]},), got {gap.shape}")
@@ -79,8 +75,6 @@ def predicted_residual_gap(image, text, lam: float) -> float:
     R are equal.
     """
     means = mean_direction(image), mean_direction(text)
-    moved = []
-    for mean, step in zip(means, steps(means[0] - means[1], float(lam)), strict=True):
-        m = mean + step
-        moved.append(m / np.sqrt(m @ m + 1 - mean @ mean))
-    return float(np.linalg.norm(moved[0] - moved[1]))
+    shifted = [mean + step for mean, step in zip(means, steps(means[0] - means[1], float(lam)), strict=True)]
+    image, text = (m / np.sqrt(m @ m + 1 - mean @ mean) for m, mean in zip(shifted, means, strict=True))
+    return float(np.linalg.norm(image - text))
