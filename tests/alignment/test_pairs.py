@@ -37,12 +37,6 @@ def test_a_grid_search_chooses_lambda_in_a_pipeline():
     assert search.best_params_["pairalignment__lam"] in (0.0, 0.5, 1.0)
 
 
-def test_the_gap_is_that_of_the_rows_given_to_fit():
-    both = np.hstack([IMAGE, TEXT])
-    fitted = PairAlignment().fit(both[:30])
-    np.testing.assert_array_equal(fitted.alignment_.gap_, GapAlignment().fit(IMAGE[:30], TEXT[:30]).gap_)
-
-
 def test_further_columns_stay_as_they_are():
     age = RNG.uniform(20, 80, size=(60, 1))
     moved = PairAlignment(n_text=5).fit_transform(np.hstack([IMAGE, TEXT, age]))
