@@ -108,23 +108,17 @@ def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.nda
 
 
 def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
-    first, code = first_rows(x)
-    return x[first], code
+    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,).
+
+    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
+    """
+    keys = pd.Series([blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x)], dtype=object)
+    return x[~keys.duplicated().to_numpy()], pd.factorize(keys)[0]
 
 
 def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return :func:`distinct_rows` of vectors, for which 0.0 and -0.0 are the same value."""
     return distinct_rows(np.asarray(x) + 0.0)  # turns -0.0 into 0.0
-
-
-def first_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each row of ``rows`` (n, d) that differs in its bytes appears first, in order, and each row's number (n,).
-
-    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
-    """
-    keys = pd.Series([blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(rows)], dtype=object)
-    return np.flatnonzero(~keys.duplicated()), pd.factorize(keys)[0]
 
 
 class MappedRows:

@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder; on success it becomes ``path`` in one step where the system can, on failure it is removed.
 
-    Of two writers the last one wins. The caller checks that ``path`` may be replaced, see :func:`refuse_other_content`.
+    Of two writers the last one wins. :func:`refuse_other_content` tells whether ``path`` may be replaced.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

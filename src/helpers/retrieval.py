@@ -37,12 +37,10 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
     Returns:
         (n,) int64 ranks, 0 for the first place.
     """
-    if unit:
-        image, text = unit_pairs(image, text)
-    else:
-        image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
-        same_dimension(image, text)
-        same_number(image, text)
+    checked = unit_rows if unit else embedding_matrix
+    image, text = checked(image, "image"), checked(text, "text")
+    same_dimension(image, text)
+    same_number(image, text)
     (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
     if penalty is not None:

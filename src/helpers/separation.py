@@ -19,7 +19,6 @@ from .arrays import (
     as_rows,
     distinct_codes,
     embedding_matrix,
-    first_rows,
     mean_of,
     same_dimension,
     same_number,
@@ -29,6 +28,7 @@ from .arrays import (
     unit_rows,
 )
 from .metrics import auc
+from .statistics import group_codes
 
 STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modality classifier chooses
 SIMILARITIES = 2**23  # inner products held at a time: 32 MB in float32
@@ -100,7 +100,7 @@ def tied_groups(image, text, groups=None) -> np.ndarray:
     """Return group numbers (n,) that put pairs with an equal image, an equal text or the same given group in one group."""
     n = len(image)
     codes = [distinct_codes(x)[1] for x in (image, text)]
-    codes += [] if groups is None else [np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]]
+    codes += [] if groups is None else [group_codes(groups)]
     offsets, start = [], n
     for code in codes:
         offsets.append(code + start)
@@ -146,28 +146,12 @@ def mixing_at_k(image, text, k: int = 10) -> float:
 
     1 when modalities mix as by chance, 0 when apart. A repeated vector counts once: its copies would be its own neighbours.
     """
-    pooled, sizes = _distinct_pool(image, text)
+    image, text = (distinct_codes(x)[0] for x in unit_both(image, text))
+    pooled, sizes = np.concatenate([image, text]), np.array([len(image), len(text)])
     is_text = np.repeat([0, 1], sizes)
     other = (is_text[nearest(pooled, k)] != is_text[:, None]).mean(axis=1)
     chance = sizes[1 - is_text] / (len(pooled) - 1)
     return float((other / chance).mean())
-
-
-def _distinct_pool(image, text) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct unit rows of images and then of texts in one matrix, and the number of each.
-
-    At 150,000 pairs memory is short of copies of the vectors, so each modality is written to its place before the next is made.
-    """
-    image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
-    same_dimension(image, text)
-    n = len(image)
-    pooled = np.empty((n + len(text), image.shape[1]), dtype=np.result_type(image, text))
-    pooled[:n] = unit_rows(image, "image")
-    pooled[n:] = unit_rows(text, "text")
-    pooled += 0.0  # turns -0.0 into 0.0, which has other bytes and the same value
-    first = [first_rows(pooled[:n])[0], n + first_rows(pooled[n:])[0]]
-    sizes = np.array([len(rows) for rows in first])
-    return (pooled if sizes.sum() == len(pooled) else pooled[np.concatenate(first)]), sizes
 
 
 def modality_v_measure(image, text) -> float:

@@ -15,7 +15,7 @@ def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=Non
     """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group stay together."""
     if groups is None:
         return _unit_counts(n_rows, n_boot, random_state)
-    codes = _codes(groups)
+    codes = group_codes(groups)
     return _unit_counts(int(codes.max()) + 1, n_boot, random_state)[:, codes]
 
 
@@ -35,7 +35,7 @@ def bootstrap_interval(
     """
     samples = tuple(as_rows(x) for x in samples)
     n = len(samples[0])
-    codes = np.arange(n) if groups is None else _codes(groups)
+    codes = np.arange(n) if groups is None else group_codes(groups)
     counts, sizes = _unit_counts(int(codes.max()) + 1, n_boot, random_state), np.bincount(codes)
     rows = np.array([drawn @ sizes for drawn in counts])[:, None]
     sums = [_resampled_sums(x, codes, counts) for x in samples]
@@ -125,6 +125,6 @@ def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
     return counts
 
 
-def _codes(groups) -> np.ndarray:
+def group_codes(groups) -> np.ndarray:
     """Return the group number of each row, (n,); groups are numbered in the order of their names."""
     return np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]

@@ -76,7 +76,7 @@ class Task:
     @property
     def columns(self) -> list[str]:
         """Return the names of the label columns."""
-        return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
+        return [f"label_{c}" for c in self.classes] if self.kind in ("multilabel", UNLABELLED) else ["label"]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -119,15 +119,10 @@ class Unlabelled(Task):
         pass
 
     @property
-    def columns(self) -> list[str]:
-        """Return no label columns."""
-        return []
-
-    @property
     def n_outputs(self) -> int:
         """Raise a ValueError: there is nothing to predict."""
         raise ValueError(NO_LABELS)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
         """Raise a ValueError: there is nothing to predict."""
-        return np.zeros((len(rows), self.n_outputs), dtype=np.int8)
+        raise ValueError(NO_LABELS)

@@ -104,18 +104,13 @@ class GapAlignment(StoredAlignment):
 
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
         """Apply the learned alignment to image (n, d) and text (m, d); float64 stays float64, other types become float32."""
-        check_is_fitted(self)
-        alignment = self._resolved()
-        moved, norms = [], []
+        image, text, alignment = self._checked(image, "image"), self._checked(text, "text"), self._resolved()
         shifts = alignment.shifts(self.image_mean_, self.text_mean_)
-        for what, x, shift in zip(("image", "text"), (image, text), shifts, strict=True):
-            x = self._checked(x, what)
-            shifted = x + shift.astype(x.dtype)
-            norms.append(_norms(shifted, what, alignment))
-            moved.append(shifted if alignment.moves else x)
-        scales = alignment.scales(norms[0], norms[1], self.image_inverse_norm_, self.text_inverse_norm_)
-        image, text = (s * x for s, x in zip(scales, moved, strict=True))
-        return image, text
+        shifted = [x + shift.astype(x.dtype) for x, shift in zip((image, text), shifts, strict=True)]
+        norms = _norms(shifted[0], "image", alignment), _norms(shifted[1], "text", alignment)
+        scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
+        image, text = shifted if alignment.moves else (image, text)
+        return scales[0] * image, scales[1] * text
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         self._resolved()
