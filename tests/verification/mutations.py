@@ -30,7 +30,6 @@ MODULES = {
     "geometry.py": ["tests/test_geometry.py"],
     "metrics.py": ["tests/test_metrics.py"],
     "statistics.py": ["tests/test_resampling.py"],
-    "alignment/shift.py": ["tests/alignment/test_alignment.py"],
     "alignment/channels.py": ["tests/alignment/test_alignment.py"],
     "alignment/estimator.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
