@@ -60,7 +60,7 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
 
 
 def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float, float]:
-    """Return recall@k of images that look for their text, and of texts for their image, by cosine or, not ``unit``, inner product.
+    """Return recall@k of images that look for their text, and of texts that look for their image; see :func:`retrieval_ranks`.
 
     Example:
         >>> recall_both_ways([[1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])
@@ -94,19 +94,18 @@ def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
     return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
 
 
-def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
-    r"""Return the penalty :math:`\beta` to which Eq. 5 with renormalising amounts for a candidate near the right one.
+def penalty_of_renormalising(image, text, gap=None) -> float:
+    r"""Return the penalty :math:`\beta` to which Eq. 5 at lambda = 1 amounts for a candidate near the right one.
 
     With :math:`s` the mean similarity of shifted pairs and :math:`n^2` the mean squared norm of shifted texts, dividing by the norm
-    :math:`(n^2 + \lambda (t \cdot \Delta - \overline{t \cdot \Delta}))^{1/2}` gives to first order
-    :math:`\beta = -\frac\lambda2 (1 + s / n^2)`.
+    :math:`(n^2 + t \cdot \Delta - \overline{t \cdot \Delta})^{1/2}` gives to first order :math:`\beta = -\frac12 (1 + s / n^2)`.
     """
     image, text = unit_pairs(image, text)
-    image_step, text_step = steps(gap_vector(image, text) if gap is None else np.asarray(gap), lam)
+    image_step, text_step = steps(gap_vector(image, text) if gap is None else np.asarray(gap), 1.0)
     shifted_image, shifted_text = image + image_step, text + text_step
     length = np.linalg.norm(shifted_image, axis=1, keepdims=True)
     matched = np.einsum("ij,ij->i", shifted_image / length, shifted_text).mean() * length.mean()
-    return float(-lam / 2 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
+    return float(-0.5 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
 
 
 def mixed_search_ndcg(queries, relevant, image, text, share: float, k: int = 10, random_state: int = 0) -> np.ndarray:

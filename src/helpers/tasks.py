@@ -57,9 +57,7 @@ class Task:
         choose(self.kind, KINDS, "task kind")
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         if len(self.classes) > MOST_CLASSES:
-            raise ValueError(
-                f"the task has {len(self.classes)} classes, at most {MOST_CLASSES} are supported; check the label column"
-            )
+            raise ValueError(f"the task has {len(self.classes)} classes, more than {MOST_CLASSES}; check the label column")
         if (distinct := len(set(self.classes))) < len(self.classes):
             raise ValueError(f"only {distinct} of {len(self.classes)} class names are distinct; class names must differ")
         texts = [i for i, c in enumerate(self.classes) if is_text(c)]

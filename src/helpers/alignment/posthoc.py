@@ -10,7 +10,6 @@ from sklearn.linear_model import RidgeCV
 from ..arrays import choose, distinct_rows, unit_both, unit_rows
 from .estimator import StoredAlignment
 
-MODALITIES = ("image", "text")
 RIDGE_STRENGTHS = np.logspace(-4, 3, 15)
 RANK = 1e-10  # variances below this share of the largest are rounding
 
@@ -48,7 +47,7 @@ class AffineAlignment(StoredAlignment):
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         super()._restore(arrays)
-        maps = [(arrays[f"{m}_map"], arrays[f"{m}_shift"]) for m in MODALITIES]
+        maps = [(arrays[f"{m}_map"], arrays[f"{m}_shift"]) for m in ("image", "text")]
         if any(matrix.ndim not in (1, 2) or matrix.shape[-1:] != shift.shape for matrix, shift in maps):
             raise ValueError("map and shift have different dimensions")
         if len(maps[0][0]) != len(maps[1][0]):
