@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from helpers import EmbeddingSet, align, gap_vector
-from helpers.alignment.channels import unalign
+from helpers.alignment.shift import unalign
 from helpers.backbones.lit import HEADS
 from helpers.files import project_root, read_json, replacing
 from helpers.geometry import gap_norm

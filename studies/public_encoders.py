@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.alignment.channels import predicted_residual_gap, residual_gap
+from helpers.alignment.shift import predicted_residual_gap, residual_gap
 from helpers.arrays import unit_rows
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions

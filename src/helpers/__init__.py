@@ -9,7 +9,7 @@ _HOME = {
     "mean_resultant_length": "geometry",
     "gap_vector": "geometry",
     "gap_norm": "geometry",
-    "align": "alignment.channels",
+    "align": "alignment.shift",
     "GapAlignment": "alignment.estimator",
     "PairAlignment": "alignment.estimator",
     "sweep": "probing.sweep",

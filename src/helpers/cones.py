@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .alignment.channels import predicted_residual_gap, residual_gap
+from .alignment.shift import predicted_residual_gap, residual_gap
 from .arrays import blocks
 from .datasets.registry import domain
 from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from .alignment.channels import align
+from .alignment.shift import align
 from .arrays import embedding_matrix, same_dimension, unit_rows
 from .geometry import gap_vector
 from .metrics import log_losses

@@ -6,7 +6,7 @@ Rows are pairs. Equal vectors are one candidate, and every candidate equal to th
 import numpy as np
 from scipy.stats import skew
 
-from .alignment.channels import steps
+from .alignment.shift import steps
 from .arrays import distinct_codes, embedding_matrix, same_dimension, same_number, unit_pairs, unit_rows
 from .geometry import gap_vector
 from .metrics import auc

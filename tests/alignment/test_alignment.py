@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.channels import CHANNELS, FACTORIAL, SWEPT, Alignment, predicted_residual_gap, residual_gap, unalign
+from helpers.alignment.shift import CHANNELS, FACTORIAL, SWEPT, Alignment, predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(50, 6)) + 1, RNG.normal(size=(50, 6)) * 0.4 - 1

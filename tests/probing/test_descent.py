@@ -4,7 +4,7 @@ import torch
 from oracles import features_of, train_one
 from samples import embedding_set
 
-from helpers.alignment.channels import Alignment
+from helpers.alignment.shift import Alignment
 from helpers.probing.descent import train
 from helpers.probing.objective import Objective
 from helpers.probing.protocol import PROTOCOLS

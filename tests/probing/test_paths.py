@@ -7,7 +7,7 @@ from oracles import features_of, train_updates
 from samples import embedding_set
 
 from helpers import metrics
-from helpers.alignment.channels import Alignment
+from helpers.alignment.shift import Alignment
 from helpers.probing.descent import train
 from helpers.probing.objective import Objective
 from helpers.probing.paths import Descent, log_checkpoints, path_scores, train_path

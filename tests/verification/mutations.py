@@ -31,7 +31,6 @@ MODULES = {
     "metrics.py": ["tests/test_metrics.py"],
     "statistics.py": ["tests/test_statistics.py"],
     "alignment/shift.py": ["tests/alignment/test_alignment.py"],
-    "alignment/channels.py": ["tests/alignment/test_alignment.py"],
     "alignment/estimator.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
     "store/record.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py", "tests/faults/test_readers.py"],

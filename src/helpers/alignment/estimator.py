@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..arrays import ZERO_NORM, unit_both, unit_rows
 from ..files import read_arrays, write_arrays
 from ..geometry import mean_direction
-from .channels import Alignment
+from .shift import Alignment
 
 
 class StoredAlignment(BaseEstimator):
@@ -67,7 +67,7 @@ class GapAlignment(StoredAlignment):
     Args:
         lam: alignment strength of both modalities, or of images alone if ``lam_text`` is given.
         lam_text: alignment strength of texts, if it differs.
-        alignment: name of the alignment, see :class:`~helpers.alignment.channels.Alignment`.
+        alignment: name of the alignment, see :class:`~helpers.alignment.shift.Alignment`.
 
     Attributes:
         gap_: (d,) modality gap of the rows given to ``fit``.
@@ -130,7 +130,7 @@ class GapAlignment(StoredAlignment):
 def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
     """Return the norms (n, 1) of shifted rows; refuse a row of norm 0 if the alignment divides by it."""
     norm = np.linalg.norm(shifted, axis=1, keepdims=True)
-    if alignment.channels != ("shift",) and norm.min() < ZERO_NORM:
+    if alignment.shift != ("shift",) and norm.min() < ZERO_NORM:
         raise ValueError(f"{what} row {norm.argmin()} is sent to zero by this shift; use a smaller lambda")
     return norm.clip(min=ZERO_NORM)
 

@@ -6,8 +6,8 @@ from functools import partial
 
 from ..arrays import choose
 from . import posthoc
-from .channels import CHANNELS, PAIRS, WITHOUT
 from .estimator import GapAlignment, StoredAlignment, load
+from .shift import CHANNELS, PAIRS, WITHOUT
 
 CLASSES: dict[str, type[StoredAlignment]] = {
     c.name: c

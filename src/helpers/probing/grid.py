@@ -6,7 +6,7 @@ The notebooks, the command line, the Snakefile and the configurations all read t
 import math
 from dataclasses import asdict, dataclass, fields
 
-from ..alignment.channels import STORED_AS, SWEPT
+from ..alignment.shift import STORED_AS, SWEPT
 from ..arrays import choose
 from .protocol import PROTOCOLS
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..alignment.channels import Alignment
+from ..alignment.shift import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from .descent import batches, gradient, initial_parameters

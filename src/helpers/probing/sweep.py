@@ -10,7 +10,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.channels import Alignment
+from ..alignment.shift import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
@@ -47,7 +47,7 @@ def sweep(
         seeds: each gives new initial weights and batch order, and new validation rows if the data have none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        alignments: channels or pairs of channels, see :class:`~helpers.alignment.channels.Alignment`.
+        alignments: channels or pairs of channels, see :class:`~helpers.alignment.shift.Alignment`.
         lambdas_text: strengths for texts, for a map over both, while images take ``lambdas``; equal to the images' when None.
         dtype: precision of the descents; a converged probe is always solved in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..alignment.channels import Alignment
+from ..alignment.shift import Alignment
 from ..arrays import MappedRows
 
 ROWS = 8192  # rows of a pass over the data whose features are held at a time, where not all of them are
@@ -204,7 +204,7 @@ def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
     squared = torch.cat([_squared_norms(part, shift) for part in parts])
     at_zero = (squared < ZERO_ROUNDING * torch.finfo(squared.dtype).eps).sum(dim=0).tolist()
     for alignment, count in zip(alignments, at_zero, strict=True):
-        if count and alignment.channels != ("shift",):
+        if count and alignment.shift != ("shift",):
             how = f"alignment {alignment.name!r} (lambda {getattr(alignment, f'lambda_{modality}'):g})"
             raise ValueError(f"{how} sends {count} of {len(vectors)} {modality} vectors to zero; exclude this lambda or alignment")
     return squared.clamp_(min=1e-12).sqrt_()
