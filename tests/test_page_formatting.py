@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from helpers.page import code, fill, format_table, markdown_table
+from helpers.page import code, fill, format_table
 
 HOSTILE = [
     "a b", "it's", 'say "x"', "$(touch X)", "`touch X`", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "{0}",

@@ -8,7 +8,6 @@ from conftest import ROOT
 
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.find import embeddings_for, in_both_variants, select
-from helpers.page import results_folder
 from helpers.store.catalogue import SHIPPED_SETS, folder_name, shipped_but_not_stored, stored
 
 
@@ -76,7 +75,6 @@ def test_names_and_folders(tmp_path):
     assert folder_name("hf-hub:a/b") == "hf-hub-a--b"
     (tmp_path / "brset").mkdir()
     assert dataset_root(tmp_path, "brset") == tmp_path / "brset" and dataset_root(tmp_path, "x") == tmp_path
-    assert results_folder(tmp_path / "new").is_dir()
 
 
 def test_what_ships_is_there_and_what_is_gone_is_named(store, tmp_path):
