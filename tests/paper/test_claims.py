@@ -33,9 +33,9 @@ PUBLISHED = [  # a fragment of a claim, a column of its row, what stands there
 ]
 
 
-@pytest.mark.parametrize(("fragment", "column", "words"), PUBLISHED)
-def test_published_numbers_are_stated(fragment, column, words):
-    assert words in claim(published_ledger(), fragment)[column]
+def test_published_numbers_are_stated():
+    table = published_ledger()
+    assert [case for case in PUBLISHED if case[2] not in claim(table, case[0])[case[1]]] == []
 
 
 def test_the_table_of_claims_is_complete():
