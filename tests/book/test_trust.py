@@ -8,7 +8,18 @@ from conftest import ROOT
 
 # Modules of packages that come with a named one.
 COME_ALONG = {
-    "jupyter-book": {"IPython", "jinja2", "markdown_it", "markupsafe", "matplotlib_inline", "myst_nb", "nbformat", "sphinx", "yaml"}
+    "jupyter-book": {
+        "IPython",
+        "jinja2",
+        "markdown_it",
+        "markupsafe",
+        "matplotlib_inline",
+        "myst_nb",
+        "nbformat",
+        "sphinx",
+        "yaml",
+        "traitlets",
+    }
     | {"docutils", "sphinx_external_toc"},
     "transformers": {"huggingface_hub", "tokenizers"},
 }
@@ -43,7 +54,12 @@ def test_every_package_is_imported_or_has_a_reason_and_every_import_is_of_a_name
     imported, modules = trust.imported_modules(), trust.modules_of()
     of = {name: modules.get(trust.normalised(name), set()) for name in trust.dependencies()}
     assert {name for name, found in of.items() if not found & imported} == set(trust.stated()["reasons"])
-    own = {path.stem for folder in ("tests", "studies", "benchmarks", "workflow") for path in (ROOT / folder).rglob("*.py")}
+    own = {
+        name
+        for folder in ("tests", "studies", "benchmarks", "workflow")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in (path.stem, path.parent.name)
+    }
     assert sorted(imported - set().union(*of.values(), *COME_ALONG.values()) - own - {"helpers"}) == []
 
 

@@ -57,9 +57,8 @@ def test_sets_that_cannot_be_compared_are_refused():
     one = scored("abcd", [4, 3, 2, 1], [1, 1, 0, 0])
     with pytest.raises(ValueError, match="2 of 4 test rows have other labels"):
         page.difference(one, scored("abcd", [4, 3, 2, 1], [1, 0, 1, 0]))
-    for other in (scored("wxyz", [4, 3, 2, 1], [1, 1, 0, 0]), replace(one, classes=("well",))):
-        with pytest.raises(ValueError, match="no test row or no class in common"):
-            page.difference(one, other)
+    with pytest.raises(ValueError, match="no test row or no class in common"):
+        page.difference(one, replace(one, classes=("well",)))
 
 
 def test_a_proxy_in_the_text_shows_in_text_and_joint_and_not_in_the_image():
@@ -98,24 +97,14 @@ def test_the_two_splits_differ_in_siblings_only():
         page.sibling_splits(["a"] * 4 + ["b"] * 4, test_share=1.0)
 
 
-def test_a_group_gets_the_label_of_its_pair_that_names_it():
-    made = embedding_set(n=60, groups=np.repeat(np.arange(15), 4))
-    labels = np.array(["bcc"] * 60, dtype=object)
-    labels[[1, 4]] = "nv", "akiec"  # groups 0 and 1
-    found = page.labelled_by_group(replace(made, pairs=made.pairs.assign(label=labels)), ["akiec", "nv"])
-    assert found.pairs["label"].tolist() == ["nv"] * 4 + ["akiec"] * 4 and found.task.classes == ("akiec", "nv")
-
-
 def test_straddling_lesions_are_counted_by_class_and_add_up_to_the_published_test_rows():
     study: dict = {"__name__": "study"}
     exec((ROOT / "studies/ham10000_straddling.py").read_text(), study)
     metadata = pd.DataFrame({"lesion_id": [f"l{i // 2}" for i in range(40)], "dx": ["mel", "mel", "nv", "nv"] * 10})
     table = study["straddling"](metadata).set_index("class")
     assert table["test_images"].tolist() == [4, 4] and (table["lesion_in_train"] <= 4).all() and table["lesion_in_train"].sum() > 0
-    stored = pd.read_csv(ROOT / study["OUT"])
     published = pd.read_csv(ROOT / "data/published/datasets.csv").set_index("name")
-    assert stored["test_images"].sum() == published.loc["ham10000", "test_rows"]
-    assert (stored["lesion_in_train"] <= stored["test_images"]).all()
+    assert pd.read_csv(ROOT / study["OUT"])["test_images"].sum() == published.loc["ham10000", "test_rows"]
 
 
 def test_variants_that_agree_share_a_panel_on_the_page_on_the_data():
