@@ -31,11 +31,11 @@ SWEEP_COLUMNS = "protocol alignment features lambda_image lambda_text seed split
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK, allow_inf_nan=False)]
-Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
-Lambda = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK)]
+Change = Annotated[float, Field(ge=-1, le=1)]
+Lambda = Annotated[float, Field(ge=-2, le=2)]
 Count = Annotated[int, Field(ge=0, le=100_000_000)]
+ENCODER = ("source", "revision", "weights", "preprocessing", "tokenizer", "padding", "context_length")  # of the record of a set
 Features = Literal["joint", "image", "text"]
 QUANTITIES = (
     "R R_distinct distinct_share cos_gap_pc1 gap_share pc1_share gap_norm residual_gap residual_gap_predicted effective_rank"
@@ -46,7 +46,7 @@ LARGEST_VALUE = dict(zip(QUANTITIES.split(), [1] * 6 + [2] * 3 + [100_000], stri
 class ReportPart(BaseModel):
     """A part of a report; a field that the schema does not know is refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Contributor(ReportPart):
@@ -75,26 +75,14 @@ class Counts(ReportPart):
         return self
 
 
-class Encoder(ReportPart):
-    """The encoder, as the record of the set describes it."""
-
-    source: Word | None
-    revision: Word | None
-    weights: Sha256 | None
-    preprocessing: Sha256 | None
-    tokenizer: Sha256 | None
-    padding: Word | None
-    context_length: Count | None
-
-
 class Quantity(ReportPart):
     """One row of :func:`helpers.cones.cone_table`."""
 
     modality: Features
     quantity: Literal[tuple(LARGEST_VALUE)]  # type: ignore[valid-type]
-    value: Number | None
-    low: Number | None
-    high: Number | None
+    value: float | None
+    low: float | None
+    high: float | None
 
     @model_validator(mode="after")
     def _possible(self):
@@ -159,7 +147,7 @@ class Report(ReportPart):
     route: Literal["extracted", "imported", "unknown"]
     embeddings: Sha256
     counts: Counts
-    encoder: Encoder
+    encoder: dict[Literal[ENCODER], Word | Count | None]  # type: ignore[valid-type]
     geometry: Annotated[list[Quantity], Field(min_length=1, max_length=40)]
     sweeps: Annotated[list[Sweep], Field(max_length=len(PROTOCOLS))]
     versions: Annotated[dict[Word, Word], Field(max_length=20)]
@@ -185,9 +173,9 @@ class Report(ReportPart):
     @property
     def facts(self) -> SetFacts:
         """Return the facts that decide whether the report fills a cell of the paper."""
-        counts, encoder, by = self.counts, self.encoder, f"{self.contributor.name}, {self.contributor.date}"
-        sizes = counts.pairs, counts.test, counts.dimensions
-        return SetFacts(*self.names, *sizes, encoder.source, encoder.revision, self.route, by)
+        sizes = self.counts.pairs, self.counts.test, self.counts.dimensions
+        encoder = (None if (value := self.encoder.get(key)) is None else str(value) for key in ("source", "revision"))
+        return SetFacts(*self.names, *sizes, *encoder, self.route, f"{self.contributor.name}, {self.contributor.date}")
 
     def geometry_table(self) -> pd.DataFrame:
         """Return the geometry with the columns of :func:`helpers.cones.cone_table`."""
@@ -226,7 +214,7 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
         "embeddings": embeddings.fingerprint,
         "counts": {"pairs": len(embeddings), "images": len(embeddings.image), "texts": len(embeddings.text),
                    "dimensions": embeddings.dim, **splits},
-        "encoder": {field: encoder.get(field) for field in Encoder.model_fields},
+        "encoder": {field: encoder.get(field) for field in ENCODER},
         "geometry": _records(geometry),
         "sweeps": [_sweep(result, n_boot) for result in sweeps],
         "versions": {found.name: found.version for found in distributions() if found.name in LIBRARIES},
@@ -249,11 +237,11 @@ def load_report(path) -> Report:
     if len(data) > LARGEST:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes; a report holds numbers only")
     try:
-        content = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct_keys)
+        content = json.loads(data.decode("utf-8"))
         claimed = content.pop("sha256", None) if isinstance(content, dict) else None
         intact = claimed == checksum_of(content)
     except (ValueError, RecursionError):
-        raise ValueError(f"{path} is not valid JSON without repeated keys and NaN; {MAKE}") from None
+        raise ValueError(f"{path} is not valid JSON; {MAKE}") from None
     if not intact:
         raise ValueError(f"{path} does not match its own checksum; {MAKE}")
     return _validated(content, f"{path} is no report; {MAKE}")
@@ -309,13 +297,6 @@ def _sweep(result: SweepResult, n_boot: int) -> dict:
 
 def _records(table: pd.DataFrame) -> list[dict]:
     return table.astype(object).where(table.notna(), None).to_dict("records")
-
-
-def _distinct_keys(pairs: list[tuple[str, object]]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is given twice")
-    return found
 
 
 def _validated(content, what: str) -> Report:

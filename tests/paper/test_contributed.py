@@ -142,8 +142,8 @@ def test_a_gap_that_no_two_means_can_have_is_refused(report, folder):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b'{"format": 1, "format": 1}', b"null", b'{"sha256": 1}'],
-    ids=["empty", "list", "cut", "not UTF-8", "deep", "NaN", "key twice", "null", "bare"],
+    [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b"null", b'{"sha256": 1}'],
+    ids=["empty", "list", "cut", "not UTF-8", "deep", "NaN", "null", "bare"],
 )
 def test_what_is_no_report_is_refused_by_name(data, tmp_path):
     (tmp_path / "x.json").write_bytes(data)
