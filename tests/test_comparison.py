@@ -23,9 +23,7 @@ NAMES = ("centring", "lambda-1", "cca")
 
 @pytest.fixture(scope="module")
 def sample():
-    made = embedding_set("multiclass", n=300, d=6)
-    levels = np.where(np.arange(300) % 2, "a", "b")
-    return replace(made, pairs=made.pairs.assign(subgroup_sex=levels))
+    return embedding_set("multiclass", n=300, d=6)
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +70,14 @@ def test_zero_shot_is_the_auc_of_the_prompts_after_the_same_alignment(sample, ta
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_subgroup_spread_is_the_distance_between_the_levels(sample, table):
-    result = sweep(sample, [0.0], (42,), "converged", ["joint"], progress=False)
+def test_subgroup_spread_is_the_distance_between_the_levels():
+    made = embedding_set("multiclass", n=800, d=6)
+    made = replace(made, pairs=made.pairs.assign(subgroup_sex=np.where(np.arange(800) % 2, "a", "b")))
+    result = sweep(made, [0.0], (42,), "converged", ["joint"], progress=False)
     levels = result.subgroups["subgroup_sex"].to_numpy()
-    if (found := table.query("alignment == 'none' and measure == 'sex_spread'")).empty:
-        assert min((levels == x).sum() for x in "ab") < 50
-        return
     aucs = [macro_auc(result.headline_scores[0][levels == x], result.targets[levels == x]) for x in "ab"]
-    assert found["value"].item() == pytest.approx(abs(aucs[0] - aucs[1]))
+    found = compare_tasks(made, [], n_boot=20).set_index("measure")["value"]
+    assert found["sex_spread"] == pytest.approx(abs(aucs[0] - aucs[1])) != 0
 
 
 @pytest.mark.parametrize("weighting", ["none", "paper", "authors-code", "balanced"])

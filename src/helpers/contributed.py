@@ -173,9 +173,9 @@ class Report(ReportPart):
     @property
     def facts(self) -> SetFacts:
         """Return the facts that decide whether the report fills a cell of the paper."""
-        sizes = self.counts.pairs, self.counts.test, self.counts.dimensions
-        encoder = (None if (value := self.encoder.get(key)) is None else str(value) for key in ("source", "revision"))
-        return SetFacts(*self.names, *sizes, *encoder, self.route, f"{self.contributor.name}, {self.contributor.date}")
+        counts, by = self.counts, f"{self.contributor.name}, {self.contributor.date}"
+        source, revision = (None if self.encoder.get(key) is None else str(self.encoder[key]) for key in ("source", "revision"))
+        return SetFacts(*self.names, counts.pairs, counts.test, counts.dimensions, source, revision, self.route, by)
 
     def geometry_table(self) -> pd.DataFrame:
         """Return the geometry with the columns of :func:`helpers.cones.cone_table`."""

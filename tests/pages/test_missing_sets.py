@@ -143,12 +143,6 @@ def test_cached_sweeps_are_enough_for_their_page(cached, tmp_path, named):
     assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["backbone"]) == {"lit-derm"}
 
 
-def test_cached_sweeps_of_other_settings_are_passed_over_with_a_sentence(cached, tmp_path):
-    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
-    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"seeds": [2]}, **where)
-    assert "under lit-derm: a cached sweep (authors-code, lambda) has other settings than this page" in said
-
-
 def test_a_cached_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(cached, tmp_path, capsys):
     where = ["--store", str(tmp_path / "store"), "--sweeps", str(tmp_path / "sweeps"), "--settings", json.dumps(SWEEP)]
     small_set("ham10000", "clean", "lit-derm", False, seed=99).save(tmp_path / "store/ham10000/clean/lit-derm")
