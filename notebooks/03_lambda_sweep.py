@@ -46,7 +46,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
-from helpers import PROTOCOLS, published
+from helpers import PROTOCOLS
+from helpers import published as paper
 from helpers.alignment.channels import CHANNELS, SWEPT
 from helpers.contributed import read_contributed
 from helpers.datasets.audit import text_names_label
@@ -350,10 +351,10 @@ if len(gap):
 # %% tags=["hide-input", "remove-stderr"]
 def compare_sweep(own: pd.DataFrame) -> pd.DataFrame:
     """Return the authors' gains with own ones of rows as for ``sweep_gains``, in the metric of each published curve, in Table 1's order."""
-    order = {name: i for i, name in enumerate([*published.datasets()["dataset"], *published.BACKBONES])}
+    order = {name: i for i, name in enumerate([*paper.datasets()["dataset"], *paper.BACKBONES])}
     table = authors_sweep().rename(columns={"gain": "published_gain"})
     table = table.sort_values(["dataset", "backbone", "lambda"], key=lambda c: c.map(order).fillna(c), ignore_index=True)
-    hard = set(table.loc[table["metric"] == published.HARD_AUC, "dataset"])
+    hard = set(table.loc[table["metric"] == paper.HARD_AUC, "dataset"])
     scores, labels = sweep_gains(own), sweep_gains(own, "auc_hard")
     found = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
     found = found[(found["protocol"] == "authors-code") & (found["features"] == "joint") & (found["variant"] != "clean")]

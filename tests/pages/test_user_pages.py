@@ -34,11 +34,11 @@ def commands(start: str) -> list[tuple[str, list[str]]]:
 def test_every_command_of_the_pages_has_the_options_it_is_given():
     typed = [(page, words) for page, words in commands("python -m helpers") if words[0] not in ("COMMAND", "...")]
     assert len(typed) > 20
-    known_commands = typer.main.get_command(app).commands
+    known = typer.main.get_command(app).commands
     for page, (name, *rest) in typed:
-        assert name in known_commands, f"{page}: {name}"
-        known = {option for parameter in known_commands[name].params for option in parameter.opts + parameter.secondary_opts}
-        assert [word for word in rest if word.startswith("--") and word not in known] == [], f"{page}: {name}"
+        assert name in known, f"{page}: {name}"
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        assert [word for word in rest if word.startswith("--") and word not in options] == [], f"{page}: {name}"
 
 
 def test_every_parameter_of_a_papermill_line_is_one_of_its_notebook():
