@@ -33,14 +33,20 @@ def test_a_key_scores_by_shrunken_frequencies_of_train_rows_alone():
 
 def test_a_difference_is_joined_by_id_over_the_rows_of_both_sets():
     positive = {"a": 1, "b": 1, "c": 0, "d": 0}
-    good = scored("abcd", [4, 3, 2, 1], [positive[i] for i in "abcd"])
-    same = scored("dbca", [1, 3, 2, 4], [positive[i] for i in "dbca"])
-    bad = scored("dcba", [4, 3, 2, 1], [positive[i] for i in "dcba"])
+    good, same, bad = (
+        scored(ids, scores, [positive[i] for i in ids])
+        for ids, scores in (("abcd", [4, 3, 2, 1]), ("dbca", [1, 3, 2, 4]), ("dcba", [4, 3, 2, 1]))
+    )
     assert page.difference(good, same)["difference"] == 0
     found = page.difference(good, bad)
     assert (found["first"], found["second"], found["test_rows"], found["low"], found["high"]) == (1, 0, 4, 1, 1)
     found = page.difference(scored("abcx", [3, 1, 2, 9], [1, 1, 0, 0]), scored("cbay", [2, 1, 3, 0], [0, 1, 1, 1]))
     assert found["test_rows"] == 3 and found["first"] == found["second"] == 0.5
+    with pytest.raises(ValueError, match="2 of 4 test rows have other labels"):
+        page.difference(good, scored("abcd", [4, 3, 2, 1], [1, 0, 1, 0]))
+    for other in (scored("wxyz", [4, 3, 2, 1], [1, 1, 0, 0]), replace(good, classes=("well",))):
+        with pytest.raises(ValueError, match="no test row or no class in common"):
+            page.difference(good, other)
 
 
 def test_the_interval_draws_the_groups_of_the_second_set_together():
@@ -51,14 +57,6 @@ def test_the_interval_draws_the_groups_of_the_second_set_together():
     counts = bootstrap_counts(40, page.n_boot, 0, groups)
     draws = metrics.auc(a, positive, counts) - metrics.auc(b, positive, counts)
     assert [found["low"], found["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
-
-
-def test_sets_that_cannot_be_compared_are_refused():
-    one = scored("abcd", [4, 3, 2, 1], [1, 1, 0, 0])
-    with pytest.raises(ValueError, match="2 of 4 test rows have other labels"):
-        page.difference(one, scored("abcd", [4, 3, 2, 1], [1, 0, 1, 0]))
-    with pytest.raises(ValueError, match="no test row or no class in common"):
-        page.difference(one, replace(one, classes=("well",)))
 
 
 def test_a_proxy_in_the_text_shows_in_text_and_joint_and_not_in_the_image():
@@ -97,14 +95,24 @@ def test_the_two_splits_differ_in_siblings_only():
         page.sibling_splits(["a"] * 4 + ["b"] * 4, test_share=1.0)
 
 
+def test_a_group_gets_the_label_of_its_pair_that_names_it():
+    made = embedding_set(n=60, groups=np.repeat(np.arange(15), 4))
+    labels = np.array(["bcc"] * 60, dtype=object)
+    labels[[1, 4]] = "nv", "akiec"  # groups 0 and 1
+    found = page.labelled_by_group(replace(made, pairs=made.pairs.assign(label=labels)), ["akiec", "nv"])
+    assert found.pairs["label"].tolist() == ["nv"] * 4 + ["akiec"] * 4 and found.task.classes == ("akiec", "nv")
+
+
 def test_straddling_lesions_are_counted_by_class_and_add_up_to_the_published_test_rows():
     study: dict = {"__name__": "study"}
     exec((ROOT / "studies/ham10000_straddling.py").read_text(), study)
     metadata = pd.DataFrame({"lesion_id": [f"l{i // 2}" for i in range(40)], "dx": ["mel", "mel", "nv", "nv"] * 10})
     table = study["straddling"](metadata).set_index("class")
     assert table["test_images"].tolist() == [4, 4] and (table["lesion_in_train"] <= 4).all() and table["lesion_in_train"].sum() > 0
+    stored = pd.read_csv(ROOT / study["OUT"])
     published = pd.read_csv(ROOT / "data/published/datasets.csv").set_index("name")
-    assert pd.read_csv(ROOT / study["OUT"])["test_images"].sum() == published.loc["ham10000", "test_rows"]
+    assert stored["test_images"].sum() == published.loc["ham10000", "test_rows"]
+    assert (stored["lesion_in_train"] <= stored["test_images"]).all()
 
 
 def test_variants_that_agree_share_a_panel_on_the_page_on_the_data():
