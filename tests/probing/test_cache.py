@@ -5,7 +5,7 @@ import pytest
 from samples import embedding_set
 
 from helpers.probing.cache import cached_or_new, is_up_to_date, load_cached, run_sweep, sweep_folder
-from helpers.probing.grid import Grid
+from helpers.probing.protocol import Grid
 
 ARGUMENTS = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 MADE = ("sample", "common", "normal", "converged", "lambda")

@@ -11,7 +11,7 @@ from samples import embedding_set
 
 from helpers import PROTOCOLS, sweep
 from helpers.cli import main
-from helpers.probing.export import refuse_ending, score_table, write_scores
+from helpers.probing.result import refuse_ending, score_table, write_scores
 
 SCRIPT = ROOT / "tests/verification/recompute_intervals.py"
 QUICK = {"batch_size": 32, "max_epochs": 4, "lr": 0.3}

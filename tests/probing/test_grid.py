@@ -5,7 +5,7 @@ import yaml
 from conftest import ROOT
 
 from helpers.page import notebook_defaults
-from helpers.probing.grid import Grid
+from helpers.probing.protocol import Grid
 
 
 def test_the_notebooks_parameters_are_the_defaults():

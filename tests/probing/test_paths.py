@@ -8,9 +8,8 @@ from samples import embedding_set
 
 from helpers import metrics
 from helpers.alignment.channels import Alignment
-from helpers.probing.descent import train
+from helpers.probing.descent import Descent, log_checkpoints, path_scores, train, train_path
 from helpers.probing.objective import Objective
-from helpers.probing.paths import Descent, log_checkpoints, path_scores, train_path
 from helpers.probing.protocol import PROTOCOLS, Protocol
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
