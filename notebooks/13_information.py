@@ -35,7 +35,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from helpers.probing.resplit import redrawn_split, resplit
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 from scipy.stats import t as student
@@ -45,6 +44,7 @@ from helpers.arrays import unit_rows
 from helpers.backbones.lit import HEADS
 from helpers.comparison import rows_of
 from helpers.datasets.registry import title
+from helpers.datasets.splits import redrawn_split, resplit
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, read_json
 from helpers.heads import Settings, embeddings_under, shipped_features, training_path

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from helpers.probing.validation import split_rows
 from torch import nn
 from tqdm import tqdm
 
@@ -20,6 +19,7 @@ from helpers import EmbeddingSet, align, gap_vector, sweep
 from helpers.files import replacing
 from helpers.metrics import macro_auc
 from helpers.probing.objective import Objective
+from helpers.probing.protocol import split_rows
 from helpers.probing.scoring import ranking_scores
 from helpers.store import stored
 

@@ -81,21 +81,8 @@ def test_the_notebook_line_of_the_readme_runs_and_writes_beside_its_output(store
     line = next(line for line in "\n".join(blocks("README.md", "bash")).splitlines() if line.startswith("papermill"))
     words = shlex.split(line)[1:]
     notebook, out, parameters = words[0], words[1], words[2:]
-    done = run(
-        "papermill",
-        ROOT / notebook,
-        out,
-        "--no-progress-bar",
-        *parameters,
-        "-p",
-        "store",
-        store,
-        "-p",
-        "sweeps",
-        tmp_path / "sweeps",
-        *small(),
-        where=tmp_path,
-    )
+    where = ["-p", "store", store, "-p", "sweeps", tmp_path / "sweeps"]
+    done = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, *where, *small(), where=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "results/lambda_sweep.parquet").is_file() and (tmp_path / out).is_file()
     ignored = subprocess.run(["git", "check-ignore", out], cwd=ROOT, capture_output=True, text=True)
@@ -118,20 +105,8 @@ def test_the_python_lines_of_the_readme_run():
 
 
 def test_an_own_table_is_checked_encoded_and_swept(pictures, tmp_path):
-    columns = [
-        "-p",
-        "image_column",
-        "file",
-        "-p",
-        "text_column",
-        "report",
-        "-p",
-        "label_column",
-        "diagnosis",
-        "-p",
-        "group_column",
-        "patient",
-    ]
+    named = {"image_column": "file", "text_column": "report", "label_column": "diagnosis", "group_column": "patient"}
+    columns = [word for name, column in named.items() for word in ("-p", name, column)]
     done = papermill("08_adapt", "-p", "table", pictures / "pairs.csv", *columns, *SMALL, "-p", "seeds", "[1]", where=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     shown = json.dumps(json.loads((tmp_path / "out.ipynb").read_text())["cells"])
@@ -145,8 +120,8 @@ def test_own_vectors_are_imported_measured_swept_and_reported(vectors, tmp_path,
     steps = [
         ["import", vectors / name, "--dataset", "mine", "--backbone", "theirs", "--out", set_folder],
         ["cone", "mine", "theirs", "--store", "store", "--n-boot", "20"],
-        ["sweep", "mine", "theirs", "--store", "store", "--sweeps", "sweeps", "--protocol", "authors-code", "--lambdas", "0", "1",
-         "--seeds", "1", "--features", "joint", "--alignments"],
+        ["sweep", "mine", "theirs", "--store", "store", "--sweeps", "sweeps", "--protocol", "authors-code", "--lambdas", "0,1",
+         "--seeds", "1", "--features", "joint", "--alignments", ""],
         ["report", "mine", "theirs", "--variant", "clean", "--store", "store", "--sweeps", "sweeps", "--by", "N", "--how", "H"],
     ]  # fmt: skip
     for step in steps:
@@ -172,7 +147,7 @@ def test_random_rows_under_a_cells_name_fill_no_cell_of_table_1(tmp_path):
 
 
 COMMANDS = [
-    (["swep", "ham10000", "lit-derm"], ["did you mean 'sweep'"]),
+    (["swep", "ham10000", "lit-derm"], ["Did you mean 'sweep'"]),
     (["cone", "ham1000", "lit-derm"], ["did you mean 'ham10000'"]),
     (["cone", "ham10000", "nothing"], ["nothing"]),
     (["cone", "ham10000", "lit-derm", "--store", "nowhere"], ["nowhere"]),

@@ -6,10 +6,11 @@ import re
 import shlex
 
 import pytest
+import typer
 from conftest import ROOT
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from helpers.cli import COMMANDS, parser
+from helpers.commands import app
 from helpers.page import notebook_defaults
 
 TEXTS = {
@@ -33,11 +34,11 @@ def commands(start: str) -> list[tuple[str, list[str]]]:
 def test_every_command_of_the_pages_has_the_options_it_is_given():
     typed = [(page, words) for page, words in commands("python -m helpers") if words[0] not in ("COMMAND", "...")]
     assert len(typed) > 20
+    known = typer.main.get_command(app).commands
     for page, (name, *rest) in typed:
-        assert name in COMMANDS, f"{page}: {name}"
-        group = parser(name)._subparsers._group_actions[0].choices[name]
-        known = set(group._option_string_actions)
-        assert [word for word in rest if word.startswith("--") and word not in known] == [], f"{page}: {name}"
+        assert name in known, f"{page}: {name}"
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        assert [word for word in rest if word.startswith("--") and word not in options] == [], f"{page}: {name}"
 
 
 def test_every_parameter_of_a_papermill_line_is_one_of_its_notebook():

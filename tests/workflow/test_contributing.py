@@ -19,7 +19,7 @@ def test_every_file_that_a_recipe_names_is_there():
 def test_every_name_that_a_recipe_extends_is_in_its_file():
     rows = re.findall(r"^\| `(src/[\w/.]+)`[^|]*\|(.*)\|$", TEXT, re.MULTILINE)
     named = [(ROOT / path, name) for path, cell in rows for name in re.findall(r"`([A-Z_]{4,})`", cell)]
-    assert len(named) >= 5
+    assert len(named) >= 3
     for path, name in named:
         files = path.rglob("*.py") if path.is_dir() else [path]
         assert any(re.search(rf"\b{name}\b", file.read_text("utf-8")) for file in files), (path, name)

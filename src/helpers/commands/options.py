@@ -10,8 +10,10 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .datasets import PairedDataset
-    from .store import EmbeddingSet
+    from ..datasets import PairedDataset
+    from ..store import EmbeddingSet
+
+DISTRIBUTION = "modality-gap-book"
 
 Dataset = Annotated[str, typer.Argument(help="Name of the data set; `datasets` lists them.")]
 Backbone = Annotated[str, typer.Argument(help="Name of the encoder; `backbones` lists them.")]
@@ -24,6 +26,33 @@ Option = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Op
 Table = Annotated[str | None, typer.Option(help="Write the table as .csv or .parquet.")]
 Replicates = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
 SetFolder = Annotated[str | None, typer.Option(help="Folder of the set; runs/embeddings/<dataset>/<variant>/<backbone>.")]
+
+
+app = typer.Typer(
+    help="Measure, shift and probe image-text embeddings.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(version(DISTRIBUTION))
+        except PackageNotFoundError:
+            print(f"{DISTRIBUTION} is not installed; it runs from its source folder")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Measure, shift and probe image-text embeddings."""
 
 
 def listed(text: str) -> list[str]:
@@ -57,16 +86,16 @@ def parsed(settings: str) -> dict:
 
 def own_folder(*names: str) -> Path:
     """Return where a set of one's own is stored when no folder is named."""
-    from .files import project_root
-    from .store import Identity
-    from .store.catalogue import OWN
+    from ..files import project_root
+    from ..store import Identity
+    from ..store.catalogue import OWN
 
     return project_root() / OWN / Identity(*names).folder
 
 
 def load(out: str | None, *copy) -> "PairedDataset":
     """Return a copy of a data set, once the name of the output is checked."""
-    from .datasets import load_dataset
+    from ..datasets import load_dataset
 
     check_table(out)
     return load_dataset(**copy_arguments(*copy))
@@ -74,7 +103,7 @@ def load(out: str | None, *copy) -> "PairedDataset":
 
 def copy_arguments(dataset: str, root, variant: str, split, missing_images, option) -> dict:
     """Return the arguments of :func:`helpers.datasets.load_dataset` and :func:`helpers.datasets.check`."""
-    from .datasets.registry import dataset_root
+    from ..datasets.registry import dataset_root
 
     about = {"name": dataset, "root": dataset_root(root, dataset), "variant": variant, "split": split}
     return about | {"missing_images": missing_images} | _dataset_options(dataset, option or [])
@@ -86,8 +115,8 @@ def _dataset_options(dataset: str, given: list[str]) -> dict:
     Raises:
         ValueError: an unknown data set or option (with the nearest), a missing ``=``, or a value of another type.
     """
-    from .arrays import choose
-    from .datasets import DATASETS
+    from ..arrays import choose
+    from ..datasets import DATASETS
 
     entry = DATASETS[choose(dataset, DATASETS, "data set")]
     if given and not entry.options:
@@ -95,7 +124,6 @@ def _dataset_options(dataset: str, given: list[str]) -> dict:
     options = {}
     for item in given:
         name, equals, value = item.partition("=")
-        name = entry.aliases.get(name, name)
         read, expected = VALUES.get(entry.options[choose(name, entry.options, f"option of {dataset}")], (str, "a text"))
         message = f"--option {item}: write {name}=VALUE, {expected}"
         if not equals:
@@ -120,7 +148,7 @@ def check_table(out: str | None) -> None:
 
 
 def write_table(table: "pd.DataFrame", out: str | None) -> None:
-    from .files import replacing
+    from ..files import replacing
 
     if out is not None:
         with replacing(Path(out)) as temporary:
@@ -132,7 +160,7 @@ def warn_of_suspicion(embeddings: "EmbeddingSet", most: int = 1000) -> None:
     """Print one sentence, which names no row, if up to ``most`` random pairs look like those of a dead or swapped encoder."""
     import numpy as np
 
-    from .retrieval import sanity_check
+    from ..retrieval import sanity_check
 
     rows = np.sort(np.random.default_rng(0).permutation(len(embeddings))[:most])
     suspicion = sanity_check(embeddings.image_of(rows), embeddings.text_of(rows))["suspicion"]

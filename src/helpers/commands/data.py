@@ -1,4 +1,4 @@
-"""Define the commands of ``python -m helpers``; each imports what it needs when it runs."""
+"""Commands on raw data and on vectors of others: from files to embedding sets."""
 
 import json
 import shlex
@@ -9,76 +9,41 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .options import (
-    Backbone,
     Dataset,
     Missing,
     Option,
-    Replicates,
     Root,
     SetFolder,
     Split,
-    Store,
     Table,
     Variant,
-    check_table,
+    app,
     copy_arguments,
     listed,
     load,
-    numbers,
     own_folder,
-    parsed,
     warn_of_suspicion,
     write_table,
 )  # fmt: skip
-from .probing.grid import Grid
-from .probing.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ..heads import TowerFeatures
+    from ..store import EmbeddingSet
 
-    from .store import EmbeddingSet
-
-DISTRIBUTION = "modality-gap-book"
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
-GRID = Grid()
+ARRAYS = (".npz", ".npy")
 IMPORTED = (
     "CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; or a folder with "
     "img_emb/*.npy and text_emb/*.npy."
 )
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
 
-app = typer.Typer(
-    help="Measure, shift and probe image-text embeddings.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(version(DISTRIBUTION))
-        except PackageNotFoundError:
-            print(f"{DISTRIBUTION} is not installed; it runs from its source folder")
-        raise typer.Exit()
-
-
-@app.callback()
-def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
-) -> None:
-    """Measure, shift and probe image-text embeddings."""
-
 
 @app.command()
 def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None) -> None:
     """Say what is ready on this machine, what is missing and how to get it."""
-    from .doctor import report
+    from ..doctor import report
 
     rows = report(root)
     width = max(len(what) for what, _, _ in rows)
@@ -89,7 +54,7 @@ def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data
 @app.command()
 def datasets() -> None:
     """List the data sets, their variants and how to get them."""
-    from .datasets import DATASETS
+    from ..datasets import DATASETS
 
     for name, entry in DATASETS.items():
         access = " (credentialed)" if entry.card.credentialed else ""
@@ -100,7 +65,7 @@ def datasets() -> None:
 @app.command()
 def backbones() -> None:
     """List the encoders and how to get them."""
-    from .backbones.registry import REGISTRY
+    from ..backbones.registry import REGISTRY
 
     for name, entry in REGISTRY.items():
         print(f"{name:<12} {entry.domain:<8} {entry.title}\n{'':<13}{entry.access}")
@@ -113,8 +78,8 @@ def check(
     option: Option = None, no_images: Annotated[bool, typer.Option("--no-images", help="Do not open the images.")] = False,
 ) -> int:  # fmt: skip
     """Check a copy of a data set; exit code 1 if it is unusable."""
-    from .backbones.registry import trained
-    from .datasets import check as check_copy
+    from ..backbones.registry import trained
+    from ..datasets import check as check_copy
 
     where = copy_arguments(dataset, root, variant, split, missing_images, option)
     report = check_copy(**where, open_images=not no_images, tokenizers=trained())
@@ -146,9 +111,9 @@ def extract(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set that is damaged or made from other data.")] = False,
 ) -> None:
     """Encode a data set as an embedding set; resume where an earlier run was cut off."""
-    from .backbones import load_backbone
-    from .datasets import load_dataset
-    from .extraction.extract import extract as encode
+    from ..backbones import load_backbone
+    from ..datasets import load_dataset
+    from ..extraction.extract import extract as encode
 
     rows = load_dataset(**copy_arguments(dataset, root, variant, split, missing_images, option))
     encoder = load_backbone(backbone, device, weights)
@@ -196,19 +161,20 @@ def import_(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing set.")] = False,
 ) -> None:  # fmt: skip
     """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
-    from .store import EmbeddingSet
-    from .store.disk import PROVENANCE
-    from .store.foreign import naming, read_vectors
+    from ..store import EmbeddingSet
+    from ..store.disk import PROVENANCE
+    from ..store.foreign import naming
 
     folder = Path(out) if out else own_folder(dataset, variant, backbone)
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
+    about = {"label": listed(label) if label and "," in label else label, "split": split, "group": group, "ids": ids}
+    about |= {"dataset": dataset, "variant": variant, "backbone": backbone}
+    encoder = {name: value for name, value in {"source": source, "revision": revision}.items() if value}
+    about |= {"encoder": encoder} if encoder else {}
     with naming(table or path, path):
-        found = read_vectors(
-            Path(path), text=text, table=table, label=listed(label) if label and "," in label else label, split=split, group=group,
-            ids=ids, image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, dataset=dataset, variant=variant,
-            backbone=backbone, source=source, revision=revision,
-        )  # fmt: skip
+        of_table = {"image_prefix": image_prefix, "text_prefix": text_prefix, "duplicates": duplicates}
+        found = _vectors(Path(path), of_table, {"text": text, "table": table}, about)
         split_is_missing = found["split"] is None and found["labels"] is not None
         if split_is_missing:
             found["split"] = _split_by_group(found)
@@ -222,11 +188,23 @@ def import_(
         print(f"warning: {sentence}")
 
 
+def _vectors(path: Path, of_table: dict, of_arrays: dict, about: dict) -> dict:
+    """Read vectors as the path's ending says, and return the arguments of ``EmbeddingSet.from_arrays``."""
+    from ..store.foreign import read_arrays, read_csv
+    from ..store.tables import TABLES, ending
+
+    if ending(path) in TABLES:
+        return read_csv(path, **of_table, **about)
+    if path.is_dir() or ending(path) in ARRAYS:
+        return read_arrays(path, **of_arrays, **about)
+    raise ValueError(f"{path} must end in {', '.join((*TABLES, *ARRAYS))}, or be a folder with img_emb and text_emb")
+
+
 def _split_by_group(arguments: dict):
     """Return a random split by group; if each row has one class, every class is divided in proportion."""
     import pandas as pd
 
-    from .datasets.splits import by_group
+    from ..datasets.splits import by_group
 
     labels, groups = arguments["labels"], arguments["groups"]
     groups = pd.Series(range(len(labels)) if groups is None else groups)
@@ -234,165 +212,11 @@ def _split_by_group(arguments: dict):
 
 
 def _remarks(embeddings: "EmbeddingSet") -> Iterable[str]:
-    from .datasets.base import Draft
-    from .datasets.check import find_split_problems, find_warnings
+    from ..datasets.base import Draft
+    from ..datasets.check import find_split_problems, find_warnings
 
     about = Draft(embeddings.pairs, embeddings.task)
     return [*find_split_problems(about), *find_warnings(about)]
-
-
-@app.command()
-def cone(
-    dataset: Dataset,
-    backbone: Backbone,
-    variant: Variant = "clean",
-    store: Store = None,
-    n_boot: Replicates = 1000,
-    out: Table = None,
-) -> None:
-    """Measure the cones and the gap of an embedding set."""
-    from .cones import cone_table
-    from .extraction.find import embeddings_for
-
-    check_table(out)
-    embeddings = embeddings_for(dataset, backbone, variant, store)
-    table = cone_table(embeddings, n_boot)
-    print(embeddings)
-    print(table[["modality", "quantity", "value", "low", "high"]].to_string(index=False, float_format="{:.4f}".format, na_rep=""))
-    write_table(table, out)
-
-
-def _of_grid(name: str, help_text: str) -> typer.models.OptionInfo:
-    """Return an option of ``sweep`` that is not given by default; its help shows the default of :class:`Grid`."""
-    return typer.Option(help=help_text, show_default=",".join(map(str, getattr(GRID, name))), metavar="VALUE,...")
-
-
-@app.command()
-def sweep(
-    dataset: Dataset,
-    backbone: Backbone,
-    variant: Variant = "clean",
-    store: Store = None,
-    protocol: Annotated[str | None, _of_grid("protocol", f"How probes are trained: {', '.join(PROTOCOLS)}.")] = None,
-    lambdas: Annotated[str | None, _of_grid("lambdas", "Alignment strengths of the shift along the gap.")] = None,
-    seeds: Annotated[str | None, _of_grid("seeds", "One probe per seed, lambda and kind of features.")] = None,
-    features: Annotated[str | None, _of_grid("features", "What a probe sees: joint, image, text.")] = None,
-    alignments: Annotated[str | None, _of_grid("alignments", "Others, swept on joint features; none when empty.")] = None,
-    alignment_lambdas: Annotated[str | None, _of_grid("alignment_lambdas", "Alignment strengths of these.")] = None,
-    settings: Annotated[str, typer.Option(help="The same as JSON; single options go before it.")] = "{}",
-    sweeps: Annotated[str | None, typer.Option(help="Folder for the results; runs/sweeps.")] = None,
-    export: Annotated[str | None, typer.Option(help="Write the test scores row by row as .parquet, .csv or .csv.gz.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that train probes; one per core.")] = None,
-) -> None:
-    """Train probes over lambda and seeds, and store the results."""
-    from .extraction.find import embeddings_for
-    from .probing.cache import stored_or_run
-    from .probing.export import refuse_ending, refuse_private, score_table, write_scores
-
-    names = {"protocol": protocol, "features": features, "alignments": alignments}
-    values = {"lambdas": (lambdas, float), "alignment_lambdas": (alignment_lambdas, float), "seeds": (seeds, int)}
-    single = {name: listed(text) for name, text in names.items() if text is not None}
-    single |= {name: numbers(name, text, kind) for name, (text, kind) in values.items() if text is not None}
-    grid = Grid.of(parsed(settings) | single)
-    embeddings = embeddings_for(dataset, backbone, variant, store)
-    if export:
-        refuse_ending(export)
-        refuse_private(embeddings.identity.dataset)
-    lines, exported = [], []
-    for name in grid.protocol:
-        for part in grid.parts:
-            result, done = stored_or_run(embeddings, name, part, grid.arguments(part), sweeps, workers)
-            print(done)
-            if export:
-                exported.append(score_table(result, part))
-            if part == "lambda":
-                lines.append(_worth(result).assign(protocol=name))
-    if exported:
-        print(f"test scores: {write_scores(exported, export)}")
-    print(_gains(lines))
-
-
-def _worth(result) -> "pd.DataFrame":
-    """Return the choice on validation by features, joint features alone where there are some."""
-    best = result.best
-    return best[best["features"] == "joint"] if (best["features"] == "joint").any() else best
-
-
-def _gains(lines: list) -> str:
-    import pandas as pd
-
-    from .probing.inference import SELECTED
-
-    table = pd.concat(lines).set_index(["protocol", "features"])[["lambda_image", *SELECTED[:-1]]]
-    names = {"lambda_image": "lambda", "auc_at_zero": "AUC(0)", "auc": "AUC", "difference": "gain"}
-    shown = table.rename(columns=names).round(4)
-    return f"lambda chosen on validation rows, judged on test rows (95 % bootstrap interval):\n{shown}"
-
-
-@app.command()
-def report(
-    dataset: Dataset,
-    backbone: Backbone,
-    by: Annotated[str, typer.Option(metavar="NAME", help="Who contributes the numbers, as the book will print it.")],
-    how: Annotated[str, typer.Option(metavar="SENTENCE", help="One sentence on data, machine and anything unusual.")],
-    variant: Variant = "authors",
-    store: Store = None,
-    sweeps: Annotated[str | None, typer.Option(help="Folder of stored sweeps; runs/sweeps.")] = None,
-    n_boot: Replicates = 1000,
-    out: Annotated[str | None, typer.Option(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
-) -> None:
-    """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
-    from .contributed import make_report, save_report
-    from .extraction.find import embeddings_for
-    from .probing.cache import cached_sweeps
-    from .published import which_cell
-    from .store import folder_name
-
-    embeddings = embeddings_for(dataset, backbone, variant, store)
-    own = embeddings.identity
-    found = cached_sweeps(own, sweeps)
-    written = make_report(embeddings, found, by, how, n_boot)
-    path = save_report(written, out or Path(f"{own.dataset}--{own.variant}--{folder_name(own.backbone)}.json"))
-    protocols = ", ".join(result.provenance["protocol"] for result in found) or "none stored"
-    print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
-    if not found:
-        command = f"python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}"
-        print(f"the paper's Fig. 3 needs a sweep: run `{command}` first")
-    print(which_cell(written.facts))
-
-
-@app.command()
-def recommend(
-    dataset: Dataset,
-    backbone: Backbone,
-    variant: Variant = "clean",
-    store: Store = None,
-    alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
-    protocol: Annotated[str, typer.Option(help=f"Of the probe: {', '.join(PROTOCOLS)}.")] = "converged",
-    n_boot: Replicates = 1000,
-    save: Annotated[str | None, typer.Option(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
-    out: Table = None,
-) -> None:
-    """Say which alignment, if any, is worth using on an embedding set, and save it."""
-    from .extraction.find import embeddings_for
-    from .files import project_root
-    from .recommend import recommend as choose_alignment
-    from .recommend import snippet
-    from .store import folder_name
-
-    check_table(out)
-    embeddings = embeddings_for(dataset, backbone, variant, store)
-    tried = {"alignments": listed(alignments)} if alignments else {}
-    found = choose_alignment(embeddings, protocol=protocol, n_boot=n_boot, **tried)
-    print(found.table.to_string(index=False, float_format="{:.4f}".format))
-    for name, reason in found.impossible.items():
-        print(f"not tried: {name} ({reason})")
-    print(found.sentences())
-    own = embeddings.identity
-    name = "--".join(folder_name(part) for part in (own.dataset, own.variant, own.backbone))
-    path = found.save(Path(save) if save else project_root() / "runs/alignments" / f"{name}.safetensors")
-    print(f"saved: {path}\n\n{snippet(path)}")
-    write_table(found.table, out)
 
 
 @app.command()
@@ -411,9 +235,9 @@ def heads(
     out: Annotated[str | None, typer.Option(help="Folder; data/features or data/heads.")] = None,
 ) -> None:
     """Store tower features, or train the projection heads of a lit-* encoder."""
-    from .datasets.registry import canonical_variant
-    from .files import project_root
-    from .heads import LEARNED, SHIPPED, Settings, features_of_all_variants, shipped_features, train
+    from ..datasets.registry import canonical_variant
+    from ..files import project_root
+    from ..heads import LEARNED, SHIPPED, Settings, shipped_features, train
 
     if action == "train" and name is None:
         raise ValueError("--name is missing; name the encoder to train, such as --name lit-derm")
@@ -422,7 +246,7 @@ def heads(
     made_by = shlex.join([*words, *of_root])
     towers = shipped_features(dataset, features) if root is None and action == "train" else None
     if towers is None:
-        towers = features_of_all_variants(dataset, root, missing_images, made_by)
+        towers = _features_of_all_variants(dataset, root, missing_images, made_by)
     if action == "features":
         print(towers.save((project_root() / SHIPPED if out is None else Path(out)) / dataset))
         return
@@ -433,13 +257,28 @@ def heads(
     print(json.dumps(train(towers, text, str(name), out, settings, command)["held_out"], indent=2))
 
 
+def _features_of_all_variants(dataset: str, root, missing_images, command: str) -> "TowerFeatures":
+    """Return tower features of the images and texts of all variants of a data set, under a split that they share."""
+    from ..datasets import DATASETS, load_dataset
+    from ..datasets.registry import dataset_root
+    from ..heads import tower_features
+
+    entry = DATASETS[dataset]
+    variants = sorted(entry.variants, reverse=True)
+    shared = [split for split in entry.splits[variants[0]] if all(split in entry.splits[v] for v in variants)]
+    if not shared:
+        raise ValueError(f"the variants of {dataset} share no split; features need one")
+    folder = dataset_root(root, dataset)
+    return tower_features([load_dataset(dataset, folder, v, shared[0], missing_images) for v in variants], command)
+
+
 @app.command()
 def diversity(
     dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
     option: Option = None, out: Table = None,
 ) -> None:  # fmt: skip
     """Measure pixel variance and the share of distinct texts, before any encoder."""
-    from .datasets.audit import diversity_table
+    from ..datasets.audit import diversity_table
 
     table = diversity_table(load(out, dataset, root, variant, split, missing_images, option))
     print(table.to_string(index=False, float_format="{:.4f}".format))
@@ -452,8 +291,8 @@ def lengths(
     option: Option = None, out: Table = None,
 ) -> None:  # fmt: skip
     """Count text lengths in words and in the tokens of each available encoder."""
-    from .backbones.registry import trained
-    from .datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
+    from ..backbones.registry import trained
+    from ..datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
 
     table = text_lengths(load(out, dataset, root, variant, split, missing_images, option), tokenizers_at_hand(trained())[0])
     print(texts_cut(table).to_string(index=False))
