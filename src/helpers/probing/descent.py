@@ -196,7 +196,7 @@ def _start(view: View, targets, seed: int):
 
 
 def _epoch(view: View, targets, objective: Objective, fit, generator, size: int, parameters) -> Iterator[torch.Tensor]:
-    """Yield the gradient (K, A, n_features + 1) of each probe's loss of one batch after the other, at the parameters of the moment."""
+    """Yield the gradient (K, A, n_features + 1) of the loss of each batch in turn, at the parameters of the moment."""
     rows = fit[torch.randperm(len(fit), generator=generator).to(fit.device)]
     targets = targets.index_select(1, rows)
     parts = targets.split(size, dim=1), objective.weights(targets).split(size, dim=-1)
