@@ -47,12 +47,9 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
-    """Return whether the cached sweep is intact and made from these embeddings and settings by this version of the engine.
+    """Return whether the cached sweep is intact and made from these settings by this version of the engine.
 
-    A sweep that is damaged or has an older format is not up to date.
-
-    Raises:
-        ValueError: the sweep was made from other embeddings, so it cannot be made again here.
+    A sweep of other embeddings is refused, because it cannot be made again here.
     """
     try:
         record = _read_record(Path(folder))

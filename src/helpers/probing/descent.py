@@ -29,16 +29,15 @@ class Fitted:
     """Probes after training.
 
     Args:
-        parameters: (K, A, n_features + 1) of the epoch with the lowest validation loss; the last column is the bias.
-        validation_loss: (A,) weighted loss there.
-        epochs: (A,) number of that epoch, counted from 1.
-        trained: (A,) number of epochs until patience or the limit ended the training.
+        parameters: (K, A, n_features + 1) of the lowest validation loss; the last column is the bias.
+        facts: (A,) each, by name. ``validation_loss`` is weighted. A descent adds ``epochs``, the number of the best epoch from 1,
+            and ``trained``, that of the last. A converged probe adds ``strength``, between the values tried, ``strength_at_edge``,
+            whether it is the first or last of them, ``strength_relative``, in units of the mean variance of a centred aligned
+            feature on the fit rows, so that rescaling does not change it, and ``optimality``.
     """
 
     parameters: torch.Tensor
-    validation_loss: torch.Tensor
-    epochs: torch.Tensor
-    trained: torch.Tensor
+    facts: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,12 @@ class Descent:
     Args:
         optimizer: ``sgd`` (momentum 0.9) or ``adamw``.
         lr: learning rate.
-        weight_decay: as ``torch.optim`` defines it for this optimiser.
         epsilon: of AdamW.
         start, adjust: turn the initial parameters, and each gradient, into others of their shape.
     """
 
     optimizer: str
     lr: float | torch.Tensor
-    weight_decay: float | torch.Tensor = 0.0
     epsilon: float | torch.Tensor = EPSILON
     start: Callable[[torch.Tensor], torch.Tensor] = lambda parameters: parameters
     adjust: Callable[[torch.Tensor], torch.Tensor] = lambda gradient: gradient
@@ -98,7 +95,7 @@ def train(view: View, targets, objective: Objective, fit, val, seed: int, protoc
         running &= epoch - best_epoch < protocol.patience
         if not running.any():
             break
-    return Fitted(best, best_loss, best_epoch, trained)
+    return Fitted(best, {"validation_loss": best_loss, "epochs": best_epoch, "trained": trained})
 
 
 def validation_loss(view: View, targets, objective: Objective, rows, chunk: int = 8192) -> Callable:
@@ -220,25 +217,24 @@ def _stepper(parameters, protocol: Protocol):
 
 
 def _sgd_step(parameters, descent: Descent):
-    """Return a function that makes one step of ``torch.optim.SGD``, in place, with rates that broadcast."""
+    """Return a function that makes one step of ``torch.optim.SGD`` without weight decay, in place, with rates that broadcast."""
     buffer = torch.zeros_like(parameters)
 
     def step(gradient):
-        buffer.mul_(MOMENTUM).add_(gradient + descent.weight_decay * parameters)
+        buffer.mul_(MOMENTUM).add_(gradient)
         parameters.sub_(descent.lr * buffer)
 
     return step
 
 
 def _adamw_step(parameters, descent: Descent):
-    """Return a function that makes one step of ``torch.optim.AdamW``, in place, with rates that broadcast."""
+    """Return a function that makes one step of ``torch.optim.AdamW`` without decay, in place, with rates that broadcast."""
     mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
-    keep, taken = 1 - descent.lr * descent.weight_decay, 0
+    taken = 0
 
     def step(gradient):
         nonlocal taken
         taken += 1
-        parameters.mul_(keep)
         mean.lerp_(gradient, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         scale = square.sqrt().div_((1 - BETAS[1] ** taken) ** 0.5).add_(descent.epsilon)

@@ -44,27 +44,16 @@ class Provenance(Record):
 
 @dataclass(frozen=True, repr=False)
 class SweepResult:
-    """Scores of every probe of a sweep.
+    """Scores of every probe of a sweep."""
 
-    Args:
-        table: one row per probe, split, metric and class (None: the macro mean, or a metric without classes).
-        runs: one row per probe: its keys, its seed and facts of its training.
-        scores: (n_runs, n_test, K) logits on the test rows, float32.
-        targets: (n_test, K) 0/1 indicators.
-        groups: (n_test,) integers; rows of one group are resampled together.
-        task: meaning of the outputs.
-        provenance: data set, protocol, fingerprint of the embeddings, split sizes, classes that no probe could learn.
-        subgroups: table of ``subgroup_*`` columns with n_test rows, possibly without columns.
-    """
-
-    table: pd.DataFrame
-    runs: pd.DataFrame
-    scores: np.ndarray
-    targets: np.ndarray
-    groups: np.ndarray
+    table: pd.DataFrame  # one row per probe, split, metric and class (None: the macro mean, or a metric without classes)
+    runs: pd.DataFrame  # one row per probe: its keys, its seed and facts of its training
+    scores: np.ndarray  # (n_runs, n_test, K) logits on the test rows, float32
+    targets: np.ndarray  # (n_test, K) 0/1 indicators
+    groups: np.ndarray  # (n_test,) integers; rows of one group are resampled together
     task: Task
-    provenance: dict
-    subgroups: pd.DataFrame
+    provenance: dict  # data set, protocol, fingerprint of the embeddings, split sizes, classes that no probe could learn
+    subgroups: pd.DataFrame  # ``subgroup_*`` columns of the test rows, possibly none
 
     @classmethod
     def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...], workers: int) -> "SweepResult":
@@ -74,10 +63,9 @@ class SweepResult:
         keys = [(r.alignment.name, r.features, r.alignment.lambda_image, r.alignment.lambda_text, r.seed) for r in runs]
         keys = pd.DataFrame(keys, columns=RUN[4:]).assign(**names, **{fact: [r.facts.get(fact) for r in runs] for fact in FACTS})
         keys, targets, task, split = keys[[*RUN, *FACTS]], embeddings.targets, embeddings.task, next(iter(splits.values()))
-        learned = learned_classes(task, not_learned)
-        of_val, of_test = {seed: targets[own.val] for seed, own in splits.items()}, targets[split.test]
+        learned, of_val = learned_classes(task, not_learned), {seed: targets[own.val] for seed, own in splits.items()}
         val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
-        test = metrics_table(task, learned, [r.test_scores for r in runs], [of_test for _ in runs], workers)
+        test = metrics_table(task, learned, [r.test_scores for r in runs], [targets[split.test]] * len(runs), workers)
         table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run")
         pairs = embeddings.pairs.iloc[split.test]
         provenance = {
@@ -92,7 +80,7 @@ class SweepResult:
             table.reset_index(drop=True)[COLUMNS],
             keys,
             np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
-            of_test,
+            targets[split.test],
             np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
             task,
             provenance,

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,12 +15,12 @@ from ..alignment.channels import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
-from .descent import Fitted, train
+from .descent import train
 from .objective import Objective
 from .protocol import FEATURES, LAMBDAS, SEEDS, Protocol, Split, resolve_protocol, split_rows
 from .result import SweepResult, learned_classes
 from .scoring import run_in_threads
-from .strength import Chosen, choose_strength
+from .strength import choose_strength
 from .views import build_view
 
 ENGINE = 1  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
@@ -84,14 +85,14 @@ def sweep(
 
 @dataclass(frozen=True)
 class Run:
-    """One trained probe and its scores of the rows that did not fit it."""
+    """One trained probe, its logits of the rows that did not fit it, and some of ``helpers.probing.result.FACTS``."""
 
     alignment: Alignment
     features: str
     seed: int
-    val_scores: np.ndarray  # (n_val, K) logits
-    test_scores: np.ndarray  # (n_test, K) logits
-    facts: dict  # some of helpers.probing.result.FACTS
+    val_scores: np.ndarray  # (n_val, K)
+    test_scores: np.ndarray  # (n_test, K)
+    facts: dict
 
 
 def alignment_grid(lambdas, alignments=("lambda",)) -> list[Alignment]:
@@ -105,7 +106,7 @@ def alignment_grid(lambdas, alignments=("lambda",)) -> list[Alignment]:
 
 
 class _Plan:
-    """Data shared by all bundles: views by fit rows, targets, and the objective of each fit."""
+    """Data shared by all bundles of features and seed: targets, and the view and the objective of each fit."""
 
     def __init__(self, embeddings, alignments, protocol: Protocol, splits: dict[int, Split], dtype: str, device):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -154,16 +155,13 @@ class _Plan:
         view, objective = self.prepared[split.fit.tobytes()]
         view = view.only(features).chunk(which)
         fit, val, test = (torch.from_numpy(rows).to(self.device) for rows in (split.fit, split.val, split.test))
-        if self.protocol.optimizer == "minimiser":
-            names = ("validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge")
-            found: Chosen | Fitted = choose_strength(view, self.targets, objective, fit, val, self.protocol)
-        else:
-            names = ("validation_loss", "epochs", "trained")
-            found = train(view, self.targets, objective, fit, val, seed, self.protocol)
-        facts = zip(*(getattr(found, name).tolist() for name in names), strict=True)
-        scores = (view.predict(rows, found.parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test))
-        columns = zip(which, *scores, facts, strict=True)
-        return [Run(self.alignments[a], features, seed, *own, dict(zip(names, row, strict=True))) for a, *own, row in columns]
+        how = choose_strength if self.protocol.optimizer == "minimiser" else partial(train, seed=seed)
+        found = how(view, self.targets, objective, fit, val, protocol=self.protocol)
+        facts = zip(*(values.tolist() for values in found.facts.values()), strict=True)
+        of_val, of_test = (view.predict(rows, found.parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test))
+        named = (dict(zip(found.facts, row, strict=True)) for row in facts)
+        columns = zip([self.alignments[a] for a in which], of_val, of_test, named, strict=True)
+        return [Run(alignment, features, seed, *own) for alignment, *own in columns]
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
