@@ -408,7 +408,7 @@ for ax, (dataset, backbone) in zip(axes, names, strict=True):
         ax.plot(curve["lambda"], curve["gain"], color=shade, linewidth=1.6, zorder=1 + same, label=label)
     mine = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
     for marker, (name, curve) in zip(MARKERS, mine.groupby("protocol", sort=False), strict=False):
-        hard = (curve["metric"] == "auc_hard").any()
+        hard = bool((curve["metric"] == "auc_hard").any())
         style = {"color": SHADES.get(name, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
         ax.plot(curve["lambda"], curve["gain"], label=f"{name}{' (hard labels)' * hard}", zorder=3, **style)
     ax.axhline(0, color=INK, linewidth=0.8)

@@ -20,7 +20,7 @@ SELECTED = ["auc_at_zero", "auc", "difference", "low", "high", "minimum_detectab
 class PairedBootstrap:
     """Test AUCs of the alignments of a sweep, one row of ``keys`` each, and their bootstrap replicates on shared resamples."""
 
-    def __init__(self, result, n_boot: int, random_state: int):
+    def __init__(self, result, n_boot: int = 1000, random_state: int = 0):
         self._result = result
         self._weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
         present = [k for k in KEYS if k in result.runs]

@@ -21,6 +21,8 @@ SEEDS = (42, 43, 44, 45, 46)
 FEATURES = ("joint", "image", "text")
 PARTS = ("lambda", "alignments")
 WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
+CHOICES = {"gap_rows": ("train", "all"), "optimizer": ("sgd", "adamw", "minimiser")}
+CHOICES |= {"weighting": WEIGHTINGS, "multiclass_auc": ("score", "hard")}
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,15 @@ class Protocol:
     """Every choice that turns embeddings into a probe.
 
     Args:
-        name: name in tables.
         gap_rows: rows that estimate the gap; ``train`` (the fit rows of the probe) or ``all`` (including test rows).
         optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
-        lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
-            validation loss.
+        patience: epochs without a lower validation loss after which a descent stops.
         updates: steps of the descent to allow whatever the number of rows; replaces ``max_epochs``, and patience keeps its share.
         weighting: losses that carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
-        strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
-            between them.
-        tolerance: the minimiser stops when the objective lies within this fraction of its minimum, see
-            :mod:`helpers.probing.certificate` for how that is bounded.
+        strengths: L2 strengths alpha; the minimiser takes the one of lowest validation loss, interpolated between them.
+        tolerance: distance from the minimum, as a fraction of the objective, that the minimiser is certified to reach, see
+            :mod:`helpers.probing.certificate`.
     """
 
     name: str = "custom"
@@ -57,10 +56,8 @@ class Protocol:
     tolerance: float = 1e-8
 
     def __post_init__(self):
-        choose(self.gap_rows, ("train", "all"), "gap_rows")
-        choose(self.optimizer, ("sgd", "adamw", "minimiser"), "optimizer")
-        choose(self.weighting, WEIGHTINGS, "weighting")
-        choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
+        for field, valid in CHOICES.items():
+            choose(getattr(self, field), valid, field)
         for field, value in asdict(self).items():
             if field in ("lr", "tolerance") and not 0 < value < np.inf:
                 raise ValueError(f"Protocol.{field} must be positive and finite, got {value}")
@@ -108,7 +105,7 @@ def resolve_protocol(protocol: str | Protocol) -> Protocol:
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of the fit, validation and test rows of one seed; test rows are the same for every seed."""
+    """Numbers of the fit, validation and test rows of one seed."""
 
     fit: np.ndarray
     val: np.ndarray

@@ -1,7 +1,8 @@
 """Hold the result of a sweep: a tidy table of scores, and the test scores behind its intervals; store and export it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -118,14 +119,9 @@ class SweepResult:
         return metrics.macro_auc(scores, targets, weights)
 
     @cached_property
-    def _bootstraps(self) -> dict:
-        return {}
-
-    def bootstrap(self, n_boot: int = 1000, random_state: int = 0) -> inference.PairedBootstrap:
-        """Return the paired bootstrap over test rows; equal arguments share one object."""
-        if (key := (n_boot, random_state)) not in self._bootstraps:
-            self._bootstraps[key] = inference.PairedBootstrap(self, n_boot, random_state)
-        return self._bootstraps[key]
+    def bootstrap(self) -> Callable[..., inference.PairedBootstrap]:
+        """Return a function from ``n_boot`` and ``random_state`` to the paired bootstrap, which equal arguments share."""
+        return cache(partial(inference.PairedBootstrap, self))
 
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Return mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
