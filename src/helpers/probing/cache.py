@@ -36,13 +36,13 @@ def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part:
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
     """Run a sweep with the :meth:`Grid.arguments` of one part; store it in ``folder``, if given, with all that it depends on."""
-    if folder is None:
-        return sweep(embeddings, protocol=protocol, workers=workers, **arguments)
-    refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
+    if folder is not None:
+        refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
     result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
-    with replacing_folder(Path(folder)) as temporary:
-        result.write(temporary)
-        write_record(temporary / RECORD, _record(Path(folder), embeddings, arguments), (*FILES, PROVENANCE))
+    if folder is not None:
+        with replacing_folder(Path(folder)) as temporary:
+            result.write(temporary)
+            write_record(temporary / RECORD, _record(Path(folder), embeddings, arguments), (*FILES, PROVENANCE))
     return result
 
 

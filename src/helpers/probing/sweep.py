@@ -122,9 +122,8 @@ class _Plan:
     def classes_not_learned(self) -> tuple[str, ...]:
         """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
         objectives = [objective for _, objective in self.prepared.values()]
-        absent, saturated = (
-            sorted({name for objective in objectives for name in getattr(objective, why)}) for why in ("absent", "saturated")
-        )
+        absent = sorted({name for objective in objectives for name in objective.absent})
+        saturated = sorted({name for objective in objectives for name in objective.saturated})
         why = [f"no training row of class {', '.join(absent)}"] * bool(absent)
         why += [f"every training row is positive for class {', '.join(saturated)}"] * bool(saturated)
         if why:
@@ -159,9 +158,8 @@ class _Plan:
         found = how(view, self.targets, objective, fit, val, protocol=self.protocol)
         facts = zip(*(values.tolist() for values in found.facts.values()), strict=True)
         of_val, of_test = (view.predict(rows, found.parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test))
-        named = (dict(zip(found.facts, row, strict=True)) for row in facts)
-        columns = zip([self.alignments[a] for a in which], of_val, of_test, named, strict=True)
-        return [Run(alignment, features, seed, *own) for alignment, *own in columns]
+        columns = zip(which, of_val, of_test, facts, strict=True)
+        return [Run(self.alignments[a], features, seed, v, t, dict(zip(found.facts, row, strict=True))) for a, v, t, row in columns]
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
