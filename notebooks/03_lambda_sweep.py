@@ -55,9 +55,10 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json
 from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
-from helpers.plotting import INK, PALE, PUBLISHED, curves, distinct_legend, effects, gains
+from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, curves, distinct_legend, effects, panels
+from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.cache import FOLDER, RECORD, cached_or_new, load_cached
-from helpers.probing.grid import FEATURES, Grid
+from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, join_contributed, paper_name, sweep_gains, with_routes
 from helpers.statistics import holm
 from helpers.store.catalogue import folder_name, stored
@@ -413,7 +414,23 @@ joint = summary[summary["features"] == "joint"].rename(columns={"lambda_image": 
 start = joint[joint["lambda"] == 0].set_index(["dataset", "backbone", "protocol"])["mean"].rename("start")
 own = joint.join(start, on=["dataset", "backbone", "protocol"]).assign(gain=lambda t: t["mean"] - t["start"])
 own = own.assign(dataset=own["dataset"].map(paper_name), backbone=own["backbone"].map(paper_name))
-gains(own, authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone});
+published, marks = authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone}
+names = list(dict.fromkeys(zip(own["dataset"], own["backbone"], strict=True)))
+figure, axes = panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)
+for ax, (dataset, backbone) in zip(axes, names, strict=True):
+    for other, curve in published[published["dataset"] == dataset].groupby("backbone", sort=False):
+        same = other == backbone
+        label, shade = ("published, same encoder", PUBLISHED) if same else ("published, other encoders", PALE)
+        ax.plot(curve["lambda"], curve["gain"], color=shade, linewidth=1.6, zorder=1 + same, label=label)
+    mine = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
+    for marker, (name, curve) in zip(MARKERS, mine.groupby("protocol", sort=False), strict=False):
+        hard = bool((curve["metric"] == "auc_hard").any())
+        style = {"color": SHADES.get(name, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
+        ax.plot(curve["lambda"], curve["gain"], label=f"{name}{' (hard labels)' * hard}", zorder=3, **style)
+    ax.axhline(0, color=INK, linewidth=0.8)
+    ax.set(title=f"{title(dataset)} · {backbone}{' *' * ((dataset, backbone) in marks)}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
+    ax.tick_params(labelbottom=True)
+distinct_legend(figure, axes);
 
 # %% [markdown]
 # ## Within subgroups

@@ -40,7 +40,7 @@ from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
 from helpers.plotting import effects
 from helpers.probing.cache import run_sweep
-from helpers.probing.grid import Grid
+from helpers.probing.protocol import Grid
 from helpers.recommend import recommend, snippet
 from helpers.store.catalogue import folder_name
 

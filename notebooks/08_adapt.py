@@ -70,7 +70,7 @@ from helpers.files import replacing_folder
 from helpers.page import Page, flag, integer, many, number, optional, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.cache import run_sweep
-from helpers.probing.grid import Grid
+from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
 
 # %% tags=["hide-input"]

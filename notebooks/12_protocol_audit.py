@@ -44,7 +44,7 @@ from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number
 from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels, set_title
 from helpers.plotting import PROTOCOLS as SHADES
-from helpers.probing.paths import Descent, log_checkpoints, path_logits, path_scores
+from helpers.probing.descent import Descent, log_checkpoints, path_logits, path_scores
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
 from helpers.probing.scoring import ranking_scores, run_in_threads
 from helpers.probing.sweep import alignment_grid

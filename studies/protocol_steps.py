@@ -17,8 +17,7 @@ import pandas as pd
 from common import NAMES, Clock, names_of, shipped_sets, store_rows
 
 from helpers import sweep
-from helpers.probing.grid import LAMBDAS
-from helpers.probing.protocol import BRSET_UPDATES, PROTOCOLS, Protocol, split_rows
+from helpers.probing.protocol import BRSET_UPDATES, LAMBDAS, PROTOCOLS, Protocol, split_rows
 from helpers.statistics import percentile_interval
 
 INPUTS = ["data/embeddings/**/*"]

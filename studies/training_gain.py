@@ -17,7 +17,7 @@ from common import NAMES, Clock, names_of, shipped_sets, store_rows
 
 from helpers import metrics, sweep
 from helpers.alignment.shift import CHANNELS
-from helpers.probing.paths import log_checkpoints, path_scores
+from helpers.probing.descent import log_checkpoints, path_scores
 from helpers.probing.protocol import BRSET_UPDATES
 from helpers.probing.scoring import run_in_threads
 from helpers.probing.sweep import alignment_grid

@@ -6,6 +6,9 @@ from torch.nn import functional as F
 
 from helpers import GapAlignment
 from helpers.probing.descent import initial_parameters
+from helpers.probing.objective import Objective
+from helpers.probing.problem import Problem
+from helpers.probing.views import build_view
 
 
 def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
@@ -20,6 +23,14 @@ def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
     )
     image, text = fitted.transform(image, text)
     return {"joint": np.concatenate([text, image], axis=1), "image": image, "text": text}[features]
+
+
+def problem_of(embeddings, alignments, dtype=torch.float64, weighting="balanced", gap_rows=None) -> Problem:
+    """Return the problem of the training rows, with its view, targets and objective."""
+    fit = embeddings.rows("train")
+    view = build_view(embeddings, alignments, fit if gap_rows is None else gap_rows, fit, dtype, "cpu")
+    objective = Objective.of(embeddings.task, weighting, embeddings.targets[fit])
+    return Problem(view, torch.tensor(embeddings.targets.T).to(dtype), objective, torch.tensor(fit))
 
 
 def loss_of(task, weighting, targets):

@@ -42,7 +42,7 @@ def test_an_import_upwards_or_an_unnamed_module_is_found(tmp_path, module, line)
     [
         (("page", "extraction.find", "cones", "datasets", "published", "plotting"), {"torch", "transformers", "tqdm.auto"}),
         (("probing.cache", "recommend", "plotting"), {"transformers", "open_clip", "tqdm.auto"}),
-        (("page", "probing.grid", "store.catalogue", "published"), {"torch", "sklearn", "transformers"}),
+        (("page", "probing.protocol", "store.catalogue", "published"), {"torch", "sklearn", "transformers"}),
     ],
 )
 def test_pages_and_the_workflow_import_no_heavy_library_that_they_do_not_run(modules, absent):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import EmbeddingSet
-from helpers.probing.grid import Grid
+from helpers.probing.protocol import Grid
 
 SWEEP = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 CASES = int(os.environ.get("FUZZ_CASES", 200))

@@ -15,7 +15,7 @@ from helpers.cli import main
 from helpers.extraction.find import embeddings_for
 from helpers.page import notebook_defaults
 from helpers.probing.cache import run_sweep, sweep_folder
-from helpers.probing.grid import Grid
+from helpers.probing.protocol import Grid
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
 GRID = Grid.of(SWEEP)

@@ -1,11 +1,14 @@
+"""A cached sweep is used while it is intact and its embeddings, settings and engine are the same."""
+
+import os
 import shutil
 
 import pandas as pd
 import pytest
 from samples import embedding_set
 
-from helpers.probing.cache import cached_or_new, is_up_to_date, load_cached, run_sweep, sweep_folder
-from helpers.probing.grid import Grid
+from helpers.probing.cache import cached_or_new, cached_sweeps, is_up_to_date, load_cached, run_sweep, stored_or_run, sweep_folder
+from helpers.probing.protocol import Grid
 
 ARGUMENTS = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 MADE = ("sample", "common", "normal", "converged", "lambda")
@@ -23,10 +26,32 @@ def cached(embeddings, tmp_path):
     return folder
 
 
-def test_an_intact_sweep_is_current(cached, embeddings, tmp_path):
+def test_an_intact_sweep_is_up_to_date_and_touched_for_the_workflow(cached, embeddings, tmp_path):
     assert is_up_to_date(cached, embeddings, ARGUMENTS)
     again = cached_or_new(embeddings, "converged", "lambda", ARGUMENTS, tmp_path)
     pd.testing.assert_frame_equal(again.table, load_cached(cached).table)
+    record, content = cached / "settings.json", (cached / "settings.json").read_bytes()
+    os.utime(record, (0, 0))
+    result, done = stored_or_run(embeddings, "converged", "lambda", ARGUMENTS, tmp_path)
+    assert done == f"up to date: {cached}" and record.stat().st_mtime > 0 and record.read_bytes() == content
+    pd.testing.assert_frame_equal(result.table, again.table)
+
+
+def test_other_settings_are_run_and_stored_and_all_protocols_are_found(cached, embeddings, tmp_path):
+    other = ARGUMENTS | {"lambdas": [0.0, 0.5]}
+    assert not is_up_to_date(cached, embeddings, other)
+    for protocol in ("converged", "paper"):
+        folder = sweep_folder(*MADE[:3], protocol, "lambda", tmp_path)
+        assert stored_or_run(embeddings, protocol, "lambda", other, tmp_path, 1)[1] == f"stored: {folder}"
+    found = cached_sweeps(embeddings.identity, tmp_path)
+    assert [result.provenance["protocol"] for result in found] == ["paper", "converged"]
+    assert all(result.runs["lambda_image"].max() == 0.5 for result in found)
+    assert cached_sweeps(embeddings.identity, tmp_path / "none") == []
+
+
+def test_a_sweep_of_other_embeddings_is_neither_used_nor_replaced(cached, tmp_path):
+    with pytest.raises(ValueError, match="is stale: made from embeddings"):
+        stored_or_run(embedding_set(seed=1), "converged", "lambda", ARGUMENTS, tmp_path)
 
 
 def test_an_edited_table_is_made_again_by_the_command_and_refused_by_readers(cached, embeddings, tmp_path):

@@ -2,23 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
+from oracles import problem_of
 from samples import embedding_set
 
 from helpers import sweep
 from helpers.probing.certificate import certified_distance
-from helpers.probing.objective import Objective
-from helpers.probing.problem import Problem
 from helpers.probing.solver import minimise
 from helpers.probing.sweep import alignment_grid
-from helpers.probing.views import build_view
 
-
-def problem_of(embeddings) -> Problem:
-    fit = embeddings.rows("train")
-    view = build_view(embeddings, alignment_grid([0, 1.0]), fit, fit, torch.float64, "cpu")
-    objective = Objective.of(embeddings.task, "balanced", embeddings.targets[fit])
-    return Problem(view, torch.tensor(embeddings.targets.T).double(), objective, torch.tensor(fit))
+GRID = alignment_grid([0, 1.0])
 
 
 def true_distance(problem, parameters, strength) -> np.ndarray:
@@ -36,7 +28,7 @@ def true_distance(problem, parameters, strength) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 @pytest.mark.parametrize("strength", [1.0, 1e-3])
 def test_certificate_bounds_the_true_distance_and_is_tight_at_strong_penalties(kind, strength):
-    problem = problem_of(embedding_set(kind, seed=1))
+    problem = problem_of(embedding_set(kind, seed=1), GRID)
     for tolerance, iterations in ((1e-1, 2), (1e-5, 500), (1e-9, 500)):
         parameters = minimise(problem, problem.zeros(), strength, tolerance, iterations).parameters
         bound, true = certified_distance(problem, parameters, strength).numpy(), true_distance(problem, parameters, strength)
@@ -46,7 +38,7 @@ def test_certificate_bounds_the_true_distance_and_is_tight_at_strong_penalties(k
 
 
 def test_a_wrong_bias_is_seen():
-    problem = problem_of(embedding_set("binary"))
+    problem = problem_of(embedding_set("binary"), GRID)
     parameters = minimise(problem, problem.zeros(), 1.0, 1e-12).parameters
     assert certified_distance(problem, parameters, 1.0).max() < 1e-11
     parameters[..., -1] += 1e-3
@@ -55,7 +47,7 @@ def test_a_wrong_bias_is_seen():
 
 
 def test_the_solvers_own_measure_is_no_bound_at_a_strong_penalty():
-    problem = problem_of(embedding_set("multiclass", seed=1))
+    problem = problem_of(embedding_set("multiclass", seed=1), GRID)
     solution = minimise(problem, problem.zeros(), 1.0, 1e-5)
     true = true_distance(problem, solution.parameters, 1.0).max()
     assert solution.optimality.max() < true <= certified_distance(problem, solution.parameters, 1.0).max()

@@ -11,11 +11,12 @@ from samples import embedding_set
 
 from helpers import PROTOCOLS, sweep
 from helpers.cli import main
-from helpers.probing.export import refuse_ending, score_table, write_scores
+from helpers.probing.result import refuse_ending, score_table, write_scores
 
 SCRIPT = ROOT / "tests/verification/recompute_intervals.py"
 QUICK = {"batch_size": 32, "max_epochs": 4, "lr": 0.3}
 N_BOOT = 60
+TABLES = ("lambda_effects", "channel_effects", "lambda_selected")
 KINDS = ("binary", "multiclass", "multiclass", "multilabel")
 
 
@@ -43,35 +44,27 @@ def exported(tmp_path_factory):
     write_scores([t for ts in tables.values() for t in ts[:3]], folder / "first.parquet")
     write_scores([ts[3] for ts in tables.values()], folder / "second.csv.gz")
     names = ("dataset", "backbone", "protocol")
-    page = {
-        "lambda_effects": [r.effects(n_boot=N_BOOT) for r in swept["lambda"]],
-        "channel_effects": [r.effects(n_boot=N_BOOT) for r in swept["alignments"]],
-        "lambda_selected": [
-            r.selected(n_boot=N_BOOT).assign(**{name: r.provenance[name] for name in names}) for r in swept["lambda"]
-        ],
-    }
+    chosen = [r.selected(n_boot=N_BOOT).assign(**{name: r.provenance[name] for name in names}) for r in swept["lambda"]]
+    page = dict(zip(TABLES, [*([r.effects(n_boot=N_BOOT) for r in results] for results in swept.values()), chosen], strict=True))
     for name, frames in page.items():
         pd.concat(frames, ignore_index=True).to_parquet(folder / f"{name}.parquet")
     return folder
 
 
-def test_every_interval_of_the_page_is_recomputed(script, exported, monkeypatch, capsys):
+def test_every_interval_of_the_page_is_recomputed_and_one_that_differs_is_found(script, exported, tmp_path, monkeypatch, capsys):
     files = [str(exported / name) for name in ("first.parquet", "second.csv.gz")]
     monkeypatch.setattr("sys.argv", ["recompute", *files, "--tables", str(exported), "--n-boot", str(N_BOOT)])
     assert script.main() == 0
     found = capsys.readouterr().out
-    assert all(name in found for name in ("lambda_effects", "channel_effects", "lambda_selected"))
-
-
-def test_an_interval_that_differs_is_found(script, exported, tmp_path):
-    intervals = script.recompute([str(exported / "second.csv.gz")], ["joint"], N_BOOT, 0)
-    for name in ("lambda_effects", "channel_effects", "lambda_selected"):
+    assert all(name in found for name in TABLES)
+    intervals = script.recompute(files[1:], ["joint"], N_BOOT, 0)
+    for name in TABLES:
         table = pd.read_parquet(exported / f"{name}.parquet")
         table = table[table["protocol"].str.endswith("multilabel")]
         table.assign(high=table["high"] + 1e-4 * (name == "channel_effects")).to_parquet(tmp_path / f"{name}.parquet")
     found = script.compare(intervals, tmp_path).set_index("table")
     assert (found["intervals"] == found["recomputed"]).all()
-    assert found["largest difference"].round(6).to_dict() == {"lambda_effects": 0, "channel_effects": 1e-4, "lambda_selected": 0}
+    assert found["largest difference"].round(6).to_dict() == dict(zip(TABLES, (0, 1e-4, 0), strict=True))
 
 
 def test_the_script_imports_no_package_of_ours():

@@ -1,7 +1,14 @@
-"""Protocols counted in updates have as many on any data set."""
+"""Settings of sweeps and protocols: one source of defaults, refusals by name, and as many updates on any data set."""
+
+import json
+
+import pytest
+import yaml
+from conftest import ROOT
 
 from helpers import PROTOCOLS
-from helpers.probing.protocol import BRSET_UPDATES
+from helpers.page import notebook_defaults
+from helpers.probing.protocol import BRSET_UPDATES, Grid
 from helpers.published import datasets
 
 
@@ -13,3 +20,45 @@ def test_matched_protocols_have_the_updates_of_brset_on_any_set():
         protocol = PROTOCOLS["paper-matched"].for_rows(n_fit)
         assert (protocol.max_epochs, protocol.patience) == (epochs, patience)
     assert PROTOCOLS["paper"].for_rows(700) is PROTOCOLS["paper"]
+
+
+def test_notebook_configurations_and_parts_take_their_settings_from_the_grid():
+    literals = notebook_defaults(ROOT / "notebooks/03_lambda_sweep.ipynb")
+    assert {name: literals[name] for name in Grid().as_dict()} == Grid().as_dict()
+    for name in ("demo", "paper"):
+        settings = yaml.safe_load((ROOT / f"config/{name}.yml").read_text())["sweep"]
+        grid = Grid.of({k: v for k, v in settings.items() if k not in ("variant", "threads")})
+        assert Grid.of(json.loads(json.dumps(grid.as_dict()))) == grid
+    assert Grid().parts == ("lambda", "alignments") and Grid(alignments=()).parts == ("lambda",)
+    assert Grid(alignments=["shift"]).arguments("alignments")["alignments"] == ["lambda", "shift"]
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"lambda": [1]}, "did you mean 'lambdas'"),
+        ({"protocol": "convergd"}, "did you mean 'converged'"),
+        ({"alignments": ["shft"]}, "did you mean 'shift'"),
+        ({"lambdas": [float("nan")]}, "not a finite number"),
+        ({"lambdas": ["a"]}, "not a finite number"),
+        ({"seeds": [1.5]}, "not a whole number"),
+        ({"seeds": []}, "is empty"),
+        ({"features": None}, "must be a list"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Grid.of(settings)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"lr": 0}, "lr must be positive"),
+        ({"weight_deca": 0.1}, "did you mean 'weight_decay'"),
+        ({"max_epochs": 2.5}, "max_epochs must be a whole number"),
+    ],
+)
+def test_bad_protocols_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        PROTOCOLS["paper"].replace(**change)

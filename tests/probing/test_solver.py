@@ -1,29 +1,24 @@
+"""The solver against scikit-learn, and the choice of the strength against a grid search by hand."""
+
 import numpy as np
 import pytest
 import torch
-from oracles import features_of
+from oracles import features_of, problem_of
 from samples import embedding_set
 from sklearn.linear_model import LogisticRegression
 
-from helpers import Protocol, sweep
-from helpers.probing.objective import Objective
-from helpers.probing.problem import Problem
-from helpers.probing.protocol import PROTOCOLS
+from helpers import PROTOCOLS, Protocol, sweep
 from helpers.probing.solver import minimise
 from helpers.probing.strength import _interpolated_minimum, _settled_minimum, choose_strength
 from helpers.probing.sweep import alignment_grid
-from helpers.probing.views import build_view
 
 ALIGNMENTS = alignment_grid([0, 0.5, 1.0], ("lambda", "shift", "scale-ratio", "spread", "centred"))
 STRENGTHS = (1e-1, 1e-3, 1e-5)
 
 
-def solve(embeddings, strengths=STRENGTHS, alignments=ALIGNMENTS, tolerance=1e-8):
-    fit = embeddings.rows("train")
-    view = build_view(embeddings, alignments, fit, fit, torch.float64, "cpu")
-    objective = Objective.of(embeddings.task, "balanced", embeddings.targets[fit])
-    problem = Problem(view, torch.tensor(embeddings.targets.T).double(), objective, torch.tensor(fit))
-    return view, [minimise(problem, problem.zeros(), strength, tolerance) for strength in strengths]
+def solve(embeddings):
+    problem = problem_of(embeddings, ALIGNMENTS)
+    return [minimise(problem, problem.zeros(), strength, 1e-8) for strength in STRENGTHS]
 
 
 def reference(x, codes, n_classes, strength):
@@ -45,7 +40,7 @@ def test_minimum_against_scikit_learn(kind):
     embeddings = embedding_set(kind)
     fit = embeddings.rows("train")
     codes = embeddings.targets[fit].argmax(axis=1) if kind == "multiclass" else embeddings.targets[fit][:, 0]
-    _, solutions = solve(embeddings)
+    solutions = solve(embeddings)
     for strength, solution in zip(STRENGTHS, solutions, strict=True):
         assert solution.optimality.max() <= 1e-8
         for a in (0, 2, len(ALIGNMENTS) - 1):
@@ -62,7 +57,7 @@ def test_minimum_against_scikit_learn(kind):
 def test_multilabel_is_one_problem_a_label():
     embeddings = embedding_set("multilabel")
     fit = embeddings.rows("train")
-    _, solutions = solve(embeddings)
+    solutions = solve(embeddings)
     x = features_of(embeddings, ALIGNMENTS[0], fit, fit)[fit]
     for strength, solution in zip(STRENGTHS, solutions, strict=True):
         value = sum(reference(x, embeddings.targets[fit][:, k].astype(int), 2, strength)[1] for k in range(3))
@@ -70,21 +65,15 @@ def test_multilabel_is_one_problem_a_label():
 
 
 def test_an_unsolved_problem_is_refused():
-    embeddings = embedding_set()
-    fit = embeddings.rows("train")
-    view = build_view(embeddings, ALIGNMENTS, fit, fit, torch.float64, "cpu")
-    objective = Objective.of(embeddings.task, "balanced", embeddings.targets[fit])
-    targets = torch.tensor(embeddings.targets.T).double()
-    rows = torch.tensor(fit), torch.tensor(embeddings.rows("val"))
-    problem = Problem(view, targets, objective, rows[0])
-    assert minimise(problem, problem.zeros(), 1e-5, 1e-8, max_iterations=2).optimality.max() > 1e-8
+    embeddings, converged = embedding_set(), PROTOCOLS["converged"]
+    p, val = problem_of(embeddings, ALIGNMENTS), torch.tensor(embeddings.rows("val"))
+    parts = p.view, p.all_targets, p.objective, p.rows, val
+    assert minimise(p, p.zeros(), 1e-5, 1e-8, max_iterations=2).optimality.max() > 1e-8
     with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="not even strength 1.0e[+]00 could be solved"):
-        choose_strength(view, targets, objective, *rows, PROTOCOLS["converged"].replace(tolerance=1e-40), max_iterations=40)
+        choose_strength(*parts, converged.replace(tolerance=1e-40), max_iterations=40)
     with pytest.warns(UserWarning, match="strength 1.0e-09 and weaker ones were not solved"):
-        chosen = choose_strength(
-            view, targets, objective, *rows, PROTOCOLS["converged"].replace(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60
-        )
-    assert chosen.strength.min() >= 1e-3 and (chosen.optimality <= 1e-8).all() and chosen.strength_at_edge.all()
+        facts = choose_strength(*parts, converged.replace(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60).facts
+    assert facts["strength"].min() >= 1e-3 and (facts["optimality"] <= 1e-8).all() and facts["strength_at_edge"].all()
 
 
 def test_strength_is_that_of_lowest_weighted_validation_loss():
@@ -136,15 +125,10 @@ def test_the_parabola_finds_a_minimum_between_unevenly_spaced_values():
     np.testing.assert_allclose(_interpolated_minimum(x, losses, best), -1.2)
     rising = torch.arange(4.0).double()[:, None]
     assert _interpolated_minimum(x, rising, _settled_minimum(rising)).tolist() == [0.0]
-
-
-def test_a_later_minimum_beyond_the_look_ahead_is_not_taken():
-    losses = torch.tensor([3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 1.0]).double()[:, None]
-    assert _settled_minimum(losses).tolist() == [1]
-    assert _settled_minimum(losses[[0, 1, 2, 6]]).tolist() == [3]
+    late = torch.tensor([3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 1.0]).double()[:, None]  # the last is beyond the look-ahead
+    assert _settled_minimum(late).tolist() == [1] and _settled_minimum(late[[0, 1, 2, 6]]).tolist() == [3]
 
 
 def test_strengths_are_at_least_four_a_decade_strongest_first():
-    strengths = np.array(PROTOCOLS["converged"].strengths)
-    assert (np.diff(np.log10(strengths)) >= -0.25 - 1e-9).all()
+    assert (np.diff(np.log10(PROTOCOLS["converged"].strengths)) >= -0.25 - 1e-9).all()
     assert Protocol(strengths=(1e-3, 1.0, 1e-2)).strengths == (1.0, 1e-2, 1e-3)

@@ -1,3 +1,5 @@
+"""Sweeps: metrics of a single probe, nothing fitted on test rows, and one sentence for what cannot be swept."""
+
 import json
 import warnings
 
@@ -13,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.shift import Alignment
-from helpers.plotting import curves, effects
+from helpers.plotting import effects
 from helpers.probing.protocol import split_rows
 from helpers.probing.result import COLUMNS, SweepResult
 from helpers.probing.sweep import alignment_grid
@@ -75,11 +77,11 @@ def test_test_rows_cannot_change_anything_fitted(protocol, val):
     image[test], text[test] = rng.normal(size=image[test].shape), rng.normal(size=text[test].shape)
     labels = embeddings.pairs["label"].to_numpy().copy()
     labels[test] = rng.permutation(labels[test])
-    changed = EmbeddingSet.from_arrays(
+    other = EmbeddingSet.from_arrays(
         image, text, labels, embeddings.pairs["split"], ids=embeddings.pairs["pair_id"], groups=embeddings.pairs["group"]
     )
     alignments = ("lambda", "scale-ratio", "centred")
-    first, second = (run(e, protocol, alignments=alignments) for e in (embeddings, changed))
+    first, second = (run(e, protocol, alignments=alignments) for e in (embeddings, other))
     facts = ["epochs", "validation_loss", "strength"]
     pd.testing.assert_frame_equal(first.runs[facts], second.runs[facts])
     own, other = (r.table.query("split == 'val'")["value"].to_numpy() for r in (first, second))
@@ -88,11 +90,11 @@ def test_test_rows_cannot_change_anything_fitted(protocol, val):
 
 
 def test_authors_code_does_look_at_the_test_rows():
-    embeddings = embedding_set()
-    image = embeddings.image_of()
-    image[embeddings.rows("test")] *= -1
-    changed = EmbeddingSet.from_arrays(image, embeddings.text_of(), embeddings.pairs["label"], embeddings.pairs["split"])
-    first, second = (run(e, "authors-code").runs["validation_loss"] for e in (embeddings, changed))
+    base = embedding_set()
+    image = base.image_of()
+    image[base.rows("test")] *= -1
+    other = EmbeddingSet.from_arrays(image, base.text_of(), base.pairs["label"], base.pairs["split"])
+    first, second = (run(e, "authors-code").runs["validation_loss"] for e in (base, other))
     assert first[0] == second[0] and first[1] != second[1]
 
 
@@ -111,28 +113,23 @@ def test_seeds_redraw_validation_by_group_only_where_none_is_given():
 
 
 def test_chunking_and_workers_change_nothing():
-    embeddings = embedding_set()
-    options = {"lambdas": np.linspace(0, 1, 7), "seeds": (1, 2, 3), "features": ("joint", "text")}
+    embeddings, lambdas = embedding_set(), np.linspace(0, 1, 7)
+    options = {"lambdas": lambdas, "seeds": (1, 2, 3), "features": ("joint", "text")}
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-6)):
-        one, three = (run(embeddings, dtype=dtype, workers=w, **options) for w in (1, 4))
-        pd.testing.assert_frame_equal(
-            one.runs[["features", "seed", "lambda_image", "epochs"]], three.runs[["features", "seed", "lambda_image", "epochs"]]
-        )
-        np.testing.assert_allclose(one.scores, three.scores, atol=max(tolerance, 1e-7))
-    whole, parts = (run(embeddings, "converged", workers=w, lambdas=options["lambdas"]) for w in (1, 3))
+        one, four = (run(embeddings, dtype=dtype, workers=w, **options) for w in (1, 4))
+        names = ["features", "seed", "lambda_image", "epochs"]
+        pd.testing.assert_frame_equal(one.runs[names], four.runs[names])
+        np.testing.assert_allclose(one.scores, four.scores, atol=max(tolerance, 1e-7))
+    whole, parts = (run(embeddings, "converged", workers=w, lambdas=lambdas) for w in (1, 3))
     np.testing.assert_array_equal(run(embeddings, workers=1).scores, run(embeddings, workers=1).scores)  # the same bits
     pd.testing.assert_series_equal(whole.runs["strength"], parts.runs["strength"])
     np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-3, atol=1e-3)
 
 
-def test_grid_adds_zero_once_and_gives_each_kind_its_rows():
+def test_grid_adds_zero_once():
     grid = alignment_grid([0.5, 1.0], ("lambda", "spread", "centred"))
     assert grid[0] == Alignment("lambda", 0, 0)
     assert [a.name for a in grid] == ["lambda"] * 3 + ["spread"] * 2 + ["centred"]
-    square = alignment_grid([0, 1], ("lambda",), lambdas_text=[0, 0.5, 1])
-    assert len(square) == 6
-    result = run(embedding_set(), lambdas=[0, 1], lambdas_text=[0, 1], features=("joint", "image"), seeds=(1,))
-    assert result.runs["features"].value_counts().to_dict() == {"joint": 4, "image": 2}  # an image does not depend on text's lambda
 
 
 def test_saved_result_reads_back(tmp_path):
@@ -162,70 +159,49 @@ def test_bad_grids_are_named(options, message):
         sweep(embedding_set(), progress=False, **options)
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"lr": 0}, "lr must be positive"),
-        ({"weight_deca": 0.1}, "did you mean 'weight_decay'"),
-        ({"max_epochs": 2.5}, "max_epochs must be a whole number"),
-    ],
-)
-def test_bad_protocols_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
-        PROTOCOLS["paper"].replace(**change)
+def changed(base, labels=None, split=None) -> EmbeddingSet:
+    """Return the set with other labels or splits."""
+    labels, split = base.pairs["label"] if labels is None else labels, base.pairs["split"] if split is None else split
+    return EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, split, kind=base.task.kind)
 
 
 def test_rows_that_teach_nothing_are_named():
-    embeddings = embedding_set("binary")
-    labels, split = embeddings.pairs["label"], embeddings.pairs["split"]
-
-    def build(labels=labels, split=split):
-        return EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, split)
-
+    base = embedding_set("binary")
+    labels, split = base.pairs["label"], base.pairs["split"]
     with pytest.raises(ValueError, match="training rows hold one class only"):
-        run(build(labels=labels.where(split != "train", "benign")))
+        run(changed(base, labels.where(split != "train", "benign")))
     with pytest.raises(ValueError, match="no row in split 'test'"):
-        run(build(split=split.replace("test", "val")))
+        run(changed(base, split=split.replace("test", "val")))
+    with pytest.raises(ValueError, match="test rows hold one class only"):
+        run(changed(base, labels.where(split != "test", "benign")))
+    with pytest.warns(UserWarning, match="validation rows hold one class only"):
+        result = run(changed(base, labels.where(split != "val", "benign")))
+    assert result.selected(n_boot=20)["lambda_image"].tolist() == [0]
 
 
 def test_classes_absent_from_a_split_are_named_and_counted():
-    embeddings = embedding_set()
-    labels = embeddings.pairs["label"].to_numpy().copy()
-    split = embeddings.pairs["split"]
-    labels[(split != "train") & (labels == "akiec")] = "nv"
-    result = run(EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, split))
-    assert np.isnan(value(result, "auc", name="akiec"))
+    base = embedding_set()
+    labels, split = base.pairs["label"], base.pairs["split"]
+    result = run(changed(base, labels.where((split == "train") | (labels != "akiec"), "nv")))
+    assert np.isnan(value(result, "auc", name="akiec")) and value(result, "classes_absent") == 1
     assert value(result, "auc") == pytest.approx(np.mean([value(result, "auc", name=n) for n in ("bcc", "nv")]))
-    assert value(result, "classes_absent") == 1
-    labels = embeddings.pairs["label"].to_numpy().copy()
-    labels[(split == "train") & (labels == "akiec")] = "nv"
     for protocol in ("paper", "authors-code", "converged"):
         with pytest.warns(UserWarning, match="no training row of class akiec"):
-            result = run(EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, split), protocol)
+            result = run(changed(base, labels.where((split != "train") | (labels != "akiec"), "nv")), protocol)
         assert np.isfinite(result.scores).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run(embeddings, "converged")
+        run(base, "converged")
 
 
 def test_the_default_is_trained_to_convergence_and_a_descent_says_when_it_is_not():
-    assert sweep(embedding_set(), [0, 1], progress=False).provenance["protocol"] == "converged"
+    result = sweep(embedding_set(), [0, 1], features=("joint", "text"), progress=False)
+    assert result.provenance["protocol"] == "converged" and set(result.best["features"]) == {"joint", "text"}
+    assert len(repr(result)) < 200 and "sample common normal" in repr(result)
+    assert all(figure.axes for figure in (result.plot(), effects(result.effects(n_boot=20), "features")))
+    plt.close("all")
     with pytest.warns(ConvergenceWarning, match=r"2 of 2 probes .* not trained to convergence"):
         run(embedding_set(), lambdas=[0, 1], seeds=(1,))
-
-
-def test_a_result_answers_briefly_and_draws_itself():
-    result = sweep(embedding_set(), [0, 1], features=("joint", "text"), progress=False)
-    assert len(repr(result)) < 200 and "sample common normal" in repr(result)
-    assert set(result.best["features"]) == {"joint", "text"}
-    figures = result.plot(), effects(result.effects(n_boot=20), "features"), curves(result.summary())
-    assert all(figure.axes for figure in figures)
-    plt.close("all")
-
-
-def multilabel(labels) -> EmbeddingSet:
-    base = embedding_set("multilabel")
-    return EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, base.pairs["split"], kind="multilabel")
 
 
 @pytest.mark.parametrize("protocol", ["paper", "authors-code", "converged"])
@@ -234,7 +210,7 @@ def test_a_label_positive_in_every_training_row_stands_in_nobodys_way(protocol):
     saturated = base.targets.copy()
     saturated[base.rows("train"), 1] = 1
     with pytest.warns(UserWarning, match="every training row is positive for class 1"):
-        result = run(multilabel(saturated), protocol, seeds=(1,))
+        result = run(changed(base, saturated), protocol, seeds=(1,))
     assert result.provenance["classes_not_learned"] == ["1"] and value(result, "classes_absent") == 1
     others = np.mean([value(result, "auc", name=name) for name in "02"])
     assert value(result, "auc") == pytest.approx(others) and np.isfinite(result.scores).all()
@@ -251,17 +227,6 @@ def test_a_lambda_that_sends_all_rows_to_zero_is_refused():
         run(same, lambdas=[0, 1])
     with pytest.raises(ValueError, match="alignment 'centred'"):
         run(same, lambdas=[0, 0.5], alignments=("centred",))
-
-
-def test_test_rows_of_one_class_are_one_sentence():
-    base = embedding_set("binary")
-    labels = base.pairs["label"].where(base.pairs["split"] != "test", "benign")
-    with pytest.raises(ValueError, match="test rows hold one class only"):
-        run(EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, base.pairs["split"]))
-    labels = base.pairs["label"].where(base.pairs["split"] != "val", "benign")
-    with pytest.warns(UserWarning, match="validation rows hold one class only"):
-        result = run(EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, base.pairs["split"]))
-    assert result.selected(n_boot=20)["lambda_image"].tolist() == [0]
 
 
 def test_nearly_identical_rows_are_solved():

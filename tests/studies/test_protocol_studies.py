@@ -36,19 +36,15 @@ def swept():
     return sweep(embedding_set("binary"), [0, 1], seeds=(1, 2), protocol=protocol, alignments=FACTORIAL, progress=False)
 
 
-def test_every_subset_of_the_channels_is_one_alignment():
+def test_channel_effects_against_all_orders_of_all_subsets(factorial, swept):
     subsets = {Alignment(name).channels for name in FACTORIAL}
     assert len(subsets) == len(FACTORIAL) == 15 and CHANNELS in subsets
-
-
-def test_channel_effects_against_all_orders(factorial, swept):
     auc = swept.runs.assign(auc=swept.headline_auc()).groupby(["alignment", "lambda_image"])["auc"].mean()
     value = {frozenset(Alignment(name).channels): auc[name, 1.0] - auc["lambda", 0.0] for name in FACTORIAL} | {frozenset(): 0.0}
     table = factorial.channel_effects(swept, n_boot=50).set_index(["channel", "measure"])["difference"]
     for channel in CHANNELS:
-        added = [
-            value[frozenset(o[: o.index(channel) + 1])] - value[frozenset(o[: o.index(channel)])] for o in permutations(CHANNELS)
-        ]
+        before = [frozenset(order[: order.index(channel)]) for order in permutations(CHANNELS)]
+        added = [value[subset | {channel}] - value[subset] for subset in before]
         assert table[channel, "average over orders"] == pytest.approx(sum(added) / 24, abs=1e-12)
         assert table[channel, "alone"] == pytest.approx(value[frozenset([channel])], abs=1e-12)
         left = value[frozenset(CHANNELS)] - value[frozenset(CHANNELS) - {channel}]
@@ -56,13 +52,9 @@ def test_channel_effects_against_all_orders(factorial, swept):
     averages = table.xs("average over orders", level=1).sum()
     assert averages == pytest.approx(table["all", "whole"], abs=1e-12)
     assert table["all", "whole minus sum"] == pytest.approx(table["all", "whole"] - table.xs("alone", level=1).sum(), abs=1e-12)
-
-
-def test_a_missing_subset_is_named(factorial):
-    protocol = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=2)
-    result = sweep(embedding_set("binary"), [0, 1], seeds=(1,), protocol=protocol, alignments=FACTORIAL[:5], progress=False)
+    lacking = sweep(embedding_set("binary"), [0, 1], alignments=FACTORIAL[:5], progress=False)
     with pytest.raises(ValueError, match="lacks the channels shift and common-scale"):
-        factorial.channel_effects(result, n_boot=10)
+        factorial.channel_effects(lacking, n_boot=10)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])

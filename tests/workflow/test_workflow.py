@@ -120,7 +120,7 @@ def test_a_changed_file_runs_the_pages_that_declare_it_and_no_others(project, gl
         assert rerun(project) == downstream(readers)
 
 
-@pytest.mark.parametrize("module", ["geometry", "datasets/daquar", "plotting/__init__"])
+@pytest.mark.parametrize("module", ["geometry", "datasets/daquar", "plotting"])
 def test_a_changed_module_runs_the_pages_that_import_it_and_no_sweep(project, module, monkeypatch):
     monkeypatch.chdir(ROOT)
     path = f"src/helpers/{module}.py"

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..probing.grid import Grid
-from ..probing.protocol import PROTOCOLS
+from ..probing.protocol import PROTOCOLS, Grid
 from .options import (
     Backbone,
     Dataset,
@@ -74,7 +73,7 @@ def sweep(
     """Train probes over lambda and seeds, and store the results."""
     from ..extraction.find import embeddings_for
     from ..probing.cache import stored_or_run
-    from ..probing.export import refuse_ending, refuse_private, score_table, write_scores
+    from ..probing.result import refuse_ending, refuse_private, score_table, write_scores
 
     names = {"protocol": protocol, "features": features, "alignments": alignments}
     values = {"lambdas": (lambdas, float), "alignment_lambdas": (alignment_lambdas, float), "seeds": (seeds, int)}

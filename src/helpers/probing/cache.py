@@ -11,6 +11,7 @@ from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
 from ..store.record import Record, UnusableRecord, read_record, write_record
+from .protocol import PROTOCOLS
 from .result import FILES, PROVENANCE, SweepResult
 from .sweep import ENGINE, sweep
 
@@ -34,11 +35,7 @@ def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part:
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
-    """Run a sweep and, if ``folder`` is given, store it there with a record of everything it depends on.
-
-    Args:
-        arguments: arguments of :func:`helpers.probing.sweep.sweep`, see :meth:`Grid.arguments`.
-    """
+    """Run a sweep with the :meth:`Grid.arguments` of one part; store it in ``folder``, if given, with all that it depends on."""
     if folder is not None:
         refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
     result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
@@ -50,12 +47,9 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
 
 
 def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
-    """Return whether the cached sweep is intact and made from these embeddings and settings by this version of the engine.
+    """Return whether the cached sweep is intact and made from these settings by this version of the engine.
 
-    A sweep that is damaged or has an older format is not up to date.
-
-    Raises:
-        ValueError: the sweep was made from other embeddings, so it cannot be made again here.
+    A sweep of other embeddings is refused, because it cannot be made again here.
     """
     try:
         record = _read_record(Path(folder))
@@ -71,12 +65,7 @@ def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
 
 
 def load_cached(folder) -> SweepResult:
-    """Return a cached sweep.
-
-    Raises:
-        FileNotFoundError: the folder holds no sweep.
-        UnusableRecord: a ValueError; the sweep is damaged, has an older format, or was stored under another name.
-    """
+    """Return a cached sweep; an :class:`UnusableRecord` if it is damaged, of an older format, or stored under another name."""
     folder = Path(folder)
     _read_record(folder)
     result = SweepResult.load(folder, _remake(folder))
@@ -87,13 +76,36 @@ def load_cached(folder) -> SweepResult:
 
 def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
     """Return the cached sweep if it is up to date, else run a new one without storing it; raise if the cached one is damaged."""
-    own = embeddings.identity
-    folder = sweep_folder(own.dataset, own.variant, own.backbone, protocol, part, sweeps)
+    folder = _folder(embeddings.identity, protocol, part, sweeps)
     if (folder / RECORD).is_file():
         _read_record(folder)
         if is_up_to_date(folder, embeddings, arguments):
             return load_cached(folder)
     return run_sweep(embeddings, protocol, arguments)
+
+
+def stored_or_run(
+    embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None, workers: int | None = None
+) -> tuple[SweepResult, str]:
+    """Return the cached sweep if it is up to date, else run and store it; and a line that says which.
+
+    The record of a sweep that is up to date is touched, so that a workflow sees it as made anew.
+    """
+    folder = _folder(embeddings.identity, protocol, part, sweeps)
+    if is_up_to_date(folder, embeddings, arguments):
+        (folder / RECORD).touch()
+        return load_cached(folder), f"up to date: {folder}"
+    return run_sweep(embeddings, protocol, arguments, folder, workers), f"stored: {folder}"
+
+
+def cached_sweeps(identity: Identity, sweeps=None) -> list[SweepResult]:
+    """Return the cached sweeps over lambda of one embedding set, in the order of ``PROTOCOLS``."""
+    folders = (_folder(identity, protocol, "lambda", sweeps) for protocol in PROTOCOLS)
+    return [load_cached(folder) for folder in folders if (folder / RECORD).is_file()]
+
+
+def _folder(own: Identity, protocol: str, part: str, sweeps) -> Path:
+    return sweep_folder(own.dataset, own.variant, own.backbone, protocol, part, sweeps)
 
 
 def _place(folder: Path) -> list[str]:

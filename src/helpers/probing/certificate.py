@@ -22,10 +22,7 @@ NEVER = -1e6  # logit of a class that is taken out
 def certified_distance(problem: Problem, parameters, strength) -> torch.Tensor:
     """Return an upper bound of (f - min f) / f for every probe, (A,); the worst label's for a multi-label task.
 
-    Args:
-        problem: in float64.
-        parameters: (K, A, n_features + 1), bias last.
-        strength: alpha, one number or (A,).
+    The problem is in float64, ``parameters`` are (K, A, n_features + 1), bias last, and ``strength`` is one number or (A,).
     """
     strength = torch.as_tensor(strength, dtype=parameters.dtype, device=parameters.device).reshape(1, -1, 1)
     centred = problem.centred(parameters)

@@ -18,13 +18,9 @@ SELECTED = ["auc_at_zero", "auc", "difference", "low", "high", "minimum_detectab
 
 
 class PairedBootstrap:
-    """Test AUCs of a sweep's alignments, and their bootstrap replicates on shared resamples, each computed once on first use.
+    """Test AUCs of the alignments of a sweep, one row of ``keys`` each, and their bootstrap replicates on shared resamples."""
 
-    ``keys`` has one row per alignment and kind of features; ``classes_dropped`` counts class-replicate pairs without a positive or
-    without a negative row.
-    """
-
-    def __init__(self, result, n_boot: int, random_state: int):
+    def __init__(self, result, n_boot: int = 1000, random_state: int = 0):
         self._result = result
         self._weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
         present = [k for k in KEYS if k in result.runs]
@@ -82,35 +78,29 @@ def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int =
     return pd.concat([bootstrap.keys, pd.DataFrame(rows)], axis=1)
 
 
-def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
+def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> pd.DataFrame:
     """Return the lambda that validation rows choose, and its gain on test.
 
-    The choice has the highest headline AUC on validation (mean over seeds), and among equals the smallest ``|lambda|``. The
-    bootstrap is over test rows with the choice held fixed, so its interval is that of the chosen probes.
+    The choice has the highest headline AUC on validation (mean over seeds); among equals, or without any AUC, the smallest
+    ``|lambda|``. The bootstrap is over test rows with the choice held fixed, so its interval is that of the chosen probes.
 
     Returns:
         one row per features: ``lambda_image``, ``lambda_text``, ``auc_at_zero``, ``auc``, ``difference``, ``low``, ``high``,
         ``minimum_detectable`` (NaN where lambda = 0 is chosen).
     """
-    bootstrap = result.bootstrap(n_boot, random_state)
-    rows = []
-    for (features,), chosen in _chosen_on_validation(result, alignment).groupby(["features"], sort=False):
-        chosen = chosen.iloc[0]
-        same = (bootstrap.keys[["alignment", "features", *LAMBDAS]] == chosen[["alignment", "features", *LAMBDAS]]).all(axis=1)
+    bootstrap, mean = result.bootstrap(n_boot, random_state), result.summary(split="val")
+    mean = mean[mean["alignment"] == "lambda"].assign(size=lambda t: t[LAMBDAS].abs().sum(axis=1))
+    best = mean.sort_values(["mean", "size", *LAMBDAS], ascending=[False, True, True, True]).groupby("features", sort=False).head(1)
+    columns, rows = ["features", "alignment", *LAMBDAS], []
+    for _, chosen in best.iterrows():
+        same = (bootstrap.keys[columns] == chosen[columns]).all(axis=1)
         effect = bootstrap.effect(int(np.flatnonzero(same)[0]), level)
-        effect["auc_at_zero"] = bootstrap.auc(bootstrap.zero(features)).mean()
-        rows.append({"features": features, "alignment": alignment, **chosen[LAMBDAS], **{name: effect[name] for name in SELECTED}})
-    return pd.DataFrame(rows, columns=["features", "alignment", *LAMBDAS, *SELECTED])
+        effect["auc_at_zero"] = bootstrap.auc(bootstrap.zero(chosen["features"])).mean()
+        rows.append({**chosen[columns], **{name: effect[name] for name in SELECTED}})
+    return pd.DataFrame(rows, columns=[*columns, *SELECTED])
 
 
-def _chosen_on_validation(result, alignment: str) -> pd.DataFrame:
-    """Return the row of highest validation AUC per features; the smallest lambda among equals or without any AUC."""
-    mean = result.summary(split="val")
-    mean = mean[mean["alignment"] == alignment].assign(size=lambda t: t[LAMBDAS].abs().sum(axis=1))
-    return mean.sort_values(["mean", "size", *LAMBDAS], ascending=[False, True, True, True]).groupby("features", sort=False).head(1)
-
-
-def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, alignment: str = "lambda") -> pd.DataFrame:
+def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0) -> pd.DataFrame:
     """Test whether the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-t).
 
     Returns:
@@ -119,7 +109,7 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
     """
     bootstrap = result.bootstrap(n_boot, random_state)
     rows = []
-    for features, group in bootstrap.keys[bootstrap.keys["alignment"] == alignment].groupby("features", sort=False):
+    for features, group in bootstrap.keys[bootstrap.keys["alignment"] == "lambda"].groupby("features", sort=False):
         base = bootstrap.zero(features)
         others = [i for i in group.index if i != base]
         if not others:
@@ -128,5 +118,5 @@ def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0, al
         differences = np.array([bootstrap.auc(i).mean() - bootstrap.auc(base).mean() for i in others])
         best = int(differences.argmax())
         largest, p_value = max_t_test(differences, draws)
-        rows.append((features, alignment, group["lambda_image"][others[best]], differences[best], largest, p_value, len(others)))
+        rows.append((features, "lambda", group["lambda_image"][others[best]], differences[best], largest, p_value, len(others)))
     return pd.DataFrame(rows, columns=["features", "alignment", "best_lambda", "difference", "largest_t", "p_value", "n_lambdas"])

@@ -27,22 +27,15 @@ from ..tasks import Task
 class Objective:
     """A task's loss with the class weights learned from training targets.
 
-    Args:
-        softmax: cross-entropy over the outputs, or one binary cross-entropy per output.
-        positive, negative: (K,) weight of an entry whose target is 1 or 0 (the latter unused by cross-entropy).
-        absent: names of classes without a positive training row. No probe can learn them.
-        saturated: names of labels that are positive in every training row. No probe can learn them either.
-        normalised: whether the loss of a batch is divided by the sum of its weights, not by its number of entries.
-
     If each output has its own loss, labels that cannot be learned have weight 0 and do not affect the others.
     """
 
-    softmax: bool
-    positive: np.ndarray
-    negative: np.ndarray
-    absent: tuple[str, ...] = ()
-    saturated: tuple[str, ...] = ()
-    normalised: bool = False
+    softmax: bool  # cross-entropy over the outputs, or one binary cross-entropy per output
+    positive: np.ndarray  # (K,) weight of an entry whose target is 1
+    negative: np.ndarray  # (K,) weight of an entry whose target is 0, unused by cross-entropy
+    absent: tuple[str, ...] = ()  # classes without a positive training row, which no probe can learn
+    saturated: tuple[str, ...] = ()  # labels that are positive in every training row, which no probe can learn either
+    normalised: bool = False  # whether the loss of a batch is divided by the sum of its weights, not by its number of entries
 
     @classmethod
     def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":

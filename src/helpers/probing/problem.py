@@ -51,7 +51,7 @@ class Problem:
 
     @property
     def fits_single(self) -> bool:
-        """Return whether float32 can hold the features; it cannot if near-identical rows move close to zero and are stretched."""
+        """Return whether float32 can hold the features; it cannot if near-identical rows are moved close to zero and stretched."""
         return all(m.scale.index_select(0, m.item[self.rows]).max() < SINGLE_STRETCH for m in self.view.modalities)
 
     def zeros(self):

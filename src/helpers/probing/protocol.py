@@ -1,20 +1,28 @@
-"""Define how a probe is trained: by the paper's text, by the code behind its Fig. 3, or to convergence for conclusions.
+"""Define how a probe is trained, and what a sweep runs over: the only place with its settings and their defaults.
 
-``paper-matched`` and ``authors-code-matched`` give every data set the updates that the authors' probe has on BRSET.
+A protocol follows the paper's text, the code behind its Fig. 3, or trains to convergence, for conclusions. ``paper-matched`` and
+``authors-code-matched`` give every data set the updates that the authors' probe has on BRSET.
 """
 
-from dataclasses import dataclass, fields, replace
-from math import ceil
+from dataclasses import asdict, dataclass, fields, replace
+from math import ceil, isfinite
 
 import numpy as np
 
+from ..alignment.shift import STORED_AS, SWEPT
 from ..arrays import choose
 
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
 BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,710 fit rows of BRSET in batches of 512
 VALIDATION_SHARE = 0.1  # of the training groups, where the data have no validation split
+LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
+SEEDS = (42, 43, 44, 45, 46)
+FEATURES = ("joint", "image", "text")
+PARTS = ("lambda", "alignments")
 WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
+CHOICES = {"gap_rows": ("train", "all"), "optimizer": ("sgd", "adamw", "minimiser")}
+CHOICES |= {"weighting": WEIGHTINGS, "multiclass_auc": ("score", "hard")}
 
 
 @dataclass(frozen=True)
@@ -22,18 +30,15 @@ class Protocol:
     """Every choice that turns embeddings into a probe.
 
     Args:
-        name: name in tables.
         gap_rows: rows that estimate the gap; ``train`` (the fit rows of the probe) or ``all`` (including test rows).
         optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
-        lr, weight_decay, batch_size, max_epochs, patience: of the two descents; patience counts epochs without a lower
-            validation loss.
+        patience: epochs without a lower validation loss after which a descent stops.
         updates: steps of the descent to allow whatever the number of rows; replaces ``max_epochs``, and patience keeps its share.
         weighting: losses that carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
         multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
-        strengths: L2 strengths alpha, strongest first; the minimiser takes the one of lowest validation loss, interpolated
-            between them.
-        tolerance: the minimiser stops when the objective lies within this fraction of its minimum, see
-            :mod:`helpers.probing.certificate` for how that is bounded.
+        strengths: L2 strengths alpha; the minimiser takes the one of lowest validation loss, interpolated between them.
+        tolerance: distance from the minimum, as a fraction of the objective, that the minimiser is certified to reach, see
+            :mod:`helpers.probing.certificate`.
     """
 
     name: str = "custom"
@@ -51,16 +56,13 @@ class Protocol:
     tolerance: float = 1e-8
 
     def __post_init__(self):
-        choose(self.gap_rows, ("train", "all"), "gap_rows")
-        choose(self.optimizer, ("sgd", "adamw", "minimiser"), "optimizer")
-        choose(self.weighting, WEIGHTINGS, "weighting")
-        choose(self.multiclass_auc, ("score", "hard"), "multiclass_auc")
-        for field in ("lr", "tolerance"):
-            if not 0 < getattr(self, field) < np.inf:
-                raise ValueError(f"Protocol.{field} must be positive and finite, got {getattr(self, field)}")
-        for field in ("batch_size", "max_epochs", "patience", *["updates"] * (self.updates is not None)):
-            if int(getattr(self, field)) != getattr(self, field) or getattr(self, field) < 1:
-                raise ValueError(f"Protocol.{field} must be a whole number of at least 1, got {getattr(self, field)}")
+        for field, valid in CHOICES.items():
+            choose(getattr(self, field), valid, field)
+        for field, value in asdict(self).items():
+            if field in ("lr", "tolerance") and not 0 < value < np.inf:
+                raise ValueError(f"Protocol.{field} must be positive and finite, got {value}")
+            if field in ("batch_size", "max_epochs", "patience", "updates") and value is not None and (value < 1 or value % 1):
+                raise ValueError(f"Protocol.{field} must be a whole number of at least 1, got {value}")
         if not 0 <= self.weight_decay < np.inf:
             raise ValueError(f"Protocol.weight_decay must not be negative, got {self.weight_decay}")
         strengths = tuple(sorted((float(s) for s in self.strengths), reverse=True))
@@ -103,7 +105,7 @@ def resolve_protocol(protocol: str | Protocol) -> Protocol:
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of the fit, validation and test rows of one seed; test rows are the same for every seed."""
+    """Numbers of the fit, validation and test rows of one seed."""
 
     fit: np.ndarray
     val: np.ndarray
@@ -125,3 +127,68 @@ def split_rows(embeddings, seed: int) -> Split:
     drawn = np.random.default_rng(seed).permutation(len(groups))[: max(1, round(VALIDATION_SHARE * len(groups)))]
     held_out = np.isin(codes, drawn)
     return Split(train[~held_out], train[held_out], test, given=False)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Settings of a sweep, which notebooks, command line, workflow and configurations share.
+
+    Args:
+        lambdas: strengths of Eq. 5, each for all ``features`` and all ``seeds``.
+        alignments: other alignments, each swept over ``alignment_lambdas`` on joint features; none when empty.
+    """
+
+    protocol: tuple[str, ...] = ("paper", "authors-code", "converged")
+    lambdas: tuple[float, ...] = LAMBDAS
+    seeds: tuple[int, ...] = SEEDS
+    features: tuple[str, ...] = FEATURES
+    alignments: tuple[str, ...] = SWEPT[1:]
+    alignment_lambdas: tuple[float, ...] = (0.0, 1.0)
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None or isinstance(value, dict):
+                raise ValueError(f"setting {field.name!r} must be a list, got {value!r}")
+            object.__setattr__(self, field.name, (value,) if isinstance(value, str | int | float) else tuple(value))
+        for name, valid in (("protocol", PROTOCOLS), ("features", FEATURES), ("alignments", (*SWEPT, *STORED_AS))):
+            for value in getattr(self, name):
+                choose(value, valid, f"value of {name}")
+        for name in ("lambdas", "alignment_lambdas"):
+            object.__setattr__(self, name, tuple(_finite(value, name) for value in getattr(self, name)))
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+                raise ValueError(f"setting 'seeds': {seed!r} is not a whole number of at least 0")
+        for name in ("protocol", "lambdas", "seeds", "features"):
+            if not getattr(self, name):
+                raise ValueError(f"setting {name!r} is empty; give at least one value")
+
+    @classmethod
+    def of(cls, settings: dict) -> "Grid":
+        """Return the grid with these settings and the defaults for the others; refuse an unknown one."""
+        for name in settings:
+            choose(name, [field.name for field in fields(cls)], "setting of a sweep")
+        return cls(**settings)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Return the names of the parts that are swept and stored separately: ``lambda``, and ``alignments`` if there are any."""
+        return PARTS if self.alignments and self.alignment_lambdas else PARTS[:1]
+
+    def arguments(self, part: str) -> dict[str, list]:
+        """Return the arguments of :func:`helpers.probing.sweep.sweep` for one part, as lists, for JSON."""
+        if choose(part, PARTS, "part of a sweep") == "lambda":
+            own = {"lambdas": self.lambdas, "features": self.features, "alignments": ("lambda",)}
+        else:
+            own = {"lambdas": self.alignment_lambdas, "features": ("joint",), "alignments": ("lambda", *self.alignments)}
+        return {name: list(values) for name, values in {**own, "seeds": self.seeds}.items()}
+
+    def as_dict(self) -> dict[str, list]:
+        """Return the settings as lists, for JSON and YAML."""
+        return {name: list(value) for name, value in asdict(self).items()}
+
+
+def _finite(value, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"setting {name!r}: {value!r} is not a finite number")
+    return float(value)

@@ -1,7 +1,8 @@
-"""Hold the result of a sweep: a tidy table of scores, and the test scores behind its intervals."""
+"""Hold the result of a sweep: a tidy table of scores, and the test scores behind its intervals; store and export it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from .. import metrics
-from ..files import refuse_other_content, replacing_folder
+from ..datasets import DATASETS
+from ..files import refuse_other_content, replacing, replacing_folder
 from ..store.record import Record, UnusableRecord, read_intact, read_record, write_record
 from ..tasks import Task
 from . import inference
@@ -21,6 +23,8 @@ FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative"
 COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
 PROVENANCE = "provenance.json"
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
+RUN = [*KEYS, "seed"]
+ENDINGS = (".parquet", ".csv", ".csv.gz")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
 
 
@@ -41,39 +45,28 @@ class Provenance(Record):
 
 @dataclass(frozen=True, repr=False)
 class SweepResult:
-    """Scores of every probe of a sweep.
+    """Scores of every probe of a sweep."""
 
-    Args:
-        table: one row per probe, split, metric and class (None: the macro mean, or a metric without classes).
-        runs: one row per probe: its keys, its seed and facts of its training.
-        scores: (n_runs, n_test, K) logits on the test rows, float32.
-        targets: (n_test, K) 0/1 indicators.
-        groups: (n_test,) integers; rows of one group are resampled together.
-        task: meaning of the outputs.
-        provenance: data set, protocol, fingerprint of the embeddings, split sizes, classes that no probe could learn.
-        subgroups: table of ``subgroup_*`` columns with n_test rows, possibly without columns.
-    """
-
-    table: pd.DataFrame
-    runs: pd.DataFrame
-    scores: np.ndarray
-    targets: np.ndarray
-    groups: np.ndarray
+    table: pd.DataFrame  # one row per probe, split, metric and class (None: the macro mean, or a metric without classes)
+    runs: pd.DataFrame  # one row per probe: its keys, its seed and facts of its training
+    scores: np.ndarray  # (n_runs, n_test, K) logits on the test rows, float32
+    targets: np.ndarray  # (n_test, K) 0/1 indicators
+    groups: np.ndarray  # (n_test,) integers; rows of one group are resampled together
     task: Task
-    provenance: dict
-    subgroups: pd.DataFrame
+    provenance: dict  # data set, protocol, fingerprint of the embeddings, split sizes, classes that no probe could learn
+    subgroups: pd.DataFrame  # ``subgroup_*`` columns of the test rows, possibly none
 
     @classmethod
-    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...] = (), workers: int = 1) -> "SweepResult":
+    def of_runs(cls, embeddings, protocol, runs, splits, not_learned: tuple[str, ...], workers: int) -> "SweepResult":
         """Score the runs of a sweep; macro means exclude the classes that no probe could learn."""
         names = {"dataset": embeddings.dataset, **{k: embeddings.provenance.get(k, "own") for k in ("variant", "backbone")}}
         names["protocol"] = protocol.name
-        keys, targets, task = _run_keys(names, runs), embeddings.targets, embeddings.task
-        split = next(iter(splits.values()))
-        learned = _learned(task, not_learned)
-        of_val, of_test = {seed: targets[own.val] for seed, own in splits.items()}, targets[split.test]
+        keys = [(r.alignment.name, r.features, r.alignment.lambda_image, r.alignment.lambda_text, r.seed) for r in runs]
+        keys = pd.DataFrame(keys, columns=RUN[4:]).assign(**names, **{fact: [r.facts.get(fact) for r in runs] for fact in FACTS})
+        keys, targets, task, split = keys[[*RUN, *FACTS]], embeddings.targets, embeddings.task, next(iter(splits.values()))
+        learned, of_val = learned_classes(task, not_learned), {seed: targets[own.val] for seed, own in splits.items()}
         val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
-        test = metrics_table(task, learned, [r.test_scores for r in runs], [of_test for _ in runs], workers)
+        test = metrics_table(task, learned, [r.test_scores for r in runs], [targets[split.test]] * len(runs), workers)
         table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run")
         pairs = embeddings.pairs.iloc[split.test]
         provenance = {
@@ -88,7 +81,7 @@ class SweepResult:
             table.reset_index(drop=True)[COLUMNS],
             keys,
             np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
-            of_test,
+            targets[split.test],
             np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
             task,
             provenance,
@@ -116,7 +109,7 @@ class SweepResult:
     @cached_property
     def learned(self) -> np.ndarray:
         """Return whether the training rows could teach each class, (K,); macro means are over these classes."""
-        return _learned(self.task, self.provenance.get("classes_not_learned", ()))
+        return learned_classes(self.task, self.provenance.get("classes_not_learned", ()))
 
     def headline_auc(self, runs=slice(None), weights=None, rows=slice(None)) -> np.ndarray:
         """Return the macro AUC of the headline metric on test rows, (n_runs,), or (n_runs, n_boot) with weights."""
@@ -126,14 +119,9 @@ class SweepResult:
         return metrics.macro_auc(scores, targets, weights)
 
     @cached_property
-    def _bootstraps(self) -> dict:
-        return {}
-
-    def bootstrap(self, n_boot: int = 1000, random_state: int = 0) -> inference.PairedBootstrap:
-        """Return the paired bootstrap over test rows; equal arguments share one object."""
-        if (key := (n_boot, random_state)) not in self._bootstraps:
-            self._bootstraps[key] = inference.PairedBootstrap(self, n_boot, random_state)
-        return self._bootstraps[key]
+    def bootstrap(self) -> Callable[..., inference.PairedBootstrap]:
+        """Return a function from ``n_boot`` and ``random_state`` to the paired bootstrap, which equal arguments share."""
+        return cache(partial(inference.PairedBootstrap, self))
 
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Return mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
@@ -196,15 +184,58 @@ class SweepResult:
         return result
 
 
-def _learned(task: Task, not_learned) -> np.ndarray:
+def learned_classes(task: Task, not_learned) -> np.ndarray:
+    """Return which outputs are not among ``not_learned``, (K,)."""
     return ~np.isin(np.array(task.outputs, dtype=object), list(not_learned))
 
 
-def _run_keys(names: dict, runs) -> pd.DataFrame:
-    """Return a row per run: its keys, and facts of its training."""
-    rows = [
-        (r.alignment.name, r.features, r.alignment.lambda_image, r.alignment.lambda_text, r.seed, *map(r.facts.get, FACTS))
-        for r in runs
-    ]
-    table = pd.DataFrame(rows, columns=["alignment", "features", "lambda_image", "lambda_text", "seed", *FACTS])
-    return table.assign(**names)[[*KEYS, "seed", *FACTS]]
+def refuse_private(dataset: str) -> None:
+    """Raise if the test rows of a data set may not be exported, because it is credentialed."""
+    if dataset in DATASETS and DATASETS[dataset].card.credentialed:
+        raise ValueError(f"test scores of {dataset} are not exported, because its agreement forbids passing on data of its rows")
+
+
+def refuse_ending(path) -> None:
+    """Raise unless the ending of a file name is one of ``ENDINGS``."""
+    if not str(path).endswith(ENDINGS):
+        raise ValueError(f"--export {path}: expected a name that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+
+
+def score_table(result: SweepResult, part: str) -> pd.DataFrame:
+    """Return the logits of every probe of a sweep on every test row; refuse a credentialed data set.
+
+    Returns:
+        one row per probe and test row: part (of the grid), the keys of the run, seed, task, headline_metric, validation_auc (of
+        the headline metric, what chooses lambda), row (number of the test row), group (number), and for every class ``target
+        CLASS`` (0 or 1) and ``score CLASS`` (logit). Classes that no probe could learn are absent, as they are from the macro
+        mean; of a softmax their logits stay, as the probabilities of the others need them.
+    """
+    refuse_private(result.provenance["dataset"])
+    n_runs, n_rows, rows = len(result.runs), len(result.targets), result.table
+    rows = rows[(rows["split"] == "val") & (rows["metric"] == result.headline_metric) & rows["class"].isna()]
+    table = result.runs[RUN].merge(rows[[*RUN, "value"]], how="left", on=RUN).rename(columns={"value": "validation_auc"})
+    table = table.loc[table.index.repeat(n_rows)].reset_index(drop=True)
+    table.insert(0, "part", part)
+    table = table.assign(task=result.task.kind, headline_metric=result.headline_metric)
+    groups = np.unique(result.groups.astype(str), return_inverse=True)[1]  # numbered in the order in which the bootstrap draws them
+    table["row"], table["group"] = np.tile(np.arange(n_rows), n_runs), np.tile(groups, n_runs)
+    softmax = result.task.kind == "multiclass"
+    columns = {}
+    for k, name in enumerate(result.task.outputs):
+        if result.learned[k]:
+            columns[f"target {name}"] = np.tile(result.targets[:, k].astype(np.int8), n_runs)
+        if result.learned[k] or softmax:
+            columns[f"score {name}"] = result.scores[..., k].ravel()
+    return pd.concat([table, pd.DataFrame(columns)], axis=1)
+
+
+def write_scores(tables: list[pd.DataFrame], path) -> Path:
+    """Write tables of :func:`score_table` as one file, ``.parquet``, ``.csv`` or ``.csv.gz``."""
+    refuse_ending(path)
+    path, table = Path(path), pd.concat(tables, ignore_index=True)
+    with replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False, compression="gzip" if path.suffix == ".gz" else None)
+    return path

@@ -1,6 +1,7 @@
 """Score probes on rows that did not fit them, many at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -55,37 +56,24 @@ def metrics_table(
         logits: (n, K) of each probe.
         targets: (n, K) indicators of each probe's rows; probes of one split share one array.
     """
-    names = [(metric, name) for metric in _by_class(task) for name in (*task.outputs, None)]
+    by_class = ["auc", "average_precision", "sensitivity_at_90_specificity", *["auc_hard"] * (task.kind == "multiclass")]
+    names = [(metric, name) for metric in by_class for name in (*task.outputs, None)]
     names += [("classes_absent", None), ("accuracy", None), ("log_loss", None)]
-    values = np.empty((len(logits), len(names)))
+    values, same = np.empty((len(logits), len(names))), defaultdict(list)
+    for i, own in enumerate(targets):
+        same[own.tobytes()].append(i)
 
-    def score(block):
-        positions, own = block
-        values[positions] = _scored(np.stack([logits[i] for i in positions]), own, task, learned)
+    def score(block: list[int]) -> None:
+        values[block] = _scored(np.stack([logits[i] for i in block]), targets[block[0]], task, learned)
 
-    run_in_threads(score, list(_blocks(logits, targets)), workers)
+    sizes = {rows: max(1, BLOCK // max(1, logits[of[0]].size)) for rows, of in same.items()}
+    run_in_threads(score, [of[i : i + sizes[rows]] for rows, of in same.items() for i in range(0, len(of), sizes[rows])], workers)
     table = pd.DataFrame(names * len(logits), columns=["metric", "class"])
     return table.assign(value=values.ravel(), run=np.repeat(np.arange(len(logits)), len(names)))
 
 
-def _by_class(task: Task) -> list[str]:
-    """Return the metrics that have a value per class."""
-    return ["auc", "average_precision", "sensitivity_at_90_specificity", *["auc_hard"] * (task.kind == "multiclass")]
-
-
-def _blocks(logits, targets) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Yield the positions of probes with the same rows, no more at once than ``BLOCK`` allows, and the targets of these rows."""
-    same: dict[bytes, list[int]] = {}
-    for i, own in enumerate(targets):
-        same.setdefault(own.tobytes(), []).append(i)
-    for positions in same.values():
-        size = max(1, BLOCK // max(1, logits[positions[0]].size))
-        for start in range(0, len(positions), size):
-            yield positions[start : start + size], targets[positions[0]]
-
-
 def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.ndarray) -> np.ndarray:
-    """Return the metrics (p, number of metrics) of logits (p, n, K)."""
+    """Return the metrics (p, number of metrics) of logits (p, n, K); accuracy of a multi-label task is that of exact matches."""
     scores, positive = ranking_scores(logits, task, "auc"), targets.astype(bool)
     predicted = logits.argmax(axis=-1)
     by_class = []  # (metrics, p) of each class
@@ -97,16 +85,12 @@ def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.nda
     present = positive.any(axis=0) & ~positive.all(axis=0) & learned
     macro = values[..., present].mean(axis=-1, keepdims=True) if present.any() else np.full((*values.shape[:2], 1), np.nan)
     flat = np.concatenate([values, macro], axis=-1).reshape(len(logits), -1)
-    return np.column_stack([flat, np.full(len(logits), (~present).sum()), *_whole(logits, scores, positive, task)])
-
-
-def _whole(logits: np.ndarray, scores: np.ndarray, positive: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Return accuracy (exact match for multi-label) and mean log loss, (p,) each."""
     if task.kind == "multiclass":
-        correct = logits.argmax(axis=-1) == positive.argmax(axis=-1)
+        correct = predicted == positive.argmax(axis=-1)
         loss = -np.log(np.maximum(scores[:, positive], 1e-300))
     else:
         z = logits.astype(np.float64)
         correct = ((z > 0) == positive).all(axis=-1)
         loss = np.logaddexp(0, np.where(positive, -z, z)).reshape(len(z), -1)
-    return correct.mean(axis=-1), loss.mean(axis=-1)
+    absent = np.full(len(logits), (~present).sum())
+    return np.column_stack([flat, absent, correct.mean(axis=-1), loss.mean(axis=-1)])

@@ -32,29 +32,18 @@ SINGLE_TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class Solution:
-    """Probes at one strength each.
+    """Probes at one strength each."""
 
-    Args:
-        parameters: (K, A, n_features + 1), bias last.
-        objective: (A,) value of f, summed over the labels of a multi-label task.
-        optimality: (A,) measured (f - min f) / f, see above; the worst label's for a multi-label task.
-        iterations: L-BFGS iterations, two passes over the data each.
-    """
-
-    parameters: torch.Tensor
-    objective: torch.Tensor
-    optimality: torch.Tensor
-    iterations: int
+    parameters: torch.Tensor  # (K, A, n_features + 1), bias last
+    objective: torch.Tensor  # (A,) value of f, summed over the labels of a multi-label task
+    optimality: torch.Tensor  # (A,) as above; the worst label's for a multi-label task
+    iterations: int  # two passes over the data each
 
 
 def minimise(problem: Problem, start, strength, tolerance: float, max_iterations: int = 1000) -> Solution:
-    """Solve every problem at its strength.
+    """Solve every problem (in float64) at its strength, one number or (A,), until the optimality of each is within the tolerance.
 
-    Args:
-        problem: in float64.
-        start: (K, A, n_features + 1) native parameters.
-        strength: alpha, one number or (A,).
-        tolerance: stop when the optimality of every problem is below this.
+    ``start`` are native parameters (K, A, n_features + 1).
     """
     strength = torch.as_tensor(strength, dtype=start.dtype, device=start.device).reshape(1, -1, 1)
     if not problem.fits_single:

@@ -1,12 +1,11 @@
 """Choose the regularisation strength of a converged probe on validation loss."""
 
 import warnings
-from dataclasses import dataclass
 
 import torch
 
 from .certificate import certified_distance
-from .descent import validation_loss
+from .descent import Fitted, validation_loss
 from .objective import Objective
 from .problem import Problem, feature_variance
 from .protocol import Protocol
@@ -17,29 +16,10 @@ LOOK_AHEAD = 3
 ATTEMPTS = 4
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Strength of lowest validation loss of each alignment, between the values tried, and its probe; (A,) each.
-
-    ``strength_relative`` is alpha in units of the mean variance of a centred aligned feature on the fit rows, so rescaling does not
-    change it. ``strength_at_edge`` marks a strength at either end of the values tried.
-    """
-
-    parameters: torch.Tensor
-    validation_loss: torch.Tensor
-    strength: torch.Tensor
-    strength_relative: torch.Tensor
-    optimality: torch.Tensor
-    strength_at_edge: torch.Tensor
-
-
-def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Chosen:
+def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Fitted:
     """Find each alignment's strength on a path from strong to weak, then solve the problems there to the protocol's tolerance.
 
-    Args:
-        view: in float64.
-        targets: (K, n_pairs) 0/1 tensor, float64.
-        fit, val: row numbers (tensors).
+    View and targets (K, n_pairs) are in float64; ``fit`` and ``val`` are row numbers (tensors).
     """
     problem = Problem(view, targets, objective, fit)
     strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
@@ -50,8 +30,9 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
             f"a probe of strength {strength[worst]:.1e} is not solved: it may lie {distance[worst]:.1e} above the minimum "
             f"(relative), not at most {protocol.tolerance:.0e}; raise Protocol.tolerance or exclude the weakest strengths"
         )
-    loss = validation_loss(view, targets, objective, val)(parameters)
-    return Chosen(parameters, loss, strength, strength / feature_variance(view, problem.blocks).cpu(), distance, edge)
+    facts = {"validation_loss": validation_loss(view, targets, objective, val)(parameters), "strength": strength}
+    facts["strength_relative"] = strength / feature_variance(view, problem.blocks).cpu()
+    return Fitted(parameters, facts | {"optimality": distance, "strength_at_edge": edge})
 
 
 def _solve_certified(problem: Problem, start, strength, tolerance: float, max_iterations: int):

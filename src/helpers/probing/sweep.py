@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,13 +15,12 @@ from ..alignment.shift import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
-from .descent import Fitted, train
-from .grid import FEATURES, LAMBDAS, SEEDS
+from .descent import train
 from .objective import Objective
-from .protocol import Protocol, Split, resolve_protocol, split_rows
-from .result import SweepResult
+from .protocol import FEATURES, LAMBDAS, SEEDS, Protocol, Split, resolve_protocol, split_rows
+from .result import SweepResult, learned_classes
 from .scoring import run_in_threads
-from .strength import Chosen, choose_strength
+from .strength import choose_strength
 from .views import build_view
 
 ENGINE = 1  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
@@ -33,7 +33,6 @@ def sweep(
     protocol: str | Protocol = "converged",
     features: Sequence[str] = ("joint",),
     alignments: Sequence[str] = ("lambda",),
-    lambdas_text: Sequence[float] | None = None,
     dtype: str = "float32",
     device: str | None = None,
     workers: int | None = None,
@@ -42,13 +41,12 @@ def sweep(
     """Train and score a linear probe for every alignment, kind of features and seed.
 
     Args:
-        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet`; its test rows never change.
+        embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet` with labels.
         lambdas: strengths of the alignment, any finite numbers; 0 is added when missing.
         seeds: each gives new initial weights and batch order, and new validation rows if the data have none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
         alignments: channels or pairs of channels, see :class:`~helpers.alignment.shift.Alignment`.
-        lambdas_text: strengths for texts, for a map over both, while images take ``lambdas``; equal to the images' when None.
         dtype: precision of the descents; a converged probe is always solved in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
         workers: threads on a CPU; all cores when None.
@@ -62,7 +60,7 @@ def sweep(
     if not embeddings.labelled:
         raise ValueError(NO_LABELS)
     protocol = resolve_protocol(protocol)
-    grid = alignment_grid(lambdas, alignments, lambdas_text)
+    grid = alignment_grid(lambdas, alignments)
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
     seeds = [int(seed) for seed in _nonempty(seeds, "seeds")]
     if repeated := [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]:
@@ -87,56 +85,39 @@ def sweep(
 
 @dataclass(frozen=True)
 class Run:
-    """One trained probe and its scores of the rows that did not fit it."""
+    """One trained probe, its logits of the rows that did not fit it, and some of ``helpers.probing.result.FACTS``."""
 
     alignment: Alignment
     features: str
     seed: int
-    val_scores: np.ndarray  # (n_val, K) logits
-    test_scores: np.ndarray  # (n_test, K) logits
-    facts: dict  # validation_loss, epochs, trained, strength, strength_relative, optimality
+    val_scores: np.ndarray  # (n_val, K)
+    test_scores: np.ndarray  # (n_test, K)
+    facts: dict
 
 
-def alignment_grid(lambdas, alignments=("lambda",), lambdas_text=None) -> list[Alignment]:
+def alignment_grid(lambdas, alignments=("lambda",)) -> list[Alignment]:
     """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once."""
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
-    texts = None if lambdas_text is None else _nonempty(lambdas_text, "lambdas_text")
-    pairs = [(v, v) for v in lambdas] if texts is None else [(v, t) for v in lambdas for t in texts]
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
         without = Alignment(name)
-        grid.update({Alignment(name, *p): None for p in pairs if p != (0, 0)} if without.has_lambda else {without: None})
+        grid.update({Alignment(name, v, v): None for v in lambdas if v != 0} if without.has_lambda else {without: None})
     return list(grid)
 
 
-def distinct_for(alignments: list[Alignment], features: str) -> list[int]:
-    """Return the positions of the alignments that differ for these features: one modality does not depend on the other's lambda.
-
-    The common scale and the ratio of scales depend on both lambdas, so all alignments with one of them count as different.
-    """
-    if features == "joint":
-        return list(range(len(alignments)))
-    first = {}
-    for i, a in enumerate(alignments):
-        own = getattr(a, f"lambda_{features}")
-        first.setdefault((a.name, own) if a.name in ("lambda", "shift", "spread") else a, i)
-    return sorted(first.values())
-
-
 class _Plan:
-    """Data shared by all bundles: views by fit rows, targets, and the objective of each fit."""
+    """Data shared by all bundles of features and seed: targets, and the view and the objective of each fit."""
 
     def __init__(self, embeddings, alignments, protocol: Protocol, splits: dict[int, Split], dtype: str, device):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = getattr(torch, choose(dtype, ("float32", "float64"), "dtype"))
         self.embeddings, self.alignments, self.protocol, self.splits = embeddings, alignments, protocol, splits
-        targets = embeddings.targets
-        self.targets = torch.from_numpy(np.ascontiguousarray(targets.T)).to(self.device, self.dtype)
+        self.targets = torch.from_numpy(np.ascontiguousarray(embeddings.targets.T)).to(self.device, self.dtype)
         self.prepared: dict[bytes, tuple] = {}
         for fit in {split.fit.tobytes(): split.fit for split in splits.values()}.values():
             gap_rows = embeddings.rows() if protocol.gap_rows == "all" else fit
             view = build_view(embeddings, alignments, gap_rows, fit, self.dtype, self.device)
-            self.prepared[fit.tobytes()] = view, Objective.of(embeddings.task, protocol.weighting, targets[fit])
+            self.prepared[fit.tobytes()] = view, Objective.of(embeddings.task, protocol.weighting, embeddings.targets[fit])
 
     def classes_not_learned(self) -> tuple[str, ...]:
         """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
@@ -149,10 +130,16 @@ class _Plan:
             warnings.warn(f"{' and '.join(why)}: no probe can learn it, and macro means exclude it", stacklevel=3)
         return tuple(sorted({*absent, *saturated}))
 
-    def execute(self, bundles, workers: int | None, progress: bool):
-        """Return the runs of every (features, seed), a list per task, in an order that does not depend on the workers."""
+    def execute(self, bundles, workers: int | None, progress: bool) -> list[list[Run]]:
+        """Return the runs of every (features, seed), in an order that does not depend on the workers.
+
+        Bundles that remain after whole rounds of the workers are divided by alignments.
+        """
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
-        tasks = self._tasks(bundles, workers)
+        tasks, whole = [], len(bundles) - len(bundles) % workers
+        for i, bundle in enumerate(bundles):
+            parts = min(workers if i >= whole else 1, len(self.alignments))
+            tasks += [(*bundle, part.tolist()) for part in np.array_split(np.arange(len(self.alignments)), parts)]
         with tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress) as bar:
 
             def work(task):
@@ -162,40 +149,22 @@ class _Plan:
 
             return run_in_threads(work, tasks, min(workers, len(tasks)))
 
-    def _tasks(self, bundles, workers: int) -> list[tuple]:
-        """Return one task per bundle; bundles that remain after whole rounds of the workers are divided by alignments."""
-        tasks, left_over = [], len(bundles) % workers
-        for i, (features, seed) in enumerate(bundles):
-            which = distinct_for(self.alignments, features)
-            parts = workers if i >= len(bundles) - left_over else 1
-            tasks += [(features, seed, part.tolist()) for part in np.array_split(which, min(parts, len(which)))]
-        return tasks
-
     def _run(self, features: str, seed: int, which: list[int]) -> list[Run]:
         split = self.splits[seed]
         view, objective = self.prepared[split.fit.tobytes()]
         view = view.only(features).chunk(which)
         fit, val, test = (torch.from_numpy(rows).to(self.device) for rows in (split.fit, split.val, split.test))
-        parameters, facts = _trained(view, self.targets, objective, fit, val, seed, self.protocol)
-        scores = [view.predict(rows, parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test)]
-        return [Run(self.alignments[a], features, seed, scores[0][i], scores[1][i], facts[i]) for i, a in enumerate(which)]
-
-
-def _trained(view, targets, objective: Objective, fit, val, seed: int, protocol: Protocol):
-    """Return the parameters of each probe and the facts of its training."""
-    names = ["validation_loss", "epochs", "trained"]
-    if protocol.optimizer == "minimiser":
-        names = ["validation_loss", "strength", "strength_relative", "optimality", "strength_at_edge"]
-        found: Chosen | Fitted = choose_strength(view, targets, objective, fit, val, protocol)
-    else:
-        found = train(view, targets, objective, fit, val, seed, protocol)
-    columns = zip(*(getattr(found, name).tolist() for name in names), strict=True)
-    return found.parameters, [dict(zip(names, row, strict=True)) for row in columns]
+        how = choose_strength if self.protocol.optimizer == "minimiser" else partial(train, seed=seed)
+        found = how(view, self.targets, objective, fit, val, protocol=self.protocol)
+        facts = zip(*(values.tolist() for values in found.facts.values()), strict=True)
+        of_val, of_test = (view.predict(rows, found.parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test))
+        columns = zip(which, of_val, of_test, facts, strict=True)
+        return [Run(self.alignments[a], features, seed, v, t, dict(zip(found.facts, row, strict=True))) for a, v, t, row in columns]
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
     """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
-    targets = embeddings.targets[:, ~np.isin(np.array(embeddings.task.outputs, dtype=object), list(not_learned))]
+    targets = embeddings.targets[:, learned_classes(embeddings.task, not_learned)]
 
     def both(rows: np.ndarray) -> bool:
         return bool((targets[rows].any(axis=0) & ~targets[rows].all(axis=0)).any())
@@ -209,8 +178,7 @@ def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_l
 
 def _warn_unless_converged(runs: list[Run], protocol: Protocol) -> None:
     """Warn of descents whose lowest validation loss is at the last allowed epoch."""
-    at_end = sum(run.facts.get("epochs") == protocol.max_epochs for run in runs)
-    if at_end:
+    if at_end := sum(run.facts.get("epochs") == protocol.max_epochs for run in runs):
         warnings.warn(
             f"{at_end} of {len(runs)} probes of protocol {protocol.name!r} were still improving at epoch {protocol.max_epochs}, "
             "the last: they are not trained to convergence; protocol 'converged' is",

@@ -21,7 +21,7 @@ ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zer
 
 @dataclass(frozen=True)
 class MappedVectors:
-    """Vectors of a memory-mapped modality: the part of a tensor's interface that a view needs; rows are converted when read."""
+    """Vectors that stay on disk: the part of a tensor's interface that a view needs; rows are converted when read."""
 
     rows: MappedRows
     dtype: torch.dtype
@@ -46,20 +46,13 @@ class MappedVectors:
 
 @dataclass(frozen=True)
 class Modality:
-    """One modality under A alignments.
-
-    Args:
-        vectors: (n_items, d) tensor of distinct unit vectors, as stored; :class:`MappedVectors` where they stay on disk.
-        item: (n_pairs,) number of the vector of each pair.
-        shift: (A, d), zero where an alignment does not move the vectors.
-        scale: (n_items, A).
-    """
+    """One modality under A alignments."""
 
     name: str
-    vectors: torch.Tensor | MappedVectors
-    item: torch.Tensor
-    shift: torch.Tensor
-    scale: torch.Tensor
+    vectors: torch.Tensor | MappedVectors  # (n_items, d), distinct and of unit norm, as stored
+    item: torch.Tensor  # (n_pairs,) number of the vector of each pair
+    shift: torch.Tensor  # (A, d), zero where an alignment does not move the vectors
+    scale: torch.Tensor  # (n_items, A)
 
 
 @dataclass(frozen=True)
@@ -76,22 +69,14 @@ class View:
     def n_features(self) -> int:
         return sum(m.vectors.shape[1] for m in self.modalities)
 
-    @property
-    def mapped(self) -> bool:
-        """Return whether some vectors stay on disk, so that no pass over the data may hold all of them."""
-        return any(isinstance(m.vectors, MappedVectors) for m in self.modalities)
-
     def chunk(self, which: slice | list[int]) -> "View":
         """Return the same features under some of the alignments; a position may occur several times."""
-        return View(
-            tuple(Modality(m.name, m.vectors, m.item, m.shift[which], m.scale[:, which].contiguous()) for m in self.modalities)
-        )
+        return View(tuple(replace(m, shift=m.shift[which], scale=m.scale[:, which].contiguous()) for m in self.modalities))
 
     def to(self, dtype) -> "View":
         """Return the same view in another precision."""
-        return View(
-            tuple(Modality(m.name, m.vectors.to(dtype), m.item, m.shift.to(dtype), m.scale.to(dtype)) for m in self.modalities)
-        )
+        changed = [{name: getattr(m, name).to(dtype) for name in ("vectors", "shift", "scale")} for m in self.modalities]
+        return View(tuple(replace(m, **own) for m, own in zip(self.modalities, changed, strict=True)))
 
     def only(self, features: str) -> "View":
         """Return the view of ``joint``, ``image`` or ``text`` features."""
@@ -111,8 +96,9 @@ class View:
             yield [(m.vectors.index_select(0, item[here]), scale[:, here]) for m, item, scale in columns]
 
     def blocks(self, rows) -> "list[tuple[slice, list[tuple]]] | Blocks":
-        """Return positions in ``rows`` and gathered rows for passes over them: all in one block, unless the view is mapped."""
-        return Blocks(self, rows) if self.mapped else [(slice(0, len(rows)), self.gather(rows))]
+        """Return positions in ``rows`` and gathered rows for passes over them: all in one block, unless vectors stay on disk."""
+        mapped = any(isinstance(m.vectors, MappedVectors) for m in self.modalities)
+        return Blocks(self, rows) if mapped else [(slice(0, len(rows)), self.gather(rows))]
 
     def logits(self, batch, parameters):
         """Return the logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
@@ -133,9 +119,9 @@ class View:
             parts.append(product.addcmul_(m.shift, scaled.sum(dim=-1, keepdim=True)))
         return concatenate([*parts, residual.sum(dim=-1, keepdim=True)])
 
-    def predict(self, rows, parameters, chunk: int = ROWS):
+    def predict(self, rows, parameters):
         """Return the logits (K, A, n) of pairs, computed in chunks of rows so that memory stays small."""
-        return concatenate([self.logits(self.gather(part), parameters) for part in rows.split(chunk)])
+        return concatenate([self.logits(self.gather(part), parameters) for part in rows.split(ROWS)])
 
 
 @dataclass(frozen=True)
@@ -154,14 +140,16 @@ class Blocks:
 def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, dtype, device) -> View:
     """Lay out the embeddings of one data set for probes under several alignments.
 
-    Args:
-        gap_rows: pairs whose means define the gap.
-        fit_rows: pairs whose mean inverse norm defines the common scale and the ratio of scales.
+    The means of ``gap_rows`` define the gap, the mean inverse norm of ``fit_rows`` the common scale and the ratio of scales.
     """
     names = ("text", "image")
-    vectors = {m: _vectors(getattr(embeddings, m), dtype, device) for m in names}
+    stored = {m: getattr(embeddings, m) for m in names}
+    vectors = {
+        m: MappedVectors(x, dtype, device) if isinstance(x, MappedRows) else _unit(torch.from_numpy(x).to(device, dtype))
+        for m, x in stored.items()
+    }
     items = {m: embeddings.pairs[m].to_numpy() for m in names}
-    means = {m: _mean(getattr(embeddings, m), items[m][gap_rows]) for m in names}
+    means = {m: _mean(stored[m], items[m][gap_rows]) for m in names}
     shifts = [a.shifts(means["image"], means["text"]) for a in alignments]
     shift = {m: torch.as_tensor(np.stack([s[m == "text"] for s in shifts])).to(device, dtype) for m in names}
     norm = {m: _norms(m, vectors[m], shift[m], alignments) for m in names}
@@ -185,12 +173,6 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
         block = vectors[start : start + 1024].astype(np.float64)
         total += (counts[start : start + 1024] / np.sqrt(np.einsum("ij,ij->i", block, block))) @ block
     return total / len(items)
-
-
-def _vectors(matrix: np.ndarray | MappedRows, dtype, device):
-    if isinstance(matrix, MappedRows):
-        return MappedVectors(matrix, dtype, device)
-    return _unit(torch.from_numpy(matrix).to(device, dtype))
 
 
 def _unit(vectors):

@@ -9,13 +9,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from ..arrays import unit_rows
-from ..datasets.registry import title
-from ..geometry import principal_directions
-from ..store.embeddings import EmbeddingSet
-from ..style import GRID as GRID
-from ..style import INK as INK
-from ..style import use_style as use_style
+from .arrays import unit_rows
+from .datasets.registry import title
+from .geometry import principal_directions
+from .store.embeddings import EmbeddingSet
+from .style import GRID as GRID
+from .style import INK as INK
+from .style import use_style as use_style
 
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
@@ -228,29 +228,4 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
         ax.tick_params(labelbottom=True)
     axes[0].set_ylim(len(groups) - 0.5, -0.5)
     interval_legend(figure, f" ± standard deviation over {spread}" if (table["seed_sd"] > 0).any() else "")
-    return figure
-
-
-def gains(summary: pd.DataFrame, published: pd.DataFrame, lone=()):
-    """Draw AUC(lambda) - AUC(0) of our sets by protocol, joint features, in front of the published curves of the data set.
-
-    ``published`` has the columns of ``helpers.published.authors_sweep``; the (dataset, backbone) in ``lone`` get an asterisk.
-    """
-    names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
-    figure, axes = panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)
-    for ax, (dataset, backbone) in zip(axes, names, strict=True):
-        for other, curve in published[published["dataset"] == dataset].groupby("backbone", sort=False):
-            same = other == backbone
-            label, shade = ("published, same encoder", PUBLISHED) if same else ("published, other encoders", PALE)
-            ax.plot(curve["lambda"], curve["gain"], color=shade, linewidth=1.6, zorder=1 + same, label=label)
-        mine = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
-        for marker, (protocol, curve) in zip(MARKERS, mine.groupby("protocol", sort=False), strict=False):
-            hard = " (hard labels)" if (curve["metric"] == "auc_hard").any() else ""
-            style = {"color": PROTOCOLS.get(protocol, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
-            ax.plot(curve["lambda"], curve["gain"], label=f"{protocol}{hard}", zorder=3, **style)
-        ax.axhline(0, color=INK, linewidth=0.8)
-        name = f"{title(dataset)} · {backbone}" + " *" * ((dataset, backbone) in lone)
-        ax.set(title=name, xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
-        ax.tick_params(labelbottom=True)
-    distinct_legend(figure, axes)
     return figure
