@@ -18,13 +18,12 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-BAND = 256  # rows of a 16-bit image scaled at once
 CHANGED = "file was replaced after it was inspected; run again"
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """Result of inspecting an image file: hash of its bytes, conversions that decoding makes, and why it cannot be used."""
+    """Findings on an image file: hash of its bytes, conversions that decoding makes, and why it cannot be used."""
 
     sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -40,10 +39,8 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
     path = Path(root) / relative
     try:
         size = path.stat().st_size
-        if size == 0:
-            return ImageFile(error="file is empty (0 bytes); get it again")
-        if size > MAX_BYTES:
-            return ImageFile(error=f"file has {size:,} bytes, the limit is {MAX_BYTES:,}; resize the image first")
+        if not 0 < size <= MAX_BYTES:
+            return ImageFile(error=f"file has {size:,} bytes, expected 1 to {MAX_BYTES:,}; get it again or resize the image")
         with _open(path) as image:
             notes = _conversions(image)
         content = sha256(path)
@@ -79,15 +76,12 @@ def _open(source) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(source, formats=FORMATS)
     width, height = image.size
-    fault = None
-    if width * height > MAX_PIXELS:
-        fault = f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first"
-    elif image.mode == "F":
-        fault = "image has floating-point pixels, whose range is unknown; convert it to 8 bits first"
-    if fault:
-        image.close()
-        raise ValueError(fault)
-    return image
+    if width * height <= MAX_PIXELS and image.mode != "F":
+        return image
+    image.close()
+    if image.mode == "F":
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+    raise ValueError(f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
 
 
 def _conversions(image) -> tuple[str, ...]:
@@ -102,15 +96,11 @@ def _conversions(image) -> tuple[str, ...]:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits by rounding, a band of rows at a time so that memory stays bounded."""
-    width, height = image.size
-    scaled = np.empty((height, width), dtype=np.uint8)
-    for top in range(0, height, BAND):
-        values = np.asarray(image.crop((0, top, width, min(top + BAND, height)))).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
-        scaled[top : top + BAND] = (values + 128) // 257
-    return Image.fromarray(scaled)
+    """Scale 16-bit grey to 8 bits by rounding."""
+    values = np.asarray(image, dtype=np.int32)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 def _reason(error: Exception) -> str:
@@ -122,10 +112,8 @@ def _reason(error: Exception) -> str:
             return f"file is no image in a supported format ({', '.join(FORMATS)})"
         case Image.DecompressionBombError():
             return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
-        case OSError(filename=None):  # raised by Pillow
-            return f"file is damaged ({error})"
         case OSError():
-            return f"file cannot be read ({error.strerror})"
+            return f"file is damaged ({error})" if error.filename is None else f"file cannot be read ({error.strerror})"
         case ValueError():
             return str(error)
     return f"file is damaged ({type(error).__name__})"

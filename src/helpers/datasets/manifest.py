@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..arrays import choose, choose_column
 from ..images import existing
-from ..store.tables import read_parquet
+from ..store.disk import read_parquet
 from ..tasks import KINDS, OTHER_SPLITS, SPLITS, Task, class_names, split_names
 from .base import CARDS, Draft
 from .splits import SEED, by_group, straddling

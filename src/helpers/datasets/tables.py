@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..arrays import choose_column
-from ..store.tables import read_delimited
+from ..store.foreign import read_delimited
 
 RELEASED = "restore the file as released"
 

@@ -30,10 +30,7 @@ def folder_name(backbone: str) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """Data set, variant and backbone of an embedding set; ``synthetic`` when the data are a miniature.
-
-    A name that the set does not record is ``own``.
-    """
+    """Data set, variant and backbone of an embedding set, ``own`` if not recorded; ``synthetic`` when the data are a miniature."""
 
     dataset: str = "own"
     variant: str = "own"
@@ -43,8 +40,8 @@ class Identity:
     @classmethod
     def of(cls, provenance: dict) -> "Identity":
         """Read the names from a provenance record."""
-        dataset, variant, backbone = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
-        return cls(dataset, variant, backbone, bool((provenance.get("data_report") or {}).get("synthetic")))
+        names = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
+        return cls(*names, synthetic=bool((provenance.get("data_report") or {}).get("synthetic")))
 
     @property
     def title(self) -> str:
