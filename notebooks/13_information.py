@@ -35,7 +35,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from helpers.probing.resplit import redrawn_split, resplit
+from helpers.datasets.splits import redrawn_split, resplit
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 from scipy.stats import t as student

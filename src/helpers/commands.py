@@ -234,8 +234,8 @@ def _split_by_group(arguments: dict):
 
 
 def _remarks(embeddings: "EmbeddingSet") -> Iterable[str]:
-    from .datasets.base import Draft
-    from .datasets.check import find_split_problems, find_warnings
+    from .datasets.audit import find_split_problems, find_warnings
+    from .datasets.registry import Draft
 
     about = Draft(embeddings.pairs, embeddings.task)
     return [*find_split_problems(about), *find_warnings(about)]

@@ -18,6 +18,7 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+BAND = 256  # rows of a 16-bit image scaled at once
 CHANGED = "file was replaced after it was inspected; run again"
 
 
@@ -39,8 +40,10 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> ImageFile:
     path = Path(root) / relative
     try:
         size = path.stat().st_size
-        if not 0 < size <= MAX_BYTES:
-            return ImageFile(error=f"file has {size:,} bytes, expected 1 to {MAX_BYTES:,}; get it again or resize the image")
+        if size == 0:
+            return ImageFile(error="file is empty (0 bytes); get it again")
+        if size > MAX_BYTES:
+            return ImageFile(error=f"file has {size:,} bytes, the limit is {MAX_BYTES:,}; resize the image first")
         with _open(path) as image:
             notes = _conversions(image)
         content = sha256(path)
@@ -96,11 +99,14 @@ def _conversions(image) -> tuple[str, ...]:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits by rounding."""
-    values = np.asarray(image, dtype=np.int32)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    """Scale 16-bit grey to 8 bits by rounding, a band of rows at a time so that memory stays bounded."""
+    scaled = np.empty((image.height, image.width), dtype=np.uint8)
+    for top in range(0, image.height, BAND):
+        values = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height)))).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
+        scaled[top : top + BAND] = (values + 128) // 257
+    return Image.fromarray(scaled)
 
 
 def _reason(error: Exception) -> str:

@@ -95,7 +95,6 @@ def _dataset_options(dataset: str, given: list[str]) -> dict:
     options = {}
     for item in given:
         name, equals, value = item.partition("=")
-        name = entry.aliases.get(name, name)
         read, expected = VALUES.get(entry.options[choose(name, entry.options, f"option of {dataset}")], (str, "a text"))
         message = f"--option {item}: write {name}=VALUE, {expected}"
         if not equals:

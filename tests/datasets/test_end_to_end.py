@@ -75,7 +75,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["check", "lengths", "diversity"])
-def test_the_folder_that_holds_a_data_set_will_do_as_root(command, capsys):
+def test_the_folder_that_holds_a_data_set_serves_as_root(command, capsys):
     root = release("daquar")
     for given in (root, root.parent):
         assert main([command, "daquar", "--root", str(given), "--option", "min_count=1"]) == 0

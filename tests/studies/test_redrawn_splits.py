@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
-from helpers.probing.resplit import redrawn_split, resplit
 from samples import embedding_set
 
 from helpers import EmbeddingSet
+from helpers.datasets.splits import redrawn_split, resplit
 from helpers.heads import Settings, shipped_features
 
 sys.path.insert(0, str(ROOT / "studies"))

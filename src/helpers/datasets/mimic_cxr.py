@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..arrays import choose
 from ..images import existing
 from ..tasks import Task
-from .base import Draft
+from .registry import Draft
 from .tables import age_band, classes_of, first_file, numbers, read_table, unique
 
 LABELS = {
@@ -92,8 +92,7 @@ def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def _release(root: Path, kind: str, columns) -> pd.DataFrame:
-    names = [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")]
-    path = first_file(root, names)
+    path = first_file(root, [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")])
     table = read_table(path, columns, na_words=True)
     unique(table["study_id" if kind == "chexpert" else "dicom_id"], path, private=True)
     if kind == "split":
@@ -111,10 +110,7 @@ def _labelled(table: pd.DataFrame, labels, path: Path) -> pd.DataFrame:
 
 
 def read_reports(root: Path, paths: pd.Series) -> pd.Series:
-    """Return the text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None if absent; read each once.
-
-    An error names the row of the table, not the path, which holds ids.
-    """
+    """Return the text of the report at each path, None if absent; an error names the row, not the path, which holds ids."""
     archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
     if archive is None and not (root / "files").is_dir():
         raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")

@@ -38,8 +38,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     if (embeddings := find_stored(identity, store)) is not None:
         return embeddings
     choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
-    needs_no_root = dataset in DATASETS and hasattr(DATASETS[dataset].module, "default_root")
-    if data_root is None and not needs_no_root:
+    if data_root is None and (dataset not in DATASETS or DATASETS[dataset].needs_root):
         raise FileNotFoundError(_nothing_stored(identity, found))
     return extract_missing(identity, store, data_root)
 

@@ -20,13 +20,7 @@ from ..arrays import choose, choose_column, distinct_rows
 from ..files import sha256
 from .disk import read_parquet
 
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
-OTHER_SEPARATORS = {
-    ";": ("semicolons", "save it with commas between the columns"),
-    "\t": ("tabs", "let its name end in .tsv"),
-    ",": ("commas", "let its name end in .csv"),
-}
-TABLES, ARRAYS = (*SEPARATORS, ".parquet"), (".npz", ".npy")
+TABLES, ARRAYS = (".csv", ".tsv", ".tab", ".txt", ".parquet"), (".npz", ".npy")
 REMEDY = "export the embeddings again"
 DUPLICATES = ("fail", "drop")
 SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, as unit vectors
@@ -41,7 +35,7 @@ DAMAGED: tuple[type[Exception], ...] = (
 
 @contextmanager
 def naming(path, *others) -> Iterator[None]:
-    """Put the name of a file before an error about its content that gives neither it nor the name of one of ``others``."""
+    """Put a file's name before an error about its content that names neither it nor one of ``others``."""
     try:
         yield
     except ValueError as error:
@@ -118,18 +112,20 @@ def ending(path: Path) -> str:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet table, as the ending of its name says."""
+    """Read a Parquet table or, under any other ending, a delimited one."""
     if ending(existing(path)) == ".parquet":
         return read_parquet(path, REMEDY)
-    table = read_delimited(path, SEPARATORS.get(ending(path), ","), REMEDY, low_memory=False)
-    for mark, (name, instead) in OTHER_SEPARATORS.items():
-        if len(table.columns) == 1 and mark in str(table.columns[0]):
-            raise ValueError(f"{path} is separated by {name}; {instead}")
-    return table
+    return read_delimited(path, REMEDY, low_memory=False)
 
 
-def read_delimited(path: Path, separator: str, remedy: str, **options) -> pd.DataFrame:
-    """Return ``pandas.read_csv`` of a UTF-8 file, with or without a byte order mark; ``remedy`` is advice on a damaged one."""
+def read_delimited(path: Path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
+    """Return ``pandas.read_csv`` of a UTF-8 file, with or without a byte order mark; ``remedy`` is advice on a damaged one.
+
+    The header shows what separates columns: a tab if it has one, a semicolon if it has one and no comma, else a comma.
+    """
+    if separator is None:
+        header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
+        separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
