@@ -222,7 +222,7 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
     Raises:
         ValueError: the set is a synthetic miniature, or a field does not fit the schema.
     """
-    if embeddings.synthetic:
+    if embeddings.identity.synthetic:
         raise ValueError(f"{embeddings.dataset} says nothing about the real data set; report real data")
     facts, encoder = facts_of(embeddings), embeddings.provenance.get("encoder") or {}
     splits = {split: len(embeddings.rows(split)) for split in ("train", "val", "test")}

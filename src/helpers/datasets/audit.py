@@ -51,13 +51,7 @@ def straddling_groups(dataset: PairedDataset) -> int:
 
 
 def text_names_label(folders: Iterable) -> pd.DataFrame:
-    """Return how often a positive's own text names the class, as counted in the records of stored sets.
-
-    Folders without such a count are excluded, and sets of one data set count once.
-
-    Returns:
-        one row per data set and class: ``dataset``, ``class``, ``share`` of positives.
-    """
+    """Return how often a positive's own text names the class, as counted in stored sets: ``dataset, class, share``."""
     rows = []
     for folder in folders:
         record = read_json(Path(folder) / PROVENANCE)
@@ -69,9 +63,7 @@ def text_names_label(folders: Iterable) -> pd.DataFrame:
 def diversity_table(dataset: PairedDataset) -> pd.DataFrame:
     """Return the diversity of a data set and, for a multi-label task, of the rows of each label.
 
-    Returns:
-        dataset, subset, n_images, pixel_variance, distinct_text_share. The variance is that of a pixel's value in [0, 1] over
-        distinct images, averaged over pixels and channels.
+    The pixel variance is that of a value in [0, 1] over distinct images, averaged over pixels and channels.
     """
     subsets = {"all pairs": np.ones(len(dataset), dtype=bool)}
     if dataset.task.kind == "multilabel":
@@ -95,10 +87,7 @@ def _pixel_variance(paths: list[Path]) -> float:
 
 
 def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
-    """Return the available tokenizers of named encoders, one for encoders that share it, and how to get the others.
-
-    The search downloads no file.
-    """
+    """Return the tokenizers of named encoders that are here, each once, and how to get the others; download nothing."""
     found, absent = {}, {}
     for name in names:
         try:
@@ -114,11 +103,10 @@ _tokenizer = cache(load_tokenizer)
 
 
 def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFrame:
-    """Return a histogram of text lengths: one row per unit (``words``, or an encoder) and length.
+    """Return a histogram of text lengths: ``dataset, variant, unit, limit, length, pairs, texts``.
 
-    Returns:
-        ``dataset, variant, unit, limit`` (tokens the encoder sees, special ones included; 0 for words), ``length, pairs, texts``
-        (numbers of pairs and of distinct texts of that length).
+    ``unit`` is ``words`` or an encoder, ``limit`` the tokens it sees, special ones included (0 for words); ``pairs`` and ``texts``
+    are the numbers of pairs and of distinct texts of that length.
     """
     how_often = dataset.rows["text"].value_counts()
     texts = how_often.index.tolist()
@@ -134,7 +122,7 @@ def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFr
 
 
 def texts_cut(lengths: pd.DataFrame) -> pd.DataFrame:
-    """Count the texts that each encoder cuts, from :func:`text_lengths`: one row per data set, variant and encoder.
+    """Count the texts that each encoder cuts, from :func:`text_lengths`.
 
     Returns:
         ``dataset, variant, encoder, limit, longest, pairs_cut, share_cut`` (of pairs, in [0, 1]), ``texts_cut`` (distinct ones).
@@ -203,7 +191,7 @@ def check(
     if dataset.report["split"] in KEEPS_GROUPS and dataset.variant == "clean" and straddling_groups(dataset):
         problems.append("the clean variant must keep groups whole, and does not")
     problems += find_split_problems(dataset)
-    synthetic = ", a synthetic miniature" if dataset.synthetic else ""
+    synthetic = ", a synthetic miniature" if dataset.report.get("synthetic") else ""
     title = f"{dataset.name} {dataset.variant}{synthetic}, split {dataset.report['split']}, at {dataset.root}"
     return Report(title, tuple(facts), class_balance(dataset), tuple(find_warnings(dataset)), tuple(problems))
 

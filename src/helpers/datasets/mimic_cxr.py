@@ -22,7 +22,7 @@ LABELS = {
 }
 UNCERTAIN = ("drop", "zero", "one")
 TABLES = {"train": "train.csv", "val": "valid.csv", "test": "test.csv"}  # the authors' three, not part of the release
-STUDIES = ("cxr-study-list.csv", "cxr-study-list.csv.gz")
+STUDIES, STUDY = ("cxr-study-list.csv", "cxr-study-list.csv.gz"), ("subject_id", "study_id", "path")
 ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
 WANTED = re.compile(
     r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
@@ -60,7 +60,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
         parts.append(_labelled(table, LABELS["authors"], path).assign(split=part))
     table = pd.concat(parts, ignore_index=True)
     path = first_file(root, STUDIES)
-    studies = read_table(path, ("subject_id", "study_id", "path"))[["subject_id", "study_id", "path"]]
+    studies = read_table(path, STUDY)[[*STUDY]]
     unique(studies["study_id"], path, private=True)
     table = table.merge(studies.rename(columns={"path": "report"}), on=["subject_id", "study_id"], how="left")
     table["text"] = read_reports(root, table["report"])
@@ -74,7 +74,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
-    """Read the frontal images of MIMIC-CXR-JPG, the official split, and the report sections written before the image was read."""
+    """Read frontal images, the official split, and the report sections written before the image was read."""
     metadata = _release(root, "metadata", ("dicom_id", "subject_id", "study_id", "ViewPosition"))
     parts = _release(root, "split", ("dicom_id", "split"))
     findings = _release(root, "chexpert", ("subject_id", "study_id", *LABELS["clean"]))
@@ -102,11 +102,10 @@ def _release(root: Path, kind: str, columns) -> pd.DataFrame:
 
 def _labelled(table: pd.DataFrame, labels, path: Path) -> pd.DataFrame:
     """Return ``table`` with its label columns as numbers: 1, 0, -1 for uncertain, missing for not mentioned."""
-    table = table.copy()
+    found = table.assign(**{label: numbers(table[label], path) for label in labels})
     for label in labels:
-        table[label] = numbers(table[label], path)
-        classes_of(table[label].fillna(0).rename(label), (1, 0, -1), path)
-    return table
+        classes_of(found[label].fillna(0), (1, 0, -1), path)
+    return found
 
 
 def read_reports(root: Path, paths: pd.Series) -> pd.Series:
@@ -119,7 +118,7 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
     except zipfile.BadZipFile:
         raise ValueError(f"{archive} is cut short or not a zip file; download it again") from None
     with opened or nullcontext():
-        members = set(opened.namelist()) if opened else set()
+        members = set(opened.namelist()) if opened else ()
         texts: dict[str, str | None] = {}
         for row, path in enumerate(tqdm(paths, desc="reports", unit="report", leave=False)):
             if path in texts or pd.isna(path):

@@ -66,11 +66,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class PairedDataset:
-    """Image-text pairs with labels and splits.
+    """Image-text pairs with labels and splits, one row each.
 
-    ``rows`` has one row per pair: ``pair_id`` (unique string), ``image`` (path relative to ``root``, POSIX separators), ``text``,
-    ``split`` (train, val or test; val may be absent), ``group`` (rows that must not straddle splits, such as one patient's),
-    the label columns of ``task`` and, where the source has them, ``subgroup_*`` columns (age band, sex).
+    ``rows``: ``pair_id`` (unique string), ``image`` (path relative to ``root``, POSIX separators), ``text``, ``split``, ``group``
+    (rows that must not straddle splits, such as one patient's), the label columns of ``task`` and perhaps ``subgroup_*`` columns.
     """
 
     name: str
@@ -96,13 +95,8 @@ class PairedDataset:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def synthetic(self) -> bool:
-        """Return whether this is a miniature, whose values say nothing about the data set it is named after."""
-        return bool(self.report.get("synthetic"))
-
     def __repr__(self) -> str:
-        """Return counts only, so that no text or id of a credentialed data set reaches an output by accident."""
+        """Return counts only, so that no text or id reaches an output by accident."""
         parts = ", ".join(f"{(self.rows['split'] == s).sum()} {s}" for s in SPLITS)
         task = f"{self.task.kind} with {len(self.task.classes)} classes"
         return f"PairedDataset({self.name} {self.variant}: {len(self)} pairs ({parts}), {task})"
@@ -188,10 +182,9 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
         root: folder of the release as unpacked; ``easy_vqa`` needs none.
         variant: ``authors`` (their text, labels, filters and split) or ``clean`` (no label proxies, groups disjoint); a data set
             with one variant, ``common``, takes either.
-        split: one of the splits the variant offers; the variant's default when None.
-        missing_images: ``error``, or ``drop`` to exclude pairs without an image file and count them in ``report``. Fakeddit, a
-            list of links with some dead ones, drops by default; all others raise.
-        options: further options of the data set, see ``DATASETS[name].options``.
+        split: one of the splits the variant offers; its default when None.
+        missing_images: ``error``, or ``drop`` to exclude and count pairs without an image file; the card's default when None.
+        options: see ``DATASETS[name].options``.
     """
     entry = DATASETS[choose(name, DATASETS, "data set")]
     variant = canonical_variant(name, variant)

@@ -35,8 +35,8 @@ def by_row_in_file_order(strata: pd.Series) -> np.ndarray:
 def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEED) -> np.ndarray:
     """Return the split name of each row, with whole groups and with each stratum divided in proportion to ``SHARES``.
 
-    Groups come in a seeded order, and each goes to the split that is furthest below its share. The stratum of a group is that of
-    its first row. A stratum with one group goes to train.
+    Groups come in a seeded order, and each goes to the split that is furthest below its share. A group has the stratum of its first
+    row; a stratum with one group goes to train.
     """
     codes, _ = pd.factorize(groups)
     first = np.unique(codes, return_index=True)[1]
@@ -62,12 +62,9 @@ def straddling(rows: pd.DataFrame) -> pd.Index:
 
 
 def seen_in_train(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return whether the group, image and exact text of each test pair also occur in train, bool (n_test, 3).
-
-    Equal values mean equal content, whether they are paths and sentences or row numbers of a stored set.
-    """
-    there, here = (pairs[pairs["split"] == s] for s in ("train", "test"))
-    return pd.DataFrame({key: here[key].isin(set(there[key])) for key in ("group", "image", "text")})
+    """Return whether the group, image and exact text of each test pair also occur in train, bool (n_test, 3)."""
+    train, test = (pairs[pairs["split"] == s] for s in ("train", "test"))
+    return pd.DataFrame({key: test[key].isin(set(train[key])) for key in ("group", "image", "text")})
 
 
 def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:

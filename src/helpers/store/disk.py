@@ -43,7 +43,7 @@ class UnusableRecord(ValueError):
 
 
 class Record(BaseModel):
-    """Fields common to the records of stored sweeps; ``files`` maps the names of files beside it to their SHA-256."""
+    """Fields common to the records of stored sweeps; ``files`` maps names of files beside it to their SHA-256."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     format: int = FORMAT
@@ -57,20 +57,14 @@ def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
 
 
 def read_record(path: Path, model: type[Model], remake: str) -> Model:
-    """Read a record of :func:`write_record`, and check it and its files; ``remake`` says how to make the result again.
-
-    Raises:
-        FileNotFoundError: there is no record.
-        UnusableRecord: the format differs, or the record or a file is damaged or missing.
-    """
+    """Read a record of :func:`write_record`, and check it and its files; ``remake`` says how to make the result again."""
     path = Path(path)
     content, record = _read_checked(path, model, remake)
     for name, expected in content["files"].items():
         file = path.parent / name
-        if not file.is_file():
-            raise UnusableRecord(f"{file} is missing; {remake}")
-        if sha256(file) != expected:
-            raise UnusableRecord(f"{file} is damaged (its checksum does not match its content); {remake}")
+        if not file.is_file() or sha256(file) != expected:
+            fault = "damaged (its checksum does not match its content)" if file.is_file() else "missing"
+            raise UnusableRecord(f"{file} is {fault}; {remake}")
     return record
 
 

@@ -25,8 +25,7 @@ LARGE = 1e18  # above this, the square of a norm overflows float32
 class EmbeddingSet:
     """Unit-norm embeddings of distinct images and texts, and the pairs made of them.
 
-    A distinct image or text is stored once, but statistics are over pairs: an image with three questions counts three times.
-    Therefore use ``image_of`` and ``text_of``.
+    A distinct image or text is stored once, but statistics are over pairs: therefore use ``image_of`` and ``text_of``.
 
     Args:
         image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as ``helpers.arrays.MappedRows``.
@@ -70,19 +69,14 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         named = [str(self.provenance[k]) for k in ("dataset", "variant", "backbone") if k in self.provenance]
-        name = " ".join(named) + SYNTHETIC * self.synthetic
+        name = " ".join(named) + SYNTHETIC * self.identity.synthetic
         counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts, d={self.dim}, {self.task.kind}"
         return f"EmbeddingSet({name + ': ' * bool(name)}{counts})"
 
     @property
     def identity(self) -> Identity:
-        """Return data set, variant and backbone as one object, which gives columns of tables and the folder below a store."""
+        """Return data set, variant and backbone as one object."""
         return Identity.of(self.provenance)
-
-    @property
-    def synthetic(self) -> bool:
-        """Return whether the data are a synthetic miniature."""
-        return self.identity.synthetic
 
     @property
     def dataset(self) -> str:
@@ -151,8 +145,7 @@ class EmbeddingSet:
         Args:
             image, text: (n, d) vectors of any norm; equal rows are stored once.
             labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
-            split: (n,) of ``train``, ``val``, ``test``, in upper or lower case; ``valid``, ``validate`` and ``validation`` mean
-                ``val``. All rows are ``train`` when None.
+            split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid`` and ``validation`` mean ``val``; train when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups: (n,) groups of rows that belong together, such as one patient's; each row is its own group when None.
             ids: (n,) unique names of the pairs; numbered when None.
@@ -256,8 +249,8 @@ def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task
     if labels.ndim == 2:
         task = Task(kind or "multilabel", tuple(classes if classes is not None else map(str, range(labels.shape[1]))))
         if len(task.columns) != labels.shape[1]:
-            raise ValueError(f"labels have {labels.shape[1]} columns and a {task.kind} task of {len(task.classes)} classes "
-                             f"needs {len(task.columns)}")  # fmt: skip
+            wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}"
+            raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
         return task, dict(zip(task.columns, labels.T, strict=True))
     if labels.ndim != 1:
         raise ValueError(f"labels must have shape (n,) or (n, classes), got {labels.shape}")

@@ -183,9 +183,8 @@ def _vectors(table: pd.DataFrame, path: Path) -> np.ndarray:
 def _first_of_repeats(about: pd.DataFrame, image: np.ndarray, text: np.ndarray, duplicates: str, path: Path) -> np.ndarray:
     """Return the row numbers to import, once the two known joining mistakes are excluded or repaired.
 
-    Rows that agree in every other column and in one of the two vectors are one pair. If their text vectors differ, texts were
-    joined to images by image alone, so that k questions give k x k rows. If both vectors are equal, a distributed sampler filled
-    up its last batch. If both differ, the columns, such as label and patient, do not name a pair.
+    Rows that agree in every other column and in one vector are one pair. If the other vectors differ, they were joined by one
+    modality alone, so that k questions give k x k rows; if not, a distributed sampler filled up its last batch.
     """
     every = np.arange(len(image))
     if about.columns.empty:
