@@ -88,14 +88,13 @@ def _open(source) -> Image.Image:
 
 
 def _conversions(image) -> tuple[str, ...]:
-    notes = []
-    if image.mode not in ("RGB", "L"):
-        notes.append(f"mode {image.mode} converted to RGB")
-    if getattr(image, "n_frames", 1) > 1:
-        notes.append("first frame of several used")
-    if image.getexif().get(0x0112, 1) != 1:
-        notes.append("turned upright by its EXIF orientation")
-    return tuple(notes)
+    """Return what :func:`decode` will change."""
+    found = {
+        f"mode {image.mode} converted to RGB": image.mode not in ("RGB", "L"),
+        "first frame of several used": getattr(image, "n_frames", 1) > 1,
+        "turned upright by its EXIF orientation": image.getexif().get(0x0112, 1) != 1,
+    }
+    return tuple(note for note, applies in found.items() if applies)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

@@ -56,13 +56,7 @@ def read(
         kind: the kind of task you expect; another kind raises.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
-    names = NAMES if table is None else (table,)
-    path = root if root.is_file() else next((root / name for name in names if (root / name).is_file()), None)
-    if path is None:
-        raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {CARD.access}")
-    images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
-    if not images.is_dir():
-        raise FileNotFoundError(f"image_root {images} is not a folder; give that to which the image paths of {path} are relative")
+    path, images = _find(root, table, image_root)
     data = _read(path)
     label = [label] if isinstance(label, str) else list(label)
     if len(label) == 1 and label[0] not in data and "," in label[0]:
@@ -72,10 +66,7 @@ def read(
         choose_column(column, data.columns, path)
     require_rows(data, path, REMEDY)
     choose(domain, ("medical", "natural"), "domain")
-    task, labels = _labels(data, label, label_separator, path)
-    if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
-        found = f"{', '.join(label)} poses a {task.kind} task ({len(task.classes)} classes)"
-        raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
+    task, labels = _labels(data, label, label_separator, path, kind)
     rows = pd.DataFrame({"text": data[text]})
     rows["image"] = existing(images, _paths_inside(data[image], images, path))
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
@@ -85,12 +76,22 @@ def read(
     strata = labels.astype(str).agg("|".join, axis=1)
     rows["split"] = _given_split(data[split_column], path) if given else by_group(rows["group"], strata, seed=random_state)
     _require_whole_groups(rows, path)
-    report = {"split_made": not given, "kind": task.kind}
-    if task.kind == "multilabel":
-        report["without_any_label"] = int((labels.sum(axis=1) == 0).sum())
-    title = title or path.stem
+    unlabelled = {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
+    report, title = {"split_made": not given, "kind": task.kind, **unlabelled}, title or path.stem
     card = replace(CARD, title=title, domain=domain, source=path.name, credentialed=bool(credentialed))
     return Draft(pd.concat([rows, labels], axis=1), task, report, name=title, card=card, root=images, private=True)
+
+
+def _find(root: Path, table: str | None, image_root: str | None) -> tuple[Path, Path]:
+    """Return the file of the table and the folder to which its image paths are relative."""
+    names = NAMES if table is None else (table,)
+    path = root if root.is_file() else next((root / name for name in names if (root / name).is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {CARD.access}")
+    images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
+    if not images.is_dir():
+        raise FileNotFoundError(f"image_root {images} is not a folder; give that to which the image paths of {path} are relative")
+    return path, images
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list[str]], path: Path) -> None:
@@ -104,7 +105,7 @@ def _require_columns(data: pd.DataFrame, columns: dict[str, list[str]], path: Pa
                 raise ValueError(f"{error} Name another column with {other}") from None
 
 
-def _labels(data: pd.DataFrame, names: list[str], separator: str | None, path: Path) -> tuple[Task, pd.DataFrame]:
+def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None) -> tuple[Task, pd.DataFrame]:
     """Return the task that the label column or columns define, and its label columns as :class:`Task` names them."""
     column = data[names[0]]
     if len(names) > 1:
@@ -123,6 +124,9 @@ def _labels(data: pd.DataFrame, names: list[str], separator: str | None, path: P
             raise ValueError(f"{where}: {column.name} is missing ({missing.sum()} such rows); label or remove them")
         classes = class_names(column, f"{path}: {column.name}")
         task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
+    if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
+        found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
+        raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
     return task, labels.set_axis(task.columns, axis=1)
 
 
@@ -146,7 +150,7 @@ def _cell(value) -> str | None:
 
 
 def _paths_inside(paths: pd.Series, folder: Path, path: Path) -> list[str]:
-    """Return image paths relative to ``folder``, once none of them leads out of it."""
+    """Return image paths relative to ``folder``; refuse one that leads out of it."""
     inside = []
     for line, cell in enumerate(paths, 2):
         if pd.isna(cell):
