@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from miniatures import release
 
-from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
+from helpers import extract, load_dataset, sweep
 from helpers.backbones import Tokenizer
 from helpers.backbones.base import Backbone
 from helpers.cli import main
@@ -60,10 +60,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     assert len(embeddings) == len(dataset) and len(embeddings.text) == dataset.rows["text"].nunique()
     assert len(embeddings.image) == dataset.rows["image"].nunique()
     assert (embeddings.pairs["pair_id"] == dataset.rows["pair_id"]).all()
-    assert "text" not in embeddings.pairs or embeddings.pairs["text"].dtype.kind in "iu"
-    for vectors in (embeddings.image_of(), embeddings.text_of()):
-        assert 0 < mean_resultant_length(vectors) < 1
-    assert gap_norm(embeddings.image_of(), embeddings.text_of()) > 0
+    assert embeddings.pairs["text"].dtype.kind in "iu"
     result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
     auc = result.summary("auc")["mean"]
     assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc

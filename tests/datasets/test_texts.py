@@ -1,5 +1,7 @@
 """Counts of text lengths and of cut texts agree with counting by hand."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,21 +17,16 @@ from helpers.tasks import Task
 
 def letters(name: str, limit: int) -> Tokenizer:
     """Return one token per letter and one at the end."""
-
-    def ids(texts):
-        return [[1] * min(len(t) + 1, limit) for t in texts]
-
+    ids = partial(map, lambda text: [1] * min(len(text) + 1, limit))
     return Tokenizer(name, limit, 0, ids, lambda texts: [len(t) + 1 for t in texts], name)
 
 
-def small() -> PairedDataset:
+def test_lengths_and_cuts_by_hand():
     rows = pd.DataFrame({"text": ["ab", "ab", "ab c", "abcdef g h"], "split": ["train", "test"] * 2, "label": [*"xyxy"]})
     rows = rows.assign(pair_id=[*"abcd"], image=[*"abcd"], group=[*"abcd"])
-    return PairedDataset("t", "common", rows, Task("binary", ("x", "y")), Card("t", "natural", "s", "l", "c", "a"), ".")
-
-
-def test_lengths_and_cuts_by_hand():
-    lengths = text_lengths(small(), [letters("short", 5), letters("long", 99)])
+    card = Card("t", "natural", "s", "l", "c", "a")
+    small = PairedDataset("t", "common", rows, Task("binary", ("x", "y")), card, ".")
+    lengths = text_lengths(small, [letters("short", 5), letters("long", 99)])
     words = lengths[lengths["unit"] == "words"].set_index("length")[["pairs", "texts"]]
     assert words.T.to_dict("list") == {1: [2, 1], 2: [1, 1], 3: [1, 1]}
     cut = texts_cut(lengths).set_index("encoder")

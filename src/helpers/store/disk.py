@@ -71,12 +71,9 @@ def read_record(path: Path, model: type[Model], remake: str) -> Model:
 def _read_checked(path: Path, model: type[Model], remake: str) -> tuple[dict, Model]:
     """Return a record of this format that matches its own checksum, raw without the checksum, and as ``model``."""
     content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
-    if not isinstance(content, dict):
-        raise UnusableRecord(f"{path} is damaged (not a JSON object); {remake}")
-    if "format" not in content:
-        raise UnusableRecord(f"{path} was stored in an older format; {remake}")
-    if content["format"] != FORMAT:
-        raise UnusableRecord(f"{path} has format {content['format']!r:.40}, this version reads {FORMAT}; {remake}")
+    if isinstance(content, dict) and content.get("format") != FORMAT:
+        known = f"has format {content['format']!r:.40}, this version reads {FORMAT}" if "format" in content else None
+        raise UnusableRecord(f"{path} {known or 'was stored in an older format'}; {remake}")
     if not is_checksummed(content):
         raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
     del content["record_sha256"]
