@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,9 +80,11 @@ def read_vectors(
     header = [str(name) for name in about.columns]
     usual = {name: name for name in ("label", "split") if name in header} | own
     given = {"label": label, "split": split, "group": group, "ids": ids}
-    columns = {option: usual.get(option) if name is None else name for option, name in given.items()}
-    several = columns["label"] is not None and not isinstance(columns["label"], str)
-    for name in filter(None, [*(columns["label"] if several else [columns["label"]]), *list(columns.values())[1:]]):
+    columns: dict[str, Any] = {option: usual.get(option) if name is None else name for option, name in given.items()}
+    several = not isinstance(columns["label"], str | None)
+    if several:
+        columns["label"] = list(columns["label"])
+    for name in filter(None, [*(columns["label"] if several else [columns["label"]]), columns["split"], group, ids]):
         choose_column(name, header, table or path)
     for option in ("split", "group", "ids"):
         if columns[option] is not None and (missing := about[columns[option]].isna().to_numpy()).any():
@@ -308,7 +311,7 @@ def _number(path: Path) -> int:
 
 def _own_table(arrays: dict) -> tuple[pd.DataFrame, dict]:
     """Return the NPZ's labels, split, groups and ids as a table, and the column of each option; absent ones are left out."""
-    about, own = pd.DataFrame(index=range(len(arrays["image"]))), {}
+    about, own = pd.DataFrame(index=range(len(arrays["image"]))), dict[str, Any]()
     for name, option in NPZ_NAMES.items():
         if option is None or name not in arrays:
             continue

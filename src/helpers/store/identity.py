@@ -40,8 +40,8 @@ class Identity:
     @classmethod
     def of(cls, provenance: dict) -> "Identity":
         """Read the names from a provenance record."""
-        names = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
-        return cls(*names, synthetic=bool((provenance.get("data_report") or {}).get("synthetic")))
+        dataset, variant, backbone = (str(provenance.get(name, "own")) for name in ("dataset", "variant", "backbone"))
+        return cls(dataset, variant, backbone, bool((provenance.get("data_report") or {}).get("synthetic")))
 
     @property
     def title(self) -> str:
