@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tiny_encoders import jpegs
 
-from helpers.datasets.base import Card, PairedDataset
+from helpers.datasets.registry import Card, PairedDataset
 from helpers.tasks import Task
 
 CARD = Card("Synthetic", "natural", "made by tests", "CC0", "none", "nothing to get")

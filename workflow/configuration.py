@@ -19,7 +19,7 @@ from helpers.datasets.registry import DATASETS, canonical_variant
 from helpers.files import read_json, write_json
 from helpers.page import NOT_SHOWN, first_problem
 from helpers.store.catalogue import folder_name, stored
-from helpers.store.record import Record, UnusableRecord, read_record
+from helpers.store.disk import Record, UnusableRecord, read_record
 
 LINKS = Path("runs/book/embeddings")
 """Links to the sets that the book shows, where some of the store are excluded."""
@@ -190,7 +190,7 @@ def unreachable(configuration: Configuration) -> dict[str, str]:
 
 
 def _raw_data_fault(configuration: Configuration, dataset: str) -> str | None:
-    if Path(str(configuration.data_root), dataset).is_dir() or hasattr(DATASETS[dataset].module, "default_root"):
+    if Path(str(configuration.data_root), dataset).is_dir() or not DATASETS[dataset].needs_root:
         return None
     return f"no folder {dataset} under the data root; {DATASETS[dataset].card.access}"
 

@@ -201,7 +201,7 @@ class Report(ReportPart):
 
 def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: str, how: str, n_boot: int = 1000) -> Report:
     """Return the report of an embedding set and of its sweeps, one per protocol, by a contributor ``name`` who says ``how``."""
-    if embeddings.synthetic:
+    if embeddings.identity.synthetic:
         raise ValueError(f"{embeddings.dataset} says nothing about the real data set; report real data")
     facts, encoder = facts_of(embeddings), embeddings.provenance.get("encoder") or {}
     splits = {split: len(embeddings.rows(split)) for split in ("train", "val", "test")}

@@ -24,7 +24,7 @@ CHANGED = "file was replaced after it was inspected; run again"
 
 @dataclass(frozen=True)
 class ImageFile:
-    """Result of inspecting an image file: hash of its bytes, conversions that decoding makes, and why it cannot be used."""
+    """Findings on an image file: hash of its bytes, conversions that decoding makes, and why it cannot be used."""
 
     sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -79,34 +79,29 @@ def _open(source) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(source, formats=FORMATS)
     width, height = image.size
-    fault = None
-    if width * height > MAX_PIXELS:
-        fault = f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first"
-    elif image.mode == "F":
-        fault = "image has floating-point pixels, whose range is unknown; convert it to 8 bits first"
-    if fault:
-        image.close()
-        raise ValueError(fault)
-    return image
+    if width * height <= MAX_PIXELS and image.mode != "F":
+        return image
+    image.close()
+    if image.mode == "F":
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+    raise ValueError(f"image has {width} x {height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
 
 
 def _conversions(image) -> tuple[str, ...]:
-    notes = []
-    if image.mode not in ("RGB", "L"):
-        notes.append(f"mode {image.mode} converted to RGB")
-    if getattr(image, "n_frames", 1) > 1:
-        notes.append("first frame of several used")
-    if image.getexif().get(0x0112, 1) != 1:
-        notes.append("turned upright by its EXIF orientation")
-    return tuple(notes)
+    """Return what :func:`decode` will change."""
+    found = {
+        f"mode {image.mode} converted to RGB": image.mode not in ("RGB", "L"),
+        "first frame of several used": getattr(image, "n_frames", 1) > 1,
+        "turned upright by its EXIF orientation": image.getexif().get(0x0112, 1) != 1,
+    }
+    return tuple(note for note, applies in found.items() if applies)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits by rounding, a band of rows at a time so that memory stays bounded."""
-    width, height = image.size
-    scaled = np.empty((height, width), dtype=np.uint8)
-    for top in range(0, height, BAND):
-        values = np.asarray(image.crop((0, top, width, min(top + BAND, height)))).astype(np.int64)
+    scaled = np.empty((image.height, image.width), dtype=np.uint8)
+    for top in range(0, image.height, BAND):
+        values = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height)))).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
         scaled[top : top + BAND] = (values + 128) // 257
@@ -122,10 +117,8 @@ def _reason(error: Exception) -> str:
             return f"file is no image in a supported format ({', '.join(FORMATS)})"
         case Image.DecompressionBombError():
             return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
-        case OSError(filename=None):  # raised by Pillow
-            return f"file is damaged ({error})"
         case OSError():
-            return f"file cannot be read ({error.strerror})"
+            return f"file is damaged ({error})" if error.filename is None else f"file cannot be read ({error.strerror})"
         case ValueError():
             return str(error)
     return f"file is damaged ({type(error).__name__})"

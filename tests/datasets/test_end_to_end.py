@@ -8,7 +8,7 @@ import pytest
 from miniatures import release
 from page_code import functions_of
 
-from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
+from helpers import extract, load_dataset, sweep
 from helpers.backbones import Tokenizer
 from helpers.backbones.base import Backbone
 from helpers.cli import main
@@ -60,10 +60,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     assert len(embeddings) == len(dataset) and len(embeddings.text) == dataset.rows["text"].nunique()
     assert len(embeddings.image) == dataset.rows["image"].nunique()
     assert (embeddings.pairs["pair_id"] == dataset.rows["pair_id"]).all()
-    assert "text" not in embeddings.pairs or embeddings.pairs["text"].dtype.kind in "iu"
-    for vectors in (embeddings.image_of(), embeddings.text_of()):
-        assert 0 < mean_resultant_length(vectors) < 1
-    assert gap_norm(embeddings.image_of(), embeddings.text_of()) > 0
+    assert embeddings.pairs["text"].dtype.kind in "iu"
     result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
     auc = result.summary("auc")["mean"]
     assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc
@@ -75,7 +72,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["check", "lengths", "diversity"])
-def test_the_folder_that_holds_a_data_set_will_do_as_root(command, capsys):
+def test_the_folder_that_holds_a_data_set_serves_as_root(command, capsys):
     root = release("daquar")
     for given in (root, root.parent):
         assert main([command, "daquar", "--root", str(given), "--option", "min_count=1"]) == 0

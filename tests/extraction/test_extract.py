@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from helpers import EmbeddingSet, extract, gap_vector, mean_resultant_length
 from helpers.cli import main
-from helpers.datasets.base import PairedDataset
+from helpers.datasets.registry import PairedDataset
 from helpers.extraction.encoding import rates
 from helpers.images import decode
 

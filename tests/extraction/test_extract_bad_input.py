@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_encoders import linear_backbone
 
 from helpers import extract, images
-from helpers.datasets.base import PairedDataset
+from helpers.datasets.registry import PairedDataset
 from helpers.extraction.inspection import InputError
 from helpers.images import decode
 

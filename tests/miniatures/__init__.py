@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.arrays import choose
-from helpers.datasets.base import SYNTHETIC
+from helpers.datasets.registry import SYNTHETIC
 from helpers.files import replacing_folder
 
 from . import medical, natural

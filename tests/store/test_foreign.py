@@ -102,27 +102,22 @@ def test_bad_tables_are_named(spoil, message, tmp_path):
     assert "secret" not in str(caught.value)  # no cell of a table that may be credentialed
 
 
-def test_the_second_pair_of_a_patient_is_found_when_it_is_repeated(tmp_path):
+def test_pairs_of_one_patient_and_label_are_several_pairs_and_a_repeated_one_is_found(tmp_path):
     about, image, text = table()
     rows = with_vectors(about[["dx", "split"]].assign(dx=["nv"] * 5 + ["mel"] * 5, split="train"), image, text)
+    rows.to_csv(tmp_path / "once.csv", index=False)
+    assert len(EmbeddingSet.from_csv(tmp_path / "once.csv", "dx")) == 10
     pd.concat([rows, rows.iloc[[1, 7]]]).to_csv(tmp_path / "e.csv", index=False)
     with pytest.raises(ValueError, match=r"row 10 repeats row 1 \(2 such rows\)"):
         EmbeddingSet.from_csv(tmp_path / "e.csv", "dx")
     assert len(EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", duplicates="drop")) == 10
 
 
-def test_a_table_under_the_ending_of_another_format_is_told_its_own(tmp_path):
+def test_a_table_is_read_whatever_separates_its_columns(tmp_path):
     rows = with_vectors(*table())
-    for name, separator, fact in (("e.csv", ";", "semicolons"), ("e.csv", "\t", ".tsv"), ("e.tsv", ",", ".csv")):
+    for name, separator in (("e.csv", ","), ("e.csv", ";"), ("e.csv", "\t"), ("e.tsv", ",")):
         rows.to_csv(tmp_path / name, sep=separator, index=False)
-        with pytest.raises(ValueError, match=f"{name} is separated by .*{fact}"):
-            EmbeddingSet.from_csv(tmp_path / name, "dx")
-
-
-@pytest.mark.parametrize("read", [EmbeddingSet.from_npz, lambda path: EmbeddingSet.from_csv(path, "dx")])
-def test_a_file_that_is_not_there_is_named(read, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nope.npz does not exist; give the file of the embeddings"):
-        read(tmp_path / "nope.npz")
+        assert len(EmbeddingSet.from_csv(tmp_path / name, "dx")) == 10
 
 
 def test_npz_and_npy_with_a_table_give_the_same_set(tmp_path):
@@ -142,34 +137,33 @@ def test_npz_and_npy_with_a_table_give_the_same_set(tmp_path):
     np.testing.assert_array_equal(one.image_of(), two.image_of())
     np.testing.assert_array_equal(one.targets, two.targets)
     assert one.targets.ravel().tolist() == [0, 1] * 5
+    np.savez(tmp_path / "m.npz", image=image, text=text, labels=about[["edema", "effusion"]].to_numpy())
+    assert EmbeddingSet.from_npz(tmp_path / "m.npz").task.kind == "multilabel"
 
 
-def test_npz_with_indicator_labels_is_multilabel(tmp_path):
-    about, image, text = table()
-    np.savez(
-        tmp_path / "e.npz",
-        image=image,
-        text=text,
-        labels=about[["edema", "effusion"]].to_numpy(),
-        split=about["split"].to_numpy("U"),
-    )
-    assert EmbeddingSet.from_npz(tmp_path / "e.npz").task.kind == "multilabel"
-
-
-def test_arrays_that_need_unpickling_or_do_not_fit_are_refused(tmp_path):
-    about, image, text = table()
-    split = about["split"].to_numpy("U")
-    np.savez(tmp_path / "object.npz", image=image, text=text, labels=about["dx"].to_numpy(object), split=split)
-    with pytest.raises(ValueError, match="save strings as a fixed-width array"):
-        EmbeddingSet.from_npz(tmp_path / "object.npz")
-    np.savez(tmp_path / "short.npz", image=image, text=text[:-1], labels=about["dx"].to_numpy("U"), split=split)
-    with pytest.raises(ValueError, match="10 image vectors, 9 text vectors"):
-        EmbeddingSet.from_npz(tmp_path / "short.npz")
-    np.savez(tmp_path / "bare.npz", image=image, text=text)
-    assert not EmbeddingSet.from_npz(tmp_path / "bare.npz").labelled
-    np.savez(tmp_path / "none.npz", image=image)
-    with pytest.raises(ValueError, match="array 'text' is missing"):
-        EmbeddingSet.from_npz(tmp_path / "none.npz")
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, r"e.npz does not exist; give the file of the embeddings"),
+        ({"image": (10, D), "text": (9, D)}, "10 image vectors, 9 text vectors"),
+        ({"image": (10, D)}, "array 'text' is missing"),
+        ({"image": (10, D), "text": (10, D), "labels": None}, "save strings as a fixed-width array"),  # needs unpickling
+        ({"image": (10, D), "text": (10, D - 1)}, "12 dimensions and text vectors 11"),
+        ({"image": (10,), "text": (10, D)}, r"image vectors must have shape \(n, d\)"),
+        ({"image": (10, D), "text": (10, D), "split": (9,)}, "e.npz"),
+        ({"image": (10, D), "text": (10, D), "group": (10,)}, "array 'group' is unknown; did you mean 'groups'"),
+    ],
+)
+def test_arrays_that_do_not_fit_stop_the_command_with_one_sentence(arrays, message, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    content = {
+        name: np.array(["a", "b"] * 5, object) if shape is None else rng.normal(size=shape) for name, shape in arrays.items()
+    }
+    if content:
+        np.savez(tmp_path / "e.npz", **content)
+    assert main(["import", str(tmp_path / "e.npz"), "--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert re.search(message, said) and "\n" not in said and not (tmp_path / "s").exists()
 
 
 def test_what_an_import_lacks_is_said_at_once_and_on_the_page(tmp_path, capsys, monkeypatch):
@@ -212,40 +206,12 @@ def write_pairs(folder, how: str, image: np.ndarray, text: np.ndarray) -> list[s
 @pytest.mark.parametrize("how", ["one array", "two arrays", "npz", "csv", "folder"])
 def test_every_form_is_imported_without_labels(how, tmp_path, capsys):
     _, image, text = table()
-    command = [
-        "import",
-        *write_pairs(tmp_path, how, image, text),
-        "--dataset",
-        "own",
-        "--backbone",
-        "b",
-        "--out",
-        str(tmp_path / "s"),
-    ]
-    assert main(command) == 0, capsys.readouterr().err
+    names = ["--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
+    assert main(["import", *write_pairs(tmp_path, how, image, text), *names]) == 0, capsys.readouterr().err
     made = EmbeddingSet.load(tmp_path / "s")
     assert not made.labelled and (made.pairs["split"] == "train").all()
     np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
     np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"e.npy": (3, 4, 5)}, r"shape \(3, 4, 5\); give \(2, n, d\)"),
-        ({"e.npy": (4, 5), "t.npy": (4, 6)}, "5 dimensions and text vectors 6"),
-        ({"e.npy": (4, 5), "t.npy": (3, 5)}, "4 image vectors, 3 text vectors"),
-        ({"e.npy": (4,), "t.npy": (4, 5)}, r"image vectors must have shape \(n, d\)"),
-    ],
-)
-def test_arrays_of_other_shapes_stop_the_command_with_one_sentence(arrays, message, tmp_path, capsys):
-    for name, shape in arrays.items():
-        np.save(tmp_path / name, np.random.default_rng(0).normal(size=shape).astype(np.float32))
-    text = ["--text", str(tmp_path / "t.npy")] if "t.npy" in arrays else []
-    names = ["--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
-    assert main(["import", str(tmp_path / "e.npy"), *text, *names]) == 2
-    said = capsys.readouterr().err.strip()
-    assert re.search(message, said) and "\n" not in said and not (tmp_path / "s").exists()
 
 
 def test_a_dead_or_swapped_encoder_is_suspected_after_an_import(tmp_path, capsys):
@@ -258,11 +224,3 @@ def test_a_dead_or_swapped_encoder_is_suspected_after_an_import(tmp_path, capsys
         assert main(["import", *arguments, "--dataset", name, "--backbone", "b", "--out", str(tmp_path / name / "s")]) == 0
         warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
         assert bool(warned) == suspected and len(warned) <= 1
-
-
-def test_two_pairs_of_one_patient_and_label_are_two_pairs(tmp_path):
-    rng = np.random.default_rng(0)
-    columns = {f"{m}_emb_{i}": rng.normal(size=40) for m in ("img", "text") for i in range(3)}
-    table = pd.DataFrame({"patient": np.repeat(np.arange(10), 4), "label": np.repeat(["a", "b"], 20), **columns})
-    table.to_csv(tmp_path / "mine.csv", index=False)
-    assert len(EmbeddingSet.from_csv(tmp_path / "mine.csv", "label", group="patient")) == 40

@@ -17,7 +17,7 @@ import yaml
 from conftest import ROOT
 
 from helpers import EmbeddingSet
-from helpers.store.record import Record, write_record
+from helpers.store.disk import Record, write_record
 
 pytestmark = pytest.mark.heavy
 OLD = 1_000_000_000  # seconds since 1970; a time stamp long past

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
-ARRAYS = (".npz", ".npy")
 IMPORTED = (
     "CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; or a folder with "
     "img_emb/*.npy and text_emb/*.npy."
@@ -162,19 +161,17 @@ def import_(
     """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
     from ..store import EmbeddingSet
     from ..store.disk import PROVENANCE
-    from ..store.foreign import naming
+    from ..store.foreign import naming, read_vectors
 
     folder = Path(out) if out else own_folder(dataset, variant, backbone)
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
-    about: dict[str, Any] = {"dataset": dataset, "variant": variant, "backbone": backbone, "split": split}
-    about |= {"group": group, "ids": ids}
-    about["label"] = listed(label) if label and "," in label else label
-    encoder = {name: value for name, value in {"source": source, "revision": revision}.items() if value}
-    about |= {"encoder": encoder} if encoder else {}
     with naming(table or path, path):
-        of_table = {"image_prefix": image_prefix, "text_prefix": text_prefix, "duplicates": duplicates}
-        found = _vectors(Path(path), of_table, {"text": text, "table": table}, about)
+        found = read_vectors(
+            path, text=text, table=table, label=listed(label) if label and "," in label else label, split=split, group=group, ids=ids,
+            image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, dataset=dataset, variant=variant,
+            backbone=backbone, source=source, revision=revision,
+        )  # fmt: skip
         split_is_missing = found["split"] is None and found["labels"] is not None
         if split_is_missing:
             found["split"] = _split_by_group(found)
@@ -186,18 +183,6 @@ def import_(
         print("no split was given: whole groups were split at random into 70 % train, 20 % test and 10 % val")
     for sentence in _remarks(embeddings) if embeddings.labelled else ():
         print(f"warning: {sentence}")
-
-
-def _vectors(path: Path, of_table: dict, of_arrays: dict, about: dict) -> dict:
-    """Read vectors as the path's ending says, and return the arguments of ``EmbeddingSet.from_arrays``."""
-    from ..store.foreign import read_arrays, read_csv
-    from ..store.tables import TABLES, ending
-
-    if ending(path) in TABLES:
-        return read_csv(path, **of_table, **about)
-    if path.is_dir() or ending(path) in ARRAYS:
-        return read_arrays(path, **of_arrays, **about)
-    raise ValueError(f"{path} must end in {', '.join((*TABLES, *ARRAYS))}, or be a folder with img_emb and text_emb")
 
 
 def _split_by_group(arguments: dict):
@@ -212,8 +197,8 @@ def _split_by_group(arguments: dict):
 
 
 def _remarks(embeddings: "EmbeddingSet") -> Iterable[str]:
-    from ..datasets.base import Draft
-    from ..datasets.check import find_split_problems, find_warnings
+    from ..datasets.audit import find_split_problems, find_warnings
+    from ..datasets.registry import Draft
 
     about = Draft(embeddings.pairs, embeddings.task)
     return [*find_split_problems(about), *find_warnings(about)]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Draft
+from .registry import WORDS, Draft
 from .splits import by_group, by_row_in_file_order
 from .tables import age_band, classes_of, fill, first_file, numbers, phrase, read_table, unique, words
 
@@ -17,16 +17,6 @@ FINDINGS = (  # findings of an expert in the same image: part of the authors' te
     *("optic_disc", "vessels", "macula", "macular_edema", "scar", "nevus", "amd", "vascular_occlusion", "drusens", "hemorrhage"),
     *("retinal_detachment", "myopic_fundus", "increased_cup_disc", "other"),
 )
-TEXT = {
-    "authors": (
-        "An image from the {eye} eye of a {sex} patient, aged {age} years, {comorb}, {dm}, {insulin}. "
-        "The optic disc is {optic_disc}, vessels are {vessels}, and the macula is {macula}. Conditions include macular edema: "
-        "{macular_edema}, scar: {scar}, nevus: {nevus}, amd: {amd}, vascular occlusion: {vascular_occlusion}, drusens: {drusens}, "
-        "hemorrhage: {hemorrhage}, retinal detachment: {retinal_detachment}, myopic fundus: {myopic_fundus}, "
-        "increased cup disc ratio: {increased_cup_disc}, and other conditions: {other}."
-    ),
-    "clean": "An image from the {eye} eye of a {sex} patient, aged {age} years, {comorb}, {dm}, {insulin}.",
-}
 EYE = {1: "right", 2: "left"}
 SEX = {1: "male", 2: "female"}
 INSULIN = {  # the authors say "using insulin" of every cell that is not "no", missing ones included
@@ -47,7 +37,7 @@ def read(root: Path, variant: str, split: str) -> Draft:
     rows = {
         "pair_id": table["image_id"],
         "image": locate(table["image_id"], index_images(root, FOLDERS)),
-        "text": fill(TEXT[variant], _text_fields(table, age, sex, variant, path)),
+        "text": fill(WORDS["brset"][variant], _text_fields(table, age, sex, variant, path)),
         "group": table["patient_id"],
         "label": retinopathy(grade),
         "subgroup_age": age_band(age),

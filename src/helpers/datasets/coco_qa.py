@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images
 from ..tasks import Task
-from .base import Draft
+from .registry import Draft
 from .tables import parallel_lines
 
 FOLDERS = ("images", "train2017", "val2017", "train2014", "val2014")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import CARDS, Draft
+from .registry import CARDS, Draft
 from .tables import read_lines
 
 FOLDERS = ("nyu_depth_images", "images")

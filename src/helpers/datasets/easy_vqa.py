@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Draft
+from .registry import Draft
 from .splits import by_row_in_file_order
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Draft
+from .registry import Draft
 from .splits import SEED, first_seen
 from .tables import classes_of, first_file, read_table, unique
 
@@ -28,7 +28,7 @@ def read(root: Path, variant: str, split: str, share: float | None = None) -> Dr
     parts, textual = [], 0
     for part, name in FILES.items():
         path = first_file(root, (name,))
-        table = read_table(path, ("id", "clean_title", "hasImage", "2_way_label"), separator="\t")
+        table = read_table(path, ("id", "clean_title", "hasImage", "2_way_label"))
         unique(table["id"], path)
         classes_of(table["2_way_label"], CLASSES, path)
         table["split"] = part

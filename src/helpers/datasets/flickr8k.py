@@ -8,38 +8,12 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import CARDS, Draft
+from .registry import CARDS, WORDS, Draft
 from .splits import by_group
 from .tables import read_table
 
 FOLDERS = ("Images", "Flicker8k_Dataset", "images")
 MIN_TEST_POSITIVES = 20
-OBJECTS = {  # object -> the words that name it
-    "baby": "baby babies toddler toddlers infant",
-    "ball": "ball balls football basketball baseball",
-    "beach": "beach beaches shore",
-    "bicycle": "bicycle bicycles bike bikes",
-    "boat": "boat boats kayak kayaks canoe raft",
-    "boy": "boy boys",
-    "building": "building buildings house houses",
-    "car": "car cars truck trucks vehicle vehicles",
-    "child": "child children kid kids",
-    "dog": "dog dogs puppy puppies",
-    "girl": "girl girls",
-    "grass": "grass lawn",
-    "hat": "hat hats cap caps helmet helmets",
-    "horse": "horse horses",
-    "man": "man men",
-    "mountain": "mountain mountains hill hills cliff cliffs",
-    "people": "people crowd",
-    "rock": "rock rocks boulder boulders",
-    "shirt": "shirt shirts",
-    "snow": "snow ice",
-    "street": "street streets road roads sidewalk",
-    "tree": "tree trees forest woods",
-    "water": "water ocean lake river stream pool sea waves",
-    "woman": "woman women lady ladies",
-}
 
 
 def captions(root) -> pd.DataFrame:
@@ -47,12 +21,12 @@ def captions(root) -> pd.DataFrame:
     path = Path(root) / "captions.txt"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; {CARDS['flickr8k'].access}")
-    return read_table(path, ("image", "caption"), separator=",").dropna()[["image", "caption"]].reset_index(drop=True)
+    return read_table(path, ("image", "caption")).dropna()[["image", "caption"]].reset_index(drop=True)
 
 
 def names(texts: pd.Series) -> pd.DataFrame:
-    """Return whether each text names each object of ``OBJECTS``, bool (len(texts), n_objects)."""
-    patterns = {name: re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE) for name, words in OBJECTS.items()}
+    """Return whether each text names each object of ``words.toml``, bool (len(texts), n_objects)."""
+    patterns = {name: re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE) for name, words in WORDS["flickr8k"].items()}
     return pd.DataFrame({name: texts.str.contains(pattern) for name, pattern in patterns.items()}, index=texts.index)
 
 

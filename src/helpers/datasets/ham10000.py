@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import index_images, locate
 from ..tasks import Task
-from .base import Draft
+from .registry import WORDS, Draft
 from .splits import by_group, by_row
 from .tables import age_band, classes_of, fill, first_file, numbers, read_table, unique
 
@@ -14,10 +14,6 @@ METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata
 FOLDERS = ("images", "HAM10000_images", *(f"{n}_images_part_{i}" for n in ("HAM10000", "ham10000") for i in (1, 2)))
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-TEXT = {
-    "authors": "Patient diagnosed via {dx_type}. Age: {age} years. Sex: {sex}. Localization: {localization}.",
-    "clean": "Age: {age} years. Sex: {sex}. Localization: {localization}.",
-}
 
 
 def read(root: Path, variant: str, split: str) -> Draft:
@@ -33,7 +29,7 @@ def read(root: Path, variant: str, split: str) -> Draft:
         {
             "pair_id": table["image_id"],
             "image": locate(table["image_id"], index_images(root, FOLDERS)),
-            "text": fill(TEXT[variant], {"dx_type": table["dx_type"], **said}),
+            "text": fill(WORDS["ham10000"][variant], {"dx_type": table["dx_type"], **said}),
             "group": table["lesion_id"],
             "label": table["dx"],
             "subgroup_age": age_band(age),

@@ -9,15 +9,14 @@ import pandas as pd
 
 from ..arrays import choose, choose_column
 from ..images import existing
-from ..store.tables import read_parquet
+from ..store.disk import read_parquet
 from ..tasks import KINDS, OTHER_SPLITS, SPLITS, Task, class_names, split_names
-from .base import CARDS, Draft
+from .registry import CARDS, Draft
 from .splits import SEED, by_group, straddling
 from .tables import classes_of, read_table, require_rows, unique
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".jsonl", ".gz")
 NAMES = tuple(f"manifest{suffix}" for suffix in SUFFIXES[:-1])
-ID_COLUMNS = ("pair_id", "id")  # columns of pair ids if no column is named
 REMEDY = "save it again, as UTF-8 with a header line"
 CARD = CARDS["manifest"]
 
@@ -56,49 +55,58 @@ def read(
         image_root: another folder to which image paths are relative, such as a read-only drive.
         kind: the kind of task you expect; another kind raises.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
-
-    Raises:
-        FileNotFoundError, ValueError: names file, line and what was expected.
     """
-    path = _find_table(root, table)
-    images = Path(image_root) if image_root else path.parent if root.is_file() else root
-    if not images.is_dir():
-        raise FileNotFoundError(
-            f"image_root {images} is not a folder; give the folder to which the image paths of {path} are relative"
-        )
-    images = images.absolute()
+    path, images = _find(root, table, image_root)
     data = _read(path)
-    for option, column in (("image", image), ("text", text), ("group", group)):
-        _require_named(data, column, option, path)
+    label = [label] if isinstance(label, str) else list(label)
+    if len(label) == 1 and label[0] not in data and "," in label[0]:
+        label = label[0].split(",")
+    _require_columns(data, {"image": [image], "text": [text], "group": [group] if group else [], "label": label}, path)
     for column in filter(None, (id, split_column if split == "given" else None)):
         choose_column(column, data.columns, path)
     require_rows(data, path, REMEDY)
-    task, labels = read_labels(data, label, label_separator, path, kind)
+    choose(domain, ("medical", "natural"), "domain")
+    task, labels = _labels(data, label, label_separator, path, kind)
     rows = pd.DataFrame({"text": data[text]})
     rows["image"] = existing(images, _paths_inside(data[image], images, path))
-    id = id or next((name for name in ID_COLUMNS if name in data), None)
+    id = id or next((name for name in ("pair_id", "id") if name in data), None)
     rows["pair_id"] = unique(data[id], path, private=True) if id else [f"{i:07d}" for i in range(len(data))]
     rows["group"] = data[group].fillna(rows["pair_id"]) if group else data[image]
     given = split_column in data and split != "made"
     strata = labels.astype(str).agg("|".join, axis=1)
     rows["split"] = _given_split(data[split_column], path) if given else by_group(rows["group"], strata, seed=random_state)
     _require_whole_groups(rows, path)
-    choose(domain, ("medical", "natural"), "domain")
-    title = title or path.stem
-    report = {"split_made": not given, "kind": task.kind}
-    if task.kind == "multilabel":
-        report["without_any_label"] = int((labels.sum(axis=1) == 0).sum())
+    unlabelled = {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
+    report, title = {"split_made": not given, "kind": task.kind, **unlabelled}, title or path.stem
     card = replace(CARD, title=title, domain=domain, source=path.name, credentialed=bool(credentialed))
     return Draft(pd.concat([rows, labels], axis=1), task, report, name=title, card=card, root=images, private=True)
 
 
-def read_labels(data: pd.DataFrame, label, separator: str | None, path: Path, kind: str | None) -> tuple[Task, pd.DataFrame]:
+def _find(root: Path, table: str | None, image_root: str | None) -> tuple[Path, Path]:
+    """Return the file of the table and the folder to which its image paths are relative."""
+    names = NAMES if table is None else (table,)
+    path = root if root.is_file() else next((root / name for name in names if (root / name).is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {CARD.access}")
+    images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
+    if not images.is_dir():
+        raise FileNotFoundError(f"image_root {images} is not a folder; give that to which the image paths of {path} are relative")
+    return path, images
+
+
+def _require_columns(data: pd.DataFrame, columns: dict[str, list[str]], path: Path) -> None:
+    """Raise a ValueError unless the table has the columns of each option; it says how each entrance takes another name."""
+    for option, names in columns.items():
+        for name in names:
+            try:
+                choose_column(name, data.columns, path)
+            except ValueError as error:
+                other = f"{option}= (--option {option}=NAME, or {option}_column of notebook 08)"
+                raise ValueError(f"{error} Name another column with {other}") from None
+
+
+def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None) -> tuple[Task, pd.DataFrame]:
     """Return the task that the label column or columns define, and its label columns as :class:`Task` names them."""
-    names = [label] if isinstance(label, str) else list(label)
-    if len(names) == 1 and names[0] not in data and "," in names[0]:
-        names = names[0].split(",")
-    for name in names:
-        _require_named(data, name, "label", path)
     column = data[names[0]]
     if len(names) > 1:
         labels = data[names].replace({"0.0": "0", "1.0": "1", "False": "0", "True": "1"})
@@ -122,40 +130,17 @@ def read_labels(data: pd.DataFrame, label, separator: str | None, path: Path, ki
     return task, labels.set_axis(task.columns, axis=1)
 
 
-def _require_named(data: pd.DataFrame, column: str | None, option: str, path: Path) -> None:
-    """Raise a ValueError unless the table has this column; it says how each entrance takes the name of another."""
-    try:
-        if column:
-            choose_column(column, data.columns, path)
-    except ValueError as error:
-        other = f"{option}= (--option {option}=NAME, or {option}_column of notebook 08)"
-        raise ValueError(f"{error} Name another column with {other}") from None
-
-
-def _find_table(root: Path, table: str | None) -> Path:
-    """Return the file of the table, given the file or its folder."""
-    if root.is_file():
-        return root
-    names = NAMES if table is None else (table,)
-    found = next((root / name for name in names if (root / name).is_file()), None)
-    if found is None:
-        raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {CARD.access}")
-    return found
-
-
 def _read(path: Path) -> pd.DataFrame:
     """Read the table as strings; missing cells stay missing."""
     suffix = choose(path.suffix.lower(), SUFFIXES, f"kind of table ({path.name})")
     if suffix == ".parquet":
-        data = read_parquet(path, REMEDY)
-    elif suffix == ".jsonl":
-        try:
-            data = pd.read_json(path, lines=True, dtype=False)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
-    else:
-        return read_table(path, separator="\t" if suffix in (".tsv", ".tab") else None, remedy=REMEDY)
-    return data.map(_cell).reset_index(drop=True)
+        return read_parquet(path, REMEDY).map(_cell)
+    if suffix != ".jsonl":
+        return read_table(path, remedy=REMEDY)
+    try:
+        return pd.read_json(path, lines=True, dtype=False).map(_cell)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
 
 
 def _cell(value) -> str | None:
@@ -165,7 +150,7 @@ def _cell(value) -> str | None:
 
 
 def _paths_inside(paths: pd.Series, folder: Path, path: Path) -> list[str]:
-    """Return image paths relative to ``folder``, once none of them leads out of it."""
+    """Return image paths relative to ``folder``; refuse one that leads out of it."""
     inside = []
     for line, cell in enumerate(paths, 2):
         if pd.isna(cell):

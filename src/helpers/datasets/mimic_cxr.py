@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..arrays import choose
 from ..images import existing
 from ..tasks import Task
-from .base import Draft
+from .registry import Draft
 from .tables import age_band, classes_of, first_file, numbers, read_table, unique
 
 LABELS = {
@@ -22,7 +22,7 @@ LABELS = {
 }
 UNCERTAIN = ("drop", "zero", "one")
 TABLES = {"train": "train.csv", "val": "valid.csv", "test": "test.csv"}  # the authors' three, not part of the release
-STUDIES = ("cxr-study-list.csv", "cxr-study-list.csv.gz")
+STUDIES, STUDY = ("cxr-study-list.csv", "cxr-study-list.csv.gz"), ("subject_id", "study_id", "path")
 ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
 WANTED = re.compile(
     r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
@@ -60,7 +60,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
         parts.append(_labelled(table, LABELS["authors"], path).assign(split=part))
     table = pd.concat(parts, ignore_index=True)
     path = first_file(root, STUDIES)
-    studies = read_table(path, ("subject_id", "study_id", "path"))[["subject_id", "study_id", "path"]]
+    studies = read_table(path, STUDY)[[*STUDY]]
     unique(studies["study_id"], path, private=True)
     table = table.merge(studies.rename(columns={"path": "report"}), on=["subject_id", "study_id"], how="left")
     table["text"] = read_reports(root, table["report"])
@@ -74,7 +74,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
-    """Read the frontal images of MIMIC-CXR-JPG, the official split, and the report sections written before the image was read."""
+    """Read frontal images, the official split, and the report sections written before the image was read."""
     metadata = _release(root, "metadata", ("dicom_id", "subject_id", "study_id", "ViewPosition"))
     parts = _release(root, "split", ("dicom_id", "split"))
     findings = _release(root, "chexpert", ("subject_id", "study_id", *LABELS["clean"]))
@@ -92,8 +92,7 @@ def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def _release(root: Path, kind: str, columns) -> pd.DataFrame:
-    names = [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")]
-    path = first_file(root, names)
+    path = first_file(root, [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")])
     table = read_table(path, columns, na_words=True)
     unique(table["study_id" if kind == "chexpert" else "dicom_id"], path, private=True)
     if kind == "split":
@@ -103,18 +102,14 @@ def _release(root: Path, kind: str, columns) -> pd.DataFrame:
 
 def _labelled(table: pd.DataFrame, labels, path: Path) -> pd.DataFrame:
     """Return ``table`` with its label columns as numbers: 1, 0, -1 for uncertain, missing for not mentioned."""
-    table = table.copy()
+    found = table.assign(**{label: numbers(table[label], path) for label in labels})
     for label in labels:
-        table[label] = numbers(table[label], path)
-        classes_of(table[label].fillna(0).rename(label), (1, 0, -1), path)
-    return table
+        classes_of(found[label].fillna(0), (1, 0, -1), path)
+    return found
 
 
 def read_reports(root: Path, paths: pd.Series) -> pd.Series:
-    """Return the text of the report at each of ``paths`` (``files/p10/p1000.../s....txt``), None if absent; read each once.
-
-    An error names the row of the table, not the path, which holds ids.
-    """
+    """Return the text of the report at each path, None if absent; an error names the row, not the path, which holds ids."""
     archive = next((root / name for name in ARCHIVES if (root / name).is_file()), None)
     if archive is None and not (root / "files").is_dir():
         raise FileNotFoundError(f"{root} has neither {' nor '.join(ARCHIVES)} nor files/ with report texts; download the reports")
@@ -123,7 +118,7 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
     except zipfile.BadZipFile:
         raise ValueError(f"{archive} is cut short or not a zip file; download it again") from None
     with opened or nullcontext():
-        members = set(opened.namelist()) if opened else set()
+        members = set(opened.namelist()) if opened else ()
         texts: dict[str, str | None] = {}
         for row, path in enumerate(tqdm(paths, desc="reports", unit="report", leave=False)):
             if path in texts or pd.isna(path):

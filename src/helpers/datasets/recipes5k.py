@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..images import existing
 from ..tasks import Task
-from .base import Draft
+from .registry import Draft
 from .tables import first_file, parallel_lines, read_lines, unique
 
 INGREDIENTS = ("annotations/ingredients_Recipes5k.txt", "ingredients_Recipes5k.txt")

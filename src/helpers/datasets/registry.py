@@ -1,6 +1,7 @@
-"""List every data set by name with its card, variants and splits, and load it."""
+"""Define data sets as image-text pairs with a card, list every one by name, and load it."""
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -9,10 +10,96 @@ from types import ModuleType
 import pandas as pd
 
 from ..arrays import choose
-from .base import CARDS, REQUIRED_COLUMNS, SYNTHETIC, Card, Draft, PairedDataset
+from ..tasks import SPLITS, Task
 
+SYNTHETIC = "SYNTHETIC.txt"  # marks the folder of a miniature
 VARIANTS = ("authors", "clean", "common")
 MISSING_IMAGES = ("error", "drop")
+REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader must know of a data set before using it; ``cards.toml`` holds all cards."""
+
+    title: str
+    domain: str  # "medical" or "natural"
+    source: str
+    licence: str
+    citation: str  # key in book/references.bib
+    access: str  # how to get it, in one sentence
+    credentialed: bool = False
+    notes: tuple[str, ...] = ()
+    size: str = ""  # of the release
+    splits: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variant -> splits it offers, the default first
+    missing_images: str = "error"  # or "drop", for a release that is known to lack some
+
+
+def _toml(name: str) -> dict:
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+def _card(entry: dict) -> Card:
+    splits = {variant: tuple(names) for variant, names in entry.pop("splits").items()}
+    return Card(**entry | {"splits": splits, "notes": tuple(entry.get("notes", ()))})
+
+
+CARDS = {name: _card(entry) for name, entry in _toml("cards.toml").items()}
+WORDS = _toml("words.toml")  # what the texts of a data set are made of
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Rows as a data set's module reads them, some still without image (None) or text, and counts of excluded rows.
+
+    The manifest learns ``name``, ``card`` and ``root`` only on reading. With ``private``, errors name no images.
+    """
+
+    rows: pd.DataFrame
+    task: Task
+    report: dict = field(default_factory=dict)
+    name: str | None = None
+    card: Card | None = None
+    root: Path | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class PairedDataset:
+    """Image-text pairs with labels and splits, one row each.
+
+    ``rows``: ``pair_id`` (unique string), ``image`` (path relative to ``root``, POSIX separators), ``text``, ``split``, ``group``
+    (rows that must not straddle splits, such as one patient's), the label columns of ``task`` and perhaps ``subgroup_*`` columns.
+    """
+
+    name: str
+    variant: str
+    rows: pd.DataFrame
+    task: Task
+    card: Card
+    root: Path
+    report: dict = field(default_factory=dict)  # counts of excluded rows by reason; no row is dropped silently
+
+    def __post_init__(self):
+        if missing := [c for c in REQUIRED_COLUMNS if c not in self.rows]:
+            raise ValueError(f"{self.name}: column {missing[0]!r} is missing; needed are {', '.join(REQUIRED_COLUMNS)} and labels")
+        repeated = self.rows["pair_id"].duplicated().to_numpy()
+        if repeated.any():
+            raise ValueError(f"{self.name} row {repeated.argmax()}: pair_id occurs more than once; every row needs its own id")
+        unknown = (~self.rows["split"].isin(SPLITS)).to_numpy()
+        if unknown.any():
+            fault = f"split is not one of {', '.join(SPLITS)} ({unknown.sum()} such rows)"
+            raise ValueError(f"{self.name} row {unknown.argmax()}: {fault}")
+        self.task.targets(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """Return counts only, so that no text or id reaches an output by accident."""
+        parts = ", ".join(f"{(self.rows['split'] == s).sum()} {s}" for s in SPLITS)
+        task = f"{self.task.kind} with {len(self.task.classes)} classes"
+        return f"PairedDataset({self.name} {self.variant}: {len(self)} pairs ({parts}), {task})"
 
 
 @dataclass(frozen=True)
@@ -95,14 +182,9 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
         root: folder of the release as unpacked; ``easy_vqa`` needs none.
         variant: ``authors`` (their text, labels, filters and split) or ``clean`` (no label proxies, groups disjoint); a data set
             with one variant, ``common``, takes either.
-        split: one of the splits the variant offers; the variant's default when None.
-        missing_images: ``error``, or ``drop`` to exclude pairs without an image file and count them in ``report``. Fakeddit, a
-            list of links with some dead ones, drops by default; all others raise.
-        options: further options of the data set, see ``DATASETS[name].options``.
-
-    Raises:
-        FileNotFoundError: the root, a table or images are missing; says where to get them.
-        ValueError: an unexpected name, column or value.
+        split: one of the splits the variant offers; its default when None.
+        missing_images: ``error``, or ``drop`` to exclude and count pairs without an image file; the card's default when None.
+        options: see ``DATASETS[name].options``.
     """
     entry = DATASETS[choose(name, DATASETS, "data set")]
     variant = canonical_variant(name, variant)

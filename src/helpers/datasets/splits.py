@@ -13,36 +13,36 @@ KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given",
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the splits receive a rare class
 
 
-def by_row(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
-    """Return row numbers of train and test, stratified and ignoring groups, by ``train_test_split`` on rows in file order."""
+def by_row(strata: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return row numbers of train and test (20 %), stratified and ignoring groups, by ``train_test_split`` in file order."""
     from sklearn.model_selection import train_test_split  # slow to load, and a workflow with nothing to do must answer fast
 
     counts = strata.value_counts()
     if counts.min() < 2:
         row = int((strata == counts.idxmin()).to_numpy().argmax())
         raise ValueError(f"the {strata.name} of table row {row} occurs once; a stratified split needs 2 rows of each class")
-    train, test = train_test_split(np.arange(len(strata)), test_size=test_share, stratify=strata.to_numpy(), random_state=seed)
+    train, test = train_test_split(np.arange(len(strata)), test_size=0.2, stratify=strata.to_numpy(), random_state=SEED)
     return train, test
 
 
-def by_row_in_file_order(strata: pd.Series, test_share: float = 0.2, seed: int = SEED) -> np.ndarray:
+def by_row_in_file_order(strata: pd.Series) -> np.ndarray:
     """Return the split name of each row under :func:`by_row`."""
     split = np.full(len(strata), "train", dtype=object)
-    split[by_row(strata, test_share, seed)[1]] = "test"
+    split[by_row(strata)[1]] = "test"
     return split
 
 
-def by_group(groups: pd.Series, strata: pd.Series | None = None, shares=SHARES, seed: int = SEED) -> np.ndarray:
-    """Return the split name of each row, with whole groups and with each stratum divided in proportion to ``shares``.
+def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEED) -> np.ndarray:
+    """Return the split name of each row, with whole groups and with each stratum divided in proportion to ``SHARES``.
 
-    Groups come in a seeded order, and each goes to the split that is furthest below its share. The stratum of a group is that of
-    its first row. A stratum with one group goes to train.
+    Groups come in a seeded order, and each goes to the split that is furthest below its share. A group has the stratum of its first
+    row; a stratum with one group goes to train.
     """
     codes, _ = pd.factorize(groups)
     first = np.unique(codes, return_index=True)[1]
     size = np.bincount(codes)
     stratum = np.zeros(len(first), dtype=int) if strata is None else pd.factorize(strata, sort=True)[0][first]
-    names, due = list(shares), np.array(list(shares.values()))
+    names, due = list(SHARES), np.array(list(SHARES.values()))
     assigned = np.empty(len(first), dtype=int)
     rng = np.random.default_rng(seed)
     for s in np.unique(stratum):
@@ -55,19 +55,16 @@ def by_group(groups: pd.Series, strata: pd.Series | None = None, shares=SHARES, 
     return np.array(names, dtype=object)[assigned][codes]
 
 
-def straddling(rows: pd.DataFrame, column: str = "group") -> pd.Index:
-    """Return the values of ``column`` that occur in more than one split."""
-    splits_of = rows.groupby(column)["split"].nunique()
+def straddling(rows: pd.DataFrame) -> pd.Index:
+    """Return the groups that occur in more than one split."""
+    splits_of = rows.groupby("group")["split"].nunique()
     return splits_of.index[splits_of > 1]
 
 
-def seen_in_train(pairs: pd.DataFrame, of: str = "test", seen: str = "train") -> pd.DataFrame:
-    """Return whether the group, image and exact text of each pair of split ``of`` also occur in split ``seen``, bool (n_of, 3).
-
-    Equal values mean equal content, whether they are paths and sentences or row numbers of a stored set.
-    """
-    there, here = (pairs[pairs["split"] == s] for s in (seen, of))
-    return pd.DataFrame({key: here[key].isin(set(there[key])) for key in ("group", "image", "text")})
+def seen_in_train(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return whether the group, image and exact text of each test pair also occur in train, bool (n_test, 3)."""
+    train, test = (pairs[pairs["split"] == s] for s in ("train", "test"))
+    return pd.DataFrame({key: test[key].isin(set(train[key])) for key in ("group", "image", "text")})
 
 
 def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..arrays import choose_column
-from ..store.tables import read_delimited
+from ..store.foreign import read_delimited
 
 RELEASED = "restore the file as released"
 
@@ -24,27 +24,19 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
     raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {remedy}")
 
 
-def read_table(
-    path: Path, columns: Sequence[str] = (), separator: str | None = None, na_words: bool = False, remedy: str = RELEASED
-) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, remedy: str = RELEASED) -> pd.DataFrame:
     """Read a delimited file as strings; empty cells are missing values.
 
     Args:
         columns: required columns; then rows are required too.
-        separator: when None, inferred from the header: a tab if it has one, a semicolon if it has one and no comma, else a comma.
         na_words: treat cells such as ``NA`` and ``nan`` as missing too, the default of pandas, which the authors used.
-        remedy: advice on a damaged file, printed in errors.
     """
-    if separator is None:
-        header = read_delimited(path, "\t", remedy, header=None, nrows=1, dtype=str).iloc[0].astype(str)
-        separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
     # The header is read as a row, because pandas would rename a column whose name occurs twice.
-    table = read_delimited(path, separator, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
+    table = read_delimited(path, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
     names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(table.iloc[0])]
-    repeated = next((i for i, name in enumerate(names) if name in names[:i]), None)
-    if repeated is not None:
-        first = names.index(names[repeated])
-        raise ValueError(f"{path}: columns {first + 1} and {repeated + 1} have the same name; rename one of them")
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ValueError(f"{path}: columns {names.index(name) + 1} and {i + 1} have the same name; rename one of them")
     table = table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
     for column in columns:
         choose_column(column, names, path)
@@ -108,11 +100,10 @@ def unique(column: pd.Series, path, private: bool = False, header: int = 1) -> p
     again = (column.duplicated() | column.isna()).to_numpy()
     if again.any():
         row = again.argmax()
-        which = "" if private else f" {column.iloc[row]!r}"
-        first = (column == column.iloc[row]).to_numpy().argmax() + 1 + header
-        fault = "is missing" if pd.isna(column.iloc[row]) else f"{which} is also on line {first}".strip()
+        value, which = column.iloc[row], "" if private else f" {column.iloc[row]!r}"
+        fault = " is missing" if pd.isna(value) else f"{which} is also on line {(column == value).to_numpy().argmax() + 1 + header}"
         where = f"{path} line {row + 1 + header}: {column.name}"
-        raise ValueError(f"{where} {fault}; every row needs its own ({again.sum()} such rows)")
+        raise ValueError(f"{where}{fault}; every row needs its own ({again.sum()} such rows)")
     return column
 
 

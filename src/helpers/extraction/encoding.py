@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
-from ..datasets.base import PairedDataset
+from ..datasets.registry import PairedDataset
 from ..files import read_arrays, read_record, write_arrays, write_record
 from ..images import CHANGED, decode
 

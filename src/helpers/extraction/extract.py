@@ -20,7 +20,7 @@ from ..arrays import choose
 from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
-from ..datasets.base import PairedDataset
+from ..datasets.registry import PairedDataset
 from ..files import remove_stale, replacing
 from ..store.disk import PROVENANCE, check_replaceable, read_set_record
 from ..store.embeddings import EmbeddingSet

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..datasets.base import PairedDataset
+from ..datasets.registry import PairedDataset
 from ..images import ImageFile, inspect_image
 from .encoding import progress, read_work_file, write_work_file
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from .. import metrics
 from ..datasets import DATASETS
 from ..files import refuse_other_content, replacing, replacing_folder
-from ..store.record import Record, UnusableRecord, read_intact, read_record, write_record
+from ..store.disk import Record, UnusableRecord, read_intact, read_record, write_record
 from ..tasks import Task
 from . import inference
 from .inference import KEYS

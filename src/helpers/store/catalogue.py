@@ -28,11 +28,8 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
 
     Args:
         store: folder of sets; the shipped ones and then ``runs/embeddings`` when None.
-        faulty: a dictionary that collects the fault of each faulty set by its folder; when None, the first fault raises.
-
-    Raises:
-        FileNotFoundError: ``store`` is given and is not a folder.
-        ValueError: a folder has a name that this project does not accept, or its record names another set.
+        faulty: collects the fault of each folder with a name that is not accepted or not that of its record; when None, the first
+            such fault raises a ValueError.
     """
     if store is not None and not Path(store).is_dir():
         raise FileNotFoundError(f"store {store} is not a folder; give the folder that holds <dataset>/<variant>/<backbone>")
@@ -54,8 +51,9 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
 
 def _check_names(parts: tuple[str, ...], path: Path) -> None:
     """Raise unless the names in folder and record agree; the loader checks the rest of the record."""
+    named = dict(zip(NAMES, parts, strict=True))
     try:
-        for name, part in zip(NAMES, parts, strict=True):
+        for name, part in named.items():
             check_folder(part, f"{name} folder")
     except ValueError as error:
         raise ValueError(f"{str(path.parent)!r}: {error}") from None
@@ -63,7 +61,7 @@ def _check_names(parts: tuple[str, ...], path: Path) -> None:
         record = read_set_record(path.parent)[0]
     except (ValueError, FileNotFoundError):
         return
-    for name, part in zip(NAMES, parts, strict=True):
+    for name, part in named.items():
         recorded = str(record.get(name, part))
         if part not in (recorded, as_folder(recorded) if name == "backbone" else None):
             raise ValueError(
@@ -87,6 +85,5 @@ def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
 
 def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:
     """List (dataset, variant, backbone) of the sets that the repository ships in this variant but that are not stored here."""
-    found = stored(store, faulty={})
-    present = set(zip(found["dataset"], found["variant"], found["backbone"], strict=True))
+    present = set(stored(store, faulty={})[NAMES].itertuples(index=False, name=None))
     return [s for s in SHIPPED_SETS if s not in present and s[1] in (variant, "common")]

@@ -1,25 +1,27 @@
-"""Read and write the files of an embedding set: its record, the matrix of each modality and the table of pairs."""
+"""Read and write stored results: checksummed records, and the matrices and the table of an embedding set beside its record."""
 
 import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
-from ..arrays import blocks
-from ..files import UNFINISHED, refuse_other_content
+from ..arrays import blocks, place
+from ..files import UNFINISHED, checksummed, is_checksummed, refuse_other_content, sha256, write_json
 from ..tasks import UNLABELLED, Task, Unlabelled
-from .record import MALFORMED, read_checksummed, validated
-from .tables import read_parquet
 
+FORMAT = 2
 PROVENANCE = "provenance.json"
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
 SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
@@ -28,7 +30,68 @@ TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
 ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds between them
 DAMAGE = "restore it, or make the set again with --overwrite"
+MALFORMED: tuple[type[Exception], ...] = (  # what the libraries of the formats raise on malformed files
+    *(pa.ArrowException, SafetensorError, ValueError, OSError, KeyError, TypeError, AttributeError),
+    *(OverflowError, MemoryError, RecursionError),
+)
+Model = TypeVar("Model", bound=BaseModel)
 Result = TypeVar("Result")
+
+
+class UnusableRecord(ValueError):
+    """Error for a stored result that is damaged or has another format; names the file and how to make it again."""
+
+
+class Record(BaseModel):
+    """Fields common to the records of stored sweeps; ``files`` maps names of files beside it to their SHA-256."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: int = FORMAT
+    files: dict[str, str] = {}
+
+
+def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
+    """Write a record with the SHA-256 of the named files in its folder and of itself."""
+    path = Path(path)
+    write_json(path, checksummed(record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}))
+
+
+def read_record(path: Path, model: type[Model], remake: str) -> Model:
+    """Read a record of :func:`write_record`, and check it and its files; ``remake`` says how to make the result again."""
+    path = Path(path)
+    content, record = _read_checked(path, model, remake)
+    for name, expected in content["files"].items():
+        file = path.parent / name
+        if not file.is_file() or sha256(file) != expected:
+            fault = "damaged (its checksum does not match its content)" if file.is_file() else "missing"
+            raise UnusableRecord(f"{file} is {fault}; {remake}")
+    return record
+
+
+def _read_checked(path: Path, model: type[Model], remake: str) -> tuple[dict, Model]:
+    """Return a record of this format that matches its own checksum, raw without the checksum, and as ``model``."""
+    content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
+    if isinstance(content, dict) and content.get("format") != FORMAT:
+        known = f"has format {content['format']!r:.40}, this version reads {FORMAT}" if "format" in content else None
+        raise UnusableRecord(f"{path} {known or 'was stored in an older format'}; {remake}")
+    if not is_checksummed(content):
+        raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
+    del content["record_sha256"]
+    try:
+        return content, model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UnusableRecord(f"{path}: {place(first['loc'])}: {first['msg']}; {remake}") from None
+
+
+def read_intact(file: Path, read: Callable[[Path], Result], remake: str) -> Result:
+    """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence."""
+    try:
+        return read(file)
+    except FileNotFoundError:
+        raise
+    except MALFORMED as error:
+        raise UnusableRecord(f"{file} is damaged ({type(error).__name__}); {remake}") from None
 
 
 class FileEntry(BaseModel):
@@ -44,8 +107,7 @@ def _known_paths(files: dict[str, FileEntry]) -> dict[str, FileEntry]:
     if set(files) != set(FILES):
         raise ValueError(f"files must be {', '.join(FILES)}")
     for name, entry in files.items():
-        shared = name == "image" and SHARED_IMAGE.fullmatch(entry.path)
-        if entry.path != FILES[name] and not shared:
+        if entry.path != FILES[name] and not (name == "image" and SHARED_IMAGE.fullmatch(entry.path)):
             raise ValueError(f"path of {name} leaves the set; expected {FILES[name]}")
     return files
 
@@ -76,26 +138,17 @@ class SetRecord(BaseModel):
 
 
 def read_set_record(directory: Path) -> tuple[dict, SetRecord]:
-    """Read ``provenance.json`` of a set; return it raw and validated.
-
-    Raises:
-        FileNotFoundError: the folder has no record.
-        UnusableRecord: the record is damaged, has another format, or names files outside the store.
-    """
+    """Read ``provenance.json`` of a set, raw and validated; a FileNotFoundError or an UnusableRecord says what is wrong."""
     path = Path(directory) / PROVENANCE
     if not path.is_file():
         raise FileNotFoundError(
             f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
         )
-    found = read_checksummed(path, DAMAGE)
-    return found, validated(found, SetRecord, path, DAMAGE)
+    return _read_checked(path, SetRecord, DAMAGE)
 
 
 def read_bytes(directory: Path, record: SetRecord, name: str, in_memory: float = inf) -> tuple[Path, bytes | np.ndarray]:
-    """Read one file of a set and check its bytes against the checksum in the record.
-
-    A file of more than ``in_memory`` bytes is memory-mapped, as an array of bytes.
-    """
+    """Read one file of a set, checked against its checksum; one of more than ``in_memory`` bytes is memory-mapped."""
     entry = record.files[name]
     path, told = Path(directory) / entry.path, Path(directory) / PROVENANCE
     try:
@@ -143,6 +196,16 @@ def _mapped(data: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
+    """Return the table of a Parquet file, or of its bytes ``data``."""
+    try:
+        table = pq.read_table(path if data is None else pa.BufferReader(data))
+        table.validate(full=True)
+        return table.to_pandas(ignore_metadata=True)
+    except MALFORMED as error:
+        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+
+
 def parse_pairs(data, path: Path, task: Task) -> pd.DataFrame:
     """Return the table of pairs; an error names the file and the column but no cell."""
     pairs = read_parquet(path, DAMAGE, data)
@@ -161,7 +224,6 @@ def parse_pairs(data, path: Path, task: Task) -> pd.DataFrame:
 
 def settled(read: Callable[[], Result], directory: Path) -> Result:
     """Return ``read()``, and try again while another process replaces the set."""
-    directory = Path(directory)
     for _ in range(ATTEMPTS):
         before = _stamp(directory)
         try:

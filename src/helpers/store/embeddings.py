@@ -13,10 +13,9 @@ from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embeddi
 from ..files import checksummed, replacing_folder, sha256, write_json
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from . import disk
-from .disk import FILES, IN_MEMORY, PROVENANCE
-from .foreign import naming, read_arrays, read_csv
+from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE
+from .foreign import naming, read_vectors
 from .identity import SYNTHETIC, Identity
-from .record import FORMAT
 
 OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")  # of the record, no provenance
 LARGE = 1e18  # above this, the square of a norm overflows float32
@@ -26,8 +25,7 @@ LARGE = 1e18  # above this, the square of a norm overflows float32
 class EmbeddingSet:
     """Unit-norm embeddings of distinct images and texts, and the pairs made of them.
 
-    A distinct image or text is stored once, but statistics are over pairs: an image with three questions counts three times.
-    Therefore use ``image_of`` and ``text_of``.
+    A distinct image or text is stored once, but statistics are over pairs: therefore use ``image_of`` and ``text_of``.
 
     Args:
         image: (n_images, d) float32, unit rows; a memory-mapped matrix stays on disk, as ``helpers.arrays.MappedRows``.
@@ -46,7 +44,9 @@ class EmbeddingSet:
 
     def __post_init__(self):
         for modality in ("image", "text"):
-            object.__setattr__(self, modality, _mapped_if_on_disk(getattr(self, modality), modality))
+            matrix = getattr(self, modality)
+            on_disk = isinstance(matrix, np.memmap) and matrix.ndim == 2 and matrix.dtype in (np.float16, np.float32)
+            object.__setattr__(self, modality, MappedRows(matrix, modality) if on_disk else matrix)
         same_dimension(as_rows(self.image, "image"), as_rows(self.text, "text"))
         object.__setattr__(self, "pairs", self.pairs.reset_index(drop=True))
         for modality in ("image", "text"):
@@ -69,19 +69,14 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         named = [str(self.provenance[k]) for k in ("dataset", "variant", "backbone") if k in self.provenance]
-        name = " ".join(named) + SYNTHETIC * self.synthetic
+        name = " ".join(named) + SYNTHETIC * self.identity.synthetic
         counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts, d={self.dim}, {self.task.kind}"
         return f"EmbeddingSet({name + ': ' * bool(name)}{counts})"
 
     @property
     def identity(self) -> Identity:
-        """Return data set, variant and backbone as one object, which gives columns of tables and the folder below a store."""
+        """Return data set, variant and backbone as one object."""
         return Identity.of(self.provenance)
-
-    @property
-    def synthetic(self) -> bool:
-        """Return whether the data are a synthetic miniature, whose values say nothing about the data set it is named after."""
-        return self.identity.synthetic
 
     @property
     def dataset(self) -> str:
@@ -150,8 +145,7 @@ class EmbeddingSet:
         Args:
             image, text: (n, d) vectors of any norm; equal rows are stored once.
             labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
-            split: (n,) of ``train``, ``val``, ``test``, in upper or lower case; ``valid``, ``validate`` and ``validation`` mean
-                ``val``. All rows are ``train`` when None.
+            split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid`` and ``validation`` mean ``val``; train when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups: (n,) groups of rows that belong together, such as one patient's; each row is its own group when None.
             ids: (n,) unique names of the pairs; numbered when None.
@@ -160,15 +154,15 @@ class EmbeddingSet:
         image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
         n = len(image)
         labels = None if labels is None else np.asarray(labels)
-        given = {"text": text, "labels": labels, "split": split, "groups": groups, "ids": ids}
-        for name, values in given.items():
+        for name, values in (("text", text), ("labels", labels), ("split", split), ("groups", groups), ("ids", ids)):
             if values is not None and len(values) != n:
                 raise ValueError(f"{name} has {len(values)} rows and image has {n}; every array needs one row per pair")
+        numbered = [f"{i:07d}" for i in range(n)]
         pairs = pd.DataFrame(
             {
-                "pair_id": [f"{i:07d}" for i in range(n)] if ids is None else [str(i) for i in ids],
+                "pair_id": numbered if ids is None else [str(i) for i in ids],
                 "split": split_names(["train"] * n if split is None else split),
-                "group": [f"{i:07d}" for i in range(n)] if groups is None else [str(g) for g in groups],
+                "group": numbered if groups is None else [str(g) for g in groups],
             }
         )
         task, columns = _task_of(labels, kind, classes)
@@ -179,29 +173,19 @@ class EmbeddingSet:
 
     @classmethod
     def from_csv(cls, path, label=None, **options) -> "EmbeddingSet":
-        """Read a table of pairs with one column per coordinate; see :func:`helpers.store.foreign.read_csv`."""
+        """Read vectors computed elsewhere, from a table, arrays or a folder; see :func:`helpers.store.foreign.read_vectors`."""
         with naming(path):
-            return cls.from_arrays(**read_csv(path, label, **options))
+            return cls.from_arrays(**read_vectors(path, label, **options))
 
-    @classmethod
-    def from_npz(cls, path, **options) -> "EmbeddingSet":
-        """Read NPZ, NPY files and a table, or a folder of shards; see :func:`helpers.store.foreign.read_arrays`."""
-        with naming(path):
-            return cls.from_arrays(**read_arrays(path, **options))
+    from_npz = from_csv
 
     def save(self, directory, dtype: str = "float32", image_from=None) -> Path:
-        """Write the set as a folder: ``image.safetensors``, ``text.safetensors``, ``pairs.parquet``, ``provenance.json``.
-
-        The folder appears whole or not at all. ``provenance.json`` holds the SHA-256 of each file and of itself.
+        """Write the set as a folder that appears whole or not at all; ``provenance.json`` holds the SHA-256 of each file.
 
         Args:
             directory: target folder; an embedding set there is replaced, any other content is refused.
             dtype: ``float32``, or ``float16`` for half the size at about 1e-3 relative error.
             image_from: folder of another set of this store with the same image matrix; the new set refers to that matrix.
-
-        Raises:
-            FileExistsError: ``directory`` holds something that is not an embedding set.
-            ValueError: ``image_from`` holds other image vectors, or lies outside the store.
         """
         directory = Path(directory)
         choose(dtype, ("float32", "float16"), "dtype")
@@ -228,11 +212,8 @@ class EmbeddingSet:
         """Read a set written by :meth:`save`, and check the SHA-256 of every file.
 
         A matrix of more than ``in_memory`` numbers is not read into memory: its file is mapped, and read block by block. The file
-        must not be changed in place meanwhile; replacing the set is safe.
-
-        Raises:
-            FileNotFoundError: the folder holds no set, or one of its files is missing.
-            ValueError: a file does not match its checksum, is damaged, or has another format.
+        must not be changed in place meanwhile; replacing the set is safe. A missing file raises a FileNotFoundError, a damaged one
+        a ValueError.
         """
         return disk.settled(lambda: cls._read(Path(directory), in_memory), Path(directory))
 
@@ -243,20 +224,11 @@ class EmbeddingSet:
         for modality in ("image", "text"):
             path, data = disk.read_bytes(directory, record, modality, in_memory * np.dtype(record.dtype).itemsize)
             vectors.append(disk.parse_matrix(data, path))
-        pairs, task = _read_pairs(directory, record)
-        try:
+        path, data = disk.read_bytes(directory, record, "pairs")
+        with naming(directory):
+            task = record.task.task()
+            pairs = disk.parse_pairs(data, path, task)
             return cls(vectors[0], vectors[1], pairs, task, {k: v for k, v in found.items() if k not in OF_THE_FILES})
-        except ValueError as error:
-            raise ValueError(f"{directory}: {error}") from None
-
-
-def _read_pairs(directory: Path, record: disk.SetRecord) -> tuple[pd.DataFrame, Task]:
-    path, data = disk.read_bytes(directory, record, "pairs")
-    try:
-        task = record.task.task()
-    except ValueError as error:
-        raise ValueError(f"{directory / PROVENANCE}: {error}") from None
-    return disk.parse_pairs(data, path, task), task
 
 
 def _shared_image(own: dict, other: Path, directory: Path) -> dict:
@@ -277,8 +249,8 @@ def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task
     if labels.ndim == 2:
         task = Task(kind or "multilabel", tuple(classes if classes is not None else map(str, range(labels.shape[1]))))
         if len(task.columns) != labels.shape[1]:
-            raise ValueError(f"labels have {labels.shape[1]} columns and a {task.kind} task of {len(task.classes)} classes "
-                             f"needs {len(task.columns)}")  # fmt: skip
+            wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}"
+            raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
         return task, dict(zip(task.columns, labels.T, strict=True))
     if labels.ndim != 1:
         raise ValueError(f"labels must have shape (n,) or (n, classes), got {labels.shape}")
@@ -296,12 +268,6 @@ def _unknown_split(splits: pd.Series, rows: np.ndarray) -> str:
     what = f"split {usual[0]!r}" if usual else "split"
     first = int(np.flatnonzero(splits == usual[0])[0]) if usual else rows[0]
     return f"pair {first}: {what} is not one of {', '.join(SPLITS)} ({len(rows)} such pairs); rename it"
-
-
-def _mapped_if_on_disk(matrix, what: str):
-    """Return a memory-mapped matrix as rows that are read from the file when they are used, anything else as it is."""
-    on_disk = isinstance(matrix, np.memmap) and matrix.ndim == 2 and matrix.dtype in (np.float16, np.float32)
-    return MappedRows(matrix, what) if on_disk else matrix
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:

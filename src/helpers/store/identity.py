@@ -30,10 +30,7 @@ def folder_name(backbone: str) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """Data set, variant and backbone of an embedding set; ``synthetic`` when the data are a miniature.
-
-    A name that the set does not record is ``own``.
-    """
+    """Data set, variant and backbone of an embedding set, ``own`` if not recorded; ``synthetic`` when the data are a miniature."""
 
     dataset: str = "own"
     variant: str = "own"
