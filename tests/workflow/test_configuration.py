@@ -132,7 +132,7 @@ def executed(count=1, outputs=()):
 
 
 def test_damaged_results_are_named_and_left_where_they_are(tmp_path):
-    from helpers.probing.record import Record, write_record
+    from helpers.store.disk import Record, write_record
 
     notebooks = {"whole": executed(), "cut": executed()[:-5], "unfinished": executed(None)}
     notebooks["failed"] = executed(1, [{"output_type": "error"}])
