@@ -47,7 +47,7 @@ import pandas as pd
 from IPython.display import display
 
 from helpers import PROTOCOLS
-from helpers.alignment.channels import CHANNELS, SWEPT
+from helpers.alignment.shift import CHANNELS, SWEPT
 from helpers.contributed import read_contributed
 from helpers.datasets.audit import text_names_label
 from helpers.datasets.registry import title

@@ -38,7 +38,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from helpers import mean_resultant_length, metrics
-from helpers.alignment.channels import CHANNELS
+from helpers.alignment.shift import CHANNELS
 from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number

@@ -23,6 +23,7 @@ from itertools import permutations, product
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 from scipy.stats import rankdata, spearmanr
 
 from helpers.files import project_root
@@ -32,6 +33,7 @@ from helpers.published import BACKBONES, authors_longer_sweep, authors_pca, auth
 
 DATASETS = {"brset": "BRSET", "ham10000": "HAM10000", "mbrset": "mBRSET", "mimic": "MIMIC-CXR"}
 page = Page("14_what_the_probe_lacks", globals(), {"exclude": many(text(DATASETS.values(), "data set")), "results": optional(NAME)})
+lead = display(Markdown("The lead stands here once the page has run."), display_id=True)
 
 # %% [markdown]
 # The authors of the paper stored more results than they printed: the same embeddings under a probe with one hidden layer, and a longer
@@ -59,7 +61,7 @@ cells = pd.DataFrame({
     "linear": at(linear, 0), "linear_sd": at(linear, 0, "auc_std"), "hidden": at(early, 0),
     "gain": at(linear, 1) - at(linear, 0), "hidden_gain": at(early, 1) - at(early, 0), "late_gain": at(late, 1) - at(late, 0),
 }).assign(deficit=lambda c: c["hidden"] - c["linear"], headroom=lambda c: 1 - c["linear"])  # fmt: skip
-page.save_table(cells.reset_index(), "gain_and_deficit");
+page.save_table(cells.reset_index(), "gain_and_deficit")
 
 # %% [markdown]
 # The test is a rank correlation of gain and deficit over the cells. Encoders of one data set share its rows, so the interval resamples whole
@@ -73,29 +75,30 @@ def rank_correlation(table: pd.DataFrame) -> float:
 
 by_dataset = {dataset: of for dataset, of in cells.groupby(level="dataset")}
 resampled = [
-    rank_correlation(pd.concat([by_dataset[d] for d in drawn])) for drawn in product(by_dataset, repeat=len(by_dataset)) if len(set(drawn)) > 1
+    rank_correlation(pd.concat([by_dataset[d] for d in drawn]))
+    for drawn in product(by_dataset, repeat=len(by_dataset))
+    if len(set(drawn)) > 1
 ]
 correlation = rank_correlation(cells)
 low, high = np.quantile(resampled, [0.025, 0.975]) if resampled else (np.nan, np.nan)
 
-within = [[spearmanr(of["deficit"].to_numpy()[list(p)], of["gain"]).statistic for p in permutations(range(len(of)))] for of in by_dataset.values()]
+within = [
+    [spearmanr(of["deficit"].to_numpy()[list(p)], of["gain"]).statistic for p in permutations(range(len(of)))]
+    for of in by_dataset.values()
+]
 observed = np.mean([values[0] for values in within])  # the first permutation is the identity
 null = sum(np.meshgrid(*within, sparse=True)) / len(within)
 p_within = float((np.abs(null) >= abs(observed) - 1e-12).mean())
 
 # %% tags=["hide-input"]
 rises, hidden_rises = int((cells["gain"] > 0).sum()), int((cells[["hidden_gain", "late_gain"]] > 0).to_numpy().sum())
-page.show_text(
-    "In the authors' own results, λ = 1 raises the AUC of the linear probe in {rises} of {n} curves, but with one hidden layer on the same "
-    "vectors in {hidden_rises} of {runs} runs. The gain follows what the linear probe lacks against the hidden layer: rank correlation "
-    "{correlation:.2f} over {n} cells (95 % interval over data sets {low:.2f} to {high:.2f}; within data sets {observed:.2f}, p = {p:.3f}).",
-    rises=rises, n=len(cells), hidden_rises=hidden_rises, runs=2 * len(cells), correlation=correlation, low=low, high=high,
-    observed=observed, p=p_within,
-)  # fmt: skip
-page.show_text(
-    "This is what unfinished training looks like: λ makes up for a part of what the probe has not reached. It does not show that a smaller gap "
-    "holds more information."
-)
+lead.update(Markdown(
+    f"In the authors' own results, λ = 1 raises the AUC of the linear probe in {rises} of {len(cells)} curves, but with one hidden layer on the "
+    f"same vectors in {hidden_rises} of {2 * len(cells)} runs. The gain follows what the linear probe lacks against the hidden layer: rank "
+    f"correlation {correlation:.2f} over {len(cells)} curves (95 % interval over data sets {low:.2f} to {high:.2f}; within data sets "
+    f"{observed:.2f}, p = {p_within:.3f}). This is what unfinished training looks like: λ makes up for a part of what the probe has not reached. "
+    "It does not show that a smaller gap holds more information."
+))  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain against deficit, one point per data set and encoder of the paper: change of the linear probe's AUC from λ = 0 to 1 (mean of five runs) against what it lacks at λ = 0 compared with one hidden layer of 128 units (one run). Published numbers, none recomputed.", "name": "fig-gain-deficit"}, "image": {"alt": "Scatter plot of gain against deficit for sixteen pairs of data set and encoder; the points rise from near zero at the lower left to 0.02 of gain at 0.12 of deficit."}}
 markers = dict(zip(DATASETS.values(), "osD^", strict=True))
@@ -106,8 +109,7 @@ axes.axhline(0, color="#666666", lw=0.8)
 axes.set(xlabel="deficit: AUC of the hidden layer − AUC of the linear probe, λ = 0", ylabel="gain of λ = 1, linear probe")
 handles = [plt.Line2D([], [], marker=m, ls="", color="#22272e", label=d) for d, m in markers.items() if d in by_dataset]
 handles += [plt.Line2D([], [], marker="o", ls="", color=colour(name), label=backbone) for backbone, name in BACKBONES.items()]
-figure.legend(handles=handles, loc="outside lower center", ncols=4);
-
+figure.legend(handles=handles, loc="outside lower center", ncols=4)
 # %% [markdown]
 # ## With a hidden layer the gain is gone
 #
@@ -115,7 +117,9 @@ figure.legend(handles=handles, loc="outside lower center", ncols=4);
 # HAM10000's AUC is that of hard predictions, on which one test row is a large step.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of AUC from λ = 0 in the authors' stored runs: linear probe (black, mean of five runs), hidden layer with early (blue) and late fusion (orange, one run each). Rows are data sets with a scale of their own, columns are encoders.", "name": "fig-hidden-layer"}, "image": {"alt": "Sixteen line plots of the change of AUC against lambda. The black line of the linear probe rises steadily in each; the lines of the hidden layer go up and down without a trend."}}
-figure, grid = plt.subplots(len(by_dataset), len(BACKBONES), figsize=(9.5, 2.1 * len(by_dataset)), sharex=True, sharey="row", squeeze=False)
+figure, grid = plt.subplots(
+    len(by_dataset), len(BACKBONES), figsize=(9.5, 2.1 * len(by_dataset)), sharex=True, sharey="row", squeeze=False
+)
 lines = {"linear probe": (linear, "#000000"), "hidden layer, early": (early, "#0072b2"), "hidden layer, late": (late, "#d55e00")}
 for (dataset, backbone), axes in zip(product(by_dataset, BACKBONES), grid.ravel(), strict=True):
     for name, (table, line_colour) in lines.items():
@@ -124,8 +128,7 @@ for (dataset, backbone), axes in zip(product(by_dataset, BACKBONES), grid.ravel(
     axes.set_title(f"{dataset}, {backbone}")
 figure.supxlabel("λ")
 figure.supylabel("change of AUC from λ = 0")
-figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3);
-
+figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 # %% [markdown]
 # The slope of a straight line through all eleven values of λ uses more than the two ends. Its mean over the hidden-layer runs, with the standard
 # error over data sets:
@@ -169,7 +172,9 @@ robustness = {
     "deficit, room to grow held fixed": partial(cells, "deficit", "headroom"),
     "room to grow, deficit held fixed": partial(cells, "headroom", "deficit"),
 }
-robustness = page.save_table(pd.Series(robustness, name="correlation with the gain").rename_axis("what").reset_index(), "gain_and_deficit_robustness")
+robustness = page.save_table(
+    pd.Series(robustness, name="correlation with the gain").rename_axis("what").reset_index(), "gain_and_deficit_robustness"
+)
 
 # %% tags=["hide-input"]
 format_table(robustness, precision=2)
@@ -183,7 +188,9 @@ format_table(robustness, precision=2)
 UPDATES = {"short": 2_300 * 3e-4, "long": 36_600 * 1e-3}  # updates times learning rate
 longer = authors_longer_sweep().rename(columns={"auc_mean": "auc"})
 if "BRSET" in by_dataset:
-    trained = cells.loc["BRSET", ["linear", "gain"]].join((at(longer, 1) - at(longer, 0)).loc["BRSET"].rename("gain after longer training"))
+    trained = cells.loc["BRSET", ["linear", "gain"]].join(
+        (at(longer, 1) - at(longer, 0)).loc["BRSET"].rename("gain after longer training")
+    )
     trained = trained.join(at(longer, 0).loc["BRSET"].rename("AUC after longer training")).rename(columns={"linear": "AUC"})
     trained = trained[["AUC", "AUC after longer training", "gain", "gain after longer training"]].reset_index()
 
@@ -194,7 +201,9 @@ if "BRSET" in by_dataset:
         up=int((trained["AUC after longer training"] > trained["AUC"]).sum()), n=len(trained),
         down=int((trained["gain after longer training"] < trained["gain"]).sum()),
     )  # fmt: skip
-format_table(page.save_table(trained, "longer_training"), precision=4) if "BRSET" in by_dataset else page.show_text("BRSET is excluded.")
+format_table(page.save_table(trained, "longer_training"), precision=4) if "BRSET" in by_dataset else page.show_text(
+    "BRSET is excluded."
+)
 
 # %% [markdown]
 # ## Theory predicts the size of the gain where it can be computed
@@ -237,8 +246,7 @@ for (dataset, backbone), cell in cells.iterrows():
     rows.append((dataset, backbone, "known" if known else "unknown", *predicted, cell["gain"]))
 predictions = pd.DataFrame(rows, columns=["dataset", "backbone", "gap", "predicted, least", "predicted, most", "published"])
 predictions["within"] = predictions["published"].between(predictions["predicted, least"], predictions["predicted, most"])
-page.save_table(predictions, "predicted_gains");
-
+page.save_table(predictions, "predicted_gains")
 # %% tags=["hide-input"]
 explained = predictions["predicted, most"] / predictions["published"]
 order = float(spearmanr(predictions["predicted, most"], predictions["published"]).statistic)
@@ -258,12 +266,21 @@ format_table(predictions, precision=4)
 
 # %% tags=["hide-input"]
 heads = pd.read_csv(project_root() / "data/published/authors_fusion_heads.csv")
-heads["cell"] = [f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in zip(heads["auroc"], heads["ci_low"], heads["ci_high"], strict=True)]
+heads["cell"] = [
+    f"{value:.3f} ({low:.3f} to {high:.3f})"
+    for value, low, high in zip(heads["auroc"], heads["ci_low"], heads["ci_high"], strict=True)
+]
 shown = ["image_only", "text_only", "linear", "mlp_early", "mlp_late"]
-wide = heads[heads["head"].isin(shown)].pivot_table(index=["dataset", "encoder"], columns="head", values="cell", aggfunc="first")[shown].reset_index()
+wide = (
+    heads[heads["head"].isin(shown)]
+    .pivot_table(index=["dataset", "encoder"], columns="head", values="cell", aggfunc="first")[shown]
+    .reset_index()
+)
 wide["dataset"] = wide["dataset"].replace({"fakeddit": "Fakeddit", "mbrset": "mBRSET"})
 wide["encoder"] = wide["encoder"].replace({name: printed for printed, name in BACKBONES.items()})
-format_table(wide.rename(columns={"image_only": "image", "text_only": "text", "mlp_early": "hidden, early", "mlp_late": "hidden, late"}))
+format_table(
+    wide.rename(columns={"image_only": "image", "text_only": "text", "mlp_early": "hidden, early", "mlp_late": "hidden, late"})
+)
 
 # %% [markdown]
 # ## What was not tested

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers import EmbeddingSet
 from helpers.comparison import compare_tasks
-from helpers.extraction.prompts import prompt_vectors
+from helpers.extraction.prompts import prompts_of
 from helpers.files import project_root, replacing
 from helpers.store.catalogue import SHIPPED, stored
 
@@ -19,8 +19,7 @@ LABELS = (20, 100, 500)  # labelled rows, of sets that have more
 def tasks(embeddings: EmbeddingSet) -> pd.DataFrame:
     """Return the rows of ``compare_tasks`` of one set under both protocols, with the names of the set."""
     name, n_train = embeddings.identity, len(embeddings.rows("train"))
-    prompts = prompt_vectors(name.dataset, name.backbone, embeddings.task.outputs)
-    converged = compare_tasks(embeddings, prompts=prompts, sizes=[size for size in LABELS if size < n_train])
+    converged = compare_tasks(embeddings, prompts=prompts_of(embeddings), sizes=[size for size in LABELS if size < n_train])
     of_code = compare_tasks(embeddings, protocol="authors-code")
     table = pd.concat([converged.assign(protocol="converged"), of_code.assign(protocol="authors-code")])
     about = {"dataset": name.dataset, "variant": name.variant, "backbone": name.backbone}

@@ -13,7 +13,7 @@ import pandas as pd
 from common import shipped_sets
 
 from helpers import sweep
-from helpers.alignment.channels import CHANNELS, FACTORIAL, Alignment
+from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment
 from helpers.files import project_root, replacing
 from helpers.probing.inference import LAMBDAS, PairedBootstrap
 from helpers.statistics import percentile_interval
@@ -29,7 +29,7 @@ def channel_effects(result, n_boot: int = 1000, level: float = 0.95, random_stat
     """Return what each channel changes in the headline AUC at the largest lambda of a factorial sweep, joint features.
 
     Args:
-        result: a sweep over ``helpers.alignment.channels.FACTORIAL`` and one lambda besides 0.
+        result: a sweep over ``helpers.alignment.shift.FACTORIAL`` and one lambda besides 0.
 
     Returns:
         one row per channel and measure (alone, lost without it, average over orders), then the whole, the sum of the channels
@@ -65,7 +65,7 @@ def _gain(bootstrap: PairedBootstrap, channels: tuple[str, ...]) -> np.ndarray:
     keys = bootstrap.keys[(bootstrap.keys["features"] == "joint") & (bootstrap.keys[LAMBDAS] != 0).all(axis=1)]
     same = [i for i, name in keys["alignment"].items() if Alignment(name).channels == channels]
     if not same:
-        raise ValueError(f"the sweep lacks the channels {' and '.join(channels)}; sweep over helpers.alignment.channels.FACTORIAL")
+        raise ValueError(f"the sweep lacks the channels {' and '.join(channels)}; sweep over helpers.alignment.shift.FACTORIAL")
     i = max(same, key=lambda k: keys.loc[k, "lambda_image"])
     return np.r_[bootstrap.auc(i).mean() - bootstrap.auc(base).mean(), bootstrap.draws(i) - bootstrap.draws(base)]
 

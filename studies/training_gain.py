@@ -16,7 +16,7 @@ import pandas as pd
 from common import NAMES, Clock, names_of, shipped_sets, store_rows
 
 from helpers import metrics, sweep
-from helpers.alignment.channels import CHANNELS
+from helpers.alignment.shift import CHANNELS
 from helpers.probing.descent import log_checkpoints, path_scores
 from helpers.probing.protocol import BRSET_UPDATES
 from helpers.probing.scoring import run_in_threads

@@ -53,38 +53,49 @@ def loss_of(task, weighting, targets):
     return loss
 
 
-def new_probe(dim, outputs, seed, protocol, dtype):
-    """Return the generator of batches, and a probe at its initial weights with its optimiser."""
-    generator = torch.Generator().manual_seed(seed)
-    model = torch.nn.Linear(dim, outputs).to(dtype)
-    first = initial_parameters(dim, outputs, generator, dtype)
-    with torch.no_grad():
-        model.weight.copy_(first[:, :-1])
-        model.bias.copy_(first[:, -1])
-    options = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
-    if protocol.optimizer == "sgd":
-        return generator, model, torch.optim.SGD(model.parameters(), momentum=0.9, **options)
-    return generator, model, torch.optim.AdamW(model.parameters(), **options)
+class OneProbe:
+    """A linear probe at its initial weights, its optimiser, its data, and the generator of its batches."""
+
+    def __init__(self, x, targets, task, fit, seed, protocol, dtype):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.model = torch.nn.Linear(x.shape[1], targets.shape[1]).to(dtype)
+        first = initial_parameters(x.shape[1], targets.shape[1], self.generator, dtype)
+        self.model.load_state_dict({"weight": first[:, :-1], "bias": first[:, -1]})
+        options = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
+        sgd = protocol.optimizer == "sgd"
+        make = torch.optim.SGD if sgd else torch.optim.AdamW
+        self.optimizer = make(self.model.parameters(), **options | ({"momentum": 0.9} if sgd else {}))
+        self.loss_of_logits = loss_of(task, protocol.weighting, targets[fit])
+        self.x, self.y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
+        self.fit, self.batch_size = torch.as_tensor(fit), protocol.batch_size
+
+    def loss(self, rows):
+        return self.loss_of_logits(self.model(self.x[rows]), self.y[rows])
+
+    def train(self, updates=None):
+        """Train for one epoch, or for its first updates; return their number."""
+        batches = self.fit[torch.randperm(len(self.fit), generator=self.generator)].split(self.batch_size)[:updates]
+        for rows in batches:
+            self.optimizer.zero_grad()
+            self.loss(rows).backward()
+            self.optimizer.step()
+        return len(batches)
+
+    def parameters(self):
+        """Return weight and bias as (K, d + 1)."""
+        return torch.cat([self.model.weight.detach(), self.model.bias.detach()[:, None]], dim=1)
 
 
 def train_one(x, targets, task, fit, val, seed, protocol, dtype):
     """One probe alone; returns weight and bias as (K, d + 1), the best epoch and the epochs run."""
-    generator, model, optimizer = new_probe(x.shape[1], targets.shape[1], seed, protocol, dtype)
-    loss = loss_of(task, protocol.weighting, targets[fit])
-    x, y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
-    fit, val = torch.as_tensor(fit), torch.as_tensor(val)
+    probe = OneProbe(x, targets, task, fit, seed, protocol, dtype)
     best, best_loss, best_epoch = None, float("inf"), 0
     for epoch in range(1, protocol.max_epochs + 1):
-        order = fit[torch.randperm(len(fit), generator=generator)]
-        for rows in order.split(protocol.batch_size):
-            optimizer.zero_grad()
-            loss(model(x[rows]), y[rows]).backward()
-            optimizer.step()
+        probe.train()
         with torch.no_grad():
-            current = float(loss(model(x[val]), y[val]))
+            current = float(probe.loss(torch.as_tensor(val)))
         if current < best_loss:
-            best = torch.cat([model.weight.detach().clone(), model.bias.detach().clone()[:, None]], dim=1)
-            best_loss, best_epoch = current, epoch
+            best, best_loss, best_epoch = probe.parameters(), current, epoch
         if epoch - best_epoch >= protocol.patience:
             break
     return best, best_epoch, epoch
@@ -92,14 +103,7 @@ def train_one(x, targets, task, fit, val, seed, protocol, dtype):
 
 def train_updates(x, targets, task, fit, seed, protocol, dtype, updates):
     """One probe alone that stops after so many updates; returns weight and bias as (K, d + 1)."""
-    generator, model, optimizer = new_probe(x.shape[1], targets.shape[1], seed, protocol, dtype)
-    loss = loss_of(task, protocol.weighting, targets[fit])
-    x, y = torch.as_tensor(x).to(dtype), torch.as_tensor(targets).to(dtype)
-    fit, done = torch.as_tensor(fit), 0
-    while done < updates:
-        for rows in fit[torch.randperm(len(fit), generator=generator)].split(protocol.batch_size)[: updates - done]:
-            optimizer.zero_grad()
-            loss(model(x[rows]), y[rows]).backward()
-            optimizer.step()
-            done += 1
-    return torch.cat([model.weight.detach(), model.bias.detach()[:, None]], dim=1)
+    probe = OneProbe(x, targets, task, fit, seed, protocol, dtype)
+    while updates:
+        updates -= probe.train(updates)
+    return probe.parameters()

@@ -16,14 +16,10 @@ def unit(x):
 def test_resultant_length_and_gap_against_plain_numpy(dtype, tolerance):
     image, text = IMAGE.astype(dtype), TEXT.astype(dtype)
     assert mean_resultant_length(image) == pytest.approx(np.sqrt((unit(IMAGE).sum(axis=0) ** 2).sum()) / 40, abs=tolerance)
+    assert mean_resultant_length([[1.0, 0], [-2.0, 0]]) == pytest.approx(0)
     gap = unit(IMAGE).sum(axis=0) / 40 - unit(TEXT).sum(axis=0) / 40
     np.testing.assert_allclose(gap_vector(image, text), gap, atol=tolerance)
     assert gap_norm(image, text) == pytest.approx(np.sqrt((gap**2).sum()), abs=tolerance)
-
-
-def test_resultant_length_extremes():
-    assert mean_resultant_length([[3.0, 4.0]]) == pytest.approx(1)
-    assert mean_resultant_length([[1.0, 0], [-2.0, 0]]) == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +35,6 @@ def test_resultant_length_extremes():
 def test_bad_vectors_are_named(bad, message):
     with pytest.raises(ValueError, match=message):
         mean_resultant_length(bad)
-
-
-def test_unequal_dimensions_are_named():
     with pytest.raises(ValueError, match="7 dimensions.*6"):
         gap_vector(IMAGE, TEXT[:, :6])
 
@@ -60,15 +53,10 @@ def test_effective_rank_of_known_spectra():
     axes = np.concatenate([np.eye(5), -np.eye(5)])
     assert effective_rank(axes) == pytest.approx(5)
     assert effective_rank(axes[[0, 5]]) == pytest.approx(1)
-    with pytest.raises(ValueError, match="all rows are equal"):
-        effective_rank(np.ones((4, 3)))
-
-
-def test_effective_rank_does_not_depend_on_the_unit_of_the_vectors():
-    for unit_of in (1e-9, 1e9):
-        assert effective_rank(unit_of * IMAGE) == pytest.approx(effective_rank(IMAGE))
+    for length in (1e-9, 1.0, 1e9):
+        assert effective_rank(length * IMAGE) == pytest.approx(effective_rank(IMAGE))
         with pytest.raises(ValueError, match="all rows are equal"):
-            effective_rank(unit_of * np.full((7, 3), 0.1))
+            effective_rank(length * np.full((7, 3), 0.1))
 
 
 def test_gap_and_first_direction_against_an_svd_of_all_rows():
@@ -81,10 +69,3 @@ def test_gap_and_first_direction_against_an_svd_of_all_rows():
     cosine, share = gap_and_first_direction(IMAGE, TEXT)
     assert 0.5 < cosine < 0.999 and cosine == pytest.approx(abs(first @ gap) / np.sqrt(gap @ gap), rel=1e-9)
     assert 0.05 < share < 0.95 and share == pytest.approx((along**2).sum() / (centred**2).sum(), rel=1e-9)
-
-
-def test_gap_direction_of_two_distant_cones():
-    cosine, share = gap_and_first_direction(IMAGE + 30, TEXT - 30)
-    assert cosine > 0.99 and share > 0.95
-    even, _ = gap_and_first_direction(np.diag([5.0, 1, 1]) + 1e-3, np.diag([5.0, 1, 1]) + [[1e-3, 1e-3, 2e-3]] * 3)
-    assert even < 0.9

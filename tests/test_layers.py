@@ -12,12 +12,12 @@ from conftest import ROOT
 LINT = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
 
 
-def lint(root: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(LINT, cwd=root, env=os.environ | {"PYTHONPATH": str(root / "src")}, capture_output=True, text=True)
+def run_in(root: Path, command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root / "src")}, capture_output=True, text=True)
 
 
 def test_every_module_imports_only_modules_below_it():
-    run = lint(ROOT)
+    run = run_in(ROOT, LINT)
     assert run.returncode == 0, run.stdout
 
 
@@ -34,16 +34,13 @@ def test_an_import_upwards_or_an_unnamed_module_is_found(tmp_path, module, line)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "src" / "helpers" / module).open("a") as file:
         file.write(f"\n{line}\n")
-    assert lint(tmp_path).returncode != 0
+    assert run_in(tmp_path, LINT).returncode != 0
 
 
 @pytest.mark.parametrize(
     ("modules", "absent"),
     [
-        (
-            ("page", "extraction.find", "cones", "datasets", "published", "plotting"),
-            {"torch", "transformers", "tqdm.auto"},
-        ),
+        (("page", "extraction.find", "cones", "datasets", "published", "plotting"), {"torch", "transformers", "tqdm.auto"}),
         (("probing.cache", "recommend", "plotting"), {"transformers", "open_clip", "tqdm.auto"}),
         (("page", "probing.protocol", "store.catalogue", "published"), {"torch", "sklearn", "transformers"}),
     ],
@@ -51,7 +48,5 @@ def test_an_import_upwards_or_an_unnamed_module_is_found(tmp_path, module, line)
 def test_pages_and_the_workflow_import_no_heavy_library_that_they_do_not_run(modules, absent):
     """Loading a model imports libraries of models, and fitting imports scikit-learn; finding sets and planning steps do not."""
     imports = "; ".join(f"import helpers.{name}" for name in modules)
-    code = f"import sys; {imports}; print(sorted({absent!r} & set(sys.modules)))"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    run = run_in(ROOT, [sys.executable, "-c", f"import sys; {imports}; print(sorted({absent!r} & set(sys.modules)))"])
     assert run.stdout == "[]\n", run.stdout + run.stderr

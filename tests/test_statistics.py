@@ -6,14 +6,7 @@ from scipy import stats
 
 from helpers import arrays as rows
 from helpers.geometry import mean_resultant_length
-from helpers.statistics import (
-    bootstrap_counts,
-    bootstrap_interval,
-    corrected_interval,
-    holm,
-    max_t_test,
-    permutation_p,
-)  # fmt: skip
+from helpers.statistics import bootstrap_counts, bootstrap_interval, corrected_interval, holm, max_t_test, permutation_p
 
 IMAGE = np.random.default_rng(0).normal(size=(40, 7)) + 1
 
@@ -31,32 +24,17 @@ def test_bootstrap_interval_is_that_of_resampled_rows():
     np.testing.assert_allclose([low, high], np.sqrt(expected), atol=1e-12)
 
 
-def test_bootstrap_interval_draws_groups_together():
-    twice = np.repeat(IMAGE, 2, axis=0)
-
+def test_groups_are_drawn_together_also_in_blocks_that_divide_them(monkeypatch):
     def norm(m):
         return np.linalg.norm(m, axis=1)
 
-    grouped = bootstrap_interval(norm, twice, groups=np.repeat([f"{i:02d}" for i in range(40)], 2), random_state=1)
-    np.testing.assert_allclose(grouped, bootstrap_interval(norm, IMAGE, random_state=1), atol=1e-12)
-
-
-def test_bootstrap_interval_is_the_same_in_blocks_that_divide_groups(monkeypatch):
-    groups = np.random.default_rng(4).integers(0, 9, size=40)
-
-    def interval():
-        return bootstrap_interval(lambda m: np.linalg.norm(m, axis=1), IMAGE, groups=groups, n_boot=100)
-
-    whole = interval()
+    twice, groups = np.repeat(IMAGE, 2, axis=0), np.repeat([f"{i:02d}" for i in range(40)], 2)
+    expected = bootstrap_interval(norm, IMAGE, random_state=1)
+    np.testing.assert_allclose(bootstrap_interval(norm, twice, groups=groups, random_state=1), expected, atol=1e-12)
     monkeypatch.setattr(rows, "BLOCK", 300)  # three rows
-    np.testing.assert_allclose(interval(), whole, atol=1e-12)
-
-
-def test_bootstrap_counts_draw_groups_together():
-    groups = np.array(["a", "b", "a", "c"])
-    counts = bootstrap_counts(4, 50, 0, groups)
-    assert (counts[:, 0] == counts[:, 2]).all()
-    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    np.testing.assert_allclose(bootstrap_interval(norm, twice, groups=groups, random_state=1), expected, atol=1e-12)
+    counts = bootstrap_counts(4, 50, 0, np.array(["a", "b", "a", "c"]))
+    assert (counts[:, 0] == counts[:, 2]).all() and (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
     assert (bootstrap_counts(4, 50, 0).sum(axis=1) == 4).all()
 
 

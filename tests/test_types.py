@@ -13,6 +13,7 @@ def mypy(*arguments: str | Path) -> subprocess.CompletedProcess:
 
 
 def test_the_types_of_the_package_hold():
+    assert (ROOT / "src/helpers/py.typed").is_file()
     run = mypy()
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -22,7 +23,3 @@ def test_a_wrong_call_of_a_public_function_is_found(tmp_path):
     caller.write_text("from helpers.geometry import gap_vector\n\ngap_vector(1, 2, 3, 4)\n")
     run = mypy(caller)
     assert run.returncode != 0 and "caller.py:3" in run.stdout
-
-
-def test_the_package_says_that_it_is_typed():
-    assert (ROOT / "src/helpers/py.typed").is_file()

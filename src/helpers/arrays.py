@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 ZERO_NORM = 1e-8
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
@@ -26,8 +27,7 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
 def choose_column(column: str, columns: Iterable, source) -> str:
     """Return ``column`` if ``source``, a table with these ``columns``, has it.
 
-    The error names the nearest column only if that looks like a name (one short word, at most two digits at its end), and never
-    lists the columns: in a table without a header they are the cells of its first row.
+    The error never lists the columns, and names the nearest only if it looks like a name: without a header they are cells.
     """
     columns = [str(c) for c in columns]
     if column in columns:
@@ -44,10 +44,9 @@ def place(keys: Iterable[str | int]) -> str:
 
 
 def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
-    """Return one modality's vectors as an array, once they are checked: shape (n, d), n >= 1, real, finite.
+    """Return one modality's vectors (n, d) as a checked array, float64 or float32; ``start`` is the number of a block's first row.
 
-    Half precision becomes float32, because sums of many half-precision rows lose digits. float32 and float64 stay as they are.
-    A ValueError names the argument and the first bad row; ``start`` is the number of the first row of ``x``, if it is a block.
+    Half precision becomes float32, because sums of many half-precision rows lose digits.
     """
     x = np.asarray(x)
     if x.ndim != 2 or 0 in x.shape:
@@ -85,16 +84,22 @@ def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     return x / row_norms(x, what, start)
 
 
-def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
-    """Return image and text vectors (n, d) of pairs as unit rows, once they are checked."""
+def unit_both(image, text) -> tuple[np.ndarray, np.ndarray]:
+    """Return image (n, d) and text (m, d) vectors as unit rows, once they are checked."""
     image, text = unit_rows(image, "image"), unit_rows(text, "text")
     same_dimension(image, text)
+    return image, text
+
+
+def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
+    """Return image and text vectors (n, d) of pairs as unit rows, once they are checked."""
+    image, text = unit_both(image, text)
     same_number(image, text)
     return image, text
 
 
 def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.ndarray:
-    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; a ValueError names the first row of norm below 1e-8."""
+    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; refuse a norm below 1e-8."""
     norm = np.concatenate([np.linalg.norm(x[i : i + NORM_BLOCK], axis=1, keepdims=True) for i in range(0, len(x), NORM_BLOCK)])
     bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
     if len(bad):
@@ -103,35 +108,23 @@ def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.nda
 
 
 def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
-    rows = np.ascontiguousarray(x)
-    first, code = first_rows(rows)
-    return rows[first], code
+    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,).
+
+    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
+    """
+    keys = pd.Series([blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x)], dtype=object)
+    return x[~keys.duplicated().to_numpy()], pd.factorize(keys)[0]
 
 
 def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return :func:`distinct_rows` of vectors, for which 0.0 and -0.0 are the same value."""
-    return distinct_rows(np.ascontiguousarray(x) + 0.0)  # turns -0.0 into 0.0
-
-
-def first_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each row of ``rows`` (n, d) that differs in its bytes appears first, in order, and each row's number (n,).
-
-    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
-    """
-    keys = np.frombuffer(b"".join(blake2b(row, digest_size=16).digest() for row in rows), dtype="V16")
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[inverse.ravel()]
+    return distinct_rows(np.asarray(x) + 0.0)  # turns -0.0 into 0.0
 
 
 class MappedRows:
     """Unit rows in float32 of a memory-mapped matrix (n, d) of float16 or float32; only the rows that are read are converted.
 
-    It has the shape, the type and the indexing of the float32 array that it stands for, with the same values to the last bit.
-    ``np.asarray`` reads all of it.
+    Shape, type, indexing and values are those of the float32 array that it stands for; ``np.asarray`` reads all of it.
     """
 
     dtype = np.dtype(np.float32)

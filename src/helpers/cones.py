@@ -24,9 +24,6 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
 
     Args:
         n_boot: number of bootstrap replicates, by group, for R and the gap; with 0 there are no intervals.
-
-    Returns:
-        one row per quantity, with the columns ``COLUMNS``.
     """
     image, text = embeddings.paired("image"), embeddings.paired("text")
     groups = embeddings.pairs["group"].to_numpy()

@@ -25,7 +25,6 @@ except ImportError:  # not on Windows, where stale temporaries stay
 LANDMARK = Path("src/helpers/__init__.py")
 UNFINISHED = ".unfinished"  # ending of every temporary folder; its writer holds a lock on it
 MOVED = "moved--"  # prefix of a folder while another takes its place
-REMEDY = "restore it, or delete it and make it again"
 
 
 def project_root() -> Path:
@@ -52,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder; on success it becomes ``path`` in one step where the system can, on failure it is removed.
 
-    Of two writers the last one wins. The caller checks that ``path`` may be replaced, see :func:`refuse_other_content`.
+    Of two writers the last one wins. :func:`refuse_other_content` tells whether ``path`` may be replaced.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +73,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
     """Raise a FileExistsError unless ``directory`` is absent, empty, or holds a stored result alone, damaged or not.
 
-    Args:
-        record, names: name of the file that every such result has, and names of its other files.
-        what: the result in words, with its article.
+    Such a result, named by ``what`` with its article, has the file ``record`` and no others than ``names``.
     """
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
@@ -113,10 +110,7 @@ def _folder_beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(path: Path, wait: bool) -> Iterator[bool]:
-    """Yield whether this process holds the lock on a file or folder, which the system frees when the process ends.
-
-    Where there are no locks, a writer goes on without one, and the clean-up treats nothing as stale.
-    """
+    """Yield whether this process holds the lock on a folder; without locks a writer goes on, and nothing counts as stale."""
     handle, held = None, wait
     try:
         if fcntl is not None:
@@ -144,10 +138,9 @@ def _renamed(new: Path, path: Path) -> bool:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; return False where the system cannot.
+    """Exchange two folders in one step, so that a writer killed between two renames leaves no gap; False where it cannot.
 
-    Between two renames there would be no set, and a writer killed then would take it from every reader until the next writer
-    puts it back. Python has no call for the exchange, so this is Linux's renameat2 with AT_FDCWD (-100) and RENAME_EXCHANGE (2).
+    Python has no call for it; this is Linux's renameat2 with AT_FDCWD (-100) and RENAME_EXCHANGE (2).
     """
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
     sys.audit("os.rename", str(one), str(other), -1, -1)
@@ -222,30 +215,13 @@ def write_record(path: Path, record: dict) -> None:
     write_json(path, checksummed(record))
 
 
-def read_record(path: Path, remedy: str = REMEDY) -> dict:
-    """Return what :func:`write_record` wrote.
-
-    Raises:
-        FileNotFoundError, ValueError: the file is absent, or damaged; the error ends with ``remedy``.
-    """
+def read_record(path: Path, remedy: str = "restore it, or delete it and make it again") -> dict:
+    """Return what :func:`write_record` wrote; a ValueError names a damaged file and ends with ``remedy``."""
     record = read_json(path)
     if not is_checksummed(record):
         raise ValueError(f"{path} does not match its own checksum; {remedy}")
     del record["record_sha256"]
     return record
-
-
-sealed, is_sealed = checksummed, is_checksummed  # former names, until their last callers use the new ones
-
-
-def write_checked_json(path: Path, value) -> None:
-    """Former name: write any JSON value as a record."""
-    write_record(path, {"value": value})
-
-
-def read_checked_json(path: Path):
-    """Former name: read what :func:`write_checked_json` wrote."""
-    return read_record(path, "delete it, and the next run makes it again")["value"]
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> Path:
@@ -256,11 +232,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return arrays and metadata that :func:`write_arrays` wrote.
-
-    Raises:
-        FileNotFoundError, ValueError: the file is absent, or damaged; the error says in a few words what is wrong.
-    """
+    """Return arrays and metadata that :func:`write_arrays` wrote; a ValueError says in a few words how a file is damaged."""
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = dict(stream.metadata() or {})

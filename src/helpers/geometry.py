@@ -49,16 +49,10 @@ def gap_norm(image, text) -> float:
 
 
 def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Return the leading principal directions and the share of the total variance (second moment, if not centred) of each.
+    """Return the k leading principal directions (k, d) and each one's share (k,) of the variance (second moment, if not centred).
 
-    The entry of a direction that is largest in absolute value is positive.
-
-    Args:
-        x: (n, d) vectors, used as they are, or a tuple of such matrices, whose rows are taken together.
-        k: number of directions, at most d.
-
-    Returns:
-        directions (k, d) of unit norm, and shares (k,) that sum to at most 1.
+    ``x`` is one matrix (n, d) or a tuple of several, whose rows are taken together. The largest entry of a direction in absolute
+    value is positive.
     """
     matrices = [as_rows(part) for part in (x if isinstance(x, tuple) else (x,))]
     if not 1 <= k <= matrices[0].shape[1]:
@@ -73,7 +67,7 @@ def effective_rank(x) -> float:
     r"""Return the effective rank of centred vectors, :math:`\exp(-\sum_j p_j \log p_j)` with :math:`p_j` the shares of variance.
 
     It lies between 1 (one direction carries all variance) and d (all directions carry the same). Roy and Vetterli, EUSIPCO 2007,
-    applied to the eigenvalues of the covariance. Equal rows have no variance to share and raise a ValueError.
+    applied to the eigenvalues of the covariance.
     """
     x = as_rows(x)
     values, _ = _spectrum(lambda: blocks(x))
@@ -85,13 +79,8 @@ def effective_rank(x) -> float:
 
 
 def gap_and_first_direction(image, text) -> tuple[float, float]:
-    r"""Return how close the gap is to the first principal direction of both modalities together.
-
-    A wide gap makes a large absolute cosine nearly automatic, because the two clouds differ mostly by the gap. Therefore the
-    function also returns the share of the total variance that lies along the gap.
-
-    Returns:
-        :math:`|\cos(\Delta, \mathrm{PC}_1)|` and the share of the pooled variance along :math:`\Delta`, both in [0, 1].
+    r"""Return :math:`|\cos(\Delta, \mathrm{PC}_1)|`, with the first principal direction of both modalities together, and the share
+    of the pooled variance along :math:`\Delta`: a wide gap makes a large cosine nearly automatic.
     """
     gap = gap_vector(image, text)
     direction = gap / np.linalg.norm(gap)
@@ -107,10 +96,7 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
 
 
 def _spectrum(rows: Callable[[], Iterator[np.ndarray]], centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Return eigenvalues (ascending, clipped at 0) and eigenvectors of the second moment, in float64.
-
-    ``rows`` gives the blocks of vectors (n, d) anew at each call, since the mean takes one pass and the moment another.
-    """
+    """Return eigenvalues (ascending, at least 0) and eigenvectors of the second moment; each call of ``rows`` gives all blocks."""
     mean = mean_of(rows()) if centred else 0.0
     moment, n = np.zeros(()), 0
     for block in rows():

@@ -15,8 +15,10 @@ from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
 
 from .arrays import choose, unit_rows
+from .backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from .backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
-from .datasets import PairedDataset, flickr8k
+from .datasets import DATASETS, PairedDataset, flickr8k, load_dataset
+from .datasets.registry import dataset_root
 from .extraction.encoding import default_workers, image_batches
 from .files import project_root, read_record, refuse_other_content, replacing, replacing_folder, sha256, write_record
 from .geometry import gap_norm, mean_resultant_length
@@ -25,12 +27,10 @@ from .store.embeddings import EmbeddingSet
 
 SHIPPED = Path("data/features")
 PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors", "captions.parquet")
-REMEDY = "restore it or make the features again"
 COLUMNS = ["variant", "pair_id", "caption", "image", "text", "split"]
-IMAGES_PER_BATCH, TEXTS_PER_BATCH = 32, 64
 LEARNED = "learned"  # a temperature that is trained with the heads
-DIM, BATCH = 256, 256
 START_TEMPERATURE = 0.07  # initial value of a learned temperature, as in CLIP
+DIM, BATCH = 256, 256
 HELD_OUT = 200  # number of pairs in the retrieval test
 
 
@@ -68,21 +68,22 @@ class TowerFeatures:
     captions: pd.DataFrame
     provenance: dict
 
+    def of_variant(self, variant: str, own: bool = False) -> pd.DataFrame:
+        """Return the captions of one variant, or only the data set's own text of each image."""
+        choose(variant, self.captions["variant"].unique(), "variant of the features")
+        rows = self.captions[self.captions["variant"] == variant]
+        return rows[rows["caption"] == 0] if own else rows
+
     def pairs(self, variant: str, split: str) -> TrainingPairs:
         """Return the images of one variant and split, with the texts each may be paired with."""
-        rows = self._of(variant)
-        choices = rows[rows["split"] == split].sort_values("caption", kind="stable").groupby("image", sort=True)["text"].agg(list)
+        rows = self.of_variant(variant).query("split == @split").sort_values("caption", kind="stable")
+        choices = rows.groupby("image")["text"].agg(list)
         return TrainingPairs(self.image[choices.index], self.text, choices.tolist())
 
     def resultants(self, variant: str) -> dict[str, float]:
         """Return R of the features of both modalities over the pairs of one variant, before any head was trained."""
-        pairs = self._of(variant).query("caption == 0")
+        pairs = self.of_variant(variant, own=True)
         return {m: mean_resultant_length(getattr(self, m)[pairs[m]]) for m in ("image", "text")}
-
-    def _of(self, variant: str) -> pd.DataFrame:
-        return self.captions[
-            self.captions["variant"] == choose(variant, self.captions["variant"].unique(), "variant of the features")
-        ]
 
     def save(self, directory) -> Path:
         """Write the features in float16, atomically and checksummed; refuse a folder that holds something else."""
@@ -97,25 +98,18 @@ class TowerFeatures:
 
     @classmethod
     def load(cls, directory) -> "TowerFeatures":
-        """Read features written by :meth:`save`, checking every checksum.
-
-        Raises:
-            FileNotFoundError: the folder holds no features; says which command makes them.
-            ValueError: the record or a file is damaged; names it.
-        """
-        directory = Path(directory)
+        """Read features written by :meth:`save`; refuse an absent folder, with the command that makes it, and a wrong checksum."""
+        directory, remedy = Path(directory), "restore it or make the features again"
         path = directory / PROVENANCE
         if not path.is_file():
             command = f"python -m helpers heads features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
-        record = read_record(path, REMEDY)
-        if not isinstance(record.get("files"), dict) or set(record["files"]) != set(FILES):
-            raise ValueError(f"{path} does not name the files {', '.join(FILES)}; {REMEDY}")
-        for name in FILES:
-            if not (directory / name).is_file() or sha256(directory / name) != record["files"][name]:
-                raise ValueError(f"{directory / name} does not match the checksum in {PROVENANCE}; {REMEDY}")
+        provenance = read_record(path, remedy)
+        _, _, files = (provenance.pop(name, None) for name in ("format", "dtype", "files"))
+        for file in (directory / name for name in FILES):
+            if not isinstance(files, dict) or not file.is_file() or sha256(file) != files.get(file.name):
+                raise ValueError(f"{file} does not match the checksum in {PROVENANCE}; {remedy}")
         image, text = (load_file(directory / f"{m}.safetensors")["features"].astype(np.float32) for m in ("image", "text"))
-        provenance = {k: v for k, v in record.items() if k not in ("format", "dtype", "files")}
         return cls(image, text, pd.read_parquet(directory / "captions.parquet"), provenance)
 
 
@@ -129,22 +123,29 @@ def shipped_features(dataset: str, folder=None) -> TowerFeatures:
     return TowerFeatures.load((features_folder() if folder is None else Path(folder)) / dataset)
 
 
+def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
+    """Return the features of all variants of a data set under the first split that they share."""
+    splits = DATASETS[choose(dataset, DATASETS, "data set")].splits
+    first, *others = sorted(splits, reverse=True)
+    split = next((s for s in splits[first] if all(s in splits[other] for other in others)), None)
+    if split is None:
+        raise ValueError(f"the variants of {dataset} share no split; features need one")
+    root = dataset_root(root, dataset)
+    return tower_features([load_dataset(dataset, root, v, split, missing_images) for v in (first, *others)], command)
+
+
 def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFeatures:
     """Return the features of every image and every distinct text of a data set, rounded to half precision as in storage.
 
     Args:
         variants: the data set in each of its variants, over the same images; Flickr8k adds all captions of a photograph.
         command: command that makes the features again, for the provenance.
-
-    Raises:
-        ValueError: the variants have different images, or an image cannot be decoded.
     """
     started, first = time.time(), variants[0]
-    paths = first.rows["image"].tolist()
-    number = {path: i for i, path in enumerate(paths)}
+    number = {path: i for i, path in enumerate(first.rows["image"])}
     texts = pd.concat([_captions(one, number) for one in variants], ignore_index=True)
     texts["text"], distinct = pd.factorize(texts["sentence"])
-    image, text = _image_features([Path(first.root) / path for path in paths]), _text_features(list(distinct))
+    image, text = _image_features([Path(first.root) / path for path in number]), _text_features(list(distinct))
     record = {
         "dataset": first.name,
         "licence": first.card.licence,
@@ -164,8 +165,8 @@ def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
     """Return the texts of one variant and the image of each; the data set's own text is caption 0."""
     rows = dataset.rows.rename(columns={"text": "sentence"})
     if sorted(rows["image"]) != sorted(number):
-        what = f"{dataset.name} {dataset.variant} has other images than the first variant"
-        raise ValueError(f"{what}; give variants over the same images")
+        what = f"{dataset.name} {dataset.variant} has several rows an image, or other images than the first variant"
+        raise ValueError(f"{what}; give variants with one row for each of the same images")
     rows = rows.assign(variant=dataset.variant, image=rows["image"].map(number), caption=0)
     if dataset.name != "flickr8k":
         return rows
@@ -210,10 +211,8 @@ class Settings:
     random_state: int = 0  # of initial weights, batches and the choice among several texts
 
     def __post_init__(self):
-        for what in ("temperature", "rate"):
-            value = getattr(self, what)
-            is_number = isinstance(value, int | float) and math.isfinite(value) and value > 0
-            if not is_number and (what, value) != ("temperature", LEARNED):
+        for what, value in (("rate", self.rate), *[("temperature", self.temperature)] * (self.temperature != LEARNED)):
+            if not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise ValueError(f"{what} must be a finite number above 0, got {value!r}")
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
@@ -236,10 +235,8 @@ class Heads:
 
 def initial_heads(random_state: int) -> dict[str, torch.Tensor]:
     """Return the initial weights, uniform within one over the root of the width."""
-    generator, heads = torch.Generator().manual_seed(random_state), {}
-    for modality, width in (("image", IMAGE_WIDTH), ("text", TEXT_WIDTH)):
-        heads[modality] = torch.empty(DIM, width).uniform_(-(width**-0.5), width**-0.5, generator=generator)
-    return heads
+    generator, widths = torch.Generator().manual_seed(random_state), {"image": IMAGE_WIDTH, "text": TEXT_WIDTH}
+    return {m: torch.empty(DIM, width).uniform_(-(width**-0.5), width**-0.5, generator=generator) for m, width in widths.items()}
 
 
 def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale, texts: torch.Tensor) -> torch.Tensor:
@@ -353,8 +350,7 @@ def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:
 
 def embeddings_under(heads: Heads, features: TowerFeatures, stored: EmbeddingSet) -> EmbeddingSet:
     """Return the pairs and labels of a stored set of the same data and variant with the vectors that given heads compute."""
-    own = features.captions[(features.captions["variant"] == stored.provenance["variant"]) & (features.captions["caption"] == 0)]
-    rows = own.set_index("pair_id").loc[stored.pairs["pair_id"]]
+    rows = features.of_variant(stored.provenance["variant"], own=True).set_index("pair_id").loc[stored.pairs["pair_id"]]
     image, text = heads.project(features.image, features.text)
     pairs = stored.pairs.assign(image=rows["image"].to_numpy(), text=rows["text"].to_numpy())
     return EmbeddingSet(unit_rows(image), unit_rows(text), pairs, stored.task, {**stored.provenance, "backbone": "test bench"})

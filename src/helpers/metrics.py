@@ -10,6 +10,8 @@ from scipy.special import expit, log_softmax
 
 from .arrays import parts
 
+BINS = 15  # of the calibration error
+
 
 class Ranking:
     """Order the rows of any number of probes by score: one sort for all metrics that depend on the order alone, exact with ties.
@@ -151,13 +153,7 @@ def softmax(logits) -> np.ndarray:
 
 
 def macro_auc(scores, targets, weights=None) -> np.ndarray:
-    """Return the mean one-vs-rest AUC over classes, excluding classes absent from the rows (or from a replicate).
-
-    Args:
-        scores: (..., n, K).
-        targets: (n, K) 0/1 indicators.
-        weights: as for :func:`auc`, which also gives the shape of the result.
-    """
+    """Return the mean one-vs-rest :func:`auc` of scores (..., n, K) over classes, excluding those absent (from a replicate)."""
     scores, targets = np.asarray(scores), np.asarray(targets)
     per_class = np.stack([auc(scores[..., k], targets[:, k], weights) for k in range(targets.shape[1])])
     present = ~np.isnan(per_class)
@@ -183,7 +179,7 @@ def brier_scores(probability, targets) -> np.ndarray:
     return np.square(np.asarray(probability, dtype=np.float64) - targets).mean(axis=-1)
 
 
-def calibration_error(probability, targets, weights=None, bins: int = 15) -> np.ndarray:
+def calibration_error(probability, targets, weights=None) -> np.ndarray:
     """Return the expected calibration error, class by class (Kull et al., NeurIPS 2019), mean over outputs.
 
     Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows.
@@ -196,8 +192,8 @@ def calibration_error(probability, targets, weights=None, bins: int = 15) -> np.
     counts = np.ones((1, len(targets))) if weights is None else np.asarray(weights, dtype=np.float64)
     total = np.zeros(len(counts))
     for p, y in zip(probability.T, targets.T, strict=True):
-        bin_of = np.minimum((p * bins).astype(int), bins - 1)
-        excess = np.zeros((len(p), bins))
+        bin_of = np.minimum((p * BINS).astype(int), BINS - 1)
+        excess = np.zeros((len(p), BINS))
         excess[np.arange(len(p)), bin_of] = p - y
         total += np.abs(counts @ excess).sum(axis=1)
     error = total / counts.sum(axis=1) / targets.shape[1]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from . import metrics
+from .alignment.estimator import StoredAlignment
 from .alignment.registry import COMPARED
-from .alignment.stored import StoredAlignment
 from .comparison import CHANGES, compare_tasks, fit_alignment, moved_by, rows_of, with_none
 from .extraction.prompts import prompts_of
 from .probing.protocol import Protocol

@@ -12,7 +12,8 @@ from .geometry import gap_vector
 from .metrics import auc
 from .separation import enough_rows, nearest, similarity_blocks
 
-FEWEST_PAIRS = 30  # fewer pairs do not distinguish a working encoder from chance
+FEWEST_PAIRS, MOST_PAIRS = 30, 1000  # fewer pairs do not tell a working encoder from chance, and more are not needed
+SHUFFLES = 200
 
 
 def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
@@ -28,8 +29,7 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
     input the same vector finds no pair. For the other direction, swap the arguments.
 
     Args:
-        image: (n, d) query vectors of pairs.
-        text: (n, d) candidate vectors of the same pairs.
+        image, text: (n, d) query and candidate vectors of the same pairs.
         penalty: (n,) numbers added to the similarity of each candidate, the same for equal candidates. With
             :math:`-\\frac\\lambda2\\, t \\cdot \\Delta` they reproduce the shift of Eq. 5 without renormalising.
         unit: compare by cosine; otherwise by the inner product of the vectors as they are.
@@ -37,12 +37,10 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
     Returns:
         (n,) int64 ranks, 0 for the first place.
     """
-    if unit:
-        image, text = unit_pairs(image, text)
-    else:
-        image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
-        same_dimension(image, text)
-        same_number(image, text)
+    checked = unit_rows if unit else embedding_matrix
+    image, text = checked(image, "image"), checked(text, "text")
+    same_dimension(image, text)
+    same_number(image, text)
     (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
     if penalty is not None:
@@ -62,9 +60,7 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
 
 
 def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float, float]:
-    """Return recall@k of images that look for their text, and of texts that look for their image.
-
-    Candidates are compared by cosine, or by inner product if not ``unit``.
+    """Return recall@k of images that look for their text, and of texts that look for their image; see :func:`retrieval_ranks`.
 
     Example:
         >>> recall_both_ways([[1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])
@@ -78,7 +74,7 @@ def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float,
 
 def several_distinct(x, what: str, k: int = 1) -> None:
     """Refuse a modality with one distinct vector, or with fewer than k, for retrieval."""
-    found = len(distinct_codes(np.asarray(x))[0])
+    found = len(distinct_codes(x)[0])
     if found < 2:
         raise ValueError(f"{what} has one distinct vector in {len(x)} rows, too few for retrieval; check the encoder")
     enough_rows(k, found)
@@ -98,19 +94,18 @@ def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
     return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
 
 
-def penalty_of_renormalising(image, text, gap=None, lam: float = 1.0) -> float:
-    r"""Return the penalty :math:`\beta` to which Eq. 5 with renormalising amounts for a candidate near the right one.
+def penalty_of_renormalising(image, text, gap=None) -> float:
+    r"""Return the penalty :math:`\beta` to which Eq. 5 at lambda = 1 amounts for a candidate near the right one.
 
     With :math:`s` the mean similarity of shifted pairs and :math:`n^2` the mean squared norm of shifted texts, dividing by the norm
-    :math:`(n^2 + \lambda (t \cdot \Delta - \overline{t \cdot \Delta}))^{1/2}` gives to first order
-    :math:`\beta = -\frac\lambda2 (1 + s / n^2)`.
+    :math:`(n^2 + t \cdot \Delta - \overline{t \cdot \Delta})^{1/2}` gives to first order :math:`\beta = -\frac12 (1 + s / n^2)`.
     """
     image, text = unit_pairs(image, text)
-    image_step, text_step = steps(gap_vector(image, text) if gap is None else np.asarray(gap), lam)
+    image_step, text_step = steps(gap_vector(image, text) if gap is None else np.asarray(gap), 1.0)
     shifted_image, shifted_text = image + image_step, text + text_step
     length = np.linalg.norm(shifted_image, axis=1, keepdims=True)
     matched = np.einsum("ij,ij->i", shifted_image / length, shifted_text).mean() * length.mean()
-    return float(-lam / 2 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
+    return float(-0.5 * (1 + matched / (shifted_text**2).sum(axis=1).mean()))
 
 
 def mixed_search_ndcg(queries, relevant, image, text, share: float, k: int = 10, random_state: int = 0) -> np.ndarray:
@@ -120,12 +115,8 @@ def mixed_search_ndcg(queries, relevant, image, text, share: float, k: int = 10,
 
     Args:
         queries: (q, d) vectors.
-        relevant: (q, n) booleans, whether a row is relevant to a query.
+        relevant: (q, n) booleans, whether a row is relevant to a query; one without any has the result NaN.
         image, text: (n, d) vectors of the same pairs.
-        share: share of images in the corpus, in [0, 1].
-
-    Returns:
-        (q,) in [0, 1]; NaN for a query without a relevant row.
     """
     image, text = unit_pairs(image, text)
     queries = unit_rows(queries, "queries")
@@ -160,11 +151,8 @@ def shared_rows_curve(largest, thresholds) -> np.ndarray:
     return 1 - np.searchsorted(ordered, np.asarray(thresholds), side="left") / len(ordered)
 
 
-def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations: int = 200, random_state: int = 0) -> dict:
-    """Compare matched with shuffled pairs: a working dual encoder tells them apart.
-
-    Args:
-        image, text: (n, d) vectors of pairs; a random sample of at most ``max_pairs`` is used.
+def sanity_check(image, text) -> dict:
+    """Compare matched with shuffled pairs (n, d), a random sample of at most 1,000: a working dual encoder tells them apart.
 
     Returns:
         ``pairs``; ``auc`` of the cosine of matched against shuffled pairs (0.5 is chance); image-to-text ``recall`` at k, its mean
@@ -175,8 +163,8 @@ def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations
         True
     """
     image, text = unit_pairs(image, text)
-    rng = np.random.default_rng(random_state)
-    rows = np.sort(rng.permutation(len(image))[:max_pairs])
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.permutation(len(image))[:MOST_PAIRS])
     image, text = image[rows], text[rows]
     for what, x in (("image", image), ("text", text)):
         if len(x) > 1 and len(distinct_codes(x)[0]) == 1:
@@ -186,15 +174,13 @@ def sanity_check(image, text, k: int = 10, max_pairs: int = 1000, n_permutations
     cosines = image @ gallery.T
     ranks = np.empty(cosines.shape, dtype=np.int64)
     np.put_along_axis(ranks, np.argsort(-cosines, axis=1, kind="stable"), np.arange(len(gallery))[None], axis=1)
-    everyone, k = np.arange(len(image)), min(k, max(1, len(gallery) // 10))
+    everyone, k = np.arange(len(image)), min(10, max(1, len(gallery) // 10))
     recall = float((ranks[everyone, code] < k).mean())
-    shuffles = [code[rng.permutation(len(code))] for _ in range(n_permutations)]
+    shuffles = [code[rng.permutation(len(code))] for _ in range(SHUFFLES)]
     null = np.array([(ranks[everyone, shuffle] < k).mean() for shuffle in shuffles])
-    wrong = shuffles[0] != code
-    matched = cosines[everyone, code]
-    shuffled = cosines[everyone, shuffles[0]][wrong]
+    matched, shuffled = cosines[everyone, code], cosines[everyone, shuffles[0]][shuffles[0] != code]
     area = float(auc(np.concatenate([matched, shuffled]), np.repeat([1, 0], [len(matched), len(shuffled)])))
-    p_value = float((1 + (null >= recall).sum()) / (1 + n_permutations))
+    p_value = float((1 + (null >= recall).sum()) / (1 + SHUFFLES))
     suspicion = _suspicion(area, p_value, len(image), len(shuffled))
     return {"pairs": len(image), "k": k, "auc": area, "recall": recall, "recall_null": float(null.mean()), "p_value": p_value,
             "suspicion": suspicion}  # fmt: skip

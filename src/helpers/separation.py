@@ -19,15 +19,16 @@ from .arrays import (
     as_rows,
     distinct_codes,
     embedding_matrix,
-    first_rows,
     mean_of,
     same_dimension,
     same_number,
     unit_blocks,
+    unit_both,
     unit_pairs,
     unit_rows,
 )
 from .metrics import auc
+from .statistics import group_codes
 
 STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modality classifier chooses
 SIMILARITIES = 2**23  # inner products held at a time: 32 MB in float32
@@ -37,8 +38,8 @@ def relative_modality_gap(image, text) -> float:
     r"""Return the relative modality gap of n pairs, :math:`\bar d_{vt} / (\bar d_{vt} + (\bar d_{vv} + \bar d_{tt}) / 2)`.
 
     The distance is :math:`d = (1 - \cos) / 2`, averaged over pairs in :math:`\bar d_{vt}` and over any two different rows of one
-    modality in the others. The result is 0.5 when pairs are no closer than random rows of one modality, 0 when pairs coincide and
-    1 when each modality is a single point. Schrodi et al., "Two effects, one trigger", ICLR 2025.
+    modality in the others: 0.5 when pairs are no closer than random rows of one modality, 0 when pairs coincide, 1 when each
+    modality is a single point. Schrodi et al., ICLR 2025.
 
     Example:
         >>> relative_modality_gap([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
@@ -67,9 +68,8 @@ def _mean_distance(x: np.ndarray) -> float:
 def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
     """Return the AUC with which a linear classifier tells images from texts on rows that it has not seen; 0.5 is chance.
 
-    Vectors are not renormalised, because that can make a modality visible again. One factor for all rows brings the mean squared
-    length of the fit rows to 1, so that a regularisation strength means the same after every alignment. The classifier is a
-    logistic regression, solved until it converges; log loss in three grouped folds of the fit rows decides its strength.
+    Vectors are not renormalised, because that can make a modality visible again; one factor brings the mean squared length of the
+    fit rows to 1. The classifier is a converged logistic regression; log loss in three grouped folds decides its strength.
 
     Args:
         fit_image, fit_text: (n, d) and (n, d) vectors of the pairs to learn from.
@@ -79,12 +79,8 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
     fit_image, fit_text, image, text = (embedding_matrix(x) for x in (fit_image, fit_text, image, text))
     same_number(fit_image, fit_text)
     groups = tied_groups(fit_image, fit_text, fit_groups)
-    found = len(np.unique(groups))
-    if found < 3:
-        raise ValueError(
-            f"the pairs form {found} group(s) once equal images and texts are tied, and 3 folds need as many; "
-            "give more distinct pairs"
-        )
+    if (found := len(np.unique(groups))) < 3:
+        raise ValueError(f"the pairs form {found} group(s) once equal images and texts are tied, 3 folds need more distinct pairs")
     x, y = np.concatenate([fit_image, fit_text]).astype(np.float64), np.repeat([1, 0], len(fit_image))
     scale = np.sqrt((x**2).sum(axis=1).mean()) or 1.0
     model = LogisticRegressionCV(
@@ -103,8 +99,8 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
 def tied_groups(image, text, groups=None) -> np.ndarray:
     """Return group numbers (n,) that put pairs with an equal image, an equal text or the same given group in one group."""
     n = len(image)
-    codes = [distinct_codes(np.asarray(x))[1] for x in (image, text)]
-    codes += [] if groups is None else [np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]]
+    codes = [distinct_codes(x)[1] for x in (image, text)]
+    codes += [] if groups is None else [group_codes(groups)]
     offsets, start = [], n
     for code in codes:
         offsets.append(code + start)
@@ -148,52 +144,28 @@ def nearest(corpus: np.ndarray, k: int, queries: np.ndarray | None = None) -> np
 def mixing_at_k(image, text, k: int = 10) -> float:
     """Return the share of the other modality among the k nearest neighbours of each distinct vector, divided by its chance.
 
-    The result is 1 when modalities mix as by chance, 0 when no neighbour is of the other modality. A repeated vector counts once,
-    because its copies would fill its own neighbourhood.
+    1 when modalities mix as by chance, 0 when apart. A repeated vector counts once: its copies would be its own neighbours.
     """
-    pooled, sizes = _distinct_pool(image, text)
+    image, text = (distinct_codes(x)[0] for x in unit_both(image, text))
+    pooled, sizes = np.concatenate([image, text]), np.array([len(image), len(text)])
     is_text = np.repeat([0, 1], sizes)
     other = (is_text[nearest(pooled, k)] != is_text[:, None]).mean(axis=1)
     chance = sizes[1 - is_text] / (len(pooled) - 1)
     return float((other / chance).mean())
 
 
-def _distinct_pool(image, text) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct unit rows of images and then of texts in one matrix, and the number of each.
-
-    At 150,000 pairs memory is short of copies of the vectors, so each modality is written to its place before the next is made.
-    """
-    image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
-    same_dimension(image, text)
-    n = len(image)
-    pooled = np.empty((n + len(text), image.shape[1]), dtype=np.result_type(image, text))
-    pooled[:n] = unit_rows(image, "image")
-    pooled[n:] = unit_rows(text, "text")
-    pooled += 0.0  # turns -0.0 into 0.0, which has other bytes and the same value
-    first = [first_rows(pooled[:n])[0], n + first_rows(pooled[n:])[0]]
-    sizes = np.array([len(rows) for rows in first])
-    return (pooled if sizes.sum() == len(pooled) else pooled[np.concatenate(first)]), sizes
-
-
-def modality_v_measure(image, text, random_state: int = 0) -> float:
-    """Return the V-measure of two k-means clusters against the modality.
-
-    It is 1 when the clusters are the modalities and 0 when they are independent of them. Rosenberg and Hirschberg, "V-measure",
-    EMNLP 2007.
-    """
-    image, text = unit_rows(image, "image"), unit_rows(text, "text")
-    same_dimension(image, text)
+def modality_v_measure(image, text) -> float:
+    """Return the V-measure (Rosenberg and Hirschberg, 2007) of two k-means clusters against the modality: 1 if they coincide."""
+    image, text = unit_both(image, text)
     pooled = np.concatenate([image, text])
     if len(distinct_codes(pooled)[0]) < 2:
         raise ValueError("all vectors are equal and form no two clusters; check the encoder")
-    clusters = KMeans(2, n_init=10, random_state=random_state).fit_predict(pooled)
+    clusters = KMeans(2, n_init=10, random_state=0).fit_predict(pooled)
     return float(v_measure_score(np.repeat([0, 1], [len(image), len(text)]), clusters))
 
 
 def cosine_histograms(image, text, bins: int = 100) -> dict[str, np.ndarray]:
-    """Count the cosines of pairs, of non-pairs, and of any two different rows within each modality.
-
-    An image and a text equal to its own are not counted as a non-pair.
+    """Count the cosines of pairs, of non-pairs (equal rows excluded), and of any two different rows within each modality.
 
     Returns:
         ``edges`` (bins + 1,) of equal bins over [-1, 1], and counts (bins,) ``pair``, ``non_pair``, ``image``, ``text``.

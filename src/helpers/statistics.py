@@ -15,7 +15,7 @@ def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=Non
     """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group stay together."""
     if groups is None:
         return _unit_counts(n_rows, n_boot, random_state)
-    codes = _codes(groups)
+    codes = group_codes(groups)
     return _unit_counts(int(codes.max()) + 1, n_boot, random_state)[:, codes]
 
 
@@ -24,8 +24,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile interval of a length computed from means of unit vectors, resampling rows (or whole groups).
 
-    The samples are paired: one resample of rows serves them all. Resampling adds noise to a mean and so lengthens it: the square
-    of R grows by (1 - R^2) / n. The function subtracts this bias from the squared replicates.
+    Resampling adds noise to a mean and so lengthens it: the square of R grows by (1 - R^2) / n. The function subtracts this bias
+    from the squared replicates.
 
     Args:
         statistic: takes one array of means (m, d) per sample and returns lengths (m,); for example
@@ -35,7 +35,7 @@ def bootstrap_interval(
     """
     samples = tuple(as_rows(x) for x in samples)
     n = len(samples[0])
-    codes = np.arange(n) if groups is None else _codes(groups)
+    codes = np.arange(n) if groups is None else group_codes(groups)
     counts, sizes = _unit_counts(int(codes.max()) + 1, n_boot, random_state), np.bincount(codes)
     rows = np.array([drawn @ sizes for drawn in counts])[:, None]
     sums = [_resampled_sums(x, codes, counts) for x in samples]
@@ -46,12 +46,7 @@ def bootstrap_interval(
 
 
 def _resampled_sums(x, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of the unit vectors of ``x`` (n, d) in each replicate (n_boot, d), and over all rows (d,).
-
-    Args:
-        codes: (n,) group of each row.
-        counts: (n_boot, n_groups) how often each group occurs.
-    """
+    """Return the sum of the unit vectors of ``x`` (n, d) in each replicate (n_boot, d), and over all rows (d,)."""
     drawn, whole = np.zeros((len(counts), x.shape[1])), np.zeros(x.shape[1])
     order = np.argsort(codes, kind="stable")
     for part in parts(len(codes), max(x.shape[1], len(counts))):
@@ -65,10 +60,7 @@ def _resampled_sums(x, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarra
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return lower and upper end of the central ``level`` of bootstrap replicates (n_boot,), ignoring NaN replicates.
-
-    Both ends are NaN if no replicate has a value.
-    """
+    """Return both ends of the central ``level`` of bootstrap replicates (n_boot,), ignoring NaN; NaN if none has a value."""
     if np.isnan(draws).all():
         return float("nan"), float("nan")
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
@@ -78,12 +70,8 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
 def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tuple[float, float]:
     r"""Return the corrected resampled t interval of a mean over redrawn splits (Nadeau and Bengio, Machine Learning, 2003).
 
-    Splits share rows, so their values are correlated and the plain standard error is too small. The corrected one is
-    :math:`s \sqrt{1/J + n_{test}/n_{train}}` over J splits, with Student's t of J - 1 degrees of freedom.
-
-    Args:
-        values: (J,) one value per split.
-        test_per_train: test rows per training row; 0 gives the plain t interval.
+    Splits share rows, so their values (J,) are correlated and the plain standard error is too small. The corrected one is
+    :math:`s \sqrt{1/J + n_{test}/n_{train}}` with Student's t of J - 1 degrees of freedom; a ratio of 0 gives the plain interval.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
@@ -96,14 +84,9 @@ def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tu
 
 
 def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """Test whether the largest of several differences is above zero, corrected for their number (single-step max-t).
+    """Test whether the largest of several differences (m,) is above zero, corrected for their number (single-step max-t).
 
-    Args:
-        differences: (m,) observed differences.
-        draws: (m, n_boot) bootstrap replicates of the differences, paired over rows.
-
-    Returns:
-        the largest t (difference over its bootstrap standard error) and its one-sided p-value.
+    ``draws`` (m, n_boot) are their bootstrap replicates. Return the largest t and its one-sided p-value.
     """
     error = np.nanstd(draws, axis=1, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -142,6 +125,6 @@ def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
     return counts
 
 
-def _codes(groups) -> np.ndarray:
+def group_codes(groups) -> np.ndarray:
     """Return the group number of each row, (n,); groups are numbered in the order of their names."""
     return np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]

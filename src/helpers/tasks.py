@@ -32,10 +32,7 @@ def is_text(name: str) -> bool:
 
 
 def class_names(labels, source) -> tuple[str, ...]:
-    """Return the distinct labels in order, once they are checked to be class names and not texts, ids or measurements.
-
-    ``source`` names the labels in errors, such as a file and a column; the labels are not printed.
-    """
+    """Return the distinct labels in order, once they are checked to be no texts, ids or measurements; errors name ``source``."""
     labels = [str(label) for label in labels]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
@@ -50,11 +47,7 @@ class Task:
     """A prediction task over rows of a table.
 
     Binary and multi-class tasks have one column, ``label``, that holds a class name; the positive class of a binary task is
-    ``classes[1]``. A multi-label task has one 0/1 column per class, ``label_<class>``.
-
-    Args:
-        kind: ``binary``, ``multiclass`` or ``multilabel``.
-        classes: class names; their order is the order of every output.
+    ``classes[1]``. A multi-label task has one 0/1 column per class, ``label_<class>``. The order of ``classes`` is that of outputs.
     """
 
     kind: str
@@ -64,11 +57,8 @@ class Task:
         choose(self.kind, KINDS, "task kind")
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         if len(self.classes) > MOST_CLASSES:
-            raise ValueError(
-                f"the task has {len(self.classes)} classes, at most {MOST_CLASSES} are supported; check the label column"
-            )
-        distinct = len(set(self.classes))
-        if distinct < len(self.classes):
+            raise ValueError(f"the task has {len(self.classes)} classes, more than {MOST_CLASSES}; check the label column")
+        if (distinct := len(set(self.classes))) < len(self.classes):
             raise ValueError(f"only {distinct} of {len(self.classes)} class names are distinct; class names must differ")
         texts = [i for i, c in enumerate(self.classes) if is_text(c)]
         if texts:
@@ -76,7 +66,7 @@ class Task:
                 f"the name of class {texts[0]} reads as a text ({len(self.classes[texts[0]])} characters); "
                 f"give class names of at most {LONGEST_CLASS} characters and {MOST_WORDS} words as labels"
             )
-        least = {"binary": 2, "multiclass": 2, "multilabel": 1}[self.kind]
+        least = 1 if self.kind == "multilabel" else 2
         if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
             wanted = "exactly 2" if self.kind == "binary" else f"at least {least}"
             raise ValueError(f"a {self.kind} task needs {wanted} classes, got {len(self.classes)}; check kind and classes")
@@ -84,7 +74,7 @@ class Task:
     @property
     def columns(self) -> list[str]:
         """Return the names of the label columns."""
-        return [f"label_{c}" for c in self.classes] if self.kind == "multilabel" else ["label"]
+        return [f"label_{c}" for c in self.classes] if self.kind in ("multilabel", UNLABELLED) else ["label"]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -105,17 +95,12 @@ class Task:
             values = rows[self.columns].to_numpy()
             bad_rows, bad_columns = np.nonzero(~np.isin(values, (0, 1)))
             if len(bad_rows):
-                row, column = bad_rows[0], bad_columns[0]
-                raise ValueError(
-                    f"row {rows.index[row]}: label column {column} is not 0 or 1 ({len(bad_rows)} such values, counted from 0)"
-                )
+                where = f"row {rows.index[bad_rows[0]]}: label column {bad_columns[0]}"
+                raise ValueError(f"{where} is not 0 or 1 ({len(bad_rows)} such values, counted from 0)")
             return values.astype(np.int8)
         codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))
-        bad = np.flatnonzero(codes < 0)
-        if len(bad):
-            raise ValueError(
-                f"row {rows.index[bad[0]]}: label is not one of the {len(self.classes)} classes ({len(bad)} such rows)"
-            )
+        if len(bad := rows.index[codes < 0]):
+            raise ValueError(f"row {bad[0]}: label is not one of the {len(self.classes)} classes ({len(bad)} such rows)")
         if self.kind == "binary":
             return codes[:, None].astype(np.int8)
         return (codes[:, None] == np.arange(len(self.classes))).astype(np.int8)
@@ -132,15 +117,10 @@ class Unlabelled(Task):
         pass
 
     @property
-    def columns(self) -> list[str]:
-        """Return no label columns."""
-        return []
-
-    @property
     def n_outputs(self) -> int:
         """Raise a ValueError: there is nothing to predict."""
         raise ValueError(NO_LABELS)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
         """Raise a ValueError: there is nothing to predict."""
-        return np.zeros((len(rows), self.n_outputs), dtype=np.int8)
+        raise ValueError(NO_LABELS)

@@ -25,9 +25,10 @@ def test_scikit_learns_own_checks():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_it_gives_what_the_alignment_of_two_matrices_gives(lam, dtype):
     image, text = IMAGE.astype(dtype), TEXT.astype(dtype)
-    ours = PairAlignment(n_text=5, lam=lam).fit_transform(np.hstack([image, text]))
+    both = np.hstack([image, text])
+    ours = PairAlignment(n_text=5, lam=lam).fit(both[:30]).transform(both)
     assert ours.dtype == dtype
-    np.testing.assert_array_equal(ours, np.hstack(GapAlignment(lam).fit(image, text).transform(image, text)))
+    np.testing.assert_array_equal(ours, np.hstack(GapAlignment(lam).fit(image[:30], text[:30]).transform(image, text)))
 
 
 def test_a_grid_search_chooses_lambda_in_a_pipeline():
@@ -35,12 +36,6 @@ def test_a_grid_search_chooses_lambda_in_a_pipeline():
     search = GridSearchCV(pipeline, {"pairalignment__lam": [0.0, 0.5, 1.0]}, cv=3, error_score="raise")
     search.fit(np.hstack([IMAGE, TEXT]), LABEL)
     assert search.best_params_["pairalignment__lam"] in (0.0, 0.5, 1.0)
-
-
-def test_the_gap_is_that_of_the_rows_given_to_fit():
-    both = np.hstack([IMAGE, TEXT])
-    fitted = PairAlignment().fit(both[:30])
-    np.testing.assert_array_equal(fitted.alignment_.gap_, GapAlignment().fit(IMAGE[:30], TEXT[:30]).gap_)
 
 
 def test_further_columns_stay_as_they_are():

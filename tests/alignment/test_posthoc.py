@@ -29,7 +29,11 @@ def pairs():
 def test_every_alignment_keeps_the_contract(pairs, tmp_path, name, renormalise):
     image, text = pairs
     before = image.copy()
-    alignment = make_alignment(name, renormalise=renormalise).fit(image[:100], text[:100])
+    alignment = make_alignment(name, renormalise=renormalise).fit(image[100:], text[100:]).fit(image[:100], text[:100])
+    np.testing.assert_array_equal(  # a fit forgets the earlier one
+        alignment.transform(image, text),
+        make_alignment(name, renormalise=renormalise).fit(image[:100], text[:100]).transform(image, text),
+    )
     moved = alignment.transform(image[100:], text[100:])
     assert moved[0].shape == moved[1].shape and moved[0].dtype == np.float64 and (image == before).all()
     if renormalise:
@@ -41,18 +45,8 @@ def test_every_alignment_keeps_the_contract(pairs, tmp_path, name, renormalise):
         alignment.transform(image[:, :5], text[:, :5])
 
 
-@pytest.mark.parametrize("name", COMPARED)
-def test_a_fit_forgets_the_earlier_one_and_does_not_see_later_rows(pairs, name):
-    image, text = pairs
-    twice = make_alignment(name).fit(image[100:], text[100:]).fit(image[:100], text[:100])
-    once = make_alignment(name).fit(image[:100], text[:100])
-    np.testing.assert_array_equal(twice.transform(image, text), once.transform(image, text))
-
-
-def test_leace_leaves_no_covariance_with_the_modality(pairs):
-    moved = np.concatenate(posthoc.Leace(renormalise=False).fit(*pairs).transform(*pairs))
-    modality = np.repeat([1.0, 0.0], 200)
-    assert np.abs((moved - moved.mean(axis=0)).T @ (modality - 0.5) / 400).max() < 1e-6
+def test_after_leace_no_linear_classifier_beats_chance(pairs):
+    moved, modality = np.concatenate(posthoc.Leace(renormalise=False).fit(*pairs).transform(*pairs)), np.repeat([1.0, 0.0], 200)
     for strength in (1e-3, 1.0, 1e6):
         model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-10).fit(moved, modality)
         loss = -np.log(model.predict_proba(moved)[np.arange(400), modality.astype(int)]).mean()
@@ -71,11 +65,6 @@ def test_leace_agrees_with_its_general_form(pairs):
     np.testing.assert_allclose(np.concatenate(moved), expected, atol=1e-10)
 
 
-def test_renormalising_reopens_what_leace_closed(pairs):
-    moved = posthoc.Leace().fit(*pairs).transform(*pairs)
-    assert gap_norm(*moved) > 1e-3
-
-
 def test_centring_to_the_common_mean_is_oracle_leace(pairs):
     image, text = pairs
     image = image[:150]
@@ -84,43 +73,30 @@ def test_centring_to_the_common_mean_is_oracle_leace(pairs):
     expected = x - (z - z.mean())[:, None] * slope
     moved = posthoc.Centring("common", renormalise=False).fit(image, text).transform(image, text)
     np.testing.assert_allclose(np.concatenate(moved), expected, atol=1e-12)
-
-
-def test_with_as_many_images_as_texts_it_is_also_the_shift_at_lambda_one(pairs):
-    moved = posthoc.Centring("common", renormalise=False).fit(*pairs).transform(*pairs)
+    moved = posthoc.Centring("common", renormalise=False).fit(*pairs).transform(*pairs)  # as many images as texts
     np.testing.assert_allclose(moved, GapAlignment(1.0, None, "shift").fit(*pairs).transform(*pairs), atol=1e-12)
 
 
 def test_procrustes_agrees_with_scipy(pairs):
     image, text = (x - x.mean(axis=0) for x in pairs)
-    rotation, _ = orthogonal_procrustes(image, text)
     moved = posthoc.Procrustes(renormalise=False).fit(*pairs).transform(*pairs)
-    np.testing.assert_allclose(moved[0], image @ rotation, atol=1e-12)
-    np.testing.assert_allclose(moved[1], text, atol=1e-12)
-    before = ((image - text) ** 2).sum()
-    assert ((moved[0] - moved[1]) ** 2).sum() < before
+    np.testing.assert_allclose(moved, (image @ orthogonal_procrustes(image, text)[0], text), atol=1e-12)
 
 
 def test_cca_agrees_with_scikit_learn(pairs):
     ours = posthoc.CCA(n_components=3, regularisation=0.0, renormalise=False).fit(*pairs)
     moved = ours.transform(*pairs)
-    reference = ReferenceCCA(n_components=3, scale=False, max_iter=5000, tol=1e-12).fit(*pairs)
-    theirs = reference.transform(*pairs)
+    theirs = ReferenceCCA(n_components=3, scale=False, max_iter=5000, tol=1e-12).fit(*pairs).transform(*pairs)
     for j in range(3):
-        for a, b in zip(moved, theirs, strict=True):
-            assert abs(np.corrcoef(a[:, j], b[:, j])[0, 1]) == pytest.approx(1, abs=1e-4)
-        assert np.corrcoef(moved[0][:, j], moved[1][:, j])[0, 1] == pytest.approx(ours.correlations_[j])
+        for a, b, expected in ((moved[0], theirs[0], 1), (moved[1], theirs[1], 1), (*moved, ours.correlations_[j])):
+            assert abs(np.corrcoef(a[:, j], b[:, j])[0, 1]) == pytest.approx(expected, abs=1e-4)
 
 
-def test_whitening_makes_the_covariance_the_identity(pairs):
+def test_whitening_and_z_scores_make_variances_one(pairs):
     for x in posthoc.Whitening(renormalise=False).fit(*pairs).transform(*pairs):
         np.testing.assert_allclose(np.cov(x.T, bias=True), np.eye(8), atol=1e-8)
-
-
-def test_z_scores_have_mean_zero_and_variance_one(pairs):
     for x in posthoc.ZScores(renormalise=False).fit(*pairs).transform(*pairs):
-        np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-12)
-        np.testing.assert_allclose(x.std(axis=0), 1)
+        np.testing.assert_allclose((x.mean(axis=0), x.std(axis=0)), (np.zeros(8), np.ones(8)), atol=1e-12)
 
 
 def test_removal_leaves_the_other_directions(pairs):
@@ -143,28 +119,23 @@ def test_realign_brings_texts_to_the_mean_and_spread_of_images(pairs):
     assert gap_norm(*posthoc.ReAlign().fit(*pairs).transform(*pairs)) < 0.1 * gap_norm(*pairs)
 
 
-@pytest.mark.parametrize("name", ["procrustes", "cca", "whitening"])
-def test_fewer_rows_than_dimensions_are_refused(pairs, name):
-    with pytest.raises(ValueError, match=f"{name} needs at least as many rows as dimensions"):
-        make_alignment(name).fit(pairs[0][:5], pairs[1][:5])
+@pytest.mark.parametrize("name", CLASSES)
+def test_rows_that_do_not_determine_an_alignment_are_refused(pairs, name):
+    if CLASSES[name].needs_rows:
+        with pytest.raises(ValueError, match=f"{name} needs at least as many rows as dimensions"):
+            make_alignment(name).fit(pairs[0][:5], pairs[1][:5])
+    if CLASSES[name].needs_spread:
+        with pytest.raises(ValueError, match="text has one distinct vector"):
+            make_alignment(name).fit(pairs[0], np.tile(pairs[1][:1], (200, 1)))
 
 
-@pytest.mark.parametrize("name", [n for n, c in CLASSES.items() if c.needs_spread])
-def test_one_distinct_vector_is_refused(pairs, name):
-    with pytest.raises(ValueError, match="text has one distinct vector"):
-        make_alignment(name).fit(pairs[0], np.tile(pairs[1][:1], (200, 1)))
-
-
-def test_other_bad_input_is_refused(pairs, tmp_path):
+def test_other_bad_input_is_refused(pairs):
     with pytest.raises(ValueError, match="between 1 and 7"):
         posthoc.TopRemoval(8).fit(*pairs)
     with pytest.raises(ValueError, match="needs pairs"):
         posthoc.Procrustes().fit(pairs[0][:-1], pairs[1])
     with pytest.raises(ValueError, match="did you mean 'leace'"):
         make_alignment("laece")
-    (tmp_path / "x.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="x.safetensors"):
-        load_alignment(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize("name", COMPARED)

@@ -15,7 +15,7 @@ from tiny_encoders import SENTENCES, biomedclip_folder, cached, clip_folder, jpe
 from helpers import load_backbone
 from helpers.backbones import REGISTRY, base, load_tokenizer
 from helpers.backbones.lit import pixels, towers
-from helpers.backbones.registry import PUBMEDBERT, title
+from helpers.backbones.registry import PUBMEDBERT
 
 TOLERANCE = 1e-6
 
@@ -120,32 +120,33 @@ def test_tokenizers_that_are_not_here_are_answered_with_how_to_get_them(name):
 
 
 def test_half_precision_checkpoints_are_computed_in_float32(folder, checkpoints, photos):
-    half = folder / "clip-half"
-    shutil.copytree(checkpoints["clip"], half)
+    half = shutil.copytree(checkpoints["clip"], folder / "clip-half")
     weights = load_file(half / "model.safetensors")
     save_file({k: v.half() for k, v in weights.items()}, half / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((half / "config.json").read_text())
     (half / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
     backbone = load_backbone(str(half))
     exact = reference("clip", checkpoints["clip"], photos)[0]
-    drift = np.abs(backbone.encode_images(photos) - exact).max()
-    assert drift < 1e-3 and backbone.image_features.__name__  # rounding of the weights alone
+    assert np.abs(backbone.encode_images(photos) - exact).max() < 1e-3  # rounding of the weights alone
     assert backbone.image_features(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
 
 
-def test_a_checkpoint_that_lacks_a_weight_is_refused(folder, checkpoints):
-    broken = folder / "clip-broken"
-    shutil.copytree(checkpoints["clip"], broken)
+def test_a_checkpoint_that_lacks_a_weight_and_a_model_that_is_no_dual_encoder_are_refused(folder, checkpoints):
+    from transformers import BertConfig
+
+    broken = shutil.copytree(checkpoints["clip"], folder / "clip-broken")
     weights = load_file(broken / "model.safetensors")
     weights.pop("text_projection.weight")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match="lacks 1 weights, first text_projection.weight"):
         load_backbone(str(broken))
+    BertConfig().save_pretrained(folder / "bert")
+    with pytest.raises(ValueError, match="bert model, not a dual encoder"):
+        load_backbone(str(folder / "bert"))
 
 
 def test_pickled_weights_that_run_code_are_refused(folder, checkpoints):
-    hostile = folder / "bio-hostile"
-    shutil.copytree(checkpoints["open_clip"], hostile)
+    hostile = shutil.copytree(checkpoints["open_clip"], folder / "bio-hostile")
     marker = hostile / "ran"
 
     class Touch:
@@ -206,8 +207,7 @@ def test_code_in_a_model_folder_is_not_run_even_if_the_terminal_says_yes(folder,
 
 def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(folder, checkpoints):
     original = load_backbone(str(checkpoints["clip"])).fingerprint
-    copy = folder / "elsewhere" / "clip"
-    shutil.copytree(checkpoints["clip"], copy)
+    copy = shutil.copytree(checkpoints["clip"], folder / "elsewhere" / "clip")
     assert load_backbone(str(copy)).fingerprint == original
     assert str(folder) not in json.dumps(original)
     weights = load_file(copy / "model.safetensors")
@@ -215,11 +215,10 @@ def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_fol
     save_file({**weights, name: weights[name] + 1e-3}, copy / "model.safetensors", metadata={"format": "pt"})
     settings = json.loads((copy / "preprocessor_config.json").read_text())
     (copy / "preprocessor_config.json").write_text(json.dumps({**settings, "image_mean": [0.5, 0.5, 0.5]}))
-    rules = json.loads((copy / "tokenizer.json").read_text())
-    rules["normalizer"] = None
-    (copy / "tokenizer.json").write_text(json.dumps(rules))
+    tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
+    (copy / "tokenizer_config.json").write_text(json.dumps({**tokenizer, "model_max_length": 50}))
     changed = load_backbone(str(copy)).fingerprint
-    assert {k for k in original if original[k] != changed[k]} >= {"weights", "preprocessing"}
+    assert {k for k in original if original[k] != changed[k]} == {"weights", "preprocessing", "context_length"}
 
 
 def test_results_carry_no_folder_of_the_machine(tmp_path, checkpoints, monkeypatch):
@@ -273,17 +272,17 @@ def test_random_clip_is_reproducible_by_seed_and_leaves_the_generator_alone(phot
 
 
 @pytest.mark.parametrize(
-    "name, error, message",
+    "name, message",
     [
-        ("medsigclip", ValueError, "did you mean 'medsiglip'"),
-        ("random-clip:seven", ValueError, "whole number"),
-        ("/no/such/folder", FileNotFoundError, "is not a folder"),
-        ("open_clip:ViT-B-32", ValueError, "no pretrained tag"),
-        ("lit-natural:3", ValueError, "unknown backbone"),
+        ("medsigclip", "did you mean 'medsiglip'"),
+        ("random-clip:seven", "whole number"),
+        ("/no/such/folder", "is not a folder"),
+        ("open_clip:ViT-B-32", "no pretrained tag"),
+        ("lit-natural:3", "unknown backbone"),
     ],
 )
-def test_names_that_mean_nothing_are_answered_with_what_to_do(name, error, message):
-    with pytest.raises(error, match=message):
+def test_names_that_mean_nothing_are_answered_with_what_to_do(name, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         load_backbone(name)
 
 
@@ -299,14 +298,6 @@ def test_files_and_devices_that_are_absent_are_named(tmp_path, checkpoints, monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="finds no CUDA device"):
         load_backbone("random-clip", device="cuda")
-
-
-def test_a_model_that_is_no_dual_encoder_is_refused(folder):
-    from transformers import BertConfig
-
-    BertConfig().save_pretrained(folder / "bert")
-    with pytest.raises(ValueError, match="bert model, not a dual encoder"):
-        load_backbone(str(folder / "bert"))
 
 
 def test_vectors_have_unit_norm_in_float32_also_under_autocast(checkpoints, photos):
@@ -336,17 +327,6 @@ def test_a_kernel_named_by_a_configuration_is_not_loaded(folder, checkpoints, ph
     (named / "config.json").write_text(json.dumps(config))
     found, expected = (load_backbone(str(path)).encode_images(photos) for path in (named, checkpoints["clip"]))
     np.testing.assert_array_equal(found, expected)
-
-
-def test_presets_state_how_they_read_images_and_texts():
-    presets = {"monet", "pubmedclip", "siglip2", "metaclip2", "pe-core", "dermlip"}
-    assert presets <= set(REGISTRY)
-    for name in presets:
-        entry = REGISTRY[name]
-        assert entry.access and entry.citation and entry.padding and entry.normalisation
-        assert title(name) == entry.title and entry.domain in ("natural", "medical")
-    assert title("mine") == "mine"
-    assert "https://huggingface.co/google/medsiglip-448" in REGISTRY["medsiglip"].access and REGISTRY["medsiglip"].gated
 
 
 def test_the_recipe_for_any_callable_works():

@@ -7,7 +7,6 @@ import re
 import resource
 import shlex
 import signal
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -45,18 +44,13 @@ def test_each_distinct_input_is_encoded_once_and_statistics_are_over_pairs(tmp_p
     np.testing.assert_allclose(gap_vector(made.image_of(), made.text_of()), image.mean(0) - text.mean(0), atol=1e-6)
 
 
-def test_pairs_keep_their_columns_and_nothing_of_the_text(tmp_path):
-    dataset = synthetic_photographs(tmp_path)
+def test_a_set_keeps_the_pairs_columns_nothing_of_the_text_and_how_it_was_made(tmp_path):
+    dataset = synthetic_photographs(tmp_path, text={3: "a text of more than twenty letters"})
     dataset.rows["subgroup_age"] = "40-60"
     made = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     assert list(made.pairs) == ["pair_id", "group", "split", "label", "subgroup_age", "image", "text"]
     stored = b"".join(path.read_bytes() for path in (tmp_path / "set").iterdir())
     assert b"question" not in stored and b"photo_" not in stored and str(tmp_path).encode() not in stored
-
-
-def test_provenance_says_how_the_vectors_were_made(tmp_path):
-    dataset = synthetic_photographs(tmp_path, text={3: "a text of more than twenty letters"})
-    made = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
     record = made.provenance
     keys = ("dataset", "variant", "backbone", "precision", "device")
     assert [record[key] for key in keys] == ["synthetic", "common", "linear", "float32", "cpu"]
@@ -66,7 +60,7 @@ def test_provenance_says_how_the_vectors_were_made(tmp_path):
 
 
 def test_the_recorded_command_makes_the_set_again(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("helpers.commands.extract.load_backbone", lambda name, device, weights: linear_backbone(Path(name).name))
+    monkeypatch.setattr("helpers.backbones.load_backbone", lambda name, device, weights: linear_backbone(Path(name).name))
     once = ["--root", str(release("ham10000")), "--out", str(tmp_path / "one"), "--shard", "1/1", "--workers", "0"]
     what = "--variant authors --split lesion-disjoint --dtype float16 --on-error skip --max-skipped 0.5".split()
     for arguments in (once, once[:4]):
@@ -78,11 +72,20 @@ def test_the_recorded_command_makes_the_set_again(tmp_path, monkeypatch, capsys)
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
-def test_worker_processes_change_nothing(tmp_path):
+def test_worker_processes_change_nothing_and_a_second_run_encodes_nothing(tmp_path, capsys):
     dataset = synthetic_photographs(tmp_path, n=40)
-    extract(dataset, linear_backbone(), tmp_path / "one", batch_size=4, workers=0)
-    extract(dataset, linear_backbone(), tmp_path / "two", batch_size=4, workers=2)
+    for workers, out in ((0, "one"), (2, "two")):
+        for expected in (2, 0):  # rates in the last line: of decoding and of encoding
+            extract(dataset, linear_backbone(), tmp_path / out, batch_size=4, workers=workers)
+            said = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
+            assert len(re.findall(r"[\d.]+/s", " ".join(said))) == expected
     assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+@pytest.mark.parametrize(("processes", "limit"), [(1, "decoding"), (8, "encoding")])
+def test_more_processes_move_the_limit_from_decoding_to_the_encoder(processes, limit):
+    said = rates(processes, 100, decoding=4.0, encoding=2.0)
+    assert f"decoding {25 * processes:.1f}/s" in said and "encoding 50.0/s" in said and f"{limit} is the limit" in said
 
 
 def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_path):
@@ -104,27 +107,12 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
     assert changed.fingerprint != made.fingerprint and EmbeddingSet.load(tmp_path / "set").fingerprint == changed.fingerprint
 
 
-@pytest.mark.parametrize(("processes", "limit"), [(1, "decoding"), (8, "encoding")])
-def test_more_processes_move_the_limit_from_decoding_to_the_encoder(processes, limit):
-    said = rates(processes, 100, decoding=4.0, encoding=2.0)
-    assert f"decoding {25 * processes:.1f}/s" in said and "encoding 50.0/s" in said and f"{limit} is the limit" in said
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_extraction_ends_with_both_rates_and_a_second_one_encodes_nothing(tmp_path, capsys, workers):
-    dataset = synthetic_photographs(tmp_path)
-    for expected in (2, 0):
-        extract(dataset, linear_backbone(), tmp_path / "set", workers=workers, batch_size=2)
-        said = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
-        assert len(re.findall(r"[\d.]+/s", " ".join(said))) == expected
-
-
 def in_process(work, *arguments):
     """Run ``work`` in a process of its own and return what it answers; None if it answers nothing."""
     here, there = multiprocessing.Pipe()
     run = multiprocessing.get_context("fork").Process(target=work, args=(*arguments, there))
     run.start()
-    run.join(300)
+    run.join()
     assert run.exitcode == 0
     return here.recv() if here.poll() else None
 
@@ -148,7 +136,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
     assert extract(dataset, linear_backbone(), out, workers=0)
 
 
-def test_outputs_and_references_that_are_not_there_are_named(tmp_path, monkeypatch):
+def test_outputs_and_references_that_are_not_there_are_named(tmp_path):
     dataset, backbone = synthetic_photographs(tmp_path), linear_backbone()
     with pytest.raises(FileNotFoundError, match=r"image_from: no embeddings in .*nosuchset"):
         extract(dataset, backbone, tmp_path / "set", workers=0, image_from=tmp_path / "nosuchset")
@@ -156,13 +144,6 @@ def test_outputs_and_references_that_are_not_there_are_named(tmp_path, monkeypat
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="another output"):
         extract(dataset, backbone, tmp_path / "file" / "set", workers=0)
-
-    def lost(*_):
-        raise FileNotFoundError(2, "No such file or directory", "elsewhere")
-
-    monkeypatch.setattr(sys.modules["helpers.extraction.extract"], "encode_chunks", lost)
-    with pytest.raises(FileNotFoundError, match="No such file or directory: 'elsewhere'"):  # an error that is not of the output
-        extract(dataset, backbone, tmp_path / "set", workers=0)
 
 
 def as_nobody(dataset: PairedDataset, out: Path, answer):

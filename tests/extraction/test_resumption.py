@@ -15,19 +15,20 @@ from tiny_encoders import linear_backbone
 from tqdm import tqdm
 
 from helpers import EmbeddingSet, extract, images
-from helpers.extraction import encoding
-from helpers.extraction import inspection as inputs
+from helpers.extraction import encoding, inspection
 from helpers.files import sha256
 
 FORK = multiprocessing.get_context("fork")
 
 
-def in_process(function, *arguments) -> int:
-    """Run a function in a process of its own and return its exit code."""
-    run = FORK.Process(target=function, args=arguments)
-    run.start()
-    run.join(300)
-    return run.exitcode
+def in_processes(function, *calls: tuple) -> list[int]:
+    """Run a function with each of several arguments at once, in processes of their own, and return their exit codes."""
+    runs = [FORK.Process(target=function, args=arguments) for arguments in calls]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    return [run.exitcode for run in runs]
 
 
 def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, chunks: int | None = None):
@@ -48,18 +49,16 @@ def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, c
     extract(dataset, linear_backbone(), out, batch_size=4, workers=workers, shard=shard)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers):
-    dataset = synthetic_photographs(tmp_path, n=60, per_image=2)
-    assert in_process(extraction, dataset, tmp_path / "whole", workers) == 0
-    finished = 0
-    for chunks in (0, 1, 2, 3, 4, 5):  # of 16, so that kills land in images, in texts and between
-        assert in_process(extraction, dataset, tmp_path / "set", workers, None, chunks) == -signal.SIGKILL
+@pytest.mark.parametrize(("workers", "kills"), [(0, (0, 1, 2, 3, 4, 5)), (2, (2, 7))])  # of 16 chunks: images, texts, between
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers, kills):
+    dataset, finished = synthetic_photographs(tmp_path, n=60, per_image=2), 0
+    assert in_processes(extraction, (dataset, tmp_path / "whole", workers)) == [0]
+    for chunks in kills:
+        assert in_processes(extraction, (dataset, tmp_path / "set", workers, None, chunks)) == [-signal.SIGKILL]
         finished += chunks
         assert len(list((tmp_path / "set.work").glob("*.safetensors"))) == finished
-    assert in_process(extraction, dataset, tmp_path / "set", workers) == 0
-    assert content(tmp_path / "set") == content(tmp_path / "whole")
-    assert not (tmp_path / "set.work").exists()
+    assert in_processes(extraction, (dataset, tmp_path / "set", workers)) == [0]
+    assert content(tmp_path / "set") == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
 
 
 def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_again(tmp_path, monkeypatch):
@@ -93,10 +92,6 @@ def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path,
     assert len(hashed) == 9 and hashed[-1] == changed.name
     extract(dataset, linear_backbone(), tmp_path / "whole", workers=0)
     assert content(tmp_path / "set") == content(tmp_path / "whole")
-    hashed.clear()
-    for shard in ("1/2", "2/2", None):  # all anew, as after a change of the code, though the set is whole
-        extract(dataset, linear_backbone(), tmp_path / "set", shard=shard, workers=0)
-    assert len(hashed) == 8 and not (tmp_path / "set.work").exists()
 
 
 def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
@@ -107,7 +102,7 @@ def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return sha256(path)
 
-    monkeypatch.setattr(inputs, "SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr(inspection, "SECONDS_BETWEEN_NOTES", 0)
     monkeypatch.setattr(images, "sha256", cut_off)
     with pytest.raises(KeyboardInterrupt):
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
@@ -130,62 +125,43 @@ def test_work_that_is_left_over_goes_and_work_on_another_set_stays(tmp_path):
     assert not (tmp_path / "set.work").exists()
 
 
-def held(work: Path, shard, ready, go):
-    with encoding.claimed(work, shard):
-        ready.set()
-        go.wait(300)
+def refused(dataset, out: Path, *shards: str | None):
+    """End with the number of extractions that the lock refuses."""
+    sys.stderr = open(os.devnull, "w")
+    count = 0
+    for shard in shards:
+        try:
+            extract(dataset, linear_backbone(), out, shard=shard, workers=0)
+        except BlockingIOError as error:
+            count += "another process is extracting" in str(error)
+    sys.exit(count)
 
 
-@pytest.mark.parametrize(("holder", "refused"), [(None, (None, "1/2")), ((1, 2), (None, "1/2"))])
-def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, holder, refused):
-    dataset, ready, go = synthetic_photographs(tmp_path), FORK.Event(), FORK.Event()
-    run = FORK.Process(target=held, args=(tmp_path / "set.work", holder, ready, go))
-    run.start()
-    assert ready.wait(300)
-    for shard in refused:
-        with pytest.raises(BlockingIOError, match="another process is extracting"):
-            extract(dataset, linear_backbone(), tmp_path / "set", shard=shard, workers=0)
-    if holder:
-        assert extract(dataset, linear_backbone(), tmp_path / "set", shard="2/2", workers=0) is None
-    assert list((tmp_path / "set.work").glob("lock-*"))
-    go.set()
-    run.join(300)
-    assert extract(dataset, linear_backbone(), tmp_path / "set", workers=0) and not (tmp_path / "set.work").exists()
+@pytest.mark.parametrize(("holder", "shards"), [(None, (None, "1/2")), ((1, 2), (None, "1/2", "2/2"))])
+def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, holder, shards):
+    dataset, out = synthetic_photographs(tmp_path), tmp_path / "set"
+    with encoding.claimed(tmp_path / "set.work", holder):
+        assert in_processes(refused, (dataset, out, *shards)) == [2]  # another shard goes on
+        assert list((tmp_path / "set.work").glob("lock-*"))
+    assert extract(dataset, linear_backbone(), out, workers=0) and not (tmp_path / "set.work").exists()
 
 
 def test_shards_at_once_do_not_disturb_each_other(tmp_path):
     dataset, out = synthetic_photographs(tmp_path, n=60, per_image=2), tmp_path / "set"
-    parts = [FORK.Process(target=extraction, args=(dataset, out, 0, f"{k}/3")) for k in (1, 2, 3)]
-    for part in parts:
-        part.start()
-    for part in parts:
-        part.join(300)
-    assert [part.exitcode for part in parts] == [0, 0, 0]
+    assert in_processes(extraction, *((dataset, out, 0, f"{k}/3") for k in (1, 2, 3))) == [0, 0, 0]
     assert len(list((tmp_path / "set.work").glob("*.safetensors"))) == 8 + 8  # chunks of 60 images and 61 texts
-    for folder in (tmp_path / "whole", out):
-        assert in_process(extraction, dataset, folder) == 0
+    assert in_processes(extraction, (dataset, tmp_path / "whole"), (dataset, out)) == [0, 0]
     assert content(out) == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
 
 
-def measured(work: Path, record: Path, take: int, together):
-    """Let a shard decide the batch size as on an accelerator."""
-    backbone = linear_backbone()
-    backbone.device, encoding._largest_batch = "cuda", lambda job: take
-    together.wait(300)
-    job = encoding.Job(None, backbone, work, "float32", 0)
-    _, size = encoding.plan_chunks(job, pd.DataFrame({"image": ["a"], "text": ["b"]}), None)
-    (record / str(take)).write_text(str(size))
-
-
-def test_shards_that_start_together_agree_on_the_batch_size(tmp_path):
-    work, record, together = tmp_path / "work", tmp_path / "sizes", FORK.Barrier(3)
-    work.mkdir(), record.mkdir()
-    runs = [FORK.Process(target=measured, args=(work, record, take, together)) for take in (64, 128, 256)]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join(300)
-    assert len({path.read_text() for path in record.iterdir()}) == 1 and len(list(record.iterdir())) == 3
+def test_all_shards_have_the_batch_size_that_the_first_one_measured(tmp_path, monkeypatch):
+    backbone, sizes = linear_backbone(), []
+    backbone.device = "cuda"
+    keys = pd.DataFrame({"image": ["a"], "text": ["b"]})
+    for fits in (64, 128):
+        monkeypatch.setattr(encoding, "_largest_batch", lambda job, fits=fits: fits)
+        sizes.append(encoding.plan_chunks(encoding.Job(None, backbone, tmp_path, "float32", 0), keys)[1])
+    assert sizes == [64, 64]
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", (1, 2, 3)])

@@ -23,7 +23,7 @@ from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.backbones.lit import read_heads
 from helpers.extraction.encoding import plan, read_chunk, read_work_file, write_chunk, write_work_file
 from helpers.extraction.inspection import INSPECTED
-from helpers.files import sealed, sha256, write_json
+from helpers.files import checksummed, sha256, write_json
 from helpers.heads import COLUMNS, TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.disk import PROVENANCE
@@ -88,7 +88,7 @@ def a_centring(folder: Path) -> Path:
 def heads(folder: Path) -> Path:
     path = folder / "lit-small.safetensors"
     save_file({"image": torch.ones(4, 12).half(), "text": torch.ones(4, 9).half()}, path)
-    write_json(path.with_suffix(".json"), sealed({"name": "lit-small", "rate": 0.0003, "sha256": sha256(path)}))
+    write_json(path.with_suffix(".json"), checksummed({"name": "lit-small", "rate": 0.0003, "sha256": sha256(path)}))
     return path
 
 
@@ -132,7 +132,7 @@ def provenance_values(where: int, value) -> None:
     holder, key = places[where % len(places)]
     holder[key] = value
     try:
-        with_record(folder, sealed(record))
+        with_record(folder, checksummed(record))
     except ValueError:
         with_record(folder, record)
     read(EmbeddingSet.load, folder)
@@ -155,7 +155,7 @@ def content_with_its_checksum(name: str, changes) -> None:
     path = folder / record["files"][name]["path"]
     edited(path, changes)
     record["files"][name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    with_record(folder, sealed(record))
+    with_record(folder, checksummed(record))
     read(EmbeddingSet.load, folder)
 
 

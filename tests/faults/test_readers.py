@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import EmbeddingSet
-from helpers.files import sealed, sha256
+from helpers.files import checksummed, sha256
 
 LARGE = 10**6
 
@@ -64,7 +64,7 @@ def test_a_record_cannot_name_files_outside_its_store(name, path, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
     record = record_of(folder)
     record["files"][name]["path"] = path
-    with_record(folder, sealed(record))
+    with_record(folder, checksummed(record))
     with pytest.raises(ValueError, match=f"path of {name} leaves the set"):
         EmbeddingSet.load(folder)
 
@@ -80,7 +80,7 @@ def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value
     pairs.to_parquet(folder / "pairs.parquet")
     record = record_of(folder)
     record["files"]["pairs"]["sha256"] = sha256(folder / "pairs.parquet")
-    with_record(folder, sealed(record))
+    with_record(folder, checksummed(record))
     with pytest.raises(ValueError, match=f"column '{column}' must hold {must} in every row"):
         EmbeddingSet.load(folder)
 
@@ -90,7 +90,7 @@ def test_a_record_with_an_odd_key_is_named_on_one_line(key, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
     record = record_of(folder)
     record["files"][key] = {}
-    with_record(folder, sealed(record))
+    with_record(folder, checksummed(record))
     with pytest.raises(ValueError) as error:
         EmbeddingSet.load(folder)
     one_sentence(error.value, str(folder))

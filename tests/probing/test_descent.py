@@ -7,7 +7,7 @@ from oracles import features_of, problem_of, train_one, train_updates
 from samples import embedding_set
 
 from helpers import PROTOCOLS, Protocol, metrics
-from helpers.alignment.channels import Alignment
+from helpers.alignment.shift import Alignment
 from helpers.probing.descent import Descent, log_checkpoints, path_scores, train, train_path
 from helpers.probing.sweep import alignment_grid
 

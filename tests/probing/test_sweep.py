@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers import PROTOCOLS, EmbeddingSet, sweep
-from helpers.alignment.channels import Alignment
+from helpers.alignment.shift import Alignment
 from helpers.plotting import effects
 from helpers.probing.protocol import split_rows
 from helpers.probing.result import COLUMNS, SweepResult

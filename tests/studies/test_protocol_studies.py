@@ -9,7 +9,7 @@ from oracles import features_of, train_updates
 from samples import embedding_set
 
 from helpers import PROTOCOLS, Protocol, metrics, sweep
-from helpers.alignment.channels import CHANNELS, FACTORIAL, Alignment
+from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment
 
 
 @pytest.fixture(scope="module")

@@ -29,14 +29,12 @@ PACKAGE = Path("src/helpers")
 MODULES = {
     "geometry.py": ["tests/test_geometry.py"],
     "metrics.py": ["tests/test_metrics.py"],
-    "statistics.py": ["tests/test_resampling.py"],
+    "statistics.py": ["tests/test_statistics.py"],
     "alignment/shift.py": ["tests/alignment/test_alignment.py"],
-    "alignment/channels.py": ["tests/alignment/test_alignment.py"],
     "alignment/estimator.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
     "store/record.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py", "tests/faults/test_readers.py"],
-    "store/tables.py": ["tests/store/test_foreign.py"],
-    "store/arrays.py": ["tests/store/test_foreign.py"],
+    "store/foreign.py": ["tests/store/test_foreign.py"],
 }
 SWAPPED = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult,

@@ -1,26 +1,73 @@
-"""Fit the gap alignment on training rows and apply it to any rows, as a scikit-learn estimator."""
+"""Fit the gap alignment on training rows and apply it to any rows, as a scikit-learn estimator; save and load alignments."""
+
+import json
+from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..arrays import same_dimension, unit_rows
+from ..arrays import ZERO_NORM, unit_both, unit_rows
+from ..files import read_arrays, write_arrays
 from ..geometry import mean_direction
-from .channels import Alignment
-from .stored import StoredAlignment
+from .shift import Alignment
 
-ZERO_NORM = 1e-8
+
+class StoredAlignment(BaseEstimator):
+    """An estimator whose fit consists of arrays: attributes with the names ``arrays`` and a final underscore."""
+
+    name: ClassVar[str]
+    arrays: ClassVar[tuple[str, ...]]
+
+    def save(self, path) -> Path:
+        """Write the fitted alignment as one file; :func:`helpers.alignment.registry.load_alignment` reads it."""
+        check_is_fitted(self)
+        arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
+        return write_arrays(path, arrays, {"alignment": json.dumps({"name": self.name, "parameters": self.get_params()})})
+
+    @classmethod
+    def load(cls, path) -> Self:
+        """Read an alignment of this class; a ValueError names a file that is damaged or holds something else."""
+        return load(path, {cls.name: cls})
+
+    def _checked(self, x, what: str) -> np.ndarray:
+        """Return unit rows (n, d) of the dimension that ``fit`` saw."""
+        check_is_fitted(self)
+        x = unit_rows(x, what)
+        if x.shape[1] != self.n_features_in_:
+            raise ValueError(f"{what} has {x.shape[1]} dimensions, the alignment was fitted on {self.n_features_in_}")
+        return x
+
+    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Set the fitted attributes, and check that the arrays fit together."""
+        for name in self.arrays:
+            setattr(self, f"{name}_", arrays[name])
+
+
+def load(path, classes: dict[str, type]):
+    """Read an alignment of one of these classes, given by name."""
+    try:
+        arrays, metadata = read_arrays(path)
+        if not all(np.issubdtype(x.dtype, np.floating) and np.isfinite(x).all() for x in arrays.values()):
+            raise ValueError("it holds numbers that are not finite")
+        about = json.loads(metadata["alignment"])
+        alignment = classes[about["name"]](**about["parameters"])
+        alignment._restore(arrays)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no alignment at {path}; an alignment's `save` writes one") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not an intact alignment ({error}); fit it again and save it there") from None
+    return alignment
 
 
 class GapAlignment(StoredAlignment):
-    """Learn the modality gap on training rows and apply the alignment to any rows.
-
-    ``fit`` and ``transform`` take two matrices, images and texts. Parameters are read, set and cloned as in scikit-learn.
+    """Learn the modality gap on training rows and apply the alignment to any rows, given as two matrices.
 
     Args:
         lam: alignment strength of both modalities, or of images alone if ``lam_text`` is given.
         lam_text: alignment strength of texts, if it differs.
-        alignment: name of the alignment, see :class:`Alignment`.
+        alignment: name of the alignment, see :class:`~helpers.alignment.shift.Alignment`.
 
     Attributes:
         gap_: (d,) modality gap of the rows given to ``fit``.
@@ -44,32 +91,26 @@ class GapAlignment(StoredAlignment):
     def fit(self, image, text) -> "GapAlignment":
         """Learn the means on (n, d) image and text rows; replace any earlier fit."""
         alignment = self._resolved()
-        image, text = unit_rows(image, "image"), unit_rows(text, "text")
-        same_dimension(image, text)
+        image, text = unit_both(image, text)
         self.n_features_in_ = image.shape[1]
         self.image_mean_, self.text_mean_ = mean_direction(image), mean_direction(text)
         self.gap_ = self.image_mean_ - self.text_mean_
+        shifts = alignment.shifts(self.image_mean_, self.text_mean_)
         self.image_inverse_norm_, self.text_inverse_norm_ = (
             float((1 / _norms(x + shift, what, alignment)).mean())
-            for what, x, shift in zip(("image", "text"), (image, text), self._shifts(alignment), strict=True)
+            for what, x, shift in zip(("image", "text"), (image, text), shifts, strict=True)
         )
         return self
 
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
         """Apply the learned alignment to image (n, d) and text (m, d); float64 stays float64, other types become float32."""
-        check_is_fitted(self)
-        alignment = self._resolved()
-        moved, norms = [], []
-        for what, x, shift in zip(("image", "text"), (image, text), self._shifts(alignment), strict=True):
-            x = unit_rows(x, what)
-            if x.shape[1] != self.n_features_in_:
-                raise ValueError(f"{what} has {x.shape[1]} dimensions, the alignment was fitted on {self.n_features_in_}")
-            shifted = x + shift.astype(x.dtype)
-            norms.append(_norms(shifted, what, alignment))
-            moved.append(shifted if alignment.moves else x)
-        scales = alignment.scales(norms[0], norms[1], self.image_inverse_norm_, self.text_inverse_norm_)
-        image, text = (s * x for s, x in zip(scales, moved, strict=True))
-        return image, text
+        image, text, alignment = self._checked(image, "image"), self._checked(text, "text"), self._resolved()
+        shifts = alignment.shifts(self.image_mean_, self.text_mean_)
+        shifted = [x + shift.astype(x.dtype) for x, shift in zip((image, text), shifts, strict=True)]
+        norms = _norms(shifted[0], "image", alignment), _norms(shifted[1], "text", alignment)
+        scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
+        image, text = shifted if alignment.moves else (image, text)
+        return scales[0] * image, scales[1] * text
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         self._resolved()
@@ -85,9 +126,6 @@ class GapAlignment(StoredAlignment):
             return Alignment(self.alignment)
         return Alignment(self.alignment, self.lam, self.lam if self.lam_text is None else self.lam_text)
 
-    def _shifts(self, alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
-        return alignment.shifts(self.image_mean_, self.text_mean_)
-
 
 def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
     """Return the norms (n, 1) of shifted rows; refuse a row of norm 0 if the alignment divides by it."""
@@ -100,18 +138,12 @@ def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
 class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Align pairs given as one matrix ``[image | text | others]``, so that a pipeline or a grid search can choose the strength.
 
-    ``fit`` learns the gap on the rows it is given, so within cross-validation it sees training rows only. The image and the text of
-    a row are brought to unit norm first; one of norm zero has no direction and raises.
+    ``fit`` learns the gap on the rows it is given, so within cross-validation it sees training rows only.
 
     Args:
         n_text: dimension d of a text and of an image: the first d columns are the image, the next d the text, and further columns,
             such as age, stay as they are. When None, an image and a text fill all columns.
-        lam: strength of the shift; see :class:`GapAlignment`.
-        alignment: name of the alignment; see :class:`Alignment`.
-
-    Attributes:
-        alignment_: the fitted :class:`GapAlignment`.
-        n_features_in_: number of columns.
+        lam, alignment: as for :class:`GapAlignment`; the fitted one is ``alignment_``.
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression

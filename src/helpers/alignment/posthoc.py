@@ -6,12 +6,10 @@ from typing import ClassVar
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from sklearn.linear_model import RidgeCV
-from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import choose, distinct_rows, same_dimension, unit_rows
-from .stored import StoredAlignment
+from ..arrays import choose, distinct_rows, unit_both, unit_rows
+from .estimator import StoredAlignment
 
-MODALITIES = ("image", "text")
 RIDGE_STRENGTHS = np.logspace(-4, 3, 15)
 RANK = 1e-10  # variances below this share of the largest are rounding
 
@@ -25,7 +23,6 @@ class AffineAlignment(StoredAlignment):
     Attributes:
         image_map_, text_map_: (d, d') matrices A, or (d,) diagonals.
         image_shift_, text_shift_: (d',) vectors b.
-        n_features_in_: d.
     """
 
     paired: ClassVar[bool] = False  # row i of both modalities must be one pair
@@ -38,24 +35,19 @@ class AffineAlignment(StoredAlignment):
 
     def fit(self, image, text) -> "AffineAlignment":
         """Learn both maps on (n, d) image and (m, d) text rows, which are brought to unit norm first; replace any earlier fit."""
-        image, text = (unit_rows(x, what).astype(np.float64) for x, what in ((image, "image"), (text, "text")))
-        same_dimension(image, text)
+        image, text = (x.astype(np.float64) for x in unit_both(image, text))
         self._check(image, text)
         self.n_features_in_ = image.shape[1]
         self.image_map_, self.image_shift_, self.text_map_, self.text_shift_ = self._solve(image, text)
         return self
 
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
-        """Apply the learned maps to image (n, d) and text (m, d); float64 stays float64, other types become float32.
-
-        Equal rows stay equal to the last bit, so that measures which count equal vectors as one still do.
-        """
-        check_is_fitted(self)
+        """Apply the maps to image (n, d) and text (m, d); float64 stays, other types become float32; equal rows stay equal."""
         return self._move(image, "image"), self._move(text, "text")
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         super()._restore(arrays)
-        maps = [(arrays[f"{m}_map"], arrays[f"{m}_shift"]) for m in MODALITIES]
+        maps = [(arrays[f"{m}_map"], arrays[f"{m}_shift"]) for m in ("image", "text")]
         if any(matrix.ndim not in (1, 2) or matrix.shape[-1:] != shift.shape for matrix, shift in maps):
             raise ValueError("map and shift have different dimensions")
         if len(maps[0][0]) != len(maps[1][0]):
@@ -67,11 +59,7 @@ class AffineAlignment(StoredAlignment):
         """Return image map, image shift, text map and text shift for float64 unit rows."""
 
     def _move(self, x, what: str) -> np.ndarray:
-        x = unit_rows(x, what)
-        if x.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"{what} has {x.shape[1]} dimensions, the alignment was fitted on {self.n_features_in_}; fit it on these vectors"
-            )
+        x = self._checked(x, what)
         matrix, shift = (getattr(self, f"{what}_{part}_").astype(x.dtype) for part in ("map", "shift"))
         x, row = distinct_rows(x)  # a matrix product rounds equal rows differently, depending on their place
         moved = (x @ matrix if matrix.ndim == 2 else x * matrix) + shift
@@ -83,11 +71,8 @@ class AffineAlignment(StoredAlignment):
         for what, x in (("image", image), ("text", text)):
             if self.needs_spread and (x == x[0]).all():
                 raise ValueError(f"{self.name} cannot be fitted: {what} has one distinct vector in {len(x)} rows; use centring")
-            if self.needs_rows and len(x) < x.shape[1]:
-                raise ValueError(
-                    f"{self.name} needs at least as many rows as dimensions, {what} has {len(x)} rows of {x.shape[1]} dimensions; "
-                    "give more training rows or use centring"
-                )
+            if self.needs_rows and len(x) < (d := x.shape[1]):
+                raise ValueError(f"{self.name} needs at least as many rows as dimensions, {what} has {len(x)} of {d}; use centring")
 
 
 class Unaligned(AffineAlignment):
@@ -104,8 +89,7 @@ class Centring(AffineAlignment):
     r"""Subtract each modality's own mean, or move both means to the common mean.
 
     Args:
-        target: ``zero``, or ``common``, the mean of all rows of both modalities. ``common`` without renormalising is oracle LEACE
-            (Belrose et al., NeurIPS 2023), which uses the modality of the rows it moves.
+        target: ``zero``, or ``common``, the mean of all rows; ``common`` without renormalising is oracle LEACE (Belrose et al.).
     """
 
     name = "centring"
@@ -133,10 +117,9 @@ class ZScores(AffineAlignment):
 
 
 class ReAlign(AffineAlignment):
-    r"""Move texts to the images: equal mean, equal total variance, and equal mean again after renormalising.
+    r"""Move texts to the images: equal mean, equal total variance, and equal mean again after renormalising (ReAlign, 2026).
 
-    Texts become :math:`\mu_v + \sqrt{\mathrm{tr}\,\Sigma_v / \mathrm{tr}\,\Sigma_t}\,(t - \mu_t)`. Renormalising displaces their
-    mean, so they move to the images' mean again and are renormalised. Images stay. After ReAlign (2026).
+    Texts become :math:`\mu_v + \sqrt{\mathrm{tr}\,\Sigma_v / \mathrm{tr}\,\Sigma_t}\,(t - \mu_t)`; images stay.
     """
 
     name = "realign"
@@ -160,10 +143,8 @@ class Leace(AffineAlignment):
     r"""Erase the modality by least-squares concept erasure: after one map for both, no linear classifier finds the modality.
 
     With :math:`\delta = \mu_v - \mu_t` and :math:`\Sigma` the covariance of all rows together,
-    :math:`x' = x - \delta\, \delta^\top \Sigma^+ (x - \mu) / (\delta^\top \Sigma^+ \delta)`. This is the smallest mean squared
-    change that makes the covariance of x' with the modality zero. Renormalising does not preserve this property.
-
-    Belrose et al., "LEACE: perfect linear concept erasure in closed form", NeurIPS 2023.
+    :math:`x' = x - \delta\, \delta^\top \Sigma^+ (x - \mu) / (\delta^\top \Sigma^+ \delta)`, the smallest mean squared change
+    that makes the covariance of x' with the modality zero (Belrose et al., NeurIPS 2023). Renormalising does not preserve it.
     """
 
     name = "leace"
@@ -182,10 +163,7 @@ class Leace(AffineAlignment):
 
 
 class Procrustes(AffineAlignment):
-    r"""Centre both modalities and rotate images onto their texts, :math:`\min_Q \lVert V Q - T \rVert_F` over orthogonal Q.
-
-    Schönemann, "A generalized solution of the orthogonal Procrustes problem", Psychometrika 1966.
-    """
+    """Centre both modalities and rotate images onto their texts by the orthogonal map of least squares (Schönemann, 1966)."""
 
     name = "procrustes"
     paired, needs_spread, needs_rows = True, True, True
@@ -207,13 +185,11 @@ class RidgeMap(AffineAlignment):
 
 
 class CCA(AffineAlignment):
-    r"""Project both modalities on their leading canonical directions, each of unit variance.
+    """Project both modalities on their leading canonical directions, each of unit variance (Hotelling, 1936; Vinod, 1976).
 
     Args:
         n_components: number of directions; half the dimensions when None.
         regularisation: multiple of a modality's mean variance to add to each of its variances.
-
-    Hotelling, "Relations between two sets of variates", Biometrika 1936; regularised as in Vinod, 1976.
     """
 
     name = "cca"
@@ -235,10 +211,7 @@ class CCA(AffineAlignment):
 
 
 class Whitening(AffineAlignment):
-    r"""Centre each modality and make its covariance the identity, :math:`x' = (x - \mu) \Sigma^{-1/2}`.
-
-    Directions without variance become 0.
-    """
+    """Centre each modality and make its covariance the identity; directions without variance become 0."""
 
     name = "whitening"
     needs_spread, needs_rows = True, True
@@ -248,13 +221,7 @@ class Whitening(AffineAlignment):
 
 
 class TopRemoval(AffineAlignment):
-    """Centre each modality and remove its k leading principal directions.
-
-    Mu and Viswanath, "All-but-the-top", ICLR 2018.
-
-    Args:
-        k: number of directions to remove from each modality.
-    """
+    """Centre each modality and remove its ``k`` leading principal directions (Mu and Viswanath, ICLR 2018)."""
 
     name = "top-removal"
     needs_spread = True

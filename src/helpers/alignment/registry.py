@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from ..arrays import choose
 from . import posthoc
-from .channels import CHANNELS, PAIRS, WITHOUT, Alignment
-from .estimator import GapAlignment
-from .stored import StoredAlignment, load
-
-__all__ = ["ALIGNMENTS", "CHANNELS", "COMPARED", "Alignment", "load_alignment", "make_alignment"]
+from .estimator import GapAlignment, StoredAlignment, load
+from .shift import CHANNELS, PAIRS, WITHOUT
 
 CLASSES: dict[str, type[StoredAlignment]] = {
     c.name: c
@@ -26,16 +24,12 @@ def _shift(lam: float) -> Callable[..., GapAlignment]:
     return lambda renormalise=True: GapAlignment(lam, None, "lambda" if renormalise else "shift")
 
 
-def _channel(name: str) -> Callable[..., GapAlignment]:
-    return lambda lam=1.0, lam_text=None: GapAlignment(lam, lam_text, name)
-
-
-SHIFTED = {name: _shift(float(name.removeprefix("lambda-"))) for name in ("lambda-0.5", "lambda-1")}
+SHIFTED = {f"lambda-{lam:g}": _shift(lam) for lam in (0.5, 1.0)}
 COMPARED = ("none", *SHIFTED, *(name for name in CLASSES if name != "none"))  # what a comparison measures unless told otherwise
 ALIGNMENTS: dict[str, Callable] = {
     **CLASSES,
     **SHIFTED,
-    **{name: _channel(name) for name in ("lambda", *CHANNELS, *PAIRS, *WITHOUT)},
+    **{name: partial(GapAlignment, alignment=name) for name in ("lambda", *CHANNELS, *PAIRS, *WITHOUT)},
 }
 
 

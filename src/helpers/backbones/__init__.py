@@ -27,10 +27,15 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
 
     Raises:
         ValueError: an unknown name (with the nearest known one), a model that is not a dual encoder, or an absent device.
-        FileNotFoundError, OSError: the weights are absent; says how to get them.
+        OSError: the weights are absent; says how to get them.
     """
-    library, source = _resolve(str(name), weights)
-    device = _device(device)
+    import torch
+
+    name = str(name)
+    library, source = _resolve(name, weights)
+    device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
     if library == "lit":
         from .lit import load_lit
 
@@ -41,12 +46,10 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
         return random_clip(name, source, device, _seed(name))
     with _explaining_os_errors(name):
         if library == "open_clip":
-            from .openclip import load_open_clip
-
-            return load_open_clip(public(str(name)), source, device)
-        from .huggingface import load_transformers
-
-        return load_transformers(public(str(name)), source, device)
+            from .openclip import load_open_clip as load
+        else:
+            from .huggingface import load_transformers as load
+        return load(public(name), source, device)
 
 
 def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
@@ -54,7 +57,8 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
 
     The ``lit-`` encoders, ``random-clip`` and ``clip`` need no download: packages ship their vocabularies.
     """
-    library, source = _resolve(str(name), weights)
+    name = str(name)
+    library, source = _resolve(name, weights)
     if library == "lit":
         from .lit import minilm_tokenizer
 
@@ -65,12 +69,10 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
         return clip_tokenizer(name)
     with _explaining_os_errors(name):
         if library in ("open_clip", "random"):
-            from .openclip import open_clip_tokenizer
-
-            return open_clip_tokenizer(public(str(name)), source)
-        from .huggingface import transformers_tokenizer
-
-        return transformers_tokenizer(public(str(name)), source)
+            from .openclip import open_clip_tokenizer as load
+        else:
+            from .huggingface import transformers_tokenizer as load
+        return load(public(name), source)
 
 
 @contextmanager
@@ -94,12 +96,13 @@ def _resolve(name: str, weights) -> tuple[str, str]:
         return entry.library, entry.source
     if name.startswith("lit-") and weights is not None:
         return "lit", name
-    if family in ("transformers", "open_clip") and colon:
-        return _folder(Path(rest)) if Path(rest).is_dir() else (family, rest)
     if family in ("hf-hub", "local-dir") and colon:
         return "open_clip", name
-    if Path(name).is_dir():
-        return _folder(Path(name))
+    named_library = family in ("transformers", "open_clip") and bool(colon)
+    if Path(rest if named_library else name).is_dir():
+        return _folder(Path(rest if named_library else name))
+    if named_library:
+        return family, rest
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return "transformers", name
     if "/" in name:
@@ -115,8 +118,7 @@ def _folder(path: Path) -> tuple[str, str]:
         return "open_clip", f"local-dir:{path}"
     if (path / "config.json").is_file():
         return "transformers", str(path)
-    what = f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip)"
-    raise FileNotFoundError(f"{what}; download the model there")
+    raise FileNotFoundError(f"{path} holds neither config.json (transformers) nor open_clip_config.json (open_clip)")
 
 
 def _seed(name: str) -> int:
@@ -124,13 +126,3 @@ def _seed(name: str) -> int:
     if not seed.isdigit():
         raise ValueError(f"random-clip takes a whole number as seed, got {seed!r}; write for example random-clip:7")
     return int(seed)
-
-
-def _device(device: str | None) -> str:
-    import torch
-
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
-    return str(device)

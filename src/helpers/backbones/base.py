@@ -19,18 +19,14 @@ TEXTS_PER_BATCH = 64
 class Backbone:
     """A frozen dual encoder.
 
-    A vector depends on its own image or text alone, never on the rest of the batch. If the tower masks padding exactly, texts are
-    padded to the longest of a batch, otherwise to the full context.
+    A vector depends on its own image or text alone, never on the rest of the batch.
 
     Args:
-        name: name given to ``load_backbone``, such as ``clip`` or ``lit-natural``.
-        dim: dimension d of the shared space.
+        name, dim: name given to ``load_backbone``, such as ``clip``; dimension d of the shared space.
         preprocess: function from an RGB image to one array, ready to stack; picklable, holds no weights.
-        tokenizer: see :class:`Tokenizer`.
         image_features: function from a batch of stacked arrays, a tensor on ``device``, to (b, d) projected features.
         text_features: function from ids and attention mask, int64 tensors (b, L), to (b, d) projected features.
-        pad_to_context: pad every text to the full context (SigLIP is trained so and pools the last position).
-        device: torch device name.
+        pad_to_context: pad every text to the full context, for a tower that does not mask padding exactly.
         fingerprint: hashes of weights, preprocessing and tokenizer settings; JSON-serialisable.
 
     Example:
@@ -91,8 +87,7 @@ class Backbone:
 
     def encode_pixels(self, pixels, precision: str = "float32") -> np.ndarray:
         """Return the unit vectors of preprocessed images, stacked (b, ...), as float32 (b, d)."""
-        pixels = torch.as_tensor(pixels).to(self.device, non_blocking=True)
-        return self._unit(self.image_features, (pixels,), precision, "image vectors")
+        return self._unit(self.image_features, (torch.as_tensor(pixels),), precision, "image vectors")
 
     def encode_tokens(self, ids: list[list[int]], precision: str = "float32") -> np.ndarray:
         """Return the unit vectors of token id lists, float32 (b, d)."""
@@ -102,14 +97,14 @@ class Backbone:
         for row, tokens in enumerate(ids):
             padded[row, : len(tokens)] = torch.tensor(tokens)
             mask[row, : len(tokens)] = 1
-        return self._unit(self.text_features, (padded.to(self.device), mask.to(self.device)), precision, "text vectors")
+        return self._unit(self.text_features, (padded, mask), precision, "text vectors")
 
     def _unit(self, features: Callable, inputs: tuple, precision: str, what: str) -> np.ndarray:
         choose(precision, PRECISIONS, "precision")
         lower = precision != "float32"
         autocast = torch.autocast(torch.device(self.device).type, getattr(torch, precision)) if lower else nullcontext()
         with torch.inference_mode(), autocast:
-            values = features(*inputs).float().cpu().numpy()
+            values = features(*(tensor.to(self.device, non_blocking=True) for tensor in inputs)).float().cpu().numpy()
         return unit_rows(values, what)
 
 

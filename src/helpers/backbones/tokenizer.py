@@ -12,26 +12,17 @@ from huggingface_hub import constants
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The tokenizer of a named encoder.
-
-    Args:
-        name: name of the encoder.
-        context_length: longest text its text tower sees, in tokens, special tokens included.
-        pad_id: token id that fills short rows.
-        ids: function from texts to lists of token ids, special tokens included, cut at ``context_length``, not padded.
-        lengths: function from texts to their lengths before the cut.
-        hash: hash of vocabulary and rules.
-    """
+    """The tokenizer of a named encoder; lengths count the special tokens."""
 
     name: str
-    context_length: int
-    pad_id: int
-    ids: Callable[[list[str]], list[list[int]]]
-    lengths: Callable[[list[str]], list[int]]
-    hash: str
+    context_length: int  # longest text its text tower sees, in tokens
+    pad_id: int  # fills short rows
+    ids: Callable[[list[str]], list[list[int]]]  # token ids of texts, cut at ``context_length``, not padded
+    lengths: Callable[[list[str]], list[int]]  # of texts, before the cut
+    hash: str  # of vocabulary and rules
 
     def count(self, texts: Iterable[str]) -> list[int]:
-        """Return the length of each text in tokens, special tokens included, before it is cut at ``context_length``."""
+        """Return the length of each text in tokens, before it is cut at ``context_length``."""
         texts = list(texts)
         return self.lengths(texts) if texts else []
 
@@ -76,8 +67,7 @@ def with_vocabulary(tokenizer: Tokenizer) -> Tokenizer:
 def from_transformers(name: str, tokenizer, context_length: int) -> Tokenizer:
     """Wrap a tokenizer of the transformers library."""
     if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
-        what = f"the tokenizer of {name} does not pad on the right with a padding token"
-        raise ValueError(f"{what}; set both in its tokenizer_config.json")
+        raise ValueError(f"the tokenizer of {name} must pad on the right with a padding token; see its tokenizer_config.json")
     return Tokenizer(
         name,
         context_length,

@@ -27,7 +27,6 @@ from .options import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from ..heads import TowerFeatures
     from ..store import EmbeddingSet
 
 FOLDERS = ("root", "weights", "image_from")
@@ -135,7 +134,7 @@ def _extract_command(given: dict[str, Any], backbone: str) -> str:
     for name, value in given.items():
         if value is None or name in ("dataset", "backbone", *OF_THE_RUN):
             continue
-        for each in value if isinstance(value, list) else [value]:
+        for each in value if isinstance(value, list | tuple) else [value]:
             words += [f"--{name.replace('_', '-')}", name.upper() if name in FOLDERS else str(each)]
     return shlex.join(words)
 
@@ -168,8 +167,9 @@ def import_(
     folder = Path(out) if out else own_folder(dataset, variant, backbone)
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
-    about = {"label": listed(label) if label and "," in label else label, "split": split, "group": group, "ids": ids}
-    about |= {"dataset": dataset, "variant": variant, "backbone": backbone}
+    about: dict[str, Any] = {"dataset": dataset, "variant": variant, "backbone": backbone, "split": split}
+    about |= {"group": group, "ids": ids}
+    about["label"] = listed(label) if label and "," in label else label
     encoder = {name: value for name, value in {"source": source, "revision": revision}.items() if value}
     about |= {"encoder": encoder} if encoder else {}
     with naming(table or path, path):
@@ -237,7 +237,7 @@ def heads(
     """Store tower features, or train the projection heads of a lit-* encoder."""
     from ..datasets.registry import canonical_variant
     from ..files import project_root
-    from ..heads import LEARNED, SHIPPED, Settings, shipped_features, train
+    from ..heads import LEARNED, SHIPPED, Settings, features_of_all_variants, shipped_features, train
 
     if action == "train" and name is None:
         raise ValueError("--name is missing; name the encoder to train, such as --name lit-derm")
@@ -246,7 +246,7 @@ def heads(
     made_by = shlex.join([*words, *of_root])
     towers = shipped_features(dataset, features) if root is None and action == "train" else None
     if towers is None:
-        towers = _features_of_all_variants(dataset, root, missing_images, made_by)
+        towers = features_of_all_variants(dataset, root, missing_images, made_by)
     if action == "features":
         print(towers.save((project_root() / SHIPPED if out is None else Path(out)) / dataset))
         return
@@ -255,21 +255,6 @@ def heads(
     words += ["--name", str(name), "--variant", text, "--temperature", temperature, "--rate", str(rate)]
     command = shlex.join([*words, "--epochs", str(epochs), "--seed", str(seed), *of_root])
     print(json.dumps(train(towers, text, str(name), out, settings, command)["held_out"], indent=2))
-
-
-def _features_of_all_variants(dataset: str, root, missing_images, command: str) -> "TowerFeatures":
-    """Return tower features of the images and texts of all variants of a data set, under a split that they share."""
-    from ..datasets import DATASETS, load_dataset
-    from ..datasets.registry import dataset_root
-    from ..heads import tower_features
-
-    entry = DATASETS[dataset]
-    variants = sorted(entry.variants, reverse=True)
-    shared = [split for split in entry.splits[variants[0]] if all(split in entry.splits[v] for v in variants)]
-    if not shared:
-        raise ValueError(f"the variants of {dataset} share no split; features need one")
-    folder = dataset_root(root, dataset)
-    return tower_features([load_dataset(dataset, folder, v, shared[0], missing_images) for v in variants], command)
 
 
 @app.command()

@@ -84,13 +84,13 @@ def parsed(settings: str) -> dict:
     return found
 
 
-def own_folder(*names: str) -> Path:
+def own_folder(dataset: str, variant: str, backbone: str) -> Path:
     """Return where a set of one's own is stored when no folder is named."""
     from ..files import project_root
     from ..store import Identity
     from ..store.catalogue import OWN
 
-    return project_root() / OWN / Identity(*names).folder
+    return project_root() / OWN / Identity(dataset, variant, backbone).folder
 
 
 def load(out: str | None, *copy) -> "PairedDataset":

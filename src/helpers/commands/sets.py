@@ -1,7 +1,7 @@
 """Commands on stored embedding sets: geometry, sweeps, reports and recommendations."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -168,7 +168,7 @@ def recommend(
 
     check_table(out)
     embeddings = embeddings_for(dataset, backbone, variant, store)
-    tried = {"alignments": listed(alignments)} if alignments else {}
+    tried: dict[str, Any] = {"alignments": listed(alignments)} if alignments else {}
     found = choose_alignment(embeddings, protocol=protocol, n_boot=n_boot, **tried)
     print(found.table.to_string(index=False, float_format="{:.4f}".format))
     for name, reason in found.impossible.items():

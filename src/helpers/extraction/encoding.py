@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from joblib import cpu_count
 from PIL import Image
 from pydantic import Field, TypeAdapter
 from torch.utils.data import DataLoader, Subset
@@ -34,22 +35,20 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Job:
-    """One extraction: its data set, its encoder and its work folder."""
+    """One extraction into a work folder: of the whole data set, or of shard (k, n) of it."""
 
     dataset: PairedDataset
     backbone: Backbone
     work: Path
     precision: str
     workers: int
+    batch_size: int | None = None
+    shard: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A run of distinct items that is encoded and written at once.
-
-    ``key`` is a hash of everything its vectors depend on: encoder, precision, batch size, contents. A finished chunk is reused
-    exactly when none of these has changed.
-    """
+    """A run of distinct items that is encoded at once; ``key`` hashes all that its vectors depend on, so that it can be reused."""
 
     modality: str
     number: int
@@ -65,9 +64,9 @@ def plan(modality: str, contents: list[str], size: int, settings: str) -> list[C
     """Cut items, given by their content hashes in order, into chunks of ``size``."""
     chunks = []
     for number, start in enumerate(range(0, len(contents), size)):
-        items = range(start, min(start + size, len(contents)))
-        key = hashlib.sha256(json.dumps([settings, modality, [contents[i] for i in items]]).encode()).hexdigest()
-        chunks.append(Chunk(modality, number, items, key))
+        here = contents[start : start + size]
+        key = hashlib.sha256(json.dumps([settings, modality, here]).encode()).hexdigest()
+        chunks.append(Chunk(modality, number, range(start, start + len(here)), key))
     return chunks
 
 
@@ -82,9 +81,8 @@ def read_chunk(folder: Path, chunk: Chunk) -> tuple[np.ndarray, dict[int, str]] 
         arrays, about = read_arrays(folder / chunk.name)
     except (OSError, ValueError):
         return None
-    if about.get("key") != chunk.key:
-        return None
-    return arrays["embeddings"], {int(number): why for number, why in json.loads(about["failed"]).items()}
+    failed = {int(number): why for number, why in json.loads(about.get("failed", "{}")).items()}
+    return (arrays["embeddings"], failed) if about.get("key") == chunk.key else None
 
 
 def write_work_file(path: Path, value: Any) -> None:
@@ -102,11 +100,7 @@ def read_work_file(path: Path, expected: Any) -> Any | None:
 
 @contextmanager
 def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
-    """Lock the work folder until the process ends: exclusively without a shard, shared with other shards with one.
-
-    Raises:
-        BlockingIOError: another process holds it.
-    """
+    """Lock the work folder until the process ends, or raise BlockingIOError; shards share it with other shards."""
     import fcntl  # filelock has no shared locks that end with the process; a decoding worker does not inherit these
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,9 +109,8 @@ def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
             fcntl.lockf(whole, (fcntl.LOCK_SH if shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             fcntl.lockf(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            what = f"shard {shard[0]} of {shard[1]}" if shard else "this set"
-            how = "wait for it, or give another output"
-            raise BlockingIOError(f"another process is extracting {what} in {folder}; {how}") from None
+            what = f"another process is extracting this set or shard in {folder}"
+            raise BlockingIOError(f"{what}; wait for it, or give another output") from None
         yield
 
 
@@ -149,17 +142,11 @@ class Batches:
 
 def default_workers(device: str) -> int:
     """Return the number of decoding processes, at most 8: one per core with an accelerator, else half the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores if device.startswith("cuda") else max(1, cores // 2), 8)
+    return min(cpu_count() if device.startswith("cuda") else max(1, cpu_count() // 2), 8)
 
 
 def image_batches(
-    files: list[Path],
-    preprocess: Callable,
-    batches: list[list[int]],
-    workers: int,
-    pin: bool = False,
-    contents: list[str] | None = None,
+    files: list[Path], preprocess: Callable, batches: list[list[int]], workers: int, pin: bool = False, contents=None
 ) -> Iterator[tuple]:
     """Yield ``(numbers, pixels, reasons, seconds)`` for each batch, in order, decoded in ``workers`` processes.
 
@@ -173,13 +160,12 @@ def image_batches(
     first = source[0]
     held = 0 if first[1] is None else first[1].nbytes * (PREFETCH * workers + 1)
     if workers < 1 or len(batches) < 3 or (SHARED_MEMORY.is_dir() and held > shutil.disk_usage(SHARED_MEMORY).free):
-        yield first
-        yield from (source[b] for b in range(1, len(source)))
-        return
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
-    rest = Subset(source, range(1, len(batches)))
-    loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
-    stream = iter(loader)  # workers start decoding while the first batch is computed
+        stream = (source[b] for b in range(1, len(source)))
+    else:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's own threads do not survive a fork
+        rest = Subset(source, range(1, len(batches)))
+        loader = DataLoader(rest, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, pin_memory=pin)
+        stream = iter(loader)  # workers start decoding while the first batch is computed
     yield first
     yield from stream
 
@@ -187,20 +173,17 @@ def image_batches(
 def rates(processes: int, images: int, decoding: float, encoding: float) -> str:
     """Say how fast a run decoded and encoded, given the seconds of both (decoding in all processes), and which was slower."""
     decoded, encoded = (images / max(seconds, 1e-9) for seconds in (decoding / processes, encoding))
-    limit, faster = ("decoding", "more processor cores make") if decoded < encoded else ("encoding", "a faster accelerator makes")
-    cores = f"{processes} process{'es' if processes > 1 else ''}"
-    said = f"images: decoding {decoded:.1f}/s ({cores}), encoding {encoded:.1f}/s"
-    return f"{said}; {limit} is the limit, {faster} this faster"
+    limit, remedy = ("decoding", "more processor cores") if decoded < encoded else ("encoding", "a faster accelerator")
+    said = f"images: decoding {decoded:.1f}/s (decoding processes: {processes}), encoding {encoded:.1f}/s"
+    return f"{said}; {limit} is the limit, {remedy} would help"
 
 
-def plan_chunks(job: Job, keys: pd.DataFrame, batch_size: int | None) -> tuple[dict[str, list[Chunk]], int]:
+def plan_chunks(job: Job, keys: pd.DataFrame) -> tuple[dict[str, list[Chunk]], int]:
     """Return the chunks of both modalities and the number of images per batch, which the first shard chooses for all.
 
-    Args:
-        keys: content hashes ``image`` and ``text`` of the rows to encode.
-        batch_size: images per batch; when None on an accelerator, the largest that fits its memory.
+    ``keys`` are the content hashes ``image`` and ``text`` of the rows to encode.
     """
-    record = job.work / "batch_size.json"
+    record, batch_size = job.work / "batch_size.json", job.batch_size
     with FileLock(job.work / "lock-batch-size"):
         if batch_size is None:
             batch_size = read_work_file(record, Annotated[int, Field(strict=True, ge=1)])
@@ -229,16 +212,15 @@ def _largest_batch(job: Job) -> int:
     return 1
 
 
-def encode_chunks(
-    job: Job, keys: pd.DataFrame, chunks: dict[str, list[Chunk]], batch_size: int, shard: tuple[int, int] | None
-) -> None:
+def encode_chunks(job: Job, keys: pd.DataFrame, chunks: dict[str, list[Chunk]], batch_size: int) -> None:
     """Encode and write the missing chunks: all of them, or for shard (k, n) every n-th from the k-th on."""
+    k, n = job.shard or (1, 1)
     rows = job.dataset.rows.reset_index(drop=True).loc[keys.index]
     first = ~keys["image"].duplicated()
     images = list(zip(rows["image"][first], keys["image"][first], keys.index[first], strict=True))
     texts = rows["text"][~keys["text"].duplicated()].tolist()
     for modality in ("image", "text"):
-        mine = [chunk for chunk in chunks[modality] if not shard or chunk.number % shard[1] == shard[0] - 1]
+        mine = [chunk for chunk in chunks[modality] if chunk.number % n == k - 1]
         todo = [chunk for chunk in mine if read_chunk(job.work, chunk) is None]
         total, left = (sum(len(chunk.items) for chunk in several) for several in (mine, todo))
         with progress(None, total=total, desc=f"{job.backbone.name} {modality}s", unit=modality, initial=total - left) as bar:
@@ -279,10 +261,8 @@ def read_chunks(job: Job, chunks: list[Chunk]) -> tuple[np.ndarray, dict[int, st
     """Return the vectors of all chunks of a modality, and the items that could not be decoded."""
     vectors, failed = [], {}
     for chunk in chunks:
-        part = read_chunk(job.work, chunk)
-        if part is None:
-            what = f"{job.work / chunk.name} is missing or damaged although it was just written"
-            raise ValueError(f"{what}; check the disk and run again")
+        if (part := read_chunk(job.work, chunk)) is None:
+            raise ValueError(f"{job.work / chunk.name} was just written and cannot be read; check the disk and run again")
         vectors.append(part[0])
         failed |= part[1]
     return np.concatenate(vectors), failed

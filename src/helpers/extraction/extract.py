@@ -54,12 +54,11 @@ def extract(
     ends with the same bytes. Unfinished work lies in ``<out>.work`` until the set is whole.
 
     Args:
-        backbone: a ``Backbone``, or a name for :func:`load_backbone`.
+        backbone, device: a ``Backbone``, or a name and a device for :func:`load_backbone`.
         out: folder of the set, outside the data root: a new or empty folder, or one that holds a set.
         batch_size: images per batch; when None, chosen on the first run and then reused.
         shard: ``"3/16"`` or ``(3, 16)``: encode only the third of sixteen parts and return None. When all parts are done, a call
             without ``shard`` checks and joins them, encodes what is missing, and removes ``<out>.work``.
-        device: see :func:`load_backbone`; only for a backbone given by name.
         precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are always normalised in float32.
         dtype: type of the stored vectors, ``float32`` or ``float16``.
         workers: number of processes that decode images; 0 decodes in this process; by the number of cores when None.
@@ -71,12 +70,13 @@ def extract(
 
     Raises:
         InputError: some rows cannot be encoded; holds the report.
-        ValueError, FileExistsError: ``out`` holds another set (says what differs) or something else, or lies in the data.
         BlockingIOError, OSError: another process writes to the same output; no space or no permission. Finished chunks remain.
     """
-    shard, out = _parse_shard(shard), Path(out)
+    out, parts = Path(out), _parse_shard(shard)
     _check(out, Path(dataset.root), precision, dtype, on_error, max_skipped, image_from)
-    job = _job(dataset, backbone, device, out, precision, workers)
+    backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
+    workers = default_workers(backbone.device) if workers is None else workers
+    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, parts)
     keys, report = _inspected(job, out)
     identity = _identity(job, keys, dtype)
     if stored := _stored(out, identity, overwrite):
@@ -84,8 +84,8 @@ def extract(
             _clear(job.work, identity)  # of a run that was killed when the set was whole
         return stored
     usable_rows = partial(_usable_rows, dataset, out, on_error, max_skipped)
-    with _explaining_os_errors(out), claimed(job.work, shard):
-        embeddings = _encoded(job, keys, report, identity, usable_rows, batch_size, shard, command)
+    with _explaining_os_errors(out), claimed(job.work, parts):
+        embeddings = _encoded(job, keys, report, identity, usable_rows, command)
         if embeddings is None:
             return None
         embeddings.save(out, dtype=dtype, image_from=image_from)
@@ -94,58 +94,48 @@ def extract(
 
 
 def _encoded(
-    job: Job,
-    keys: pd.DataFrame,
-    report: pd.DataFrame,
-    identity: dict,
-    usable_rows: Callable,
-    batch_size: int | None,
-    shard: tuple[int, int] | None,
-    command: str,
+    job: Job, keys: pd.DataFrame, report: pd.DataFrame, identity: dict, usable_rows: Callable, command: str
 ) -> EmbeddingSet | None:
     """Encode what is missing; return the set, or None for a shard."""
     started = time.time()
     write_work_file(job.work / "identity.json", identity)
     usable = usable_rows(report)
-    chunks, size = plan_chunks(job, keys.loc[usable], batch_size)
-    encode_chunks(job, keys.loc[usable], chunks, size, shard)
-    if shard:
+    chunks, size = plan_chunks(job, keys.loc[usable])
+    encode_chunks(job, keys.loc[usable], chunks, size)
+    if job.shard:
         return None
-    (image, failed), (text, _) = (read_chunks(job, chunks[modality]) for modality in ("image", "text"))
-    report = _with_undecoded(report, job.dataset.rows, keys.loc[usable, "image"], failed)
+    read = {modality: read_chunks(job, chunks[modality]) for modality in ("image", "text")}
+    items = {modality: pd.factorize(keys.loc[usable, modality])[0] for modality in ("image", "text")}
+    failed = read["image"][1]
+    undecoded = [(int(row), "image", "error", failed[i]) for row, i in zip(usable, items["image"], strict=True) if i in failed]
+    known = report[["row", "field", "severity", "what"]].itertuples(index=False, name=None)
+    report = report_table(job.dataset.rows, [*known, *undecoded])
     rows = usable_rows(report)
+    pairs, vectors = job.dataset.rows.iloc[rows].drop(columns=["image", "text"]).reset_index(drop=True), {}
+    for modality, number in items.items():
+        distinct, pairs[modality] = np.unique(number[np.isin(usable, rows)], return_inverse=True)
+        vectors[modality] = read[modality][0][distinct]
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     run = {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}
     provenance = _provenance(job, identity, keys.loc[rows], report, size) | {"run": run}
-    image, text, pairs = _pairs(job, keys, usable, rows, image, text)
-    return EmbeddingSet(image, text, pairs, job.dataset.task, provenance)
+    return EmbeddingSet(vectors["image"], vectors["text"], pairs, job.dataset.task, provenance)
 
 
 def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max_skipped: float, image_from) -> None:
-    """Raise for an unknown option, or if writing to ``out`` would change the data or a folder that is not an embedding set."""
+    """Refuse unknown options and an output that would change the data or a folder that is not an embedding set."""
     choose(precision, PRECISIONS, "precision")
     choose(dtype, ("float32", "float16"), "dtype")
     choose(on_error, ("fail", "skip"), "on_error")
     if not 0 <= max_skipped <= 1:
         raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
     if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
-        what = f"no embeddings in {image_from} ({PROVENANCE} is missing)"
-        raise FileNotFoundError(f"image_from: {what}; give the folder of a set")
-    folder = root.resolve()
+        raise FileNotFoundError(f"image_from: no embeddings in {image_from}; give the folder of a set")
+    folder, target = root.resolve(), out.resolve()
     folder = folder.parent if folder.is_file() else folder
-    target = out.resolve()
-    if target == folder or target in folder.parents or folder in target.parents:
+    if target.is_relative_to(folder) or folder.is_relative_to(target):
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
     with _explaining_os_errors(out):
         check_replaceable(out)
-
-
-def _job(
-    dataset: PairedDataset, backbone: Backbone | str, device: str | None, out: Path, precision: str, workers: int | None
-) -> Job:
-    backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
-    workers = default_workers(backbone.device) if workers is None else workers
-    return Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers)
 
 
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -233,11 +223,7 @@ def _flat(record: dict) -> dict:
 
 
 def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, report: pd.DataFrame) -> np.ndarray:
-    """Return the rows that can be encoded, and write the report, unless it is empty, as ``<out>.problems.csv``.
-
-    Raises:
-        InputError: errors under ``fail``, or a larger share than ``max_skipped`` under ``skip``.
-    """
+    """Return the rows that can be encoded, write the report, unless it is empty, and raise for more errors than allowed."""
     problems = out.with_name(out.name + ".problems.csv")
     if len(report):
         with replacing(problems) as temporary:
@@ -253,25 +239,6 @@ def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: 
     else:
         return np.setdiff1d(np.arange(n), bad)
     raise InputError(f"{summary(report, n, dataset.card.credentialed)}\n{how}", report)
-
-
-def _with_undecoded(report: pd.DataFrame, rows: pd.DataFrame, image_keys: pd.Series, failed: dict[int, str]) -> pd.DataFrame:
-    """Return the report with an error added for every row whose image could not be decoded."""
-    number = pd.factorize(image_keys)[0]
-    undecoded = [(int(row), "image", "error", failed[i]) for row, i in zip(image_keys.index, number, strict=True) if i in failed]
-    known = report[["row", "field", "severity", "what"]].itertuples(index=False, name=None)
-    return report_table(rows, [*known, *undecoded])
-
-
-def _pairs(job: Job, keys: pd.DataFrame, usable: np.ndarray, rows: np.ndarray, image: np.ndarray, text: np.ndarray) -> tuple:
-    """Return matrices and pairs of ``rows``, a subset of the ``usable`` rows that were encoded."""
-    pairs = job.dataset.rows.reset_index(drop=True).loc[rows].drop(columns=["image", "text"]).reset_index(drop=True)
-    used = {}
-    for modality, vectors in (("image", image), ("text", text)):
-        number = pd.factorize(keys.loc[usable, modality])[0][np.isin(usable, rows)]
-        distinct, pairs[modality] = np.unique(number, return_inverse=True)
-        used[modality] = vectors[distinct]
-    return used["image"], used["text"], pairs
 
 
 def _provenance(job: Job, identity: dict, keys: pd.DataFrame, report: pd.DataFrame, batch_size: int) -> dict:

@@ -1,5 +1,6 @@
 """Find a stored embedding set by name, or extract it."""
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,15 +19,10 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     """Return the stored embeddings if there are any, else extract them.
 
     Args:
-        dataset, backbone: names of data set and encoder.
         variant: ``clean`` or ``authors``; a data set with one variant takes either.
         store: folder of ``<dataset>/<variant>/<backbone>``; the shipped ``data/embeddings`` and then ``runs/embeddings`` when None.
         data_root: folder with the raw data (``data_root/<dataset>`` if that exists), read only if the set is not stored. New sets
             go to ``store``, or ``runs/embeddings``.
-
-    Raises:
-        ValueError: an unknown data set, variant or backbone; names the nearest.
-        FileNotFoundError: neither stored embeddings nor raw data; says which command makes the set.
     """
     faulty: dict[str, str] = {}
     found = stored(store, faulty)
@@ -38,8 +34,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     if (embeddings := find_stored(identity, store)) is not None:
         return embeddings
     choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
-    needs_no_root = dataset in DATASETS and hasattr(DATASETS[dataset].module, "default_root")
-    if data_root is None and not needs_no_root:
+    if data_root is None and (dataset not in DATASETS or DATASETS[dataset].needs_root):
         raise FileNotFoundError(_nothing_stored(identity, found))
     return extract_missing(identity, store, data_root)
 
@@ -47,8 +42,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
 def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, excluded=()) -> list[EmbeddingSet]:
     """Return the sets of every data set with every backbone; an empty list means all that are stored in this variant.
 
-    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty. Raises as
-    :func:`embeddings_for`, also if no set is stored at all.
+    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty.
     """
     found = stored(store)
     wanted, skipped = [], {(d, folder_name(b)) for d, b in excluded}
@@ -71,11 +65,7 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
 
 
 def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
-    """Return (authors, clean) for every data set and backbone with both variants, stored or, with ``data_root``, extracted.
-
-    Raises:
-        ValueError: none of the named data sets has both.
-    """
+    """Return (authors, clean) for every data set and backbone with both variants, stored or, with ``data_root``, extracted."""
     found = stored(store)
     names = [set(found.loc[found["variant"] == v, ["dataset", "backbone"]].itertuples(False, None)) for v in ("authors", "clean")]
     both = names[0] & names[1]
@@ -85,16 +75,14 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
     given = {folder_name(b): b for b in backbones}
     wanted = [(d, given.get(b, b)) for d, b in both if (not datasets or d in datasets) and (not backbones or b in given)]
     if datasets and not wanted:
-        what = f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`"
-        raise ValueError(f"{what}; name one that is, such as ham10000")
-    return [
-        (embeddings_for(d, b, "authors", store, data_root), embeddings_for(d, b, "clean", store, data_root))
-        for d, b in _in_book_order(wanted)
-    ]
+        named = ", ".join(datasets)
+        raise ValueError(f"none of {named} is stored in the variants `authors` and `clean`; name one that is, such as ham10000")
+    both_of = partial(embeddings_for, store=store, data_root=data_root)
+    return [(both_of(d, b, "authors"), both_of(d, b, "clean")) for d, b in _in_book_order(wanted)]
 
 
 def extract_missing(identity: Identity, store=None, data_root=None) -> EmbeddingSet:
-    """Extract a set that is not stored into ``store`` or ``runs/embeddings``; raise as ``extract`` does."""
+    """Extract a set that is not stored into ``store`` or ``runs/embeddings``."""
     from .extract import extract  # here, because it needs torch and reading a stored set does not
 
     root = dataset_root(data_root, identity.dataset)
@@ -121,7 +109,7 @@ def _variant_of(dataset: str, variant: str, found: pd.DataFrame) -> str:
 
 
 def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
-    """Return a sentence that names the missing set, the stored ones, and the command; an empty backbone means any."""
+    """Name the missing set, the stored ones, and the command; an empty backbone means any."""
     mine = found[found["dataset"] == identity.dataset]
     others = ", ".join(mine["variant"] + "/" + mine["backbone"]) or "nothing"
     under = f" under {identity.backbone}" if identity.backbone else ""

@@ -26,14 +26,10 @@ class InputError(ValueError):
 
 
 def inspect(dataset: PairedDataset, cache: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Inspect every text and every image file of a data set, without decoding pixels.
+    """Inspect every text and every image file of a data set, without decoding pixels, and return ``(keys, report)``.
 
-    Args:
-        cache: file that stores the findings, so that the next inspection reads only files of another size or time.
-
-    Returns:
-        (keys, report): ``keys`` has the content hashes ``image`` and ``text`` of every row (None if unusable); ``report`` has
-        columns ``row, pair_id, field, severity, what`` with severity ``error`` or ``note``.
+    ``keys`` has the content hashes ``image`` and ``text`` of every row, None if unusable; ``report`` lists each error and note with
+    its row. ``cache`` is a file that stores the findings, so that the next inspection reads only files of another size or time.
     """
     rows, keys, problems = dataset.rows.reset_index(drop=True), [], []
     named = [path if isinstance(path, str) else None for path in rows["image"]]
@@ -65,9 +61,8 @@ def _text_fault(text) -> str | None:
 def _inspect_files(root: Path, paths: list, cache: Path | None) -> dict[str | None, ImageFile]:
     """Return what :func:`inspect_image` finds for each path; a usable file in ``cache`` is read again only if it changed."""
     stamps = {path: _stamp(root, path) for path in paths}
-    known = (read_work_file(cache, INSPECTED) if cache is not None else None) or {}
-    same = [path for path in paths if path in known and known[path][2] == stamps[path]]
-    found = {path: ImageFile(known[path][0], tuple(known[path][1])) for path in same}
+    known = (cache and read_work_file(cache, INSPECTED)) or {}
+    found = {path: ImageFile(*known[path][:2]) for path in paths if path in known and known[path][2] == stamps[path]}
     new = [path for path in paths if path not in found]
     noted = time.monotonic()
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

@@ -39,13 +39,7 @@ def encode_prompts(dataset: str, backbone, command: str, folder=None) -> Path:
 
 
 def prompts_of(embeddings: EmbeddingSet, folder=None) -> np.ndarray | None:
-    """Return the prompt vectors (K, d) of a set's classes; None where none are stored for these classes and this very encoder.
-
-    A set of another encoder that has the same name, or of other weights, has no prompts.
-
-    Raises:
-        ValueError: the file of prompts is damaged.
-    """
+    """Return the prompt vectors (K, d) of a set's classes; None where none are stored for these classes and this very encoder."""
     path = _path(embeddings.identity.dataset, folder_name(embeddings.identity.backbone), folder)
     if not path.is_file():
         return None

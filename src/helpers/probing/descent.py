@@ -12,7 +12,7 @@ import torch
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-from ..alignment.channels import Alignment
+from ..alignment.shift import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from .objective import Objective

@@ -9,7 +9,7 @@ from math import ceil, isfinite
 
 import numpy as np
 
-from ..alignment.channels import STORED_AS, SWEPT
+from ..alignment.shift import STORED_AS, SWEPT
 from ..arrays import choose
 
 # Four values a decade: a coarser grid moves the AUC more than lambda does.

@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.channels import Alignment
+from ..alignment.shift import Alignment
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
@@ -46,7 +46,7 @@ def sweep(
         seeds: each gives new initial weights and batch order, and new validation rows if the data have none.
         protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
         features: any of ``joint``, ``image``, ``text``.
-        alignments: channels or pairs of channels, see :class:`~helpers.alignment.channels.Alignment`.
+        alignments: channels or pairs of channels, see :class:`~helpers.alignment.shift.Alignment`.
         dtype: precision of the descents; a converged probe is always solved in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
         workers: threads on a CPU; all cores when None.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..alignment.channels import Alignment
+from ..alignment.shift import Alignment
 from ..arrays import MappedRows
 
 ROWS = 8192  # rows of a pass over the data whose features are held at a time, where not all of them are

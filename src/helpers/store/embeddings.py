@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
-from ..files import replacing_folder, sealed, sha256, write_json
+from ..files import checksummed, replacing_folder, sha256, write_json
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
 from . import disk
 from .disk import FILES, IN_MEMORY, PROVENANCE
@@ -220,7 +220,7 @@ class EmbeddingSet:
             files["pairs"] = {"path": FILES["pairs"], "sha256": sha256(folder / FILES["pairs"])}
             about = {k: v for k, v in self.provenance.items() if k not in OF_THE_FILES}
             task = {"kind": self.task.kind, "classes": list(self.task.classes)}
-            write_json(folder / PROVENANCE, sealed({**about, "format": FORMAT, "dtype": dtype, "files": files, "task": task}))
+            write_json(folder / PROVENANCE, checksummed({**about, "format": FORMAT, "dtype": dtype, "files": files, "task": task}))
         return directory
 
     @classmethod

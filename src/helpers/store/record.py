@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
 from ..arrays import place
-from ..files import is_sealed, sealed, sha256, write_json
+from ..files import checksummed, is_checksummed, sha256, write_json
 
 FORMAT = 2
 MALFORMED: tuple[type[Exception], ...] = (  # what the libraries of the formats raise on malformed files
@@ -36,7 +36,7 @@ class Record(BaseModel):
 def write_record(path: Path, record: Record, files: Iterable[str] = ()) -> None:
     """Write a record with the SHA-256 of the named files in its folder and of itself."""
     path = Path(path)
-    write_json(path, sealed(record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}))
+    write_json(path, checksummed(record.model_dump() | {"files": {name: sha256(path.parent / name) for name in files}}))
 
 
 def read_record(path: Path, model: type[Model], remake: str) -> Model:
@@ -67,7 +67,7 @@ def read_checksummed(path: Path, remake: str) -> dict:
         raise UnusableRecord(f"{path} was stored in an older format; {remake}")
     if content["format"] != FORMAT or isinstance(content["format"], bool):
         raise UnusableRecord(f"{path} has format {content['format']!r:.40}, this version reads {FORMAT}; {remake}")
-    if not is_sealed(content):
+    if not is_checksummed(content):
         raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
     return {name: value for name, value in content.items() if name != "record_sha256"}
 
