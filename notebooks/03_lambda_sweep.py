@@ -47,6 +47,7 @@ import pandas as pd
 from IPython.display import display
 
 from helpers import PROTOCOLS
+from helpers import published as paper
 from helpers.alignment.shift import CHANNELS, SWEPT
 from helpers.contributed import read_contributed
 from helpers.datasets.audit import text_names_label
@@ -58,7 +59,7 @@ from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, curves, distinct_leg
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.cache import FOLDER, RECORD, cached_or_new, load_cached
 from helpers.probing.protocol import FEATURES, Grid
-from helpers.published import authors_sweep, compare_sweep, facts_of, is_contributed, join_contributed, paper_name, with_routes
+from helpers.published import authors_sweep, facts_of, is_contributed, join_contributed, paper_name, sweep_gains, with_routes
 from helpers.statistics import holm
 from helpers.store.catalogue import folder_name, stored
 
@@ -349,6 +350,21 @@ if len(gap):
 # {doc}`02_r_table` accepts as a cell.
 
 # %% tags=["hide-input", "remove-stderr"]
+def compare_sweep(own: pd.DataFrame) -> pd.DataFrame:
+    """Return the authors' gains with own ones of rows as for ``sweep_gains``, in the metric of each published curve, in Table 1's order."""
+    order = {name: i for i, name in enumerate([*paper.datasets()["dataset"], *paper.BACKBONES])}
+    table = authors_sweep().rename(columns={"gain": "published_gain"})
+    table = table.sort_values(["dataset", "backbone", "lambda"], key=lambda c: c.map(order).fillna(c), ignore_index=True)
+    hard = set(table.loc[table["metric"] == paper.HARD_AUC, "dataset"])
+    scores, labels = sweep_gains(own), sweep_gains(own, "auc_hard")
+    found = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
+    found = found[(found["protocol"] == "authors-code") & (found["features"] == "joint") & (found["variant"] != "clean")]
+    key = ["dataset", "backbone", "lambda"]
+    cells = found.assign(**{"lambda": found["lambda"].round(6)}).set_index(key).reindex(columns=["gain", "route"])
+    table = table.join(cells.rename(columns={"gain": "our_gain"}), on=key)
+    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "route"]]
+
+
 also = []
 for other in variant[1:]:
     found, _ = from_elsewhere({"lambda": grids["lambda"]}, ["authors-code"], other)

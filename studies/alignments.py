@@ -1,6 +1,6 @@
 """Measure what every alignment closes and costs on every shipped set: ``python studies/alignments.py``.
 
-The first table has the rows of :func:`helpers.comparison.summarise`, the second recall@1 against the size of the gallery. Only
+The first table has the rows of :func:`summarise`, the second recall@1 against the size of the gallery. Only
 validation and test rows count, because the heads of the sets' encoders were trained on training rows.
 """
 
@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 
 from helpers import EmbeddingSet
-from helpers.alignment.registry import make_alignment
+from helpers.alignment.registry import COMPARED, make_alignment
 from helpers.arrays import distinct_codes, unit_pairs
-from helpers.comparison import compare_alignments, summarise
+from helpers.comparison import CHANGES
 from helpers.files import project_root, replacing
-from helpers.retrieval import retrieval_ranks
-from helpers.separation import tied_groups
+from helpers.geometry import gap_norm
+from helpers.retrieval import hubness, recall_both_ways, retrieval_ranks
+from helpers.separation import half_of_groups, mixing_at_k, modality_auc, modality_v_measure, relative_modality_gap, tied_groups
 from helpers.statistics import corrected_interval
 from helpers.store.catalogue import SHIPPED, stored
 
 INPUTS = ["data/embeddings"]
 OUT = ["data/measured/alignments_shipped.csv", "data/measured/alignments_galleries_shipped.csv"]
+MOVES = [(name, renormalise) for renormalise in (True, False) for name in COMPARED]
 MOST = 1000  # pairs of a set that are measured
 SIZES = (50, 100, 150, 250, 350, 500, 1000)  # pairs in a gallery
 FIT = 150  # pairs that an alignment is fitted on, the same number for every gallery and set
@@ -42,9 +44,7 @@ def measure(sets: Iterable[tuple], out: list[str]) -> None:
     closing, galleries = [], []
     for identity, image, text, groups in sets:
         names = dict(zip(("dataset", "variant", "backbone", "rows"), identity, strict=True))
-        closing.append(
-            (names | {"pairs": min(MOST, len(image))}, summarise(compare_alignments(image, text, groups, max_pairs=MOST)))
-        )
+        closing.append((names | {"pairs": min(MOST, len(image))}, summarise(compare_alignments(image, text, groups))))
         if len(image) >= FIT + SIZES[1]:
             galleries.append((names | {"pairs": len(image)}, gallery_changes(image, text, groups)))
         print(f"measured: {' '.join(identity)}", flush=True)
@@ -52,6 +52,92 @@ def measure(sets: Iterable[tuple], out: list[str]) -> None:
         with replacing(project_root() / path) as temporary:
             whole = pd.concat([table.assign(**names)[[*names, *table.columns]] for names, table in tables])
             whole.to_csv(temporary, index=False, float_format="%.5f")
+
+
+def compare_alignments(image, text, groups=None, moves=MOVES, n_splits: int = 5) -> pd.DataFrame:
+    """Fit each alignment on half of the pairs and measure it on the other half, over several splits.
+
+    Pairs with an equal image, an equal text or the same group stay on one side of a split. No labels are needed.
+
+    Args:
+        image, text: (n, d) vectors of pairs; a random sample of at most ``MOST`` is used.
+        groups: (n,) pairs that belong together, such as one patient's.
+        moves: names of the alignments, and whether each renormalises.
+
+    Returns:
+        one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. An alignment that the rows
+        do not allow, such as whitening with fewer rows than dimensions, has the reason in place of measure and value.
+    """
+    image, text = unit_pairs(image, text)
+    rows = np.sort(np.random.default_rng(0).permutation(len(image))[:MOST])
+    image, text = image[rows], text[rows]
+    tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
+    records: list[tuple[str, bool, int, str | None, float, str]] = []
+    for split in range(n_splits):
+        fit = half_of_groups(tied, split)
+        for name, renormalise in moves:
+            try:
+                alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
+                fit_image, fit_text = alignment.transform(image[fit], text[fit])
+                held_image, held_text = alignment.transform(image[~fit], text[~fit])
+            except ValueError as error:
+                records.append((name, renormalise, split, None, np.nan, str(error)))
+                continue
+            measured = {"modality_auc": modality_auc(fit_image, fit_text, held_image, held_text, tied[fit])}
+            measured |= _held_out(held_image, held_text, renormalise)
+            records += [(name, renormalise, split, measure, value, "") for measure, value in measured.items()]
+    return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
+
+
+def summarise(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and 95 % interval over splits of each measure of :func:`compare_alignments`, and of its change from none.
+
+    Returns:
+        one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
+        splits (in which the alignment could be fitted), reason (of the others). An alignment that no split allows has one row
+        without a measure.
+    """
+    names = ["alignment", "renormalise", "measure"]
+    wide = comparison.dropna(subset=["measure"]).pivot_table(index=names, columns="split", values="value", sort=False)
+    base = wide.xs(("none", True)).reindex(wide.index.get_level_values("measure")).to_numpy()
+    rows = [
+        [*name, *_over_halves(values), *_over_halves(values - of_none), int((~np.isnan(values)).sum())]
+        for name, values, of_none in zip(wide.index, wide.to_numpy(), base, strict=True)
+    ]
+    result = pd.DataFrame(rows, columns=[*names, *CHANGES, "splits"])
+    everything = comparison[names[:2]].drop_duplicates().merge(result, on=names[:2], how="left")
+    failed = comparison[comparison["measure"].isna()].drop_duplicates(names[:2])
+    everything = everything.merge(failed[[*names[:2], "reason"]], on=names[:2], how="left")
+    return everything.assign(splits=everything["splits"].fillna(0).astype(int), reason=everything["reason"].fillna(""))
+
+
+def expected_gap(image, text) -> float:
+    r"""Return the gap that n pairs show on average if the true gap is zero, :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`."""
+    image, text = unit_pairs(image, text)
+    return float(np.sqrt((image - text).astype(np.float64).var(axis=0, ddof=1).sum() / len(image)))
+
+
+def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[str, float]:
+    """Return each measure of the held-out rows; without unit length only recall by inner product."""
+    there, back = recall_both_ways(image, text, 1, unit=renormalised)
+    recalls = {"recall_image_to_text": there, "recall_text_to_image": back}
+    if not renormalised:
+        return recalls
+    return recalls | {
+        "gap": gap_norm(image, text),
+        "gap_null": expected_gap(image, text),
+        "relative_gap": relative_modality_gap(image, text),
+        "v_measure": modality_v_measure(image, text),
+        "mixing": mixing_at_k(image, text),
+        "largest_hub": float(hubness(image, text)[0]),
+    }
+
+
+def _over_halves(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the mean over the splits that have a value and its corrected interval, for as many rows held out as fitted on."""
+    values = values[~np.isnan(values)]
+    ends = corrected_interval(values, 1.0) if len(values) > 1 else (np.nan, np.nan)
+    return float(values.mean()), *ends
 
 
 def gallery_changes(

@@ -66,15 +66,6 @@ def test_the_log_loss_of_gaussian_classes_is_the_known_information():
     assert found["image"] == pytest.approx(truth, abs=0.06)  # test sampling: 0.02 at 400 rows, twice that and the probe's own
 
 
-def test_shuffled_labels_tell_nothing():
-    embeddings = embedding_set("multilabel", n=300)
-    labels = np.random.default_rng(0).permutation(embeddings.labels)
-    shuffled = EmbeddingSet.from_arrays(embeddings.image_of(), embeddings.text_of(), labels, embeddings.pairs["split"])
-    table = label_information(shuffled, [0.0], n_boot=200, protocol=QUICK).set_index("quantity")
-    for quantity in ("image", "text", "both"):
-        assert table.loc[quantity, "low"] < 0.05 and table.loc[quantity, "value"] < 0.1
-
-
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_the_change_at_zero_is_zero_and_intervals_hold_the_value(kind):
     label = label_information(embedding_set(kind), [0.0, 0.5], n_boot=100, protocol=QUICK)
@@ -110,8 +101,7 @@ def test_counts_weigh_rows_as_repeating_them_does():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 30, 2))
     counts = rng.integers(0, 4, size=30)
-    repeated = np.repeat(np.arange(30), counts)
-    expected = gaussian_information(a[repeated], b[repeated], np.ones((1, len(repeated))))
+    expected = gaussian_information(np.repeat(a, counts, axis=0), np.repeat(b, counts, axis=0), np.ones((1, counts.sum())))
     assert gaussian_information(a, b, counts[None]) == pytest.approx(expected)
 
 
@@ -145,9 +135,9 @@ def test_a_common_offset_of_cosines_moves_both_forces_and_not_the_loss():
     assert offset["loss"] == pytest.approx(plain["loss"]) and offset["attraction"] == pytest.approx(-10)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -0.1, np.inf, np.nan])
-def test_what_has_no_meaning_is_refused(temperature):
-    with pytest.raises(ValueError, match="temperature must be positive"):
-        contrastive_terms(np.eye(3), np.eye(3), temperature)
-    with pytest.raises(ValueError, match="one text per image"):
+def test_what_has_no_meaning_is_refused():
+    for temperature in (0.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="temperature must be positive"):
+            contrastive_terms(np.eye(3), np.eye(3), temperature)
+    with pytest.raises(ValueError, match="one row per pair"):
         contrastive_terms(np.eye(3), np.eye(3)[:2], 0.1)

@@ -9,13 +9,13 @@ from pathlib import Path
 import front
 import pandas as pd
 import trust
+from markdown_tables import markdown_table
 
 from helpers import published
 from helpers.backbones.registry import REGISTRY
 from helpers.datasets import DATASETS
 from helpers.datasets.registry import title
 from helpers.files import project_root, read_json, replacing
-from helpers.page import markdown_table
 
 ROOT = project_root()
 FOLDER, BENCHMARKS = ROOT / "book" / "generated", ROOT / "benchmarks" / "results"

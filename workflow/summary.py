@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from markdown_tables import markdown_table
 
 from helpers.files import replacing
-from helpers.page import markdown_table, reasons
+from helpers.page import reasons
 
 PAGE, SKIPPED = Path("book/generated/run_summary.md"), Path("runs/skipped.json")
 COLUMNS = {"s": "Seconds in all", "longest": "Longest (s)", "cpu_time": "Processor seconds", "max_rss": "Largest step (MB)"}

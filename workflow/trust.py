@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from markdown_tables import markdown_table
 
 from helpers.files import project_root, read_json
-from helpers.page import markdown_table
 
 ROOT = project_root()
 PAGE = ROOT / "book" / "trust.yml"

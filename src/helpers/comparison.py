@@ -1,4 +1,4 @@
-"""Compare alignments on rows that they have not seen: what they close, what they cost, and what they do to tasks of labels."""
+"""Measure what alignments, fitted on training rows, do to the tasks of test rows: probes, transfer, retrieval and prompts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,19 +8,16 @@ import pandas as pd
 
 from . import metrics
 from .alignment.registry import ALIGNMENTS, COMPARED, make_alignment
-from .arrays import choose, unit_pairs
-from .geometry import gap_norm
+from .arrays import choose
 from .probing.objective import Objective
 from .probing.protocol import Protocol, resolve_protocol
 from .probing.result import SweepResult
 from .probing.sweep import sweep
-from .retrieval import hubness, recall_both_ways, retrieval_ranks, several_distinct
-from .separation import half_of_groups, mixing_at_k, modality_auc, modality_v_measure, relative_modality_gap, tied_groups
-from .statistics import bootstrap_counts, corrected_interval, percentile_interval
+from .retrieval import retrieval_ranks, several_distinct
+from .statistics import bootstrap_counts, percentile_interval
 from .store.embeddings import EmbeddingSet
 from .tasks import Task
 
-MOVES = [(name, renormalise) for renormalise in (True, False) for name in COMPARED]
 OTHER = {"text": "image", "image": "text"}
 CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
 PROMPT_TEMPERATURE = 0.01  # of the softmax over prompts, as in CLIP
@@ -28,98 +25,6 @@ LEAST_ROWS = 50  # test rows of a subgroup
 LEAST_OF_A_KIND = 5  # rows with and without a class, in every level of a subgroup
 
 Measured = dict[str, tuple[float, np.ndarray]]  # a value on the test rows, and its bootstrap replicates
-
-
-def compare_alignments(
-    image, text, groups=None, moves: Iterable[tuple[str, bool]] = MOVES, n_splits: int = 5, max_pairs: int = 1000
-) -> pd.DataFrame:
-    """Fit each alignment on half of the pairs and measure it on the other half, over several splits.
-
-    Pairs with an equal image, an equal text or the same group stay on one side of a split. No labels are needed.
-
-    Args:
-        image, text: (n, d) vectors of pairs; a random sample of at most ``max_pairs`` is used.
-        groups: (n,) pairs that belong together, such as one patient's.
-        moves: names of the alignments, and whether each renormalises.
-
-    Returns:
-        one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. An alignment that the rows
-        do not allow, such as whitening with fewer rows than dimensions, has the reason in place of measure and value.
-
-    Raises:
-        ValueError: unpaired, non-finite or zero-norm rows, or an unknown alignment.
-    """
-    moves = [(choose(name, ALIGNMENTS, "alignment"), renormalise) for name, renormalise in moves]
-    image, text = unit_pairs(image, text)
-    rows = np.sort(np.random.default_rng(0).permutation(len(image))[:max_pairs])
-    image, text = image[rows], text[rows]
-    tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
-    records: list[tuple[str, bool, int, str | None, float, str]] = []
-    for split in range(n_splits):
-        fit = half_of_groups(tied, split)
-        for name, renormalise in moves:
-            try:
-                alignment = make_alignment(name, renormalise=renormalise).fit(image[fit], text[fit])
-                fit_image, fit_text = alignment.transform(image[fit], text[fit])
-                held_image, held_text = alignment.transform(image[~fit], text[~fit])
-            except ValueError as error:
-                records.append((name, renormalise, split, None, np.nan, str(error)))
-                continue
-            measured = {"modality_auc": modality_auc(fit_image, fit_text, held_image, held_text, tied[fit])}
-            measured |= _held_out(held_image, held_text, renormalise)
-            records += [(name, renormalise, split, measure, value, "") for measure, value in measured.items()]
-    return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
-
-
-def summarise(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and 95 % interval over splits of each measure of :func:`compare_alignments`, and of its change from none.
-
-    Returns:
-        one row per alignment and measure: alignment, renormalise, measure, value, low, high, change, change_low, change_high,
-        splits (in which the alignment could be fitted), reason (of the others). An alignment that no split allows has one row
-        without a measure.
-    """
-    names = ["alignment", "renormalise", "measure"]
-    wide = comparison.dropna(subset=["measure"]).pivot_table(index=names, columns="split", values="value", sort=False)
-    base = wide.xs(("none", True)).reindex(wide.index.get_level_values("measure")).to_numpy()
-    rows = [
-        [*name, *_over_halves(values), *_over_halves(values - of_none), int((~np.isnan(values)).sum())]
-        for name, values, of_none in zip(wide.index, wide.to_numpy(), base, strict=True)
-    ]
-    result = pd.DataFrame(rows, columns=[*names, *CHANGES, "splits"])
-    everything = comparison[names[:2]].drop_duplicates().merge(result, on=names[:2], how="left")
-    failed = comparison[comparison["measure"].isna()].drop_duplicates(names[:2])
-    everything = everything.merge(failed[[*names[:2], "reason"]], on=names[:2], how="left")
-    return everything.assign(splits=everything["splits"].fillna(0).astype(int), reason=everything["reason"].fillna(""))
-
-
-def expected_gap(image, text) -> float:
-    r"""Return the gap that n pairs show on average if the true gap is zero, :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`."""
-    image, text = unit_pairs(image, text)
-    return float(np.sqrt((image - text).astype(np.float64).var(axis=0, ddof=1).sum() / len(image)))
-
-
-def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[str, float]:
-    """Return each measure of the held-out rows; without unit length only recall by inner product."""
-    there, back = recall_both_ways(image, text, 1, unit=renormalised)
-    recalls = {"recall_image_to_text": there, "recall_text_to_image": back}
-    if not renormalised:
-        return recalls
-    return recalls | {
-        "gap": gap_norm(image, text),
-        "gap_null": expected_gap(image, text),
-        "relative_gap": relative_modality_gap(image, text),
-        "v_measure": modality_v_measure(image, text),
-        "mixing": mixing_at_k(image, text),
-        "largest_hub": float(hubness(image, text)[0]),
-    }
-
-
-def _over_halves(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean over the splits that have a value and its corrected interval, for as many rows held out as fitted on."""
-    values = values[~np.isnan(values)]
-    ends = corrected_interval(values, 1.0) if len(values) > 1 else (np.nan, np.nan)
-    return float(values.mean()), *ends
 
 
 def compare_tasks(
@@ -148,9 +53,6 @@ def compare_tasks(
     Returns:
         one row per alignment and measure: alignment, measure, value, low, high, change (from none), change_low, change_high,
         reason. An alignment that the rows do not allow has one row that says why, without a measure.
-
-    Raises:
-        ValueError: no labels, no training or test rows, an unknown alignment, or a size that is not below the training rows.
     """
     names, targets = with_none(alignments), embeddings.targets
     test, n_train = rows_of(embeddings, "test"), len(rows_of(embeddings, "train"))
@@ -180,11 +82,7 @@ def compare_tasks(
 
 
 def fit_alignment(embeddings: EmbeddingSet, name: str):
-    """Return an alignment of the registry, fitted on the training rows of a set.
-
-    Raises:
-        ValueError: an unknown alignment, no training rows, or too few of them for this one.
-    """
+    """Return an alignment of the registry, fitted on the training rows of a set; a ValueError says why they do not allow it."""
     train = rows_of(embeddings, "train")
     return make_alignment(name).fit(embeddings.image_of(train), embeddings.text_of(train))
 

@@ -20,6 +20,10 @@ from .probing.result import SweepResult
 from .published import NAMES, SetFacts, facts_of, is_cell, with_routes
 from .store.embeddings import EmbeddingSet
 
+FOLDER = Path("data/contributed")
+LARGEST = 1_000_000  # bytes of a report
+LIBRARIES = ("modality-gap-book", "numpy", "scikit-learn", "torch", "transformers", "open_clip_torch")
+MAKE = "make it with `python -m helpers report`"
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 SELECTED = ["auc_at_zero", "auc", "difference", "low", "high"]
 SWEEP_COLUMNS = "protocol alignment features lambda_image lambda_text seed split metric class value".split()
@@ -27,20 +31,22 @@ SWEEP_COLUMNS = "protocol alignment features lambda_image lambda_text seed split
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK, allow_inf_nan=False)]
-Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
-Lambda = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK)]
+Change = Annotated[float, Field(ge=-1, le=1)]
+Lambda = Annotated[float, Field(ge=-2, le=2)]
 Count = Annotated[int, Field(ge=0, le=100_000_000)]
+ENCODER = ("source", "revision", "weights", "preprocessing", "tokenizer", "padding", "context_length")  # of the record of a set
 Features = Literal["joint", "image", "text"]
-SHARES = ("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_share")
-NORMS = ("gap_norm", "residual_gap", "residual_gap_predicted")
+QUANTITIES = (
+    "R R_distinct distinct_share cos_gap_pc1 gap_share pc1_share gap_norm residual_gap residual_gap_predicted effective_rank"
+)
+LARGEST_VALUE = dict(zip(QUANTITIES.split(), [1] * 6 + [2] * 3 + [100_000], strict=True))
 
 
 class ReportPart(BaseModel):
     """A part of a report; a field that the schema does not know is refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Contributor(ReportPart):
@@ -69,34 +75,20 @@ class Counts(ReportPart):
         return self
 
 
-class Encoder(ReportPart):
-    """The encoder, as the record of the set describes it."""
-
-    source: Word | None
-    revision: Word | None
-    weights: Sha256 | None
-    preprocessing: Sha256 | None
-    tokenizer: Sha256 | None
-    padding: Word | None
-    context_length: Count | None
-
-
 class Quantity(ReportPart):
     """One row of :func:`helpers.cones.cone_table`."""
 
     modality: Features
-    quantity: Literal["R", "R_distinct", "distinct_share", "effective_rank", "gap_norm", "cos_gap_pc1", "gap_share", "pc1_share",
-                      "residual_gap", "residual_gap_predicted"]  # fmt: skip
-    value: Number | None
-    low: Number | None
-    high: Number | None
+    quantity: Literal[tuple(LARGEST_VALUE)]  # type: ignore[valid-type]
+    value: float | None
+    low: float | None
+    high: float | None
 
     @model_validator(mode="after")
     def _possible(self):
-        most = 1 if self.quantity in SHARES else 2 if self.quantity in NORMS else 100_000
-        for number in (self.value, self.low, self.high):
-            if number is not None and not -SLACK <= number <= most + SLACK:
-                raise ValueError(f"{self.quantity} is outside 0 to {most}")
+        most = LARGEST_VALUE[self.quantity]
+        if any(x is not None and not -SLACK <= x <= most + SLACK for x in (self.value, self.low, self.high)):
+            raise ValueError(f"{self.quantity} is outside 0 to {most}")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"the interval of {self.quantity} is reversed")
         return self
@@ -134,10 +126,8 @@ class Sweep(ReportPart):
 
     @model_validator(mode="after")
     def _whole(self):
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed is given twice")
-        if len({(c.features, c.metric) for c in self.curves}) < len(self.curves):
-            raise ValueError("a curve is given twice")
+        if len(set(self.seeds)) < len(self.seeds) or len({(c.features, c.metric) for c in self.curves}) < len(self.curves):
+            raise ValueError("a seed or a curve is given twice")
         for curve in self.curves:
             if 0 not in curve.lambdas or len(set(curve.lambdas)) < len(curve.lambdas):
                 raise ValueError("a curve needs lambda = 0, and each lambda once")
@@ -157,7 +147,7 @@ class Report(ReportPart):
     route: Literal["extracted", "imported", "unknown"]
     embeddings: Sha256
     counts: Counts
-    encoder: Encoder
+    encoder: dict[Literal[ENCODER], Word | Count | None]  # type: ignore[valid-type]
     geometry: Annotated[list[Quantity], Field(min_length=1, max_length=40)]
     sweeps: Annotated[list[Sweep], Field(max_length=len(PROTOCOLS))]
     versions: Annotated[dict[Word, Word], Field(max_length=20)]
@@ -178,15 +168,14 @@ class Report(ReportPart):
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """Return data set, variant and encoder."""
         return self.dataset, self.variant, self.backbone
 
     @property
     def facts(self) -> SetFacts:
         """Return the facts that decide whether the report fills a cell of the paper."""
-        counts, encoder, by = self.counts, self.encoder, f"{self.contributor.name}, {self.contributor.date}"
-        sizes = counts.pairs, counts.test, counts.dimensions
-        return SetFacts(*self.names, *sizes, encoder.source, encoder.revision, self.route, by)
+        counts, by = self.counts, f"{self.contributor.name}, {self.contributor.date}"
+        source, revision = (None if self.encoder.get(key) is None else str(self.encoder[key]) for key in ("source", "revision"))
+        return SetFacts(*self.names, counts.pairs, counts.test, counts.dimensions, source, revision, self.route, by)
 
     def geometry_table(self) -> pd.DataFrame:
         """Return the geometry with the columns of :func:`helpers.cones.cone_table`."""
@@ -210,18 +199,8 @@ class Report(ReportPart):
         return pd.DataFrame(rows, columns=[*NAMES, "protocol", "features", "lambda_image", *SELECTED])
 
 
-FOLDER = Path("data/contributed")
-LARGEST = 1_000_000  # bytes of a report
-LIBRARIES = ("modality-gap-book", "numpy", "scikit-learn", "torch", "transformers", "open_clip_torch")
-MAKE = "make it with `python -m helpers report`"
-
-
 def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: str, how: str, n_boot: int = 1000) -> Report:
-    """Return the report of an embedding set and of its sweeps, one per protocol, by a contributor ``name`` who says ``how``.
-
-    Raises:
-        ValueError: the set is a synthetic miniature, or a field does not fit the schema.
-    """
+    """Return the report of an embedding set and of its sweeps, one per protocol, by a contributor ``name`` who says ``how``."""
     if embeddings.synthetic:
         raise ValueError(f"{embeddings.dataset} says nothing about the real data set; report real data")
     facts, encoder = facts_of(embeddings), embeddings.provenance.get("encoder") or {}
@@ -235,15 +214,12 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
         "embeddings": embeddings.fingerprint,
         "counts": {"pairs": len(embeddings), "images": len(embeddings.image), "texts": len(embeddings.text),
                    "dimensions": embeddings.dim, **splits},
-        "encoder": {field: encoder.get(field) for field in Encoder.model_fields},
-        "geometry": geometry.astype(object).where(geometry.notna(), None).to_dict("records"),
+        "encoder": {field: encoder.get(field) for field in ENCODER},
+        "geometry": _records(geometry),
         "sweeps": [_sweep(result, n_boot) for result in sweeps],
         "versions": {found.name: found.version for found in distributions() if found.name in LIBRARIES},
     }  # fmt: skip
-    try:
-        return Report.model_validate(content)
-    except ValidationError as error:
-        raise ValueError(f"the report cannot be made: {_first_problem(error)}") from None
+    return _validated(content, "the report cannot be made")
 
 
 def save_report(report: Report, path) -> Path:
@@ -254,28 +230,21 @@ def save_report(report: Report, path) -> Path:
 
 
 def load_report(path) -> Report:
-    """Read a report, checked as a stranger's file: size, checksum, schema, and numbers that can be true together.
-
-    Raises:
-        ValueError: the file is too large, is not a report, or states impossible values; names the file and the field.
-    """
+    """Read a report, checked as a stranger's file: size, checksum, schema, and numbers that can be true together."""
     path = Path(path)
     with open(path, "rb") as stream:
         data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes; a report holds numbers only")
     try:
-        content = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct_keys)
+        content = json.loads(data.decode("utf-8"))
         claimed = content.pop("sha256", None) if isinstance(content, dict) else None
         intact = claimed == checksum_of(content)
     except (ValueError, RecursionError):
-        raise ValueError(f"{path} is not valid JSON without repeated keys and NaN; {MAKE}") from None
+        raise ValueError(f"{path} is not valid JSON; {MAKE}") from None
     if not intact:
         raise ValueError(f"{path} does not match its own checksum; {MAKE}")
-    try:
-        return Report.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {_first_problem(error)}; {MAKE}") from None
+    return _validated(content, f"{path} is no report; {MAKE}")
 
 
 @dataclass(frozen=True)
@@ -294,11 +263,7 @@ class Contributed:
 
 
 def read_contributed(folder=None) -> Contributed:
-    """Read every report of a folder, ``data/contributed`` when None; a file that is no sound report is refused, not fatal.
-
-    Raises:
-        FileNotFoundError: ``folder`` is given and is not a folder.
-    """
+    """Read every report of a folder, ``data/contributed`` when None; a file that is no sound report is refused, not fatal."""
     if folder is not None and not Path(folder).is_dir():
         raise FileNotFoundError(f"contributed reports: {folder} is not a folder; give the folder that holds the JSON files")
     reports, refused = {}, {}
@@ -326,17 +291,19 @@ def _sweep(result: SweepResult, n_boot: int) -> dict:
         "embeddings": result.provenance["embeddings"],
         "seeds": seeds,
         "curves": curves,
-        "chosen": chosen.astype(object).where(chosen.notna(), None).to_dict("records"),
+        "chosen": _records(chosen),
     }
 
 
-def _distinct_keys(pairs: list[tuple[str, object]]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is given twice")
-    return found
+def _records(table: pd.DataFrame) -> list[dict]:
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{place(first['loc']) or 'its numbers'}: {first['msg'].removeprefix('Value error, ')}"
+def _validated(content, what: str) -> Report:
+    """Return the report of a JSON object; the first field that does not fit is named, and its value is not repeated."""
+    try:
+        return Report.model_validate_json(json.dumps(content, default=str))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where, why = place(first["loc"]) or "its numbers", first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{what}: {where}: {why}") from None

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from .alignment.shift import align
-from .arrays import embedding_matrix, same_dimension, unit_rows
+from .arrays import unit_pairs
 from .geometry import gap_vector
 from .metrics import log_losses
 from .probing.protocol import PROTOCOLS, Protocol
@@ -36,10 +36,7 @@ def label_information(
     """Return the bits of image, text and both about the label for a converged linear probe, and their shares.
 
     Labels of a multi-label task are predicted one by one and their information is summed. Intervals are of a bootstrap over groups
-    of test rows, which holds the fitted probes fixed.
-
-    Args:
-        protocol: how probes are fitted; without class weights, or the log loss is no likelihood.
+    of test rows, which holds the fitted probes fixed. The protocol has no class weights, or the log loss is no likelihood.
 
     Returns:
         quantities ``entropy`` (of the class frequencies), ``image``, ``text``, ``both``, the shares of :func:`information_shares`
@@ -47,7 +44,7 @@ def label_information(
     """
     result = sweep(embeddings, lambdas, seeds=[0], protocol=protocol, features=tuple(SOURCES), workers=1, progress=False)
     null, losses = _null_losses(embeddings, result), _probe_losses(result)
-    weights = np.concatenate([np.ones((1, len(null))), bootstrap_counts(len(null), n_boot, groups=result.groups)])
+    weights = _counts(len(null), n_boot, result.groups)
     weights /= weights.sum(axis=1, keepdims=True)
     found = {}
     for lam in map(float, lambdas):
@@ -59,13 +56,10 @@ def label_information(
 
 
 def information_shares(image, text, both) -> dict[str, np.ndarray]:
-    """Return unique, redundant and synergistic information; the four add up to ``both``.
+    """Return unique, redundant and synergistic information, which add up to ``both``, from that of each source and of both.
 
     The definition is minimum mutual information (Barrett, Physical Review E 91, 2015): what both sources tell is redundant up to
     the smaller of the two.
-
-    Args:
-        image, text, both: information of each source and of both about the target, in any unit; numbers or arrays.
     """
     return _shares(image, text, both, np.minimum(image, text))
 
@@ -93,8 +87,7 @@ def modality_information(
     """
     fit, val, test = (embeddings.rows(split) for split in ("train", "val", "test"))
     val = val if len(val) else fit
-    groups = np.unique(embeddings.pairs["group"].to_numpy()[test].astype(str), return_inverse=True)[1]
-    counts = np.concatenate([np.ones((1, len(test))), bootstrap_counts(len(test), n_boot, groups=groups)])
+    counts = _counts(len(test), n_boot, embeddings.pairs["group"].to_numpy()[test])
     image, text = embeddings.image_of().astype(np.float64), embeddings.text_of().astype(np.float64)
     gap = gap_vector(image[fit], text[fit])
     found = {}
@@ -170,9 +163,6 @@ def contrastive_terms(image, text, temperature: float) -> dict[str, float]:
     The bound :math:`\log B - \text{loss}` of B independent pairs is at most their mutual information (van den Oord et al., 2018).
     A pair is its only positive: a repeated text is a negative of the others, as the bound requires.
 
-    Args:
-        image, text: (n, d) vectors of pairs, normalised here.
-
     Returns:
         ``attraction``, ``repulsion_image_to_text``, ``repulsion_text_to_image``, ``loss`` (mean of both directions) in nats and
         ``bound`` in bits.
@@ -186,18 +176,11 @@ def contrastive_terms(image, text, temperature: float) -> dict[str, float]:
 
 
 def scaled_cosines(image, text, temperature: float) -> np.ndarray:
-    """Return the cosine of every image with every text of some pairs over the temperature, (n, n) float64.
-
-    Raises:
-        ValueError: unequal shapes, zero-norm or non-finite rows, a temperature that is not positive.
-    """
+    """Return the cosine of every image with every text of some pairs over the temperature, (n, n) float64."""
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be positive and finite, got {temperature}; CLIP ends its training at 0.01")
-    image, text = (embedding_matrix(np.asarray(x, dtype=np.float64), what) for x, what in ((image, "image"), (text, "text")))
-    same_dimension(image, text)
-    if len(image) != len(text):
-        raise ValueError(f"image has {len(image)} rows and text {len(text)}; InfoNCE needs one text per image")
-    return unit_rows(image, "image") @ unit_rows(text, "text").T / temperature
+    image, text = unit_pairs(np.asarray(image, dtype=np.float64), np.asarray(text, dtype=np.float64))
+    return image @ text.T / temperature
 
 
 def _probe_losses(result: SweepResult) -> dict[tuple[str, float], np.ndarray]:
@@ -222,6 +205,11 @@ def _null_losses(embeddings: EmbeddingSet, result: SweepResult) -> np.ndarray:
     shares = (train.sum(axis=0) + 0.5) / (len(train) + 1)
     losses = -np.where(test == 1, np.log2(shares), np.log2(1 - shares))
     return losses[:, result.learned].sum(axis=1)
+
+
+def _counts(n: int, n_boot: int, groups) -> np.ndarray:
+    """Return how often each row counts, (1 + n_boot, n): once, and in each bootstrap replicate."""
+    return np.concatenate([np.ones((1, n)), bootstrap_counts(n, n_boot, groups=groups)])
 
 
 def _shares(image, text, both, redundant) -> dict[str, np.ndarray]:

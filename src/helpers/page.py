@@ -13,8 +13,8 @@ import re
 import shlex
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Iterable, MutableMapping, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from string import Formatter
@@ -27,7 +27,7 @@ import yaml
 from IPython.display import Markdown, display
 from myst_nb import glue
 from pandas.io.formats.style import Styler
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
 
 from .arrays import choose
 from .datasets.registry import title
@@ -36,8 +36,7 @@ from .files import project_root, read_json, replacing
 from .store.catalogue import SHIPPED, shipped_but_not_stored
 from .style import use_style
 
-ParameterType = Any
-"""A type that pydantic's ``TypeAdapter`` takes, such as ``Annotated[int, Field(ge=0)]``."""
+ParameterType = Any  # what pydantic's TypeAdapter takes, such as Annotated[int, Field(ge=0)]
 
 
 def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) -> dict:
@@ -45,16 +44,17 @@ def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) 
 
     A page checks its parameters before it makes any global of its own. So every lower-case global that holds a plain literal (None,
     a truth value, number, string, or list or dict of them), is not private and not in the spec counts as an unknown parameter.
-
-    Raises:
-        ValueError: an unknown parameter (with the nearest known one), a missing one, or a value that its type refuses.
     """
     for name in [n for n, value in namespace.items() if n.islower() and not n.startswith("_") and _is_literal(value)]:
         choose(name, spec, "parameter")
-    for name in spec:
+    values = {}
+    for name, kind in spec.items():
         if name not in namespace:
             raise ValueError(f"parameter {name!r} is not set; give it a default in the cell tagged 'parameters'")
-    values = {name: _checked(name, namespace[name], kind) for name, kind in spec.items()}
+        try:
+            values[name] = TypeAdapter(kind).validate_python(namespace[name])
+        except ValidationError as error:
+            raise ValueError(f"parameter {name!r}: {first_problem(error)}") from None
     namespace.update(values)
     return values
 
@@ -63,13 +63,6 @@ def _is_literal(value) -> bool:
     if isinstance(value, list | dict):
         return all(map(_is_literal, value if isinstance(value, list) else [*value, *value.values()]))
     return value is None or type(value) in (bool, int, float, str)
-
-
-def _checked(name: str, value, kind: ParameterType):
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        raise ValueError(f"parameter {name!r}: {first_problem(error)}") from None
 
 
 def first_problem(error: ValidationError) -> str:
@@ -82,28 +75,18 @@ def first_problem(error: ValidationError) -> str:
 
 def number(low: float = -math.inf, high: float = math.inf) -> ParameterType:
     """Return the type of a finite number in [low, high]; a string that spells one is converted."""
-    return _limited(float, "a number", low, high)
+    return Annotated[float, BeforeValidator(_no_flag), Field(ge=low, le=high, allow_inf_nan=False)]
 
 
 def integer(low: int, high: int) -> ParameterType:
     """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
-    return _limited(int, "a whole number", low, high)
+    return Annotated[int, BeforeValidator(_no_flag), Field(ge=low, le=high)]
 
 
-def _limited(kind: type, what: str, low: float, high: float) -> ParameterType:
-    """Return the type of a finite ``kind`` in [low, high]; a refusal states both limits, whichever was crossed."""
-    if math.isfinite(low):
-        what += f" between {low:,} and {high:,}" if math.isfinite(high) else f" of at least {low:,}"
-
-    def check(value, convert):
-        if not isinstance(value, bool):
-            with suppress(ValidationError):
-                found = convert(value)
-                if math.isfinite(found) and low <= found <= high:
-                    return found
-        raise ValueError(f"got {value!r}, expected {what}")
-
-    return Annotated[kind, WrapValidator(check)]
+def _no_flag(value):
+    if isinstance(value, bool):
+        raise ValueError(f"got {value!r}, expected a number")
+    return value
 
 
 def flag() -> ParameterType:
@@ -148,14 +131,13 @@ def _as_list(value) -> list:
 
 
 def _distinct(values: list) -> list:
-    for i, value in enumerate(values):
-        if value in values[:i]:
-            raise ValueError(f"{value!r} is given twice; give each value once")
+    if twice := [value for i, value in enumerate(values) if value in values[:i]]:
+        raise ValueError(f"{twice[0]!r} is given twice; give each value once")
     return values
 
 
 NAME = text()
-SOURCE: dict[str, ParameterType] = {
+SOURCE: dict[str, ParameterType] = {  # of every notebook that reads embeddings: which sets, and where they and the results are
     "datasets": many(NAME),
     "backbones": many(NAME),
     "variant": text(("clean", "authors"), "variant"),
@@ -163,7 +145,6 @@ SOURCE: dict[str, ParameterType] = {
     "data_root": optional(NAME),
     "results": optional(NAME),
 }
-"""Parameters of every notebook that reads embeddings: which sets, where they are, and where result tables go."""
 HEADINGS = {
     "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
     "minimum_detectable": "smallest detectable", "lambda_image": "λ",
@@ -195,12 +176,7 @@ class _EscapedValues(Formatter):
 
 
 def fill(sentence: str, /, **values) -> str:
-    """Return Markdown with escaped values filled in; ``sentence`` is the page's own text and contains no user's name.
-
-    Example:
-        >>> fill("{name} has {n:,} pairs.", name="<b>x</b>", n=1200)
-        '\\\\<b\\\\>x\\\\</b\\\\> has 1,200 pairs.'
-    """
+    """Return Markdown with escaped values filled in; ``sentence`` is the page's own text and contains no user's name."""
     return _EscapedValues().vformat(sentence, (), values)
 
 
@@ -237,34 +213,10 @@ def _with_intervals(table: pd.DataFrame, precision: int) -> pd.DataFrame:
     return table
 
 
-def markdown_table(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
-    """Return a table of the book's own texts as Markdown; cells may hold roles and code.
-
-    Args:
-        formats: a format specification by column. A missing value is left blank; bars and line breaks are escaped.
-    """
-
-    def cell(column, value) -> str:
-        return "" if pd.isna(value) else format(value, (formats or {}).get(column, "")).replace("|", "\\|").replace("\n", " ")
-
-    cells = pd.DataFrame({c: [cell(c, v) for v in table[c]] for c in table}, columns=table.columns, dtype=object)
-    return cells.to_markdown(index=False, disable_numparse=True) + "\n"
-
-
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib", "modality-gap-book")
 OF_THE_WORKFLOW = ("results", "made_with")
-NOT_SHOWN = "not_shown.json"
-"""File in the store of a build: why each set that was excluded or skipped is not shown."""
+NOT_SHOWN = "not_shown.json"  # in the store of a build: why each set that was excluded or skipped is not shown
 MADE_BY = b"modality-gap-book"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "not installed")
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 def commit() -> str:
@@ -306,22 +258,6 @@ def papermill_command(page: str, parameters: dict, defaults: dict) -> str:
     return shlex.join(words)
 
 
-def fingerprints(sets: Iterable) -> pd.DataFrame:
-    """Return one row per embedding set: its names, its size and the first 16 digits of its SHA-256."""
-    rows = []
-    for s in sets:
-        name = [str(s.provenance.get(k, "own")) for k in ("dataset", "variant", "backbone")]
-        rows.append((*name, len(s), len(s.image), len(s.text), s.dim, s.fingerprint[:16]))
-    return pd.DataFrame(rows, columns=["data set", "variant", "backbone", "pairs", "images", "texts", "d", "fingerprint"])
-
-
-def results_folder(results=None) -> Path:
-    """Return the folder for result tables and make it if absent; ``results`` in the working directory when None."""
-    folder = Path("results" if results is None else results)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def reasons(skipped: dict[str, str]) -> list[str]:
     """Return a line for each reason: the sets it concerns, and the reason."""
     return [f"{', '.join(sorted(s for s in skipped if skipped[s] == why))}: {why}" for why in dict.fromkeys(skipped.values())]
@@ -330,10 +266,7 @@ def reasons(skipped: dict[str, str]) -> list[str]:
 class Page:
     """One run of a notebook: ``page = Page("01_cone_effect", globals(), spec)`` before any other work.
 
-    Args:
-        name: file name of the notebook without ending.
-        namespace: the notebook's ``globals()``, see :func:`check_parameters`.
-        spec: the type of every parameter.
+    ``name`` is the file name of the notebook without ending, ``spec`` gives the type of every parameter.
     """
 
     def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, ParameterType]):
@@ -342,15 +275,12 @@ class Page:
         given = {parameter: namespace[parameter] for parameter in spec if parameter in namespace}
         self.parameters = check_parameters(namespace, spec)
         self.fingerprint = parameters_fingerprint(given)
-        self.results = results_folder(self.parameters.get("results"))
+        self.results = Path(self.parameters.get("results") or "results")
+        self.results.mkdir(parents=True, exist_ok=True)
         use_style()
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it.
-
-        Raises:
-            ValueError: ``notebooks/pages.yml`` has this page and does not declare this table.
-        """
+        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it."""
         declared = project_root() / "notebooks/pages.yml"
         page = yaml.safe_load(declared.read_text("utf-8")).get(self.name) if declared.is_file() else None
         if page is not None and name not in page.get("writes", {}).get("tables", []):
@@ -362,12 +292,7 @@ class Page:
         return table
 
     def read_table(self, name: str, maker: str) -> pd.DataFrame:
-        """Return a result table that the notebook ``maker`` wrote.
-
-        Raises:
-            FileNotFoundError: the table is absent; says which notebook to run.
-            ValueError: the table is damaged, or made with other parameters than the workflow expects (parameter ``made_with``).
-        """
+        """Return a result table that the notebook ``maker`` wrote, with the parameters that the workflow expects if any."""
         path = self.results / f"{name}.parquet"
         how = f"run notebooks/{maker}.ipynb with the same results folder first"
         if not path.is_file():
@@ -398,26 +323,25 @@ class Page:
             sets: embedding sets, or (dataset, backbone) pairs.
             variants: the variants the page reads.
         """
-        encoders: dict[str, dict] = {}
+        encoders: dict[str, dict] = defaultdict(dict)
         for s in sets:
             dataset, backbone = s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own"))
-            encoders.setdefault(title(dataset), {})[backbone] = None
+            encoders[title(dataset)][backbone] = None
         shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
         self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
         for dataset, groups in {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
             if groups:
                 sentence = "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups."
                 self.show_text(sentence, dataset=dataset, groups=groups)
-        path = Path(self.parameters.get("store") or "", NOT_SHOWN)
+        store = self.parameters.get("store")
+        path = Path(store or "", NOT_SHOWN)
         for line in reasons(read_json(path)) if path.is_file() else ():
             self.show_text("Not part of this run: {line}", line=line)
-        if not any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
-            self._show_not_stored(variants)
-
-    def _show_not_stored(self, variants: Sequence[str]) -> None:
-        absent: dict[tuple, dict] = {}
-        for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, self.parameters.get("store"))):
-            absent.setdefault((dataset, variant), {})[backbone] = None
+        if any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
+            return
+        absent: dict[tuple, dict] = defaultdict(dict)
+        for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, store)):
+            absent[dataset, variant][backbone] = None
         for (dataset, variant), backbones in absent.items():
             self.show_text(
                 "No embeddings of {title} ({variant}) under {encoders} are stored here, so what needs them is not shown. The "
@@ -432,7 +356,8 @@ class Page:
         notebook = project_root() / f"notebooks/{self.name}.ipynb"
         command = papermill_command(self.name, self.parameters, notebook_defaults(notebook) if notebook.is_file() else {})
         parameters = "; ".join(code(f"{name} = {value!r}") for name, value in self.parameters.items())
-        software = ", ".join(f"{name} {version}" for name, version in versions().items())
+        found = {"python": platform.python_version()} | {d.name: d.version for d in metadata.distributions() if d.name in PACKAGES}
+        software = ", ".join(f"{name} {version}" for name, version in found.items())
         block = fence(command, least=3)
         footer = (
             f"Run this page again:\n\n{block}bash\n{command}\n{block}\n\n"
@@ -440,6 +365,11 @@ class Page:
             f"- **Software**: {software}\n- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )
         display(Markdown(footer))
-        sets = list(sets)
-        if sets:
-            display(format_table(fingerprints(sets)))
+        columns = ["data set", "variant", "backbone", "pairs", "images", "texts", "d", "fingerprint"]
+        names = ("dataset", "variant", "backbone")
+        rows = [
+            [*(str(s.provenance.get(k, "own")) for k in names), len(s), len(s.image), len(s.text), s.dim, s.fingerprint[:16]]
+            for s in sets
+        ]
+        if rows:
+            display(format_table(pd.DataFrame(rows, columns=columns)))

@@ -1,4 +1,4 @@
-"""Read the numbers that the paper and its authors published, and compare own results with them."""
+"""Read what the paper and its authors published, and tell which own and contributed results are cells of the paper."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from .arrays import choose_column
 from .backbones.registry import DIMENSIONS, REGISTRY
 from .datasets import canonical_variant
 from .files import project_root
@@ -62,29 +61,7 @@ def protocol_differences() -> pd.DataFrame:
     return _read("protocol_differences.csv")
 
 
-def compare_sweep(own: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the authors' gains AUC(lambda) - AUC(0) together with own ones under ``authors-code``, 176 rows in Table 1's order.
-
-    Args:
-        own: rows as for :func:`sweep_gains`.
-
-    Returns:
-        dataset, backbone, metric, lambda, published_gain, auc_std (published), our_gain (in that metric), route.
-    """
-    order = {name: i for i, name in enumerate([*datasets()["dataset"], *BACKBONES])}
-    table = authors_sweep().rename(columns={"gain": "published_gain"})
-    table = table.sort_values(["dataset", "backbone", "lambda"], key=lambda c: c.map(order).fillna(c), ignore_index=True)
-    hard = set(table.loc[table["metric"] == HARD_AUC, "dataset"])
-    scores, labels = sweep_gains(own), sweep_gains(own, "auc_hard")
-    gains = pd.concat([scores[~scores["dataset"].isin(hard)], labels[labels["dataset"].isin(hard)]])
-    gains = gains[(gains["protocol"] == "authors-code") & (gains["features"] == "joint") & (gains["variant"] != "clean")]
-    key = ["dataset", "backbone", "lambda"]
-    cells = gains.assign(**{"lambda": gains["lambda"].round(6)}).set_index(key).reindex(columns=["gain", "route"])
-    table = table.join(cells.rename(columns={"gain": "our_gain"}), on=key)
-    return table[["dataset", "backbone", "metric", "lambda", "published_gain", "auc_std", "our_gain", "route"]]
-
-
-def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame:
+def sweep_gains(sweep: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
     """Return the gain in macro test AUC (``auc`` of scores or ``auc_hard``) of the gap alignment over lambda = 0, mean over seeds.
 
     Args:
@@ -92,24 +69,16 @@ def sweep_gains(sweep: pd.DataFrame | None, metric: str = "auc") -> pd.DataFrame
 
     Returns:
         dataset, variant, backbone, protocol, features, lambda, auc, gain; names as the paper prints them where it has them.
-
-    Raises:
-        ValueError: a column is missing, or a curve has no row at lambda = 0.
     """
-    keys = [*NAMES, "protocol", "features"]
-    needed = [*keys, "alignment", "lambda_image", "lambda_text", "seed", "split", "metric", "class", "value"]
-    rows = pd.DataFrame(columns=needed) if sweep is None else in_paper_names(sweep)
-    for column in needed:
-        choose_column(column, rows, "the table of sweeps")
-    keys += ["route"] * ("route" in rows)
+    keys = [*NAMES, "protocol", "features", *["route"] * ("route" in sweep)]
+    rows = in_paper_names(sweep)
     macro = rows["class"].isna() | (rows["class"] == "macro")
     same = rows["lambda_image"] == rows["lambda_text"]
     rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]
     auc = rows.rename(columns={"lambda_image": "lambda"}).groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
     auc = auc.join(auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("auc_0"), on=keys)
-    if auc["auc_0"].isna().any():
-        first = auc[auc["auc_0"].isna()].iloc[0]
-        names = f"{first['dataset']} under {first['backbone']}"
+    if len(missing := auc[auc["auc_0"].isna()]):
+        names = " under ".join(missing[["dataset", "backbone"]].iloc[0])
         raise ValueError(f"the sweep of {names} has no row at lambda = 0; run it with lambda 0")
     return auc.assign(gain=auc["auc"] - auc["auc_0"]).drop(columns="auc_0")
 
@@ -126,13 +95,7 @@ def in_paper_names(table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """Facts that decide whether a set is a cell of the paper.
-
-    Args:
-        source, revision: repository of the encoder and its commit, as recorded; None where nothing is recorded.
-        route: ``extracted`` by this package, ``imported`` as vectors, or ``unknown``.
-        contributor: who computed it and when, for a set that is known by its report only.
-    """
+    """Facts that decide whether a set is a cell of the paper; ``contributor`` is of a set that is known by its report only."""
 
     dataset: str
     variant: str
@@ -140,9 +103,9 @@ class SetFacts:
     rows: int
     test_rows: int
     dim: int
-    source: str | None
-    revision: str | None
-    route: str
+    source: str | None  # repository of the encoder, as recorded
+    revision: str | None  # its commit
+    route: str  # extracted by this package, imported as vectors, or unknown
     contributor: str = ""
 
     @property
@@ -168,24 +131,22 @@ def is_named_like_a_cell(dataset: str, variant: str, backbone: str) -> bool:
 
 def cell_faults(facts: SetFacts) -> list[str]:
     """Return why a set that is named like a cell of the paper is not that cell; an empty list for a set that is."""
-    paper, faults = datasets().set_index("name").loc[facts.dataset], []
-    hub_id = REGISTRY[facts.backbone].source.removeprefix("hf-hub:")
-    variant = canonical_variant(facts.dataset, "authors")
-    if facts.variant != variant:
-        faults.append(f"its variant is {facts.variant}, the paper's text is {variant}")
-    if paper["rows_known"] == "yes":
-        counts = {"pairs": (facts.rows, paper["rows"]), "test pairs": (facts.test_rows, paper["test_rows"])}
-        differing = {what: (has, of) for what, (has, of) in counts.items() if pd.notna(of) and has != of}
-        faults += [f"it has {has:,} {what}, the paper {of:,.0f}" for what, (has, of) in differing.items()]
-    if facts.dim != DIMENSIONS[facts.backbone]:
-        faults.append(f"its vectors have {facts.dim} dimensions, the encoder's {DIMENSIONS[facts.backbone]}")
-    if (facts.source or "").removeprefix("hf-hub:") != hub_id:
-        faults.append(f"its record names {facts.source or 'no source'} as the encoder's repository, expected {hub_id}")
-    if not COMMIT.fullmatch(facts.revision or ""):
-        faults.append("its record has no commit of the encoder's repository")
-    if facts.route not in (EXTRACTED, IMPORTED):
-        faults.append("its record says neither how it was extracted nor what it was imported from")
-    return faults
+    paper, encoder = datasets().set_index("name").loc[facts.dataset], REGISTRY[facts.backbone].source.removeprefix("hf-hub:")
+    variant, dim = canonical_variant(facts.dataset, "authors"), DIMENSIONS[facts.backbone]
+    known = paper["rows_known"] == "yes"
+    faults = {
+        f"its variant is {facts.variant}, the paper's text is {variant}": facts.variant != variant,
+        **{
+            f"it has {has:,} {what}, the paper {of:,.0f}": known and pd.notna(of) and has != of
+            for what, has, of in (("pairs", facts.rows, paper["rows"]), ("test pairs", facts.test_rows, paper["test_rows"]))
+        },
+        f"its vectors have {facts.dim} dimensions, the encoder's {dim}": facts.dim != dim,
+        f"its record names {facts.source or 'no source'} as the encoder's repository, expected {encoder}":
+            (facts.source or "").removeprefix("hf-hub:") != encoder,
+        "its record has no commit of the encoder's repository": not COMMIT.fullmatch(facts.revision or ""),
+        "its record says neither how it was extracted nor what it was imported from": facts.route == UNKNOWN,
+    }  # fmt: skip
+    return [fault for fault, found in faults.items() if found]
 
 
 def is_cell(facts: SetFacts) -> bool:
@@ -193,15 +154,19 @@ def is_cell(facts: SetFacts) -> bool:
     return is_named_like_a_cell(facts.dataset, facts.variant, facts.backbone) and not cell_faults(facts)
 
 
+def which_cell(facts: SetFacts) -> str:
+    """Return a sentence that says whether a set fills its cells of the paper, and why not."""
+    if not is_named_like_a_cell(facts.dataset, facts.variant, facts.backbone):
+        return "no cell of the paper has these names; the book lists the report apart"
+    faults = cell_faults(facts)
+    return f"it fills no cell of the paper: {'; '.join(faults)}" if faults else "it fills its cells of the paper"
+
+
 def with_routes(table: pd.DataFrame, facts: Iterable[SetFacts]) -> pd.DataFrame:
-    """Return a result table with the origin of each row in a column ``route``.
+    """Return a result table (with the columns dataset, variant and backbone) with the origin of each row in a column ``route``.
 
     The encoder of a set that is only named like a cell of the paper is marked, so that nothing takes the set for the cell. A set
     without facts, such as a sweep whose embeddings are not stored here, cannot be checked and is marked too.
-
-    Args:
-        table: rows with the columns dataset, variant and backbone.
-        facts: of every set in the table that can be checked.
     """
     known = {(f.dataset, f.variant, f.backbone): f for f in facts}
     keys = list(zip(*(table[name] for name in NAMES), strict=True))
@@ -241,7 +206,4 @@ def _paper_names() -> dict[str, str]:
 
 
 def _read(file: str) -> pd.DataFrame:
-    path = project_root() / FOLDER / file
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; run from a checkout of the repository, which has it")
-    return pd.read_csv(path)
+    return pd.read_csv(project_root() / FOLDER / file)

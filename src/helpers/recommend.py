@@ -52,8 +52,8 @@ class Recommendation:
             return "Do nothing: no alignment has a higher validation AUC than unaligned vectors."
         row, base = rows.loc[self.chosen], rows.loc["none"]
         gain = "changes test AUC by {difference:+.4f} (95 % bootstrap interval {low:+.4f} to {high:+.4f})".format(**row)
-        verdict = "Use" if self.recommended == self.chosen else "Do nothing: validation chooses"
-        ending = "" if self.recommended == self.chosen else ", which is not a gain clear of zero"
+        use = self.recommended == self.chosen
+        verdict, ending = ("Use", "") if use else ("Do nothing: validation chooses", ", which is not a gain clear of zero")
         costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in SIDE_EFFECTS)
         return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}. {self._clear_changes()}"
 
@@ -97,9 +97,6 @@ def recommend(
     Args:
         embeddings: a labelled set with training and test rows; without validation rows, each seed chooses some.
         alignments: names of the registry; ``none`` is always among them.
-
-    Raises:
-        ValueError: no labels, unknown alignment, no training or no test rows.
     """
     if not embeddings.labelled:
         raise ValueError(NO_LABELS)

@@ -29,15 +29,11 @@ def linked(site) -> list[str]:
     return re.findall(r'href="\.\./downloads/([^"]+)"', (site / "book/intro.html").read_text())
 
 
-def test_the_panel_links_what_there_is_and_says_what_makes_the_rest(built):
+def test_the_panel_links_what_there_is_and_no_pdf_of_older_pages(built):
     make_downloads(*built)
     assert linked(built[0]) == ["notebooks.zip", "tables.zip", "site.zip"]
     assert "make pdf" in (built[0] / "book/intro.html").read_text()
-
-
-def test_a_pdf_of_these_pages_is_linked_and_one_of_older_pages_removed(built):
     pdf = built[0] / "downloads/modality-gap-book.pdf"
-    pdf.parent.mkdir()
     pdf.write_bytes(b"%PDF")
     make_downloads(*built)
     assert len(linked(built[0])) == 4
@@ -53,11 +49,8 @@ def test_archives_hold_what_they_are_named_after_and_are_equal_if_contents_are(b
     assert names["notebooks.zip"] == ["01.ipynb"] and names["tables.zip"] == ["claims.parquet"]
     assert {"book/intro.html", "_static/a.css", "downloads/notebooks.zip"} <= set(names["site.zip"])
     assert "downloads/site.zip" not in names["site.zip"]
-
-
-def test_no_archive_of_nothing(built):
     (built[2] / "claims.parquet").unlink()
-    assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]
+    assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]  # no archive of nothing
 
 
 def test_the_front_page_includes_the_panel():

@@ -31,18 +31,12 @@ def document(site):
     return pdf.one_document(site, list(PAGES), "https://book.org", "still.png")
 
 
-def test_ids_are_one_of_a_kind_and_inner_links_reach_them(document):
+def test_ids_are_one_of_a_kind_links_lead_somewhere_and_only_what_can_be_printed_is_left(document, site):
     ids = [element["id"] for element in document.select("[id]")]
     inner = [a["href"][1:] for a in document.select("a[href^='#']")]
     assert len(ids) == len(set(ids)) and len(inner) == 4 and set(inner) <= set(ids)
-
-
-def test_links_out_of_the_book_stay_and_files_are_linked_where_the_book_is_published(document):
     outer = [a["href"] for a in document.select("a[href^=http]")]
     assert "https://x.org/y" in outer and "https://book.org/_static/a.txt" in outer
-
-
-def test_only_what_can_be_printed_is_left(document, site):
     assert not document.select("script, nav, details, .headerlink, .lambda-view")
     (figure,) = document.select("figure.still")
     assert figure.img["src"] == "still.png" and figure.a["href"] == "https://book.org/book/executed/two.html"
@@ -55,12 +49,9 @@ def test_the_published_address_is_that_of_the_repositorys_pages():
     assert pdf.published_address(config | {"html": {"baseurl": "https://book.org/"}}) == "https://book.org"
 
 
-def test_a_page_that_is_not_built_is_named(site):
+def test_what_is_missing_is_named(site, monkeypatch):
     with pytest.raises(FileNotFoundError, match="three.html"):
         pdf.one_document(site, ["book/three"], "https://book.org")
-
-
-def test_without_chromium_the_reader_is_told_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CHROMIUM", raising=False)
     with pytest.raises(FileNotFoundError, match="chromium"):

@@ -6,6 +6,7 @@ import miniatures as miniature
 import numpy as np
 import pytest
 from miniatures import release
+from page_code import functions_of
 
 from helpers import extract, gap_norm, load_dataset, mean_resultant_length, sweep
 from helpers.backbones import Tokenizer
@@ -13,7 +14,6 @@ from helpers.backbones.base import Backbone
 from helpers.cli import main
 from helpers.cones import cone_table
 from helpers.datasets import check
-from helpers.published import compare_sweep
 
 TOKENS = 512
 # What a probe on a bag of pixels and words should at least reach; the mean of chance is 0.5.
@@ -71,7 +71,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     swept = result.table.assign(**of_the_paper)
     names = {*cone_table(embeddings, 0)["dataset"], *swept["dataset"], result.provenance["dataset"]}
     assert names == {f"{name} (synthetic miniature)"}
-    assert compare_sweep(swept)["our_gain"].isna().all()
+    assert functions_of("03_lambda_sweep").compare_sweep(swept)["our_gain"].isna().all()
 
 
 @pytest.mark.parametrize("command", ["check", "lengths", "diversity"])

@@ -33,14 +33,20 @@ def test_a_key_scores_by_shrunken_frequencies_of_train_rows_alone():
 
 def test_a_difference_is_joined_by_id_over_the_rows_of_both_sets():
     positive = {"a": 1, "b": 1, "c": 0, "d": 0}
-    good = scored("abcd", [4, 3, 2, 1], [positive[i] for i in "abcd"])
-    same = scored("dbca", [1, 3, 2, 4], [positive[i] for i in "dbca"])
-    bad = scored("dcba", [4, 3, 2, 1], [positive[i] for i in "dcba"])
+    good, same, bad = (
+        scored(ids, scores, [positive[i] for i in ids])
+        for ids, scores in (("abcd", [4, 3, 2, 1]), ("dbca", [1, 3, 2, 4]), ("dcba", [4, 3, 2, 1]))
+    )
     assert page.difference(good, same)["difference"] == 0
     found = page.difference(good, bad)
     assert (found["first"], found["second"], found["test_rows"], found["low"], found["high"]) == (1, 0, 4, 1, 1)
     found = page.difference(scored("abcx", [3, 1, 2, 9], [1, 1, 0, 0]), scored("cbay", [2, 1, 3, 0], [0, 1, 1, 1]))
     assert found["test_rows"] == 3 and found["first"] == found["second"] == 0.5
+    with pytest.raises(ValueError, match="2 of 4 test rows have other labels"):
+        page.difference(good, scored("abcd", [4, 3, 2, 1], [1, 0, 1, 0]))
+    for other in (scored("wxyz", [4, 3, 2, 1], [1, 1, 0, 0]), replace(good, classes=("well",))):
+        with pytest.raises(ValueError, match="no test row or no class in common"):
+            page.difference(good, other)
 
 
 def test_the_interval_draws_the_groups_of_the_second_set_together():
@@ -51,15 +57,6 @@ def test_the_interval_draws_the_groups_of_the_second_set_together():
     counts = bootstrap_counts(40, page.n_boot, 0, groups)
     draws = metrics.auc(a, positive, counts) - metrics.auc(b, positive, counts)
     assert [found["low"], found["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
-
-
-def test_sets_that_cannot_be_compared_are_refused():
-    one = scored("abcd", [4, 3, 2, 1], [1, 1, 0, 0])
-    with pytest.raises(ValueError, match="2 of 4 test rows have other labels"):
-        page.difference(one, scored("abcd", [4, 3, 2, 1], [1, 0, 1, 0]))
-    for other in (scored("wxyz", [4, 3, 2, 1], [1, 1, 0, 0]), replace(one, classes=("well",))):
-        with pytest.raises(ValueError, match="no test row or no class in common"):
-            page.difference(one, other)
 
 
 def test_a_proxy_in_the_text_shows_in_text_and_joint_and_not_in_the_image():

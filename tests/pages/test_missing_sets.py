@@ -23,13 +23,7 @@ SMALL = {
     "01_cone_effect": {"n_boot": 20},
     "02_r_table": {"n_boot": 20},
     "03_lambda_sweep": {**SWEEP, "n_boot": 100},
-    "05_is_lambda_worth_it": {
-        "protocol": "authors-code",
-        "lambdas": [0.0, 1.0],
-        "seeds": [1],
-        "n_boot": 100,
-        "alignments": ["centring"],
-    },
+    "05_is_lambda_worth_it": SWEEP | {"protocol": "authors-code", "n_boot": 100, "alignments": ["centring"]},
     "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
 }
@@ -129,20 +123,10 @@ def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lon
         run_sweep(embeddings, "authors-code", GRID.arguments("lambda"), folder)
         shutil.rmtree(tmp_path / "store/ham10000/authors")
     where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
-    for texts, curves in (
-        ("clean", 0),
-        (["clean", "authors"], 0 if lone else 1),
-    ):  # without its embeddings nothing says what a set is
+    for texts, curves in (("clean", 0), (["clean", "authors"], 0 if lone else 1)):  # without embeddings nothing says what a set is
         glued, _ = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where, variant=texts)
         assert int(glued["n_curves_recomputed"]) == curves
         assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
-
-
-@pytest.mark.parametrize("without", ["alignments", "alignment_lambdas"])
-def test_the_sweep_is_shown_without_other_alignments(store, tmp_path, without):
-    where = {"store": str(store), "results": str(tmp_path), "sweeps": str(tmp_path / "sweeps")}
-    run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"lambdas": [0.0, 0.5], without: []}, **where)
-    assert set(pd.read_parquet(tmp_path / "channel_effects.parquet")["lambda_image"]) == {0.5}
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])
@@ -157,12 +141,6 @@ def test_cached_sweeps_are_enough_for_their_page(cached, tmp_path, named):
     _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"protocol": ["authors-code", "converged"]}, **where)
     assert "lit-derm *" in said and "No embeddings are stored for this page" in said
     assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["backbone"]) == {"lit-derm"}
-
-
-def test_cached_sweeps_of_other_settings_are_passed_over_with_a_sentence(cached, tmp_path):
-    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
-    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"] | {"seeds": [2]}, **where)
-    assert "under lit-derm: a cached sweep (authors-code, lambda) has other settings than this page" in said
 
 
 def test_a_cached_sweep_of_other_embeddings_is_refused_by_the_command_and_stays(cached, tmp_path, capsys):

@@ -5,8 +5,8 @@ import json
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import miniatures as miniature
 import pandas as pd
@@ -33,9 +33,8 @@ NOTEBOOKS = {
 }
 
 
-@dataclass(frozen=True)
-class Chain:
-    """Return the folder of all results and what was printed, step by step."""
+class Chain(NamedTuple):
+    """The folder of all results and what was printed, step by step."""
 
     folder: Path
     printed: dict[str, str]

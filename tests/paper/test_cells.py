@@ -21,6 +21,7 @@ from helpers.published import (
     is_cell,
     is_contributed,
     join_contributed,
+    which_cell,
     with_routes,
 )
 
@@ -29,7 +30,11 @@ CELL = SetFacts("ham10000", "authors", "clip", 10_015, 2_003, 512, REGISTRY["cli
 
 
 def test_a_set_of_the_papers_rows_under_its_encoder_is_a_cell():
-    assert cell_faults(CELL) == [] and cell_faults(replace(CELL, route="imported")) == []
+    assert which_cell(CELL) == which_cell(replace(CELL, route="imported")) == "it fills its cells of the paper"
+    assert "no cell of the paper has these names" in which_cell(replace(CELL, variant="clean"))
+    fakeddit = replace(CELL, dataset="fakeddit", rows=5, test_rows=1)  # whose rows the authors did not fix
+    assert datasets().set_index("name").loc["fakeddit", "rows_known"] != "yes" and cell_faults(fakeddit) == []
+    assert set(DIMENSIONS) == set(BACKBONES.values()) and all("/" in REGISTRY[name].source for name in DIMENSIONS)
 
 
 @pytest.mark.parametrize(
@@ -48,18 +53,7 @@ def test_a_set_of_the_papers_rows_under_its_encoder_is_a_cell():
 )
 def test_each_fact_is_needed(change, named):
     (fault,) = cell_faults(replace(CELL, **change))
-    assert named in fault
-
-
-def test_every_encoder_of_the_paper_has_a_dimension_and_a_repository():
-    assert set(DIMENSIONS) == set(BACKBONES.values())
-    assert all("/" in REGISTRY[name].source for name in DIMENSIONS)
-
-
-def test_the_choice_of_rows_is_not_checked_where_the_authors_did_not_fix_it():
-    fakeddit = datasets().set_index("name").loc["fakeddit"]
-    assert fakeddit["rows_known"] != "yes"
-    assert cell_faults(replace(CELL, dataset="fakeddit", rows=5, test_rows=1)) == []
+    assert named in fault and which_cell(replace(CELL, **change)) == f"it fills no cell of the paper: {fault}"
 
 
 def random_set(**provenance) -> EmbeddingSet:
@@ -71,25 +65,16 @@ def random_set(**provenance) -> EmbeddingSet:
     )  # fmt: skip
 
 
-def test_random_rows_under_the_names_of_a_cell_stand_apart():
+def test_a_set_stands_apart_unless_its_facts_are_those_of_the_cell():
     embeddings = random_set(imported_from={"file": "x.npz"})
     table = with_routes(cone_table(embeddings, 0), [facts_of(embeddings)])
-    assert set(table["backbone"]) == {"clip" + APART}
-    assert COMPARE(table)["ours"].isna().all()
+    assert set(table["backbone"]) == {"clip" + APART} and COMPARE(table)["ours"].isna().all()
     why = "; ".join(cell_faults(facts_of(embeddings)))
     assert "400" in why and "commit" in why and not is_cell(facts_of(embeddings))
-
-
-def test_an_accepted_set_says_its_route_in_table_1():
-    embeddings = random_set()
-    table = with_routes(cone_table(embeddings, 0), [replace(CELL, route="imported")])
-    filled = COMPARE(table).dropna(subset="ours")
+    filled = COMPARE(with_routes(cone_table(embeddings, 0), [replace(CELL, route="imported")])).dropna(subset="ours")
     assert len(filled) == 2 and set(filled["route"]) == {"imported"}
-
-
-def test_a_sweep_without_its_embeddings_is_no_cell():
-    table = pd.DataFrame({"dataset": ["ham10000", "own"], "variant": "authors", "backbone": ["clip", "clip"]})
-    assert with_routes(table, [])["backbone"].tolist() == ["clip" + APART, "clip"]
+    sweeps = pd.DataFrame({"dataset": ["ham10000", "own"], "variant": "authors", "backbone": ["clip", "clip"]})
+    assert with_routes(sweeps, [])["backbone"].tolist() == ["clip" + APART, "clip"]  # without embeddings nothing is a cell
 
 
 def test_our_own_cell_stands_before_a_contributed_one():

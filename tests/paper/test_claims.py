@@ -13,29 +13,20 @@ PAGE = definitions("04_discussion")
 GAP_BOUNDS = definitions("01_cone_effect")["gap_bounds"]
 PUBLISHED = [  # a fragment of a claim, a column of its row, what stands there
     ("narrow regions", "published_evidence", "9 of 64 cells are wider than 45 degrees"),
-    ("(on average)", "published_evidence", "8 of 8"),
     ("(on average)", "why", "p = 0.014"),  # 1/70: no relabelling of the eight sets does better
-    ("(set by set)", "published_evidence", "121 of 128"),
     ("(Eq. 4)", "published_evidence", "variance of images 0.160 on medical, 0.443 on natural"),
-    ("alleviates", "scope", "SigLIP to MedSigLIP only"),
     ("alleviates", "why", "+0.0091 [-0.0159, +0.0341]"),
     ("closes the gap fully", "why", "BRSET under MedSigLIP keeps at least 0.19"),
     ("removes modality-specific", "published_evidence", f"{(0.990 + 0.986) / 2 + 0.0005:.4f}"),
     ("always desirable", "published_evidence", "MedSigLIP -0.0005"),
-    ("always desirable", "why", "5.6 standard errors over seeds, on one fixed test set"),
-    ("always desirable", "why", "of headroom, 4 data sets: +"),
-    ("gain steadily", "why", "3 without hard labels: +"),
     ("intermediate", "published_evidence", "13 of 20 curves peak at λ = 1; 1 of 20 fall from their peak"),
     ("declines slightly", "published_evidence", "(BRSET MedSigLIP, longer-trained, 5.6)"),
-    ("declines slightly", "published_evidence", "MedSigLIP 0.00055"),
-    ("declines slightly", "published_evidence", "2 of 2 generalists peak"),
-    ("gain more", "why", "Two encoders against two"),
 ]
 
 
-@pytest.mark.parametrize(("fragment", "column", "words"), PUBLISHED)
-def test_published_numbers_are_stated(fragment, column, words):
-    assert words in claim(published_ledger(), fragment)[column]
+def test_published_numbers_are_stated():
+    table = published_ledger()
+    assert [case for case in PUBLISHED if case[2] not in claim(table, case[0])[case[1]]] == []
 
 
 def test_the_table_of_claims_is_complete():
@@ -133,12 +124,7 @@ def test_own_runs_stand_beside_and_never_decide():
     pd.testing.assert_frame_equal(published_ledger().drop(columns="our_evidence"), table.drop(columns="our_evidence"))
     named = "HAM10000, clean text, lit-derm (test bench)"
     expected = {
-        "on average": "R of images under lit-natural (test bench): medical 0.700 (1), natural 0.250 (1) (number of data sets)",
-        "lower dimension": "effective rank of images: 31.500 (HAM10000, the authors' text, lit-natural (test bench)), 1 set",
         "always desirable": f"authors-code: +0.0500 ({named}; {HARD_AUC}), 1 curve; converged: +0.0100 ({named}), 1 curve",
-        "intermediate": "authors-code: of 1 curve 0 peak at lambda 0 and 1 at the largest; largest drop from the peak 0.0000",
-        "Across": "R of images: 0.250 (Flickr8k, the authors' text",
-        "causes": "Flickr8k: variance of a pixel over images 0.0602, share of distinct texts 1.000",
         "initial gap": "test-bench evidence, rank correlation of the gain with a gap set by hand",
         "selected as": "converged: chosen λ from 0.4 to 0.4, gain on test +0.0030",
     }
@@ -156,16 +142,15 @@ def test_own_runs_of_the_papers_encoders_decide_what_was_not_published():
     assert claim(ledger(of_the_paper(clear)), "smaller gaps")["verdict"] == "holds"
 
 
-@pytest.mark.parametrize(
-    "runs",
-    [
-        of_the_paper({"brset": (2.0, 0.8)}),
-        of_the_paper(GAPS, variant="clean"),
-        of_the_paper(GAPS).replace({"medsiglip": "siglip"}),
-        of_the_paper({"flickr8k": (2.0, 0.8), "own": (2.1, 0.8)}),
-    ],
-    ids=["one set", "other texts", "generalists only", "other sets"],
-)
+OTHER_RUNS = {
+    "one set": of_the_paper({"brset": (2.0, 0.8)}),
+    "other texts": of_the_paper(GAPS, variant="clean"),
+    "generalists only": of_the_paper(GAPS).replace({"medsiglip": "siglip"}),
+    "other sets": of_the_paper({"flickr8k": (2.0, 0.8), "own": (2.1, 0.8)}),
+}
+
+
+@pytest.mark.parametrize("runs", OTHER_RUNS.values(), ids=OTHER_RUNS)
 def test_other_runs_decide_nothing(runs):
     assert ledger(runs)["verdict"].tolist() == published_ledger()["verdict"].tolist()
 

@@ -109,20 +109,10 @@ def larger_gap() -> tuple[float, float]:
     return difference, 2 * float(np.mean([other >= difference - 1e-12 for other in others]))
 
 
-EXACT = {
-    "The gap lies largely": "holds",
-    "Lambda controls": "holds",
-    "Lambda = 1 closes": "contradicted",
-    "Full collapse": "contradicted",
-}
-UNPUBLISHED = [
-    "Lower semantic",
-    "Medical pretraining gives",
-    "Medical backbones have",
-    "Medical data are more",
-    "The gain grows",
-    "Lambda is selected",
-]
+EXACT = {"The gap lies largely": "holds", "Lambda controls": "holds"}
+EXACT |= {"Lambda = 1 closes": "contradicted", "Full collapse": "contradicted"}
+UNPUBLISHED = ["Lower semantic", "Medical pretraining gives", "Medical backbones have", "Medical data are more", "The gain grows"]
+UNPUBLISHED += ["Lambda is selected"]
 ORDER = ["holds", "contradicted", "holds on average only", "suggested", "not resolved"]
 EXCEPTIONS = {"Medical data have consistently": True}
 
@@ -163,18 +153,14 @@ def test_every_claim_has_one_independent_verdict(ledger):
 
 
 @pytest.mark.parametrize("start", list(expected()))
-def test_verdict(ledger, start):
+def test_verdict_effect_and_p_value(ledger, start):
     row = ledger[ledger.index.str.startswith(start)].iloc[0]
     assert row["verdict"] == expected()[start]
-
-
-@pytest.mark.parametrize("start", list(statistical()))
-def test_effect_and_p_value(ledger, start):
-    row = ledger[ledger.index.str.startswith(start)].iloc[0]
-    decisive = [max(analyses, key=lambda test: test[1]) for analyses in statistical()[start]]
-    effect, p = min(decisive, key=lambda test: test[1])
-    assert row["p"] == pytest.approx(p, rel=1e-6)
-    assert row["effect"] == pytest.approx(effect, rel=1e-3)  # the ledger's gaps keep half a unit of the last decimal in reserve
+    if start in statistical():
+        decisive = [max(analyses, key=lambda test: test[1]) for analyses in statistical()[start]]
+        effect, p = min(decisive, key=lambda test: test[1])
+        assert row["p"] == pytest.approx(p, rel=1e-6)
+        assert row["effect"] == pytest.approx(effect, rel=1e-3)  # the ledger's gaps keep half a unit of the last decimal in reserve
 
 
 def test_bounds_behind_the_exact_verdicts():
