@@ -130,7 +130,7 @@ class GapAlignment(StoredAlignment):
 def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
     """Return the norms (n, 1) of shifted rows; refuse a row of norm 0 if the alignment divides by it."""
     norm = np.linalg.norm(shifted, axis=1, keepdims=True)
-    if alignment.shift != ("shift",) and norm.min() < ZERO_NORM:
+    if alignment.channels != ("shift",) and norm.min() < ZERO_NORM:
         raise ValueError(f"{what} row {norm.argmin()} is sent to zero by this shift; use a smaller lambda")
     return norm.clip(min=ZERO_NORM)
 

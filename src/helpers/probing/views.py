@@ -186,7 +186,7 @@ def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
     squared = torch.cat([_squared_norms(part, shift) for part in parts])
     at_zero = (squared < ZERO_ROUNDING * torch.finfo(squared.dtype).eps).sum(dim=0).tolist()
     for alignment, count in zip(alignments, at_zero, strict=True):
-        if count and alignment.shift != ("shift",):
+        if count and alignment.channels != ("shift",):
             how = f"alignment {alignment.name!r} (lambda {getattr(alignment, f'lambda_{modality}'):g})"
             raise ValueError(f"{how} sends {count} of {len(vectors)} {modality} vectors to zero; exclude this lambda or alignment")
     return squared.clamp_(min=1e-12).sqrt_()
