@@ -167,10 +167,10 @@ def import_(
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
     with naming(table or path, path):
+        labels = listed(label) if label and "," in label else label
         found = read_vectors(
-            path, text=text, table=table, label=listed(label) if label and "," in label else label, split=split, group=group, ids=ids,
-            image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, dataset=dataset, variant=variant,
-            backbone=backbone, source=source, revision=revision,
+            path, labels, text, table, split=split, group=group, ids=ids, image_prefix=image_prefix, text_prefix=text_prefix,
+            duplicates=duplicates, dataset=dataset, variant=variant, backbone=backbone, source=source, revision=revision,
         )  # fmt: skip
         split_is_missing = found["split"] is None and found["labels"] is not None
         if split_is_missing:

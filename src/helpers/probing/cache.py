@@ -11,7 +11,6 @@ from ..files import project_root, refuse_other_content, replacing_folder
 from ..store.disk import Record, UnusableRecord, read_record, write_record
 from ..store.embeddings import EmbeddingSet
 from ..store.identity import Identity, check_folder
-from ..store.disk import Record, UnusableRecord, read_record, write_record
 from .protocol import PROTOCOLS
 from .result import FILES, PROVENANCE, SweepResult
 from .sweep import ENGINE, sweep
