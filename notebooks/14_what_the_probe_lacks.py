@@ -61,7 +61,7 @@ cells = pd.DataFrame({
     "linear": at(linear, 0), "linear_sd": at(linear, 0, "auc_std"), "hidden": at(early, 0),
     "gain": at(linear, 1) - at(linear, 0), "hidden_gain": at(early, 1) - at(early, 0), "late_gain": at(late, 1) - at(late, 0),
 }).assign(deficit=lambda c: c["hidden"] - c["linear"], headroom=lambda c: 1 - c["linear"])  # fmt: skip
-page.save_table(cells.reset_index(), "gain_and_deficit")
+_ = page.save_table(cells.reset_index(), "gain_and_deficit")
 
 # %% [markdown]
 # The test is a rank correlation of gain and deficit over the cells. Encoders of one data set share its rows, so the interval resamples whole
@@ -109,7 +109,7 @@ axes.axhline(0, color="#666666", lw=0.8)
 axes.set(xlabel="deficit: AUC of the hidden layer − AUC of the linear probe, λ = 0", ylabel="gain of λ = 1, linear probe")
 handles = [plt.Line2D([], [], marker=m, ls="", color="#22272e", label=d) for d, m in markers.items() if d in by_dataset]
 handles += [plt.Line2D([], [], marker="o", ls="", color=colour(name), label=backbone) for backbone, name in BACKBONES.items()]
-figure.legend(handles=handles, loc="outside lower center", ncols=4)
+figure.legend(handles=handles, loc="outside lower center", ncols=4);
 # %% [markdown]
 # ## With a hidden layer the gain is gone
 #
@@ -128,7 +128,7 @@ for (dataset, backbone), axes in zip(product(by_dataset, BACKBONES), grid.ravel(
     axes.set_title(f"{dataset}, {backbone}")
 figure.supxlabel("λ")
 figure.supylabel("change of AUC from λ = 0")
-figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3);
 # %% [markdown]
 # The slope of a straight line through all eleven values of λ uses more than the two ends. Its mean over the hidden-layer runs, with the standard
 # error over data sets:
@@ -246,7 +246,7 @@ for (dataset, backbone), cell in cells.iterrows():
     rows.append((dataset, backbone, "known" if known else "unknown", *predicted, cell["gain"]))
 predictions = pd.DataFrame(rows, columns=["dataset", "backbone", "gap", "predicted, least", "predicted, most", "published"])
 predictions["within"] = predictions["published"].between(predictions["predicted, least"], predictions["predicted, most"])
-page.save_table(predictions, "predicted_gains")
+predictions = page.save_table(predictions, "predicted_gains")
 # %% tags=["hide-input"]
 explained = predictions["predicted, most"] / predictions["published"]
 order = float(spearmanr(predictions["predicted, most"], predictions["published"]).statistic)

@@ -7,7 +7,6 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 ZERO_NORM = 1e-8
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
@@ -112,8 +111,10 @@ def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
     """
-    keys = pd.Series([blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x)], dtype=object)
-    return x[~keys.duplicated().to_numpy()], pd.factorize(keys)[0]
+    numbers: dict[bytes, int] = {}
+    digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x))
+    codes = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.intp)
+    return x[np.unique(codes, return_index=True)[1]], codes
 
 
 def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -53,6 +53,9 @@ STATED = {
     "reexecute": ["Python 3.11", "at least 120"],  # the seconds that SLURM lists an ended job
     "data_and_encoders": ["fixed at 0.01"],  # held to the records of the heads
     "10_where_the_gap_comes_from": ["Recall@10", "200 pairs"],  # the held-out pairs of the records
+    "14_what_the_probe_lacks": [
+        "batches of 32 at a learning rate of 1e-3 instead of 512 at 3e-4, at most 36,600 updates instead of 2,300"
+    ],
     "11_what_lambda_closes": ["It is 0.5 when", "0.5 is chance", "Recall@10"],  # values by chance or without a pairing; a name
 }
 

@@ -31,7 +31,8 @@ SMALL = {
     "10_where_the_gap_comes_from": {"temperatures": [0.01], "epochs": [0, 1]},
     "11_what_lambda_closes": {"alignments": ["none", "lambda-1"], "task_alignments": ["lambda-1"], "n_boot": 100},
     "12_protocol_audit": {"updates": 12, "seeds": [1]},
-    "13_information": {"lambdas": [0, 1], "updates": [1, 2], "states": [0], "networks": 3, "depths": [1], "n_boot": 20},
+    "13_information": {"lambdas": [0, 1], "networks": 3, "depths": [1], "n_boot": 20},
+    "14_what_the_probe_lacks": {},
 }
 REAL_SETS = ("05_is_lambda_worth_it", "10_where_the_gap_comes_from", "11_what_lambda_closes", "13_information")
 """Pages whose other files fit the shipped sets only, such as prompts; the others run on the synthetic sets of the tests."""
