@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterable, MutableMapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from string import Formatter
@@ -27,7 +28,7 @@ import yaml
 from IPython.display import Markdown, display
 from myst_nb import glue
 from pandas.io.formats.style import Styler
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError, WrapValidator
 
 from .arrays import choose
 from .datasets.registry import title
@@ -75,18 +76,25 @@ def first_problem(error: ValidationError) -> str:
 
 def number(low: float = -math.inf, high: float = math.inf) -> ParameterType:
     """Return the type of a finite number in [low, high]; a string that spells one is converted."""
-    return Annotated[float, BeforeValidator(_no_flag), Field(ge=low, le=high, allow_inf_nan=False)]
+    return _limited(float, "a number", low, high)
 
 
 def integer(low: int, high: int) -> ParameterType:
     """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
-    return Annotated[int, BeforeValidator(_no_flag), Field(ge=low, le=high)]
+    return _limited(int, "a whole number", low, high)
 
 
-def _no_flag(value):
-    if isinstance(value, bool):
-        raise ValueError(f"got {value!r}, expected a number")
-    return value
+def _limited(kind: type, what: str, low: float, high: float) -> ParameterType:
+    """Return the type of a finite ``kind`` in [low, high]; a refusal states both limits, whichever was crossed."""
+
+    def check(value, convert):
+        with suppress(ValidationError):
+            found = value if isinstance(value, bool) else convert(value)
+            if not isinstance(found, bool) and math.isfinite(found) and low <= found <= high:
+                return found
+        raise ValueError(f"got {value!r}, expected {what} between {low:,} and {high:,}")
+
+    return Annotated[kind, WrapValidator(check)]
 
 
 def flag() -> ParameterType:

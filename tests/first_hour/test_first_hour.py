@@ -154,7 +154,7 @@ COMMANDS = [
     (["sweep", "ham10000", "lit-derm", "--protocol", "convergd"], ["did you mean 'converged'"]),
     (["import", "nowhere.csv", "--dataset", "a", "--backbone", "b"], ["nowhere.csv"]),
     (["import", "{bad}/empty.csv", "--dataset", "a", "--backbone", "b"], ["empty.csv", "empty"]),
-    (["import", "{bad}/semicolon.csv", "--dataset", "a", "--backbone", "b"], ["semicolon.csv", "semicolons"]),
+    (["import", "{bad}/semicolon.csv", "--dataset", "a", "--backbone", "b"], ["semicolon.csv", "one class only"]),
     (["import", "{bad}/latin.csv", "--dataset", "a", "--backbone", "b"], ["latin.csv", "UTF-8"]),
     (["import", "{bad}/text.parquet", "--dataset", "a", "--backbone", "b"], ["text.parquet"]),
     (["import", "{bad}/pickled.npz", "--dataset", "a", "--backbone", "b"], ["pickled.npz"]),
