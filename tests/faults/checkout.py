@@ -30,5 +30,5 @@ def copied_project(folder: Path) -> Path:
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake in a copied project."""
     here = {"XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", *arguments]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", "--show-failed-logs", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | here)

@@ -62,7 +62,7 @@ def test_make_book_runs_there(checkout):
         (checkout / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     copied_project(checkout)
     for name in ("benchmarks/results", "tests/verification/results", "workflow", "book"):
-        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("executed", "generated"))
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("executed", "generated"), dirs_exist_ok=True)
     pages = yaml.safe_load((checkout / "notebooks/pages.yml").read_text("utf-8"))
     (checkout / "notebooks/pages.yml").write_text(yaml.safe_dump({PAGE: pages[PAGE]}))
     for name in ("_config.yml", "CHANGELOG.md", "README.md", "CITATION.cff", "LICENSE"):
