@@ -31,7 +31,7 @@ IMAGE = "data/embeddings/ham10000/authors/lit-derm/image.safetensors"
 def project(store, tmp_path_factory) -> Path:
     """Return a copy of what the workflow reads, with every output marked as made."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml", "pyproject.toml"):
         shutil.copy2(ROOT / name, folder / name)
     made_here = shutil.ignore_patterns("executed", "generated", "embeddings", "__pycache__", "*.egg-info")
     for name in ("config", "notebooks", "src", "book", "workflow", "data"):
