@@ -193,7 +193,7 @@ def test_a_failing_page_stops_the_build_with_its_cell_and_traceback(project):
     path.write_text(json.dumps(notebook))
     (project / "runs/book/tables/cone_effect.parquet").write_bytes(b"")
     try:
-        run = run_of(project, "--quiet", "all", "--show-failed-logs", "--", "book/executed/04_discussion.ipynb")
+        run = run_of(project, "--show-failed-logs", "--", "book/executed/04_discussion.ipynb")
     finally:
         path.write_text(before)
     assert run.returncode != 0 and "Exception encountered at" in run.stderr and "Traceback" in run.stderr
