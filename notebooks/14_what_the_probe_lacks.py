@@ -47,10 +47,10 @@ lead = display(Markdown("The lead stands here once the page has run."), display_
 
 # %%
 KEYS = ["dataset", "backbone"]
-linear = authors_sweep().rename(columns={"auc_mean": "auc"})
-hidden = pd.read_csv(project_root() / "data/published/authors_hidden_layer.csv").rename(columns={"encoder": "backbone"})
-hidden["dataset"] = hidden["dataset"].map(DATASETS)
-linear, hidden = (table[~table["dataset"].isin(exclude)] for table in (linear, hidden))
+every_linear = authors_sweep().rename(columns={"auc_mean": "auc"})
+every_hidden = pd.read_csv(project_root() / "data/published/authors_hidden_layer.csv").rename(columns={"encoder": "backbone"})
+every_hidden["dataset"] = every_hidden["dataset"].map(DATASETS)
+linear, hidden = (table[~table["dataset"].isin(exclude)] for table in (every_linear, every_hidden))
 
 
 def at(table: pd.DataFrame, lam: float, column: str = "auc") -> pd.Series:
@@ -233,11 +233,9 @@ plane = authors_pca()
 plane = plane[plane["lambda"] == 0].pivot_table(index=["dataset", "backbone"], columns="modality", values=["mean_pc1", "mean_pc2"])
 gaps = np.hypot(*(plane[axis]["image"] - plane[axis]["text"] for axis in ("mean_pc1", "mean_pc2")))
 log_units = np.log(UPDATES["long"] / UPDATES["short"])
-slope = ((at(longer, 0) - at(authors_sweep().rename(columns={"auc_mean": "auc"}), 0)).dropna() / log_units).droplevel("dataset")
-published = at(authors_sweep().rename(columns={"auc_mean": "auc"}), 0)
-every_hidden = pd.read_csv(project_root() / "data/published/authors_hidden_layer.csv").rename(columns={"encoder": "backbone"})
-every_hidden = every_hidden.assign(dataset=every_hidden["dataset"].map(DATASETS))
-brset_deficit = (at(every_hidden[every_hidden["fusion"] == "early"], 0) - published).loc["BRSET"]
+short = at(every_linear, 0).loc["BRSET"]  # BRSET sets the slope even where it is excluded from the cells
+slope = (at(longer, 0).loc["BRSET"] - short) / log_units
+brset_deficit = at(every_hidden[every_hidden["fusion"] == "early"], 0).loc["BRSET"] - short
 share = float(slope.mean() / brset_deficit.mean())
 rows = []
 for (dataset, backbone), cell in cells.iterrows():

@@ -126,10 +126,12 @@ def restore_shares(logits: np.ndarray, targets: np.ndarray, task: Task, weightin
 
 
 def with_none(alignments: Iterable[str]) -> list[str]:
+    """Return the distinct names of alignments, ``none`` first; an unknown one is refused with the nearest."""
     return list(dict.fromkeys(["none", *(choose(name, ALIGNMENTS, "alignment") for name in alignments)]))
 
 
 def rows_of(embeddings: EmbeddingSet, split: str) -> np.ndarray:
+    """Return the row numbers (n,) of the training or test rows; a set without any is refused."""
     rows = embeddings.rows(split)
     if not len(rows):
         what = {"train": "training", "test": "test"}[split]

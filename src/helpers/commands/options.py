@@ -74,6 +74,7 @@ def numbers(option: str, text: str, kind: type) -> list:
 
 
 def parsed(settings: str) -> dict:
+    """Return the settings of a sweep that are given as JSON; anything but an object is refused with an example."""
     example = 'write for example \'{"protocol": ["converged"]}\''
     try:
         found = json.loads(settings)
@@ -143,11 +144,13 @@ VALUES: dict[object, tuple[Callable[[str], object], str]] = {
 
 
 def check_table(out: str | None) -> None:
+    """Refuse the name of a table in another format before any work."""
     if out is not None and Path(out).suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out {out} must end in .csv or .parquet")
 
 
 def write_table(table: "pd.DataFrame", out: str | None) -> None:
+    """Write a table in the format of its file name, if one is given."""
     from ..files import replacing
 
     if out is not None:

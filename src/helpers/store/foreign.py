@@ -104,6 +104,7 @@ def read_vectors(
 
 
 def existing(path) -> Path:
+    """Return the path of a file or folder that is there; an absent one is named."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; give the file of the embeddings, or of their table")
     return Path(path)

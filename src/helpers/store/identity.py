@@ -20,6 +20,7 @@ def check_folder(name: str, what: str) -> str:
 
 
 def as_folder(backbone: str) -> str:
+    """Return an encoder's name with the signs replaced that a folder name may not hold; it is not checked."""
     return backbone.strip("/").replace("/", "--").replace(":", "-")
 
 
