@@ -27,13 +27,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from helpers.arrays import unit_rows
 from helpers.cones import cone_table, subset_resultants, undefined_quantities
 from helpers.datasets import canonical_variant
+from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
+from helpers.geometry import principal_directions
 from helpers.heads import features_folder, shipped_features
 from helpers.page import SOURCE, Page, format_table, integer
-from helpers.plotting import INK, PALE, colour, distinct_legend, plane, resultants, sphere
+from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, plane, resultants, sample, share_legend
 from helpers.published import authors_pca, facts_of, with_routes
 from helpers.published import datasets as paper_datasets
 
@@ -77,7 +80,21 @@ plane(sets);
 # than they are. {numref}`fig-resultants` gives the undistorted measure.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings in three uncentred principal directions, projected on the unit sphere. Angles are distorted.", "name": "fig-sphere"}, "image": {"alt": "Wire-frame unit spheres, one per data set and encoder, with image points and text points gathered in caps of different size and place."}}
-sphere(sets);
+figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
+u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
+for ax, s in zip(axes, sets, strict=True):
+    both = {"image": s.image_of(), "text": s.text_of()}
+    directions, shares = principal_directions(np.concatenate([*both.values()]), k=3, centred=False)
+    ax.plot_wireframe(np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v), color=GRID, linewidth=0.4)
+    for feature, x in both.items():
+        xyz = unit_rows(x[sample(len(s), 700)] @ directions.T)
+        ax.scatter(*xyz.T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+    name = f"{title(s.dataset)} · {s.provenance.get('backbone', 'own')}"
+    ax.set(title=f"{name}\n{shares.sum():.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
+    ax.set_box_aspect((1, 1, 1), zoom=1.25)
+    ax.set_axis_off()
+    ax.view_init(elev=18, azim=35)
+share_legend(figure, axes[0], markerscale=3);
 
 # %% [markdown]
 # ## The two modalities differ in the width of their cones

@@ -69,7 +69,7 @@ def raw_copy(name: str):
 
 
 def shipped_lengths(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
-    """Return the text lengths that `python -m helpers lengths` counted, unless they count another number of pairs."""
+    """Return the text lengths that `helpers.datasets.audit.text_lengths` counted, unless they count another number of pairs."""
     path = project_root() / "data/text_lengths" / f"{name}-{variant}.csv"
     counted = pd.read_csv(path) if path.is_file() else None
     return counted if counted is not None and counted.loc[counted["unit"] == "words", "pairs"].sum() == pairs else None

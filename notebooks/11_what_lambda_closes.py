@@ -27,6 +27,7 @@ results = None  # folder for result tables; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
@@ -39,7 +40,7 @@ from helpers.extraction.find import embeddings_for
 from helpers.extraction.prompts import prompts_of
 from helpers.files import project_root
 from helpers.page import NAME, Page, format_table, integer, many, optional, text
-from helpers.plotting import INK, MARKERS, SPARE, distinct_legend, panels, write_numbers_as_text
+from helpers.plotting import INK, MARKERS, SPARE, distinct_legend, panels
 from helpers.retrieval import mixed_search_ndcg, penalty_of_renormalising, retrieval_ranks, several_distinct
 from helpers.separation import cosine_histograms
 from helpers.statistics import bootstrap_counts, percentile_interval
@@ -47,7 +48,8 @@ from helpers.statistics import bootstrap_counts, percentile_interval
 names = many(text(ALIGNMENTS, "alignment"))
 spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": optional(NAME)}
 page = Page("11_what_lambda_closes", globals(), spec)
-write_numbers_as_text()
+# A page of many numbers: text in its figures is lighter than outlines of letters. Verdana is as wide as DejaVu Sans.
+plt.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]})
 
 
 def stored(name):

@@ -39,10 +39,11 @@ from matplotlib.ticker import MaxNLocator
 
 from helpers import mean_resultant_length, metrics
 from helpers.alignment.shift import CHANNELS
+from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number
-from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels, set_title
+from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.descent import Descent, log_checkpoints, path_logits, path_scores
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
@@ -63,6 +64,12 @@ steps, data, choice = (pd.read_csv(folder / f"protocol_{name}.csv") for name in 
 shipped, limits = pd.read_csv(folder / "training_gain.csv"), pd.read_csv(folder / "training_gain_limit.csv")
 longer = folder / "training_gain_longer.csv"  # hours of training, so it is not shipped
 paths = pd.concat([shipped, pd.read_csv(longer)], ignore_index=True) if longer.is_file() else shipped
+
+
+def set_title(names):
+    """Return a panel's title: data set, text where there are several, encoder; from (dataset, variant, backbone)."""
+    dataset, variant, backbone = names
+    return f"{title(dataset)}{'' if variant in ('common', 'own') else f' ({variant} text)'} · {backbone}"
 
 
 def of_set(table, names):

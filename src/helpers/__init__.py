@@ -6,20 +6,11 @@ Names are imported on first use, so that ``import helpers`` is instant and a mis
 from importlib import import_module
 
 _HOME = {
-    "mean_resultant_length": "geometry",
-    "gap_vector": "geometry",
-    "gap_norm": "geometry",
-    "align": "alignment.shift",
-    "GapAlignment": "alignment.estimator",
-    "PairAlignment": "alignment.estimator",
-    "sweep": "probing.sweep",
-    "PROTOCOLS": "probing.protocol",
-    "Protocol": "probing.protocol",
-    "EmbeddingSet": "store",
-    "load_dataset": "datasets",
-    "load_backbone": "backbones",
-    "extract": "extraction.extract",
-}
+    "mean_resultant_length": "geometry", "gap_vector": "geometry", "gap_norm": "geometry", "align": "alignment.shift",
+    "GapAlignment": "alignment.estimator", "PairAlignment": "alignment.estimator", "sweep": "probing.sweep",
+    "PROTOCOLS": "probing.protocol", "Protocol": "probing.protocol", "EmbeddingSet": "store", "load_dataset": "datasets",
+    "load_backbone": "backbones", "extract": "extraction.extract",
+}  # fmt: skip
 __all__ = list(_HOME)
 
 

@@ -1,7 +1,6 @@
 """Run one step of the workflow by hand: ``python -m helpers COMMAND``, or ``modality-gap COMMAND``.
 
-Each command imports what it needs when it runs, so that ``--help`` answers at once. Exit codes: 0 success, 1 unusable data, 2 bad
-input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
+Exit codes: 0 success, 1 unusable data, 2 bad input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
 """
 
 import os
@@ -11,17 +10,14 @@ import warnings
 import typer
 from typer.exceptions import TyperException
 
-from .commands import app
-
-
-def _warn(message, *_, **__) -> None:
-    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+from .commands import data, sets  # noqa: F401 (they add their commands to the app)
+from .commands.options import app
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.showwarning = _warn
+    warnings.showwarning = lambda message, *_, **__: _say("warning", message)
     try:
         return app(arguments, prog_name="python -m helpers", standalone_mode=False) or 0
     except BrokenPipeError:
@@ -29,16 +25,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except TyperException as error:
         command = " ".join(["python -m helpers", *arguments[:1], "--help"])
-        return _fail(f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")
+        return _say("error", f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         if "--debug" in arguments:
             raise
-        return _fail(error)
+        return _say("error", error)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         return 130
 
 
-def _fail(error) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+def _say(kind: str, message) -> int:
+    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
     return 2

@@ -1,7 +1,6 @@
 """Run a page: check its parameters, write and read result tables, show names safely, say how it was made.
 
-Papermill only warns of an unknown parameter, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings. A spec
-maps each parameter to a type for pydantic, made by the functions below; a bad value stops the page before any work.
+Papermill only warns of an unknown parameter, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings.
 """
 
 import ast
@@ -13,13 +12,12 @@ import re
 import shlex
 import subprocess
 import time
-from collections import defaultdict
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from importlib import metadata
+from numbers import Number
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -35,23 +33,19 @@ from .datasets.registry import title
 from .datasets.splits import straddling
 from .files import project_root, read_json, replacing
 from .store.catalogue import SHIPPED, shipped_but_not_stored
-from .style import use_style
 
-ParameterType = Any  # what pydantic's TypeAdapter takes, such as Annotated[int, Field(ge=0)]
+ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below make some
 
 
 def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) -> dict:
     """Check the parameters in a notebook's ``globals()``, put the converted values back, and return them.
 
-    A page checks its parameters before it makes any global of its own. So every lower-case global that holds a plain literal (None,
-    a truth value, number, string, or list or dict of them), is not private and not in the spec counts as an unknown parameter.
+    A page does so before it makes any global of its own: a public lower-case global with a plain value is taken for a parameter.
     """
-    for name in [n for n, value in namespace.items() if n.islower() and not n.startswith("_") and _is_literal(value)]:
+    for name in [n for n, value in namespace.items() if n.islower() and not n.startswith("_") and _is_plain(value)]:
         choose(name, spec, "parameter")
     values = {}
     for name, kind in spec.items():
-        if name not in namespace:
-            raise ValueError(f"parameter {name!r} is not set; give it a default in the cell tagged 'parameters'")
         try:
             values[name] = TypeAdapter(kind).validate_python(namespace[name])
         except ValidationError as error:
@@ -60,9 +54,9 @@ def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) 
     return values
 
 
-def _is_literal(value) -> bool:
+def _is_plain(value) -> bool:
     if isinstance(value, list | dict):
-        return all(map(_is_literal, value if isinstance(value, list) else [*value, *value.values()]))
+        return all(map(_is_plain, value if isinstance(value, list) else [*value, *value.values()]))
     return value is None or type(value) in (bool, int, float, str)
 
 
@@ -74,27 +68,21 @@ def first_problem(error: ValidationError) -> str:
     return f"got {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
-def number(low: float = -math.inf, high: float = math.inf) -> ParameterType:
-    """Return the type of a finite number in [low, high]; a string that spells one is converted."""
-    return _limited(float, "a number", low, high)
-
-
-def integer(low: int, high: int) -> ParameterType:
-    """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
-    return _limited(int, "a whole number", low, high)
-
-
-def _limited(kind: type, what: str, low: float, high: float) -> ParameterType:
-    """Return the type of a finite ``kind`` in [low, high]; a refusal states both limits, whichever was crossed."""
+def number(low: float = -math.inf, high: float = math.inf, kind: type = float, what: str = "a number") -> ParameterType:
+    """Return the type of a finite number in [low, high], or a string that spells one; a refusal states both limits."""
 
     def check(value, convert):
         with suppress(ValidationError):
-            found = value if isinstance(value, bool) else convert(value)
-            if not isinstance(found, bool) and math.isfinite(found) and low <= found <= high:
+            if not isinstance(value, bool) and math.isfinite(found := convert(value)) and low <= found <= high:
                 return found
         raise ValueError(f"got {value!r}, expected {what} between {low:,} and {high:,}")
 
     return Annotated[kind, WrapValidator(check)]
+
+
+def integer(low: int, high: int) -> ParameterType:
+    """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
+    return number(low, high, int, "a whole number")
 
 
 def flag() -> ParameterType:
@@ -116,25 +104,18 @@ def text(choices: Iterable[str] | None = None, what: str = "value") -> Parameter
 
 def optional(kind: ParameterType) -> ParameterType:
     """Return the type of None or ``kind``."""
-    return Optional[kind]  # noqa: UP045 (a type built at run time)
+    return kind | None
 
 
 def many(kind: ParameterType, least: int = 0) -> ParameterType:
-    """Return the type of a list of at least ``least`` distinct values.
-
-    A JSON list given as a string is parsed, ``"0,0.5,1"`` is a list of three, and a single value is a list of one.
-    """
+    """Return the type of at least ``least`` distinct values: a list, JSON of one, ``"0,0.5,1"``, or a single value."""
     return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least), AfterValidator(_distinct)]  # type: ignore[valid-type]
 
 
 def _as_list(value) -> list:
-    if isinstance(value, str) and (value.lstrip().startswith("[") or "," in value):
-        bracketed = value.lstrip().startswith("[")
-        try:
-            value = json.loads(value if bracketed else f"[{value}]")
-        except json.JSONDecodeError:
-            if bracketed:
-                raise ValueError(f"got {value!r}, expected a list in JSON, such as '[\"a\", \"b\"]' or '[0, 1]'") from None
+    if isinstance(value, str) and re.search(r"^\s*\[|,", value):
+        with suppress(json.JSONDecodeError):  # words without quotation marks are one value
+            value = json.loads(value if "[" in value else f"[{value}]")
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
@@ -146,13 +127,9 @@ def _distinct(values: list) -> list:
 
 NAME = text()
 SOURCE: dict[str, ParameterType] = {  # of every notebook that reads embeddings: which sets, and where they and the results are
-    "datasets": many(NAME),
-    "backbones": many(NAME),
-    "variant": text(("clean", "authors"), "variant"),
-    "store": optional(NAME),
-    "data_root": optional(NAME),
-    "results": optional(NAME),
-}
+    "datasets": many(NAME), "backbones": many(NAME), "variant": text(("clean", "authors"), "variant"),
+    "store": optional(NAME), "data_root": optional(NAME), "results": optional(NAME),
+}  # fmt: skip
 HEADINGS = {
     "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
     "minimum_detectable": "smallest detectable", "lambda_image": "λ",
@@ -165,41 +142,23 @@ def escape_markdown(value: str) -> str:
     return re.sub(r"([\\`*$~|<>\[\]{}&!#@]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(value.split()))
 
 
-def fence(text: str, least: int = 1) -> str:
-    """Return backticks that enclose a text as code, more than stand together anywhere in it."""
-    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
-
-
-def code(text: str) -> str:
-    """Return Markdown that shows a text as code in a line."""
-    ticks = fence(text := " ".join(text.split()))
-    return f"{ticks}{text}{ticks}" if ticks == "`" else f"{ticks} {text} {ticks}"
-
-
-class _EscapedValues(Formatter):
-    """``str.format`` with escaped values, so that no name acts as a format string, as Markdown or as HTML."""
-
-    def format_field(self, value, format_spec: str) -> str:
-        return escape_markdown(format(value, format_spec))
-
-
 def fill(sentence: str, /, **values) -> str:
     """Return Markdown with escaped values filled in; ``sentence`` is the page's own text and contains no user's name."""
-    return _EscapedValues().vformat(sentence, (), values)
+    return sentence.format(**{n: v if isinstance(v, Number) else escape_markdown(str(v)) for n, v in values.items()})
 
 
 def format_table(
     table: pd.DataFrame, precision: int = 3, thousands: str | None = None, stacked: bool = False, **formats: str
 ) -> Styler:
-    """Return a table in the style of the book: headings in words, printed names of data sets, a dash for a missing value.
+    """Return a table in the style of the book: headings in words, an interval in one column, a dash for a missing value.
 
-    The two ends of an interval, ``low`` and ``high``, share one column.
-
-    Args:
-        stacked: cells hold sentences, and a narrow screen shows the cells of a row below each other.
-        formats: a format by column.
+    If ``stacked``, a narrow screen shows the cells of a row below each other; ``formats`` gives a format by column.
     """
-    table = _with_intervals(table, precision)
+    for low, high, name in INTERVALS:
+        if {low, high} <= set(table):
+            ends = zip(table[low], table[high], strict=True)
+            both = [f"{a:.{precision}f} to {b:.{precision}f}" if pd.notna(a) and pd.notna(b) else None for a, b in ends]
+            table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
     own = {headings[column]: form for column, form in formats.items()}
@@ -211,17 +170,7 @@ def format_table(
     return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
 
 
-def _with_intervals(table: pd.DataFrame, precision: int) -> pd.DataFrame:
-    """Return the table with each pair of columns of ``INTERVALS`` as one column of texts; None where an end is missing."""
-    for low, high, name in INTERVALS:
-        if {low, high} <= set(table):
-            ends = zip(table[low], table[high], strict=True)
-            both = [f"{a:.{precision}f} to {b:.{precision}f}" if pd.notna(a) and pd.notna(b) else None for a, b in ends]
-            table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
-    return table
-
-
-PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib", "modality-gap-book")
+PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib")
 OF_THE_WORKFLOW = ("results", "made_with")
 NOT_SHOWN = "not_shown.json"  # in the store of a build: why each set that was excluded or skipped is not shown
 MADE_BY = b"modality-gap-book"
@@ -229,14 +178,9 @@ MADE_BY = b"modality-gap-book"
 
 def commit() -> str:
     """Return the short commit of the source, ``+ local changes`` if files differ from it, or ``unknown`` outside a repository."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True, timeout=20)
-        return done.stdout.strip()
-
+    words = ["git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty= + local changes"]
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short=12", "HEAD") + (" + local changes" if changed else "")
+        return subprocess.run(words, cwd=project_root(), capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown (not a git checkout)"
 
@@ -254,30 +198,17 @@ def parameters_fingerprint(parameters: dict) -> str:
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def papermill_command(page: str, parameters: dict, defaults: dict) -> str:
-    """Return the command that repeats a page with these parameters, without those at their default.
-
-    It excludes the folder of result tables and ``made_with``: a run by hand must not overwrite the book's tables.
-    """
-    words = ["papermill", f"notebooks/{page}.ipynb", "out.ipynb"]
-    for name, value in parameters.items():
-        if value != defaults.get(name) and name not in OF_THE_WORKFLOW:
-            words += ["-p", name, json.dumps(value) if isinstance(value, list) else str(value)]
-    return shlex.join(words)
-
-
 def reasons(skipped: dict[str, str]) -> list[str]:
     """Return a line for each reason: the sets it concerns, and the reason."""
     return [f"{', '.join(sorted(s for s in skipped if skipped[s] == why))}: {why}" for why in dict.fromkeys(skipped.values())]
 
 
 class Page:
-    """One run of a notebook: ``page = Page("01_cone_effect", globals(), spec)`` before any other work.
-
-    ``name`` is the file name of the notebook without ending, ``spec`` gives the type of every parameter.
-    """
+    """One run of the notebook ``name``: ``page = Page("01_cone_effect", globals(), spec)`` before any other work."""
 
     def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, ParameterType]):
+        from .plotting import use_style  # the workflow reads this module too, and draws nothing
+
         self.started = time.perf_counter()
         self.name = name
         given = {parameter: namespace[parameter] for parameter in spec if parameter in namespace}
@@ -296,7 +227,7 @@ class Page:
         content = pa.Table.from_pandas(table, preserve_index=False)
         made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint}).encode()
         with replacing(self.results / f"{name}.parquet") as temporary:
-            pq.write_table(content.replace_schema_metadata({**(content.schema.metadata or {}), MADE_BY: made_by}), temporary)
+            pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
         return table
 
     def read_table(self, name: str, maker: str) -> pd.DataFrame:
@@ -325,59 +256,59 @@ class Page:
         display(Markdown(fill(sentence, **values)))
 
     def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
-        """Show which sets the page uses, which have groups in several splits, and how to get shipped sets not stored here.
-
-        Args:
-            sets: embedding sets, or (dataset, backbone) pairs.
-            variants: the variants the page reads.
-        """
-        encoders: dict[str, dict] = defaultdict(dict)
-        for s in sets:
-            dataset, backbone = s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own"))
-            encoders[title(dataset)][backbone] = None
-        shown = "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())
+        """Show which sets, or (dataset, backbone), the page reads, groups in several splits, and shipped sets not stored here."""
+        pairs = [s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own")) for s in sets]
+        shown = _under((title(dataset), backbone) for dataset, backbone in pairs)
         self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
-        for dataset, groups in {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
+        for dataset, groups in {s.dataset: len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
             if groups:
                 sentence = "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups."
-                self.show_text(sentence, dataset=dataset, groups=groups)
+                self.show_text(sentence, dataset=title(dataset), groups=groups)
         store = self.parameters.get("store")
         path = Path(store or "", NOT_SHOWN)
         for line in reasons(read_json(path)) if path.is_file() else ():
             self.show_text("Not part of this run: {line}", line=line)
-        if any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone")):
-            return
-        absent: dict[tuple, dict] = defaultdict(dict)
-        for dataset, variant, backbone in (s for v in variants for s in shipped_but_not_stored(v, store)):
-            absent[dataset, variant][backbone] = None
-        for (dataset, variant), backbones in absent.items():
+        named = any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone"))
+        absent = [] if named else [s for variant in variants for s in shipped_but_not_stored(variant, store)]
+        if absent:
             self.show_text(
-                "No embeddings of {title} ({variant}) under {encoders} are stored here, so what needs them is not shown. The "
-                "repository ships them in `{shipped}/{dataset}/{variant}`; `python -m helpers extract {dataset} "
-                "--variant {variant} --backbone {first} --root FOLDER` makes them from raw data.",
-                title=title(dataset), variant=variant, dataset=dataset, encoders=" and ".join(backbones), shipped=SHIPPED,
-                first=next(iter(backbones)),
+                "No embeddings of {sets} are stored here, so what needs them is not shown. The repository ships them in "
+                "`{folder}`; `python -m helpers extract DATASET --variant VARIANT --backbone NAME --root FOLDER` makes them.",
+                folder=SHIPPED, sets=_under((f"{title(dataset)} ({variant})", backbone) for dataset, variant, backbone in absent),
             )  # fmt: skip
 
     def show_footer(self, sets: Iterable = ()) -> None:
         """Show how this page was made: the command that repeats it, parameters, software, run time, and the sets it read."""
         notebook = project_root() / f"notebooks/{self.name}.ipynb"
-        command = papermill_command(self.name, self.parameters, notebook_defaults(notebook) if notebook.is_file() else {})
-        parameters = "; ".join(code(f"{name} = {value!r}") for name, value in self.parameters.items())
-        found = {"python": platform.python_version()} | {d.name: d.version for d in metadata.distributions() if d.name in PACKAGES}
-        software = ", ".join(f"{name} {version}" for name, version in found.items())
-        block = fence(command, least=3)
+        defaults = notebook_defaults(notebook) if notebook.is_file() else {}
+        words = ["papermill", f"notebooks/{self.name}.ipynb", "out.ipynb"]
+        for name, value in self.parameters.items():
+            if value != defaults.get(name) and name not in OF_THE_WORKFLOW:
+                words += ["-p", name, json.dumps(value) if isinstance(value, list) else str(value)]
+        command = shlex.join(words)
+        block = "`" * max(3, 1 + max(map(len, re.findall("`+", command)), default=0))
+        parameters = "; ".join(escape_markdown(f"{name} = {value!r}") for name, value in self.parameters.items())
+        software = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
         footer = (
             f"Run this page again:\n\n{block}bash\n{command}\n{block}\n\n"
             f"- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
-            f"- **Software**: {software}\n- **Run time**: {time.perf_counter() - self.started:.0f} s"
+            f"- **Software**: Python {platform.python_version()}, {software}\n"
+            f"- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )
         display(Markdown(footer))
-        columns = ["data set", "variant", "backbone", "pairs", "images", "texts", "d", "fingerprint"]
-        names = ("dataset", "variant", "backbone")
+        of_set = {"data set": "dataset", "variant": "variant", "backbone": "backbone"}
         rows = [
-            [*(str(s.provenance.get(k, "own")) for k in names), len(s), len(s.image), len(s.text), s.dim, s.fingerprint[:16]]
+            {heading: str(s.provenance.get(key, "own")) for heading, key in of_set.items()}
+            | {"pairs": len(s), "images": len(s.image), "texts": len(s.text), "d": s.dim, "fingerprint": s.fingerprint[:16]}
             for s in sets
         ]
         if rows:
-            display(format_table(pd.DataFrame(rows, columns=columns)))
+            display(format_table(pd.DataFrame(rows)))
+
+
+def _under(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the encoders of each data set, such as ``HAM10000 under clip and siglip; BRSET under clip``."""
+    encoders: dict[str, list[str]] = {}
+    for dataset, backbone in dict.fromkeys(pairs):
+        encoders.setdefault(dataset, []).append(backbone)
+    return "; ".join(f"{dataset} under {' and '.join(of)}" for dataset, of in encoders.items())

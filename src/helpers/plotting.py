@@ -6,17 +6,15 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from .arrays import unit_rows
 from .datasets.registry import title
 from .geometry import principal_directions
 from .store.embeddings import EmbeddingSet
-from .style import GRID as GRID
-from .style import INK as INK
-from .style import use_style as use_style
 
+INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
 FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
 BACKBONES = {
@@ -30,21 +28,27 @@ MARKERS = "osD^vP"
 CHANNELS = {"shift": "shift", "common-scale": "common scale", "scale-ratio": "scale ratio", "spread": "spread"}
 ALIGNMENTS = {"lambda": "all four together", **CHANNELS, **{f"without-{c}": f"all but {label}" for c, label in CHANNELS.items()}}
 ALIGNMENTS["centred"] = "centred per modality"
+STYLE = {
+    "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 160, "font.size": 9.5,
+    "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.09, "figure.constrained_layout.w_pad": 0.09,
+    "svg.hashsalt": "modality-gap-book", "axes.titlesize": 10, "axes.labelsize": 9.5, "axes.linewidth": 0.8, "lines.linewidth": 1.6,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
+    "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9,
+}  # fmt: skip
 
 
-def write_numbers_as_text() -> None:
-    """Let figures hold text rather than outlines of letters, which make a page of many numbers heavy.
+def use_style() -> None:
+    """Set the style of all figures: SVG in notebooks, equal bytes for equal figures, and no mathematics between ``$``."""
+    mpl.rcParams.update(STYLE)
+    if get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    A reader's machine without DejaVu Sans shows Verdana, whose letters are as wide.
-    """
-    mpl.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]})
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
 
 
 def log_axis(axis, scale: str = "log") -> None:
-    """Set an axis to a logarithmic scale with plain numbers at its decades.
-
-    Matplotlib writes powers of ten as mathematics, which the style turns off because a data set's name may hold a ``$``.
-    """
+    """Set an axis to a logarithmic scale with plain numbers at its decades; powers of ten would be mathematics."""
     getattr(axis.axes, f"set_{axis.axis_name}scale")(scale)
     axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axis.set_minor_formatter(NullFormatter())
@@ -53,12 +57,6 @@ def log_axis(axis, scale: str = "log") -> None:
 def colour(name: str) -> str:
     """Return the colour of a backbone, or a fixed spare colour for an unknown one."""
     return BACKBONES.get(name, SPARE[sum(map(ord, name)) % len(SPARE)])
-
-
-def set_title(names) -> str:
-    """Return a panel's title: data set, text where there are several, encoder; from (dataset, variant, backbone)."""
-    dataset, variant, backbone = names
-    return f"{title(dataset)}{'' if variant in ('common', 'own') else f' ({variant} text)'} · {backbone}"
 
 
 def panels(n: int, columns: int, width: float, height: float, **kwargs):
@@ -94,49 +92,30 @@ def interval_legend(figure, spread: str) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
 
-def plane(sets, points: int = 1500):
-    """Draw both modalities on their first two centred principal directions, fitted on both together (the paper's Fig. 2).
-
-    ``sets`` is an embedding set, or several, each of which gets a panel; ``points`` pairs are shown of each.
-    """
-    sets = _several(sets)
+def plane(sets):
+    """Draw both modalities of one or several embedding sets on two principal directions, fitted on both (the paper's Fig. 2)."""
+    sets = [sets] if isinstance(sets, EmbeddingSet) else list(sets)
     figure, axes = panels(len(sets), 2, 3.9, 3.3)
     for ax, s in zip(axes, sets, strict=True):
         image, text = s.image_of(), s.text_of()
-        pooled = np.concatenate([image, text])
+        pooled, means = np.concatenate([image, text]), []
         directions, shares = principal_directions(pooled, k=2)
-        centre, rows = pooled.mean(axis=0), _sample(len(s), points)
-        means = []
         for feature, x in (("image", image), ("text", text)):
-            xy = (x - centre) @ directions.T
-            ax.scatter(*xy[rows].T, s=5, alpha=0.35, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+            xy = (x - pooled.mean(axis=0)) @ directions.T
             means.append(xy.mean(axis=0))
-        ax.annotate("", means[0], means[1], arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.4})
-        ax.set(title=_name(s), xlabel=f"PC 1 ({shares[0]:.0%} of variance)", ylabel=f"PC 2 ({shares[1]:.0%})", aspect="equal")
+            xy = xy[sample(len(s), 1500)]
+            ax.scatter(*xy.T, s=5, alpha=0.35, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+        ax.annotate("", *means, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.4})
+        name = f"{title(s.dataset)} · {s.provenance.get('backbone', 'own')}"
+        ax.set(title=name, xlabel=f"PC 1 ({shares[0]:.0%} of variance)", ylabel=f"PC 2 ({shares[1]:.0%})", aspect="equal")
         ax.set(adjustable="datalim")
     share_legend(figure, axes[0], markerscale=3)
     return figure
 
 
-def sphere(sets, points: int = 700):
-    """Draw both modalities in the span of three uncentred principal directions, at unit norm; this distorts angles."""
-    sets = _several(sets)
-    figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
-    u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
-    for ax, s in zip(axes, sets, strict=True):
-        image, text = s.image_of(), s.text_of()
-        directions, shares = principal_directions(np.concatenate([image, text]), k=3, centred=False)
-        ax.plot_wireframe(np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v), color=GRID, linewidth=0.4)
-        rows = _sample(len(s), points)
-        for feature, x in (("image", image), ("text", text)):
-            xyz = unit_rows(x[rows] @ directions.T)
-            ax.scatter(*xyz.T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
-        ax.set(title=f"{_name(s)}\n{shares.sum():.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
-        ax.set_box_aspect((1, 1, 1), zoom=1.25)
-        ax.set_axis_off()
-        ax.view_init(elev=18, azim=35)
-    share_legend(figure, axes[0], markerscale=3)
-    return figure
+def sample(n: int, size: int) -> np.ndarray:
+    """Return at most ``size`` of n row numbers, drawn at random and sorted."""
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(0).choice(n, size, replace=False))
 
 
 def resultants(table: pd.DataFrame):
@@ -157,18 +136,6 @@ def resultants(table: pd.DataFrame):
     return figure
 
 
-def _several(sets) -> list[EmbeddingSet]:
-    return [sets] if isinstance(sets, EmbeddingSet) else list(sets)
-
-
-def _name(embeddings) -> str:
-    return f"{title(embeddings.dataset)} · {embeddings.provenance.get('backbone', 'own')}"
-
-
-def _sample(n: int, size: int, random_state: int = 0) -> np.ndarray:
-    return np.arange(n) if n <= size else np.sort(np.random.default_rng(random_state).choice(n, size, replace=False))
-
-
 def curves(summary: pd.DataFrame):
     """Draw AUC against lambda: data set and encoder in rows, protocols in columns, mean and sd over seeds by feature."""
     names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
@@ -177,11 +144,10 @@ def curves(summary: pd.DataFrame):
     figure, axes = plt.subplots(len(names), len(protocols), figsize=shape, squeeze=False, sharex=True, sharey="row")
     for row, (dataset, backbone) in enumerate(names):
         of_set = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
-        for column, protocol in enumerate(protocols):
-            ax, mine = axes[row, column], of_set[of_set["protocol"] == protocol]
+        for ax, protocol in zip(axes[row], protocols, strict=True):
+            mine = of_set[of_set["protocol"] == protocol]
             _feature_lines(ax, mine)
-            hard = (mine["metric"] == "auc_hard").any()
-            ax.set_title(f"{protocol}{' (hard labels)' if hard else ''}", fontsize=9.5)
+            ax.set_title(f"{protocol}{' (hard labels)' if (mine['metric'] == 'auc_hard').any() else ''}", fontsize=9.5)
         axes[row, 0].set_ylabel(f"{title(dataset)} · {backbone}\ntest AUC")
     for ax in axes[-1]:
         ax.set_xlabel("alignment strength λ")
@@ -203,9 +169,7 @@ def _feature_lines(ax, summary: pd.DataFrame) -> None:
 def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds"):
     """Draw AUC(lambda) - AUC(0) with bootstrap interval (thick) and standard deviation over ``spread`` (thin), a panel per set.
 
-    Args:
-        table: rows of ``SweepResult.effects``; of several lambdas only the farthest from 0.
-        label: column whose values are the rows of each panel.
+    ``table`` holds rows of ``SweepResult.effects``, of several lambdas only the farthest from 0; column ``label`` names the rows.
     """
     if "lambda_image" in table:
         order = table.reset_index(drop=True).sort_values("lambda_image", key=abs, kind="stable")
@@ -218,8 +182,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
         ax.axvline(0, color=INK, linewidth=0.8)
         for y, group in enumerate(groups):
             if group in mine.index:
-                row = mine.loc[group]
-                shade = PROTOCOLS.get(group, INK)
+                row, shade = mine.loc[group], PROTOCOLS.get(group, INK)
                 ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=3, alpha=0.45, solid_capstyle="butt")
                 style = {"fmt": "o", "color": shade, "markersize": 5, "capsize": 3, "linewidth": 1}
                 ax.errorbar(row["difference"], y, xerr=np.nan_to_num(row["seed_sd"]), **style)

@@ -71,12 +71,11 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     assert functions_of("03_lambda_sweep").compare_sweep(swept)["our_gain"].isna().all()
 
 
-@pytest.mark.parametrize("command", ["check", "lengths", "diversity"])
-def test_the_folder_that_holds_a_data_set_serves_as_root(command, capsys):
+def test_the_folder_that_holds_a_data_set_serves_as_root(capsys):
     root = release("daquar")
     for given in (root, root.parent):
-        assert main([command, "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
+        assert main(["check", "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
     first, *_ = printed = capsys.readouterr().out.splitlines()
     half = len(printed) // 2
-    assert printed[:half] == printed[half:] and (str(root) in first or command != "check")
-    assert main([command, "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err
+    assert printed[:half] == printed[half:] and str(root) in first
+    assert main(["check", "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err

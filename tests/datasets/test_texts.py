@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import pytest
 from miniatures import release
@@ -61,15 +60,6 @@ def test_check_says_on_its_screen_which_texts_are_cut():
     assert "texts cut: 100.0% by clip (longest " in facts and " of 77 tokens)" in facts
     assert "tokenizer files are missing: medsiglip" in facts
     assert "0.0% by clip" in "\n".join(check("brset", release("brset"), "clean", tokenizers=["clip"], open_images=False).facts)
-
-
-def test_the_command_writes_counts_and_no_text(tmp_path, capsys):
-    out = tmp_path / "lengths.csv"
-    assert main(["lengths", "daquar", "--root", str(release("daquar")), "--option", "min_count=1", "--out", str(out)]) == 0
-    table = pd.read_csv(out)
-    assert table.groupby("unit")["pairs"].sum().nunique() == 1 and set(table["unit"]) == {"words", "clip", "lit-natural"}
-    assert all(np.issubdtype(table[c].dtype, np.integer) for c in ("limit", "length", "pairs", "texts"))
-    assert "colour" not in out.read_text() and "share_cut" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import typer
 from conftest import ROOT
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from helpers.commands import app
+from helpers.cli import app
 from helpers.page import notebook_defaults
 
 TEXTS = {

@@ -1,6 +1,1 @@
 """Define the commands of ``python -m helpers``; each imports what it needs when it runs, so that ``--help`` answers at once."""
-
-from . import data, sets
-from .options import app
-
-__all__ = ["app", "data", "sets"]

@@ -2,32 +2,12 @@
 
 import json
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import (
-    Dataset,
-    Missing,
-    Option,
-    Root,
-    SetFolder,
-    Split,
-    Table,
-    Variant,
-    app,
-    copy_arguments,
-    listed,
-    load,
-    own_folder,
-    warn_of_suspicion,
-    write_table,
-)  # fmt: skip
-
-if TYPE_CHECKING:
-    from ..store import EmbeddingSet
+from .options import Dataset, Missing, Option, Root, SetFolder, Split, Variant, announce, app, copy_arguments, listed, own_folder
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
@@ -55,9 +35,8 @@ def datasets() -> None:
     from ..datasets import DATASETS
 
     for name, entry in DATASETS.items():
-        access = " (credentialed)" if entry.card.credentialed else ""
-        card, variants = entry.card, ", ".join(entry.variants)
-        print(f"{name:<11} {card.domain:<8} {variants:<15} {card.title}{access}\n{'':<12}{card.access}")
+        card, access = entry.card, " (credentialed)" if entry.card.credentialed else ""
+        print(f"{name:<12} {card.domain:<8} {card.title}{access}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
 
 
 @app.command()
@@ -87,14 +66,9 @@ def check(
 
 @app.command()
 def extract(
-    context: typer.Context,
-    dataset: Dataset,
+    context: typer.Context, dataset: Dataset,
     backbone: Annotated[str, typer.Option(help="Name, id or folder of the encoder; `backbones` lists them.")],
-    variant: Variant = "clean",
-    root: Root = None,
-    out: SetFolder = None,
-    split: Split = None,
-    missing_images: Missing = None,
+    variant: Variant = "clean", root: Root = None, out: SetFolder = None, split: Split = None, missing_images: Missing = None,
     option: Option = None,
     shard: Annotated[str | None, typer.Option(help="k/n: only the k-th of n parts; a call without it joins them.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images encoded at a time.")] = None,
@@ -107,7 +81,7 @@ def extract(
     max_skipped: Annotated[float, typer.Option(help="Largest share of rows that skip may exclude.")] = 0.05,
     image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set that is damaged or made from other data.")] = False,
-) -> None:
+) -> None:  # fmt: skip
     """Encode a data set as an embedding set; resume where an earlier run was cut off."""
     from ..backbones import load_backbone
     from ..datasets import load_dataset
@@ -122,9 +96,8 @@ def extract(
     )  # fmt: skip
     if embeddings is None:
         print(f"part {shard} is done")
-        return
-    print(f"{embeddings}\n{folder}")
-    warn_of_suspicion(embeddings)
+    else:
+        announce(embeddings, folder)
 
 
 def _extract_command(given: dict[str, Any], backbone: str) -> str:
@@ -157,8 +130,13 @@ def import_(
     duplicates: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a pair that occurs twice, or drop it.")] = "fail",
     out: SetFolder = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing set.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
+    import numpy as np
+
+    from ..datasets.audit import find_split_problems, find_warnings
+    from ..datasets.registry import Draft
+    from ..datasets.splits import by_group
     from ..store import EmbeddingSet
     from ..store.disk import PROVENANCE
     from ..store.foreign import naming, read_vectors
@@ -167,41 +145,25 @@ def import_(
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
     with naming(table or path, path):
-        labels = listed(label) if label and "," in label else label
         found = read_vectors(
-            path, labels, text, table, split=split, group=group, ids=ids, image_prefix=image_prefix, text_prefix=text_prefix,
-            duplicates=duplicates, dataset=dataset, variant=variant, backbone=backbone, source=source, revision=revision,
+            path, listed(label) if label and "," in label else label, text, table, split=split, group=group, ids=ids,
+            image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, dataset=dataset, variant=variant,
+            backbone=backbone, source=source, revision=revision,
         )  # fmt: skip
         split_is_missing = found["split"] is None and found["labels"] is not None
         if split_is_missing:
-            found["split"] = _split_by_group(found)
+            labels, groups = found["labels"], found["groups"]  # where each row has one class, every class is divided in proportion
+            groups = np.arange(len(labels)) if groups is None else groups
+            found["split"] = by_group(groups, labels.astype(str) if labels.ndim == 1 else None)
         embeddings = EmbeddingSet.from_arrays(**found)
     embeddings.save(folder)
-    print(f"{embeddings}\n{folder}")
-    warn_of_suspicion(embeddings)
+    announce(embeddings, folder)
     if split_is_missing:
         print("no split was given: whole groups were split at random into 70 % train, 20 % test and 10 % val")
-    for sentence in _remarks(embeddings) if embeddings.labelled else ():
-        print(f"warning: {sentence}")
-
-
-def _split_by_group(arguments: dict):
-    """Return a random split by group; if each row has one class, every class is divided in proportion."""
-    import pandas as pd
-
-    from ..datasets.splits import by_group
-
-    labels, groups = arguments["labels"], arguments["groups"]
-    groups = pd.Series(range(len(labels)) if groups is None else groups)
-    return by_group(groups, pd.Series(labels.astype(str)) if labels.ndim == 1 else None)
-
-
-def _remarks(embeddings: "EmbeddingSet") -> Iterable[str]:
-    from ..datasets.audit import find_split_problems, find_warnings
-    from ..datasets.registry import Draft
-
-    about = Draft(embeddings.pairs, embeddings.task)
-    return [*find_split_problems(about), *find_warnings(about)]
+    if embeddings.labelled:
+        about = Draft(embeddings.pairs, embeddings.task)
+        for sentence in (*find_split_problems(about), *find_warnings(about)):
+            print(f"warning: {sentence}")
 
 
 @app.command()
@@ -240,30 +202,3 @@ def heads(
     words += ["--name", str(name), "--variant", text, "--temperature", temperature, "--rate", str(rate)]
     command = shlex.join([*words, "--epochs", str(epochs), "--seed", str(seed), *of_root])
     print(json.dumps(train(towers, text, str(name), out, settings, command)["held_out"], indent=2))
-
-
-@app.command()
-def diversity(
-    dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
-    option: Option = None, out: Table = None,
-) -> None:  # fmt: skip
-    """Measure pixel variance and the share of distinct texts, before any encoder."""
-    from ..datasets.audit import diversity_table
-
-    table = diversity_table(load(out, dataset, root, variant, split, missing_images, option))
-    print(table.to_string(index=False, float_format="{:.4f}".format))
-    write_table(table, out)
-
-
-@app.command()
-def lengths(
-    dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
-    option: Option = None, out: Table = None,
-) -> None:  # fmt: skip
-    """Count text lengths in words and in the tokens of each available encoder."""
-    from ..backbones.registry import trained
-    from ..datasets.audit import text_lengths, texts_cut, tokenizers_at_hand
-
-    table = text_lengths(load(out, dataset, root, variant, split, missing_images, option), tokenizers_at_hand(trained())[0])
-    print(texts_cut(table).to_string(index=False))
-    write_table(table, out)
