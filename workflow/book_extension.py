@@ -7,12 +7,10 @@ import platform
 import re
 import shutil
 from importlib import metadata
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
-import jupyter_book
-import yaml
-from sphinx.errors import ConfigError, ExtensionError
+from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from helpers.page import commit
@@ -32,7 +30,6 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
     app.add_config_value("book_extension", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
-    app.connect("config-inited", _refuse_unknown_settings)
     app.connect("config-inited", _configure)
     app.connect("html-page-context", _change_page, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", _finish)
@@ -41,33 +38,13 @@ def setup(app) -> dict:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def unknown_settings(config: dict) -> list[str]:
-    """Return the keys of a ``_config.yml`` that Jupyter Book does not know and would ignore, such as misspelt ones."""
-    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
-    unknown = [key for key in config if key not in known and key != "bibtex_bibfiles"]
-    for section in set(config) & set(known):
-        if isinstance(config[section], dict):
-            unknown += [f"{section}.{key}" for key in config[section] if key not in known[section]]
-    return unknown
-
-
-def _refuse_unknown_settings(app, config) -> None:
-    path = Path(app.srcdir) / "_config.yml"
-    if path.is_file() and (unknown := unknown_settings(yaml.safe_load(path.read_text("utf-8")))):
-        raise ConfigError(f"_config.yml sets {', '.join(unknown)}, which Jupyter Book does not know; correct or remove it")
-
-
 def mathjax_folder() -> Path:
     """Return the folder of the MathJax files in the package ``sphinx-mathjax-offline``."""
-    spec = find_spec(MATHJAX)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"{MATHJAX} is missing, but the book serves MathJax from it; run `pip install {MATHJAX}`")
-    return Path(spec.submodule_search_locations[0]) / "static" / "mathjax"
+    return Path(str(files(MATHJAX) / "static/mathjax"))
 
 
 def _configure(app, config) -> None:
     """Serve MathJax from the book, and end every page with the state of the source and the software."""
-    mathjax_folder()
     config.mathjax_path = f"mathjax/{SCRIPT}"
     config.mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "global"}}
     software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
@@ -125,8 +102,7 @@ def _finish(app, exception) -> None:
 def content_policy(page: str) -> str:
     """Return the content security policy of one page: it allows files of the book and the theme's inline scripts by their SHA-256.
 
-    What stands in the article, to which notebooks and tables contribute, is not allowed. Inline styles are, because Plotly, MathJax
-    and styled tables write them.
+    Scripts in the article are not allowed. Inline styles are, because Plotly, MathJax and styled tables write them.
     """
     before, article, rest = page.partition("<article")
     theme = before + rest.rpartition("</article>")[2] if article else page

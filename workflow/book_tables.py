@@ -1,7 +1,4 @@
-"""Write the tables of the book's prose pages before each build: ``python workflow/book_tables.py``.
-
-They hold published numbers, cards of data sets and encoders, and what benchmarks and verification runs have stored.
-"""
+"""Write the tables of the book's prose pages before each build: ``python workflow/book_tables.py``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +6,7 @@ from pathlib import Path
 import front
 import pandas as pd
 import trust
-from markdown_tables import markdown_table
+from summary import markdown_table
 
 from helpers import published
 from helpers.backbones.registry import REGISTRY
@@ -52,18 +49,14 @@ def _dataset_card(entry) -> str:
     card = entry.card
     cited = f" {{cite}}`{card.citation}`" if card.citation else ""
     splits = "; ".join(f"`{variant}`: {', '.join(splits)}" for variant, splits in entry.splits.items())
-    lines = [
-        f"### {card.title}\n",
-        f"{card.domain.capitalize()} images and texts{cited}. Name in code: `{entry.name}`.\n",
-        f"- **Source**: {card.source}",
-        f"- **Licence**: {card.licence}",
-        *([f"- **Size**: {card.size}"] if card.size else []),
-        f"- **Access**: {'credentialed. ' if card.credentialed else ''}{card.access}",
-        f"- **Variants and their splits**: {splits}",
-        *([f"- **Options**: {', '.join(f'`{name}`' for name in entry.options)}"] if entry.options else []),
-        *(f"- {note}" for note in card.notes),
-    ]
-    return "\n".join(lines) + "\n"
+    facts = {
+        "Source": card.source, "Licence": card.licence, "Size": card.size,
+        "Access": f"{'credentialed. ' if card.credentialed else ''}{card.access}", "Variants and their splits": splits,
+        "Options": ", ".join(f"`{name}`" for name in entry.options),
+    }  # fmt: skip
+    lines = [f"**{what}**: {fact}" for what, fact in facts.items() if fact] + list(card.notes)
+    opening = f"{card.domain.capitalize()} images and texts{cited}. Name in code: `{entry.name}`."
+    return f"### {card.title}\n\n{opening}\n\n" + "".join(f"- {line}\n" for line in lines)
 
 
 def encoder_cards() -> str:
@@ -190,15 +183,12 @@ PAGES: dict[str, Callable[[], str]] = {make.__name__: make for make in OWN} | tr
 
 def write(folder: Path = FOLDER) -> list[Path]:
     """Write every table to ``<folder>/<name>.md`` and return the paths."""
-    paths = []
-    for name, make in PAGES.items():
-        path = Path(folder) / f"{name}.md"
+    paths = {Path(folder) / f"{name}.md": make for name, make in PAGES.items()}
+    for path, make in paths.items():
         with replacing(path) as temporary:
             temporary.write_text(make(), encoding="utf-8")
-        paths.append(path)
-    return paths
+    return list(paths)
 
 
 if __name__ == "__main__":
-    for path in write():
-        print(path)
+    print(*write(), sep="\n")

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,9 +22,9 @@ from helpers.page import NOT_SHOWN, first_problem
 from helpers.store.catalogue import folder_name, stored
 from helpers.store.disk import Record, UnusableRecord, read_record
 
-LINKS = Path("runs/book/embeddings")
-"""Links to the sets that the book shows, where some of the store are excluded."""
+LINKS = Path("runs/book/embeddings")  # to the sets that the book shows, where some of the store are excluded
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
+PATH = r"^[^{}*?\x00-\x1f]+$"
 LONGEST = 80
 HUB_FILES = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
 RECORD = "provenance.json"
@@ -31,41 +32,27 @@ SetName = tuple[str, str, str]
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """A YAML loader that refuses a key that stands twice; YAML itself takes the last one."""
-
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [key.value for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:
                 line = node.value[number][0].start_mark.line + 1
-                raise ValueError(f"the key {key!r} stands twice (line {line}); keep one of them")
+                raise ValueError(f"{self.name}: the key {key!r} stands twice (line {line}); keep one of them")
         return super().construct_mapping(node, deep=True)
 
 
 def refuse_duplicate_keys(configurations: Iterable[str | Path]) -> None:
-    """Raise ValueError for a configuration file in which a key stands twice, with the file, the key and its line."""
+    """Raise ValueError for a file in which a key stands twice, with its line; YAML itself takes the last one."""
     for path in configurations:
-        try:
-            yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-
-
-def refuse_unwritable(*folders: str) -> None:
-    """Raise OSError for a folder of results that is read-only; Snakemake would find out at the end of the first step."""
-    for folder in folders:
-        existing = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise OSError(f"{existing} is read-only or no folder; make it writable, or run the workflow in a copy of the project")
+        with open(path, encoding="utf-8") as file:
+            yaml.load(file, _UniqueKeys)  # noqa: S506 - a SafeLoader
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` if it can be a folder and a word of a command, else raise ValueError."""
+    """Return ``name`` if it, or the folder name of an encoder, can be a folder and a word of a command, else raise ValueError."""
     if not NAME.fullmatch(name) or len(name.encode()) > LONGEST:
-        raise ValueError(
-            f"the name {name[:LONGEST]!r} is not accepted; use letters, digits, '_', '.', '+' and '-', a letter, digit or '_' "
-            f"first, at most {LONGEST} bytes"
-        )
+        allowed = f"letters, digits, '_', '.', '+' and '-', a letter, digit or '_' first, at most {LONGEST} bytes"
+        raise ValueError(f"the name {name[:LONGEST]!r} is not accepted; use {allowed}")
     return name
 
 
@@ -74,23 +61,13 @@ def _encoder(name: str) -> str:
     return name
 
 
-def _path(path: str) -> str:
-    if not path.strip() or re.search(r"[{}*?\x00-\x1f]", path):
-        raise ValueError(f"the path {path!r} is not accepted; use one without braces, '*', '?' and line breaks")
-    return path
-
-
-Name, Encoder, FolderPath = (Annotated[str, AfterValidator(check)] for check in (check_name, _encoder, _path))
-
-
 class Configuration(BaseModel):
     """One configuration of the workflow, such as ``config/demo.yml``, which says what each key means."""
 
-    model_config = ConfigDict(extra="forbid")
-    store: FolderPath  # type: ignore[valid-type]
-    data_root: FolderPath | None = None  # type: ignore[valid-type]
-    datasets: list[Name] = []  # type: ignore[valid-type]
-    backbones: list[Encoder] = []  # type: ignore[valid-type]
+    store: Annotated[str, Field(pattern=PATH)]
+    data_root: Annotated[str, Field(pattern=PATH)] | None = None
+    datasets: list[Annotated[str, AfterValidator(check_name)]] = []
+    backbones: list[Annotated[str, AfterValidator(_encoder)]] = []
     variants: list[Literal["clean", "authors"]] = ["clean", "authors"]
     shards: Annotated[int, Field(ge=1, le=1000)] = 1
     accelerators: Annotated[int, Field(ge=0, le=8)] = 1
@@ -100,15 +77,7 @@ class Configuration(BaseModel):
 
 
 def read_configuration(config: dict, settable: dict[str, list[str]]) -> Configuration:
-    """Return the checked configuration.
-
-    Args:
-        config: configuration that Snakemake read from files and the command line.
-        settable: parameters that the configuration may set, by page.
-
-    Raises:
-        ValueError: an unknown key, data set, page or parameter (with the nearest valid one), or a value that is not accepted.
-    """
+    """Return the checked configuration that Snakemake read; ``settable`` lists the parameters that it may set, by page."""
     for key in config:
         choose(key, Configuration.model_fields, "key of the configuration")
     try:
@@ -147,13 +116,10 @@ def shown_sets(configuration: Configuration) -> tuple[list[SetName], dict[str, s
 
 def sets_to_extract(configuration: Configuration) -> list[SetName]:
     """Return the sets that the configuration has made from raw data: none without a ``data_root``."""
-    return [
-        (dataset, canonical_variant(dataset, variant), folder_name(backbone))
-        for dataset in configuration.datasets
-        for variant in configuration.variants
-        for backbone in configuration.backbones
-        if configuration.data_root is not None
-    ]
+    if configuration.data_root is None:
+        return []
+    named = product(configuration.datasets, configuration.variants, configuration.backbones)
+    return [(dataset, canonical_variant(dataset, variant), folder_name(backbone)) for dataset, variant, backbone in named]
 
 
 def set_fault(folder: Path) -> str | None:
@@ -172,27 +138,18 @@ def set_fault(folder: Path) -> str | None:
 
 
 def unreachable(configuration: Configuration) -> dict[str, str]:
-    """Return why each set that is to be extracted and not stored cannot be made here: no raw data, or no weights.
-
-    Raises:
-        ValueError: there are some and the configuration is ``strict``, or there is nothing else to show.
-    """
+    """Return why each set that is to be extracted cannot be made here; refuse any if ``strict``, or if nothing else is shown."""
     encoders = {folder_name(name): _encoder_fault(name) for name in configuration.backbones}
     absent = [s for s in sets_to_extract(configuration) if not Path(configuration.store, *s, RECORD).is_file()]
-    reasons = {"/".join(s): _raw_data_fault(configuration, s[0]) or encoders[s[2]] for s in absent}
-    faults = {name: why for name, why in reasons.items() if why}
+    wanting = {d for d in configuration.datasets if DATASETS[d].needs_root and not Path(str(configuration.data_root), d).is_dir()}
+    raw = {d: f"no folder {d} under the data root; {DATASETS[d].card.access}" for d in wanting}
+    faults = {"/".join(s): why for s in absent if (why := raw.get(s[0]) or encoders[s[2]])}
     first = next((f"{name} ({why})" for name, why in faults.items()), "")
     if faults and configuration.strict:
         raise ValueError(f"strict: {len(faults)} sets cannot be made, first {first}; supply them or set strict=false")
     if faults and not any("/".join(s) not in faults for s in shown_sets(configuration)[0]):
         raise ValueError(f"none of the {len(faults)} sets of the configuration can be made, first {first}")
     return faults
-
-
-def _raw_data_fault(configuration: Configuration, dataset: str) -> str | None:
-    if Path(str(configuration.data_root), dataset).is_dir() or not DATASETS[dataset].needs_root:
-        return None
-    return f"no folder {dataset} under the data root; {DATASETS[dataset].card.access}"
 
 
 def _encoder_fault(name: str) -> str | None:
@@ -230,33 +187,24 @@ def shown_store(store: str, shown: Iterable[SetName], excluded: dict[str, str], 
     return str(folder)
 
 
+class _AnyRecord(Record):
+    model_config = ConfigDict(extra="allow")
+
+
 def damaged(executed: Iterable[Path], sweeps: Iterable[str]) -> dict[Path, str]:
-    """Return what is wrong with executed notebooks that are cut off, and with records of sweeps that cannot be read.
+    """Return what is wrong with executed notebooks and cached sweeps; Snakemake goes by dates and would take them for made."""
+    found = {path: "is cut off or failed" for path in sorted(executed) if not _is_executed(path)}
+    for path in filter(Path.is_file, map(Path, sweeps)):
+        try:
+            read_record(path, _AnyRecord, "")
+        except UnusableRecord:
+            found[path] = "is damaged or of an older format"
+    return found
 
-    Snakemake goes by dates and would take both for made.
-    """
-    found = {path: "is cut off or failed" for path in sorted(executed) if not is_executed(path)}
-    unreadable = [path for path in map(Path, sweeps) if path.is_file() and not is_record(path)]
-    return found | dict.fromkeys(unreadable, "is damaged or of an older format")
 
-
-def is_executed(notebook: Path) -> bool:
-    """Return whether a notebook is whole and its last code cell ran without an error."""
+def _is_executed(notebook: Path) -> bool:
     try:
         last = [c for c in read_json(notebook)["cells"] if c["cell_type"] == "code"][-1]
         return last["execution_count"] is not None and all(o["output_type"] != "error" for o in last["outputs"])
     except (ValueError, LookupError, TypeError, OSError):
         return False
-
-
-class _AnyRecord(Record):
-    model_config = ConfigDict(extra="allow")
-
-
-def is_record(path: Path) -> bool:
-    """Return whether the record of a cached sweep and its files can be read by this version."""
-    try:
-        read_record(path, _AnyRecord, "")
-    except UnusableRecord:
-        return False
-    return True

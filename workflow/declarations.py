@@ -2,14 +2,13 @@
 
 import ast
 import json
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import grimp
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 import helpers
 from helpers.page import notebook_defaults, parameters_fingerprint
@@ -17,17 +16,12 @@ from helpers.page import notebook_defaults, parameters_fingerprint
 NOTEBOOKS = Path("notebooks")
 
 
-class Reads(BaseModel):
-    """What a page reads besides its notebook and the package.
+class Reads(BaseModel, extra="forbid"):
+    """What a page reads besides its notebook and the package: globs of files, variants of the shown sets, tables, cached sweeps.
 
-    Args:
-        files: globs below ``data/``.
-        sets: variants of the shown embedding sets; the page's parameter ``variant`` takes their place if the configuration sets it.
-        tables: result tables of other pages.
-        sweeps: the cached sweeps of these sets, and those in ``runs/sweeps`` without embeddings.
+    The page's parameter ``variant`` takes the place of ``sets`` if the configuration sets it.
     """
 
-    model_config = ConfigDict(extra="forbid")
     files: list[str] = []
     sets: list[Literal["clean", "authors"]] = []
     tables: list[str] = []
@@ -38,10 +32,9 @@ class Reads(BaseModel):
         return sorted({str(path) for glob in self.files for path in Path().glob(glob) if path.is_file()})
 
 
-class Declared(BaseModel):
+class Declared(BaseModel, extra="forbid"):
     """The entry of one page; ``settable`` names the parameters that a configuration may set."""
 
-    model_config = ConfigDict(extra="forbid")
     title: str
     reads: Reads = Reads()
     writes: dict[Literal["tables", "files"], list[str]] = {}
@@ -51,11 +44,6 @@ class Declared(BaseModel):
 def read_pages(notebooks: Path = NOTEBOOKS) -> dict[str, Declared]:
     """Return the declaration of each page by the name of its notebook."""
     return {name: Declared(**entry) for name, entry in yaml.safe_load((notebooks / "pages.yml").read_text("utf-8")).items()}
-
-
-def maker_of(table: str, pages: dict[str, Declared]) -> str:
-    """Return the page that writes a result table."""
-    return next(name for name, page in pages.items() if table in page.writes.get("tables", []))
 
 
 def injected_parameters(notebook: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -75,19 +63,12 @@ def page_code(notebook: Path) -> list[str]:
     return code_of(*imported("\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")))
 
 
-def script_code(script: str) -> list[str]:
-    """Return the files of all modules of the package that a script imports, directly or not."""
-    return code_of(*imported(Path(script).read_text("utf-8")))
-
-
 def imported(source: str) -> set[str]:
     """Return the names in ``import`` statements that may be modules of the package; its lazy names count as their modules."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    for node in (n for n in nodes if isinstance(n, ast.ImportFrom) and n.module):
+        names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     lazy = {f"helpers.{name}": f"helpers.{home}" for name, home in helpers._HOME.items()}
     return {lazy.get(name, name) for name in names}
 
@@ -96,21 +77,10 @@ def code_of(*modules: str) -> list[str]:
     """Return the files of modules and of all that they import; what is imported by a computed name, as a reader, does not count."""
     graph = _graph()
     named = graph.modules.intersection(modules) - {"helpers"}
-    return sorted(map(_file, named.union(*map(graph.find_upstream_modules, named))))
+    paths = [Path("src", *module.split(".")) for module in named.union(*map(graph.find_upstream_modules, named))]
+    return sorted(str(path / "__init__.py" if path.is_dir() else path.with_suffix(".py")) for path in paths)
 
 
 @lru_cache
 def _graph() -> grimp.ImportGraph:
     return grimp.build_graph("helpers", cache_dir=".snakemake/cache/grimp")
-
-
-def _file(module: str) -> str:
-    path = Path("src", *module.split("."))
-    return str(path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
-
-
-def engine_version() -> str:
-    """Return the version of the sweep's arithmetic as its source states it; importing it would import torch."""
-    tree = ast.parse(Path("src/helpers/probing/sweep.py").read_text("utf-8"))
-    constants: Iterable[ast.Assign] = (node for node in tree.body if isinstance(node, ast.Assign))
-    return next((ast.unparse(node.value) for node in constants if getattr(node.targets[0], "id", "") == "ENGINE"), "")

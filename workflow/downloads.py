@@ -26,33 +26,23 @@ def write_archive(path: Path, files: Iterable[tuple[Path, str]]) -> Path:
 
 
 def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = TABLES) -> list[Path]:
-    """Write the archives of a built site into its folder ``downloads``, list them on the front page, and return their paths.
-
-    A PDF printed from these pages is listed and goes into the archive of the site; one of older pages is removed. An archive of
-    nothing is not made.
-    """
+    """Write the archives of a built site, list them on the front page, and return their paths; a PDF of older pages is removed."""
     target = site / FOLDER
     pdf = target / PDF
     if pdf.is_file() and pdf.stat().st_mtime < (site / "index.html").stat().st_mtime:
         pdf.unlink()
     (target / "site.zip").unlink(missing_ok=True)
-    written = _archive_of(executed, "*.ipynb", target / "notebooks.zip") + _archive_of(tables, "*.parquet", target / "tables.zip")
-    fill_panel(site)
-    written += _archive_of(site, "*", target / "site.zip")
-    fill_panel(site)
+    written = []
+    for folder, pattern, name in ((executed, "*.ipynb", "notebooks"), (tables, "*.parquet", "tables"), (site, "*", "site")):
+        files = [file for file in folder.rglob(pattern) if file.is_file() and not file.name.endswith(UNFINISHED)]
+        if files:  # an archive of nothing is not made
+            written.append(write_archive(target / f"{name}.zip", [(file, file.relative_to(folder).as_posix()) for file in files]))
+        fill_panel(site)
     return written
 
 
-def _archive_of(folder: Path, pattern: str, path: Path) -> list[Path]:
-    whole = [file for file in folder.rglob(pattern) if file.is_file() and not file.name.endswith(UNFINISHED)]
-    return [write_archive(path, [(file, file.relative_to(folder).as_posix()) for file in whole])] if whole else []
-
-
 def fill_panel(site: Path) -> None:
-    """Turn each place ``<span class="download" data-file="..." data-made-by="...">`` of the front page into a link with its size.
-
-    A file that this build lacks is text, with the command that makes it.
-    """
+    """Turn each place of ``PLACE`` on the front page into a link with its size, or the command that makes the file."""
     page = site / "book/intro.html"
 
     def filled(place: re.Match) -> str:
@@ -62,9 +52,8 @@ def fill_panel(site: Path) -> None:
             return f"{start}not in this build: <code>{command}</code></span>"
         return f'{start}<a href="../{FOLDER}/{name}" download>{name}</a>, {file.stat().st_size / 1e6:.1f} MB</span>'
 
-    content = PLACE.sub(filled, page.read_text("utf-8"))
     with replacing(page) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+        temporary.write_text(PLACE.sub(filled, page.read_text("utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

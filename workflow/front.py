@@ -1,8 +1,4 @@
-"""Write the finding of the book as one figure and four sentences: ``python workflow/front.py``.
-
-The figure goes to ``book/_static/finding.svg`` and the sentences into the README; the front page includes them at each build.
-The paper's own encoders come first, from what its authors stored (``data/published``); then the test bench (``data/measured``).
-"""
+"""Write the finding of the book as one figure and four sentences, also into the README: ``python workflow/front.py``."""
 
 import hashlib
 import re
@@ -50,10 +46,9 @@ def rank_correlation(cells: pd.DataFrame) -> float:
 
 def over_datasets(cells: pd.DataFrame) -> tuple[float, float]:
     """Return the 95 % interval of the rank correlation over all draws of whole data sets with replacement."""
-    of = {dataset: rows for dataset, rows in cells.groupby(level="dataset")}
+    of = dict(list(cells.groupby(level="dataset")))
     draws = [drawn for drawn in product(of, repeat=len(of)) if len(set(drawn)) > 1]
-    found = [rank_correlation(pd.concat([of[d] for d in drawn])) for drawn in draws]
-    return tuple(np.quantile(found, [0.025, 0.975]))
+    return tuple(np.quantile([rank_correlation(pd.concat([of[d] for d in drawn])) for drawn in draws], [0.025, 0.975]))
 
 
 def sentences() -> list[str]:
@@ -78,18 +73,13 @@ def sentences() -> list[str]:
 def _test_bench() -> str:
     limits = pd.read_csv(LIMITS).query("alignment == 'lambda'")
     redrawn = pd.read_csv(SPLITS).query("split != 'fixed'").groupby(["dataset", "variant", "backbone"])["gain"]
-    positive, splits = redrawn.apply(lambda gains: int((gains > 0).sum())), redrawn.size()
-    always = [f"{title(d)} ({v}) under {b}" for d, v, b in positive.index[positive == splits]]
+    always = [f"{title(d)} ({v}) under {b}" for (d, v, b), gains in redrawn if (gains > 0).all()]
+    least, most = (f"{value:+.4f}".replace("-", "−") for value in (redrawn.mean().min(), redrawn.mean().max()))
     return (
         "**On our two small test-bench encoders**, λ = 1 changes the test AUC of a converged linear probe by at most "
-        f"{limits['gain'].abs().max():.3f} on the given splits. Over {splits.max()} redrawn splits the mean gain of {len(splits)} "
-        f"embedding sets is {_signed(redrawn.mean().min())} to {_signed(redrawn.mean().max())}, positive in every split for "
-        f"{' and '.join(always) or 'none'}."
+        f"{limits['gain'].abs().max():.3f} on the given splits. Over {redrawn.size().max()} redrawn splits the mean gain of "
+        f"{len(redrawn)} embedding sets is {least} to {most}, positive in every split for {' and '.join(always) or 'none'}."
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")
 
 
 def draw(linear: pd.DataFrame, hidden: pd.DataFrame):
@@ -100,22 +90,17 @@ def draw(linear: pd.DataFrame, hidden: pd.DataFrame):
         runs = hidden.loc[key, "gain"]
         left.plot(runs, [row] * len(runs), "o", color="#d55e00", markersize=4, alpha=0.8)
         left.plot(linear.loc[key, "gain"], row, "D", color=INK, markersize=5)
-        right.plot(
-            linear.loc[key, "deficit"], linear.loc[key, "gain"], MARKERS[key[0]], color=colour(BACKBONES[key[1]]), markersize=8
-        )
+        at, shade = linear.loc[key], colour(BACKBONES[key[1]])
+        right.plot(at["deficit"], at["gain"], MARKERS[key[0]], color=shade, markersize=8)
     left.set_yticks(range(len(order)), [" ".join(key) for key in order], fontsize=7.5)
-    for axis in (left.axvline, right.axhline):
-        axis(0, color=INK, linewidth=0.8, zorder=1)
+    left.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    right.axhline(0, color=INK, linewidth=0.8, zorder=1)
     left.set(xlabel="change of AUC, λ = 0 to 1", title="published runs of the paper's authors")
     right.set(xlabel="AUC that the linear probe lacks at λ = 0", ylabel="gain of λ = 1, linear probe")
-    probes = [
-        Line2D([], [], marker="D", color=INK, ls="", label="linear probe"),
-        Line2D([], [], marker="o", color="#d55e00", ls="", label="hidden layer"),
-    ]
-    left.legend(handles=probes, loc="lower right")
-    handles = [Line2D([], [], marker=m, ls="", color=INK, label=d) for d, m in MARKERS.items()]
-    handles += [Line2D([], [], marker="o", ls="", color=colour(n), label=b) for b, n in BACKBONES.items()]
-    right.legend(handles=handles, loc="upper left", ncols=2)
+    probes = [("D", INK, "linear probe"), ("o", "#d55e00", "hidden layer")]
+    curves = [(m, INK, d) for d, m in MARKERS.items()] + [("o", colour(n), b) for b, n in BACKBONES.items()]
+    for ax, marks, style in ((left, probes, {"loc": "lower right"}), (right, curves, {"loc": "upper left", "ncols": 2})):
+        ax.legend(handles=[Line2D([], [], marker=m, color=c, ls="", label=what) for m, c, what in marks], **style)
     return figure
 
 
@@ -137,7 +122,7 @@ def data_digest() -> str:
 def in_readme(text: str) -> str:
     """Return the text of the README with the sentences of today's tables between its two marks."""
     body = "\n".join(f"- {sentence}" for sentence in sentences())
-    return re.sub(f"(?s){re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{body}\n{END}", text)
+    return re.sub(f"(?s){BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{body}\n{END}", text)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ NO_BUTTONS = "<style>.lambda-turn { display: none }</style>"
 
 
 def find_browser() -> str:
-    """Return the path of a Chromium."""
     found = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *BROWSERS))), None)
     if found is None:
         raise FileNotFoundError("no Chromium on this machine; install the package chromium, or set CHROMIUM to its path")
@@ -44,10 +43,7 @@ def run_browser(*arguments: str) -> None:
     """Run Chromium with a profile of its own, which is removed."""
     with tempfile.TemporaryDirectory() as profile:
         command = [find_browser(), *QUIET, f"--user-data-dir={profile}", *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"Chromium did not end within {SECONDS} s; free memory and try again") from None
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     if done.returncode != 0:
         raise RuntimeError(f"Chromium ended with {done.returncode}: {(done.stderr.splitlines() or ['no message'])[-1]}")
 
@@ -71,11 +67,7 @@ def article_of(site: Path, page: str) -> Tag:
 def one_document(site: Path, pages: list[str], address: str, still: str = "") -> Tag:
     """Return the articles of built pages as one element, with every id, link and image made to work there.
 
-    Args:
-        site: folder of the built pages.
-        pages: names without ending, in order.
-        address: where the site is published, for links to what a PDF cannot hold.
-        still: address of the picture that replaces an interactive view.
+    Links to what a PDF cannot hold lead to ``address``; the picture at ``still`` replaces an interactive view.
     """
     document = BeautifulSoup("", "html.parser").new_tag("main")
     numbers = {page: number for number, page in enumerate(pages)}
@@ -107,7 +99,6 @@ def _resolved(page: str, href: str) -> str:
 
 
 def _target(href: str, page: str, numbers: dict[str, int], address: str) -> str:
-    """Return where a link leads in the one document; what is not in it is linked at its published address."""
     parts = urlsplit(href)
     if parts.scheme or parts.netloc:
         return href
@@ -120,20 +111,19 @@ def _target(href: str, page: str, numbers: dict[str, int], address: str) -> str:
 
 def take_still(site: Path, pages: list[str], work: Path) -> str:
     """Write a picture of the interactive view into ``work`` and return its address; empty where no page has one."""
-    for page in pages:
-        article = article_of(site, page)
-        if (view := article.select_one(INTERACTIVE)) is None:
-            continue
-        parts = [*article.select("link[rel=stylesheet]"), view, *article.select("script[src]")]
-        for part in parts:
-            for attribute in {"href", "src"} & set(part.attrs):
-                part[attribute] = f"{site.as_uri()}/{_resolved(page, str(part[attribute]))}"
-        body = Markup("".join(map(str, parts)) + NO_BUTTONS)
-        (work / "still.html").write_text(TEMPLATES.get_template("lambda-page.html").render(body=body), "utf-8")
-        size = ("--window-size=1000,760", "--virtual-time-budget=20000", "--hide-scrollbars")
-        run_browser(*size, FROM_DISK, f"--screenshot={work / 'still.png'}", (work / "still.html").as_uri())
-        return (work / "still.png").as_uri()
-    return ""
+    page = next((name for name in pages if article_of(site, name).select_one(INTERACTIVE)), None)
+    if page is None:
+        return ""
+    article = article_of(site, page)
+    parts = [part for selector in ("link[rel=stylesheet]", INTERACTIVE, "script[src]") for part in article.select(selector)]
+    for part in parts:
+        for attribute in {"href", "src"} & set(part.attrs):
+            part[attribute] = f"{site.as_uri()}/{_resolved(page, str(part[attribute]))}"
+    body = Markup("".join(map(str, parts)) + NO_BUTTONS)
+    (work / "still.html").write_text(TEMPLATES.get_template("lambda-page.html").render(body=body), "utf-8")
+    size = ("--window-size=1000,760", "--virtual-time-budget=20000", "--hide-scrollbars")
+    run_browser(*size, FROM_DISK, f"--screenshot={work / 'still.png'}", (work / "still.html").as_uri())
+    return (work / "still.png").as_uri()
 
 
 def print_book(site: Path, out: Path) -> Path:
@@ -157,6 +147,6 @@ def print_book(site: Path, out: Path) -> Path:
 if __name__ == "__main__":
     try:
         print(print_book(SITE, SITE / FOLDER / PDF))
-    except (FileNotFoundError, RuntimeError) as error:
+    except (FileNotFoundError, RuntimeError, subprocess.TimeoutExpired) as error:
         sys.exit(f"error: {error}")
     make_downloads()

@@ -5,13 +5,12 @@ from typing import NamedTuple
 from helpers import published
 from helpers.backbones.registry import DIMENSIONS
 
-CLEAN_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}
-"""Upper bounds for releases of which the paper uses a part and the variant ``clean`` all."""
+CLEAN_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}  # upper bounds; the paper uses a part, the variant clean all
 UNKNOWN_ROWS = 100_000
 
 
 class Need(NamedTuple):
-    """Needs of a kind of step: megabytes and minutes at any size, float32 copies of all vectors, rows a minute at dimension 512."""
+    """Megabytes and minutes at any size, float32 copies of all vectors, rows a minute at dimension 512."""
 
     memory: int
     copies: float
@@ -34,13 +33,9 @@ NEEDS = {
 def resources(step: str, rows: int = 0, dimension: int = 512, *, parts: int = 1, accelerators: int = 1, attempt: int = 1) -> dict:
     """Return ``mem_mb``, ``runtime`` in minutes and ``gpu`` of a step whose rows ``parts`` jobs share; an attempt asks for more."""
     need, own = NEEDS[step], -(-rows // parts)
-    vectors = 2 * 4 * own * dimension / 1e6
+    memory = need.memory + need.copies * 2 * 4 * own * dimension / 1e6
     minutes = need.minutes + own * max(1, dimension / 512) / need.rows_per_minute
-    return {
-        "mem_mb": int(attempt * (need.memory + need.copies * vectors)),
-        "runtime": int(attempt * minutes),
-        "gpu": accelerators if need.encodes else 0,
-    }
+    return {"mem_mb": int(attempt * memory), "runtime": int(attempt * minutes), "gpu": accelerators if need.encodes else 0}
 
 
 def expected_rows(dataset: str, variant: str) -> int:

@@ -1,11 +1,10 @@
-"""Write the book's summary of the run: the steps by Snakemake's benchmark files, and what was skipped and why."""
+"""Write tables as Markdown, and the book's summary of the run: the steps by Snakemake's benchmarks, what was skipped and why."""
 
 import json
 import sys
 from pathlib import Path
 
 import pandas as pd
-from markdown_tables import markdown_table
 
 from helpers.files import replacing
 from helpers.page import reasons
@@ -14,15 +13,25 @@ PAGE, SKIPPED = Path("book/generated/run_summary.md"), Path("runs/skipped.json")
 COLUMNS = {"s": "Seconds in all", "longest": "Longest (s)", "cpu_time": "Processor seconds", "max_rss": "Largest step (MB)"}
 
 
+def markdown_table(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
+    """Return a table as Markdown; cells may hold roles and code, bars are escaped, a missing value is left blank."""
+
+    def cell(column, value) -> str:
+        return "" if pd.isna(value) else format(value, (formats or {}).get(column, "")).replace("|", "\\|").replace("\n", " ")
+
+    cells = pd.DataFrame({c: [cell(c, v) for v in table[c]] for c in table}, columns=table.columns, dtype=object)
+    return cells.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
 def summary(benchmarks: Path, skipped: dict[str, str]) -> str:
-    """Return the summary as Markdown. It names no machine and no folder."""
-    lines = [f"- {line}" for line in reasons(skipped)]
-    left = f"{len(skipped)} embedding sets were skipped because they cannot be made here:\n\n" if lines else "Nothing was skipped."
-    return f"{steps(benchmarks)}\n\n{left}" + "\n".join(lines) + "\n"
+    """Return the summary as Markdown: the latest run of each step, by kind, and each reason. It names no machine and no folder."""
+    left = (
+        f"{len(skipped)} embedding sets were skipped because they cannot be made here:\n\n" if skipped else "Nothing was skipped."
+    )
+    return f"{_steps(benchmarks)}\n\n{left}" + "\n".join(f"- {line}" for line in reasons(skipped)) + "\n"
 
 
-def steps(benchmarks: Path) -> str:
-    """Return a table of the latest run of each step, one row a kind of step; kinds are the folders of the benchmark files."""
+def _steps(benchmarks: Path) -> str:
     files = sorted(benchmarks.rglob("*.tsv"))
     if not files:
         return "No step of this copy has been run by the workflow."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from markdown_tables import markdown_table
+from summary import markdown_table
 
 from helpers.files import project_root, read_json
 
@@ -26,14 +26,12 @@ def stated() -> dict:
 
 
 def _stored(name: str, results: Path) -> dict:
-    path = results / name
-    return read_json(path) if path.is_file() else {}
+    return read_json(results / name) if (results / name).is_file() else {}
 
 
 def promises(results: Path = RESULTS) -> str:
     """Return each promise, the tests that hold it, and the counts of its stored attacks."""
-    found = _stored("faults.json", results)
-    rows = []
+    found, rows = _stored("faults.json", results), []
     for one in stated()["promises"]:
         figure = "; ".join(_total(found, attack) for attack in one.get("attacks", ()))
         rows.append((one["promise"], ", ".join(f"`{test}`" for test in one["tests"]), figure or "–"))
@@ -68,11 +66,9 @@ def mutation_figures(results: Path = RESULTS) -> str:
 
 def reproducibility(results: Path = RESULTS) -> str:
     """Return how far results of other runs, thread and worker counts are from the first."""
-    rows = [
-        (what, change, "yes" if of["bitwise"] else "no", of["largest difference"])
-        for what, changes in _stored("reproducibility.json", results).items()
-        for change, of in changes.items()
-    ]
+    found = _stored("reproducibility.json", results)
+    runs = [(what, change, of) for what, changes in found.items() for change, of in changes.items()]
+    rows = [(what, change, "yes" if of["bitwise"] else "no", of["largest difference"]) for what, change, of in runs]
     columns = ["Result", "Changed", "Equal to the last bit", "Largest absolute difference"]
     return _table(rows, columns, {columns[-1]: ".1e"}, "reproducibility.json")
 
@@ -91,18 +87,15 @@ def dependencies() -> dict[str, str]:
 
 def imported_modules() -> set[str]:
     """Return the top-level names of other packages that any Python file of the project imports."""
-    names: set[str] = set()
-    for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names)
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
 
 
 def modules_of() -> dict[str, set[str]]:
-    """Return the top-level modules of each installed package, by its normalised name."""
+    """Return the top-level modules of each installed package, by its name as indexes compare it."""
     modules: dict[str, set[str]] = {}
     for module, packages in packages_distributions().items():
         for package in packages:
@@ -111,17 +104,15 @@ def modules_of() -> dict[str, set[str]]:
 
 
 def normalised(package: str) -> str:
-    """Return a package's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def licences() -> str:
     """Return every package that ``pyproject.toml`` names with its reason and its licence, as the installed package states it."""
-    imported, modules, reasons = imported_modules(), modules_of(), stated()["reasons"]
-    rows = []
+    imported, modules, reasons, rows = imported_modules(), modules_of(), stated()["reasons"], []
     for package, role in dependencies().items():
-        used = sorted(modules.get(normalised(package), set()) & imported)
-        why = f"imported as {', '.join(f'`{name}`' for name in used)}" if used else reasons.get(package, "not imported")
+        used = ", ".join(f"`{name}`" for name in sorted(modules.get(normalised(package), set()) & imported))
+        why = f"imported as {used}" if used else reasons.get(package, "not imported")
         rows.append((package, role, why, _licence(package)))
     return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Why", "Licence"]))
 

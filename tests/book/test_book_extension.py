@@ -3,42 +3,31 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import book_extension
+import jupyter_book
 import pytest
 import yaml
 from book_extension import content_policy, link_figures, with_policy
 from conftest import ROOT
-from sphinx.errors import ConfigError, ExtensionError
+from sphinx.errors import ExtensionError
 
 PAGE = """<html><head><meta charset="utf-8" /><script>let a = 1;</script><script src="x.js"></script></head>
 <button onclick="show(&quot;a&quot;)">b</button><article><p>text</p>{content}</article><script>let b = 2;</script></html>"""
+ATTACKS = ["<script>run()</script>", "<img src=x onerror=run()>", '<b onclick="run()">x</b>', "</article><script>run()</script>"]
 
 
-def source(code: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+def script_sources(content: str) -> list[str]:
+    return re.search(r"script-src ([^;]+)", content_policy(PAGE.format(content=content)))[1].split()
 
 
-def script_sources(page: str) -> list[str]:
-    return re.search(r"script-src ([^;]+)", content_policy(page))[1].split()
-
-
-def test_scripts_and_handlers_of_the_theme_are_allowed_by_their_hashes():
-    expected = {"'self'", "'unsafe-hashes'", source("let a = 1;"), source("let b = 2;"), source('show("a")')}
-    assert set(script_sources(PAGE.format(content=""))) == expected
-
-
-def test_what_stands_in_the_article_is_not_allowed_and_the_policy_is_written_once():
-    plain = PAGE.format(content="")
-    attacks = [
-        "<script>run()</script>",
-        "<img src=x onerror=run()>",
-        '<b onclick="run()">x</b>',
-        "</article><script>run()</script>",
-    ]
-    assert all(script_sources(PAGE.format(content=attack)) == script_sources(plain) for attack in attacks)
-    once = with_policy(plain)
+def test_scripts_and_handlers_of_the_theme_are_allowed_by_their_hashes_and_nothing_in_the_article():
+    hashed = [base64.b64encode(hashlib.sha256(code).digest()).decode() for code in (b"let a = 1;", b"let b = 2;", b'show("a")')]
+    assert set(script_sources("")) == {"'self'", "'unsafe-hashes'", *(f"'sha256-{h}'" for h in hashed)}
+    assert all(script_sources(attack) == script_sources("") for attack in ATTACKS)
+    once = with_policy(PAGE.format(content=""))
     assert with_policy(once) == once and once.index("Content-Security-Policy") < once.index("<script")
 
 
@@ -49,27 +38,21 @@ def test_figures_become_links_and_linked_or_other_images_stay():
         assert link_figures(untouched) == untouched
 
 
-def test_configuration_has_known_keys_only(tmp_path):
+def test_configuration_has_keys_alone_that_jupyter_book_knows():
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-    assert book_extension.unknown_settings(config) == []
-    config["html"] |= {"favcon": "x"}
-    assert book_extension.unknown_settings(config | {"titel": "x"}) == ["titel", "html.favcon"]
-    (tmp_path / "_config.yml").write_text("titel: x")
-    with pytest.raises(ConfigError, match="sets titel, which Jupyter Book does not know"):
-        book_extension._refuse_unknown_settings(SimpleNamespace(srcdir=tmp_path), None)
+    known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))
+    assert set(config) <= {*known, "bibtex_bibfiles"}
+    assert all(set(section) <= set(known[name]) for name, section in config.items() if isinstance(section, dict))
 
 
 def test_launch_buttons_open_the_template_and_scripts_of_another_host_are_left_out():
-    buttons = [
-        {"url": "https://mybinder.org/v2/gh/o/r/main?urlpath=lab/tree/book/executed/a.ipynb"},
-        {"buttons": ["../../_sources/book/executed/a.ipynb"]},
-    ]
+    source = {"buttons": ["../../_sources/book/executed/a.ipynb"]}
+    buttons = [{"url": "https://mybinder.org/v2/gh/o/r/main?urlpath=lab/tree/book/executed/a.ipynb"}, source]
     announced = SimpleNamespace(attributes={"body": 'const THEBE_JS_URL = "https://unpkg.com/x"'})
     context = {"header_buttons": buttons, "script_files": ["_static/sphinx-thebe.js", announced, "_static/book.js"]}
     book_extension._change_page(None, "book/executed/a", "page.html", context, None)
     assert context["header_buttons"][0]["url"].endswith("lab/tree/notebooks/a.ipynb")
-    assert context["header_buttons"][1] == {"buttons": ["../../_sources/book/executed/a.ipynb"]}
-    assert context["script_files"] == ["_static/book.js"]
+    assert context["header_buttons"][1] == source and context["script_files"] == ["_static/book.js"]
 
 
 def test_a_page_of_the_contents_that_was_not_built_is_named(tmp_path):
