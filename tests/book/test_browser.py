@@ -109,16 +109,11 @@ def test_page_is_whole_light_and_reachable_by_everyone(tab, address, name, theme
 
 
 def violations(page) -> list[str]:
-    """Return the serious and critical findings of axe-core, as rule, element and reason."""
+    """Return the serious and critical findings of axe-core, as rule and elements."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {n['html'][:160]} ({(n['failureSummary'] or '').splitlines()[-1].strip()[:160]})"
-        for v in found
-        if v["impact"] in ("serious", "critical")
-        for n in v["nodes"]
-    ]
+    found = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+    return [f"{v['id']}: {n['html'][:160]} ({(n['failureSummary'] or '')[-160:]})" for v in found for n in v["nodes"]]
 
 
 @pytest.mark.parametrize("name", [n for n in PAGES if "/executed/" in n])
@@ -176,25 +171,6 @@ def test_the_slider_moves_points_and_text_by_keyboard(tab, address):
     assert tab.locator(".lambda-slider").get_attribute("aria-valuetext") == f"{view['lambdas'][3]:.2f}"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_words_in_the_slider_stand_out_from_what_is_behind_them(tab, address, theme):
-    tab.goto(f"{address}/{SLIDER}.html")
-    tab.wait_for_selector(".lambda-lines .xtitle")
-    ink, behind = tab.evaluate(
-        """() => { const word = document.querySelector('.lambda-lines .xtitle');
-        let panel = word.closest('.lambda-view');
-        while (getComputedStyle(panel).backgroundColor === 'rgba(0, 0, 0, 0)') panel = panel.parentElement;
-        return [getComputedStyle(word).fill, getComputedStyle(panel).backgroundColor] }"""
-    )
-    light, dark = sorted((luminance(c) for c in (ink, behind)), reverse=True)
-    assert (light + 0.05) / (dark + 0.05) > 4.5  # WCAG 2.1, text
-
-
-def luminance(rgb: str) -> float:
-    channels = np.array([int(c) for c in re.findall(r"\d+", rgb)[:3]]) / 255
-    return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
-
-
 def test_the_slider_works_from_disk_without_the_book(browser, tmp_path):
     slider = functions_of("06_slider", "assets", "templates")
     view = slider.sphere_view(small_set("ham10000", "clean", "lit-derm", False, seed=3), [0.0, 0.5, 1.0], 50)
@@ -223,30 +199,23 @@ def test_the_keyboard_reaches_content_and_navigation(tab, address):
     tab.goto(f"{address}/index.html")
     tab.wait_for_url("**/book/intro.html")
     reached = []
+    seen = """() => { const a = document.activeElement, box = a.getBoundingClientRect();
+        const where = ['.bd-sidebar-primary nav', '#pst-skip-link'].find((selector) => a.closest(selector));
+        return [where ?? '', box.width > 0 && box.height > 0] }"""
     for _ in range(40):
         tab.keyboard.press("Tab")
-        reached.append(
-            tab.evaluate(
-                """() => { const a = document.activeElement, box = a.getBoundingClientRect();
-                const where = { '.bd-sidebar-primary nav': 'navigation', '#pst-skip-link': 'skip' };
-                const found = Object.keys(where).find((selector) => a.closest(selector));
-                return [where[found] ?? '', box.width > 0 && box.height > 0] }"""
-            )
-        )
-    assert ["navigation", True] in reached and reached[0][0] == "skip"
+        reached.append(tab.evaluate(seen))
+    assert [".bd-sidebar-primary nav", True] in reached and reached[0][0] == "#pst-skip-link"
 
 
-ATTACKS = [
-    "<script>window.attacked = 1</script>",
-    '<img src="x" onerror="window.attacked = 1">',
-    '<svg onload="window.attacked = 1"></svg>',
-]
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", ["<script>{}</script>", '<img src="x" onerror="{}">', '<svg onload="{}"></svg>'])
 @pytest.mark.parametrize("policy", [True, False])
 def test_a_script_in_the_content_of_a_page_does_not_run(tab, address, attack, policy):
-    page = (BOOK / "book/executed/01_cone_effect.html").read_text("utf-8").replace("</article>", f"{attack}</article>")
+    page = (
+        (BOOK / "book/executed/01_cone_effect.html")
+        .read_text("utf-8")
+        .replace("</article>", f"{attack.format('window.attacked = 1')}</article>")
+    )
     page = page if policy else re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     tab.route("**/attacked.html", lambda route: route.fulfill(body=page, content_type="text/html; charset=utf-8"))
     tab.goto(f"{address}/book/executed/attacked.html")
@@ -257,18 +226,15 @@ def test_a_script_in_the_content_of_a_page_does_not_run(tab, address, attack, po
         tab.wait_for_function("() => window.attacked === 1")
 
 
-def test_buttons_of_the_theme_work_under_the_policy(tab, address):
+def test_buttons_code_and_figures_open_under_the_policy(tab, address):
     tab.goto(f"{address}/book/executed/01_cone_effect.html")
     before = tab.evaluate("document.documentElement.dataset.mode")
     tab.locator(".theme-switch-button").first.click()
     assert tab.evaluate("document.documentElement.dataset.mode") != before
     tab.locator(".btn-fullscreen-button").click()
     tab.wait_for_function("() => document.fullscreenElement !== null")
+    tab.evaluate("document.exitFullscreen()")
     assert tab.complaints == []
-
-
-def test_code_unfolds_and_a_figure_opens_at_full_size_by_keyboard(tab, address):
-    tab.goto(f"{address}/book/executed/01_cone_effect.html")
     code = tab.locator("details.hide .highlight").first
     assert not code.is_visible()
     tab.locator("details.hide summary").first.click()

@@ -26,12 +26,8 @@ def site(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def document(site):
-    return pdf.one_document(site, list(PAGES), "https://book.org", "still.png")
-
-
-def test_ids_are_one_of_a_kind_links_lead_somewhere_and_only_what_can_be_printed_is_left(document, site):
+def test_ids_are_one_of_a_kind_links_lead_somewhere_and_only_what_can_be_printed_is_left(site):
+    document = pdf.one_document(site, list(PAGES), "https://book.org", "still.png")
     ids = [element["id"] for element in document.select("[id]")]
     inner = [a["href"][1:] for a in document.select("a[href^='#']")]
     assert len(ids) == len(set(ids)) and len(inner) == 4 and set(inner) <= set(ids)

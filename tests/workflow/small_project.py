@@ -32,14 +32,11 @@ def small_project(folder: Path, data: Path, shards: int) -> Path:
 def start(folder: Path, profile: str, *arguments: str, targets=(f"{SWEEP}/settings.json",)) -> subprocess.Popen:
     """Start the workflow as a process group of its own, by default up to the sweep; what it says goes to ``said.txt``."""
     command = [sys.executable, "-m", "snakemake", "--profile", f"workflow/profiles/{profile}", "--configfile", "config/small.yml"]
-    one_core = ["--set-threads", "extract=1", "gather=1"]
+    command += ["--set-threads", "extract=1", "gather=1", *arguments, "--", *targets]
     own = {"HOME": str(folder / "home"), "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
     inherited = {name: value for name, value in os.environ.items() if name not in ("XDG_CACHE_HOME", "MPLCONFIGDIR")}
     with open(folder / "said.txt", "a") as said:
-        return subprocess.Popen(
-            [*command, *one_core, *arguments, "--", *targets],
-            cwd=folder, env=inherited | own, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
+        return subprocess.Popen(command, cwd=folder, env=inherited | own, stdout=said, stderr=said, start_new_session=True)
 
 
 @contextmanager

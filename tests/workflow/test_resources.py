@@ -11,23 +11,15 @@ def test_a_larger_set_never_asks_for_less_and_a_repeated_attempt_for_more(step):
     for name in ("mem_mb", "runtime"):
         assert 0 < small[name] <= wide[name] <= large[name]
         assert resources(step, 377_000, 1152, attempt=2)[name] == pytest.approx(2 * large[name], abs=2)
+    assert bool(small["gpu"]) == (step in ("extract", "gather")) and resources(step, accelerators=0)["gpu"] == 0
 
 
-def test_only_steps_that_encode_ask_for_an_accelerator():
-    assert {s for s in NEEDS if resources(s)["gpu"]} == {"extract", "gather"}
-    assert resources("extract", accelerators=0)["gpu"] == 0
-
-
-def test_shards_share_the_rows():
+def test_shards_share_the_rows_and_vectors_of_the_largest_set_fit_in_what_a_sweep_asks_for():
     whole, part = (resources("extract", 377_000, 1152, parts=n) for n in (1, 16))
     assert part["runtime"] < whole["runtime"] / 8 and part["mem_mb"] < whole["mem_mb"]
-
-
-def test_vectors_of_the_largest_set_fit_in_what_a_sweep_asks_for():
     rows, dimension = expected_rows("mimic_cxr", "clean"), expected_dimension("medsiglip")
-    assert rows >= 377_000 and dimension == 1152
+    assert rows >= 377_000 and dimension == expected_dimension("my/encoder") == 1152 and expected_rows("own", "clean") > 0
     assert resources("sweep", rows, dimension)["mem_mb"] * 1e6 > 2 * 4 * rows * dimension * 3
-    assert expected_rows("own", "clean") > 0 and expected_dimension("my/encoder") == 1152
 
 
 def test_the_summary_says_what_ran_and_what_was_skipped_and_why(tmp_path):

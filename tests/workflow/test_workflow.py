@@ -17,6 +17,7 @@ import yaml
 from conftest import ROOT
 
 from helpers import EmbeddingSet
+from helpers.datasets import canonical_variant
 from helpers.store.disk import Record, write_record
 
 pytestmark = pytest.mark.heavy
@@ -57,35 +58,23 @@ def run_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
-    """Return the rules that a dry run lists."""
-    dry = run_of(folder, "-n", *arguments)
+    """Return the pages and other rules that a dry run lists, by default up to the notebooks."""
+    dry = run_of(folder, "-n", *(arguments or ("--", "notebooks")))
     assert dry.returncode == 0, dry.stderr
-    return set(re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE))
-
-
-def rerun(folder: Path) -> set[str]:
-    """Return the pages and sweeps that a dry run lists."""
-    return {name.removeprefix("notebook_") for name in planned(folder, "--", "notebooks") - {"notebooks"}}
+    rules = set(re.findall(r"^(?:local)?rule (\S+):$", dry.stdout + dry.stderr, re.MULTILINE))
+    return {name.removeprefix("notebook_") for name in rules - {"notebooks"}}
 
 
 @contextmanager
-def changed(folder: Path, path: str) -> Iterator[None]:
-    """Append a line to a file for the length of a with block; a new date alone is no change to Snakemake."""
-    file = folder / path
+def changed(file: Path, content: str | None = None) -> Iterator[None]:
+    """Give a file other content, a line more by default, for the length of a with block; a new date alone is no change."""
     before, stat = file.read_bytes(), file.stat()
-    file.write_bytes(before + b"\n")
+    file.write_bytes(before + b"\n" if content is None else content.encode())
     try:
         yield
     finally:
         file.write_bytes(before)
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
-def counted(dry: subprocess.CompletedProcess) -> dict[str, int]:
-    """Return the number of jobs of each rule of a dry run."""
-    assert dry.returncode == 0, dry.stderr
-    lines = [line.split() for line in dry.stdout.splitlines()]
-    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
 
 
 def downstream(pages: set[str]) -> set[str]:
@@ -96,17 +85,13 @@ def downstream(pages: set[str]) -> set[str]:
 
 def test_nothing_runs_again_when_nothing_has_changed_and_a_dry_run_changes_nothing(project):
     def state():
-        folders = [project / name for name in ("runs", "book", "data")]
-        return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
+        return {path: path.stat().st_mtime_ns for name in ("runs", "book", "data") for path in (project / name).rglob("*")}
 
-    cut = project / "book/executed/06_slider.ipynb"
-    cut.write_text("{")
-    before = state()
-    dry = run_of(project, "-n", "--", "notebooks")
-    assert "[damaged]  book/executed/06_slider.ipynb is cut off" in dry.stderr and state() == before
-    cut.write_text(EXECUTED)
-    assert run_of(project, "--touch", "notebooks").returncode == 0
-    assert rerun(project) == set()
+    with changed(project / "book/executed/06_slider.ipynb", "{"):
+        before = state()
+        dry = run_of(project, "-n", "--", "notebooks")
+        assert "[damaged]  book/executed/06_slider.ipynb is cut off" in dry.stderr and state() == before
+    assert planned(project) == set()
 
 
 SHIPPED = sorted({glob for page in PAGES.values() for glob in page.reads.files if any(ROOT.glob(glob))})
@@ -116,8 +101,8 @@ SHIPPED = sorted({glob for page in PAGES.values() for glob in page.reads.files i
 def test_a_changed_file_runs_the_pages_that_declare_it_and_no_others(project, glob):
     path = next(iter(sorted(ROOT.glob(glob)))).relative_to(ROOT)
     readers = {name for name, page in PAGES.items() if any(path.match(own) for own in page.reads.files)}
-    with changed(project, str(path)):
-        assert rerun(project) == downstream(readers)
+    with changed(project / path):
+        assert planned(project) == downstream(readers)
 
 
 @pytest.mark.parametrize("module", ["geometry", "datasets/daquar", "plotting"])
@@ -126,26 +111,22 @@ def test_a_changed_module_runs_the_pages_that_import_it_and_no_sweep(project, mo
     path = f"src/helpers/{module}.py"
     users = {name for name in PAGES if path in declared.page_code(Path(f"notebooks/{name}.ipynb"))}
     assert (users == set()) == (module == "datasets/daquar")
-    with changed(project, path):
-        assert rerun(project) == downstream(users)
+    with changed(project / path):
+        assert planned(project) == downstream(users)
 
 
 def test_a_changed_image_matrix_reaches_the_pages_and_sweeps_that_read_it(project):
-    with changed(project, IMAGE):
-        assert rerun(project) == downstream({name for name, page in PAGES.items() if "authors" in page.reads.sets})
+    with changed(project / IMAGE):
+        assert planned(project) == downstream({name for name, page in PAGES.items() if "authors" in page.reads.sets})
 
 
 def test_a_changed_parameter_runs_that_page_only(project):
     really = run_of(project, "--force", "--quiet", "all", "--", "book/executed/02_r_table.ipynb")
     assert really.returncode == 0, really.stderr
-    assert rerun(project) == set()
+    assert planned(project) == set()
     path = project / "config/demo.yml"
-    before = path.read_text()
-    path.write_text(before.replace("notebooks: {}", "notebooks: {02_r_table: {n_boot: 77}}"))
-    try:
-        assert rerun(project) == {"02_r_table"}
-    finally:
-        path.write_text(before)
+    with changed(path, path.read_text().replace("notebooks: {}", "notebooks: {02_r_table: {n_boot: 77}}")):
+        assert planned(project) == {"02_r_table"}
 
 
 def test_a_set_dropped_in_reaches_its_sweep_and_the_pages(project):
@@ -153,7 +134,7 @@ def test_a_set_dropped_in_reaches_its_sweep_and_the_pages(project):
     embeddings = EmbeddingSet.load(folder / "lit-derm")
     replace(embeddings, provenance={**embeddings.provenance, "backbone": "mine"}).save(folder / "mine")
     try:
-        again = rerun(project)
+        again = planned(project)
     finally:
         shutil.rmtree(folder / "mine")
     assert "sweep_ham10000_clean_mine" in again and "01_cone_effect" in again
@@ -178,24 +159,19 @@ def test_sweeps_dropped_in_are_used_without_training_again_until_the_engine_chan
     assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
     assert planned(project, *steps) == set()
     engine = project / "src/helpers/probing/sweep.py"
-    source = engine.read_text()
-    engine.write_text(source + "\n# a comment\n")
-    assert planned(project, *steps) == set()
-    engine.write_text(re.sub(r"(?m)^ENGINE = .*\n", "", source) + "\nENGINE = 'another'\n")
-    assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
-    engine.write_text(source)
+    with changed(engine):
+        assert planned(project, *steps) == set()
+    with changed(engine, re.sub(r"(?m)^ENGINE = \S+", "ENGINE = 'another'", engine.read_text())):
+        assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
 
 
 def test_a_failing_page_stops_the_build_with_its_cell_and_traceback(project):
     path = project / "notebooks/04_discussion.ipynb"
-    before, notebook = path.read_text(), json.loads(path.read_text())
+    notebook = json.loads(path.read_text())
     notebook["cells"][-1]["source"] = ["raise RuntimeError('on purpose')"]
-    path.write_text(json.dumps(notebook))
     (project / "runs/book/tables/cone_effect.parquet").write_bytes(b"")
-    try:
+    with changed(path, json.dumps(notebook)):
         run = run_of(project, "--show-failed-logs", "--", "book/executed/04_discussion.ipynb")
-    finally:
-        path.write_text(before)
     assert run.returncode != 0 and "Exception encountered at" in run.stderr and "Traceback" in run.stderr
 
 
@@ -206,26 +182,26 @@ def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, l
     assert "sweep_ham10000_clean_lit-derm" in rules and not {"extract", "gather"} & rules
 
 
-def data_root(folder: Path, *without: str) -> Path:
-    """Make an empty folder for each data set of the paper except those in ``without``."""
+def of_paper(root: Path, *more: str, without=()) -> list[str]:
+    """Return the settings of a run on all data sets of the paper; each has an empty folder except those in ``without``."""
     for name in set(PAPER).difference(without):
-        (folder / name).mkdir(parents=True)
-    return folder
-
-
-def of_paper(root: Path, *more: str) -> list[str]:
+        (root / name).mkdir(parents=True, exist_ok=True)
     return ["--configfile", "config/paper.yml", "--config", f"data_root={root}", "shards=2", *more]
 
 
 def paper_sets() -> set:
-    from helpers.datasets import canonical_variant
-
     return {(d, canonical_variant(d, v), b) for d in PAPER for v in ("clean", "authors") for b in range(4)}
 
 
-def test_folders_with_blanks_and_letters_beyond_ascii_reach_the_commands_as_one_word(project):
-    root = data_root(project / "raw Daten é")
-    dry = run_of(project, "-n", "--printshellcmds", *of_paper(Path(root.name), "store=my sets"), "--", "notebooks")
+def counted(dry: subprocess.CompletedProcess) -> dict[str, int]:
+    """Return the number of jobs of each rule of a dry run."""
+    assert dry.returncode == 0, dry.stderr
+    return {rule: int(jobs) for rule, jobs in re.findall(r"(?m)^(\w\S*) +(\d+)$", dry.stdout)}
+
+
+def test_folders_with_blanks_and_letters_beyond_ascii_reach_the_commands_as_one_word(project, monkeypatch):
+    monkeypatch.chdir(project)
+    dry = run_of(project, "-n", "--printshellcmds", *of_paper(Path("raw Daten é"), "store=my sets"), "--", "notebooks")
     assert dry.returncode == 0, dry.stderr
     extracted, swept = (re.findall(rf"-m helpers {name} .*", dry.stdout) for name in ("extract", "sweep"))
     assert len(extracted) > 32 and all("--root 'raw Daten é' --out 'my sets/" in line for line in extracted)
@@ -233,7 +209,7 @@ def test_folders_with_blanks_and_letters_beyond_ascii_reach_the_commands_as_one_
 
 
 def test_the_full_paper_is_planned_from_a_data_root(project, tmp_path):
-    dry = run_of(project, "-n", *of_paper(data_root(tmp_path)), "--", "notebooks", "cones", "checks")
+    dry = run_of(project, "-n", *of_paper(tmp_path), "--", "notebooks", "cones", "checks")
     counts, sets = counted(dry), paper_sets()
     swept = re.search(r"rule sweep_brset_authors_clip:\n.*\n    output: (.*) \(update\)\n", dry.stdout)
     assert swept[1] == "runs/sweeps/brset/authors/clip/authors-code/lambda/settings.json"  # what Fig. 3 is compared with
@@ -244,9 +220,9 @@ def test_the_full_paper_is_planned_from_a_data_root(project, tmp_path):
 
 
 def test_what_is_not_reachable_is_skipped_with_a_line_and_refused_when_strict(project, tmp_path):
-    root = data_root(tmp_path, "mimic_cxr", "brset")
-    dry = run_of(project, "-n", *of_paper(root), "--", "notebooks")
-    assert counted(dry)["gather"] == len({s for s in paper_sets() if s[0] not in ("mimic_cxr", "brset")})
+    absent = ("mimic_cxr", "brset")
+    dry = run_of(project, "-n", *of_paper(tmp_path, without=absent), "--", "notebooks")
+    assert counted(dry)["gather"] == len({s for s in paper_sets() if s[0] not in absent})
     assert re.search(r"\[skipped\]  mimic_cxr/authors/biomedclip, .*: no folder mimic_cxr under the data root", dry.stderr)
-    strict = run_of(project, "-n", *of_paper(root, "strict=true"), "--", "notebooks")
+    strict = run_of(project, "-n", *of_paper(tmp_path, "strict=true", without=absent), "--", "notebooks")
     assert strict.returncode != 0 and "strict: 16 sets cannot be made" in strict.stderr + strict.stdout

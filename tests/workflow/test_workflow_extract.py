@@ -21,10 +21,6 @@ def run(project, *arguments: str, targets=(f"{SET}/provenance.json",)) -> str:
     return said
 
 
-def change(module) -> None:
-    module.write_text(module.read_text() + "\n")
-
-
 @pytest.fixture
 def project(tmp_path):
     miniature.write("ham10000", tmp_path / "data/ham10000", n=300)  # two chunks of images
@@ -45,9 +41,10 @@ def test_shards_of_the_workflow_end_as_one_set(project):
     joined = EmbeddingSet.load(folder)
     assert len(joined) == len(joined.image) == 300
     before = (folder / "provenance.json").stat().st_mtime_ns
-    change(project / "src/helpers/datasets/brset.py")
-    assert "Nothing to be done" in run(project)  # the reader of another data set
-    change(project / "src/helpers/datasets/ham10000.py")
+    own, other = (project / f"src/helpers/datasets/{name}.py" for name in ("ham10000", "brset"))
+    other.write_text(other.read_text() + "\n")
+    assert "Nothing to be done" in run(project)
+    own.write_text(own.read_text() + "\n")
     assert "gather" in run(project, "--config", "shards=1") and (folder / "provenance.json").stat().st_mtime_ns > before
     assert EmbeddingSet.load(folder).fingerprint == joined.fingerprint
     assert json.loads((folder / "provenance.json").read_text()) == record
