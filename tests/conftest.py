@@ -13,14 +13,10 @@ LONGEST = "test_pages.py"
 
 
 def pytest_addoption(parser):
-    """Add the option that replaces the frozen result tables of tests/pages by those of this run."""
-    parser.addoption(
-        "--freeze", action="store_true", help="write tests/pages/frozen anew; look at the difference before committing it"
-    )
+    parser.addoption("--freeze", action="store_true", help="write tests/pages/frozen anew; look at the difference")
 
 
 def pytest_configure(config):
-    """Declare the marker of tests that `make test-heavy` runs and `make test` does not."""
     config.addinivalue_line("markers", "heavy: takes a built book, a browser or a real build; run by make test-heavy")
 
 

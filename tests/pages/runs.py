@@ -1,5 +1,6 @@
 """Run each page on small parameters in a folder that holds its declared files and nothing else."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import declarations as declared
 import pandas as pd
+from configuration import set_files
 from conftest import ROOT, small_set
 
 FROZEN = Path(__file__).parent / "frozen"
@@ -21,8 +23,8 @@ SMALL = {
     "03_lambda_sweep": SWEEP | {"n_boot": 100},
     "04_discussion": {},
     "05_is_lambda_worth_it": {
-        **{"dataset": "flickr8k", "backbone": "lit-natural", "protocol": "authors-code", "lambdas": [0, 0.5], "seeds": [1]},
-        **{"n_boot": 100, "alignments": ["centring"]},
+        "dataset": "flickr8k", "backbone": "lit-natural", "protocol": "authors-code", "lambdas": [0, 0.5], "seeds": [1],
+        "n_boot": 100, "alignments": ["centring"],
     },
     "06_slider": {"points": 50, "lambdas": [0, 0.5, 1]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
@@ -33,7 +35,7 @@ SMALL = {
     "12_protocol_audit": {"updates": 12, "seeds": [1]},
     "13_information": {"lambdas": [0, 1], "networks": 3, "depths": [1], "n_boot": 20},
     "14_what_the_probe_lacks": {},
-}
+}  # fmt: skip
 REAL_SETS = ("05_is_lambda_worth_it", "10_where_the_gap_comes_from", "11_what_lambda_closes", "13_information")
 """Pages whose other files fit the shipped sets only, such as prompts; the others run on the synthetic sets of the tests."""
 REPORT = "data/contributed/refused.json"
@@ -49,24 +51,25 @@ class Run:
     decoys: list[Path]
 
     @property
+    def outputs(self) -> list[dict]:
+        return [output for cell in self.cells for output in cell.get("outputs", ())]
+
+    @property
     def texts(self) -> str:
         """Return the sentences that the page shows below its cells."""
-        outputs = [o.get("data", {}) for cell in self.cells for o in cell.get("outputs", ())]
-        return "\n".join("".join(data.get("text/markdown", "")) for data in outputs)
+        return "\n".join("".join(o.get("data", {}).get("text/markdown", "")) for o in self.outputs)
 
     @property
     def glued(self) -> dict[str, str]:
-        outputs = [o for cell in self.cells for o in cell.get("outputs", ()) if "scrapbook" in o.get("metadata", {})]
-        plain = "application/papermill.record/text/plain"
-        return {o["metadata"]["scrapbook"]["name"]: o["data"].get(plain, "") for o in outputs}
+        found = [o for o in self.outputs if "scrapbook" in o.get("metadata", {})]
+        return {o["metadata"]["scrapbook"]["name"]: o["data"].get("application/papermill.record/text/plain", "") for o in found}
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.folder / "results" / f"{name}.parquet")
 
     def has_read(self, glob: str) -> bool:
         """Return whether the page opened every file of this name, or any file of a pattern."""
-        files = [path for path in self.folder.glob(glob) if path.is_file()]
-        return any(map(is_read, files))
+        return any(is_read(path) for path in self.folder.glob(glob) if path.is_file())
 
 
 def is_read(path: Path) -> bool:
@@ -77,27 +80,17 @@ def is_read(path: Path) -> bool:
 def stored_sets(folder: Path, name: str) -> None:
     """Put embedding sets where a page looks for them: of the declared variants, shipped or synthetic."""
     variants = PAGES[name].reads.sets
-    for dataset, variant in (("flickr8k", "common"), ("ham10000", "authors"), ("ham10000", "clean")):
+    names = [("flickr8k", "common"), ("ham10000", "authors"), ("ham10000", "clean")]
+    for dataset, variant in [s for s in names if variants and s[1] in (*variants, "common")]:
         for seed, backbone in enumerate(("lit-natural", "lit-derm")):
             place = Path("data/embeddings", dataset, variant, backbone)
-            if not variants or variant not in (*variants, "common"):
-                continue
             if name in REAL_SETS:
-                for file in declared_set(place):
-                    copy(file, folder)
+                with contextlib.chdir(ROOT):
+                    files = set_files("data/embeddings", dataset, variant, backbone)
+                for file in files:
+                    copy(Path(file), folder)
             else:
                 small_set(dataset, variant, backbone, dataset == "flickr8k", seed + 10 * (variant != "common")).save(folder / place)
-
-
-def declared_set(place: Path) -> list[Path]:
-    from configuration import set_files
-
-    here = os.getcwd()
-    os.chdir(ROOT)
-    try:
-        return [Path(file) for file in set_files("data/embeddings", *place.parts[2:])]
-    finally:
-        os.chdir(here)
 
 
 def copy(file: Path, folder: Path) -> None:
@@ -124,8 +117,8 @@ def prepare(name: str, folder: Path, tables: Path | None) -> list[Path]:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text("{}")
             decoys.append(place)
+    (folder / "results").mkdir()
     for table in PAGES[name].reads.tables:
-        (folder / "results").mkdir(exist_ok=True)
         shutil.copy(tables / f"{table}.parquet", folder / "results")
     for path in (p for part in ("data", "book", "results") for p in (folder / part).rglob("*") if p.is_file()):
         os.utime(path, (1, path.stat().st_mtime))
@@ -138,10 +131,9 @@ def run_page(name: str, folder: Path, tables: Path | None = None, **parameters) 
     decoys = prepare(name, folder, tables)
     command = [sys.executable, "-m", "papermill", f"notebooks/{name}.ipynb", "out.ipynb", "--no-progress-bar"]
     values = json.dumps((parameters or SMALL[name]) | {"results": "results"})
+    command += ["-y", values, "--kernel", "python3"]
     environment = os.environ | {"PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    run = subprocess.run(
-        [*command, "-y", values, "--kernel", "python3"], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr[-3000:])
     return Run(folder, json.loads((folder / "out.ipynb").read_text("utf-8"))["cells"], decoys)

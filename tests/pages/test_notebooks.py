@@ -8,7 +8,6 @@ import jupytext
 import nbformat
 import pytest
 from conftest import ROOT
-from sphinx_external_toc.parsing import parse_toc_yaml
 
 from helpers.page import notebook_defaults
 
@@ -39,11 +38,6 @@ def test_its_declaration_agrees_with_it(source):
     assert set(notebook_defaults(source.with_suffix(".ipynb"))) - OF_THE_RUN == set(page.settable)
     absent = [glob for glob in page.reads.files if not list(ROOT.glob(glob))]
     assert set(absent) <= {"data/contributed/*.json"}  # reports of others; there may be none
-
-
-def test_the_table_of_contents_has_every_page_once():
-    listed = [Path(entry).name for entry in parse_toc_yaml(ROOT / "_toc.yml") if entry.startswith("book/executed/")]
-    assert sorted(listed) == sorted(PAGES) == [path.stem for path in NOTEBOOKS]
 
 
 def test_no_table_is_written_by_two_pages_and_every_table_read_is_written_by_another():

@@ -1,7 +1,5 @@
 """What pages tell a reader to type exists at that entrance, and each line of the checklist leads to a page of the book."""
 
-import ast
-import json
 import re
 import shlex
 
@@ -47,14 +45,6 @@ def test_every_parameter_of_a_papermill_line_is_one_of_its_notebook():
     for page, words in typed:
         names = [words[i + 1] for i, word in enumerate(words) if word in ("-p", "-y")]
         assert set(names) <= set(notebook_defaults(ROOT / words[0])), f"{page}: {words[0]}"
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_no_stored_table_is_shown_as_pandas_prints_it(path):
-    cells = ["".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
-    for last in (ast.parse(source).body[-1] for source in cells if not source.rstrip().endswith(";")):
-        shown = last.value.func if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
-        assert getattr(shown, "attr", "") != "save_table", ast.unparse(last)
 
 
 @pytest.mark.parametrize(
