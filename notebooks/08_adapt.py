@@ -67,7 +67,7 @@ from helpers.cones import cone_table
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import replacing_folder
-from helpers.page import Page, flag, integer, many, number, optional, text
+from helpers.page import Page, integer, many, number, optional, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.cache import run_sweep
 from helpers.probing.protocol import Grid
@@ -81,8 +81,8 @@ page = Page(
         **{name: optional(text()) for name in ("table", "root", "image_root", "group_column", "keep", "results")},
         **{name: text() for name in ("image_column", "text_column", "split_column", "backbone")},
         "label_column": many(text(), least=1),
-        "credentialed": flag(),
-        "overwrite": flag(),
+        "credentialed": bool,
+        "overwrite": bool,
         "missing_images": text(MISSING_IMAGES, "missing_images"),
         "n_images": integer(40, 5000),
         "protocol": text(PROTOCOLS, "protocol"),

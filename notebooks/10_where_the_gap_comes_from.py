@@ -37,13 +37,13 @@ from helpers.datasets.registry import title
 from helpers.files import project_root
 from helpers.geometry import effective_rank
 from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
-from helpers.page import NAME, Page, flag, format_table, integer, many, number, optional, text
+from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
 from helpers.plotting import SPARE, distinct_legend, log_axis, panels
 from helpers.separation import half_of_groups, tied_groups
 
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),
-    "epochs": many(integer(0, 2000), least=1), "seeds": many(integer(0, 2**32 - 1), least=1), "learned": flag(), "variant": text(("clean", "authors"), "variant"),
+    "epochs": many(integer(0, 2000), least=1), "seeds": many(integer(0, 2**32 - 1), least=1), "learned": bool, "variant": text(("clean", "authors"), "variant"),
     "features": optional(NAME), "results": optional(NAME),
 }  # fmt: skip
 page = Page("10_where_the_gap_comes_from", globals(), spec)

@@ -11,7 +11,7 @@ from conftest import ROOT
 from markdown_it import MarkdownIt
 
 from helpers import page as page_module
-from helpers.page import NOT_SHOWN, Page, check_parameters, fill, flag, format_table, integer, many, number, optional, text
+from helpers.page import NOT_SHOWN, Page, check_parameters, fill, format_table, integer, many, number, optional, text
 
 SPEC = {"lam": number(0, 2), "names": many(text()), **dict.fromkeys(("store", "made_with", "results"), optional(text()))}
 GIVEN = {"lam": 0.5, "names": ["a"], "store": None, "made_with": None, "results": None}
@@ -33,7 +33,7 @@ def test_private_names_constants_and_objects_are_not_parameters():
     [
         (number(0, 1), 1.5), (number(0, 1), float("nan")), (number(), "fast"), (number(), True), (number(), float("inf")),
         (many(number(-2, 2)), [0, 7]), (integer(1, 9), 2.5), (integer(1, 9), [1]), (integer(1, 9), True), (integer(1, 9), 10),
-        (flag(), "yes"), (flag(), 1), (text(), "  "), (many(number(), least=1), []), (many(number()), "[0, 1"),
+        (bool, "maybe"), (bool, 2), (text(), "  "), (many(number(), least=1), []), (many(number()), "[0, 1"),
         (many(number()), "0,half"), (many(integer(0, 99)), [42, 42]), (many(text()), [1]), (text(["own"]), "x"),
     ],
 )  # fmt: skip
@@ -48,7 +48,7 @@ def test_bad_values_are_refused_in_one_sentence_with_the_name(kind, value):
     [
         (number(), "1e-3", 1e-3), (integer(0, 9), "3", 3), (integer(0, 9), 3.0, 3), (many(number()), "[0, 1]", [0.0, 1.0]),
         (many(number()), "0,0.5,1", [0.0, 0.5, 1.0]), (many(text()), "one", ["one"]), (many(text()), "one, two", ["one, two"]),
-        (many(text()), "1", ["1"]), (optional(many(text())), None, None),
+        (many(text()), "1", ["1"]), (bool, "true", True), (optional(many(text())), None, None),
     ],
 )  # fmt: skip
 def test_spelled_values_are_converted(kind, value, result):

@@ -18,7 +18,3 @@ def __getattr__(name: str):
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module 'helpers' has no attribute {name!r}; public names: {', '.join(__all__)}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -1,9 +1,5 @@
-"""Run one step of the workflow by hand: ``python -m helpers COMMAND``, or ``modality-gap COMMAND``.
+"""Run one step by hand: ``python -m helpers COMMAND``; exits with 0, 1 for unusable data, 2 for bad input, 130 if interrupted."""
 
-Exit codes: 0 success, 1 unusable data, 2 bad input, 130 interrupted. An error is one sentence; ``--debug`` adds the traceback.
-"""
-
-import os
 import sys
 import warnings
 
@@ -20,9 +16,6 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_, **__: _say("warning", message)
     try:
         return app(arguments, prog_name="python -m helpers", standalone_mode=False) or 0
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except TyperException as error:
         command = " ".join(["python -m helpers", *arguments[:1], "--help"])
         return _say("error", f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")

@@ -1,7 +1,4 @@
-"""Run a page: check its parameters, write and read result tables, show names safely, say how it was made.
-
-Papermill only warns of an unknown parameter, and passes YAML's ``1e-3`` and the command line's ``[0, 1]`` on as strings.
-"""
+"""Run a page: check its parameters, write and read result tables, show names safely, say how it was made."""
 
 import ast
 import hashlib
@@ -26,7 +23,7 @@ import yaml
 from IPython.display import Markdown, display
 from myst_nb import glue
 from pandas.io.formats.style import Styler
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, TypeAdapter, ValidationError, WrapValidator
 
 from .arrays import choose
 from .datasets.registry import title
@@ -38,10 +35,7 @@ ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below ma
 
 
 def check_parameters(namespace: MutableMapping, spec: dict[str, ParameterType]) -> dict:
-    """Check the parameters in a notebook's ``globals()``, put the converted values back, and return them.
-
-    A page does so before it makes any global of its own: a public lower-case global with a plain value is taken for a parameter.
-    """
+    """Check the parameters in ``globals()``, which are its public lower-case plain values, put converted ones back, return them."""
     for name in [n for n, value in namespace.items() if n.islower() and not n.startswith("_") and _is_plain(value)]:
         choose(name, spec, "parameter")
     values = {}
@@ -85,11 +79,6 @@ def integer(low: int, high: int) -> ParameterType:
     return number(low, high, int, "a whole number")
 
 
-def flag() -> ParameterType:
-    """Return the type of True and False."""
-    return StrictBool
-
-
 def text(choices: Iterable[str] | None = None, what: str = "value") -> ParameterType:
     """Return the type of a non-blank string, one of ``choices`` if they are given."""
     valid = None if choices is None else list(choices)
@@ -109,17 +98,14 @@ def optional(kind: ParameterType) -> ParameterType:
 
 def many(kind: ParameterType, least: int = 0) -> ParameterType:
     """Return the type of at least ``least`` distinct values: a list, JSON of one, ``"0,0.5,1"``, or a single value."""
-    return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least), AfterValidator(_distinct)]  # type: ignore[valid-type]
+    return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least)]  # type: ignore[valid-type]
 
 
 def _as_list(value) -> list:
     if isinstance(value, str) and re.search(r"^\s*\[|,", value):
         with suppress(json.JSONDecodeError):  # words without quotation marks are one value
             value = json.loads(value if "[" in value else f"[{value}]")
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _distinct(values: list) -> list:
+    values = list(value) if isinstance(value, list | tuple) else [value]
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         raise ValueError(f"{twice[0]!r} is given twice; give each value once")
     return values
@@ -150,10 +136,7 @@ def fill(sentence: str, /, **values) -> str:
 def format_table(
     table: pd.DataFrame, precision: int = 3, thousands: str | None = None, stacked: bool = False, **formats: str
 ) -> Styler:
-    """Return a table in the style of the book: headings in words, an interval in one column, a dash for a missing value.
-
-    If ``stacked``, a narrow screen shows the cells of a row below each other; ``formats`` gives a format by column.
-    """
+    """Return a table in the style of the book; ``formats`` is by column; a narrow screen stacks a row's cells if ``stacked``."""
     for low, high, name in INTERVALS:
         if {low, high} <= set(table):
             ends = zip(table[low], table[high], strict=True)
@@ -257,13 +240,13 @@ class Page:
 
     def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
         """Show which sets, or (dataset, backbone), the page reads, groups in several splits, and shipped sets not stored here."""
-        pairs = [s if isinstance(s, tuple) else (s.dataset, s.provenance.get("backbone", "own")) for s in sets]
+        pairs = [s if isinstance(s, tuple) else (s.dataset, s.identity.backbone) for s in sets]
         shown = _under((title(dataset), backbone) for dataset, backbone in pairs)
         self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
-        for dataset, groups in {s.dataset: len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}.items():
-            if groups:
-                sentence = "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups."
-                self.show_text(sentence, dataset=title(dataset), groups=groups)
+        straddled = {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}
+        for dataset, groups in ((of, n) for of, n in straddled.items() if n):
+            sentence = "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups."
+            self.show_text(sentence, dataset=dataset, groups=groups)
         store = self.parameters.get("store")
         path = Path(store or "", NOT_SHOWN)
         for line in reasons(read_json(path)) if path.is_file() else ():
@@ -296,10 +279,9 @@ class Page:
             f"- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )
         display(Markdown(footer))
-        of_set = {"data set": "dataset", "variant": "variant", "backbone": "backbone"}
         rows = [
-            {heading: str(s.provenance.get(key, "own")) for heading, key in of_set.items()}
-            | {"pairs": len(s), "images": len(s.image), "texts": len(s.text), "d": s.dim, "fingerprint": s.fingerprint[:16]}
+            {**s.identity.columns, "pairs": len(s), "images": len(s.image), "texts": len(s.text), "d": s.dim}
+            | {"fingerprint": s.fingerprint[:16]}
             for s in sets
         ]
         if rows:

@@ -1,8 +1,8 @@
 """Draw every figure of the book in one style; functions take tidy tables or embedding sets and return a figure."""
 
 import math
+from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -28,19 +28,11 @@ MARKERS = "osD^vP"
 CHANNELS = {"shift": "shift", "common-scale": "common scale", "scale-ratio": "scale ratio", "spread": "spread"}
 ALIGNMENTS = {"lambda": "all four together", **CHANNELS, **{f"without-{c}": f"all but {label}" for c, label in CHANNELS.items()}}
 ALIGNMENTS["centred"] = "centred per modality"
-STYLE = {
-    "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 160, "font.size": 9.5,
-    "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.09, "figure.constrained_layout.w_pad": 0.09,
-    "svg.hashsalt": "modality-gap-book", "axes.titlesize": 10, "axes.labelsize": 9.5, "axes.linewidth": 0.8, "lines.linewidth": 1.6,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
-    "axes.axisbelow": True, "text.parse_math": False, "legend.frameon": False, "legend.fontsize": 9,
-}  # fmt: skip
 
 
 def use_style() -> None:
     """Set the style of all figures: SVG in notebooks, equal bytes for equal figures, and no mathematics between ``$``."""
-    mpl.rcParams.update(STYLE)
+    plt.style.use(Path(__file__).with_name("book.mplstyle"))
     if get_ipython() is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 

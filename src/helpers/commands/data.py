@@ -11,10 +11,7 @@ from .options import Dataset, Missing, Option, Root, SetFolder, Split, Variant, 
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
-IMPORTED = (
-    "CSV, TSV or Parquet of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d); NPY of image vectors, with --text; or a folder with "
-    "img_emb/*.npy and text_emb/*.npy."
-)
+IMPORTED = "Table of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d), or of images with --text; folder of img_emb/, text_emb/."
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
 
 
@@ -23,10 +20,8 @@ def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data
     """Say what is ready on this machine, what is missing and how to get it."""
     from ..doctor import report
 
-    rows = report(root)
-    width = max(len(what) for what, _, _ in rows)
-    for what, status, how in rows:
-        print(f"{what:<{width}}  {status:<8}  {how}")
+    for row in report(root):
+        print("{:<36}  {:<8}  {}".format(*row))
 
 
 @app.command()
@@ -35,8 +30,8 @@ def datasets() -> None:
     from ..datasets import DATASETS
 
     for name, entry in DATASETS.items():
-        card, access = entry.card, " (credentialed)" if entry.card.credentialed else ""
-        print(f"{name:<12} {card.domain:<8} {card.title}{access}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
+        card, marked = entry.card, " (credentialed)" * entry.card.credentialed
+        print(f"{name:<12} {card.domain:<8} {card.title}{marked}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
 
 
 @app.command()

@@ -24,9 +24,8 @@ Option = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Op
 Table = Annotated[str | None, typer.Option(callback=_table_name, help="Write the table as .csv or .parquet.")]
 Replicates = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
 SetFolder = Annotated[str | None, typer.Option(help="Folder of the set; runs/embeddings/<dataset>/<variant>/<backbone>.")]
-ABOUT = "Measure, shift and probe image-text embeddings."
 
-app = typer.Typer(help=ABOUT, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -37,7 +36,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback(help=ABOUT)
+@app.callback(help="Measure, shift and probe image-text embeddings.")
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,

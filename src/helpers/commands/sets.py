@@ -47,8 +47,11 @@ def sweep(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that train probes; one per core.")] = None,
 ) -> None:  # fmt: skip
     """Train probes over lambda and seeds, and store the results."""
+    import pandas as pd
+
     from ..extraction.find import embeddings_for
     from ..probing.cache import stored_or_run
+    from ..probing.inference import SELECTED
     from ..probing.result import refuse_ending, refuse_private, score_table, write_scores
 
     grid = _grid(settings, {name: value for name, value in context.params.items() if name in GRID.as_dict() and value is not None})
@@ -67,7 +70,11 @@ def sweep(
                 chosen.append(result.best.assign(protocol=name))
     if exported:
         print(f"test scores: {write_scores(exported, export)}")
-    print(_gains(chosen))
+    table = pd.concat(chosen)  # of joint features alone where there are some
+    table = table[table["features"] == "joint"] if (table["features"] == "joint").any() else table
+    names = {"lambda_image": "lambda", "auc_at_zero": "AUC(0)", "auc": "AUC", "difference": "gain"}
+    shown = table.set_index(["protocol", "features"])[["lambda_image", *SELECTED[:-1]]].rename(columns=names).round(4)
+    print(f"lambda chosen on validation rows, judged on test rows (95 % bootstrap interval):\n{shown}")
 
 
 def _grid(settings: str, given: dict[str, str]) -> Grid:
@@ -84,19 +91,6 @@ def _value(word: str):
         return ast.literal_eval(word)
     except (ValueError, SyntaxError):
         return word  # a name, or no number, which the grid refuses
-
-
-def _gains(chosen: list) -> str:
-    """Return the choices on validation rows, of joint features alone where there are some."""
-    import pandas as pd
-
-    from ..probing.inference import SELECTED
-
-    table = pd.concat(chosen)
-    table = table[table["features"] == "joint"] if (table["features"] == "joint").any() else table
-    names = {"lambda_image": "lambda", "auc_at_zero": "AUC(0)", "auc": "AUC", "difference": "gain"}
-    shown = table.set_index(["protocol", "features"])[["lambda_image", *SELECTED[:-1]]].rename(columns=names).round(4)
-    return f"lambda chosen on validation rows, judged on test rows (95 % bootstrap interval):\n{shown}"
 
 
 @app.command()
@@ -123,8 +117,7 @@ def report(
     protocols = ", ".join(result.provenance["protocol"] for result in found) or "none stored"
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
     if not found:
-        command = f"python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}"
-        print(f"the paper's Fig. 3 needs a sweep: run `{command}` first")
+        print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
     print(which_cell(written.facts))
 
 
