@@ -187,27 +187,6 @@ def test_the_slider_works_from_disk_without_the_book(browser, tmp_path):
     page.close()
 
 
-def test_search_finds_mean_resultant_length(tab, address):
-    tab.goto(f"{address}/search.html?q=mean+resultant+length")
-    tab.wait_for_selector("#search-results li a")
-    tab.wait_for_function("() => !/Searching/.test(document.querySelector('#search-results h2')?.textContent ?? 'Searching')")
-    found = tab.locator("#search-results li a").evaluate_all("links => links.map((a) => a.getAttribute('href'))")
-    assert any("01_cone_effect" in href for href in found) and any("methods" in href for href in found)
-
-
-def test_the_keyboard_reaches_content_and_navigation(tab, address):
-    tab.goto(f"{address}/index.html")
-    tab.wait_for_url("**/book/intro.html")
-    reached = []
-    seen = """() => { const a = document.activeElement, box = a.getBoundingClientRect();
-        const where = ['.bd-sidebar-primary nav', '#pst-skip-link'].find((selector) => a.closest(selector));
-        return [where ?? '', box.width > 0 && box.height > 0] }"""
-    for _ in range(40):
-        tab.keyboard.press("Tab")
-        reached.append(tab.evaluate(seen))
-    assert [".bd-sidebar-primary nav", True] in reached and reached[0][0] == "#pst-skip-link"
-
-
 @pytest.mark.parametrize("attack", ["<script>{}</script>", '<img src="x" onerror="{}">', '<svg onload="{}"></svg>'])
 @pytest.mark.parametrize("policy", [True, False])
 def test_a_script_in_the_content_of_a_page_does_not_run(tab, address, attack, policy):

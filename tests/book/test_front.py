@@ -39,15 +39,3 @@ def test_the_numbers_of_the_published_sentences_by_hand():
     ranks = np.corrcoef(pd.Series(deficit).rank(), gain.rank())[0, 1]
     assert f"rank correlation {ranks:.2f} over {len(gain)} curves" in hidden_layer
     assert "a smaller gain for 4 of 4 encoders" in longer
-
-
-def test_the_numbers_of_the_test_bench_by_hand():
-    sentence = front.sentences()[-1]
-    limits = pd.read_csv(MEASURED / "training_gain_limit.csv").query("alignment == 'lambda'")
-    assert f"by at most {limits['gain'].abs().max():.3f}" in sentence
-    splits = pd.read_csv(MEASURED / "repeated_splits.csv").query("split != 'fixed'").copy()
-    splits["set"] = splits[["dataset", "variant", "backbone"]].agg("/".join, axis=1)
-    means = splits.groupby("set")["gain"].mean()
-    low, high = (f"{value:+.4f}".replace("-", "−") for value in (means.min(), means.max()))
-    assert f"{len(means)} embedding sets is {low} to {high}" in sentence
-    assert (splits.groupby("set")["gain"].min() > 0).sum() == 1 and "every split for HAM10000 (clean) under lit-derm" in sentence

@@ -26,8 +26,7 @@ def view(embeddings):
     return PAGE.sphere_view(embeddings, LAMBDAS, len(embeddings))
 
 
-@pytest.fixture(scope="module")
-def shown(view, embeddings):
+def directions(view, embeddings):
     """Return the three shown directions, from the positions of all images, by least squares."""
     rows = np.random.default_rng(0).permutation(len(embeddings))
     return np.linalg.lstsq(embeddings.image_of(rows), np.array(view["image"]).T, rcond=None)[0].T
@@ -37,8 +36,8 @@ def unit(x):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def test_three_numbers_per_point_give_its_exact_place_at_every_lambda(view, shown, embeddings):
-    image, text = embeddings.image_of(), embeddings.text_of()
+def test_three_numbers_per_point_give_its_exact_place_at_every_lambda_and_lead_to_no_row(view, embeddings):
+    image, text, shown = embeddings.image_of(), embeddings.text_of(), directions(view, embeddings)
     rng = np.random.default_rng(0)
     rows = {m: rng.permutation(len(embeddings)) for m in ("image", "text")}
     for lam in LAMBDAS:
@@ -47,17 +46,8 @@ def test_three_numbers_per_point_give_its_exact_place_at_every_lambda(view, show
             placed = unit(np.array(view[modality]).T + sign * lam / 2 * np.array(view["gap"]))
             # coordinates are rounded to four decimals, and short ones are magnified when brought to unit length
             np.testing.assert_allclose(placed, unit(full[rows[modality]] @ shown.T), atol=3e-3)
-
-
-def test_the_span_carries_most_of_the_squared_length_and_the_reader_faces_both_means(view, shown, embeddings):
-    pooled = np.concatenate([embeddings.image_of(), embeddings.text_of()])
-    leading = np.linalg.svd(pooled, full_matrices=False)[2][:3]
-    np.testing.assert_allclose(shown @ shown.T, np.eye(3), atol=1e-3)
-    np.testing.assert_allclose(np.linalg.norm(shown @ leading.T, axis=1), 1, atol=1e-3)
-    assert view["share"] == pytest.approx(((pooled @ leading.T) ** 2).sum() / (pooled**2).sum(), rel=1e-5)
-    both = np.add(view["mean_image"][0], view["mean_text"][0])
-    assert both[0] > 0 and np.abs(both[1:]).max() < 2e-4 and view["gap"][1] > 0 and abs(view["gap"][2]) < 1e-6
-    np.testing.assert_allclose(np.subtract(view["mean_image"][0], view["mean_text"][0]), view["gap"], atol=2e-4)
+    for modality, own in (("image", image), ("text", text)):
+        assert (np.abs(own @ shown.T - np.array(view[modality]).T).max(axis=1) < 1e-3).mean() < 0.5
 
 
 def test_curves_are_measured_in_all_dimensions_over_all_pairs(embeddings):
@@ -68,12 +58,6 @@ def test_curves_are_measured_in_all_dimensions_over_all_pairs(embeddings):
         expected = [np.linalg.norm(gap_vector(*moved)), *map(mean_resultant_length, moved)]
         np.testing.assert_allclose(table.loc[k, ["residual_gap", "R_image", "R_text"]].astype(float), expected, rtol=1e-5)
         np.testing.assert_allclose([few[key][k] for key in ("residual", "r_image", "r_text")], expected, atol=6e-5)
-
-
-def test_a_point_leads_to_no_row_and_no_pair(view, shown, embeddings):
-    for modality, own in (("image", embeddings.image_of()), ("text", embeddings.text_of())):
-        in_order = np.abs(own @ shown.T - np.array(view[modality]).T).max(axis=1) < 1e-3
-        assert in_order.mean() < 0.5
 
 
 def test_the_element_carries_its_data_whole_and_names_no_other_host(view):

@@ -37,14 +37,14 @@ def blocks(page: str, language: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def the_book_is_left_alone():
     """No step of a first hour writes where the book's own results are."""
+
+    def state() -> dict[str, int]:
+        files = [p for name in ("runs/book", "data", "book/executed") for p in (ROOT / name).rglob("*") if p.is_file()]
+        return {str(p): p.stat().st_mtime_ns for p in files}
+
     before = state()
     yield
     assert state() == before
-
-
-def state() -> dict[str, int]:
-    folders = [ROOT / name for name in ("runs/book", "data", "book/executed")]
-    return {str(p): p.stat().st_mtime_ns for folder in folders for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +81,13 @@ def test_the_notebook_line_of_the_readme_runs_and_writes_beside_its_output(store
     line = next(line for line in "\n".join(blocks("README.md", "bash")).splitlines() if line.startswith("papermill"))
     words = shlex.split(line)[1:]
     notebook, out, parameters = words[0], words[1], words[2:]
-    where = ["-p", "store", store, "-p", "sweeps", tmp_path / "sweeps"]
-    done = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, *where, *small(), where=tmp_path)
+    small = {"lambdas": "0,1", "seeds": 42, "features": "joint", "alignments": "[]", "n_boot": 100, "store": store, "sweeps": "s"}
+    given = [word for name, value in small.items() for word in ("-p", name, value)]
+    done = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, *given, where=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "results/lambda_sweep.parquet").is_file() and (tmp_path / out).is_file()
     ignored = subprocess.run(["git", "check-ignore", out], cwd=ROOT, capture_output=True, text=True)
     assert ignored.stdout.strip() == out
-
-
-def small() -> list[str]:
-    return ["-p", "lambdas", "0,1", "-p", "seeds", "42", "-p", "features", "joint", "-p", "alignments", "[]", "-p", "n_boot", "100"]
 
 
 def test_the_python_lines_of_the_readme_run():
@@ -132,26 +129,9 @@ def test_own_vectors_are_imported_measured_swept_and_reported(vectors, tmp_path,
     assert "no cell of the paper" in done.stdout
 
 
-def test_random_rows_under_a_cells_name_fill_no_cell_of_table_1(tmp_path):
-    rng = np.random.default_rng(0)
-    image, text = rng.normal(size=(400, 8)) + 1, rng.normal(size=(400, 8)) - 1
-    np.savez(tmp_path / "fake.npz", image=image, text=text, labels=np.array(["mel", "nv"] * 200))
-    where = ["--variant", "authors", "--out", tmp_path / "store/ham10000/authors/clip"]
-    assert (
-        run("helpers", "import", "fake.npz", "--dataset", "ham10000", "--backbone", "clip", *where, where=tmp_path).returncode == 0
-    )
-    done = papermill("02_r_table", "-p", "store", tmp_path / "store", "-p", "n_boot", "20", where=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert pd.read_parquet(tmp_path / "results/r_table.parquet")["ours"].isna().all()
-    assert "it has 400 pairs" in (tmp_path / "out.ipynb").read_text()
-
-
 COMMANDS = [
-    (["swep", "ham10000", "lit-derm"], ["Did you mean 'sweep'"]),
-    (["cone", "ham1000", "lit-derm"], ["did you mean 'ham10000'"]),
     (["cone", "ham10000", "nothing"], ["nothing"]),
     (["cone", "ham10000", "lit-derm", "--store", "nowhere"], ["nowhere"]),
-    (["sweep", "ham10000", "lit-derm", "--protocol", "convergd"], ["did you mean 'converged'"]),
     (["import", "nowhere.csv", "--dataset", "a", "--backbone", "b"], ["nowhere.csv"]),
     (["import", "{bad}/empty.csv", "--dataset", "a", "--backbone", "b"], ["empty.csv", "empty"]),
     (["import", "{bad}/semicolon.csv", "--dataset", "a", "--backbone", "b"], ["semicolon.csv", "one class only"]),
@@ -186,13 +166,8 @@ def test_a_mistake_at_the_command_line_ends_with_one_sentence(words, facts, bad,
 
 
 PARAMETERS = [
-    ("03_lambda_sweep", ["-p", "protocl", "paper"], ["did you mean 'protocol'"]),
     ("03_lambda_sweep", ["-p", "lambdas", "[0, 7]"], ["'lambdas'", "7", "-2", "2"]),
-    ("03_lambda_sweep", ["-p", "seeds", "[1.5]"], ["'seeds'", "1.5", "whole number"]),
     ("03_lambda_sweep", ["-p", "datasets", "ham1000"], ["did you mean 'ham10000'"]),
-    ("02_r_table", ["-p", "n_boot", "-1"], ["'n_boot'", "-1"]),
-    ("02_r_table", ["-p", "n_boot", "many"], ["'n_boot'", "many"]),
-    ("02_r_table", ["-p", "variant", "cleen"], ["did you mean 'clean'"]),
     ("02_r_table", ["-p", "store", "nowhere"], ["nowhere"]),
     ("02_r_table", ["-p", "contributed", "nowhere"], ["nowhere", "contributed"]),
     ("08_adapt", ["-p", "table", "nowhere.csv"], ["nowhere.csv"]),
@@ -208,12 +183,3 @@ def test_a_mistake_in_a_parameter_stops_the_notebook_with_one_sentence(notebook,
     done = papermill(notebook, *own, *(p.format(study=pictures) for p in parameters), where=tmp_path)
     last = [line for line in done.stderr.splitlines() if line.strip()][-1]
     assert done.returncode != 0 and [fact for fact in facts if fact not in last] == [], last
-
-
-ODD = [["-p", "n_boot", "0"], ["-p", "datasets", "ham10000"], ["-p", "backbones", '["lit-derm"]', "-p", "n_boot", "20.0"]]
-
-
-@pytest.mark.parametrize("parameters", ODD, ids=["no intervals", "one word for a list", "a whole number as 20.0"])
-def test_odd_but_sound_parameters_run(parameters, store, tmp_path):
-    done = papermill("02_r_table", "-p", "store", store, *parameters, where=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]

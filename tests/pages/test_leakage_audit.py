@@ -9,9 +9,7 @@ from conftest import ROOT
 from page_code import functions_of
 from samples import embedding_set
 
-from helpers import metrics
 from helpers.probing.protocol import PROTOCOLS
-from helpers.statistics import bootstrap_counts
 
 page = functions_of("07_leakage_audit", "n_boot", "seeds")
 STRONG = PROTOCOLS["converged"].replace(strengths=(1e-3, 1e-2, 1e-1, 1.0))
@@ -49,40 +47,6 @@ def test_a_difference_is_joined_by_id_over_the_rows_of_both_sets():
             page.difference(good, other)
 
 
-def test_the_interval_draws_the_groups_of_the_second_set_together():
-    rng = np.random.default_rng(0)
-    ids, positive, groups = [f"r{i}" for i in range(40)], [0, 1] * 20, [f"g{i // 4}" for i in range(40)]
-    a, b = rng.normal(size=40) + positive, rng.normal(size=40)
-    found = page.difference(scored(ids, a, positive), scored(ids, b, positive, groups))
-    counts = bootstrap_counts(40, page.n_boot, 0, groups)
-    draws = metrics.auc(a, positive, counts) - metrics.auc(b, positive, counts)
-    assert [found["low"], found["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
-
-
-def test_a_proxy_in_the_text_shows_in_text_and_joint_and_not_in_the_image():
-    clean = embedding_set(n=160, val=False)
-    label = pd.factorize(clean.pairs["label"])[0]
-    told = np.eye(6)[label] * 3 + np.random.default_rng(0).normal(size=(160, 6)) * 0.1
-    pairs = clean.pairs.assign(text=range(160)).sample(frac=1, random_state=1)
-    authors = replace(clean, text=told / np.linalg.norm(told, axis=1, keepdims=True), pairs=pairs)
-    table = page.differences(*(page.by_probes(s, STRONG) for s in (authors, clean)), ("authors", "clean")).set_index("features")
-    assert table.loc["text", "low"] > 0 and table.loc["text", "authors"] > 0.99 and table.loc["joint", "low"] > 0
-    assert abs(table.loc["image", "difference"]) < 0.02
-
-
-def test_siblings_pay_where_the_group_fixes_the_label():
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(40), 4)
-    label = np.where(rng.permutation(40) < 20, "benign", "malignant")[groups]
-    keys = rng.normal(size=(40, 60))[groups]  # one random vector per group: an identity, no meaning
-    made = embedding_set(kind="binary", n=160, groups=groups)
-    unit = keys / np.linalg.norm(keys, axis=1, keepdims=True)
-    made = replace(made, image=unit, text=unit[::-1], pairs=made.pairs.assign(label=label, image=range(160), text=range(160)))
-    split = page.sibling_splits(made.pairs["group"])
-    auc = [page.difference(*[page.by_probes(page.resplit(made, rows), STRONG)["image"]] * 2)["first"] for rows in split.values()]
-    assert auc[0] > 0.9 and auc[1] < 0.75
-
-
 def test_the_two_splits_differ_in_siblings_only():
     groups = np.repeat([f"g{i}" for i in range(20)], [4] * 10 + [3] * 6 + [1] * 4)
     split = page.sibling_splits(groups, test_share=0.4, random_state=3)
@@ -113,11 +77,3 @@ def test_straddling_lesions_are_counted_by_class_and_add_up_to_the_published_tes
     published = pd.read_csv(ROOT / "data/published/datasets.csv").set_index("name")
     assert stored["test_images"].sum() == published.loc["ham10000", "test_rows"]
     assert (stored["lesion_in_train"] <= stored["test_images"]).all()
-
-
-def test_variants_that_agree_share_a_panel_on_the_page_on_the_data():
-    by_set = functions_of("09_data").by_set
-    table = pd.DataFrame({"dataset": ["ham10000"] * 4, "variant": ["authors"] * 2 + ["clean"] * 2, "share": [0.2, 0.8] * 2})
-    assert list(by_set(table, ["share"])) == ["HAM10000"]
-    table.loc[3, "share"] = 0.5
-    assert list(by_set(table, ["share"])) == ["HAM10000 · authors", "HAM10000 · clean"]

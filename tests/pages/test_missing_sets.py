@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
-from conftest import ROOT, small_set
+from conftest import ROOT
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
@@ -26,8 +26,9 @@ SMALL = {
     "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
 }
-PROFILES = {"no-flickr8k": "flickr8k", "no-ham10000": "ham10000", "no-lit-derm": "*/*/lit-derm", "no-authors": "ham10000/authors"}
-NAMED = {"no-flickr8k": "Flickr8k (common)", "no-ham10000": "HAM10000 (", "no-lit-derm": "lit-derm", "no-authors": "(authors)"}
+MISSING = {  # what is gone from the store, as a page names it
+    "flickr8k": "Flickr8k (common)", "ham10000": "HAM10000 (", "*/*/lit-derm": "lit-derm", "ham10000/authors": "(authors)",
+}  # fmt: skip
 
 
 def run_page(name: str, **parameters) -> tuple[dict, str]:
@@ -55,28 +56,19 @@ def run_page(name: str, **parameters) -> tuple[dict, str]:
     return glued, "\n".join(said)
 
 
-@pytest.fixture(params=PROFILES)
-def profile(request, store, tmp_path):
-    """Return the name of a profile and its store."""
-    shutil.copytree(store, tmp_path / "store")
-    for gone in (tmp_path / "store").glob(PROFILES[request.param]):
-        shutil.rmtree(gone)
-    return request.param, tmp_path / "store"
-
-
 @pytest.mark.heavy
+@pytest.mark.parametrize("gone", MISSING)
 @pytest.mark.parametrize("name", SMALL)
-def test_a_page_without_some_sets_says_what_is_missing(profile, tmp_path, name):
-    missing, folder = profile
-    if name == "07_leakage_audit" and missing in ("no-flickr8k", "no-authors"):
-        pytest.skip("the same page as with all sets, or as without HAM10000")
-    where = {"store": str(folder), "results": str(tmp_path / "results")}
+def test_a_page_without_some_sets_says_what_is_missing(store, tmp_path, name, gone):
+    shutil.copytree(store, tmp_path / "store")
+    for folder in (tmp_path / "store").glob(gone):
+        shutil.rmtree(folder)
+    where = {"store": str(tmp_path / "store"), "results": str(tmp_path / "results")}
     where |= {"sweeps": str(tmp_path / "sweeps")} if name == "03_lambda_sweep" else {}
     _, said = run_page(name, **SMALL[name], **where)
-    reads = {"no-flickr8k": name != "07_leakage_audit", "no-authors": name in ("02_r_table", "07_leakage_audit")}
-    if reads.get(missing, True):
-        wanted = rf"No embeddings of .*{re.escape(NAMED[missing])}.* are stored here.*helpers extract"
-        assert re.search(wanted, said), said[:500]
+    reads = {"flickr8k": name != "07_leakage_audit", "ham10000/authors": name in ("02_r_table", "07_leakage_audit")}
+    if reads.get(gone, True):
+        assert re.search(rf"No embeddings of .*{re.escape(MISSING[gone])}.* are stored here.*helpers extract", said), said[:500]
 
 
 @pytest.fixture
@@ -84,9 +76,8 @@ def cached(store, tmp_path):
     """Return cached sweeps of HAM10000 under lit-derm, and the same store without that set."""
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
     for part in ("lambda", "alignments"):
-        settings = GRID.arguments(part)
         folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", part, tmp_path / "sweeps")
-        run_sweep(embeddings, "authors-code", settings, folder)
+        run_sweep(embeddings, "authors-code", GRID.arguments(part), folder)
     shutil.copytree(store, tmp_path / "store")
     shutil.rmtree(tmp_path / "store/ham10000/clean/lit-derm")
     return embeddings
@@ -99,24 +90,6 @@ def test_cached_sweeps_are_shown_without_their_embeddings(cached, tmp_path):
     assert "lit-derm *" in said and "lit-natural *" not in said
     table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
     assert {"flickr8k lit-derm", "ham10000 lit-derm"} <= set(table["dataset"] + " " + table["backbone"])
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("lone", [True, False], ids=["lone", "stored"])
-def test_a_second_text_gives_fig_3_its_own_curves_and_nothing_else(tmp_path, lone, monkeypatch):
-    monkeypatch.setattr("helpers.published.cell_faults", lambda facts: [])  # a small set stands for the paper's
-    for i, variant in enumerate(("clean", "authors")):
-        small_set("ham10000", variant, "clip", False, seed=i).save(tmp_path / "store/ham10000" / variant / "clip")
-    if lone:
-        embeddings = embeddings_for("ham10000", "clip", "authors", tmp_path / "store")
-        folder = sweep_folder("ham10000", "authors", "clip", "authors-code", "lambda", tmp_path / "sweeps")
-        run_sweep(embeddings, "authors-code", GRID.arguments("lambda"), folder)
-        shutil.rmtree(tmp_path / "store/ham10000/authors")
-    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
-    for texts, curves in (("clean", 0), (["clean", "authors"], 0 if lone else 1)):  # without embeddings nothing says what a set is
-        glued, _ = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where, variant=texts)
-        assert int(glued["n_curves_recomputed"]) == curves
-        assert set(pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")["variant"]) == {"clean"}
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "empty-store"])

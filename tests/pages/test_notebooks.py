@@ -1,6 +1,5 @@
 """The notebooks and their declarations in pages.yml: each pair is in step, carries no outputs, and says what it must."""
 
-import json
 from pathlib import Path
 
 import declarations as declared
@@ -56,11 +55,3 @@ def test_figures_have_alternative_text_caption_and_name_and_computed_sentences_n
                 assert len(shown["image"]["alt"]) > 30 and len(shown["figure"]["caption"]) > 30
                 names.append(shown["figure"]["name"])
     assert len(names) == len(set(names)) > 5 and all(name.startswith("fig-") for name in names)
-
-
-def test_the_page_on_speed_names_the_machine_of_the_kept_timings():
-    extraction, probing = (json.loads((ROOT / f"benchmarks/results/{name}.json").read_text()) for name in ("extraction", "probing"))
-    assert {case["threads"] for case in probing["results"].values()} == {extraction["machine"]["cores"]} == {2}
-    assert extraction["machine"]["accelerator"] is None
-    page = (ROOT / "book/reexecute.md").read_text("utf-8")
-    assert "On two processor cores without an accelerator" in page and "Nothing was timed on an accelerator" in page

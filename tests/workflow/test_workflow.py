@@ -175,13 +175,6 @@ def test_a_failing_page_stops_the_build_with_its_cell_and_traceback(project):
     assert run.returncode != 0 and "Exception encountered at" in run.stderr and "Traceback" in run.stderr
 
 
-@pytest.mark.parametrize("lists", [[], ["backbones=[lit-derm]"], ["datasets=[ham10000]"]], ids=["none", "encoders", "sets"])
-def test_with_raw_data_but_none_named_what_is_stored_is_left_as_it_is(project, lists):
-    shutil.copytree(project / "data/embeddings", project / "raw stored", dirs_exist_ok=True)
-    rules = planned(project, "--config", "data_root=raw data", "store=raw stored", *lists, "--", "notebooks")
-    assert "sweep_ham10000_clean_lit-derm" in rules and not {"extract", "gather"} & rules
-
-
 def of_paper(root: Path, *more: str, without=()) -> list[str]:
     """Return the settings of a run on all data sets of the paper; each has an empty folder except those in ``without``."""
     for name in set(PAPER).difference(without):
