@@ -1,10 +1,7 @@
 """A page checks its parameters, escapes names, writes and reads its tables, and says how to run it again."""
 
 import json
-import subprocess
-import sys
 
-import jupytext
 import pandas as pd
 import pytest
 from conftest import ROOT
@@ -55,26 +52,6 @@ def test_spelled_values_are_converted(kind, value, result):
     names = {"x": value}
     found = check_parameters(names, {"x": kind})["x"]
     assert found == names["x"] == result and type(found) is type(result)
-
-
-def test_papermill_converts_what_a_page_knows_and_fails_on_what_it_does_not(tmp_path):
-    cells = """# %% tags=["parameters"]
-lam = 0.5
-names = ['a']  # names
-
-# %%
-from helpers.page import check_parameters, many, number, text
-print(check_parameters(globals(), {"lam": number(0, 1), "names": many(text())}))
-"""
-    document, path = jupytext.reads(cells, fmt="py:percent"), tmp_path / "small.ipynb"
-    document.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
-    jupytext.write(document, path)
-    assert page_module.notebook_defaults(path) == {"lam": 0.5, "names": ["a"]}
-    command = [sys.executable, "-m", "papermill", str(path), "-", "--no-progress-bar", "-y", "lam: 1e-3", "-p"]
-    run = subprocess.run([*command, "names", '["p", "q"]'], capture_output=True, text=True)
-    assert run.returncode == 0 and "{'lam': 0.001, 'names': ['p', 'q']}" in run.stdout, run.stderr
-    run = subprocess.run([*command, "lamda", "0.7"], capture_output=True, text=True)
-    assert run.returncode != 0 and "unknown parameter 'lamda'; did you mean 'lam'" in run.stderr
 
 
 HOSTILE = [

@@ -39,12 +39,6 @@ def test_ids_are_one_of_a_kind_links_lead_somewhere_and_only_what_can_be_printed
     assert document.select_one("img[alt=a]")["src"] == f"{site.as_uri()}/_images/a.svg"
 
 
-def test_the_published_address_is_that_of_the_repositorys_pages():
-    config = {"html": {}, "repository": {"url": "https://github.com/owner/name"}}
-    assert pdf.published_address(config) == "https://owner.github.io/name"
-    assert pdf.published_address(config | {"html": {"baseurl": "https://book.org/"}}) == "https://book.org"
-
-
 def test_what_is_missing_is_named(site, monkeypatch):
     with pytest.raises(FileNotFoundError, match="three.html"):
         pdf.one_document(site, ["book/three"], "https://book.org")

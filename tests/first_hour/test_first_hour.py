@@ -63,20 +63,6 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def vectors(tmp_path_factory) -> Path:
-    """Vectors of 300 pairs as NPZ and as a table of coordinates."""
-    folder = tmp_path_factory.mktemp("vectors")
-    rng, n, d = np.random.default_rng(1), 300, 6
-    label = rng.integers(0, 2, n)
-    image, text = (rng.normal(size=(n, d)) + 0.5 * label[:, None] + shift for shift in (2, -2))
-    names = np.array(["benign", "malignant"])[label]
-    np.savez(folder / "mine.npz", image=image, text=text, labels=names)
-    columns = {f"{m}_emb_{i}": x[:, i] for m, x in (("img", image), ("text", text)) for i in range(d)}
-    pd.DataFrame({"label": names, "patient": np.arange(n) // 2, **columns}).to_csv(folder / "mine.csv", index=False)
-    return folder
-
-
 def test_the_notebook_line_of_the_readme_runs_and_writes_beside_its_output(store, tmp_path):
     line = next(line for line in "\n".join(blocks("README.md", "bash")).splitlines() if line.startswith("papermill"))
     words = shlex.split(line)[1:]
@@ -112,14 +98,22 @@ def test_an_own_table_is_checked_encoded_and_swept(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mine.npz", "mine.csv"])
-def test_own_vectors_are_imported_measured_swept_and_reported(vectors, tmp_path, name):
-    set_folder = tmp_path / "store/mine/clean/theirs"
+def test_own_vectors_are_imported_measured_swept_and_reported(tmp_path, name):
+    rng, n, d = np.random.default_rng(1), 300, 6
+    label = rng.integers(0, 2, n)
+    image, text = (rng.normal(size=(n, d)) + 0.5 * label[:, None] + shift for shift in (2, -2))
+    if name == "mine.npz":
+        np.savez(tmp_path / name, image=image, text=text, labels=label.astype(str))
+    else:
+        columns = {f"{m}_emb_{i}": x[:, i] for m, x in (("img", image), ("text", text)) for i in range(d)}
+        pd.DataFrame({"label": label.astype(str), "patient": np.arange(n) // 2, **columns}).to_csv(tmp_path / name, index=False)
+    names, sweeps = ["mine", "theirs", "--store", "store"], ["--sweeps", "sweeps"]
     steps = [
-        ["import", vectors / name, "--dataset", "mine", "--backbone", "theirs", "--out", set_folder],
-        ["cone", "mine", "theirs", "--store", "store", "--n-boot", "20"],
-        ["sweep", "mine", "theirs", "--store", "store", "--sweeps", "sweeps", "--protocol", "authors-code", "--lambdas", "0,1",
-         "--seeds", "1", "--features", "joint", "--alignments", ""],
-        ["report", "mine", "theirs", "--variant", "clean", "--store", "store", "--sweeps", "sweeps", "--by", "N", "--how", "H"],
+        ["import", name, "--dataset", "mine", "--backbone", "theirs", "--out", "store/mine/clean/theirs"],
+        ["cone", *names, "--n-boot", "20"],
+        ["sweep", *names, *sweeps, "--protocol", "authors-code", "--lambdas", "0,1", "--seeds", "1", "--features", "joint",
+         "--alignments", ""],
+        ["report", *names, *sweeps, "--variant", "clean", "--by", "N", "--how", "H"],
     ]  # fmt: skip
     for step in steps:
         done = run("helpers", *step, where=tmp_path)

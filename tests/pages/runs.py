@@ -1,6 +1,5 @@
 """Run each page on small parameters in a folder that holds its declared files and nothing else."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -85,10 +84,8 @@ def stored_sets(folder: Path, name: str) -> None:
         for seed, backbone in enumerate(("lit-natural", "lit-derm")):
             place = Path("data/embeddings", dataset, variant, backbone)
             if name in REAL_SETS:
-                with contextlib.chdir(ROOT):
-                    files = set_files("data/embeddings", dataset, variant, backbone)
-                for file in files:
-                    copy(Path(file), folder)
+                for file in set_files(str(ROOT / "data/embeddings"), dataset, variant, backbone):
+                    copy(Path(file).relative_to(ROOT), folder)
             else:
                 small_set(dataset, variant, backbone, dataset == "flickr8k", seed + 10 * (variant != "common")).save(folder / place)
 
@@ -104,9 +101,7 @@ def prepare(name: str, folder: Path, tables: Path | None) -> list[Path]:
     A page that needs an undeclared file fails on its decoy; one that would do without it has read the decoy.
     """
     shutil.copytree(ROOT / "src/helpers", folder / "src/helpers", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (f"notebooks/{name}.ipynb", "notebooks/pages.yml"):
-        copy(Path(file), folder)
-    for glob in PAGES[name].reads.files:
+    for glob in (f"notebooks/{name}.ipynb", "notebooks/pages.yml", *PAGES[name].reads.files):
         for path in ROOT.glob(glob):
             copy(path.relative_to(ROOT), folder)
     stored_sets(folder, name)
@@ -122,8 +117,8 @@ def prepare(name: str, folder: Path, tables: Path | None) -> list[Path]:
         shutil.copy(tables / f"{table}.parquet", folder / "results")
     for path in (p for part in ("data", "book", "results") for p in (folder / part).rglob("*") if p.is_file()):
         os.utime(path, (1, path.stat().st_mtime))
-    declared_report = "data/contributed/*.json" in PAGES[name].reads.files
-    return [path for path in decoys if not (declared_report and path == folder / REPORT)]
+    declares_reports = "data/contributed/*.json" in PAGES[name].reads.files
+    return [path for path in decoys if path != folder / REPORT or not declares_reports]
 
 
 def run_page(name: str, folder: Path, tables: Path | None = None, **parameters) -> Run:

@@ -59,14 +59,6 @@ def test_the_two_splits_differ_in_siblings_only():
         page.sibling_splits(["a"] * 4 + ["b"] * 4, test_share=1.0)
 
 
-def test_a_group_gets_the_label_of_its_pair_that_names_it():
-    made = embedding_set(n=60, groups=np.repeat(np.arange(15), 4))
-    labels = np.array(["bcc"] * 60, dtype=object)
-    labels[[1, 4]] = "nv", "akiec"  # groups 0 and 1
-    found = page.labelled_by_group(replace(made, pairs=made.pairs.assign(label=labels)), ["akiec", "nv"])
-    assert found.pairs["label"].tolist() == ["nv"] * 4 + ["akiec"] * 4 and found.task.classes == ("akiec", "nv")
-
-
 def test_straddling_lesions_are_counted_by_class_and_add_up_to_the_published_test_rows():
     study: dict = {"__name__": "study"}
     exec((ROOT / "studies/ham10000_straddling.py").read_text(), study)

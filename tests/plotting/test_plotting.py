@@ -79,8 +79,3 @@ def test_the_same_figure_has_the_same_bytes():
     for buffer in written:
         plotting.effects(effects_table()).savefig(buffer, format="svg", metadata={"Date": None})
     assert written[0].getvalue() == written[1].getvalue()
-
-
-def test_a_backbone_keeps_its_colour():
-    assert plotting.colour("lit-derm") != plotting.colour("lit-natural")
-    assert plotting.colour("mine") == plotting.colour("mine") in plotting.SPARE

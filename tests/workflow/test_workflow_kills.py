@@ -49,9 +49,6 @@ def test_a_workflow_killed_before_each_of_its_files_ends_as_one_that_was_not(pro
 
     (killed / "src/sitecustomize.py").write_text(KILLER)
     monkeypatch.setenv("KILLED_AT", str(killed / "killed.txt"))
-    assert run(killed) < 0 and any((killed / ".snakemake/locks").iterdir())
-    assert run(killed) > 0 and "--unlock" in (killed / "said.txt").read_text().rpartition("Directory cannot be locked")[2]
-    assert run(killed, "--unlock") == 0
     codes = [-9]
     while codes[-1] < 0:  # without locks, as `make book` runs it
         codes.append(run(killed, "--nolock"))
