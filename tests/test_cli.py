@@ -13,7 +13,6 @@ import typer
 
 from helpers import EmbeddingSet
 from helpers.cli import app, main
-from helpers.heads import Settings
 
 SET = ["ham10000", "lit-derm"]
 QUICK = ["--protocol", "authors-code", "--seeds", "1", "--features", "joint"]
@@ -104,13 +103,10 @@ def test_the_doctor_finds_the_data_sets_of_a_folder_and_an_unusable_one_is_exit_
     assert main(["check", "ham10000", "--root", str(tmp_path)]) == 1 and "NOT usable" in capsys.readouterr().out
 
 
-def test_every_argument_has_help_and_the_heads_have_the_defaults_of_their_settings():
+def test_every_argument_has_help():
     commands = typer.main.get_command(app).commands
     silent = [(name, p.name) for name, command in commands.items() for p in command.params if not getattr(p, "help", None)]
-    assert len(commands) > 10 and [found for found in silent if found[1] != "help"] == []
-    options, settings = {p.name: p.default for p in commands["heads"].params}, Settings()
-    assert float(options["temperature"]) == settings.temperature
-    assert (options["rate"], options["epochs"], options["seed"]) == (settings.rate, settings.epochs, settings.random_state)
+    assert len(commands) >= 10 and [found for found in silent if found[1] != "help"] == []
 
 
 def test_help_waits_for_no_heavy_library():

@@ -39,13 +39,9 @@ def test_ids_are_one_of_a_kind_links_lead_somewhere_and_only_what_can_be_printed
     assert document.select_one("img[alt=a]")["src"] == f"{site.as_uri()}/_images/a.svg"
 
 
-def test_what_is_missing_is_named(site, monkeypatch):
+def test_a_missing_page_is_named(site):
     with pytest.raises(FileNotFoundError, match="three.html"):
         pdf.one_document(site, ["book/three"], "https://book.org")
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CHROMIUM", raising=False)
-    with pytest.raises(FileNotFoundError, match="chromium"):
-        pdf.find_browser()
 
 
 @pytest.mark.heavy

@@ -52,14 +52,6 @@ def test_what_the_objects_give_is_drawn_as_the_api_chapter_says(store):
     exec(code, names | {"embeddings": select(["ham10000"], store=store)[0]})
 
 
-def test_the_legend_says_over_what_the_spread_is_and_says_nothing_of_none():
-    def legend(table, *words):
-        return plotting.effects(table, "protocol", *words).legends[0].get_texts()[1].get_text()
-
-    assert legend(effects_table(), "draws") == "difference ± standard deviation over draws"
-    assert legend(effects_table().assign(seed_sd=float("nan"))) == "difference"
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_covers_another_or_leaves_the_figure_and_axes_are_labelled(store, name):
     figure = FIGURES[name](select(store=store))

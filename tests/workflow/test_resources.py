@@ -31,5 +31,4 @@ def test_the_summary_says_what_ran_and_what_was_skipped_and_why(tmp_path):
     assert "3 embedding sets were skipped" in page and "brset/authors/clip, brset/clean/clip: no folder" in page
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     assert rows[2:] == [["html", "1", "5", "5", "5", "99"], ["sweep", "2", "90", "60", "90", "1,234"]]
-    nothing = summary.summary(tmp_path / "absent", {})
-    assert "Nothing was skipped" in nothing and "No step of this copy" in nothing
+    assert "Nothing was skipped" in summary.summary(tmp_path / "absent", {})
