@@ -9,7 +9,6 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = "test_pages.py"
 
 
 def pytest_addoption(parser):
@@ -32,9 +31,8 @@ def small_set(dataset: str, variant: str, backbone: str, multilabel: bool, seed:
     split = np.repeat(["train", "val", "test"], [n // 2, n // 4, n - n // 2 - n // 4])
     labels = (label[:, None] == np.arange(3)).astype(int) if multilabel else np.array(["mel", "nv", "vasc"])[label]
     classes = ["dog", "man", "ball"] if multilabel else None
-    return EmbeddingSet.from_arrays(
-        image, text, labels, split, classes=classes, dataset=dataset, variant=variant, backbone=backbone
-    )
+    names = {"dataset": dataset, "variant": variant, "backbone": backbone}
+    return EmbeddingSet.from_arrays(image, text, labels, split, classes=classes, **names)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +48,7 @@ def store(tmp_path_factory) -> Path:
 
 def pytest_collection_modifyitems(config, items):
     """Skip heavy tests unless ``make test-heavy`` runs them, and start the longest file first, so that workers end together."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    items.sort(key=lambda item: item.path.name != "test_pages.py")
     if "heavy" not in (config.option.markexpr or ""):
         for item in items:
             if item.get_closest_marker("heavy"):

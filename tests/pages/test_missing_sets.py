@@ -26,9 +26,7 @@ SMALL = {
     "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
 }
-MISSING = {  # what is gone from the store, as a page names it
-    "flickr8k": "Flickr8k (common)", "ham10000": "HAM10000 (", "*/*/lit-derm": "lit-derm", "ham10000/authors": "(authors)",
-}  # fmt: skip
+MISSING = {"flickr8k": "Flickr8k (common)", "ham10000": "HAM10000 (", "*/*/lit-derm": "lit-derm", "ham10000/authors": "(authors)"}
 
 
 def run_page(name: str, **parameters) -> tuple[dict, str]:

@@ -1,7 +1,5 @@
 """The notebooks and their declarations in pages.yml: each pair is in step, carries no outputs, and says what it must."""
 
-from pathlib import Path
-
 import declarations as declared
 import jupytext
 import nbformat
@@ -15,11 +13,10 @@ PAGES = declared.read_pages(ROOT / "notebooks")
 OF_THE_RUN = {"store", "results", "made_with", "sweeps"}  # parameters that only the workflow or a run by hand sets
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
-def source(request) -> Path:
-    return request.param
+EACH = pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+@EACH
 def test_the_generated_notebook_is_what_its_source_says_without_outputs(source):
     generated, expected = nbformat.read(source.with_suffix(".ipynb"), as_version=4), jupytext.read(source)
     cells = [[(c.cell_type, c.source, c.metadata) for c in notebook.cells] for notebook in (generated, expected)]
@@ -31,6 +28,7 @@ def test_the_generated_notebook_is_what_its_source_says_without_outputs(source):
     assert all(line.count("=") == 1 and "#" in line for line in code[0].source.splitlines())
 
 
+@EACH
 def test_its_declaration_agrees_with_it(source):
     page, text = PAGES[source.stem], source.read_text("utf-8")
     assert f"# # {page.title}\n" in text

@@ -46,7 +46,6 @@ def projects(request, store, tmp_path):
 def test_a_workflow_killed_before_each_of_its_files_ends_as_one_that_was_not(projects, monkeypatch):
     whole, killed = projects
     assert run(whole) == 0, (whole / "said.txt").read_text()
-
     (killed / "src/sitecustomize.py").write_text(KILLER)
     monkeypatch.setenv("KILLED_AT", str(killed / "killed.txt"))
     codes = [-9]
