@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from functools import partial
 
 import typer
 from typer.exceptions import TyperException
@@ -13,7 +14,7 @@ from .commands.options import app
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.showwarning = lambda message, *_, **__: _say("warning", message)
+    warnings.showwarning = partial(_say, "warning")  # type: ignore[assignment]
     try:
         return app(arguments, prog_name="python -m helpers", standalone_mode=False) or 0
     except TyperException as error:
@@ -28,6 +29,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _say(kind: str, message) -> int:
+def _say(kind: str, message, *_, **__) -> int:
     print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
     return 2

@@ -144,11 +144,10 @@ def format_table(
             table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
-    own = {headings[column]: form for column, form in formats.items()}
     styled = table.rename(columns=headings).style.hide(axis="index").format_index(axis=1, escape="html")
-    styled = styled.format(own, precision=precision, na_rep="–", thousands=thousands, escape="html")
-    if stacked:
-        styled = styled.set_table_attributes('class="stacked"')
+    by_heading = {headings[c]: form for c, form in formats.items()}
+    styled = styled.format(by_heading, precision=precision, na_rep="–", thousands=thousands, escape="html")
+    styled = styled.set_table_attributes('class="stacked"') if stacked else styled
     names = [headings[c] for c in ("dataset", "backbone") if c in headings]
     return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
 
@@ -192,11 +191,9 @@ class Page:
     def __init__(self, name: str, namespace: MutableMapping, spec: dict[str, ParameterType]):
         from .plotting import use_style  # the workflow reads this module too, and draws nothing
 
-        self.started = time.perf_counter()
-        self.name = name
-        given = {parameter: namespace[parameter] for parameter in spec if parameter in namespace}
+        self.started, self.name = time.perf_counter(), name
+        self.fingerprint = parameters_fingerprint({parameter: namespace.get(parameter) for parameter in spec})
         self.parameters = check_parameters(namespace, spec)
-        self.fingerprint = parameters_fingerprint(given)
         self.results = Path(self.parameters.get("results") or "results")
         self.results.mkdir(parents=True, exist_ok=True)
         use_style()
@@ -208,7 +205,7 @@ class Page:
         if page is not None and name not in page.get("writes", {}).get("tables", []):
             raise ValueError(f"notebooks/pages.yml does not declare that {self.name} writes the table {name!r}; add it there")
         content = pa.Table.from_pandas(table, preserve_index=False)
-        made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint}).encode()
+        made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint})
         with replacing(self.results / f"{name}.parquet") as temporary:
             pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
         return table
@@ -262,9 +259,9 @@ class Page:
 
     def show_footer(self, sets: Iterable = ()) -> None:
         """Show how this page was made: the command that repeats it, parameters, software, run time, and the sets it read."""
-        notebook = project_root() / f"notebooks/{self.name}.ipynb"
-        defaults = notebook_defaults(notebook) if notebook.is_file() else {}
-        words = ["papermill", f"notebooks/{self.name}.ipynb", "out.ipynb"]
+        notebook = f"notebooks/{self.name}.ipynb"
+        defaults = notebook_defaults(project_root() / notebook) if (project_root() / notebook).is_file() else {}
+        words = ["papermill", notebook, "out.ipynb"]
         for name, value in self.parameters.items():
             if value != defaults.get(name) and name not in OF_THE_WORKFLOW:
                 words += ["-p", name, json.dumps(value) if isinstance(value, list) else str(value)]
@@ -279,12 +276,9 @@ class Page:
             f"- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )
         display(Markdown(footer))
-        rows = [
-            {**s.identity.columns, "pairs": len(s), "images": len(s.image), "texts": len(s.text), "d": s.dim}
-            | {"fingerprint": s.fingerprint[:16]}
-            for s in sets
-        ]
-        if rows:
+        sizes = {"pairs": len, "images": lambda s: len(s.image), "texts": lambda s: len(s.text), "d": lambda s: s.dim}
+        sizes["fingerprint"] = lambda s: s.fingerprint[:16]
+        if rows := [s.identity.columns | {name: of(s) for name, of in sizes.items()} for s in sets]:
             display(format_table(pd.DataFrame(rows)))
 
 

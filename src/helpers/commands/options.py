@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -66,11 +66,11 @@ def copy_arguments(dataset: str, root, variant: str, split, missing_images, give
     from ..datasets.registry import dataset_root
 
     entry = DATASETS[choose(dataset, DATASETS, "data set")]
-    options = {}
+    options: dict[str, Any] = {}
     for name, equals, value in (item.partition("=") for item in given or ()):
         if not entry.options:
             raise ValueError(f"--option {name}: {dataset} takes no options; leave it out")
-        kind = entry.options[choose(name, entry.options, f"option of {dataset}")]
+        kind: Any = entry.options[choose(name, entry.options, f"option of {dataset}")]
         with suppress(ValidationError):
             options[name] = TypeAdapter(kind).validate_strings(value)
         if not equals or name not in options:
