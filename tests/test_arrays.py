@@ -17,7 +17,7 @@ from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
 from helpers.separation import relative_modality_gap
 from helpers.store.disk import write_matrix
-from helpers.tasks import Unlabelled
+from helpers.tasks import UNLABELLED, Task
 
 GROUPS = [f"patient-{i // 3}" for i in range(300)]
 
@@ -83,7 +83,7 @@ def test_geometry_of_a_mapped_set_holds_a_few_blocks_in_memory(tmp_path, monkeyp
         vectors[modality][:] = rng.standard_normal((n, d), dtype=np.float32) + length
     numbers = np.arange(n)
     pairs = pd.DataFrame({"pair_id": numbers, "split": "train", "group": numbers // 100, "image": numbers, "text": numbers})
-    embeddings = EmbeddingSet(**vectors, pairs=pairs, task=Unlabelled())
+    embeddings = EmbeddingSet(**vectors, pairs=pairs, task=Task(UNLABELLED))
     tracemalloc.start()
     cone_table(embeddings, n_boot=50)
     peak = tracemalloc.get_traced_memory()[1]

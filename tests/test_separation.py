@@ -59,19 +59,6 @@ def test_mixing_is_one_for_one_cloud_zero_for_two_and_does_not_count_copies():
     assert s.mixing_at_k(image, text, 3) == s.mixing_at_k(np.tile(image, (3, 1)), text, 3) == expected
 
 
-def test_v_measure_is_one_for_two_cones():
-    assert s.modality_v_measure(*cones(shift=20)) == pytest.approx(1)
-    assert s.modality_v_measure(*cones(shift=0)) < 0.2
-
-
-def test_histograms_count_every_cosine_once():
-    image, text = cones(n=12)
-    text[1] = text[0]
-    counts = s.cosine_histograms(image, text, bins=10)
-    assert counts["pair"].sum() == 12 and counts["image"].sum() == counts["text"].sum() == 66
-    assert counts["non_pair"].sum() == 12 * 11 - 2
-
-
 def test_input_without_an_answer_is_refused():
     for k in (0, 40):
         with pytest.raises(ValueError, match="k is"):
