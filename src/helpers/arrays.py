@@ -44,8 +44,7 @@ def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
         raise ValueError(f"{what} must have shape (n, d) with n, d >= 1, got {x.shape}")
     if not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"{what} must be floating point, got {x.dtype}; convert with .astype('float32')")
-    if x.dtype not in (np.float32, np.float64):
-        x = x.astype(np.float32)
+    x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
     _refuse(~np.isfinite(x).all(axis=1), what, "row(s) with non-finite values", start)
     return x
 
@@ -57,9 +56,8 @@ def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:
 
 def same_dimension(image, text, pairs: bool = False) -> None:
     """Refuse image and text vectors of different dimensions, which share no space, and different numbers of rows of pairs."""
-    own, other = image.shape[1], text.shape[1]
-    if own != other:
-        raise ValueError(f"image vectors have {own} dimensions and text vectors {other}; use the features of one dual encoder")
+    if image.shape[1] != text.shape[1]:
+        raise ValueError(f"image vectors have {image.shape[1]} dimensions and text vectors {text.shape[1]}; use one dual encoder")
     if pairs and len(image) != len(text):
         raise ValueError(f"image has {len(image)} rows and text {len(text)}; give one row per pair in both")
 

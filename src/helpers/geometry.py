@@ -42,8 +42,7 @@ def gap_norm(image, text) -> float:
 def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Return the k leading principal directions (k, d) and each one's share (k,) of the variance (second moment, if not centred).
 
-    ``x`` is one matrix (n, d) or a tuple of several, whose rows are taken together. The largest entry of a direction in absolute
-    value is positive.
+    ``x`` is a matrix (n, d) or a tuple of several. The largest entry of a direction in absolute value is positive.
     """
     matrices = [as_rows(part) for part in (x if isinstance(x, tuple) else (x,))]
     if not 1 <= k <= matrices[0].shape[1]:

@@ -16,7 +16,7 @@ def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float
     return round(float(np.take_along_axis(right, nearest_columns, axis=1).any(axis=1).mean()), 4)
 
 
-def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
+def retrieval_ranks(image, text, penalty=0.0, unit: bool = True) -> np.ndarray:
     r"""Count, for each pair (n,), the wrong texts that are at least as similar to its image as its best right text.
 
     Ties count against the pair, so an encoder that gives every input the same vector finds no pair.
@@ -32,8 +32,7 @@ def retrieval_ranks(image, text, penalty=None, unit: bool = True) -> np.ndarray:
     same_dimension(image, text, pairs=True)
     (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
-    if penalty is not None:
-        added[candidate] = penalty
+    added[candidate] = penalty
     order = np.argsort(query, kind="stable")
     ends = np.searchsorted(query[order], np.arange(len(queries) + 1))
     ranks = np.empty(len(queries), dtype=np.int64)
@@ -63,8 +62,7 @@ def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float,
 
 def several_distinct(x, what: str, k: int = 1) -> None:
     """Refuse a modality with one distinct vector, or with fewer than k, for retrieval."""
-    found = len(distinct_codes(x)[0])
-    if found < 2:
+    if (found := len(distinct_codes(x)[0])) < 2:
         raise ValueError(f"{what} has one distinct vector in {len(x)} rows, too few for retrieval; check the encoder")
     enough_rows(k, found)
 
@@ -117,10 +115,6 @@ def sanity_check(image, text) -> dict:
     """Compare matched with shuffled pairs (n, d), a random sample of at most 1,000: a working dual encoder tells them apart.
 
     The result has ``pairs``, the ``auc`` of the cosine of matched against shuffled pairs, and ``suspicion``, one sentence or None.
-
-    Example:
-        >>> sanity_check(np.eye(20), np.eye(20))["suspicion"] is None
-        True
     """
     image, text = unit_both(image, text, pairs=True)
     rng = np.random.default_rng(0)

@@ -52,11 +52,7 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
 
     The classifier is a converged logistic regression; log loss in three grouped folds decides its strength. Vectors are not
     renormalised, because that can make a modality visible again; one factor brings the mean squared length of the fit rows to 1.
-
-    Args:
-        fit_image, fit_text: (n, d) vectors of the pairs to learn from.
-        image, text: vectors to score.
-        fit_groups: (n,) groups of pairs that stay in one fold; pairs with an equal image or text always do.
+    Pairs of one group (n,) of ``fit_groups`` and pairs with an equal image or text stay in one fold.
     """
     fit_image, fit_text, image, text = (embedding_matrix(x) for x in (fit_image, fit_text, image, text))
     same_dimension(fit_image, fit_text, pairs=True)

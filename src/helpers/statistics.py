@@ -30,11 +30,8 @@ def bootstrap_interval(
     """Return the percentile interval of a length computed from means of unit vectors, resampling rows (or whole groups).
 
     Resampling lengthens a mean: the square of R grows by (1 - R^2) / n. This bias is subtracted from the squared replicates.
-
-    Args:
-        statistic: takes means (m, d) of each sample and returns lengths (m,), such as ``lambda v, t: norm(v - t, axis=1)``.
-        samples: arrays (n, d), row i of each belonging to pair i.
-        groups: (n,) rows that are resampled together, such as one patient's.
+    ``statistic`` takes the means (m, d) of each sample (n, d), whose rows are pairs, and returns lengths (m,), such as
+    ``lambda v, t: norm(v - t, axis=1)``. Rows of one group (n,), such as a patient, are drawn together.
     """
     samples = tuple(as_rows(x) for x in samples)
     n = len(samples[0])

@@ -41,13 +41,10 @@ class StoredAlignment(BaseEstimator):
 
 
 class GapAlignment(StoredAlignment):
-    """Learn the modality gap on training rows and apply the alignment to any rows, given as two matrices.
+    """Learn the modality gap on training rows and apply an alignment to any rows, given as two matrices.
 
-    Args:
-        lam, lam_text: alignment strength of both modalities, and of texts if it differs.
-        alignment: name of the alignment, see :class:`~helpers.alignment.shift.Alignment`.
-
-    ``fit`` sets ``gap_``, ``image_mean_`` and ``text_mean_`` (d,), and the mean inverse norms after the shift, for single channels.
+    ``lam`` is the strength for both modalities, or for images if ``lam_text`` is given; ``alignment`` is a name of
+    :class:`~helpers.alignment.shift.Alignment`. ``fit`` sets ``gap_``, ``image_mean_`` and ``text_mean_`` (d,).
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -111,17 +108,14 @@ def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
 class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Align pairs given as one matrix ``[image | text | others]``, so that a pipeline or a grid search can choose the strength.
 
-    Args:
-        n_text: dimension d of a text and of an image: the first d columns are the image, the next d the text, and further columns,
-            such as age, stay as they are. When None, an image and a text fill all columns.
-        lam, alignment: as for :class:`GapAlignment`; the fitted one is ``alignment_``.
+    The first ``n_text`` columns are the image, the next ``n_text`` the text, and further columns, such as age, stay as they are. If
+    None, both fill all columns. ``lam`` and ``alignment`` are those of :class:`GapAlignment`; the fitted one is ``alignment_``.
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression
         >>> from sklearn.model_selection import GridSearchCV
         >>> from sklearn.pipeline import make_pipeline
-        >>> pipeline = make_pipeline(PairAlignment(), LogisticRegression())
-        >>> search = GridSearchCV(pipeline, {"pairalignment__lam": [0.0, 0.5, 1.0]})
+        >>> search = GridSearchCV(make_pipeline(PairAlignment(), LogisticRegression()), {"pairalignment__lam": [0.0, 0.5, 1.0]})
     """
 
     def __init__(self, n_text: int | None = None, lam: float = 1.0, alignment: str = "lambda"):

@@ -50,9 +50,8 @@ class AffineAlignment(StoredAlignment):
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         super()._restore(arrays)
-        maps, shifts = (self.image_map_, self.text_map_), (self.image_shift_, self.text_shift_)
-        fit = all(a.ndim in (1, 2) and a.shape[-1:] == b.shape for a, b in zip(maps, shifts, strict=True))
-        if not fit or len(maps[0]) != len(maps[1]):
+        maps = (self.image_map_, self.image_shift_), (self.text_map_, self.text_shift_)
+        if len(maps[0][0]) != len(maps[1][0]) or not all(a.ndim in (1, 2) and a.shape[-1:] == b.shape for a, b in maps):
             raise ValueError("its maps and shifts have different dimensions")
         self.n_features_in_ = len(self.image_map_)
 
@@ -106,10 +105,8 @@ class ReAlign(AffineAlignment, name="realign", needs="spread"):
         return one, np.zeros(image.shape[1]), scale * one, shift
 
     def _move(self, x, what):
-        moved = super()._move(x, what)
-        if what == "image" or not self.renormalise:
-            return moved
-        return unit_rows(moved + self.recentre_.astype(moved.dtype), "aligned text")
+        moved, again = super()._move(x, what), self.renormalise and what == "text"
+        return unit_rows(moved + self.recentre_.astype(moved.dtype), "aligned text") if again else moved
 
 
 class Leace(AffineAlignment, name="leace"):
@@ -149,10 +146,7 @@ class RidgeMap(AffineAlignment, name="ridge", needs="pairs spread"):
 
 
 class CCA(AffineAlignment, name="cca", needs="pairs spread rows"):
-    """Project both modalities on their leading canonical directions of unit variance (Hotelling, 1936; Vinod, 1976).
-
-    ``n_components`` are half the dimensions when None; variances grow by ``regularisation`` times their mean.
-    """
+    """Project on leading canonical directions of unit variance, half of d unless told otherwise (Hotelling, 1936; Vinod, 1976)."""
 
     def __init__(self, n_components: int | None = None, regularisation: float = 0.1, renormalise: bool = True):
         super().__init__(renormalise)
@@ -184,8 +178,8 @@ class TopRemoval(AffineAlignment, name="top-removal", needs="spread"):
 
     def _solve(self, image, text):
         self._check_count(self.k, min(len(image), len(text), image.shape[1] - 1))
-        moments = ((x - x.mean(axis=0)).T @ (x - x.mean(axis=0)) for x in (image, text))
-        tops = (np.linalg.eigh(moment)[1][:, -self.k :] for moment in moments)
+        centred = (x - x.mean(axis=0) for x in (image, text))
+        tops = (np.linalg.eigh(x.T @ x)[1][:, -self.k :] for x in centred)
         return _centred(image, text, *(np.eye(image.shape[1]) - top @ top.T for top in tops))
 
 

@@ -24,17 +24,12 @@ def _shift(lam: float, renormalise: bool = True) -> GapAlignment:
 
 SHIFTED = {f"lambda-{lam:g}": partial(_shift, lam) for lam in (0.5, 1.0)}
 COMPARED = ("none", *SHIFTED, *(name for name in CLASSES if name != "none"))  # what a comparison measures unless told otherwise
-ALIGNMENTS: dict[str, Callable] = {
-    **CLASSES,
-    **SHIFTED,
-    **{name: partial(GapAlignment, alignment=name) for name in ("lambda", *CHANNELS, *PAIRS, *WITHOUT)},
-}
+ALIGNMENTS: dict[str, Callable] = {**CLASSES, **SHIFTED}
+ALIGNMENTS |= {name: partial(GapAlignment, alignment=name) for name in ("lambda", *CHANNELS, *PAIRS, *WITHOUT)}
 
 
 def make_alignment(name: str, **parameters):
-    """Return an unfitted alignment: of a name in ``ALIGNMENTS``, or ``lambda-X`` with any X, Eq. 5 at that lambda.
-
-    Its parameters are ``renormalise`` for all of ``COMPARED``, ``lam`` and ``lam_text`` for channels.
+    """Return an unfitted alignment: a name of ``ALIGNMENTS`` with its parameters, or ``lambda-X``, Eq. 5 at any lambda.
 
     Example:
         >>> make_alignment("centring", renormalise=False)

@@ -1,7 +1,4 @@
-"""Shift embeddings along the modality gap (Eq. 5), undo the shift, measure the gap that remains, and define the shift's channels.
-
-Every alignment here turns row i into ``scale_i * (x_i + shift)``, so that probes train on one unshifted matrix.
-"""
+"""Shift embeddings along the modality gap (Eq. 5) and its channels, undo the shift, and measure the gap that remains."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -84,7 +81,7 @@ def predicted_residual_gap(image, text, lam: float) -> float:
 
 @dataclass(frozen=True)
 class Alignment:
-    """One way to move both modalities, each by a lambda that is a fraction of half the gap; equal in Eq. 5.
+    """One way to turn row i into ``scale_i * (x_i + shift)``, with lambdas that are fractions of half the gap; equal in Eq. 5.
 
     ``lambda`` is Eq. 5: shift, then renormalise. It acts through four channels: ``shift`` (no renormalising), ``common-scale``
     (both modalities times one number), ``scale-ratio`` (the modalities times r and 1/r), ``spread`` (each row times its own
