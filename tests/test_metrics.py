@@ -30,9 +30,8 @@ def test_ranked_metrics_against_scikit_learn_with_ties(seed, levels):
 
 def test_example_and_absent_class():
     assert metrics.auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]) == 0.875
-    assert np.isnan(metrics.auc([0.1, 0.2], [1, 1]))
-    assert np.isnan(metrics.Ranking([0.1, 0.2], [0, 0]).average_precision())
-    assert np.isnan(metrics.Ranking([0.1, 0.2], [1, 1]).sensitivity_at_specificity())
+    none, all_of = (metrics.Ranking([0.1, 0.2], [k, k]) for k in (0, 1))
+    assert np.isnan([all_of.auc(), none.average_precision(), all_of.sensitivity_at_specificity()]).all()
     ranking = metrics.Ranking(np.r_[np.arange(10), 8.5], np.r_[np.zeros(10), 1])  # the specificity asked for is itself allowed
     assert ranking.sensitivity_at_specificity(0.9) == 1 and ranking.sensitivity_at_specificity(0.91) == 0
     with pytest.raises(ValueError, match="finite"):
@@ -41,10 +40,8 @@ def test_example_and_absent_class():
 
 def test_hard_label_auc_is_the_mean_of_sensitivity_and_specificity():
     rng = np.random.default_rng(0)
-    scores = rng.normal(size=(200, 4))
-    codes = rng.integers(0, 4, size=200)
-    predicted = scores.argmax(axis=1)
-    hard = metrics.hard_labels(scores)
+    scores, codes = rng.normal(size=(200, 4)), rng.integers(0, 4, size=200)
+    predicted, hard = scores.argmax(axis=1), metrics.hard_labels(scores)
     for k in range(4):
         expected = pytest.approx(((predicted[codes == k] == k).mean() + (predicted[codes != k] != k).mean()) / 2, abs=1e-12)
         assert metrics.auc(hard[:, k], codes == k) == expected and metrics.hard_auc(predicted == k, codes == k) == expected
@@ -70,11 +67,9 @@ def test_calibration_against_plain_loops():
         np.testing.assert_allclose(metrics.softmax(size * logits), softmax(size * logits, axis=-1), atol=1e-15)
     np.testing.assert_allclose(metrics.log_losses(logits, targets, True), -np.log(p[targets == 1]))
     total = 0.0
-    for k in range(3):
-        for b in range(15):
-            rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
-            if rows:
-                total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3
+    for k, b in np.ndindex(3, 15):
+        rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
+        total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3 if rows else 0
     assert metrics.calibration_error(p, targets) == pytest.approx(total)
     counts = rng.integers(0, 3, size=(2, 40))
     drawn = np.repeat(np.arange(40), counts[1])

@@ -22,19 +22,16 @@ def test_relative_gap_is_the_ratio_of_mean_distances():
     assert s.relative_modality_gap(image, text) == pytest.approx(across / (across + within))
 
 
-def halves(image, text):
-    half = len(image) // 2
-    return image[:half], text[:half], image[half:], text[half:]
-
-
 def test_a_classifier_tells_new_rows_of_two_cones_apart_whatever_their_common_length():
-    assert s.modality_auc(*halves(*cones(shift=3))) > 0.99
-    assert abs(s.modality_auc(*halves(*cones(n=200, shift=0))) - 0.5) < 0.12
-    rows = halves(*cones(n=120, shift=0.4))
-    expected = s.modality_auc(*rows)
-    assert 0.5 < expected < 1
+    def auc(image, text):
+        half = len(image) // 2
+        return s.modality_auc(image[:half], text[:half], image[half:], text[half:])
+
+    assert auc(*cones(shift=3)) > 0.99 and abs(auc(*cones(n=200, shift=0)) - 0.5) < 0.12
+    image, text = cones(n=120, shift=0.4)
+    assert 0.5 < auc(image, text) < 1
     for length in (1e-3, 1e3):
-        assert s.modality_auc(*(length * x for x in rows)) == pytest.approx(expected, abs=1e-3)
+        assert auc(length * image, length * text) == pytest.approx(auc(image, text), abs=1e-3)
 
 
 def test_equal_texts_and_images_tie_pairs_into_one_group():
@@ -42,8 +39,6 @@ def test_equal_texts_and_images_tie_pairs_into_one_group():
     image = image[[0, 1, 1, 3, 4, 5]]
     groups = s.tied_groups(image, text, ["a", "b", "c", "d", "d", "e"])
     assert len({*groups[:3]}) == 1 and groups[3] == groups[4] and len({*groups}) == 3
-    with pytest.raises(ValueError, match="1 group"):
-        s.modality_auc(np.eye(9), np.tile(np.eye(9)[0], (9, 1)), np.eye(9), np.eye(9))
 
 
 def test_mixing_is_one_for_one_cloud_zero_for_two_and_does_not_count_copies():
@@ -63,5 +58,7 @@ def test_input_without_an_answer_is_refused():
     for k in (0, 40):
         with pytest.raises(ValueError, match="k is"):
             s.mixing_at_k(*cones(n=20), k=k)
+    with pytest.raises(ValueError, match="1 group"):
+        s.modality_auc(np.eye(9), np.tile(np.eye(9)[0], (9, 1)), np.eye(9), np.eye(9))
     with pytest.raises(ValueError, match="all vectors are equal"):
         s.relative_modality_gap(np.ones((4, 3)), np.ones((4, 3)))

@@ -46,10 +46,9 @@ def test_residual_gap_and_its_prediction():
     assert residual_gap(image, text, 0) == pytest.approx(gap_norm(image, text))
     for lam in (0.5, 1.0):
         assert predicted_residual_gap(image, text, lam) == pytest.approx(residual_gap(image, text, lam), abs=0.02)
-    assert residual_gap(image, text, 1.0) > 0.1
     mirrored = rng.normal(size=(3000, 64)) - 1.5
-    assert predicted_residual_gap(-text, mirrored, 1.0) < 0.02
-    assert residual_gap(-text, mirrored, 1.0) < 0.02
+    assert residual_gap(image, text, 1.0) > 0.1
+    assert max(residual_gap(-text, mirrored, 1.0), predicted_residual_gap(-text, mirrored, 1.0)) < 0.02
 
 
 @pytest.mark.parametrize("name", FACTORIAL)
@@ -71,9 +70,8 @@ def test_an_alignment_is_the_product_of_the_channels_that_are_on(name):
 
 
 def test_centring_removes_each_mean_and_separate_lambdas_move_one_modality():
-    image, text = GapAlignment(alignment="centring").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
-    for ours, x in ((image, unit(IMAGE)), (text, unit(TEXT))):
-        np.testing.assert_allclose(ours, unit(x - x.mean(axis=0)), atol=1e-14)
+    for ours, x in zip(GapAlignment(alignment="centring").fit(IMAGE, TEXT).transform(IMAGE, TEXT), (IMAGE, TEXT), strict=True):
+        np.testing.assert_allclose(ours, unit(unit(x) - unit(x).mean(axis=0)), atol=1e-14)
     image, text = GapAlignment(0.0, lam_text=0.6).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(image, unit(IMAGE), atol=1e-14)
     assert np.abs(text - unit(TEXT)).max() > 0.1
@@ -85,28 +83,24 @@ def test_saved_alignment_is_the_same(name, tmp_path):
     again = load_alignment(fitted.save(tmp_path / "a.safetensors"))
     np.testing.assert_array_equal(again.transform(IMAGE, TEXT), fitted.transform(IMAGE, TEXT))
     np.testing.assert_array_equal(again.gap_, fitted.gap_)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
 
 
-def test_scikit_learn_contract():
+def test_bad_alignments_are_named_and_only_fit_checks_parameters():
     estimator = GapAlignment(lam="not checked here")
     assert clone(estimator).get_params() == estimator.get_params()
-    with pytest.raises(ValueError):
-        estimator.fit(IMAGE, TEXT)
     with pytest.raises(NotFittedError):
         GapAlignment().transform(IMAGE, TEXT)
-    with pytest.raises(ValueError, match="fitted on 6"):
-        GapAlignment().fit(IMAGE, TEXT).transform(IMAGE[:, :5], TEXT)
-
-
-def test_bad_alignments_are_named():
-    for wrong, said in ((("spred",), "'spread'"), (("lambda", np.nan), "lambda_image must"), (("centring", 0.5), "has no lambda")):
+    for wrong, said in (
+        (lambda: estimator.fit(IMAGE, TEXT), "could not convert"),
+        (lambda: GapAlignment().fit(IMAGE, TEXT).transform(IMAGE[:, :5], TEXT), "fitted on 6"),
+        (lambda: Alignment("spred"), "'spread'"),
+        (lambda: Alignment("lambda", np.nan), "lambda_image must"),
+        (lambda: Alignment("centring", 0.5), "has no lambda"),
+        (lambda: align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0), "zero-norm"),
+        (lambda: unalign(unit(IMAGE), unit(TEXT), 2.1 * unit(IMAGE)[0], 1.0), "only below 1"),
+    ):
         with pytest.raises(ValueError, match=said):
-            Alignment(*wrong)
-    with pytest.raises(ValueError, match="sent to zero|zero-norm"):
-        align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0)
-    with pytest.raises(ValueError, match="only below 1"):
-        unalign(unit(IMAGE), unit(TEXT), 2.1 * unit(IMAGE)[0], 1.0)
+            wrong()
 
 
 def test_every_flipped_bit_of_a_saved_alignment_is_found(tmp_path):

@@ -19,7 +19,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {"first run": (1, 1), "a second run": (1, 1), "two threads": (2, 1), "two workers": (1, 2)}  # threads, workers
 ROWS = 300
-ONE_SEED = {"lambdas": (0.0, 1.0), "seeds": (1,), "features": ("joint",)}
 
 
 def results(workers: int) -> dict[str, np.ndarray]:
@@ -36,10 +35,11 @@ def results(workers: int) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         dataset, encoder = synthetic_photographs(Path(folder), n=16), load_backbone("lit-natural")
         made = extract(dataset, encoder, Path(folder) / "set", batch_size=8, workers=workers - 1)
+    one = {"lambdas": (0.0, 1.0), "seeds": (1,), "features": ("joint",), "workers": workers}
     return {
         "geometry and its intervals": cone_table(embeddings, n_boot=100)[["value", "low", "high"]].to_numpy(),
-        "test scores, `converged`": sweep(embeddings, protocol="converged", workers=workers, **ONE_SEED).scores,
-        "test scores, `paper`": sweep(embeddings, protocol="paper", workers=workers, **ONE_SEED).scores,
+        "test scores, `converged`": sweep(embeddings, protocol="converged", **one).scores,
+        "test scores, `paper`": sweep(embeddings, protocol="paper", **one).scores,
         "embeddings": np.concatenate([made.image, made.text]),
     }
 
@@ -55,8 +55,7 @@ def in_a_process(threads: int, workers: int, path: Path) -> dict[str, np.ndarray
 
 def compared(first: np.ndarray, other: np.ndarray) -> dict:
     """Return whether two results are equal bit for bit, and their largest absolute difference."""
-    difference = np.nanmax(np.abs(first.astype(float) - other))
-    return {"bitwise": first.tobytes() == other.tobytes(), "largest difference": float(difference)}
+    return {"bitwise": first.tobytes() == other.tobytes(), "largest difference": float(np.nanmax(np.abs(first - other)))}
 
 
 if __name__ == "__main__":
@@ -68,9 +67,9 @@ if __name__ == "__main__":
         np.savez(given.compute[1], **results(int(given.compute[0])))
         sys.exit()
     with tempfile.TemporaryDirectory() as folder:
-        first, *others = (in_a_process(*setting, Path(folder) / "arrays.npz") for setting in SETTINGS.values())
-    changes = list(SETTINGS)[1:]
-    found = {what: {name: compared(first[what], made[what]) for name, made in zip(changes, others, strict=True)} for what in first}
+        made = {change: in_a_process(*setting, Path(folder) / "arrays.npz") for change, setting in SETTINGS.items()}
+    first = made.pop("first run")
+    found = {what: {change: compared(numbers, made[change][what]) for change in made} for what, numbers in first.items()}
     print(text := json.dumps(found, indent=2))
     if given.json:
         given.json.write_text(text + "\n", encoding="utf-8")
