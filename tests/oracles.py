@@ -13,14 +13,12 @@ from helpers.probing.views import build_view
 
 def features_of(embeddings, alignment, gap_rows, fit_rows, features="joint"):
     """Return aligned features in float64, text before image, computed row by row of the pairs."""
-    gap_part = GapAlignment(alignment.lambda_image, alignment.lambda_text, alignment.name)
     image, text = (x.astype(np.float64) for x in (embeddings.image_of(), embeddings.text_of()))
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text))
-    fitted = gap_part.fit(image[gap_rows], text[gap_rows])
+    fitted = GapAlignment(alignment.lambda_image, alignment.lambda_text, alignment.name).fit(image[gap_rows], text[gap_rows])
     shifts = alignment.shifts(fitted.image_mean_, fitted.text_mean_)
-    fitted.image_inverse_norm_, fitted.text_inverse_norm_ = (
-        (1 / np.linalg.norm(x[fit_rows] + s, axis=1)).mean() for x, s in zip((image, text), shifts, strict=True)
-    )
+    fitted.image_inverse_norm_ = (1 / np.linalg.norm(image[fit_rows] + shifts[0], axis=1)).mean()
+    fitted.text_inverse_norm_ = (1 / np.linalg.norm(text[fit_rows] + shifts[1], axis=1)).mean()
     image, text = fitted.transform(image, text)
     return {"joint": np.concatenate([text, image], axis=1), "image": image, "text": text}[features]
 
@@ -51,8 +49,6 @@ def loss_of(task, weighting, targets):
 
 
 class OneProbe:
-    """A linear probe at its initial weights, its optimiser, its data, and the generator of its batches."""
-
     def __init__(self, x, targets, task, fit, seed, protocol, dtype):
         self.generator = torch.Generator().manual_seed(seed)
         self.model = torch.nn.Linear(x.shape[1], targets.shape[1]).to(dtype)
@@ -68,7 +64,6 @@ class OneProbe:
         return self.loss_of_logits(self.model(self.x[rows]), self.y[rows])
 
     def train(self, updates=None):
-        """Train for one epoch, or for its first updates; return their number."""
         batches = self.fit[torch.randperm(len(self.fit), generator=self.generator)].split(self.batch_size)[:updates]
         for rows in batches:
             self.optimizer.zero_grad()
@@ -85,8 +80,7 @@ def train_one(x, targets, task, fit, val, seed, protocol, dtype):
     probe, (best, best_loss, best_epoch) = OneProbe(x, targets, task, fit, seed, protocol, dtype), (None, float("inf"), 0)
     for epoch in range(1, protocol.max_epochs + 1):
         probe.train()
-        with torch.no_grad():
-            current = float(probe.loss(torch.as_tensor(val)))
+        current = float(probe.loss(torch.as_tensor(val)).detach())
         if current < best_loss:
             best, best_loss, best_epoch = probe.parameters(), current, epoch
         if epoch - best_epoch >= protocol.patience:
@@ -95,7 +89,7 @@ def train_one(x, targets, task, fit, val, seed, protocol, dtype):
 
 
 def train_updates(x, targets, task, fit, seed, protocol, dtype, updates):
-    """One probe alone that stops after so many updates; returns weight and bias as (K, d + 1)."""
+    """Train one probe alone for so many updates; return weight and bias as (K, d + 1)."""
     probe = OneProbe(x, targets, task, fit, seed, protocol, dtype)
     while updates:
         updates -= probe.train(updates)

@@ -11,10 +11,6 @@ from helpers.statistics import bootstrap_counts, bootstrap_interval, corrected_i
 IMAGE = np.random.default_rng(0).normal(size=(40, 7)) + 1
 
 
-def unit(x):
-    return np.stack([row / np.sqrt((row**2).sum()) for row in x.astype(np.float64)])
-
-
 def norm(m):
     return np.linalg.norm(m, axis=1)
 
@@ -22,7 +18,8 @@ def norm(m):
 def test_bootstrap_interval_is_that_of_resampled_rows():
     rng = np.random.default_rng(3)
     counts = rng.multinomial(40, np.full(40, 1 / 40), size=500)
-    squares = np.array([np.linalg.norm(c @ unit(IMAGE) / 40) ** 2 for c in counts])
+    unit = np.stack([row / np.sqrt((row**2).sum()) for row in IMAGE])
+    squares = np.array([np.linalg.norm(c @ unit / 40) ** 2 for c in counts])
     low, high = bootstrap_interval(norm, IMAGE, n_boot=500, random_state=3)
     expected = np.quantile(squares - squares.mean() + mean_resultant_length(IMAGE) ** 2, [0.025, 0.975])
     np.testing.assert_allclose([low, high], np.sqrt(expected), atol=1e-12)
@@ -49,12 +46,9 @@ def test_permutation_test_is_exact_where_it_can_be_and_counts_ties_and_the_obser
     assert permutation_p(np.ones(40), np.zeros(40)) == pytest.approx(1e-5, rel=0.01)
 
 
-def test_holm_corrects_by_steps_and_counts_no_missing_test():
+def test_holm_and_the_largest_t_against_known_answers_and_a_loop():
     np.testing.assert_allclose(holm([0.01, 0.04, np.nan, 0.03]), [0.03, 0.06, np.nan, 0.06])
     assert holm([0.9, 0.8]).max() == 1
-
-
-def test_largest_t_against_a_loop_and_beside_a_difference_that_never_varies():
     differences, draws = np.array([0.3, 0.0]), np.random.default_rng(2).normal(0.3, 0.2, size=(2, 50))
     draws[1] = 0.0
     t = differences[0] / draws[0].std(ddof=1)

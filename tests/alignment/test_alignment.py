@@ -3,11 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
 from helpers.alignment.registry import load_alignment
-from helpers.alignment.shift import CHANNELS, FACTORIAL, SWEPT, Alignment, predicted_residual_gap, residual_gap, unalign
+from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment, predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(50, 6)) + 1, RNG.normal(size=(50, 6)) * 0.4 - 1
@@ -23,9 +22,8 @@ def test_align_is_equation_5(lam):
     image, text = align(IMAGE, TEXT, gap_vector(IMAGE, TEXT), lam)
     np.testing.assert_allclose(image, unit(unit(IMAGE) - lam / 2 * gap), atol=1e-14)
     np.testing.assert_allclose(text, unit(unit(TEXT) + lam / 2 * gap), atol=1e-14)
-    single = align(IMAGE.astype(np.float32), TEXT.astype(np.float32), gap, lam)
-    assert single[0].dtype == np.float32
-    np.testing.assert_allclose(single[0], image, atol=1e-6)
+    single, _ = align(IMAGE.astype(np.float32), TEXT.astype(np.float32), gap, lam)
+    assert single.dtype == np.float32 and np.abs(single - image).max() < 1e-6
     fitted = GapAlignment(lam).fit(IMAGE[:30], TEXT[:30])
     np.testing.assert_allclose(fitted.gap_, gap_vector(IMAGE[:30], TEXT[:30]))
     np.testing.assert_allclose(fitted.transform(IMAGE, TEXT), align(IMAGE, TEXT, fitted.gap_, lam), atol=1e-14)
@@ -52,7 +50,7 @@ def test_residual_gap_and_its_prediction():
 
 
 @pytest.mark.parametrize("name", FACTORIAL)
-def test_an_alignment_is_the_product_of_the_channels_that_are_on(name):
+def test_a_saved_alignment_is_the_product_of_the_channels_that_are_on(name, tmp_path):
     whole = name == "lambda" or name.startswith("without-")
     on = set(CHANNELS) - {name.removeprefix("without-")} if whole else set(name.split("+"))
     units, half = (unit(IMAGE), unit(TEXT)), 0.4 * gap_vector(IMAGE, TEXT)
@@ -60,7 +58,8 @@ def test_an_alignment_is_the_product_of_the_channels_that_are_on(name):
     norms = [np.linalg.norm(x, axis=1, keepdims=True) for x in moved]
     image, text = (np.mean(1 / norm) for norm in norms)
     common = np.sqrt(image * text)
-    found = GapAlignment(0.8, alignment=name).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    path = GapAlignment(0.8, alignment=name).fit(IMAGE, TEXT).save(tmp_path / "a.safetensors")
+    found = load_alignment(path).transform(IMAGE, TEXT)
     for x, m, norm, own, ours in zip(units, moved, norms, (image, text), found, strict=True):
         factors = {"shift": 1, "common-scale": common, "scale-ratio": own / common, "spread": 1 / (norm * own)}
         expected = m if "shift" in on else x
@@ -77,21 +76,11 @@ def test_centring_removes_each_mean_and_separate_lambdas_move_one_modality():
     assert np.abs(text - unit(TEXT)).max() > 0.1
 
 
-@pytest.mark.parametrize("name", SWEPT)
-def test_saved_alignment_is_the_same(name, tmp_path):
-    fitted = GapAlignment(0.4, None if name == "centred" else 0.9, name).fit(IMAGE, TEXT)
-    again = load_alignment(fitted.save(tmp_path / "a.safetensors"))
-    np.testing.assert_array_equal(again.transform(IMAGE, TEXT), fitted.transform(IMAGE, TEXT))
-    np.testing.assert_array_equal(again.gap_, fitted.gap_)
-
-
 def test_bad_alignments_are_named_and_only_fit_checks_parameters():
-    estimator = GapAlignment(lam="not checked here")
-    assert clone(estimator).get_params() == estimator.get_params()
-    with pytest.raises(NotFittedError):
-        GapAlignment().transform(IMAGE, TEXT)
+    estimator = clone(GapAlignment(lam="not checked here"))
     for wrong, said in (
         (lambda: estimator.fit(IMAGE, TEXT), "could not convert"),
+        (lambda: GapAlignment().transform(IMAGE, TEXT), "not fitted yet"),
         (lambda: GapAlignment().fit(IMAGE, TEXT).transform(IMAGE[:, :5], TEXT), "fitted on 6"),
         (lambda: Alignment("spred"), "'spread'"),
         (lambda: Alignment("lambda", np.nan), "lambda_image must"),
@@ -101,14 +90,3 @@ def test_bad_alignments_are_named_and_only_fit_checks_parameters():
     ):
         with pytest.raises(ValueError, match=said):
             wrong()
-
-
-def test_every_flipped_bit_of_a_saved_alignment_is_found(tmp_path):
-    path = GapAlignment(0.4).fit(IMAGE, TEXT).save(tmp_path / "a.safetensors")
-    intact = path.read_bytes()
-    whole = int.from_bytes(intact, "little")
-    flipped = ((whole ^ (1 << bit)).to_bytes(len(intact), "little") for bit in range(0, 8 * len(intact), 3))
-    for damaged in (b"", intact[:20], intact[:-1], *flipped):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match="a.safetensors is not an intact alignment"):
-            load_alignment(path)

@@ -63,8 +63,8 @@ def kills(work: str, folder: Path) -> dict:
 def memory(name: str, folder: Path) -> dict:
     """Decode a grey image of 16 bits in a fresh process, and measure by how much its peak memory rises."""
     path = deep_image(folder / "deep.png", SIDES[name])
-    size, peak = path.stat().st_size, peak_of_decoding(path)
-    return {"file, kB": round(size / 1000), "megapixels": SIDES[name] ** 2 // 10**6, "peak, MB": round(peak)}
+    found = {"file, kB": path.stat().st_size / 1000, "megapixels": SIDES[name] ** 2 // 10**6, "peak, MB": peak_of_decoding(path)}
+    return {what: round(number) for what, number in found.items()}
 
 
 if __name__ == "__main__":

@@ -20,15 +20,13 @@ from helpers.probing.result import SweepResult
 from helpers.statistics import bootstrap_interval
 from helpers.tasks import Task
 
-LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-ROWS, POSITIVE, SIGNAL, SHARED = 300, 0.2, 1.5, 0.95
+LAMBDAS, ROWS, POSITIVE, SIGNAL, SHARED = (0.0, 0.25, 0.5, 0.75, 1.0), 300, 0.2, 1.5, 0.95
 DIMENSIONS, GROUP = 32, 5
 
 
 def probes(rng: np.random.Generator, gain: float = 0.0) -> tuple[SweepResult, float]:
     """Return test scores of one probe per lambda, and the true AUC(1) - AUC(0) where lambda = 1 adds ``gain`` to the signal."""
-    positive = rng.permutation(np.arange(ROWS) < POSITIVE * ROWS)
-    common = rng.normal(size=ROWS)
+    positive, common = rng.permutation(np.arange(ROWS) < POSITIVE * ROWS), rng.normal(size=ROWS)
     signal = np.array([SIGNAL + gain * (lam == 1) for lam in LAMBDAS])
     errors = SHARED * common + math.sqrt(1 - SHARED**2) * rng.normal(size=(len(LAMBDAS), ROWS))
     runs = pd.DataFrame({"features": "joint", "alignment": "lambda", "lambda_image": LAMBDAS, "lambda_text": LAMBDAS, "seed": 0})
@@ -63,8 +61,7 @@ def of_probes(i: int, n_boot: int) -> dict[str, bool]:
 
 
 def _covers(interval, truth: float) -> bool:
-    low, high = interval
-    return bool(low <= truth <= high)
+    return bool(min(interval) <= truth <= max(interval))
 
 
 def of_cones(i: int, n_boot: int) -> dict[str, bool]:
@@ -97,7 +94,6 @@ if __name__ == "__main__":
     given = parser.parse_args()
     found = simulate(of_probes, given.simulations, given.n_boot) | simulate(of_cones, given.simulations, given.n_boot)
     settings = {"rows": ROWS, "positive": POSITIVE, "n_boot": given.n_boot, "dimensions": DIMENSIONS, "group": GROUP}
-    text = json.dumps({"settings": settings, "results": found}, indent=2)
-    print(text)
+    print(text := json.dumps({"settings": settings, "results": found}, indent=2))
     if given.json:
         given.json.write_text(text + "\n", encoding="utf-8")

@@ -34,11 +34,9 @@ MODULES = {
     "store/disk.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py", "tests/faults/test_readers.py"],
     "store/foreign.py": ["tests/store/test_foreign.py"],
 }
-PAIRS = [
-    (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.And, ast.Or),
-    (ast.In, ast.NotIn), (ast.Is, ast.IsNot), (ast.BitAnd, ast.BitOr),
-]  # fmt: skip
-SWAPPED = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])} | {ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult, ast.USub: ast.UAdd}
+PAIRS = "Add Sub, Mult Div, Lt LtE, Gt GtE, Eq NotEq, And Or, In NotIn, Is IsNot, BitAnd BitOr".split(", ")
+SWAPPED = {getattr(ast, a): getattr(ast, b) for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
+SWAPPED |= {ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult, ast.USub: ast.UAdd}
 PATIENCE, STUCK = 60, 1200  # seconds of the processor, and of a run that waits for ever
 
 
@@ -86,8 +84,7 @@ def found_by_tests(project: Path, tests: list[str]) -> bool:
 
 def run(module: str, project: Path, most: int) -> dict:
     """Try at most ``most`` faults of one module, drawn at random."""
-    path = project / PACKAGE / module
-    source = path.read_text("utf-8")
+    source = (path := project / PACKAGE / module).read_text("utf-8")
     every, survivors = list(mutants(source)), []
     chosen = sorted(np.random.default_rng(0).permutation(len(every))[:most])
     if found_by_tests(project, MODULES[module]):
@@ -96,7 +93,6 @@ def run(module: str, project: Path, most: int) -> dict:
         path.write_text(faulty, encoding="utf-8")
         if not found_by_tests(project, MODULES[module]):
             survivors.append(f"line {line}: {what}")
-            print(f"{module}: not found: {survivors[-1]}", flush=True)
     path.write_text(source, encoding="utf-8")
     return {"possible": len(every), "mutants": len(chosen), "found": len(chosen) - len(survivors), "survivors": survivors}
 
@@ -107,8 +103,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="*", default=list(MODULES), choices=list(MODULES), help="modules")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    stored = json.loads(given.json.read_text("utf-8")) if given.json and given.json.is_file() else {}
-    found = {module: stored[module] for module in MODULES if module in stored}
+    found = json.loads(given.json.read_text("utf-8")) if given.json and given.json.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("src", "tests", "notebooks", "config", "book", "workflow"):  # what the tests need
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "executed"))
@@ -116,6 +111,6 @@ if __name__ == "__main__":
         shutil.copy(ROOT / "pyproject.toml", folder)
         for module in given.only:
             found[module] = run(module, Path(folder), given.per_module)
-            print(f"{module}: {found[module]['found']} of {found[module]['mutants']} found", flush=True)
+            print(module, json.dumps(found[module], indent=2), flush=True)
             if given.json:
                 given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -22,12 +22,10 @@ TABLES = {"lambda_effects": "lambda", "channel_effects": "alignments"}
 
 def ranking_scores(logits: np.ndarray, task: str, metric: str) -> np.ndarray:
     """Return what rows are ranked by: logits, softmax probabilities, or one-hot predictions."""
-    if task != "multiclass":
-        return logits
-    if metric == "auc_hard":
+    if metric == "auc_hard" and task == "multiclass":
         return (logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1])).astype(float)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    return shifted / shifted.sum(axis=1, keepdims=True) if task == "multiclass" else logits
 
 
 def auc_draws(score: np.ndarray, positive: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -44,7 +42,6 @@ def auc_draws(score: np.ndarray, positive: np.ndarray, counts: np.ndarray) -> np
 
 
 def filled(rows: pd.DataFrame, prefix: str) -> list[str]:
-    """Return what follows the prefix in the names of the columns that have a value in each row."""
     return [c.removeprefix(prefix) for c in rows if c.startswith(prefix) and rows[c].notna().all()]
 
 
@@ -62,8 +59,8 @@ def macro_auc(probe: pd.DataFrame, classes: list[str], counts: np.ndarray) -> np
     return np.where(there > 0, np.nansum(values, axis=0) / np.maximum(there, 1), np.nan)
 
 
-def of_one_set(rows: pd.DataFrame, n_boot: int, seed: int) -> tuple[pd.DataFrame, dict[tuple, np.ndarray]]:
-    """Return the intervals of AUC - AUC(0) of one sweep, and the validation AUC by alignment."""
+def of_one_set(rows: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return the intervals of AUC - AUC(0) and the validation AUC of each alignment of one sweep."""
     first = rows.drop_duplicates("row").sort_values("row")
     n_groups = int(first["group"].max()) + 1
     drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_boot)
@@ -76,12 +73,11 @@ def of_one_set(rows: pd.DataFrame, n_boot: int, seed: int) -> tuple[pd.DataFrame
         low, high = np.nanquantile(change[1:], [0.025, 0.975])
         found.append((*keys, values.iloc[0], change[0], low, high))
     table = pd.DataFrame(found, columns=[*ALIGNMENT, "auc", "difference", "low", "high"])
-    validation = rows[rows["row"] == 0].groupby(ALIGNMENT, sort=False)["validation_auc"].mean().rename("validation_auc")
+    validation = rows[rows["row"] == 0].groupby(ALIGNMENT, sort=False)["validation_auc"].mean()
     return table.merge(validation.reset_index(), on=ALIGNMENT)
 
 
 def recompute(files: list[str], features: list[str], n_boot: int, seed: int) -> pd.DataFrame:
-    """Return the interval of every alignment of every exported sweep."""
     tables = []
     for file in files:
         scores = pd.read_parquet(file) if str(file).endswith(".parquet") else pd.read_csv(file)
@@ -117,17 +113,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", nargs="+", help="files of `python -m helpers sweep ... --export FILE`")
     parser.add_argument("--tables", type=Path, help="folder of the result tables of page 03, to compare with")
-    parser.add_argument("--features", nargs="+", default=["joint"], help="joint (what the page shows), image, text")
     parser.add_argument("--n-boot", type=int, default=1000)
     given = parser.parse_args()
-    intervals = recompute(given.scores, given.features, given.n_boot, 0)
-    if given.tables is None:
-        print(intervals.drop(columns="validation_auc").to_string(index=False))
-        return 0
-    found = compare(intervals, given.tables)
+    intervals = recompute(given.scores, ["joint"], given.n_boot, 0)
+    found = compare(intervals, given.tables) if given.tables else intervals
     print(found.to_string(index=False))
-    equal = (found["intervals"] == found["recomputed"]) & (found["largest difference"] <= 1e-6)
-    return 0 if equal.all() else 1
+    equal = not given.tables or (found["intervals"].eq(found["recomputed"]) & found["largest difference"].le(1e-6)).all()
+    return int(not equal)
 
 
 if __name__ == "__main__":
