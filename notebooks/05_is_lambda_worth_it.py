@@ -130,7 +130,7 @@ if joint["lambda_image"]:
     train = embeddings.rows("train")
     alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
     path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
-    page.show_text("The shift at the selected λ is saved:\n\n```python\nGapAlignment.load(\"{path}\").transform(image, text)\n```", path=path)
+    page.show_text("The shift at the selected λ is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
 if advice.recommended != "none":
     path = from_project(advice.save(page.results.resolve() / f"{name}--{advice.recommended}.safetensors"))
     page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)

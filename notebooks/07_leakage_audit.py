@@ -43,7 +43,7 @@ from helpers.extraction.find import in_both_variants
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, text
 from helpers.plotting import SPARE, distinct_legend, effects, panels
-from helpers.retrieval import closest_training_rows, shared_rows_curve
+from helpers.retrieval import closest_training_rows
 from helpers.statistics import bootstrap_counts, percentile_interval
 from helpers.store.catalogue import stored
 from helpers.tasks import Task
@@ -115,7 +115,7 @@ for s in [*clean, *authors]:
     for modality, vectors in (("image", s.image_of), ("text", s.text_of)):
         about = {k: s.provenance[k] for k in NAMES} | {"modality": modality}
         largest, row = closest_training_rows(vectors(test), vectors(train))
-        curves.append(pd.DataFrame(about | {"cosine": thresholds, "share": shared_rows_curve(largest, thresholds)}))
+        curves.append(pd.DataFrame(about | {"cosine": thresholds, "share": (largest[:, None] >= thresholds).mean(axis=0)}))
         if s.dataset in DATASETS and not DATASETS[s.dataset].card.credentialed:  # only then ids may be shown
             number = s.pairs[modality].to_numpy()  # equal vectors have one number
             found = pd.DataFrame(about | {"test": ids[test], "train": ids[train][row], "cosine": largest, "number": number[test]})

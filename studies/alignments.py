@@ -11,12 +11,12 @@ import pandas as pd
 
 from helpers import EmbeddingSet
 from helpers.alignment.registry import COMPARED, make_alignment
-from helpers.arrays import distinct_codes, unit_pairs
+from helpers.arrays import distinct_codes, unit_both
 from helpers.comparison import CHANGES
 from helpers.files import project_root, replacing
 from helpers.geometry import gap_norm
 from helpers.retrieval import hubness, recall_both_ways, retrieval_ranks
-from helpers.separation import half_of_groups, mixing_at_k, modality_auc, modality_v_measure, relative_modality_gap, tied_groups
+from helpers.separation import half_of_groups, mixing_at_k, modality_auc, relative_modality_gap, tied_groups
 from helpers.statistics import corrected_interval
 from helpers.store.catalogue import SHIPPED, stored
 
@@ -68,7 +68,7 @@ def compare_alignments(image, text, groups=None, moves=MOVES, n_splits: int = 5)
         one row per alignment, split and measure: alignment, renormalise, split, measure, value, reason. An alignment that the rows
         do not allow, such as whitening with fewer rows than dimensions, has the reason in place of measure and value.
     """
-    image, text = unit_pairs(image, text)
+    image, text = unit_both(image, text, pairs=True)
     rows = np.sort(np.random.default_rng(0).permutation(len(image))[:MOST])
     image, text = image[rows], text[rows]
     tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])
@@ -113,7 +113,7 @@ def summarise(comparison: pd.DataFrame) -> pd.DataFrame:
 
 def expected_gap(image, text) -> float:
     r"""Return the gap that n pairs show on average if the true gap is zero, :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`."""
-    image, text = unit_pairs(image, text)
+    image, text = unit_both(image, text, pairs=True)
     return float(np.sqrt((image - text).astype(np.float64).var(axis=0, ddof=1).sum() / len(image)))
 
 
@@ -127,7 +127,6 @@ def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[s
         "gap": gap_norm(image, text),
         "gap_null": expected_gap(image, text),
         "relative_gap": relative_modality_gap(image, text),
-        "v_measure": modality_v_measure(image, text),
         "mixing": mixing_at_k(image, text),
         "largest_hub": float(hubness(image, text)[0]),
     }
@@ -156,7 +155,7 @@ def gallery_changes(
         share of the recall without alignment) and growth (of relative since the smallest gallery).
     """
     names = ["none", *alignments]
-    image, text = unit_pairs(image, text)
+    image, text = unit_both(image, text, pairs=True)
     sizes = [size for size in sizes if size <= len(image) - n_fit]
     recalls, texts = np.empty((len(names), len(sizes), 2, n_draws)), np.empty((len(sizes), n_draws))
     for draw, (fit, held) in enumerate(draws(tied_groups(image, text, groups), n_fit, n_draws)):

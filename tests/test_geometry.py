@@ -9,7 +9,7 @@ IMAGE, TEXT = RNG.normal(size=(40, 7)) + 1, RNG.normal(size=(40, 7)) - 0.5
 
 
 def unit(x):
-    return np.stack([row / np.sqrt((row**2).sum()) for row in x.astype(np.float64)])
+    return np.stack([row / np.sqrt((row**2).sum()) for row in x])
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-14), (np.float32, 1e-6), (np.float16, 1e-3)])
@@ -22,27 +22,23 @@ def test_resultant_length_and_gap_against_plain_numpy(dtype, tolerance):
     assert gap_norm(image, text) == pytest.approx(np.sqrt((gap**2).sum()), abs=tolerance)
 
 
-@pytest.mark.parametrize(
-    "bad, message",
-    [
+def test_bad_vectors_are_named():
+    for bad, message in (
         (np.array([[1.0, 0], [0, 0]]), "zero-norm row.*row 1"),
         (np.array([[1.0, 0], [np.nan, 0], [np.inf, 1]]), "2 row.*non-finite.*row 1"),
-        (np.ones(3), r"shape \(n, d\)"),
+        (np.array([[1.0, 0], [3e38, 3e38]], dtype=np.float32), "norm beyond float32.*row 1"),
         (np.ones((0, 3)), r"shape \(n, d\)"),
         (np.ones((2, 3), dtype=int), "floating point"),
-    ],
-)
-def test_bad_vectors_are_named(bad, message):
-    with pytest.raises(ValueError, match=message):
-        mean_resultant_length(bad)
+    ):
+        with pytest.raises(ValueError, match=message), np.errstate(over="ignore"):
+            mean_resultant_length(bad)
     with pytest.raises(ValueError, match="7 dimensions.*6"):
         gap_vector(IMAGE, TEXT[:, :6])
 
 
 @pytest.mark.parametrize("centred", [True, False])
 def test_principal_directions_against_svd(centred):
-    x = IMAGE - IMAGE.mean(axis=0) * centred
-    _, s, v = np.linalg.svd(x)
+    _, s, v = np.linalg.svd(IMAGE - IMAGE.mean(axis=0) * centred)
     directions, shares = principal_directions(IMAGE, 3, centred)
     np.testing.assert_allclose(np.abs((directions * v[:3]).sum(axis=1)), 1, atol=1e-12)
     np.testing.assert_allclose(shares, s[:3] ** 2 / (s**2).sum(), atol=1e-12)
@@ -53,19 +49,15 @@ def test_effective_rank_of_known_spectra():
     axes = np.concatenate([np.eye(5), -np.eye(5)])
     assert effective_rank(axes) == pytest.approx(5)
     assert effective_rank(axes[[0, 5]]) == pytest.approx(1)
-    for length in (1e-9, 1.0, 1e9):
+    for length in (1e-9, 1e9):
         assert effective_rank(length * IMAGE) == pytest.approx(effective_rank(IMAGE))
         with pytest.raises(ValueError, match="all rows are equal"):
             effective_rank(length * np.full((7, 3), 0.1))
 
 
 def test_gap_and_first_direction_against_an_svd_of_all_rows():
-    image, text = unit(IMAGE), unit(TEXT)
-    gap = image.mean(axis=0) - text.mean(axis=0)
-    pooled = np.concatenate([image, text])
-    centred = pooled - pooled.mean(axis=0)
-    first = np.linalg.svd(centred)[2][0]
-    along = centred @ gap / np.sqrt(gap @ gap)
+    gap, pooled = unit(IMAGE).mean(axis=0) - unit(TEXT).mean(axis=0), np.concatenate([unit(IMAGE), unit(TEXT)])
+    centred, direction = pooled - pooled.mean(axis=0), gap / np.sqrt(gap @ gap)
     cosine, share = gap_and_first_direction(IMAGE, TEXT)
-    assert 0.5 < cosine < 0.999 and cosine == pytest.approx(abs(first @ gap) / np.sqrt(gap @ gap), rel=1e-9)
-    assert 0.05 < share < 0.95 and share == pytest.approx((along**2).sum() / (centred**2).sum(), rel=1e-9)
+    assert 0.5 < cosine < 0.999 and cosine == pytest.approx(abs(np.linalg.svd(centred)[2][0] @ direction), rel=1e-9)
+    assert 0.05 < share < 0.95 and share == pytest.approx(((centred @ direction) ** 2).sum() / (centred**2).sum(), rel=1e-9)

@@ -4,7 +4,6 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
@@ -24,15 +23,11 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
 
 
 def choose_column(column: str, columns: Iterable, source) -> str:
-    """Return ``column`` if ``source``, a table with these ``columns``, has it.
-
-    The error never lists the columns, and names the nearest only if it looks like a name: without a header they are cells.
-    """
+    """Return ``column`` if ``source`` has it; the error names another one only if it looks like a name, and not like a cell."""
     columns = [str(c) for c in columns]
     if column in columns:
         return column
-    near = difflib.get_close_matches(str(column), columns, n=3)
-    near = [c for c in near if re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", c)]
+    near = [c for c in difflib.get_close_matches(str(column), columns) if re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", c)]
     hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
     raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
 
@@ -43,37 +38,27 @@ def place(keys: Iterable[str | int]) -> str:
 
 
 def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
-    """Return one modality's vectors (n, d) as a checked array, float64 or float32; ``start`` is the number of a block's first row.
-
-    Half precision becomes float32, because sums of many half-precision rows lose digits.
-    """
+    """Return vectors (n, d) as a checked array, float64 or else float32; ``start`` is the number of a block's first row."""
     x = np.asarray(x)
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{what} must have shape (n, d) with n, d >= 1, got {x.shape}")
     if not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"{what} must be floating point, got {x.dtype}; convert with .astype('float32')")
-    if x.dtype not in (np.float32, np.float64):
-        x = x.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(bad):
-        raise ValueError(
-            f"{what} has {len(bad)} row(s) with non-finite values, first at row {start + bad[0]}; drop or re-extract them"
-        )
+    x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
+    _refuse(~np.isfinite(x).all(axis=1), what, "row(s) with non-finite values", start)
     return x
 
 
-def same_dimension(image, text) -> None:
-    """Refuse image and text vectors of different dimensions, which share no space."""
+def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:
+    if bad.any():
+        raise ValueError(f"{what} has {bad.sum()} {fault}, first at row {start + bad.argmax()}; drop or re-extract them")
+
+
+def same_dimension(image, text, pairs: bool = False) -> None:
+    """Refuse image and text vectors of different dimensions, which share no space, and different numbers of rows of pairs."""
     if image.shape[1] != text.shape[1]:
-        raise ValueError(
-            f"image vectors have {image.shape[1]} dimensions and text vectors {text.shape[1]}; "
-            "use the projected features of one dual encoder"
-        )
-
-
-def same_number(image, text) -> None:
-    """Refuse modalities with different numbers of rows, which cannot be pairs."""
-    if len(image) != len(text):
+        raise ValueError(f"image vectors have {image.shape[1]} dimensions and text vectors {text.shape[1]}; use one dual encoder")
+    if pairs and len(image) != len(text):
         raise ValueError(f"image has {len(image)} rows and text {len(text)}; give one row per pair in both")
 
 
@@ -83,36 +68,25 @@ def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     return x / row_norms(x, what, start)
 
 
-def unit_both(image, text) -> tuple[np.ndarray, np.ndarray]:
-    """Return image (n, d) and text (m, d) vectors as unit rows, once they are checked."""
+def unit_both(image, text, pairs: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return image (n, d) and text (m, d) vectors as unit rows; of ``pairs``, n is m."""
     image, text = unit_rows(image, "image"), unit_rows(text, "text")
-    same_dimension(image, text)
-    return image, text
-
-
-def unit_pairs(image, text) -> tuple[np.ndarray, np.ndarray]:
-    """Return image and text vectors (n, d) of pairs as unit rows, once they are checked."""
-    image, text = unit_both(image, text)
-    same_number(image, text)
+    same_dimension(image, text, pairs)
     return image, text
 
 
 def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.ndarray:
-    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; refuse a norm below 1e-8."""
+    """Return the L2 norms of rows, (n, 1), in the precision of ``x``; refuse a norm below 1e-8 or beyond that precision."""
     norm = np.concatenate([np.linalg.norm(x[i : i + NORM_BLOCK], axis=1, keepdims=True) for i in range(0, len(x), NORM_BLOCK)])
-    bad = np.flatnonzero(norm[:, 0] < ZERO_NORM)
-    if len(bad):
-        raise ValueError(f"{what} has {len(bad)} zero-norm row(s), first at row {start + bad[0]}; drop or re-extract them")
+    _refuse(norm[:, 0] < ZERO_NORM, what, "zero-norm row(s)", start)
+    _refuse(~np.isfinite(norm[:, 0]), what, f"row(s) with a norm beyond {x.dtype}", start)
     return norm
 
 
 def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,).
-
-    Rows are compared by a digest of 128 bits, because sorting the rows themselves needs several copies of them.
-    """
+    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
     numbers: dict[bytes, int] = {}
-    digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x))
+    digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x))  # sorting rows would copy them
     codes = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.intp)
     return x[np.unique(codes, return_index=True)[1]], codes
 
@@ -123,20 +97,15 @@ def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class MappedRows:
-    """Unit rows in float32 of a memory-mapped matrix (n, d) of float16 or float32; only the rows that are read are converted.
-
-    Shape, type, indexing and values are those of the float32 array that it stands for; ``np.asarray`` reads all of it.
-    """
+    """Unit rows in float32 of a memory-mapped matrix (n, d) of float16 or float32; only the rows that are read are converted."""
 
     dtype = np.dtype(np.float32)
-    ndim = 2
 
-    def __init__(
-        self, stored: np.ndarray, what: str = "embeddings", norm: np.ndarray | None = None, item: np.ndarray | None = None
-    ):
+    def __init__(self, stored: np.ndarray, what: str = "embeddings", norm=None, item: np.ndarray | None = None):
         self.stored, self.item = stored, item
-        self.norm = np.concatenate([_divisors(b, what, start) for start, b in _numbered_blocks(stored)]) if norm is None else norm
-        self.shape = (len(stored) if item is None else len(item), stored.shape[1])
+        if norm is None:
+            norm = np.concatenate([_divisors(stored[part], what, part.start) for part in parts(*stored.shape)])
+        self.norm, self.shape = norm, (len(stored) if item is None else len(item), stored.shape[1])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -144,8 +113,7 @@ class MappedRows:
     def __getitem__(self, rows) -> np.ndarray:
         which = rows if self.item is None else self.item[rows]
         found = self.stored[which].astype(np.float32)
-        found /= self.norm[which]  # in place: a second array costs more than the division
-        return found
+        return np.divide(found, self.norm[which], out=found)  # a second array costs more than the division
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -159,14 +127,12 @@ def _divisors(stored: np.ndarray, what: str, start: int) -> np.ndarray:
     """Return what rows are divided by, (n, 1): their norm, or 1 for float32 rows that are unit already and stay bit for bit."""
     rows = embedding_matrix(stored, what, start)
     norm = row_norms(rows, what, start)
-    if not np.isfinite(norm).all():
-        raise ValueError(f"{what} row {start + int(norm.argmax())} has a norm beyond float32; bring the rows to unit norm first")
     if stored.dtype == np.float32:
         norm[np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1) < 1e-6] = 1
     return norm
 
 
-def as_rows(x, what: str = "embeddings") -> Any:
+def as_rows(x, what: str = "embeddings"):
     """Return rows that can be read in blocks: ``x`` if it is memory-mapped, else the checked array (n, d)."""
     return x if isinstance(x, MappedRows) else embedding_matrix(x, what)
 
@@ -179,22 +145,16 @@ def parts(n: int, numbers: int) -> list[slice]:
 
 def blocks(x) -> Iterator[np.ndarray]:
     """Yield the blocks of ``x`` (n, d); a small matrix is one block."""
-    return (block for _, block in _numbered_blocks(x))
+    return (x[part] for part in parts(*x.shape))
 
 
 def unit_blocks(x, what: str = "embeddings") -> Iterator[np.ndarray]:
     """Yield the blocks of ``x`` (n, d) with rows of unit norm, as :func:`unit_rows` returns them."""
-    return (unit_rows(block, what, start) for start, block in _numbered_blocks(as_rows(x, what)))
+    x = as_rows(x, what)
+    return (unit_rows(x[part], what, part.start) for part in parts(*x.shape))
 
 
 def mean_of(found: Iterator[np.ndarray]) -> np.ndarray:
     """Return the mean (d,) of the rows of all blocks, in float64."""
-    total, n = np.zeros(()), 0
-    for block in found:
-        total, n = total + block.sum(axis=0, dtype=np.float64), n + len(block)
-    return total / n
-
-
-def _numbered_blocks(x) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of the first row of each block of ``x`` (n, d), and the block."""
-    return ((part.start, x[part]) for part in parts(len(x), x.shape[1]))
+    sums, sizes = zip(*((block.sum(axis=0, dtype=np.float64), len(block)) for block in found), strict=True)
+    return sum(sums) / sum(sizes)

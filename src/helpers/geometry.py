@@ -1,7 +1,4 @@
-"""Measure one or two clouds of unit vectors: how narrow the cones are, how far apart, and along which directions.
-
-Every function takes vectors (n, d), reduces them in float64 block by block and returns float64. Equation numbers are the paper's.
-"""
+"""Measure one or two clouds of vectors (n, d), in float64 block by block; equation numbers are the paper's."""
 
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -18,9 +15,6 @@ def mean_resultant_length(x) -> float:
 
     0 for directions that cancel, 1 for a single direction; :math:`1 - R^2` is the total variance of the unit vectors.
 
-    Args:
-        x: (n, d) vectors of any non-zero norm.
-
     Example:
         >>> mean_resultant_length([[1.0, 0.0], [0.0, 1.0]])
         0.7071067811865476
@@ -34,10 +28,7 @@ def mean_direction(x) -> np.ndarray:
 
 
 def gap_vector(image, text) -> np.ndarray:
-    r"""Return the modality gap (Eq. 1), :math:`\Delta = \mu_v - \mu_t`, the difference of the means of unit vectors.
-
-    It points from text (m, d) to image (n, d) and has shape (d,).
-    """
+    r"""Return the modality gap (Eq. 1), :math:`\Delta = \mu_v - \mu_t` (d,), from the mean of unit texts to that of unit images."""
     image, text = as_rows(image, "image"), as_rows(text, "text")
     same_dimension(image, text)
     return mean_direction(image) - mean_direction(text)
@@ -51,8 +42,7 @@ def gap_norm(image, text) -> float:
 def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Return the k leading principal directions (k, d) and each one's share (k,) of the variance (second moment, if not centred).
 
-    ``x`` is one matrix (n, d) or a tuple of several, whose rows are taken together. The largest entry of a direction in absolute
-    value is positive.
+    ``x`` is a matrix (n, d) or a tuple of several. The largest entry of a direction in absolute value is positive.
     """
     matrices = [as_rows(part) for part in (x if isinstance(x, tuple) else (x,))]
     if not 1 <= k <= matrices[0].shape[1]:
@@ -66,8 +56,7 @@ def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarra
 def effective_rank(x) -> float:
     r"""Return the effective rank of centred vectors, :math:`\exp(-\sum_j p_j \log p_j)` with :math:`p_j` the shares of variance.
 
-    It lies between 1 (one direction carries all variance) and d (all directions carry the same). Roy and Vetterli, EUSIPCO 2007,
-    applied to the eigenvalues of the covariance.
+    1 if one direction carries all variance, d if all carry the same. Roy and Vetterli, EUSIPCO 2007, for the covariance.
     """
     x = as_rows(x)
     values, _ = _spectrum(lambda: blocks(x))

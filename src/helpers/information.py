@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from .alignment.shift import align
-from .arrays import unit_pairs
+from .arrays import unit_both
 from .geometry import gap_vector
 from .metrics import log_losses
 from .probing.protocol import PROTOCOLS, Protocol
@@ -179,7 +179,7 @@ def scaled_cosines(image, text, temperature: float) -> np.ndarray:
     """Return the cosine of every image with every text of some pairs over the temperature, (n, n) float64."""
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be positive and finite, got {temperature}; CLIP ends its training at 0.01")
-    image, text = unit_pairs(np.asarray(image, dtype=np.float64), np.asarray(text, dtype=np.float64))
+    image, text = unit_both(np.asarray(image, dtype=np.float64), np.asarray(text, dtype=np.float64), pairs=True)
     return image @ text.T / temperature
 
 

@@ -1,9 +1,4 @@
-"""Score a probe on rows it has not seen: area under the curve, average precision, sensitivity.
-
-Scores have shape (..., n): any number of probes side by side over n rows.
-"""
-
-from functools import cached_property
+"""Score a probe on rows it has not seen; scores have shape (..., n): any number of probes side by side over n rows."""
 
 import numpy as np
 from scipy.special import expit, log_softmax
@@ -14,24 +9,21 @@ BINS = 15  # of the calibration error
 
 
 class Ranking:
-    """Order the rows of any number of probes by score: one sort for all metrics that depend on the order alone, exact with ties.
-
-    Args:
-        scores: (..., n), finite.
-        positive: (n,) boolean or 0/1.
-    """
+    """Order scores (..., n) of rows that are positive (n,) or not: one sort for all metrics of the order alone, exact with ties."""
 
     def __init__(self, scores, positive):
         flat, positive = _checked(scores, positive)
         order = np.argsort(flat, axis=1)
         self._shape, self._n, self._n_positive = np.shape(scores)[:-1], len(positive), int(positive.sum())
         self._scores, self._positive = np.take_along_axis(flat, order, axis=1), positive[order]
+        self._positives = self._scores[self._positive].reshape(len(flat), self._n_positive)
+        self._first = _tie_starts(self._scores)
 
     def auc(self) -> np.ndarray:
         """Return the area under the ROC curve, (...), see :func:`auc`; as all metrics here, NaN where it is not defined."""
         p, n = self._n_positive, self._n - self._n_positive
         if not p or not n:
-            return self._nothing()
+            return np.full(self._shape, np.nan)
         last = self._n - 1 - _tie_starts(self._scores[:, ::-1])[:, ::-1]
         middle_ranks = np.where(self._positive, self._first + last, 0).sum(axis=1) / 2 + p
         return ((middle_ranks - p * (p + 1) / 2) / (p * n)).reshape(self._shape)
@@ -39,37 +31,22 @@ class Ranking:
     def average_precision(self) -> np.ndarray:
         """Return the mean over positive rows of the precision at their score, (...); tied rows share one threshold."""
         if not self._n_positive:
-            return self._nothing()
+            return np.full(self._shape, np.nan)
         at_or_above = self._n - self._first[self._positive].reshape(-1, self._n_positive)
         positive_at_or_above = self._n_positive - _tie_starts(self._positives)
         return (positive_at_or_above / at_or_above).mean(axis=1).reshape(self._shape)
 
     def sensitivity_at_specificity(self, specificity: float = 0.9) -> np.ndarray:
-        """Return the highest sensitivity among thresholds with at least this specificity, (...)."""
+        """Return the highest sensitivity among thresholds with at least this specificity, which is above 0, (...)."""
         n = self._n - self._n_positive
         if not self._n_positive or not n:
-            return self._nothing()
-        allowed = int(np.floor((1 - specificity) * n + 1e-9))
-        if allowed >= n:
-            return np.ones(self._shape)
-        threshold = self._scores[~self._positive].reshape(-1, n)[:, n - 1 - allowed, None]
-        return (self._positives > threshold).mean(axis=1).reshape(self._shape)
-
-    @cached_property
-    def _first(self) -> np.ndarray:
-        return _tie_starts(self._scores)
-
-    @cached_property
-    def _positives(self) -> np.ndarray:
-        """Return the ordered scores of the positive rows, (probes, positive rows)."""
-        return self._scores[self._positive].reshape(-1, self._n_positive)
-
-    def _nothing(self) -> np.ndarray:
-        return np.full(self._shape, np.nan)
+            return np.full(self._shape, np.nan)
+        highest = n - 1 - int(np.floor((1 - specificity) * n + 1e-9))  # the negative row that the threshold lies above
+        return (self._positives > self._scores[~self._positive].reshape(-1, n)[:, highest, None]).mean(axis=1).reshape(self._shape)
 
 
 def _tie_starts(ordered: np.ndarray) -> np.ndarray:
-    """Return the position of the first of the equal values around each value of ordered rows (p, n)."""
+    """Return the position of the first of the values equal to each one of ordered rows (p, n)."""
     starts = np.zeros(ordered.shape, dtype=np.int64)
     starts[:, 1:] = np.where(ordered[:, 1:] != ordered[:, :-1], np.arange(1, ordered.shape[1]), 0)
     return np.maximum.accumulate(starts, axis=1, out=starts)
@@ -78,13 +55,8 @@ def _tie_starts(ordered: np.ndarray) -> np.ndarray:
 def auc(scores, positive, weights=None) -> np.ndarray:
     r"""Return the area under the ROC curve by ranks, exact with ties: :math:`P(s^+ > s^-) + \frac12 P(s^+ = s^-)`.
 
-    Args:
-        scores: (..., n).
-        positive: (n,) boolean or 0/1.
-        weights: (b, n) non-negative multiplicities of the rows, such as bootstrap counts; each row counts once when None.
-
-    Returns:
-        (...) float64, or (..., b) with weights; NaN where there is no positive or no negative row.
+    ``scores`` are (..., n), ``positive`` (n,), and ``weights`` (b, n) how often each row counts, such as bootstrap counts. The
+    result is (...), or (..., b) with weights; NaN where there is no positive or no negative row.
 
     Example:
         >>> float(auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]))
@@ -103,7 +75,6 @@ def auc(scores, positive, weights=None) -> np.ndarray:
 
 
 def _checked(scores, positive) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores as contiguous rows (p, n) in float64, and the labels as booleans (n,)."""
     scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     if scores.shape[-1:] != positive.shape:
         raise ValueError(f"scores have {scores.shape[-1:]} rows in the last axis, labels {positive.shape}")
@@ -113,7 +84,7 @@ def _checked(scores, positive) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the AUC of one score vector (n,) under each of b weightings, given as (n, b), from one sort."""
+    """Return the AUC of scores (n,) under each of b weightings (n, b), from one sort."""
     order = np.argsort(scores, kind="stable")
     ordered, positive = scores[order], positive[order]
     negative_scores, positive_scores = ordered[~positive], ordered[positive]
@@ -154,8 +125,7 @@ def softmax(logits) -> np.ndarray:
 
 def macro_auc(scores, targets, weights=None) -> np.ndarray:
     """Return the mean one-vs-rest :func:`auc` of scores (..., n, K) over classes, excluding those absent (from a replicate)."""
-    scores, targets = np.asarray(scores), np.asarray(targets)
-    per_class = np.stack([auc(scores[..., k], targets[:, k], weights) for k in range(targets.shape[1])])
+    per_class = np.stack([auc(np.asarray(scores)[..., k], positive, weights) for k, positive in enumerate(np.transpose(targets))])
     present = ~np.isnan(per_class)
     with np.errstate(invalid="ignore"):
         return np.where(present, per_class, 0).sum(axis=0) / present.sum(axis=0)
@@ -174,19 +144,11 @@ def log_losses(logits, targets, multiclass: bool) -> np.ndarray:
     return np.logaddexp(0, np.where(targets, -z, z)).mean(axis=-1)
 
 
-def brier_scores(probability, targets) -> np.ndarray:
-    """Return the mean squared distance of probabilities (n, K) from 0/1 targets (n, K), mean over outputs, of each row (n,)."""
-    return np.square(np.asarray(probability, dtype=np.float64) - targets).mean(axis=-1)
-
-
 def calibration_error(probability, targets, weights=None) -> np.ndarray:
-    """Return the expected calibration error, class by class (Kull et al., NeurIPS 2019), mean over outputs.
+    """Return the expected calibration error of probabilities (n, K), mean over outputs (Kull et al., NeurIPS 2019).
 
-    Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows.
-
-    Args:
-        probability, targets: (n, K), the targets 0/1.
-        weights: (b, n) how often each row counts, such as bootstrap counts; then the result is (b,).
+    Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows. With
+    ``weights`` (b, n), which say how often each row counts, the result is (b,).
     """
     probability, targets = np.asarray(probability, dtype=np.float64), np.asarray(targets)
     counts = np.ones((1, len(targets))) if weights is None else np.asarray(weights, dtype=np.float64)

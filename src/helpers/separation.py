@@ -1,7 +1,4 @@
-"""Measure how far two modalities lie apart or mix: relative gap, held-out classifier, neighbours, clusters, histograms.
-
-Every function takes image and text vectors and, unless it says otherwise, brings them to unit norm. Rows are pairs where stated.
-"""
+"""Measure how far image and text vectors, brought to unit norm, lie apart or mix: relative gap, held-out classifier, neighbours."""
 
 from collections.abc import Iterator
 
@@ -9,24 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegressionCV
-from sklearn.metrics import v_measure_score
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
-from .arrays import (
-    as_rows,
-    distinct_codes,
-    embedding_matrix,
-    mean_of,
-    same_dimension,
-    same_number,
-    unit_blocks,
-    unit_both,
-    unit_pairs,
-    unit_rows,
-)
+from .arrays import as_rows, distinct_codes, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_both, unit_rows
 from .metrics import auc
 from .statistics import group_codes
 
@@ -37,17 +21,15 @@ SIMILARITIES = 2**23  # inner products held at a time: 32 MB in float32
 def relative_modality_gap(image, text) -> float:
     r"""Return the relative modality gap of n pairs, :math:`\bar d_{vt} / (\bar d_{vt} + (\bar d_{vv} + \bar d_{tt}) / 2)`.
 
-    The distance is :math:`d = (1 - \cos) / 2`, averaged over pairs in :math:`\bar d_{vt}` and over any two different rows of one
-    modality in the others: 0.5 when pairs are no closer than random rows of one modality, 0 when pairs coincide, 1 when each
-    modality is a single point. Schrodi et al., ICLR 2025.
+    The distance is :math:`d = (1 - \cos) / 2`, averaged over pairs or over any two rows of one modality: 0 when pairs coincide, 0.5
+    when they are no closer than rows of one modality, 1 when each modality is a single point. Schrodi et al., ICLR 2025.
 
     Example:
         >>> relative_modality_gap([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
         0.0
     """
     image, text = as_rows(image, "image"), as_rows(text, "text")
-    same_dimension(image, text)
-    same_number(image, text)
+    same_dimension(image, text, pairs=True)
     if len(image) < 2:
         raise ValueError("the relative modality gap needs at least 2 pairs, got 1")
     both = zip(unit_blocks(image, "image"), unit_blocks(text, "text"), strict=True)
@@ -68,45 +50,30 @@ def _mean_distance(x: np.ndarray) -> float:
 def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
     """Return the AUC with which a linear classifier tells images from texts on rows that it has not seen; 0.5 is chance.
 
-    Vectors are not renormalised, because that can make a modality visible again; one factor brings the mean squared length of the
-    fit rows to 1. The classifier is a converged logistic regression; log loss in three grouped folds decides its strength.
-
-    Args:
-        fit_image, fit_text: (n, d) and (n, d) vectors of the pairs to learn from.
-        image, text: vectors to score.
-        fit_groups: (n,) groups of pairs that stay in one fold; pairs with an equal image or text always do.
+    The classifier is a converged logistic regression; log loss in three grouped folds decides its strength. Vectors are not
+    renormalised, because that can make a modality visible again; one factor brings the mean squared length of the fit rows to 1.
+    Pairs of one group (n,) of ``fit_groups`` and pairs with an equal image or text stay in one fold.
     """
     fit_image, fit_text, image, text = (embedding_matrix(x) for x in (fit_image, fit_text, image, text))
-    same_number(fit_image, fit_text)
+    same_dimension(fit_image, fit_text, pairs=True)
     groups = tied_groups(fit_image, fit_text, fit_groups)
     if (found := len(np.unique(groups))) < 3:
         raise ValueError(f"the pairs form {found} group(s) once equal images and texts are tied, 3 folds need more distinct pairs")
     x, y = np.concatenate([fit_image, fit_text]).astype(np.float64), np.repeat([1, 0], len(fit_image))
     scale = np.sqrt((x**2).sum(axis=1).mean()) or 1.0
-    model = LogisticRegressionCV(
-        Cs=STRENGTHS,
-        cv=list(GroupKFold(3).split(x, y, np.tile(groups, 2))),
-        solver="lbfgs",
-        scoring="neg_log_loss",
-        max_iter=10_000,
-        tol=1e-6,
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
-    ).fit(x / scale, y)
+    folds = list(GroupKFold(3).split(x, y, np.tile(groups, 2)))
+    options = {"solver": "lbfgs", "max_iter": 10_000, "tol": 1e-6, "l1_ratios": (0.0,), "use_legacy_attributes": False}
+    model = LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring="neg_log_loss", **options).fit(x / scale, y)
     return float(auc(model.decision_function(np.concatenate([image, text]) / scale), np.repeat([1, 0], [len(image), len(text)])))
 
 
 def tied_groups(image, text, groups=None) -> np.ndarray:
     """Return group numbers (n,) that put pairs with an equal image, an equal text or the same given group in one group."""
-    n = len(image)
-    codes = [distinct_codes(x)[1] for x in (image, text)]
-    codes += [] if groups is None else [group_codes(groups)]
-    offsets, start = [], n
-    for code in codes:
-        offsets.append(code + start)
-        start += code.max() + 1
-    columns = np.concatenate(offsets)
-    graph = coo_matrix((np.ones(len(columns), bool), (np.tile(np.arange(n), len(codes)), columns)), shape=(start, start))
+    n, codes = len(image), [distinct_codes(x)[1] for x in (image, text)] + ([] if groups is None else [group_codes(groups)])
+    starts = np.cumsum([n, *(code.max() + 1 for code in codes)])
+    columns = np.concatenate([code + start for code, start in zip(codes, starts, strict=False)])
+    pair = np.tile(np.arange(n), len(codes))
+    graph = coo_matrix((np.ones(len(columns), bool), (pair, columns)), shape=(starts[-1], starts[-1]))
     return connected_components(graph, directed=False)[1][:n]
 
 
@@ -152,34 +119,3 @@ def mixing_at_k(image, text, k: int = 10) -> float:
     other = (is_text[nearest(pooled, k)] != is_text[:, None]).mean(axis=1)
     chance = sizes[1 - is_text] / (len(pooled) - 1)
     return float((other / chance).mean())
-
-
-def modality_v_measure(image, text) -> float:
-    """Return the V-measure (Rosenberg and Hirschberg, 2007) of two k-means clusters against the modality: 1 if they coincide."""
-    image, text = unit_both(image, text)
-    pooled = np.concatenate([image, text])
-    if len(distinct_codes(pooled)[0]) < 2:
-        raise ValueError("all vectors are equal and form no two clusters; check the encoder")
-    clusters = KMeans(2, n_init=10, random_state=0).fit_predict(pooled)
-    return float(v_measure_score(np.repeat([0, 1], [len(image), len(text)]), clusters))
-
-
-def cosine_histograms(image, text, bins: int = 100) -> dict[str, np.ndarray]:
-    """Count the cosines of pairs, of non-pairs (equal rows excluded), and of any two different rows within each modality.
-
-    Returns:
-        ``edges`` (bins + 1,) of equal bins over [-1, 1], and counts (bins,) ``pair``, ``non_pair``, ``image``, ``text``.
-    """
-    image, text = unit_pairs(image, text)
-    edges = np.linspace(-1, 1, bins + 1)
-    counts = {name: np.zeros(bins, dtype=np.int64) for name in ("pair", "non_pair", "image", "text")}
-    image_code, text_code = distinct_codes(image)[1], distinct_codes(text)[1]
-    counts["pair"] = np.histogram(np.einsum("ij,ij->i", image, text).clip(-1, 1), edges)[0]
-    for rows, cosines in similarity_blocks(image, text):
-        same = (text_code[rows][:, None] == text_code[None]) | (image_code[rows][:, None] == image_code[None])
-        counts["non_pair"] += np.histogram(cosines[~same].clip(-1, 1), edges)[0]
-    for name, x in (("image", image), ("text", text)):
-        for rows, cosines in similarity_blocks(x, x):
-            later = np.arange(len(x))[None] > rows[:, None]
-            counts[name] += np.histogram(cosines[later].clip(-1, 1), edges)[0]
-    return {"edges": edges, **counts}

@@ -3,20 +3,25 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import permutation_test
-from scipy.stats import t as student
+from scipy.stats import permutation_test, t
 
 from .arrays import as_rows, parts, unit_rows
 
-RELABELLINGS = 100_000  # a permutation test counts all relabellings up to this number, and this many random ones beyond
+RELABELLINGS = 100_000  # the most that a permutation test counts, and the number that it draws beyond
 
 
 def bootstrap_counts(n_rows: int, n_boot: int, random_state: int = 0, groups=None) -> np.ndarray:
     """Return how often each row occurs in each bootstrap replicate, (n_boot, n_rows) int; rows of one group stay together."""
-    if groups is None:
-        return _unit_counts(n_rows, n_boot, random_state)
-    codes = group_codes(groups)
-    return _unit_counts(int(codes.max()) + 1, n_boot, random_state)[:, codes]
+    if groups is not None:
+        codes = group_codes(groups)
+        return bootstrap_counts(int(codes.max()) + 1, n_boot, random_state)[:, codes]
+    if n_boot < 2:
+        raise ValueError(f"n_boot is {n_boot}; an interval needs at least 2 replicates, 1000 are usual")
+    rng, shares = np.random.default_rng(random_state), np.full(n_rows, 1 / n_rows)
+    counts = np.empty((n_boot, n_rows), dtype=np.int32)
+    for part in parts(n_boot, n_rows):
+        counts[part] = rng.multinomial(n_rows, shares, size=part.stop - part.start)
+    return counts
 
 
 def bootstrap_interval(
@@ -24,25 +29,20 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile interval of a length computed from means of unit vectors, resampling rows (or whole groups).
 
-    Resampling adds noise to a mean and so lengthens it: the square of R grows by (1 - R^2) / n. The function subtracts this bias
-    from the squared replicates.
-
-    Args:
-        statistic: takes one array of means (m, d) per sample and returns lengths (m,); for example
-            ``lambda v, t: np.linalg.norm(v - t, axis=1)`` for the norm of the gap.
-        samples: arrays (n, d), row i of each belonging to pair i.
-        groups: (n,) rows that are resampled together, such as one patient's.
+    Resampling lengthens a mean: the square of R grows by (1 - R^2) / n. This bias is subtracted from the squared replicates.
+    ``statistic`` takes the means (m, d) of each sample (n, d), whose rows are pairs, and returns lengths (m,), such as
+    ``lambda v, t: norm(v - t, axis=1)``. Rows of one group (n,), such as a patient, are drawn together.
     """
     samples = tuple(as_rows(x) for x in samples)
     n = len(samples[0])
     codes = np.arange(n) if groups is None else group_codes(groups)
-    counts, sizes = _unit_counts(int(codes.max()) + 1, n_boot, random_state), np.bincount(codes)
+    counts, sizes = bootstrap_counts(int(codes.max()) + 1, n_boot, random_state), np.bincount(codes)
     rows = np.array([drawn @ sizes for drawn in counts])[:, None]
     sums = [_resampled_sums(x, codes, counts) for x in samples]
     squares = statistic(*(drawn / rows for drawn, _ in sums)) ** 2
     estimate = statistic(*(whole[None] / n for _, whole in sums))[0]
-    low, high = percentile_interval(squares - squares.mean() + estimate**2, level)
-    return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
+    low, high = np.sqrt(np.maximum(percentile_interval(squares - squares.mean() + estimate**2, level), 0))
+    return float(low), float(high)
 
 
 def _resampled_sums(x, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,36 +70,29 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
 def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tuple[float, float]:
     r"""Return the corrected resampled t interval of a mean over redrawn splits (Nadeau and Bengio, Machine Learning, 2003).
 
-    Splits share rows, so their values (J,) are correlated and the plain standard error is too small. The corrected one is
-    :math:`s \sqrt{1/J + n_{test}/n_{train}}` with Student's t of J - 1 degrees of freedom; a ratio of 0 gives the plain interval.
+    Splits share rows, so the standard error of their values (J,) is :math:`s \sqrt{1/J + n_{test}/n_{train}}`, with Student's t of
+    J - 1 degrees of freedom.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         raise ValueError(f"{len(values)} split(s) have no spread; give at least 2, 20 are usual")
     if not 0 <= test_per_train < np.inf:
         raise ValueError(f"test_per_train must be a finite number of at least 0, got {test_per_train}")
-    error = values.std(ddof=1) * np.sqrt(1 / len(values) + test_per_train)
-    half = student.ppf((1 + level) / 2, len(values) - 1) * error
+    half = t.ppf((1 + level) / 2, len(values) - 1) * (values.std(ddof=1) * np.sqrt(1 / len(values) + test_per_train))
     return float(values.mean() - half), float(values.mean() + half)
 
 
 def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """Test whether the largest of several differences (m,) is above zero, corrected for their number (single-step max-t).
-
-    ``draws`` (m, n_boot) are their bootstrap replicates. Return the largest t and its one-sided p-value.
-    """
+    """Return the largest t of differences (m,) with bootstrap draws (m, n_boot), and its one-sided p-value (single-step max-t)."""
     error = np.nanstd(draws, axis=1, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.where(error > 0, differences / error, 0)
+        largest = np.where(error > 0, differences / error, 0).max()
         null = np.where(error[:, None] > 0, (draws - differences[:, None]) / error[:, None], 0).max(axis=0)
-    return float(t.max()), float((1 + np.nansum(null >= t.max())) / (draws.shape[1] + 1))
+    return float(largest), float((1 + np.nansum(null >= largest)) / (draws.shape[1] + 1))
 
 
 def permutation_p(a, b, random_state: int = 0) -> float:
-    """Return the one-sided permutation p-value of mean(a) > mean(b) for independent samples (n,) and (m,).
-
-    It is exact if the samples have at most ``RELABELLINGS`` relabellings.
-    """
+    """Return the one-sided permutation p-value of mean(a) > mean(b) for samples (n,) and (m,), exact up to ``RELABELLINGS``."""
     samples = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     options = {"alternative": "greater", "n_resamples": RELABELLINGS, "rng": np.random.default_rng(random_state)}
     return float(permutation_test(samples, lambda x, _, axis: x.sum(axis=axis), vectorized=True, **options).pvalue)
@@ -107,22 +100,10 @@ def permutation_p(a, b, random_state: int = 0) -> float:
 
 def holm(p_values) -> np.ndarray:
     """Return p-values (m,) corrected for being m tests (Holm, 1979); NaN stays NaN and counts as no test."""
-    p = np.asarray(p_values, dtype=np.float64)
-    corrected, tests = np.full(p.shape, np.nan), np.flatnonzero(~np.isnan(p))
-    order = tests[np.argsort(p[tests], kind="stable")]
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
-    return corrected
-
-
-def _unit_counts(n_units: int, n_boot: int, random_state: int) -> np.ndarray:
-    """Return how often each unit occurs in each replicate, (n_boot, n_units)."""
-    if n_boot < 2:
-        raise ValueError(f"n_boot is {n_boot}; an interval needs at least 2 replicates, 1000 are usual")
-    rng, shares = np.random.default_rng(random_state), np.full(n_units, 1 / n_units)
-    counts = np.empty((n_boot, n_units), dtype=np.int32)
-    for part in parts(n_boot, n_units):
-        counts[part] = rng.multinomial(n_units, shares, size=part.stop - part.start)
-    return counts
+    p = np.array(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]  # NaN comes last
+    p[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return p
 
 
 def group_codes(groups) -> np.ndarray:

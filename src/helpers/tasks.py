@@ -15,6 +15,7 @@ KINDS = ("binary", "multiclass", "multilabel")
 UNLABELLED = "unlabelled"
 NO_LABELS = "this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN)"
 MOST_CLASSES = 1000
+NUMBERS = {"binary": (2, 2), "multiclass": (2, MOST_CLASSES), "multilabel": (1, MOST_CLASSES), UNLABELLED: (0, 0)}  # of classes
 LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
 SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
 SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
@@ -32,7 +33,7 @@ def is_text(name: str) -> bool:
 
 
 def class_names(labels, source) -> tuple[str, ...]:
-    """Return the distinct labels in order, once they are checked to be no texts, ids or measurements; errors name ``source``."""
+    """Return the distinct labels in order, checked to be no texts, ids or measurements; errors name ``source``."""
     labels = [str(label) for label in labels]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
@@ -46,30 +47,24 @@ def class_names(labels, source) -> tuple[str, ...]:
 class Task:
     """A prediction task over rows of a table.
 
-    Binary and multi-class tasks have one column, ``label``, that holds a class name; the positive class of a binary task is
-    ``classes[1]``. A multi-label task has one 0/1 column per class, ``label_<class>``. The order of ``classes`` is that of outputs.
+    Binary and multi-class tasks have a column ``label`` of class names; the positive class of a binary task is ``classes[1]``. A
+    multi-label task has one 0/1 column per class, ``label_<class>``. The order of ``classes`` is that of outputs. The kind
+    ``unlabelled`` has no classes: it is enough for geometry, separation and retrieval, and a probe raises a ValueError.
     """
 
     kind: str
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        choose(self.kind, KINDS, "task kind")
+        least, most = NUMBERS[choose(self.kind, NUMBERS, "task kind")]
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
-        if len(self.classes) > MOST_CLASSES:
-            raise ValueError(f"the task has {len(self.classes)} classes, more than {MOST_CLASSES}; check the label column")
-        if (distinct := len(set(self.classes))) < len(self.classes):
-            raise ValueError(f"only {distinct} of {len(self.classes)} class names are distinct; class names must differ")
-        texts = [i for i, c in enumerate(self.classes) if is_text(c)]
-        if texts:
-            raise ValueError(
-                f"the name of class {texts[0]} reads as a text ({len(self.classes[texts[0]])} characters); "
-                f"give class names of at most {LONGEST_CLASS} characters and {MOST_WORDS} words as labels"
-            )
-        least = 1 if self.kind == "multilabel" else 2
-        if len(self.classes) < least or (self.kind == "binary" and len(self.classes) != 2):
-            wanted = "exactly 2" if self.kind == "binary" else f"at least {least}"
-            raise ValueError(f"a {self.kind} task needs {wanted} classes, got {len(self.classes)}; check kind and classes")
+        if not least <= (found := len(self.classes)) <= most:
+            raise ValueError(f"a {self.kind} task has {least} to {most} classes, got {found}; check kind and classes")
+        if (distinct := len(set(self.classes))) < found:
+            raise ValueError(f"only {distinct} of {found} class names are distinct; class names must differ")
+        if texts := [i for i, c in enumerate(self.classes) if is_text(c)]:
+            limits = f"at most {LONGEST_CLASS} characters and {MOST_WORDS} words"
+            raise ValueError(f"the name of class {texts[0]} reads as a text; give class names of {limits} as labels")
 
     @property
     def columns(self) -> list[str]:
@@ -79,6 +74,8 @@ class Task:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Return the classes that have a logit: the positive class of a binary task, all classes of the other kinds."""
+        if self.kind == UNLABELLED:
+            raise ValueError(NO_LABELS)
         return self.classes[1:] if self.kind == "binary" else self.classes
 
     @property
@@ -88,39 +85,16 @@ class Task:
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
         """Return the labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs); a ValueError names the first bad row."""
-        missing = [c for c in self.columns if c not in rows]
+        outputs, missing = self.n_outputs, [c for c in self.columns if c not in rows]
         if missing:
             raise ValueError(f"label column {self.columns.index(missing[0])} of {len(self.columns)} is missing from the table")
         if self.kind == "multilabel":
             values = rows[self.columns].to_numpy()
-            bad_rows, bad_columns = np.nonzero(~np.isin(values, (0, 1)))
-            if len(bad_rows):
-                where = f"row {rows.index[bad_rows[0]]}: label column {bad_columns[0]}"
-                raise ValueError(f"{where} is not 0 or 1 ({len(bad_rows)} such values, counted from 0)")
+            if len(bad := np.argwhere(~np.isin(values, (0, 1)))):
+                where = f"row {rows.index[bad[0, 0]]}: label column {bad[0, 1]}"
+                raise ValueError(f"{where} is not 0 or 1 ({len(bad)} such values, counted from 0)")
             return values.astype(np.int8)
         codes = pd.Index(self.classes, dtype=object).get_indexer(rows["label"].astype(object))
         if len(bad := rows.index[codes < 0]):
             raise ValueError(f"row {bad[0]}: label is not one of the {len(self.classes)} classes ({len(bad)} such rows)")
-        if self.kind == "binary":
-            return codes[:, None].astype(np.int8)
-        return (codes[:, None] == np.arange(len(self.classes))).astype(np.int8)
-
-
-@dataclass(frozen=True)
-class Unlabelled(Task):
-    """The task of a set without labels: enough for geometry, separation and retrieval; a probe raises a ValueError."""
-
-    kind: str = UNLABELLED
-    classes: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        pass
-
-    @property
-    def n_outputs(self) -> int:
-        """Raise a ValueError: there is nothing to predict."""
-        raise ValueError(NO_LABELS)
-
-    def targets(self, rows: pd.DataFrame) -> np.ndarray:
-        """Raise a ValueError: there is nothing to predict."""
-        raise ValueError(NO_LABELS)
+        return (codes[:, None] == np.arange(len(self.classes))[-outputs:]).astype(np.int8)

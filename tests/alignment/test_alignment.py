@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.shift import CHANNELS, FACTORIAL, SWEPT, Alignment, predicted_residual_gap, residual_gap, unalign
+from helpers.alignment.registry import load_alignment
+from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment, predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(50, 6)) + 1, RNG.normal(size=(50, 6)) * 0.4 - 1
@@ -22,9 +22,8 @@ def test_align_is_equation_5(lam):
     image, text = align(IMAGE, TEXT, gap_vector(IMAGE, TEXT), lam)
     np.testing.assert_allclose(image, unit(unit(IMAGE) - lam / 2 * gap), atol=1e-14)
     np.testing.assert_allclose(text, unit(unit(TEXT) + lam / 2 * gap), atol=1e-14)
-    single = align(IMAGE.astype(np.float32), TEXT.astype(np.float32), gap, lam)
-    assert single[0].dtype == np.float32
-    np.testing.assert_allclose(single[0], image, atol=1e-6)
+    single, _ = align(IMAGE.astype(np.float32), TEXT.astype(np.float32), gap, lam)
+    assert single.dtype == np.float32 and np.abs(single - image).max() < 1e-6
     fitted = GapAlignment(lam).fit(IMAGE[:30], TEXT[:30])
     np.testing.assert_allclose(fitted.gap_, gap_vector(IMAGE[:30], TEXT[:30]))
     np.testing.assert_allclose(fitted.transform(IMAGE, TEXT), align(IMAGE, TEXT, fitted.gap_, lam), atol=1e-14)
@@ -45,14 +44,13 @@ def test_residual_gap_and_its_prediction():
     assert residual_gap(image, text, 0) == pytest.approx(gap_norm(image, text))
     for lam in (0.5, 1.0):
         assert predicted_residual_gap(image, text, lam) == pytest.approx(residual_gap(image, text, lam), abs=0.02)
-    assert residual_gap(image, text, 1.0) > 0.1
     mirrored = rng.normal(size=(3000, 64)) - 1.5
-    assert predicted_residual_gap(-text, mirrored, 1.0) < 0.02
-    assert residual_gap(-text, mirrored, 1.0) < 0.02
+    assert residual_gap(image, text, 1.0) > 0.1
+    assert max(residual_gap(-text, mirrored, 1.0), predicted_residual_gap(-text, mirrored, 1.0)) < 0.02
 
 
 @pytest.mark.parametrize("name", FACTORIAL)
-def test_an_alignment_is_the_product_of_the_channels_that_are_on(name):
+def test_a_saved_alignment_is_the_product_of_the_channels_that_are_on(name, tmp_path):
     whole = name == "lambda" or name.startswith("without-")
     on = set(CHANNELS) - {name.removeprefix("without-")} if whole else set(name.split("+"))
     units, half = (unit(IMAGE), unit(TEXT)), 0.4 * gap_vector(IMAGE, TEXT)
@@ -60,7 +58,8 @@ def test_an_alignment_is_the_product_of_the_channels_that_are_on(name):
     norms = [np.linalg.norm(x, axis=1, keepdims=True) for x in moved]
     image, text = (np.mean(1 / norm) for norm in norms)
     common = np.sqrt(image * text)
-    found = GapAlignment(0.8, alignment=name).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
+    path = GapAlignment(0.8, alignment=name).fit(IMAGE, TEXT).save(tmp_path / "a.safetensors")
+    found = load_alignment(path).transform(IMAGE, TEXT)
     for x, m, norm, own, ours in zip(units, moved, norms, (image, text), found, strict=True):
         factors = {"shift": 1, "common-scale": common, "scale-ratio": own / common, "spread": 1 / (norm * own)}
         expected = m if "shift" in on else x
@@ -70,50 +69,24 @@ def test_an_alignment_is_the_product_of_the_channels_that_are_on(name):
 
 
 def test_centring_removes_each_mean_and_separate_lambdas_move_one_modality():
-    image, text = GapAlignment(alignment="centring").fit(IMAGE, TEXT).transform(IMAGE, TEXT)
-    for ours, x in ((image, unit(IMAGE)), (text, unit(TEXT))):
-        np.testing.assert_allclose(ours, unit(x - x.mean(axis=0)), atol=1e-14)
+    for ours, x in zip(GapAlignment(alignment="centring").fit(IMAGE, TEXT).transform(IMAGE, TEXT), (IMAGE, TEXT), strict=True):
+        np.testing.assert_allclose(ours, unit(unit(x) - unit(x).mean(axis=0)), atol=1e-14)
     image, text = GapAlignment(0.0, lam_text=0.6).fit(IMAGE, TEXT).transform(IMAGE, TEXT)
     np.testing.assert_allclose(image, unit(IMAGE), atol=1e-14)
     assert np.abs(text - unit(TEXT)).max() > 0.1
 
 
-@pytest.mark.parametrize("name", SWEPT)
-def test_saved_alignment_is_the_same(name, tmp_path):
-    fitted = GapAlignment(0.4, None if name == "centred" else 0.9, name).fit(IMAGE, TEXT)
-    again = GapAlignment.load(fitted.save(tmp_path / "a.safetensors"))
-    np.testing.assert_array_equal(again.transform(IMAGE, TEXT), fitted.transform(IMAGE, TEXT))
-    np.testing.assert_array_equal(again.gap_, fitted.gap_)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
-
-
-def test_scikit_learn_contract():
-    estimator = GapAlignment(lam="not checked here")
-    assert clone(estimator).get_params() == estimator.get_params()
-    with pytest.raises(ValueError):
-        estimator.fit(IMAGE, TEXT)
-    with pytest.raises(NotFittedError):
-        GapAlignment().transform(IMAGE, TEXT)
-    with pytest.raises(ValueError, match="fitted on 6"):
-        GapAlignment().fit(IMAGE, TEXT).transform(IMAGE[:, :5], TEXT)
-
-
-def test_bad_alignments_are_named():
-    for wrong, said in ((("spred",), "'spread'"), (("lambda", np.nan), "lambda_image must"), (("centring", 0.5), "has no lambda")):
+def test_bad_alignments_are_named_and_only_fit_checks_parameters():
+    estimator = clone(GapAlignment(lam="not checked here"))
+    for wrong, said in (
+        (lambda: estimator.fit(IMAGE, TEXT), "could not convert"),
+        (lambda: GapAlignment().transform(IMAGE, TEXT), "not fitted yet"),
+        (lambda: GapAlignment().fit(IMAGE, TEXT).transform(IMAGE[:, :5], TEXT), "fitted on 6"),
+        (lambda: Alignment("spred"), "'spread'"),
+        (lambda: Alignment("lambda", np.nan), "lambda_image must"),
+        (lambda: Alignment("centring", 0.5), "has no lambda"),
+        (lambda: align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0), "zero-norm"),
+        (lambda: unalign(unit(IMAGE), unit(TEXT), 2.1 * unit(IMAGE)[0], 1.0), "only below 1"),
+    ):
         with pytest.raises(ValueError, match=said):
-            Alignment(*wrong)
-    with pytest.raises(ValueError, match="sent to zero|zero-norm"):
-        align(np.eye(3), np.eye(3), 2 * np.eye(3)[0], 1.0)
-    with pytest.raises(ValueError, match="only below 1"):
-        unalign(unit(IMAGE), unit(TEXT), 2.1 * unit(IMAGE)[0], 1.0)
-
-
-def test_every_flipped_bit_of_a_saved_alignment_is_found(tmp_path):
-    path = GapAlignment(0.4).fit(IMAGE, TEXT).save(tmp_path / "a.safetensors")
-    intact = path.read_bytes()
-    whole = int.from_bytes(intact, "little")
-    flipped = ((whole ^ (1 << bit)).to_bytes(len(intact), "little") for bit in range(0, 8 * len(intact), 3))
-    for damaged in (b"", intact[:20], intact[:-1], *flipped):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match="a.safetensors is not an intact alignment"):
-            GapAlignment.load(path)
+            wrong()

@@ -94,12 +94,15 @@ def test_numbers_in_other_pages_are_glued_by_the_notebook_they_name(executed):
 
 
 def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(executed):
+    from helpers import EmbeddingSet
+    from helpers.alignment.registry import load_alignment
+
     run = executed("05_is_lambda_worth_it")
     selected = run.table("worth_it").set_index("features").loc["joint", "lambda_image"]
     assert selected > 0  # of these sets and this seed
     assert f"validation rows select λ = {selected:g}," in run.texts
     path = "results/flickr8k--common--lit-natural.safetensors"
-    alignment = GapAlignment.load(run.folder / path)
+    alignment = load_alignment(run.folder / path)
     assert path in run.texts and alignment.lam == selected
     embeddings = EmbeddingSet.load(run.folder / "data/embeddings/flickr8k/common/lit-natural")
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())

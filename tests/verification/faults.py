@@ -2,15 +2,14 @@
 
     python tests/verification/faults.py [--cases 10000] [--flips 1000] [--json tests/verification/results/faults.json]
 
-The attacks are those of ``tests/faults``, which run smaller numbers of them. An uncaught error is anything but a result or one
-sentence that names the file; a flipped bit is missed where the changed file is read as if it were whole.
+The attacks are those of ``tests/faults``. An uncaught error is anything but a result or one sentence that names the file; a flipped
+bit is missed where the changed file is read as if it were whole.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -32,21 +31,20 @@ SIDES = {"16-bit PNG of 25 megapixels": 5000, "16-bit PNG at the limit": 10_000}
 def fuzz(target: str, cases: int) -> dict:
     """Run one attack with ``cases`` random inputs, and count the errors that are no sentence."""
     attack, *arguments = TARGETS[target]
-    uncaught: Counter = Counter()
-    ran = 0
+    counts: Counter = Counter()
 
     @settings(max_examples=cases, derandomize=True, **{name: value for name, value in QUIET.items() if name != "database"})
     @given(st.tuples(*arguments))
     def counted(values):
-        nonlocal ran
-        ran += 1
+        counts["cases"] += 1
         try:
             attack(*values)
         except Exception as error:  # what is counted here
-            uncaught[f"{type(error).__name__}: {str(error)[:200]}"] += 1
+            counts[f"{type(error).__name__}: {str(error)[:200]}"] += 1
 
     counted()
-    return {"cases": ran, "uncaught errors": sum(uncaught.values())} | ({"errors": dict(uncaught)} if uncaught else {})
+    ran = counts.pop("cases")
+    return {"cases": ran, "uncaught errors": counts.total(), "errors": dict(counts)}
 
 
 def flips(what: str, n: int) -> dict:
@@ -54,24 +52,22 @@ def flips(what: str, n: int) -> dict:
     assert is_read_whole(what)
     places = np.random.default_rng(0).integers(0, 2**31, size=(n, 2)).tolist()
     missed = [place for place in places if not flip_is_found(what, *place)]
-    return {"flipped bits": n, "missed": len(missed)} | ({"which": missed[:20]} if missed else {})
+    return {"flipped bits": n, "missed": len(missed), "which": missed[:20]}
 
 
-def kills(work: str) -> dict:
+def kills(work: str, folder: Path) -> dict:
     """Kill one kind of work before every change of the file system; the attack itself fails where anything is lost."""
-    with tempfile.TemporaryDirectory() as folder:
-        return {"kill points": KILLED[work](Path(folder)), "lost or left over": 0}
+    return {"kill points": KILLED[work](folder), "lost or left over": 0}
 
 
-def memory(name: str) -> dict:
+def memory(name: str, folder: Path) -> dict:
     """Decode a grey image of 16 bits in a fresh process, and measure by how much its peak memory rises."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = deep_image(Path(folder) / "deep.png", SIDES[name])
-        size = path.stat().st_size
-        return {"file, kB": round(size / 1000), "megapixels": SIDES[name] ** 2 // 10**6, "peak, MB": round(peak_of_decoding(path))}
+    path = deep_image(folder / "deep.png", SIDES[name])
+    found = {"file, kB": path.stat().st_size / 1000, "megapixels": SIDES[name] ** 2 // 10**6, "peak, MB": peak_of_decoding(path)}
+    return {what: round(number) for what, number in found.items()}
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--flips", type=int, default=1000)
@@ -79,21 +75,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a name: run only what it fits, and keep the other stored results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    attacks = {
-        "fuzzing": (TARGETS, lambda name: fuzz(name, options.cases)),
-        "flipped bits": (STORED, lambda name: flips(name, options.flips)),
-        "kills": (KILLED, kills),
-        "memory": (SIDES, memory),
-    }
+    attacks = {"fuzzing": (TARGETS, fuzz, options.cases), "flipped bits": (STORED, flips, options.flips)}
+    attacks |= {"kills": (KILLED, kills, None), "memory": (SIDES, memory, None)}
     found = json.loads(options.json.read_text("utf-8")) if options.only and options.json and options.json.is_file() else {}
-    for kind, (names, run) in attacks.items():
+    for kind, (names, run, number) in attacks.items():
         for name in (name for name in names if options.only in f"{kind}: {name}"):
-            started = time.time()
-            found.setdefault(kind, {})[name] = run(name)
-            print(f"{kind}: {name}: {found[kind][name]} in {time.time() - started:.0f} s", flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                found.setdefault(kind, {})[name] = run(name, Path(folder) if number is None else number)
+            print(f"{kind}: {name}: {found[kind][name]}", flush=True)
             if options.json:
                 options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

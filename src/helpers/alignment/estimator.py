@@ -1,15 +1,15 @@
-"""Fit the gap alignment on training rows and apply it to any rows, as a scikit-learn estimator; save and load alignments."""
+"""Fit the gap alignment on training rows and apply it to any rows, as a scikit-learn estimator."""
 
 import json
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..arrays import ZERO_NORM, unit_both, unit_rows
-from ..files import read_arrays, write_arrays
+from ..files import write_arrays
 from ..geometry import mean_direction
 from .shift import Alignment
 
@@ -26,11 +26,6 @@ class StoredAlignment(BaseEstimator):
         arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
         return write_arrays(path, arrays, {"alignment": json.dumps({"name": self.name, "parameters": self.get_params()})})
 
-    @classmethod
-    def load(cls, path) -> Self:
-        """Read an alignment of this class; a ValueError names a file that is damaged or holds something else."""
-        return load(path, {cls.name: cls})
-
     def _checked(self, x, what: str) -> np.ndarray:
         """Return unit rows (n, d) of the dimension that ``fit`` saw."""
         check_is_fitted(self)
@@ -40,39 +35,16 @@ class StoredAlignment(BaseEstimator):
         return x
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set the fitted attributes, and check that the arrays fit together."""
+        """Set the fitted attributes; a subclass checks that the arrays fit together."""
         for name in self.arrays:
             setattr(self, f"{name}_", arrays[name])
 
 
-def load(path, classes: dict[str, type]):
-    """Read an alignment of one of these classes, given by name."""
-    try:
-        arrays, metadata = read_arrays(path)
-        if not all(np.issubdtype(x.dtype, np.floating) and np.isfinite(x).all() for x in arrays.values()):
-            raise ValueError("it holds numbers that are not finite")
-        about = json.loads(metadata["alignment"])
-        alignment = classes[about["name"]](**about["parameters"])
-        alignment._restore(arrays)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no alignment at {path}; an alignment's `save` writes one") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not an intact alignment ({error}); fit it again and save it there") from None
-    return alignment
-
-
 class GapAlignment(StoredAlignment):
-    """Learn the modality gap on training rows and apply the alignment to any rows, given as two matrices.
+    """Learn the modality gap on training rows and apply an alignment to any rows, given as two matrices.
 
-    Args:
-        lam: alignment strength of both modalities, or of images alone if ``lam_text`` is given.
-        lam_text: alignment strength of texts, if it differs.
-        alignment: name of the alignment, see :class:`~helpers.alignment.shift.Alignment`.
-
-    Attributes:
-        gap_: (d,) modality gap of the rows given to ``fit``.
-        image_mean_, text_mean_: (d,) means of unit rows.
-        image_inverse_norm_, text_inverse_norm_: mean inverse norms after the shift, which single channels need.
+    ``lam`` is the strength for both modalities, or for images if ``lam_text`` is given; ``alignment`` is a name of
+    :class:`~helpers.alignment.shift.Alignment`. ``fit`` sets ``gap_``, ``image_mean_`` and ``text_mean_`` (d,).
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -95,11 +67,9 @@ class GapAlignment(StoredAlignment):
         self.n_features_in_ = image.shape[1]
         self.image_mean_, self.text_mean_ = mean_direction(image), mean_direction(text)
         self.gap_ = self.image_mean_ - self.text_mean_
-        shifts = alignment.shifts(self.image_mean_, self.text_mean_)
-        self.image_inverse_norm_, self.text_inverse_norm_ = (
-            float((1 / _norms(x + shift, what, alignment)).mean())
-            for what, x, shift in zip(("image", "text"), (image, text), shifts, strict=True)
-        )
+        image_shift, text_shift = alignment.shifts(self.image_mean_, self.text_mean_)
+        self.image_inverse_norm_ = float((1 / _norms(image + image_shift, "image", alignment)).mean())
+        self.text_inverse_norm_ = float((1 / _norms(text + text_shift, "text", alignment)).mean())
         return self
 
     def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +79,7 @@ class GapAlignment(StoredAlignment):
         shifted = [x + shift.astype(x.dtype) for x, shift in zip((image, text), shifts, strict=True)]
         norms = _norms(shifted[0], "image", alignment), _norms(shifted[1], "text", alignment)
         scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
-        image, text = shifted if alignment.moves else (image, text)
+        image, text = shifted if "shift" in alignment.channels else (image, text)
         return scales[0] * image, scales[1] * text
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -122,9 +92,9 @@ class GapAlignment(StoredAlignment):
         self.n_features_in_ = len(self.gap_)
 
     def _resolved(self) -> Alignment:
-        if not Alignment(self.alignment).has_lambda:
-            return Alignment(self.alignment)
-        return Alignment(self.alignment, self.lam, self.lam if self.lam_text is None else self.lam_text)
+        alignment = Alignment(self.alignment)
+        lam_text = self.lam if self.lam_text is None else self.lam_text
+        return Alignment(self.alignment, self.lam, lam_text) if alignment.has_lambda else alignment
 
 
 def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
@@ -138,19 +108,14 @@ def _norms(shifted: np.ndarray, what: str, alignment: Alignment) -> np.ndarray:
 class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Align pairs given as one matrix ``[image | text | others]``, so that a pipeline or a grid search can choose the strength.
 
-    ``fit`` learns the gap on the rows it is given, so within cross-validation it sees training rows only.
-
-    Args:
-        n_text: dimension d of a text and of an image: the first d columns are the image, the next d the text, and further columns,
-            such as age, stay as they are. When None, an image and a text fill all columns.
-        lam, alignment: as for :class:`GapAlignment`; the fitted one is ``alignment_``.
+    The first ``n_text`` columns are the image, the next ``n_text`` the text, and further columns, such as age, stay as they are. If
+    None, both fill all columns. ``lam`` and ``alignment`` are those of :class:`GapAlignment`; the fitted one is ``alignment_``.
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression
         >>> from sklearn.model_selection import GridSearchCV
         >>> from sklearn.pipeline import make_pipeline
-        >>> pipeline = make_pipeline(PairAlignment(), LogisticRegression())
-        >>> search = GridSearchCV(pipeline, {"pairalignment__lam": [0.0, 0.5, 1.0]})
+        >>> search = GridSearchCV(make_pipeline(PairAlignment(), LogisticRegression()), {"pairalignment__lam": [0.0, 0.5, 1.0]})
     """
 
     def __init__(self, n_text: int | None = None, lam: float = 1.0, alignment: str = "lambda"):
@@ -173,10 +138,7 @@ class PairAlignment(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.hstack([*self.alignment_.transform(image, text), others])
 
     def _parts(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        columns = X.shape[1]
-        if self.n_text is None and columns % 2:
-            raise ValueError(f"X has {columns} columns, which are not an image and a text of one dimension; set n_text to it")
-        d = columns // 2 if self.n_text is None else self.n_text
-        if not 1 <= d <= columns // 2:
-            raise ValueError(f"X has {columns} columns and n_text is {d}; expected n_text from 1 to {columns // 2}")
+        columns, d = X.shape[1], X.shape[1] // 2 if self.n_text is None else self.n_text
+        if not 1 <= d <= columns // 2 or (self.n_text is None and columns % 2):
+            raise ValueError(f"X has {columns} columns and n_text is {self.n_text}; expected a dimension from 1 to {columns // 2}")
         return X[:, :d], X[:, d : 2 * d], X[:, 2 * d :]

@@ -1,8 +1,4 @@
-"""Shift embeddings along the modality gap (Eq. 5), undo the shift, measure the gap that remains, and define the shift's channels.
-
-Every alignment here turns row i of a modality into ``scale_i * (x_i + shift)``, with one shift vector for all rows. This form lets
-the probe engine train all alignments on one unshifted matrix.
-"""
+"""Shift embeddings along the modality gap (Eq. 5) and its channels, undo the shift, and measure the gap that remains."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -26,7 +22,7 @@ def steps(gap: np.ndarray, lam: float, lam_text: float | None = None) -> tuple[n
 
 
 def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
-    r"""Shift both modalities towards each other and renormalise (Eq. 5).
+    r"""Return both modalities shifted towards each other and renormalised (Eq. 5), float64 for float64 input, else float32.
 
     .. math:: v' = \frac{v - \frac\lambda2 \Delta}{\lVert v - \frac\lambda2 \Delta \rVert}, \qquad
               t' = \frac{t + \frac\lambda2 \Delta}{\lVert t + \frac\lambda2 \Delta \rVert}
@@ -35,15 +31,11 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
         image, text: (n, d) and (m, d) vectors; brought to unit norm first.
         gap: (d,), see :func:`helpers.gap_vector`.
         lam: 0 leaves the vectors unchanged; 1 makes the means meet before renormalisation.
-
-    Returns:
-        aligned image and text, unit rows, float64 where the input is float64, else float32.
     """
     image, text = unit_both(image, text)
-    gap = np.asarray(gap)
-    if gap.shape != (image.shape[1],):
-        raise ValueError(f"gap must have shape ({image.shape[1]},), got {gap.shape}")
-    image_step, text_step = steps(gap, float(lam))
+    if np.shape(gap) != image.shape[1:]:
+        raise ValueError(f"gap must have shape {image.shape[1:]}, got {np.shape(gap)}")
+    image_step, text_step = steps(np.asarray(gap), float(lam))
     return _moved(image, image_step, "image"), _moved(text, text_step, "text")
 
 
@@ -55,8 +47,7 @@ def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     r"""Return the vectors that :func:`align` moved, by its closed-form inverse.
 
     With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
-    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`. The map is a bijection of the
-    sphere, so it loses no information at any such lambda.
+    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`: a bijection of the sphere.
     """
     image_step, text_step = steps(np.asarray(gap, dtype=np.float64), float(lam))
     if np.linalg.norm(text_step) >= 1:
@@ -66,27 +57,21 @@ def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _unmoved(x: np.ndarray, step: np.ndarray) -> np.ndarray:
     along = x @ step
-    scale = along + np.sqrt(along**2 + 1 - step @ step)
-    return scale[:, None] * x - step
+    return (along + np.sqrt(along**2 + 1 - step @ step))[:, None] * x - step
 
 
 def residual_gap(image, text, lam: float) -> float:
     """Return the norm of the gap that remains after aligning with the rows' own gap (Eq. 1 after Eq. 5)."""
-    image_step, text_step = steps(gap_vector(image, text), float(lam))
-    return float(np.linalg.norm(_mean_after(image, image_step, "image") - _mean_after(text, text_step, "text")))
-
-
-def _mean_after(x, step: np.ndarray, what: str) -> np.ndarray:
-    """Return the mean (d,) of the unit vectors of ``x`` after a shift, without holding the shifted vectors."""
-    return mean_of(unit_rows(_moved(unit, step, what)) for unit in unit_blocks(x, what))
+    parts = zip((image, text), steps(gap_vector(image, text), float(lam)), ("image", "text"), strict=True)
+    image, text = (mean_of(unit_rows(_moved(unit, step, what)) for unit in unit_blocks(x, what)) for x, step, what in parts)
+    return float(np.linalg.norm(image - text))
 
 
 def predicted_residual_gap(image, text, lam: float) -> float:
     r"""Return the leading-order prediction of :func:`residual_gap` from the two means alone.
 
-    A shifted modality has mean :math:`m` and mean squared norm :math:`\lVert m \rVert^2 + 1 - R^2`, so renormalising brings the
-    mean to about :math:`m / \sqrt{\lVert m \rVert^2 + 1 - R^2}`. At lambda = 1 both m coincide, and the gap closes only if both
-    R are equal.
+    A shifted modality of mean :math:`m` has mean squared norm :math:`\lVert m \rVert^2 + 1 - R^2`, and renormalising divides
+    :math:`m` by about its root. At lambda = 1 both m coincide, and the gap closes only if both R are equal.
     """
     means = mean_direction(image), mean_direction(text)
     shifted = [mean + step for mean, step in zip(means, steps(means[0] - means[1], float(lam)), strict=True)]
@@ -96,16 +81,12 @@ def predicted_residual_gap(image, text, lam: float) -> float:
 
 @dataclass(frozen=True)
 class Alignment:
-    """One way to move both modalities.
+    """One way to turn row i into ``scale_i * (x_i + shift)``, with lambdas that are fractions of half the gap; equal in Eq. 5.
 
     ``lambda`` is Eq. 5: shift, then renormalise. It acts through four channels: ``shift`` (no renormalising), ``common-scale``
     (both modalities times one number), ``scale-ratio`` (the modalities times r and 1/r), ``spread`` (each row times its own
     factor, of mean 1 within its modality). ``shift+spread`` and its like switch on two of them, ``without-shift`` and so on three.
     ``centring`` subtracts each modality's own mean and renormalises; it has no lambda.
-
-    Args:
-        name: one of ``SWEPT`` or ``PAIRS``, or ``centring``.
-        lambda_image, lambda_text: how far each modality moves, as a fraction of half the gap; equal in Eq. 5.
     """
 
     name: str = "lambda"
@@ -113,8 +94,7 @@ class Alignment:
     lambda_text: float = 0.0
 
     def __post_init__(self):
-        name = STORED_AS.get(self.name, self.name)
-        object.__setattr__(self, "name", choose(name, (*SWEPT, *PAIRS), "alignment"))
+        object.__setattr__(self, "name", choose(STORED_AS.get(self.name, self.name), (*SWEPT, *PAIRS), "alignment"))
         for field in ("lambda_image", "lambda_text"):
             value = float(getattr(self, field))
             if not np.isfinite(value):
@@ -125,20 +105,14 @@ class Alignment:
 
     @property
     def has_lambda(self) -> bool:
-        """Return whether the alignment depends on a lambda."""
+        """Tell whether the alignment depends on a lambda."""
         return self.name not in STORED_AS.values()
 
     @property
     def channels(self) -> tuple[str, ...]:
         """Return the channels that are switched on."""
-        if self.name in (*CHANNELS, *PAIRS):
-            return tuple(self.name.split("+"))
-        return tuple(channel for channel in CHANNELS if self.name != f"without-{channel}")
-
-    @property
-    def moves(self) -> bool:
-        """Return whether the probe sees the shift itself, or only scales that derive from it."""
-        return "shift" in self.channels
+        named = self.name in (*CHANNELS, *PAIRS)
+        return tuple(self.name.split("+")) if named else tuple(c for c in CHANNELS if self.name != f"without-{c}")
 
     def shifts(self, image_mean: np.ndarray, text_mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors (d,) added to image rows and to text rows before scaling, given the means of unit rows."""
@@ -154,12 +128,11 @@ class Alignment:
         return self._scale(image_norm, image_inverse_mean, common), self._scale(text_norm, text_inverse_mean, common)
 
     def _scale(self, norm: np.ndarray, inverse_mean: float, common: float) -> np.ndarray:
-        """Return the product of the factors that are switched on; all three are 1 / norm, without rounding twice."""
+        if {*CHANNELS[1:]} <= {*self.channels}:
+            return 1 / norm  # the product of all three, without rounding twice
         factors = {"common-scale": common, "scale-ratio": inverse_mean / common, "spread": 1 / (norm * inverse_mean)}
-        active = [factor for channel, factor in factors.items() if channel in self.channels]
-        if len(active) == len(factors):
-            return 1 / norm
         scale = np.ones_like(norm)
-        for factor in active:
-            scale = (scale * factor).astype(norm.dtype, copy=False)
+        for channel in CHANNELS[1:]:
+            if channel in self.channels:
+                scale = (scale * factors[channel]).astype(norm.dtype, copy=False)
         return scale

@@ -160,7 +160,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
             norm["image"][:, a].cpu().numpy(), norm["text"][:, a].cpu().numpy(), inverse_mean["image"][a], inverse_mean["text"][a]
         )
         scale["image"][:, a], scale["text"][:, a] = torch.from_numpy(image), torch.from_numpy(text)
-        if not alignment.moves:
+        if "shift" not in alignment.channels:
             shift["image"][a], shift["text"][a] = 0, 0
     return View(tuple(Modality(m, vectors[m], torch.tensor(items[m]).to(device), shift[m], scale[m]) for m in names))
 

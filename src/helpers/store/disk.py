@@ -19,7 +19,7 @@ from safetensors.numpy import load as load_safetensors
 
 from ..arrays import blocks, place
 from ..files import UNFINISHED, checksummed, is_checksummed, refuse_other_content, sha256, write_json
-from ..tasks import UNLABELLED, Task, Unlabelled
+from ..tasks import Task
 
 FORMAT = 2
 PROVENANCE = "provenance.json"
@@ -120,7 +120,7 @@ class TaskRecord(BaseModel):
     classes: list[str]
 
     def task(self) -> Task:
-        return Unlabelled() if self.kind == UNLABELLED else Task(self.kind, tuple(self.classes))
+        return Task(self.kind, tuple(self.classes))
 
 
 class SetRecord(BaseModel):

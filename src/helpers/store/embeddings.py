@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
 from ..files import checksummed, replacing_folder, sha256, write_json
-from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, Unlabelled, class_names, split_names
+from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, class_names, split_names
 from . import disk
 from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE
 from .foreign import naming, read_vectors
@@ -245,7 +245,7 @@ def _shared_image(own: dict, other: Path, directory: Path) -> dict:
 def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task, dict]:
     """Return the task that the labels define, and the label columns."""
     if labels is None:
-        return Unlabelled(), {}
+        return Task(UNLABELLED), {}
     if labels.ndim == 2:
         task = Task(kind or "multilabel", tuple(classes if classes is not None else map(str, range(labels.shape[1]))))
         if len(task.columns) != labels.shape[1]:
