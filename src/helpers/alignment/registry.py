@@ -1,7 +1,7 @@
 """List every alignment by its one name; all have ``fit(image, text)``, ``transform(image, text)`` and ``save(path)``."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..arrays import choose
@@ -47,6 +47,11 @@ def make_alignment(name: str, **parameters):
     at = AT_ONE_LAMBDA.fullmatch(name)
     make = _shift(float(at[1])) if at else ALIGNMENTS[choose(name, ALIGNMENTS, "alignment")]
     return make(**parameters)
+
+
+def with_none(names: Iterable[str]) -> list[str]:
+    """Return the distinct names of alignments, ``none`` first; an unknown one is refused with the nearest."""
+    return list(dict.fromkeys(["none", *(choose(name, ALIGNMENTS, "alignment") for name in names)]))
 
 
 def load_alignment(path):
