@@ -166,7 +166,7 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
 # `data/published/claims.yml` holds each statement, its place in the paper, and the sentences that the numbers below fill in.
 
 # %%
-claims = yaml.safe_load((project_root() / paper.FOLDER / "claims.yml").read_text("utf-8"))
+claims = yaml.safe_load((project_root() / "data/published/claims.yml").read_text("utf-8"))
 found = {claim["id"]: finding() for claim in claims}  # without a test where nothing below replaces it
 NARROW = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
 COUNTERPARTS = {"CLIP": "BioMedCLIP", "SigLIP": "MedSigLIP"}  # generalist and medical encoder of one family of training objective
