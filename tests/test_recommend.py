@@ -24,16 +24,13 @@ def found(sample):
     return recommend(sample, NAMES, n_boot=100)
 
 
-def test_validation_chooses_and_only_a_clear_gain_over_none_is_recommended(found):
+def test_validation_alone_chooses_and_only_a_clear_gain_over_none_is_recommended(sample, found):
     table = found.table.set_index("alignment")
     assert list(table.index) == ["none", *NAMES] and table.loc["none", ["difference", "low", "high"]].tolist() == [0, 0, 0]
     assert (table["low"] <= table["difference"]).all() and (table["difference"] <= table["high"]).all()
     assert table["validation_auc"].max() == table.loc[found.chosen, "validation_auc"]
     assert found.recommended == (found.chosen if table.loc[found.chosen, "low"] > 0 else "none")
-
-
-def test_the_test_rows_do_not_move_the_fit(sample, found):
-    image = sample.image.copy()
+    image = sample.image.copy()  # test rows do not move the fit
     image[sample.rows("test")] = np.roll(image[sample.rows("test")], 1, axis=0)
     other = recommend(replace(sample, image=image), NAMES, n_boot=100)
     np.testing.assert_allclose(other.table["validation_auc"], found.table["validation_auc"])
@@ -48,12 +45,15 @@ def test_an_alignment_that_cannot_be_fitted_is_named():
 
 
 def test_what_cannot_be_recommended_on_is_refused(sample):
-    with pytest.raises(ValueError, match="this embedding set has no labels"):
-        recommend(EmbeddingSet.from_arrays(sample.image_of(), sample.text_of()))
-    with pytest.raises(ValueError, match="did you mean 'centring'"):
-        recommend(sample, ["centering"])
-    with pytest.raises(ValueError, match="no test rows"):
-        recommend(replace(sample, pairs=sample.pairs.assign(split="train")), NAMES)
+    trained, unlabelled = (
+        replace(sample, pairs=sample.pairs.assign(split="train")),
+        EmbeddingSet.from_arrays(sample.image, sample.text),
+    )
+    for embeddings, names, why in (
+        (unlabelled, NAMES, "no labels"), (sample, ["centering"], "did you mean 'centring'"), (trained, NAMES, "no test rows"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=why):
+            recommend(embeddings, names)
 
 
 def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):

@@ -7,9 +7,8 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from .arrays import place
 from .cones import cone_table
@@ -20,7 +19,6 @@ from .published import NAMES, SetFacts, cell_faults, facts_of, with_routes
 from .store.embeddings import EmbeddingSet
 
 LARGEST = 1_000_000  # bytes of a report
-MAKE = "make it with `python -m helpers report`"
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 ENCODER = ("source", "revision", "weights", "preprocessing", "tokenizer", "padding", "context_length")  # of the record of a set
 LARGEST_VALUE = dict.fromkeys(("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_share"), 1)
@@ -41,10 +39,8 @@ Features = Literal["joint", "image", "text"]
 Protocol = Literal["paper", "authors-code", "converged"]
 
 
-class Report(BaseModel):
+class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     """Numbers of one embedding set, with who computed them, when and how; rows have the columns ``COLUMNS``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     names: tuple[Word, Word, Word]  # data set, variant, encoder
     by: Sentence
@@ -54,30 +50,26 @@ class Report(BaseModel):
     embeddings: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     dimensions: Count
     counts: dict[Literal["pairs", "images", "texts", "train", "val", "test"], Count]
-    encoder: dict[Literal[ENCODER], Word | Count | None]  # type: ignore[valid-type]
+    encoder: dict[Literal[ENCODER], Word | None]  # type: ignore[valid-type]
     geometry: list[tuple[Features, Literal[tuple(LARGEST_VALUE)], float | None, float | None, float | None]]  # type: ignore[valid-type]
     sweep: list[tuple[Protocol, Features, Literal["auc", "auc_hard"], Lambda, Count, Share]]
     selected: list[tuple[Protocol, Features, Lambda, Share, Share, Change, Change | None, Change | None]]
 
     @model_validator(mode="after")
     def _possible(self):
-        n, values = self.counts, {row[:2]: row[2] for row in self.geometry}
-        split, chosen = sum(n.get(name, 0) for name in ("train", "val", "test")), {row[:2] for row in self.selected}
-        image, text, gap = np.array(
-            [values.get(key) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm"))], dtype=float
-        )
+        n, values, chosen = self.counts, {row[:2]: row[2] for row in self.geometry}, {row[:2] for row in self.selected}
+        counted = len(n) == 6 and n["pairs"] == n["train"] + n["val"] + n["test"] >= max(n.values())
+        image, text, gap = (values.get(key) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
         numbers = [(x, LARGEST_VALUE[quantity]) for _, quantity, *three in self.geometry for x in three if x is not None]
         curves = [[row[3:5] for row in rows] for _, rows in groupby(sorted(self.sweep), lambda row: row[:3])]
         grids = [sorted(product({0.0, *(lam for lam, _ in points)}, {seed for _, seed in points})) for points in curves]
         faults = {
-            "the counts of pairs, splits and distinct items do not add up": len(n) < 6
-            or n["pairs"] != split
-            or max(n.values()) > split,
+            "the counts of pairs, splits and distinct items do not add up": not counted,
             "a quantity is outside its range": any(not -SLACK <= x <= most + SLACK for x, most in numbers),
             "an interval is reversed": any(None not in row[3:] and row[3] > row[4] for row in self.geometry),
             "a quantity or a choice is given twice": len(values) < len(self.geometry) or len(chosen) < len(self.selected),
-            "R of images, R of texts and the norm of the gap are needed": np.isnan([image, text, gap]).any(),
-            "no two means of these lengths have a gap of this norm": not abs(image - text) - SLACK <= gap <= image + text + SLACK,
+            "two R and a gap of a length that such means can have are needed": None in (image, text, gap)
+            or not abs(image - text) - SLACK <= gap <= image + text + SLACK,
             "a curve needs lambda = 0, and each lambda and seed once": curves != grids,
         }
         if any(faults.values()):
@@ -87,9 +79,8 @@ class Report(BaseModel):
     @property
     def facts(self) -> SetFacts:
         """Return the facts that decide whether the report fills a cell of the paper."""
-        encoder = [str(self.encoder.get(key) or "") for key in ("source", "revision")]
-        route = f"{self.route}, contributed by {self.by}, {self.date}"
-        return SetFacts(self.names, self.counts["pairs"], self.counts["test"], self.dimensions, *encoder, route)
+        sizes, encoder = (self.counts["pairs"], self.counts["test"], self.dimensions), map(self.encoder.get, ("source", "revision"))
+        return SetFacts(self.names, *sizes, *encoder, f"{self.route}, contributed by {self.by}, {self.date}")
 
     def save(self, path) -> Path:
         """Write the report as JSON with its own checksum."""
@@ -108,16 +99,15 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
         "names": facts.names, "by": name, "date": date.today(), "how": how, "route": facts.route,
         "embeddings": embeddings.fingerprint, "dimensions": embeddings.dim,
         "counts": counts | {split: len(embeddings.rows(split)) for split in ("train", "val", "test")},
-        "encoder": {key: encoder.get(key) for key in ENCODER},
+        "encoder": {key: encoder.get(key) and str(encoder[key]) for key in ENCODER},
         "geometry": _rows("geometry", cone_table(embeddings, n_boot)), "sweep": [], "selected": [],
     }  # fmt: skip
     for result in sweeps:
-        protocol, table = result.provenance["protocol"], result.table
+        protocol = result.provenance["protocol"]
         if result.provenance["embeddings"] != embeddings.fingerprint:
             raise ValueError(f"the sweep under {protocol} was made from other embeddings than the geometry; run it again")
-        same = (table["alignment"] == "lambda") & (table["lambda_image"] == table["lambda_text"]) & (table["split"] == "test")
-        macro = table[same & table["class"].isna() & table["metric"].isin(["auc", "auc_hard"])]
-        content["sweep"] += _rows("sweep", macro.assign(protocol=protocol))
+        same = result.table.query("alignment == 'lambda' and lambda_image == lambda_text and split == 'test' and `class`.isna()")
+        content["sweep"] += _rows("sweep", same[same["metric"].isin(["auc", "auc_hard"])].assign(protocol=protocol))
         content["selected"] += _rows("selected", result.selected(n_boot=n_boot).assign(protocol=protocol))
     return _validated(content, "the report cannot be made")
 
@@ -133,8 +123,8 @@ def load_report(path) -> Report:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes; a report holds numbers only")
     content = read_json(path)
     if not isinstance(content, dict) or content.pop("sha256", None) != checksum_of(content):
-        raise ValueError(f"{path} does not match its own checksum; {MAKE}")
-    return _validated(content, f"{path} is no report; {MAKE}")
+        raise ValueError(f"{path} does not match its own checksum; make it with `python -m helpers report`")
+    return _validated(content, f"{path} is no report")
 
 
 class Contributed:
@@ -152,17 +142,13 @@ class Contributed:
         self.reports.sort(key=lambda report: report.date)
 
     def join(self, own: pd.DataFrame, part: str, by: Iterable[str] = ("dataset", "backbone")) -> pd.DataFrame:
-        """Return own rows and those of reports that are cells of the paper; of rows with the same ``by``, own and older ones stand."""
-        for report in self.reports:
-            if cell_faults(report.facts) != []:
-                continue
+        """Return own rows and those of reports that are cells of the paper; of rows alike in ``by``, own and older ones stand."""
+        for report in (report for report in self.reports if cell_faults(report.facts) == []):
             rows = pd.DataFrame(getattr(report, part), columns=COLUMNS[part])
             rows = rows.astype({column: float for column in ("value", "low", "high") if column in rows})
             rows = with_routes(rows.assign(**dict(zip(NAMES, report.names, strict=True))), [report.facts])
-            if part == "geometry":
-                rows = rows.assign(domain=domain(report.names[0]))
-            if part == "sweep":
-                rows = rows.assign(alignment="lambda", lambda_text=rows["lambda_image"], split="test", **{"class": None})
+            more = {"alignment": "lambda", "lambda_text": rows.get("lambda_image"), "split": "test", "class": None}
+            rows = rows.assign(**{"geometry": {"domain": domain(report.names[0])}, "sweep": more, "selected": {}}[part])
             theirs, present = (pd.MultiIndex.from_frame(table[list(by)]) for table in (rows, own))
             own = pd.concat([own, rows[~theirs.isin(present)]], ignore_index=True)
         return own
@@ -174,5 +160,4 @@ def _validated(content, what: str) -> Report:
         return Report.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where, why = place(first["loc"]) or "its numbers", first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{what}: {where}: {why}") from None
+        raise ValueError(f"{what}: {place(first['loc']) or 'its numbers'}: {first['msg'].removeprefix('Value error, ')}") from None

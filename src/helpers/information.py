@@ -16,7 +16,7 @@ from .alignment.shift import align
 from .arrays import unit_pairs
 from .geometry import gap_vector
 from .metrics import log_losses
-from .probing.protocol import PROTOCOLS, Protocol
+from .probing.protocol import PROTOCOLS
 from .probing.result import SweepResult
 from .probing.sweep import sweep
 from .statistics import bootstrap_counts, percentile_interval
@@ -30,9 +30,7 @@ RIDGES = np.logspace(-5, 1, 13)  # of the canonical correlations, in the same un
 COLUMNS = ["lambda", "quantity", "value", "low", "high", "change", "change_low", "change_high"]
 
 
-def label_information(
-    embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, protocol: Protocol = LIKELIHOOD
-) -> pd.DataFrame:
+def label_information(embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot=1000, protocol=LIKELIHOOD) -> pd.DataFrame:
     """Return the bits of image, text and both about the label for a converged linear probe, and their shares.
 
     Labels of a multi-label task are predicted one by one and their information is summed. The protocol has no class weights, or the
@@ -69,9 +67,7 @@ def share_bounds(image, text, both) -> dict[str, np.ndarray]:
     return {f"{end}_{n}": of(a[n], b[n]) for n in SHARES for end, of in (("least", np.minimum), ("most", np.maximum))}
 
 
-def modality_information(
-    embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, components: int = 10
-) -> pd.DataFrame:
+def modality_information(embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot=1000, components=10) -> pd.DataFrame:
     r"""Return what linear maps predict of one modality from the other; labels are not used.
 
     Quantities: ``ridge_text_from_image`` and ``ridge_image_from_text``, the share of the held-out variance that a ridge regression
@@ -124,20 +120,18 @@ def canonical_scores(image, text, fit, val, test, components: int = 10) -> tuple
         maps = whiteners[0] @ left[:, :components], whiteners[1] @ right[:components].T
         return (image[rows] - means[0]) @ maps[0], (text[rows] - means[1]) @ maps[1]
 
-    once = np.ones((1, len(val)))
-    return scores(test, max(RIDGES, key=lambda strength: gaussian_information(*scores(val, strength), once)[0]))
+    return scores(test, max(RIDGES, key=lambda ridge: gaussian_information(*scores(val, ridge), np.ones((1, len(val))))[0]))
 
 
 def gaussian_information(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the summed bits of Gaussian pairs of columns of a and b (n, k), (m,), under each weighting (m, n) of the rows.
-
-    A negative held-out correlation counts as none.
-    """
+    """Return the summed bits of Gaussian pairs of columns of a and b (n, k), (m,), under each weighting of the rows (m, n)."""
     weights = counts / counts.sum(axis=1, keepdims=True)
     mean_a, mean_b = weights @ a, weights @ b
     covariance = weights @ (a * b) - mean_a * mean_b
     spread = (weights @ np.square(a) - np.square(mean_a)) * (weights @ np.square(b) - np.square(mean_b))
-    correlation = np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0).clip(0, 1 - 1e-12)
+    correlation = np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0).clip(
+        0, 1 - 1e-12
+    )  # a negative one is none
     return -np.log2(1 - np.square(correlation)).sum(axis=1) / 2
 
 
@@ -164,15 +158,11 @@ def scaled_cosines(image, text, temperature: float) -> np.ndarray:
 
 
 def _losses(embeddings: EmbeddingSet, result: SweepResult) -> tuple[np.ndarray, dict[tuple[str, float], np.ndarray]]:
-    """Return the log loss in bits on every test row (n_test,) of the training rows' class frequencies, and that of each probe.
-
-    Losses of several labels are summed. Frequencies count half a row more per class, so that all are positive.
-    """
+    """Return the log loss in bits on every test row (n_test,) of the training rows' class frequencies, and that of each probe."""
     multiclass, train, test = result.task.kind == "multiclass", embeddings.targets[embeddings.rows("train")], result.targets
     learned, outputs = (slice(None), 1) if multiclass else (result.learned, int(result.learned.sum()))
-    shares = (train.sum(axis=0) + 0.5) / (len(train) + (train.shape[1] / 2 if multiclass else 1))
-    absent = 0 if multiclass else np.log2(1 - shares)
-    null = -np.where(test == 1, np.log2(shares), absent)[:, learned].sum(axis=1)
+    shares = (train.sum(axis=0) + 0.5) / (len(train) + (train.shape[1] / 2 if multiclass else 1))  # no zero
+    null = -np.where(test == 1, np.log2(shares), 0 if multiclass else np.log2(1 - shares))[:, learned].sum(axis=1)
     return null, {
         (run.features, run.lambda_image): outputs * log_losses(s[:, learned], test[:, learned], multiclass) / np.log(2)
         for run, s in zip(result.runs.itertuples(), result.scores, strict=True)

@@ -34,10 +34,7 @@ datasets, table1, authors_pca, protocol_differences = (
 
 
 def authors_sweep(longer: bool = False) -> pd.DataFrame:
-    """Return the 16 stored curves behind Fig. 3, or the four of BRSET with batch 32 and learning rate 1e-3 (``longer``).
-
-    Columns: dataset, backbone, lambda, auc_mean, auc_std (over 5 seeds), gain from lambda = 0, metric (HAM10000: hard labels).
-    """
+    """Return the 16 stored curves behind Fig. 3 with their gains, or the four of BRSET with batch 32 and rate 1e-3 (``longer``)."""
     curves = _read(f"authors_lambda_sweep{'_brset_longer' * longer}").assign(dataset=lambda t: t["dataset"].map(paper_name))
     at_zero = curves[curves["lambda"] == 0].set_index(["dataset", "backbone"])["auc_mean"]
     curves["gain"] = curves["auc_mean"] - at_zero.loc[pd.MultiIndex.from_frame(curves[["dataset", "backbone"]])].to_numpy()
@@ -90,8 +87,7 @@ class SetFacts:
 
 def facts_of(embeddings: EmbeddingSet) -> SetFacts:
     """Return the facts that the record of a set states."""
-    about, own = embeddings.provenance, embeddings.identity
-    encoder = about.get("encoder") or {}
+    about, own, encoder = embeddings.provenance, embeddings.identity, embeddings.provenance.get("encoder") or {}
     extracted = about.get("data_manifest") and encoder.get("weights") and about.get("run")
     route = "imported" if "imported_from" in about else "extracted" if extracted else "unknown"
     names, sizes = (embeddings.dataset, own.variant, own.backbone), (len(embeddings), len(embeddings.rows("test")), embeddings.dim)
@@ -104,19 +100,17 @@ def cell_faults(facts: SetFacts) -> list[str] | None:
         return None
     dataset, variant, backbone = facts.names
     paper, encoder = datasets().set_index("name").loc[dataset], REGISTRY[backbone].source.removeprefix("hf-hub:")
-    authors, dim = canonical_variant(dataset, "authors"), DIMENSIONS[backbone]
-    sizes = [("pairs", facts.rows, paper["rows"]), ("test pairs", facts.test_rows, paper["test_rows"])] * (
-        paper["rows_known"] == "yes"
-    )
+    authors, dim, known = canonical_variant(dataset, "authors"), DIMENSIONS[backbone], paper["rows_known"] == "yes"
+    sizes = ("pairs", facts.rows, paper["rows"]), ("test pairs", facts.test_rows, paper["test_rows"])
+    source = (facts.source or "no source").removeprefix("hf-hub:")
     faults = {
         f"its variant is {variant}, the paper's text is {authors}": variant != authors,
-        **{f"it has {has:,} {what}, the paper {of:,.0f}": pd.notna(of) and has != of for what, has, of in sizes},
+        **{f"it has {has:,} {what}, the paper {of:,.0f}": known and pd.notna(of) and has != of for what, has, of in sizes},
         f"its vectors have {facts.dim} dimensions, the encoder's {dim}": facts.dim != dim,
-        f"its record names {facts.source or 'no source'} as the encoder's repository, expected {encoder}":
-            (facts.source or "").removeprefix("hf-hub:") != encoder,
+        f"its record names {source} as the encoder's repository, expected {encoder}": source != encoder,
         "its record has no commit of the encoder's repository": not re.fullmatch(r"[0-9a-f]{40}", facts.revision or ""),
         "its record says neither how it was extracted nor what it was imported from": facts.route.startswith("unknown"),
-    }  # fmt: skip
+    }
     return [fault for fault, found in faults.items() if found]
 
 
@@ -129,10 +123,7 @@ def which_cell(facts: SetFacts) -> str:
 
 
 def with_routes(table: pd.DataFrame, facts: Iterable[SetFacts]) -> pd.DataFrame:
-    """Return a result table (with the columns dataset, variant and backbone) with the origin of each row in a column ``route``.
-
-    The encoder is marked if its set, or a sweep without a stored set, is only named like a cell of the paper.
-    """
+    """Return a result table with the origin of each row as ``route``; encoders of sets that only have a cell's names are marked."""
     known = {f.names: f for f in facts}
     keys = list(zip(*(table[name] for name in NAMES), strict=True))
     apart = {key for key in set(keys) if (cell_faults(known[key]) if key in known else _is_named_like_a_cell(key))}
