@@ -46,11 +46,9 @@ def run_page(name: str, **parameters) -> dict:
 def ledger(geometry=None, sweep=None, selected=None, **parameters) -> pd.DataFrame:
     """Return the table of claims that page 04 writes from own runs; small tables of the test bench where none are given."""
     folder = Path(mkdtemp())
-    tables = {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}
-    for name, table in tables.items():
+    for name, table in {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}.items():
         (BENCH[name]() if table is None else table).to_parquet(folder / f"{name}.parquet")
-    cone_effect = definitions("01_cone_effect")
-    cone_effect["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
+    definitions("01_cone_effect")["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
     run_page("04_discussion", results=str(folder), **parameters)
     return pd.read_parquet(folder / "claims.parquet")
 
@@ -61,7 +59,7 @@ def published_ledger() -> pd.DataFrame:
     return ledger()
 
 
-def claim(table: pd.DataFrame, fragment: str) -> pd.Series:
+def claim(table: pd.DataFrame, fragment: str) -> dict:
     """Return the one row of a ledger whose claim contains a fragment."""
     (row,) = table[table["claim"].str.contains(fragment, regex=False)].to_dict("records")
     return row

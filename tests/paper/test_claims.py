@@ -24,13 +24,9 @@ PUBLISHED = [  # a fragment of a claim, a column of its row, what stands there
 ]
 
 
-def test_published_numbers_are_stated():
+def test_the_table_of_claims_is_complete_and_states_the_published_numbers():
     table = published_ledger()
     assert [case for case in PUBLISHED if case[2] not in claim(table, case[0])[case[1]]] == []
-
-
-def test_the_table_of_claims_is_complete():
-    table = published_ledger()
     assert len(table) == 24 and table["claim"].is_unique and set(table["verdict"]) <= set(PAGE["VERDICTS"])
     text = table[["where", "test", "published_evidence", "why"]]
     assert not text.isna().any().any() and not text.map(lambda words: "{" in words or not words).any().any()
@@ -88,7 +84,7 @@ def test_residual_range_against_two_vectors():
     assert 0 < low < residual < high and PAGE["residual_range"](0.7, 0.7) == (0.0, 0.0)
 
 
-def test_gap_bounds_of_the_authors_projections():
+def test_gap_bounds_of_the_authors_projections_and_of_two_clouds():
     bounds = GAP_BOUNDS(authors_pca())
     assert (bounds["low"] <= bounds["high"]).all() and len(bounds) == 25
     unshifted = bounds[bounds["lambda"] == 0].set_index("dataset")
@@ -97,11 +93,7 @@ def test_gap_bounds_of_the_authors_projections():
         assert unshifted.loc[dataset, "low"] - 6e-4 <= gap <= unshifted.loc[dataset, "high"] + 6e-4
     assert (unshifted["cosine_low"] > 0.995).all()
     assert bounds.loc[bounds["high"] - bounds["low"] > 0.1, "lambda"].tolist() == [0.8, 0.9, 1.0]
-
-
-def test_gap_bounds_hold_for_two_clouds():
-    """Bounds computed from two components contain the gap of random clouds in more dimensions."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(0)  # bounds from two components contain the gap of random clouds in more dimensions
     for size in (0.05, 0.4, 2.0):
         clouds = rng.normal(size=(2, 400, 6)) * [0.5, 0.4, 0.3, 0.2, 0.2, 0.1]
         clouds[0] += rng.normal(size=6) * size

@@ -2,9 +2,12 @@
 
 from itertools import permutations
 
+import channel_factorial as factorial
 import numpy as np
+import protocol_steps as steps
 import pytest
-from conftest import ROOT
+import torch
+import training_gain as study
 from oracles import features_of, train_updates
 from samples import embedding_set
 
@@ -13,30 +16,12 @@ from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment
 
 
 @pytest.fixture(scope="module")
-def study():
-    """Return a function that imports a study by its name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "studies")
-        yield __import__
-
-
-@pytest.fixture(scope="module")
-def factorial(study):
-    return study("channel_factorial")
-
-
-@pytest.fixture(scope="module")
-def steps(study):
-    return study("protocol_steps")
-
-
-@pytest.fixture(scope="module")
 def swept():
     protocol = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)
     return sweep(embedding_set("binary"), [0, 1], seeds=(1, 2), protocol=protocol, alignments=FACTORIAL, progress=False)
 
 
-def test_channel_effects_against_all_orders_of_all_subsets(factorial, swept):
+def test_channel_effects_against_all_orders_of_all_subsets(swept):
     subsets = {Alignment(name).channels for name in FACTORIAL}
     assert len(subsets) == len(FACTORIAL) == 15 and CHANNELS in subsets
     auc = swept.runs.assign(auc=swept.headline_auc()).groupby(["alignment", "lambda_image"])["auc"].mean()
@@ -59,7 +44,7 @@ def test_channel_effects_against_all_orders_of_all_subsets(factorial, swept):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 @pytest.mark.parametrize(("leg", "end"), [("to the code", "authors-code"), ("to convergence", "converged")])
-def test_a_leg_ends_at_its_protocol(steps, leg, end, kind):
+def test_a_leg_ends_at_its_protocol(leg, end, kind):
     protocol = PROTOCOLS[steps.LEGS[leg]]
     for step in steps.protocol_steps(embedding_set(kind)):
         if step.leg == leg:
@@ -71,7 +56,7 @@ def test_a_leg_ends_at_its_protocol(steps, leg, end, kind):
         assert (protocol.weighting, protocol.multiclass_auc) == (end.weighting, end.multiclass_auc)
 
 
-def test_effects_of_steps_are_differences_of_paired_sweeps(steps):
+def test_effects_of_steps_are_differences_of_paired_sweeps():
     arms = steps.Arms(embedding_set(), seeds=(1, 2), n_boot=50)
     start, code = (PROTOCOLS[name] for name in ("paper", "authors-code"))
     found = steps.change(arms.measured(start), arms.measured(code))
@@ -85,12 +70,10 @@ def test_effects_of_steps_are_differences_of_paired_sweeps(steps):
     assert set(steps.change(arms.measured(start), arms.measured(start)).values()) == {0.0}
 
 
-def test_the_gain_along_training_is_that_of_single_runs(study):
-    import torch
-
+def test_the_gain_along_training_is_that_of_single_runs():
     embeddings = embedding_set()
     rates = {"adamw": (0.003, 0.03), "sgd": (0.03,)}
-    table = study("training_gain").training_gain(embeddings, rates, (3, 9, 30), (1, 2), 0.03, n_boot=50, batch_size=16)
+    table = study.training_gain(embeddings, rates, (3, 9, 30), (1, 2), 0.03, n_boot=50, batch_size=16)
     fit, test = embeddings.rows("train"), embeddings.rows("test")
     for name, lam in (("none", 0.0), ("lambda", 1.0)):
         x = features_of(embeddings, Alignment("lambda", lam, lam), fit, fit)
