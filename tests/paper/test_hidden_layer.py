@@ -14,13 +14,9 @@ def rows(name: str) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def ranks(values) -> list[float]:
-    ordered = sorted(values)
-    return [ordered.index(v) + (ordered.count(v) + 1) / 2 for v in values]
-
-
 def correlation(x, y) -> float:
-    x, y = ranks(x), ranks(y)
+    """Spearman's, of ranks."""
+    x, y = ([sorted(of).index(v) + (list(of).count(v) + 1) / 2 for v in of] for of in (x, y))
     mx, my = sum(x) / len(x), sum(y) / len(y)
     above = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
     return above / (sum((a - mx) ** 2 for a in x) * sum((b - my) ** 2 for b in y)) ** 0.5
@@ -59,11 +55,10 @@ def test_the_gain_follows_the_deficit_over_and_within_data_sets(cells):
 
 
 def test_longer_training_raises_the_auc_and_lowers_the_gain_of_every_encoder():
-    def of(name: str, encoder: str) -> tuple[float, float]:
-        found = [r for r in rows(name) if r["dataset"] == "brset" and r["backbone"] == encoder]
-        ends = {float(r["lambda"]): float(r["auc_mean"]) for r in found}
-        return ends[0.0], ends[1.0] - ends[0.0]
-
+    short, longer = (rows(f"authors_lambda_sweep{name}.csv") for name in ("", "_brset_longer"))
+    ends = [
+        {(r["backbone"], float(r["lambda"])): float(r["auc_mean"]) for r in of if r["dataset"] == "brset"} for of in (short, longer)
+    ]
     for encoder in ("CLIP", "SigLIP", "BioMedCLIP", "MedSigLIP"):
-        (auc, gain), (longer_auc, longer_gain) = (of(f"authors_lambda_sweep{x}.csv", encoder) for x in ("", "_brset_longer"))
+        (auc, gain), (longer_auc, longer_gain) = ((of[encoder, 0.0], of[encoder, 1.0] - of[encoder, 0.0]) for of in ends)
         assert longer_auc > auc and longer_gain < gain

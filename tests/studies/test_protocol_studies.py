@@ -15,13 +15,9 @@ from helpers import PROTOCOLS, Protocol, metrics, sweep
 from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment
 
 
-@pytest.fixture(scope="module")
-def swept():
-    protocol = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)
-    return sweep(embedding_set("binary"), [0, 1], seeds=(1, 2), protocol=protocol, alignments=FACTORIAL, progress=False)
-
-
-def test_channel_effects_against_all_orders_of_all_subsets(swept):
+def test_channel_effects_against_all_orders_of_all_subsets():
+    short = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)
+    swept = sweep(embedding_set("binary"), [0, 1], seeds=(1, 2), protocol=short, alignments=FACTORIAL, progress=False)
     subsets = {Alignment(name).channels for name in FACTORIAL}
     assert len(subsets) == len(FACTORIAL) == 15 and CHANNELS in subsets
     auc = swept.runs.assign(auc=swept.headline_auc()).groupby(["alignment", "lambda_image"])["auc"].mean()

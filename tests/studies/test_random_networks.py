@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import random_networks as study
 from conftest import ROOT
-from PIL import Image
 
 
 def planted(rng, networks, items, data, both, weights, d=3) -> np.ndarray:
@@ -56,12 +55,6 @@ def test_the_ratio_of_two_kinds_of_data_is_the_planted_one_and_pairs_networks():
     assert row["low"] < 0.25 < row["high"] < 0.35 and row["value"] == pytest.approx(0.25, rel=0.15)
     parts = table[table["part"].isin(study.PARTS[:3])]
     assert parts.groupby(["output", "data"])["share"].sum().to_numpy() == pytest.approx(1)
-
-
-def test_a_random_encoder_gives_the_outputs_of_both_towers():
-    images = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue", "white")]
-    runs = list(study.encoder_outputs(images, ["a dog", "a much longer line of text"], 2, "ViT-S-32-alt"))
-    assert [part.shape for part in runs[0]] == [(3, 256), (2, 256)] and not np.allclose(runs[0][0], runs[1][0])
 
 
 def test_parts_add_up_in_the_stored_table():
