@@ -1,13 +1,19 @@
-"""The published files are whole, and own results are set beside the cell or the curve that they recompute."""
+"""The published files are whole, own results stand beside the cell or curve that they recompute, and what counts as a cell."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from pages import definitions
 
-from helpers import published
+from helpers import EmbeddingSet, published
+from helpers.backbones.registry import REGISTRY
+from helpers.cones import cone_table
+from helpers.published import APART, BACKBONES, DIMENSIONS, SetFacts, cell_faults, datasets, facts_of, which_cell, with_routes
 
 COMPARE = definitions("02_r_table")["compare_table1"]
+CELL = SetFacts(("ham10000", "authors", "clip"), 10_015, 2_003, 512, REGISTRY["clip"].source, "a" * 40, "extracted")
 COMPARE_SWEEP = definitions("03_lambda_sweep")["compare_sweep"]
 
 
@@ -66,14 +72,12 @@ def test_the_same_rows_agree_within_rounding_and_numerics_and_others_by_their_in
     assert status.startswith(verdict) and rule in status
 
 
-def our_sweep(**changes):
-    rows = []
-    for seed, offset in ((0, 0.0), (1, 0.02)):
-        for lam, auc in ((0.0, 0.80), (1.0, 0.83)):
-            row = {"dataset": "brset", "variant": "authors", "backbone": "clip", "protocol": "authors-code", "alignment": "lambda"}
-            row |= {"features": "joint", "lambda_image": lam, "lambda_text": lam, "seed": seed, "split": "test", "metric": "auc"}
-            rows.append({**row, "value": auc + offset, "class": None, **changes})
-    return pd.DataFrame(rows)
+def our_sweep(**changes) -> pd.DataFrame:
+    row = {"dataset": "brset", "variant": "authors", "backbone": "clip", "protocol": "authors-code", "alignment": "lambda"}
+    row |= {"features": "joint", "split": "test", "metric": "auc", "class": None}
+    points = [(0, 0.0, 0.80), (0, 1.0, 0.83), (1, 0.0, 0.82), (1, 1.0, 0.85)]
+    values = [{"seed": seed, "lambda_image": lam, "lambda_text": lam, "value": auc} for seed, lam, auc in points]
+    return pd.DataFrame([{**row, **value, **changes} for value in values])
 
 
 def test_sweep_gains_average_seeds_pass_over_other_rows_and_need_lambda_zero():
@@ -96,3 +100,45 @@ def test_a_sweep_stands_beside_the_published_curve_of_its_protocol_and_metric():
     table = COMPARE_SWEEP(pd.concat([scores, hard])).set_index(["dataset", "backbone", "lambda"])
     assert table.loc[("HAM10000", "CLIP", 1.0), "our_gain"] == pytest.approx(0.03)
     assert COMPARE_SWEEP(scores)["our_gain"].isna().all()
+
+
+def test_a_set_of_the_papers_rows_under_its_encoder_is_a_cell():
+    assert which_cell(CELL) == which_cell(replace(CELL, route="imported")) == "it fills its cells of the paper"
+    clean = replace(CELL, names=("ham10000", "clean", "clip"))
+    assert cell_faults(clean) is None and "no cell of the paper has these names" in which_cell(clean)
+    fakeddit = replace(CELL, names=("fakeddit", "authors", "clip"), rows=5, test_rows=1)  # whose rows the authors did not fix
+    assert datasets().set_index("name").loc["fakeddit", "rows_known"] != "yes" and cell_faults(fakeddit) == []
+    assert set(DIMENSIONS) == set(BACKBONES.values()) and all("/" in REGISTRY[name].source for name in DIMENSIONS)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"rows": 400}, "400"),
+        ({"test_rows": 80}, "2,003"),
+        ({"dim": 640}, "640"),
+        ({"source": "openai/clip-vit-large-patch14"}, "openai/clip-vit-base-patch32"),
+        ({"source": None}, "openai/clip-vit-base-patch32"),
+        ({"revision": None}, "commit"),
+        ({"revision": "main"}, "commit"),
+        ({"route": "unknown, contributed by N"}, "extracted"),
+        ({"names": ("ham10000", "mine", "clip")}, "mine"),
+    ],
+)
+def test_each_fact_is_needed(change, named):
+    (fault,) = cell_faults(replace(CELL, **change))
+    assert named in fault and which_cell(replace(CELL, **change)) == f"it fills no cell of the paper: {fault}"
+
+
+def test_a_set_stands_apart_unless_its_facts_are_those_of_the_cell():
+    rng, named = np.random.default_rng(0), dict(zip(("dataset", "variant", "backbone"), CELL.names, strict=True))
+    vectors, split = rng.normal(size=(2, 400, 512)) + 1, np.repeat(["train", "test"], [300, 100])
+    embeddings = EmbeddingSet.from_arrays(*vectors, np.array(["mel", "nv"] * 200), split, **named, imported_from={"file": "x.npz"})
+    table = with_routes(cone_table(embeddings, 0), [facts_of(embeddings)])
+    assert set(table["backbone"]) == {"clip" + APART} and COMPARE(table)["ours"].isna().all()
+    why = "; ".join(cell_faults(facts_of(embeddings)))
+    assert "400" in why and "commit" in why
+    filled = COMPARE(with_routes(cone_table(embeddings, 0), [replace(CELL, route="imported")])).dropna(subset="ours")
+    assert len(filled) == 2 and set(filled["route"]) == {"imported"}
+    sweeps = pd.DataFrame({"dataset": ["ham10000", "own"], "variant": "authors", "backbone": ["clip", "clip"]})
+    assert with_routes(sweeps, [])["backbone"].tolist() == ["clip" + APART, "clip"]  # without embeddings nothing is a cell

@@ -33,9 +33,6 @@ def test_channel_effects_against_all_orders_of_all_subsets():
     averages = table.xs("average over orders", level=1).sum()
     assert averages == pytest.approx(table["all", "whole"], abs=1e-12)
     assert table["all", "whole minus sum"] == pytest.approx(table["all", "whole"] - table.xs("alone", level=1).sum(), abs=1e-12)
-    lacking = sweep(embedding_set("binary"), [0, 1], alignments=FACTORIAL[:5], progress=False)
-    with pytest.raises(ValueError, match="lacks the channels shift and common-scale"):
-        factorial.channel_effects(lacking, n_boot=10)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
