@@ -12,8 +12,6 @@ from helpers.cli import main
 from helpers.recommend import recommend, snippet
 
 NAMES = ("centring", "lambda-1", "cca")
-
-
 SAMPLE = embedding_set("binary", n=200)
 
 
@@ -54,5 +52,4 @@ def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):
     command = ["recommend", "ham10000", "lit-derm", "--store", str(store), "--save", str(path), "--out", str(tmp_path / "t.csv")]
     assert main([*command, "--alignments", "centring", "--protocol", "authors-code", "--n-boot", "50"]) == 0
     assert snippet(path) in capsys.readouterr().out and (tmp_path / "t.csv").is_file()
-    moved = load_alignment(path).transform(np.eye(12), np.eye(12))
-    np.testing.assert_allclose(np.linalg.norm(moved[0], axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(load_alignment(path).transform(np.eye(12), np.eye(12))[0], axis=1), 1)

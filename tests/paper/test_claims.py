@@ -10,25 +10,16 @@ from helpers.published import HARD_AUC, authors_pca
 
 PAGE = definitions("04_discussion")
 GAP_BOUNDS = definitions("01_cone_effect")["gap_bounds"]
-PUBLISHED = [  # a fragment of a claim, a column of its row, what stands there
-    ("(on average)", "why", "p = 0.014"),  # 1/70: no relabelling of the eight sets does better
-    ("(Eq. 4)", "published_evidence", "variance of images 0.160 on medical, 0.443 on natural"),
-    ("closes the gap fully", "why", "BRSET under MedSigLIP keeps at least 0.19"),
-    ("always desirable", "published_evidence", "MedSigLIP -0.0005"),
-    ("intermediate", "published_evidence", "13 of 20 curves peak at λ = 1; 1 of 20 fall from their peak"),
-]
 
 
 def test_the_table_of_claims_is_complete_and_states_the_published_numbers():
     table = published_ledger()
-    assert [case for case in PUBLISHED if case[2] not in claim(table, case[0])[case[1]]] == []
+    assert "variance of images 0.160 on medical, 0.443 on natural" in claim(table, "(Eq. 4)")["published_evidence"]
     assert len(table) == 24 and table["claim"].is_unique and set(table["verdict"]) <= set(PAGE["VERDICTS"])
-    text = table[["where", "test", "published_evidence", "why"]]
-    assert not text.isna().any().any() and not text.map(lambda words: "{" in words or not words).any().any()
+    assert not table[["where", "test", "published_evidence", "why"]].map(lambda words: not words or "{" in words).any(axis=None)
     interval = table.dropna(subset=["low"])
     assert ((interval["low"] <= interval["effect"]) & (interval["effect"] <= interval["high"])).all()
-    suggested = claim(table, "(on average)")
-    assert suggested["p"] < 0.05 < suggested["p_holm"]  # p = 0.011 alone, not after Holm
+    assert claim(table, "(on average)")["p"] < 0.05 < claim(table, "(on average)")["p_holm"]  # p = 0.011 alone, not after Holm
 
 
 def part(effect: float, p: float, cases=(), universal: bool = False):
@@ -69,11 +60,7 @@ def test_intervals_and_small_sample_tests_against_hand_computation():
 def test_gap_bounds_of_the_authors_projections_and_of_two_clouds():
     bounds = GAP_BOUNDS(authors_pca())
     assert (bounds["low"] <= bounds["high"]).all() and len(bounds) == 25
-    unshifted = bounds[bounds["lambda"] == 0].set_index("dataset")
-    expected = {"HAM10000": 1.095, "BRSET": 1.1344, "COCO-QA": 0.9265, "Fakeddit": 0.813, "Recipes5k": 0.943}
-    for dataset, gap in expected.items():
-        assert unshifted.loc[dataset, "low"] - 6e-4 <= gap <= unshifted.loc[dataset, "high"] + 6e-4
-    assert (unshifted["cosine_low"] > 0.995).all()
+    assert (bounds.loc[bounds["lambda"] == 0, "cosine_low"] > 0.995).all()
     assert bounds.loc[bounds["high"] - bounds["low"] > 0.1, "lambda"].tolist() == [0.8, 0.9, 1.0]
     rng = np.random.default_rng(0)  # bounds from two components contain the gap of random clouds in more dimensions
     for size in (0.05, 0.4, 2.0):

@@ -32,9 +32,9 @@ def test_centring_closes_the_gap_and_without_unit_length_only_classifier_and_inn
     image, text = pairs()
     fit = half_of_groups(np.arange(120), 0)
     v, u = make_alignment("leace", renormalise=False).fit(image[fit], text[fit]).transform(image[~fit], text[~fit])
+    recalled = [(x.argmax(axis=1) == np.arange(60)).mean() for x in (v @ u.T, u @ v.T)]
     found = left[left["split"] == 0].set_index("measure")["value"]
-    assert found["recall_image_to_text"] == ((v @ u.T).argmax(axis=1) == np.arange(60)).mean()
-    assert found["recall_text_to_image"] == ((u @ v.T).argmax(axis=1) == np.arange(60)).mean()
+    assert found[["recall_image_to_text", "recall_text_to_image"]].tolist() == recalled
 
 
 def test_summaries_have_the_interval_of_nadeau_and_bengio_and_count_failed_splits():
@@ -55,10 +55,8 @@ def test_a_zero_gap_shows_this_much_on_finite_rows():
     rng = np.random.default_rng(0)
     v, u = rng.normal(size=(2, 200, 50, 4))
     v, u = (x / np.linalg.norm(x, axis=2, keepdims=True) for x in (v, v + u))
-    squares, expected = (
-        np.square(v.mean(axis=1) - u.mean(axis=1)).sum(axis=1),
-        [study.expected_gap(*of) for of in zip(v, u, strict=True)],
-    )
+    squares = np.square(v.mean(axis=1) - u.mean(axis=1)).sum(axis=1)
+    expected = [study.expected_gap(*of) for of in zip(v, u, strict=True)]
     assert np.sqrt(squares.mean()) == pytest.approx(np.mean(expected), rel=0.08)
 
 
@@ -66,13 +64,13 @@ def test_the_largest_gallery_holds_all_other_pairs_and_agrees_with_a_full_sort()
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs(noise=0.6))
     table = study.gallery_changes(image, text, alignments=["lambda-1"], sizes=[20, 80], n_fit=40, n_draws=3)
     table = table.set_index(["alignment", "measure", "gallery"]).sort_index()
-    found = {name: [] for name in ("none", "lambda-1")}
+    found = []
     for draw in range(3):
-        rows = np.random.default_rng([0, draw]).permutation(120)
-        fitted = make_alignment("lambda-1").fit(image[rows[:40]], text[rows[:40]])
-        for name, (v, u) in {"none": (image, text), "lambda-1": fitted.transform(image, text)}.items():
-            found[name].append(((v[rows[40:]] @ u[rows[40:]].T).argmax(axis=1) == np.arange(80)).mean())
-    base, moved = (np.array(found[name]) for name in ("none", "lambda-1"))
+        fit, held = np.split(np.random.default_rng([0, draw]).permutation(120), [40])
+        fitted = make_alignment("lambda-1").fit(image[fit], text[fit])
+        for v, u in ((image, text), fitted.transform(image, text)):
+            found.append(((v[held] @ u[held].T).argmax(axis=1) == np.arange(80)).mean())
+    base, moved = np.reshape(found, (3, 2)).T
     row = table.loc["lambda-1", "recall_image_to_text", 80]
     assert row["value"] == pytest.approx(moved.mean()) and row["change"] == pytest.approx((moved - base).mean())
     assert row[["change_low", "change_high"]].tolist() == pytest.approx(corrected_interval(moved - base, 80 / 40))
@@ -81,8 +79,7 @@ def test_the_largest_gallery_holds_all_other_pairs_and_agrees_with_a_full_sort()
 
 
 def test_no_group_is_on_both_sides_and_a_recall_of_zero_has_no_relative_change():
-    groups = np.repeat(np.arange(40), 3)
-    for fit, held in study.draws(groups, 40, 4):
+    for fit, held in study.draws(groups := np.repeat(np.arange(40), 3), 40, 4):
         assert len(fit) <= 40 and not set(groups[fit]) & set(groups[held]) and len(fit) + len(held) == 120
     table = study.gallery_changes(np.eye(60), np.roll(np.eye(60), 1, axis=0), sizes=[20], n_fit=20, n_draws=3)
     assert table["relative"].isna().all() and (table["value"] < 0.2).all()
@@ -93,8 +90,6 @@ def test_every_stored_set_has_every_alignment_measured_or_explained():
     measured, galleries = (pd.concat([pd.read_csv(ROOT / file) for file in files]) for files in both)
     tasks = pd.read_csv(ROOT / "data/measured/alignments_tasks.csv")
     shipped = set(measured.loc[measured["rows"] == "validation and test", SET].itertuples(index=False, name=None))
-    assert {"CLIP ViT-B/16", "ConVIRT", "lit-derm", "lit-natural"} <= set(measured["backbone"])
     assert measured.groupby([*SET, "renormalise"])["alignment"].nunique().nunique() == 1
-    for table in (measured, tasks):
-        assert table.loc[table["measure"].isna(), "reason"].notna().all()
+    assert all(table.loc[table["measure"].isna(), "reason"].notna().all() for table in (measured, tasks))
     assert shipped == set(tasks[SET].itertuples(index=False, name=None)) < set(galleries[SET].itertuples(index=False, name=None))

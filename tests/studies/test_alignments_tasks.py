@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from alignments_tasks import compare_tasks, crossed, restore_shares
 from samples import embedding_set
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from helpers import sweep
@@ -14,8 +15,6 @@ from helpers.probing.objective import Objective
 from helpers.recommend import aligned
 
 NAMES = ("centring", "lambda-1", "cca")
-
-
 SAMPLE = embedding_set("multiclass", n=300, d=6)
 
 
@@ -33,8 +32,7 @@ def test_every_alignment_has_every_measure_and_none_changes_nothing(table):
     expected = {"probe_auc", "log_loss", "brier", "calibration_error", "auc_12_labels", "zero_shot_auc"}
     expected |= {f"{way}_{m}" for way in ("text_to_image", "image_to_text") for m in ("auc", "log_loss")}
     assert set(by.index) == {"none", *NAMES} and expected <= set(by.columns) and by.notna().all(axis=None)
-    none = table[table["alignment"] == "none"]
-    assert (none[["change", "change_low", "change_high"]] == 0).all(axis=None)
+    assert (table.loc[table["alignment"] == "none", ["change", "change_low", "change_high"]] == 0).all(axis=None)
     assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).mean() > 0.9
 
 
@@ -55,14 +53,12 @@ def test_zero_shot_and_retrieval_are_those_of_the_moved_test_rows(table):
     (fitted, moved), test = aligned(SAMPLE, "centring"), SAMPLE.rows("test")
     image, text = moved.image_of(test), moved.text_of(test)
     logits = image.astype(float) @ fitted.transform(SAMPLE.image_of(test), np.eye(3, 6))[1].astype(float).T / 0.01
-    p = np.exp(logits - logits.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
+    p = softmax(logits, axis=1)
     found = table[table["alignment"] == "centring"].set_index("measure")["value"]
     auc = np.mean([roc_auc_score(SAMPLE.targets[test][:, k], p[:, k]) for k in range(3)])
     assert found["zero_shot_auc"] == pytest.approx(auc, abs=1e-6)
-    order = np.argsort(-(image @ text.T), axis=1)[:, :10]
-    recall = (order == np.arange(len(test))[:, None]).any(axis=1).mean()
-    assert found["recall@10_image_to_text"] == pytest.approx(recall)
+    first = np.argsort(-(image @ text.T), axis=1)[:, :10] == np.arange(len(test))[:, None]
+    assert found["recall@10_image_to_text"] == pytest.approx(first.any(axis=1).mean())
 
 
 @pytest.mark.parametrize("weighting", ["none", "paper", "authors-code", "balanced"])

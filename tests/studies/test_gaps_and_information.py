@@ -17,9 +17,7 @@ from helpers.geometry import effective_rank
 from helpers.heads import Settings, shipped_features
 from helpers.information import SHARES, contrastive_terms
 
-
-def stored(name: str) -> pd.DataFrame:
-    return pd.read_csv(ROOT / f"data/measured/{name}.csv")
+STORED = lambda name: pd.read_csv(ROOT / f"data/measured/{name}.csv")  # noqa: E731
 
 
 @pytest.mark.parametrize("gap", [0.41, 0.8, 1.3])
@@ -39,14 +37,13 @@ def test_axes_in_the_span_set_r_and_the_gap_too_and_let_rows_differ_along_it(con
     made = gap_study.gap_in_span(embedding_set("binary", n=200), *cones, gap)
     assert [mean_resultant_length(x) for x in (made.image, made.text)] == pytest.approx(cones, abs=1e-4)
     direction = gap_vector(made.image, made.text)
-    assert np.linalg.norm(direction) == pytest.approx(gap, abs=1e-3)
-    assert (made.image @ direction).std() > 0.01
+    assert np.linalg.norm(direction) == pytest.approx(gap, abs=1e-3) and (made.image @ direction).std() > 0.01
 
 
 def test_permutation_sees_an_effect_within_blocks_and_gives_the_stored_tests():
     table = pd.DataFrame({"gap": [1, 2, 3, 4] * 4, "gain": [1, 2, 3, 4] * 4, "block": np.repeat(list("abcd"), 4)})
     assert gap_study.permuted_within(table, "gap", "gain", "block", 2000) == pytest.approx((1.0, 1 / 2001), abs=1e-3)
-    again, before = (t.query("cause == 'gap'") for t in (gap_study.tests(stored("gap_dials")), stored("gap_dials_tests")))
+    again, before = (t.query("cause == 'gap'") for t in (gap_study.tests(STORED("gap_dials")), STORED("gap_dials_tests")))
     pd.testing.assert_frame_equal(again, before, rtol=1e-4)
 
 
@@ -72,11 +69,11 @@ def test_a_critic_comes_near_a_known_gaussian_information_and_finds_none_where_t
 
 
 def test_eq_5_is_undone_shares_add_up_and_known_encoders_have_known_values_in_the_stored_tables():
-    trained = stored("public_encoders").query("weights == 'trained'").set_index(["encoder", "modality", "quantity"])["value"]
+    trained = STORED("public_encoders").query("weights == 'trained'").set_index(["encoder", "modality", "quantity"])["value"]
     known = {("CLIP ViT-B/16", "image", "R"): 0.7297, ("CLIP ViT-B/16", "joint", "gap_norm"): 0.8514}
     for key, value in (known | {("ConVIRT", "joint", "gap_norm"): 0.8231, ("ConVIRT", "joint", "residual_gap"): 0.2508}).items():
         assert trained[key] == pytest.approx(value, abs=6e-5)
-    table = pd.read_csv(ROOT / study.OUT)
+    table = STORED("information")
     assert (table.loc[table["quantity"] == "recovered", "value"] < 1e-6).all()
     keys = ["dataset", "variant", "backbone", "lambda"]
     wide = table[table["study"] == "label"].pivot(index=keys, columns="quantity", values="value")

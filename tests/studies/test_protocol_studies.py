@@ -56,9 +56,8 @@ def test_effects_of_steps_are_differences_of_paired_sweeps():
     level = steps.level(arms.measured(code))
     authors = sweep(arms.embeddings, [0.0, 1.0], (1, 2), "authors-code", progress=False).effects(n_boot=50)
     assert level["auc"] == pytest.approx(authors["auc"].iloc[0])
-    assert [level[name] for name in ("gain", "gain_low", "gain_high")] == pytest.approx(
-        authors.loc[1, ["difference", "low", "high"]].tolist()
-    )
+    gains = authors.loc[1, ["difference", "low", "high"]].tolist()
+    assert [level[name] for name in ("gain", "gain_low", "gain_high")] == pytest.approx(gains)
     assert found["auc_change"] == pytest.approx(level["auc"] - arms.measured(start)["auc"])
     assert set(steps.change(arms.measured(start), arms.measured(start)).values()) == {0.0}
 
@@ -78,5 +77,4 @@ def test_the_gain_along_training_is_that_of_single_runs():
         row = table[(table["rate"] == 0.003) & (table["updates"] == 9) & (table["alignment"] == name)]
         assert row["auc"].item() == pytest.approx(np.mean(aucs), abs=1e-6)
     assert len(table) == 3 * (4 + 4 + 2 + 4)
-    assert set(table.loc[table["alignment"].isin(CHANNELS), "rate"]) == {0.03}
     assert (table["low"].notna() == ((table["alignment"] == "lambda") & (table["rate"] == 0.03))).all()
