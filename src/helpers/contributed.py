@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date
 from itertools import groupby, product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
@@ -57,19 +57,20 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
 
     @model_validator(mode="after")
     def _possible(self):
-        n, values, chosen = self.counts, {row[:2]: row[2] for row in self.geometry}, {row[:2] for row in self.selected}
+        n, chosen = self.counts, {row[:2] for row in self.selected}
+        values: dict[tuple, float] = {row[:2]: float("nan") if row[2] is None else row[2] for row in self.geometry}
         counted = len(n) == 6 and n["pairs"] == n["train"] + n["val"] + n["test"] >= max(n.values())
-        image, text, gap = (values.get(key) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
+        image, text, gap = (values.get(key, float("nan")) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
+        triangle = abs(image - text) - SLACK <= gap <= image + text + SLACK
         numbers = [(x, LARGEST_VALUE[quantity]) for _, quantity, *three in self.geometry for x in three if x is not None]
         curves = [[row[3:5] for row in rows] for _, rows in groupby(sorted(self.sweep), lambda row: row[:3])]
         grids = [sorted(product({0.0, *(lam for lam, _ in points)}, {seed for _, seed in points})) for points in curves]
         faults = {
             "the counts of pairs, splits and distinct items do not add up": not counted,
             "a quantity is outside its range": any(not -SLACK <= x <= most + SLACK for x, most in numbers),
-            "an interval is reversed": any(None not in row[3:] and row[3] > row[4] for row in self.geometry),
+            "an interval is reversed": any(low is not None and high is not None and low > high for *_, low, high in self.geometry),
             "a quantity or a choice is given twice": len(values) < len(self.geometry) or len(chosen) < len(self.selected),
-            "two R and a gap of a length that such means can have are needed": None in (image, text, gap)
-            or not abs(image - text) - SLACK <= gap <= image + text + SLACK,
+            "two R and a gap of a length that such means can have are needed": not triangle,
             "a curve needs lambda = 0, and each lambda and seed once": curves != grids,
         }
         if any(faults.values()):
@@ -79,8 +80,8 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     @property
     def facts(self) -> SetFacts:
         """Return the facts that decide whether the report fills a cell of the paper."""
-        sizes, encoder = (self.counts["pairs"], self.counts["test"], self.dimensions), map(self.encoder.get, ("source", "revision"))
-        return SetFacts(self.names, *sizes, *encoder, f"{self.route}, contributed by {self.by}, {self.date}")
+        n, encoder, route = self.counts, self.encoder, f"{self.route}, contributed by {self.by}, {self.date}"
+        return SetFacts(self.names, n["pairs"], n["test"], self.dimensions, encoder.get("source"), encoder.get("revision"), route)
 
     def save(self, path) -> Path:
         """Write the report as JSON with its own checksum."""
@@ -95,7 +96,7 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
         raise ValueError(f"{embeddings.dataset} says nothing about the real data set; report real data")
     facts, encoder = facts_of(embeddings), embeddings.provenance.get("encoder") or {}
     counts = {"pairs": len(embeddings), "images": len(embeddings.image), "texts": len(embeddings.text)}
-    content = {
+    content: dict[str, Any] = {
         "names": facts.names, "by": name, "date": date.today(), "how": how, "route": facts.route,
         "embeddings": embeddings.fingerprint, "dimensions": embeddings.dim,
         "counts": counts | {split: len(embeddings.rows(split)) for split in ("train", "val", "test")},
