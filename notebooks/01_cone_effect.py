@@ -27,13 +27,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from helpers import mean_resultant_length
 from helpers.arrays import unit_rows
-from helpers.cones import cone_table, subset_resultants, undefined_quantities
+from helpers.cones import cone_table, undefined_quantities
 from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.geometry import principal_directions
+from helpers.geometry import effective_rank, principal_directions
 from helpers.heads import features_folder, shipped_features
 from helpers.page import SOURCE, Page, format_table, integer
 from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, plane, resultants, sample, share_legend
@@ -200,10 +201,16 @@ format_table(raw, pixel_variance="{:.4f}")
 # The cones of the same subsets under each encoder:
 
 # %%
-subsets = [subset_resultants(s, s.rows(), "all pairs") for s in sets]
-subsets += [
-    subset_resultants(s, (s.pairs["label_dog"] == 1).to_numpy().nonzero()[0], "photographs of dogs") for s in sets if "label_dog" in s.pairs
-]
+def cones_of(s, rows, name):
+    """Return R and effective rank of the images and texts of some rows of a set."""
+    image, text = s.paired("image", rows), s.paired("text", rows)
+    lengths = {"R image": mean_resultant_length(image), "R text": mean_resultant_length(text)}
+    ranks = {"effective rank image": effective_rank(image), "effective rank text": effective_rank(text)}
+    return {"dataset": s.dataset, "backbone": s.identity.backbone, "subset": name, "pairs": len(rows), **lengths, **ranks}
+
+
+subsets = [cones_of(s, s.rows(), "all pairs") for s in sets]
+subsets += [cones_of(s, np.flatnonzero(s.pairs["label_dog"] == 1), "photographs of dogs") for s in sets if "label_dog" in s.pairs]
 narrow = page.save_table(pd.DataFrame(subsets), "narrow_subsets")
 
 # %% tags=["hide-input"]

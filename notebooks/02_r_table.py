@@ -30,7 +30,7 @@ from IPython.display import Markdown, display
 
 from helpers import published as paper
 from helpers.cones import cone_table
-from helpers.contributed import read_contributed
+from helpers.contributed import Contributed
 from helpers.extraction.find import select
 from helpers.page import SOURCE, Page, fill, format_table, integer, optional, text
 from helpers.plotting import INK, MARKERS, colour, panels, share_legend
@@ -39,7 +39,7 @@ page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "
 lead = display(Markdown(""), display_id=True)  # filled in below, once the cells are compared
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
-reports = read_contributed(contributed)
+reports = Contributed(contributed)
 facts = [paper.facts_of(s) for s in sets]
 
 # %% [markdown]
@@ -88,7 +88,7 @@ def compare_table1(ours: pd.DataFrame) -> pd.DataFrame:
 
 
 ours = paper.with_routes(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), facts)
-table = page.save_table(compare_table1(paper.join_contributed(ours, reports.table("geometry"))), "r_table")
+table = page.save_table(compare_table1(reports.join(ours, "geometry")), "r_table")
 
 # %% tags=["hide-input"]
 filled, others = table["ours"].notna(), paper.is_contributed(table["route"])
@@ -145,8 +145,7 @@ format_table(compared) if len(compared) else page.show_text("This build recomput
 # stands here with the reason, and never in Table 1, the paper's Fig. 3 or the ledger.
 
 # %% tags=["hide-input"]
-named = [f for f in [*facts, *(report.facts for report in reports.reports.values())] if paper.is_named_like_a_cell(f.dataset, f.variant, f.backbone)]
-apart = [(f.dataset, f.variant, f.backbone, f.origin, "; ".join(faults)) for f in named if (faults := paper.cell_faults(f))]
+apart = [(*f.names, f.route, "; ".join(faults)) for f in [*facts, *(report.facts for report in reports.reports)] if (faults := paper.cell_faults(f))]
 apart = pd.DataFrame(apart, columns=[*paper.NAMES, "route", "why"])
 format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
 
@@ -154,12 +153,12 @@ format_table(apart, stacked=True) if len(apart) else page.show_text("No set of t
 # {doc}`/book/contribute` says how to contribute a cell and what is checked. The reports of this build:
 
 # %% tags=["hide-input"]
-for path, reason in reports.refused.items():
-    page.show_text("{file} was refused: {reason}.", file=path.name, reason=reason)
+for file, reason in reports.refused.items():
+    page.show_text("{file} was refused: {reason}.", file=file, reason=reason)
 listing = pd.DataFrame([
-    (*report.names, report.contributor.name, str(report.contributor.date), report.contributor.how,
-     ", ".join(sweep.protocol for sweep in report.sweeps), "yes" if paper.is_cell(report.facts) else "no")
-    for report in reports.reports.values()
+    (*report.names, report.by, str(report.date), report.how, ", ".join(dict.fromkeys(protocol for protocol, *_ in report.sweep)),
+     "yes" if paper.cell_faults(report.facts) == [] else "no")
+    for report in reports.reports
 ], columns=[*paper.NAMES, "by", "on", "how", "protocols", "fills a cell"])  # fmt: skip
 format_table(listing, stacked=True) if len(listing) else page.show_text("None was contributed.")
 

@@ -49,7 +49,7 @@ from IPython.display import display
 from helpers import PROTOCOLS
 from helpers import published as paper
 from helpers.alignment.shift import CHANNELS, SWEPT
-from helpers.contributed import read_contributed
+from helpers.contributed import Contributed
 from helpers.datasets.audit import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
@@ -59,7 +59,7 @@ from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, curves, distinct_leg
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.cache import FOLDER, RECORD, cached_or_new, load_cached
 from helpers.probing.protocol import FEATURES, Grid
-from helpers.published import authors_sweep, facts_of, is_contributed, join_contributed, paper_name, sweep_gains, with_routes
+from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
 from helpers.statistics import holm
 from helpers.store.catalogue import folder_name, stored
 
@@ -372,9 +372,9 @@ for other in variant[1:]:
     more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.provenance["variant"] == other]
     also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
     sets += more
-reports = read_contributed(contributed)
+reports = Contributed(contributed)
 ours = with_routes(pd.concat([table, *[r.table for r in also]], ignore_index=True), map(facts_of, sets))
-beside = compare_sweep(join_contributed(ours, reports.table("sweep"), ("dataset", "backbone", "protocol")))
+beside = compare_sweep(reports.join(ours, "sweep", ("dataset", "backbone", "protocol")))
 of_curve = beside.groupby(["dataset", "backbone"])
 by_curve = of_curve["our_gain"].apply(lambda g: bool(g.notna().any()))
 given = of_curve["route"].apply(lambda r: bool(is_contributed(r).any()))

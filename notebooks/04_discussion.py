@@ -29,7 +29,7 @@ from IPython.display import Markdown, display
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
 from helpers import published as paper
-from helpers.contributed import read_contributed
+from helpers.contributed import Contributed
 from helpers.datasets.registry import title
 from helpers.files import project_root
 from helpers.page import Page, escape_markdown, format_table, optional, text
@@ -41,10 +41,10 @@ lead = display(Markdown(""), display_id=True)  # like the overview, filled in be
 geometry, sweep = page.read_table("cone_effect", "01_cone_effect"), page.read_table("lambda_sweep", "03_lambda_sweep")
 selected = page.read_table("lambda_selected", "03_lambda_sweep")
 page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
-reports = read_contributed(contributed)
-geometry = paper.join_contributed(geometry, reports.table("geometry"))
-sweep = paper.join_contributed(sweep, reports.table("sweep"), ("dataset", "backbone", "protocol"))
-selected = paper.join_contributed(selected, reports.table("selected"), ("dataset", "backbone", "protocol"))
+reports = Contributed(contributed)
+geometry = reports.join(geometry, "geometry")
+sweep = reports.join(sweep, "sweep", ("dataset", "backbone", "protocol"))
+selected = reports.join(selected, "selected", ("dataset", "backbone", "protocol"))
 overview = display(Markdown(""), display_id=True)
 
 # %% [markdown]
@@ -166,7 +166,7 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
 # `data/published/claims.yml` holds each statement, its place in the paper, and the sentences that the numbers below fill in.
 
 # %%
-claims = yaml.safe_load((project_root() / paper.FOLDER / "claims.yml").read_text("utf-8"))
+claims = yaml.safe_load((project_root() / "data/published/claims.yml").read_text("utf-8"))
 found = {claim["id"]: finding() for claim in claims}  # without a test where nothing below replaces it
 NARROW = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
 COUNTERPARTS = {"CLIP": "BioMedCLIP", "SigLIP": "MedSigLIP"}  # generalist and medical encoder of one family of training objective
@@ -284,7 +284,7 @@ found["removes_information"] = finding(part(cases=np.column_stack([np.full(len(h
 # %%
 FAR = 0.1  # share of the headroom 1 - AUC(0) that the best lambda must recover for the pretrained gap to be far from optimal
 LONGER = "longer-trained"
-stored = pd.concat([paper.authors_sweep().assign(probe="Fig. 3"), paper.authors_longer_sweep().assign(probe=LONGER)], ignore_index=True)
+stored = pd.concat([paper.authors_sweep().assign(probe="Fig. 3"), paper.authors_sweep(longer=True).assign(probe=LONGER)], ignore_index=True)
 auc, std = (stored.pivot(index=["dataset", "backbone", "probe", "metric"], columns="lambda", values=v) for v in ("auc_mean", "auc_std"))
 peak, best, inside = auc.max(axis=1), auc.idxmax(axis=1), auc[[lam for lam in auc if 0 < lam < 1]].max(axis=1)
 std_best = pd.Series([std.loc[curve, lam] for curve, lam in best.items()], index=best.index)

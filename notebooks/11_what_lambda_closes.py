@@ -18,9 +18,9 @@
 
 # %% tags=["parameters"]
 alignments = []  # alignments of the heat maps; an empty list means all
-dataset = "flickr8k"  # stored data set whose tasks are measured on this page
+dataset = "flickr8k"  # stored data set whose retrieval is measured on this page
 backbone = "lit-natural"  # encoder of that set
-task_alignments = ["lambda-0.5", "lambda-1", "centring", "z-scores", "leace"]  # alignments whose tasks are measured, beside none
+task_alignments = ["lambda-0.5", "lambda-1", "centring", "z-scores", "leace"]  # alignments in the figure of few labels
 n_boot = 500  # bootstrap replicates over test rows
 results = None  # folder for result tables; None for ./results
 
@@ -35,13 +35,12 @@ from matplotlib.patches import Rectangle
 from helpers import gap_vector
 from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.arrays import distinct_codes, unit_both
-from helpers.comparison import compare_tasks, fit_alignment, moved_by, rows_of
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.extraction.prompts import prompts_of
 from helpers.files import project_root
 from helpers.page import NAME, Page, format_table, integer, many, optional, text
 from helpers.plotting import INK, MARKERS, SPARE, distinct_legend, panels
+from helpers.recommend import aligned
 from helpers.retrieval import mixed_search_ndcg, retrieval_ranks, several_distinct
 from helpers.separation import similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
@@ -164,13 +163,13 @@ def named_sets(rows):
     return rows.assign(set=rows["dataset"].map(title) + variant + "\n" + rows["backbone"])
 
 
-def draw_panel(ax, rows, names, by_row=False, digits=2):
-    """The cells of one panel, sets in rows and alignments in columns; colours are scaled within the panel, or within each row."""
+def draw_panel(ax, rows, names, digits=2):
+    """The cells of one panel, sets in rows and alignments in columns; colours are scaled within the panel."""
     sets, merits = list(dict.fromkeys(rows["set"])), merit(rows["measure"], rows["value"])
     rows = rows.assign(merit=merits, better=merits - merit(rows["measure"], rows["value"] - rows["change"]))
     wide = {c: rows.pivot(index="set", columns="alignment", values=c).reindex(index=sets, columns=names).to_numpy() for c in
             ("value", "low", "high", "change_low", "change_high", "merit", "better")}  # fmt: skip
-    largest = np.nanmax(np.abs(wide["better"]), initial=1e-12, axis=1 if by_row else None, keepdims=True)
+    largest = np.nanmax(np.abs(wide["better"]), initial=1e-12)
     ax.imshow(wide["better"] / largest, cmap="PuOr", vmin=-1.6, vmax=1.6, aspect="auto")
     clear, half = (wide["change_low"] > 0) | (wide["change_high"] < 0), (wide["high"] - wide["low"]) / 2
     for (i, j), value in np.ndenumerate(wide["value"]):
@@ -271,7 +270,7 @@ def penalty_of_renormalising(queries, candidates, gap):
 
 
 embeddings = embeddings_for(dataset, backbone)
-train, test = rows_of(embeddings, "train"), rows_of(embeddings, "test")
+train, test = embeddings.rows("train"), embeddings.rows("test")
 image_test, text_test = embeddings.image_of(test), embeddings.text_of(test)
 several_distinct(image_test, "image")
 several_distinct(text_test, "text")
@@ -317,7 +316,7 @@ def cosine_counts(image, text, edges):
     return counts
 
 
-moved = {name: moved_by(embeddings, fit_alignment(embeddings, name)) for name in ("none", "lambda-1", "centring")}
+moved = {name: aligned(embeddings, name)[1] for name in ("none", "lambda-1", "centring")}
 counted, edges = [], np.linspace(-1, 1, 41)
 for name, s in moved.items():
     for kind, counts in cosine_counts(s.image_of(test), s.text_of(test), edges).items():
@@ -465,34 +464,6 @@ show_what_holds(count_clear(tasks_of_code))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Joint probe and transfer under the protocol of the authors' code, laid out as in the figures above. The result table `alignment_tasks_authors_code` has the log loss too.", "name": "fig-tasks-authors-code"}, "image": {"alt": "Heat maps of probe AUC and transfer AUC in both directions under the authors' protocol."}}
 heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or COMPARED)], ["probe_auc", "text_to_image_auc", "image_to_text_auc"], digits=3)
-
-# %% [markdown]
-# ### One set, measured on this page
-#
-# The parameters `dataset` and `backbone` choose any stored set with labels.
-
-# %% tags=["remove-stderr"]
-tasks = page.save_table(compare_tasks(embeddings, task_alignments, prompts_of(embeddings), sizes=(20,), n_draws=3, n_boot=n_boot), "alignment_tasks")
-
-# %% tags=["hide-input"]
-page.show_text("Measured on {set}.", set=str(embeddings.identity))
-for alignment in task_alignments:
-    rows = tasks[(tasks["alignment"] == alignment) & tasks["measure"].notna()]
-    better, worse = [], []
-    for row in rows.itertuples():
-        less = LESS_IS_BETTER.search(row.measure) is not None
-        if row.change_low > 0 or row.change_high < 0:
-            (worse if less == (row.change_low > 0) else better).append(f"{row.measure.replace('_', ' ')} ({row.change:+.3f})")
-    page.show_text(
-        "Of {n} measures, {alignment} clearly improves {better} and clearly worsens {worse}.",
-        n=len(rows), alignment=alignment, better=", ".join(better) or "none", worse=", ".join(worse) or "none",
-    )  # fmt: skip
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What alignments do to tasks on test rows: a row per measure, a column per alignment, with half 95 % bootstrap intervals. Colours, bold and frames as in the figures above.", "name": "fig-tasks-alignments"}, "image": {"alt": "Heat map of probe AUC, calibration, transfer, retrieval, few-label and zero-shot measures by alignment, with values and half intervals, clear changes in bold and the best of each row framed."}}
-rows = tasks.dropna(subset=["measure"])
-names, measures = list(dict.fromkeys(tasks["alignment"])), list(dict.fromkeys(rows["measure"]))
-_, (ax,) = panels(1, 1, 1.9 + 1.5 * CELL[0] * len(names), 0.95 + CELL[1] * len(measures))
-draw_panel(ax, rows.assign(set=rows["measure"].str.replace("_", " ")), names, by_row=True, digits=3)
 
 # %% [markdown]
 # ### What could not be fitted, and why

@@ -50,7 +50,7 @@ from helpers.probing.protocol import BRSET_UPDATES, split_rows
 from helpers.probing.scoring import ranking_scores, run_in_threads
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
-from helpers.published import authors_longer_sweep, authors_sweep, protocol_differences
+from helpers.published import authors_sweep, protocol_differences
 from helpers.statistics import bootstrap_counts, percentile_interval
 
 spec = {
@@ -485,7 +485,7 @@ format_table(ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"
 # encoders and changes its sign for MedSigLIP, whose curve falls from each $\lambda$ to the next.
 
 # %% tags=["hide-input"]
-probes = {"batch 512, rate 3e-4 (the paper's Fig. 3)": authors_sweep(), "batch 32, rate 1e-3": authors_longer_sweep()}
+probes = {"batch 512, rate 3e-4 (the paper's Fig. 3)": authors_sweep(), "batch 32, rate 1e-3": authors_sweep(longer=True)}
 of_probes = pd.concat([ends_of(curves[curves["dataset"] == "BRSET"]).assign(probe=probe) for probe, curves in probes.items()])
 of_probes = of_probes.rename(columns={"gain at λ = 1": "gain"}).sort_values("encoder", kind="stable")
 format_table(of_probes[["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]], precision=4, **{"best λ": "{:.1f}", "gain": "{:+.4f}"})

@@ -42,7 +42,6 @@ from scipy.stats import t as student
 from helpers import align, gap_norm, gap_vector, sweep
 from helpers.arrays import unit_rows
 from helpers.backbones.lit import HEADS
-from helpers.comparison import rows_of
 from helpers.datasets.registry import title
 from helpers.datasets.splits import redrawn_split, resplit
 from helpers.extraction.find import embeddings_for
@@ -270,7 +269,7 @@ record = read_json(HEADS / f"{backbone}.json") if (HEADS / f"{backbone}.json").i
 value = temperature or (float(record["objective"]["temperature"]) if record else 0.01)
 rng = np.random.default_rng(0)
 tuning = "val" if len(embeddings.rows("val")) > 1 else "train"
-tuned, test = (np.sort(rng.permutation(rows_of(embeddings, split))[:500]) for split in (tuning, "test"))
+tuned, test = (np.sort(rng.permutation(embeddings.rows(split))[:500]) for split in (tuning, "test"))
 images, texts = embeddings.image_of().astype(float), embeddings.text_of().astype(float)
 train, groups = embeddings.rows("train"), embeddings.pairs["group"].to_numpy()[test]
 blocks = np.array_split(rng.permutation(np.unique(groups)), min(20, len(test)))

@@ -29,7 +29,7 @@ from scipy.stats import rankdata, spearmanr
 from helpers.files import project_root
 from helpers.page import NAME, Page, format_table, many, optional, text
 from helpers.plotting import colour
-from helpers.published import BACKBONES, authors_longer_sweep, authors_pca, authors_sweep, table1
+from helpers.published import BACKBONES, authors_pca, authors_sweep, table1
 
 DATASETS = {"brset": "BRSET", "ham10000": "HAM10000", "mbrset": "mBRSET", "mimic": "MIMIC-CXR"}
 page = Page("14_what_the_probe_lacks", globals(), {"exclude": many(text(DATASETS.values(), "data set")), "results": optional(NAME)})
@@ -189,7 +189,7 @@ format_table(robustness, precision=2)
 
 # %%
 UPDATES = {"short": 2_300 * 3e-4, "long": 36_600 * 1e-3}  # updates times learning rate
-longer = authors_longer_sweep().rename(columns={"auc_mean": "auc"})
+longer = authors_sweep(longer=True).rename(columns={"auc_mean": "auc"})
 if "BRSET" in by_dataset:
     trained = cells.loc["BRSET", ["linear", "gain"]].join(
         (at(longer, 1) - at(longer, 0)).loc["BRSET"].rename("gain after longer training")

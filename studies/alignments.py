@@ -12,7 +12,6 @@ import pandas as pd
 from helpers import EmbeddingSet
 from helpers.alignment.registry import COMPARED, make_alignment
 from helpers.arrays import distinct_codes, unit_both
-from helpers.comparison import CHANGES
 from helpers.files import project_root, replacing
 from helpers.geometry import gap_norm
 from helpers.retrieval import hubness, recall_both_ways, retrieval_ranks
@@ -27,6 +26,7 @@ MOST = 1000  # pairs of a set that are measured
 SIZES = (50, 100, 150, 250, 350, 500, 1000)  # pairs in a gallery
 FIT = 150  # pairs that an alignment is fitted on, the same number for every gallery and set
 DRAWS = 20
+CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
 RECALLS = ("recall_image_to_text", "recall_text_to_image")
 
 

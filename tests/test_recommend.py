@@ -12,48 +12,39 @@ from helpers.cli import main
 from helpers.recommend import recommend, snippet
 
 NAMES = ("centring", "lambda-1", "cca")
+SAMPLE = embedding_set("binary", n=200)
 
 
-@pytest.fixture(scope="module")
-def sample():
-    return embedding_set("binary", n=200)
-
-
-@pytest.fixture(scope="module")
-def found(sample):
-    return recommend(sample, NAMES, n_boot=100)
-
-
-def test_validation_chooses_and_only_a_clear_gain_over_none_is_recommended(found):
+def test_validation_alone_chooses_and_only_a_clear_gain_over_none_is_recommended():
+    found = recommend(SAMPLE, NAMES, n_boot=100)
     table = found.table.set_index("alignment")
     assert list(table.index) == ["none", *NAMES] and table.loc["none", ["difference", "low", "high"]].tolist() == [0, 0, 0]
     assert (table["low"] <= table["difference"]).all() and (table["difference"] <= table["high"]).all()
     assert table["validation_auc"].max() == table.loc[found.chosen, "validation_auc"]
     assert found.recommended == (found.chosen if table.loc[found.chosen, "low"] > 0 else "none")
-
-
-def test_the_test_rows_do_not_move_the_fit(sample, found):
-    image = sample.image.copy()
-    image[sample.rows("test")] = np.roll(image[sample.rows("test")], 1, axis=0)
-    other = recommend(replace(sample, image=image), NAMES, n_boot=100)
+    image = SAMPLE.image.copy()  # test rows do not move the fit
+    image[SAMPLE.rows("test")] = np.roll(image[SAMPLE.rows("test")], 1, axis=0)
+    other = recommend(replace(SAMPLE, image=image), NAMES, n_boot=100)
     np.testing.assert_allclose(other.table["validation_auc"], found.table["validation_auc"])
     assert other.chosen == found.chosen
 
 
-def test_an_alignment_that_cannot_be_fitted_is_named():
-    few = embedding_set("binary", n=60, d=40)
-    result = recommend(few, ["procrustes"], n_boot=20)
+def test_what_cannot_be_fitted_is_named_and_what_cannot_be_recommended_on_is_refused():
+    result = recommend(embedding_set("binary", n=60, d=40), ["procrustes"], n_boot=20)
     assert list(result.table["alignment"]) == ["none"] and "rows" in result.impossible["procrustes"]
     assert "Do nothing" in result.sentences()
-
-
-def test_what_cannot_be_recommended_on_is_refused(sample):
-    with pytest.raises(ValueError, match="this embedding set has no labels"):
-        recommend(EmbeddingSet.from_arrays(sample.image_of(), sample.text_of()))
-    with pytest.raises(ValueError, match="did you mean 'centring'"):
-        recommend(sample, ["centering"])
-    with pytest.raises(ValueError, match="no test rows"):
-        recommend(replace(sample, pairs=sample.pairs.assign(split="train")), NAMES)
+    trained, unlabelled = (
+        replace(SAMPLE, pairs=SAMPLE.pairs.assign(split="train")),
+        EmbeddingSet.from_arrays(SAMPLE.image, SAMPLE.text),
+    )
+    refused = [
+        (unlabelled, NAMES, "no labels"),
+        (SAMPLE, ["centering"], "did you mean 'centring'"),
+        (trained, NAMES, "no test rows"),
+    ]
+    for embeddings, names, why in refused:
+        with pytest.raises(ValueError, match=why):
+            recommend(embeddings, names)
 
 
 def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):
@@ -61,5 +52,4 @@ def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):
     command = ["recommend", "ham10000", "lit-derm", "--store", str(store), "--save", str(path), "--out", str(tmp_path / "t.csv")]
     assert main([*command, "--alignments", "centring", "--protocol", "authors-code", "--n-boot", "50"]) == 0
     assert snippet(path) in capsys.readouterr().out and (tmp_path / "t.csv").is_file()
-    moved = load_alignment(path).transform(np.eye(12), np.eye(12))
-    np.testing.assert_allclose(np.linalg.norm(moved[0], axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(load_alignment(path).transform(np.eye(12), np.eye(12))[0], axis=1), 1)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from helpers.datasets.registry import title
 from helpers.files import project_root, replacing
 from helpers.plotting import INK, colour, use_style
-from helpers.published import BACKBONES, authors_longer_sweep, authors_sweep
+from helpers.published import BACKBONES, authors_sweep
 
 ROOT = project_root()
 HIDDEN = ROOT / "data" / "published" / "authors_hidden_layer.csv"
@@ -55,7 +55,7 @@ def sentences() -> list[str]:
     """Return what a reader may quote, the paper's own encoders first; each sentence names its scope."""
     linear, hidden = published()
     low, high = over_datasets(linear)
-    longer, short = ends(authors_longer_sweep(), "auc_mean"), linear.loc[["BRSET"]]
+    longer, short = ends(authors_sweep(longer=True), "auc_mean"), linear.loc[["BRSET"]]
     up, down = int((longer["start"] > short["start"]).sum()), int((longer["gain"] < short["gain"]).sum())
     return [
         "**In the authors' own results** (four encoders, four medical data sets, none recomputed here) λ = 1 raises the test AUC "

@@ -13,26 +13,21 @@ from .store.embeddings import EmbeddingSet
 COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "value", "low", "high"]
 
 
-def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95) -> pd.DataFrame:
-    """Return the geometry of all pairs of a set, of any split; the set needs no labels.
+def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
+    """Return the geometry of all pairs of a set, of any split, with intervals by group for R and the gap; no labels are needed.
 
     Quantities by modality (image, text): ``R`` over pairs (Eq. 7) and ``R_distinct`` over distinct items, ``effective_rank`` of the
     centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
     with the first principal direction of both modalities together), ``gap_share`` (share of the pooled variance along the gap),
-    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. A quantity that equal vectors do not define, such
-    as the effective rank of one constant text, is NaN; :func:`undefined_quantities` says why.
-
-    Args:
-        n_boot: number of bootstrap replicates, by group, for R and the gap; with 0 there are no intervals.
+    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. A quantity that equal vectors do not define is
+    NaN; :func:`undefined_quantities` says why.
     """
     image, text = embeddings.paired("image"), embeddings.paired("text")
     groups = embeddings.pairs["group"].to_numpy()
     rows = []
 
     def interval(length, *samples) -> tuple[float, float]:
-        if n_boot == 0:
-            return np.nan, np.nan
-        return bootstrap_interval(length, *samples, groups=groups, n_boot=n_boot, level=level)
+        return bootstrap_interval(length, *samples, groups=groups, n_boot=n_boot) if n_boot else (np.nan, np.nan)
 
     for modality, pairs, distinct in (("image", image, embeddings.image), ("text", text, embeddings.text)):
         rows.append((modality, "R", mean_resultant_length(pairs), *interval(lambda mean: np.linalg.norm(mean, axis=1), pairs)))
@@ -48,40 +43,22 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000, level: float = 0.95
         "residual_gap": residual_gap(image, text, 1.0),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
-    gap_interval = interval(lambda v, t: np.linalg.norm(v - t, axis=1), image, text)
-    rows.append(("joint", "gap_norm", gap_norm(image, text), *gap_interval))
+    rows.append(("joint", "gap_norm", gap_norm(image, text), *interval(lambda v, t: np.linalg.norm(v - t, axis=1), image, text)))
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
     names = embeddings.identity.columns
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
 
 
-def _all_equal(*matrices) -> bool:
-    """Return whether all rows (n, d) are one vector, which has no spread."""
-    first = matrices[0][:1]
-    return all((block == first).all() for vectors in matrices for block in blocks(vectors))
-
-
 def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
     """Return a sentence for each set of a :func:`cone_table` in which equal vectors leave quantities undefined."""
-    empty = geometry[geometry["value"].isna()]
-    names = ["dataset", "backbone", "modality"]
+    empty = geometry[geometry["value"].isna()].groupby(["dataset", "backbone", "modality"], sort=False)
     return [
         f"{dataset} under {backbone}: {'all' if modality == 'joint' else f'all {modality}'} vectors are equal, "
         f"so {', '.join(of['quantity'])} cannot be computed."
-        for (dataset, backbone, modality), of in empty.groupby(names, sort=False)
+        for (dataset, backbone, modality), of in empty
     ]
 
 
-def subset_resultants(embeddings: EmbeddingSet, rows, name: str) -> dict:
-    """Return R of image and text over a subset of pairs, such as a narrow subject; ``rows`` are row numbers."""
-    image, text = embeddings.paired("image", rows), embeddings.paired("text", rows)
-    return {
-        "dataset": embeddings.dataset,
-        "backbone": embeddings.identity.backbone,
-        "subset": name,
-        "pairs": len(rows),
-        "R image": mean_resultant_length(image),
-        "R text": mean_resultant_length(text),
-        "effective rank image": effective_rank(image),
-        "effective rank text": effective_rank(text),
-    }
+def _all_equal(*matrices) -> bool:
+    """Return whether all rows (n, d) are one vector, which has no spread."""
+    return all((block == matrices[0][:1]).all() for vectors in matrices for block in blocks(vectors))

@@ -3,7 +3,7 @@ r"""Measure what information a set holds against the alignment strength: about t
 Predictive V-information of linear probes (Xu et al., ICLR 2020) is :math:`I_V(X \to Y) = H_V(Y) - H_V(Y \mid X)`: the log loss of
 the best constant minus that of the best linear probe. Both are fitted on training rows and scored on test rows, so an estimate can
 be negative. Tables have the columns ``lambda, quantity, value, low, high, change, change_low, change_high``; changes are from the
-first lambda, such as 0.
+first lambda. Intervals are of a bootstrap over groups of test rows and hold the fits fixed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from .alignment.shift import align
 from .arrays import unit_both
 from .geometry import gap_vector
 from .metrics import log_losses
-from .probing.protocol import PROTOCOLS, Protocol
+from .probing.protocol import PROTOCOLS
 from .probing.result import SweepResult
 from .probing.sweep import sweep
 from .statistics import bootstrap_counts, percentile_interval
@@ -30,63 +30,52 @@ RIDGES = np.logspace(-5, 1, 13)  # of the canonical correlations, in the same un
 COLUMNS = ["lambda", "quantity", "value", "low", "high", "change", "change_low", "change_high"]
 
 
-def label_information(
-    embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, protocol: Protocol = LIKELIHOOD
-) -> pd.DataFrame:
+def label_information(embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot=1000, protocol=LIKELIHOOD) -> pd.DataFrame:
     """Return the bits of image, text and both about the label for a converged linear probe, and their shares.
 
-    Labels of a multi-label task are predicted one by one and their information is summed. Intervals are of a bootstrap over groups
-    of test rows, which holds the fitted probes fixed. The protocol has no class weights, or the log loss is no likelihood.
-
-    Returns:
-        quantities ``entropy`` (of the class frequencies), ``image``, ``text``, ``both``, the shares of :func:`information_shares`
-        and the ends of each share over all definitions, ``least_...`` and ``most_...``.
+    Labels of a multi-label task are predicted one by one and their information is summed. The protocol has no class weights, or the
+    log loss is no likelihood. Quantities: ``entropy`` (of the class frequencies), ``image``, ``text``, ``both``, the shares of
+    :func:`information_shares` and the ends of each share over all definitions, ``least_...`` and ``most_...``.
     """
     result = sweep(embeddings, lambdas, seeds=[0], protocol=protocol, features=tuple(SOURCES), workers=1, progress=False)
-    null, losses = _null_losses(embeddings, result), _probe_losses(result)
+    null, losses = _losses(embeddings, result)
     weights = _counts(len(null), n_boot, result.groups)
     weights /= weights.sum(axis=1, keepdims=True)
     found = {}
     for lam in map(float, lambdas):
         means = {name: weights @ (null - losses[features, lam]) for features, name in SOURCES.items()}
-        least, most = share_bounds(**means)
-        ends = {f"{end}_{name}": of[name] for name in SHARES for end, of in (("least", least), ("most", most))}
-        found[lam] = {"entropy": weights @ null, **means, **information_shares(**means), **ends}
+        found[lam] = {"entropy": weights @ null, **means, **information_shares(**means), **share_bounds(**means)}
     return _against_first(found)
 
 
-def information_shares(image, text, both) -> dict[str, np.ndarray]:
+def information_shares(image, text, both, redundant=None) -> dict[str, np.ndarray]:
     """Return unique, redundant and synergistic information, which add up to ``both``, from that of each source and of both.
 
-    The definition is minimum mutual information (Barrett, Physical Review E 91, 2015): what both sources tell is redundant up to
-    the smaller of the two.
+    Both tell what is redundant up to the smaller of the two: minimum mutual information (Barrett, Physical Review E 91, 2015).
     """
-    return _shares(image, text, both, np.minimum(image, text))
+    redundant = np.minimum(image, text) if redundant is None else redundant
+    return dict(zip(SHARES, (image - redundant, text - redundant, redundant, both - image - text + redundant), strict=True))
 
 
-def share_bounds(image, text, both) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def share_bounds(image, text, both) -> dict[str, np.ndarray]:
     r"""Return the smallest and the largest value of each share over all definitions without a negative share.
 
     These have :math:`\max(0, I_v + I_t - I_{vt}) \le R \le \min(I_v, I_t)`; Barrett's redundancy is the largest.
     """
-    most = np.minimum(image, text)
-    least = np.minimum(np.maximum(0, image + text - both), most)  # estimates may be inconsistent by their error
-    a, b = (_shares(image, text, both, redundant) for redundant in (least, most))
-    return {n: np.minimum(a[n], b[n]) for n in SHARES}, {n: np.maximum(a[n], b[n]) for n in SHARES}
+    least = np.minimum(np.maximum(0, image + text - both), np.minimum(image, text))  # estimates may be inconsistent by their error
+    a, b = information_shares(image, text, both, least), information_shares(image, text, both)
+    return {f"{end}_{n}": of(a[n], b[n]) for n in SHARES for end, of in (("least", np.minimum), ("most", np.maximum))}
 
 
-def modality_information(
-    embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot: int = 1000, components: int = 10
-) -> pd.DataFrame:
+def modality_information(embeddings: EmbeddingSet, lambdas: Sequence[float], n_boot=1000, components=10) -> pd.DataFrame:
     r"""Return what linear maps predict of one modality from the other; labels are not used.
 
     Quantities: ``ridge_text_from_image`` and ``ridge_image_from_text``, the share of the held-out variance that a ridge regression
     explains; ``cca``, the Gaussian information :math:`-\frac12 \sum_k \log_2 (1 - \rho_k^2)` in bits of the first canonical
-    pairs, with :math:`\rho_k` their held-out correlations. Everything is fitted on training rows; ridges are chosen on validation
-    rows, or on training rows where there are none. Intervals are of a bootstrap over groups of test rows and hold the fits fixed.
+    pairs, with :math:`\rho_k` their held-out correlations. Validation rows choose the ridges, or training rows if there are none.
     """
     fit, val, test = (embeddings.rows(split) for split in ("train", "val", "test"))
-    val = val if len(val) else fit
+    rows = fit, val if len(val) else fit, test
     counts = _counts(len(test), n_boot, embeddings.pairs["group"].to_numpy()[test])
     image, text = embeddings.image_of().astype(np.float64), embeddings.text_of().astype(np.float64)
     gap = gap_vector(image[fit], text[fit])
@@ -94,18 +83,15 @@ def modality_information(
     for lam in map(float, lambdas):
         v, t = align(image, text, gap, lam)
         found[lam] = {
-            "ridge_text_from_image": explained_share(*ridge_errors(v, t, fit, val, test), counts),
-            "ridge_image_from_text": explained_share(*ridge_errors(t, v, fit, val, test), counts),
-            "cca": gaussian_information(*canonical_scores(v, t, fit, val, test, components), counts),
+            "ridge_text_from_image": explained_share(v, t, *rows, counts),
+            "ridge_image_from_text": explained_share(t, v, *rows, counts),
+            "cca": gaussian_information(*canonical_scores(v, t, *rows, components), counts),
         }
     return _against_first(found)
 
 
-def ridge_errors(x, y, fit, val, test) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squared errors on test rows of the mean of y and of a ridge regression of y (n, e) on x (n, d), (n_test,) each.
-
-    The ridge has the smallest error on the rows ``val``.
-    """
+def explained_share(x, y, fit, val, test, counts: np.ndarray) -> np.ndarray:
+    """Return the test variance of y (n, e) that a ridge on x (n, d), chosen on ``val``, explains, per weighting (b, n_test)."""
     x_mean, y_mean = x[fit].mean(axis=0), y[fit].mean(axis=0)
     values, directions = np.linalg.eigh(np.cov(x[fit], rowvar=False, bias=True))
     values = values.clip(min=0)
@@ -116,12 +102,7 @@ def ridge_errors(x, y, fit, val, test) -> tuple[np.ndarray, np.ndarray]:
         return np.square(y[rows] - y_mean - (moved[rows] / (values + strength * values.mean())) @ projected).sum(axis=1)
 
     best = min(STRENGTHS, key=lambda strength: errors(val, strength).sum())
-    return np.square(y[test] - y_mean).sum(axis=1), errors(test, best)
-
-
-def explained_share(null: np.ndarray, errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return one minus the ratio of summed errors (n,) under each weighting of the rows (b, n)."""
-    return 1 - (counts @ errors) / (counts @ null)
+    return 1 - (counts @ errors(test, best)) / (counts @ np.square(y[test] - y_mean).sum(axis=1))
 
 
 def canonical_scores(image, text, fit, val, test, components: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -139,33 +120,26 @@ def canonical_scores(image, text, fit, val, test, components: int = 10) -> tuple
         maps = whiteners[0] @ left[:, :components], whiteners[1] @ right[:components].T
         return (image[rows] - means[0]) @ maps[0], (text[rows] - means[1]) @ maps[1]
 
-    once = np.ones((1, len(val)))
-    best = max(RIDGES, key=lambda strength: gaussian_information(*scores(val, strength), once)[0])
-    return scores(test, best)
+    return scores(test, max(RIDGES, key=lambda ridge: gaussian_information(*scores(val, ridge), np.ones((1, len(val))))[0]))
 
 
 def gaussian_information(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the summed information of Gaussian pairs of columns in bits, (m,), under each weighting (m, n) of the rows (n, k).
-
-    A negative held-out correlation counts as none.
-    """
+    """Return the summed bits of Gaussian pairs of columns of a and b (n, k), (m,), under each weighting of the rows (m, n)."""
     weights = counts / counts.sum(axis=1, keepdims=True)
     mean_a, mean_b = weights @ a, weights @ b
     covariance = weights @ (a * b) - mean_a * mean_b
     spread = (weights @ np.square(a) - np.square(mean_a)) * (weights @ np.square(b) - np.square(mean_b))
-    correlation = np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0).clip(0, 1 - 1e-12)
+    correlation = np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0).clip(
+        0, 1 - 1e-12
+    )  # a negative one is none
     return -np.log2(1 - np.square(correlation)).sum(axis=1) / 2
 
 
 def contrastive_terms(image, text, temperature: float) -> dict[str, float]:
-    r"""Return both forces of Eq. 2 in both directions, the loss, and the bound on information that it implies.
+    r"""Return both forces of Eq. 2 in both directions and the loss, their mean, in nats, and the bound on information in bits.
 
     The bound :math:`\log B - \text{loss}` of B independent pairs is at most their mutual information (van den Oord et al., 2018).
     A pair is its only positive: a repeated text is a negative of the others, as the bound requires.
-
-    Returns:
-        ``attraction``, ``repulsion_image_to_text``, ``repulsion_text_to_image``, ``loss`` (mean of both directions) in nats and
-        ``bound`` in bits.
     """
     logits = scaled_cosines(image, text, temperature)
     attraction = -float(np.diagonal(logits).mean())
@@ -183,38 +157,21 @@ def scaled_cosines(image, text, temperature: float) -> np.ndarray:
     return image @ text.T / temperature
 
 
-def _probe_losses(result: SweepResult) -> dict[tuple[str, float], np.ndarray]:
-    """Return the log loss on every test row in bits (n_test,) by features and lambda; those of several labels are summed."""
-    multiclass, learned = result.task.kind == "multiclass", slice(None) if result.task.kind == "multiclass" else result.learned
-    targets, outputs = result.targets[:, learned], 1 if multiclass else int(result.learned.sum())
-    return {
-        (run.features, run.lambda_image): outputs * log_losses(scores[:, learned], targets, multiclass) / np.log(2)
-        for run, scores in zip(result.runs.itertuples(), result.scores, strict=True)
+def _losses(embeddings: EmbeddingSet, result: SweepResult) -> tuple[np.ndarray, dict[tuple[str, float], np.ndarray]]:
+    """Return the log loss in bits on every test row (n_test,) of the training rows' class frequencies, and that of each probe."""
+    multiclass, train, test = result.task.kind == "multiclass", embeddings.targets[embeddings.rows("train")], result.targets
+    learned, outputs = (slice(None), 1) if multiclass else (result.learned, int(result.learned.sum()))
+    shares = (train.sum(axis=0) + 0.5) / (len(train) + (train.shape[1] / 2 if multiclass else 1))  # no zero
+    null = -np.where(test == 1, np.log2(shares), 0 if multiclass else np.log2(1 - shares))[:, learned].sum(axis=1)
+    return null, {
+        (run.features, run.lambda_image): outputs * log_losses(s[:, learned], test[:, learned], multiclass) / np.log(2)
+        for run, s in zip(result.runs.itertuples(), result.scores, strict=True)
     }
-
-
-def _null_losses(embeddings: EmbeddingSet, result: SweepResult) -> np.ndarray:
-    """Return the log loss of the class frequencies of the training rows on every test row in bits, (n_test,).
-
-    Half a row is added to every class, so that a class without training rows has a finite loss.
-    """
-    train, test = embeddings.targets[embeddings.rows("train")], result.targets
-    if result.task.kind == "multiclass":
-        shares = (train.sum(axis=0) + 0.5) / (len(train) + train.shape[1] / 2)
-        return -(np.log2(shares) * test).sum(axis=1)
-    shares = (train.sum(axis=0) + 0.5) / (len(train) + 1)
-    losses = -np.where(test == 1, np.log2(shares), np.log2(1 - shares))
-    return losses[:, result.learned].sum(axis=1)
 
 
 def _counts(n: int, n_boot: int, groups) -> np.ndarray:
     """Return how often each row counts, (1 + n_boot, n): once, and in each bootstrap replicate."""
     return np.concatenate([np.ones((1, n)), bootstrap_counts(n, n_boot, groups=groups)])
-
-
-def _shares(image, text, both, redundant) -> dict[str, np.ndarray]:
-    values = (image - redundant, text - redundant, redundant, both - image - text + redundant)
-    return dict(zip(SHARES, values, strict=True))
 
 
 def _against_first(found: Mapping[float, Mapping[str, np.ndarray]]) -> pd.DataFrame:

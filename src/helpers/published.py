@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -13,79 +13,58 @@ from .datasets import canonical_variant
 from .files import project_root
 from .store.embeddings import EmbeddingSet
 
-FOLDER = "data/published"
 BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
 MEDICAL_BACKBONES = tuple(printed for printed, name in BACKBONES.items() if REGISTRY[name].domain == "medical")
 NAMES = ["dataset", "variant", "backbone"]
 ROUNDING = 0.0005  # half a unit of the third decimal, the last one of Table 1
 SEEDS = 5
 SCORE_AUC, HARD_AUC = "AUC of scores", "AUC of hard arg-max predictions"
-EXTRACTED, IMPORTED, UNKNOWN = "extracted", "imported", "unknown"
 APART = " (not the paper's cell)"
-COMMIT = re.compile(r"[0-9a-f]{40}")
-STORED_NAMES = {"brset": "BRSET", "ham10000": "HAM10000", "mbrset": "mBRSET", "mimic": "MIMIC-CXR"}
-STORED_NAMES["mimic_multi_label"] = "MIMIC-CXR"  # one task under two names
 
 
-def datasets() -> pd.DataFrame:
-    """Return the paper's eight data sets: ``name`` for ``load_dataset``, task, the authors' ``rows`` and ``test_rows``, and
-    ``rows_known``, whether their choice of rows can be repeated."""
-    return _read("datasets.csv")
+def _read(name: str) -> pd.DataFrame:
+    return pd.read_csv(project_root() / f"data/published/{name}.csv")
 
 
-def table1() -> pd.DataFrame:
-    """Return Table 1: 64 rows of domain, dataset, modality, backbone, R (three decimals)."""
-    return _read("table1.csv")
+# The eight data sets (``rows_known``: can the authors' choice of rows be repeated), Table 1, means and variances of the authors'
+# CLIP embeddings along two principal components, and the 23 places where paper and code differ; columns: data/published/README.md
+datasets, table1, authors_pca, protocol_differences = (
+    partial(_read, name) for name in ("datasets", "table1", "authors_pca", "protocol_differences")
+)
 
 
-def authors_sweep() -> pd.DataFrame:
-    """Return the 16 stored curves behind Fig. 3: dataset, backbone, lambda, auc_mean, auc_std (over 5 seeds), gain, metric.
-
-    ``gain`` is AUC(lambda) - AUC(0). HAM10000's AUC is that of hard arg-max predictions, so only gains are comparable with others.
-    """
-    return _curves("authors_lambda_sweep.csv")
-
-
-def authors_longer_sweep() -> pd.DataFrame:
-    """Return the authors' four BRSET curves with batch 32 and learning rate 1e-3, columns as in :func:`authors_sweep`."""
-    return _curves("authors_lambda_sweep_brset_longer.csv")
-
-
-def authors_pca() -> pd.DataFrame:
-    """Return means and variances of the authors' CLIP embeddings along two principal components, by data set and lambda."""
-    return _read("authors_pca.csv")
-
-
-def protocol_differences() -> pd.DataFrame:
-    """Return the 23 places where paper and code differ: number, topic, paper, code, kind, consequence."""
-    return _read("protocol_differences.csv")
+def authors_sweep(longer: bool = False) -> pd.DataFrame:
+    """Return the 16 stored curves behind Fig. 3 with their gains, or the four of BRSET with batch 32 and rate 1e-3 (``longer``)."""
+    curves = _read(f"authors_lambda_sweep{'_brset_longer' * longer}").assign(dataset=lambda t: t["dataset"].map(paper_name))
+    at_zero = curves[curves["lambda"] == 0].set_index(["dataset", "backbone"])["auc_mean"]
+    curves["gain"] = curves["auc_mean"] - at_zero.loc[pd.MultiIndex.from_frame(curves[["dataset", "backbone"]])].to_numpy()
+    curves["metric"] = np.where(curves["dataset"] == "HAM10000", HARD_AUC, SCORE_AUC)
+    return curves
 
 
 def sweep_gains(sweep: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
     """Return the gain in macro test AUC (``auc`` of scores or ``auc_hard``) of the gap alignment over lambda = 0, mean over seeds.
 
-    Args:
-        sweep: rows of ``SweepResult.table``, perhaps with a column ``route``, which is passed on.
-
-    Returns:
-        dataset, variant, backbone, protocol, features, lambda, auc, gain; names as the paper prints them where it has them.
+    Rows are those of ``SweepResult.table``, perhaps with a column ``route``; the result has the paper's names, lambda, auc, gain.
     """
     keys = [*NAMES, "protocol", "features", *["route"] * ("route" in sweep)]
-    rows = in_paper_names(sweep)
-    macro = rows["class"].isna() | (rows["class"] == "macro")
-    same = rows["lambda_image"] == rows["lambda_text"]
+    rows = in_paper_names(sweep).rename(columns={"lambda_image": "lambda"})
+    macro, same = rows["class"].isna() | (rows["class"] == "macro"), rows["lambda"] == rows["lambda_text"]
     rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]
-    auc = rows.rename(columns={"lambda_image": "lambda"}).groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
-    auc = auc.join(auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("auc_0"), on=keys)
-    if len(missing := auc[auc["auc_0"].isna()]):
+    auc = rows.groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
+    auc = auc.join(auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("gain"), on=keys)
+    if len(missing := auc[auc["gain"].isna()]):
         names = " under ".join(missing[["dataset", "backbone"]].iloc[0])
         raise ValueError(f"the sweep of {names} has no row at lambda = 0; run it with lambda 0")
-    return auc.assign(gain=auc["auc"] - auc["auc_0"]).drop(columns="auc_0")
+    return auc.assign(gain=auc["auc"] - auc["gain"])
 
 
+@cache
 def paper_name(name: str) -> str:
     """Return the paper's printed name of a data set or encoder, or the name itself if the paper does not use it."""
-    return _paper_names().get(name.lower(), name)
+    sets = {"mimic": "MIMIC-CXR", "mimic_multi_label": "MIMIC-CXR", **datasets().set_index("name")["dataset"]}
+    printed = {**sets, **{name.lower(): name for name in sets.values()}, **{key: name for name, key in BACKBONES.items()}}
+    return printed.get(name.lower(), name)
 
 
 def in_paper_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,115 +74,67 @@ def in_paper_names(table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """Facts that decide whether a set is a cell of the paper; ``contributor`` is of a set that is known by its report only."""
+    """Facts that decide whether a set is a cell of the paper."""
 
-    dataset: str
-    variant: str
-    backbone: str
+    names: tuple[str, str, str]  # data set, variant, encoder
     rows: int
     test_rows: int
     dim: int
     source: str | None  # repository of the encoder, as recorded
     revision: str | None  # its commit
-    route: str  # extracted by this package, imported as vectors, or unknown
-    contributor: str = ""
-
-    @property
-    def origin(self) -> str:
-        """Return the route as tables print it."""
-        return f"{self.route}, contributed by {self.contributor}" if self.contributor else self.route
+    route: str  # "extracted" by this package, "imported" as vectors, or "unknown"; then by whom, if a report says so
 
 
 def facts_of(embeddings: EmbeddingSet) -> SetFacts:
     """Return the facts that the record of a set states."""
-    about, own = embeddings.provenance, embeddings.identity
-    encoder = about.get("encoder") or {}
-    extracted = bool(about.get("data_manifest") and encoder.get("weights") and about.get("run"))
-    route = IMPORTED if "imported_from" in about else EXTRACTED if extracted else UNKNOWN
-    sizes = len(embeddings), len(embeddings.rows("test")), embeddings.dim
-    return SetFacts(embeddings.dataset, own.variant, own.backbone, *sizes, encoder.get("source"), encoder.get("revision"), route)
+    about, own, encoder = embeddings.provenance, embeddings.identity, embeddings.provenance.get("encoder") or {}
+    extracted = about.get("data_manifest") and encoder.get("weights") and about.get("run")
+    route = "imported" if "imported_from" in about else "extracted" if extracted else "unknown"
+    names, sizes = (embeddings.dataset, own.variant, own.backbone), (len(embeddings), len(embeddings.rows("test")), embeddings.dim)
+    return SetFacts(names, *sizes, encoder.get("source"), encoder.get("revision"), route)
 
 
-def is_named_like_a_cell(dataset: str, variant: str, backbone: str) -> bool:
-    """Return whether a set has the names of a data set and an encoder of the paper; the text of ``clean`` is not the paper's."""
-    return dataset in set(datasets()["name"]) and backbone in BACKBONES.values() and variant != "clean"
-
-
-def cell_faults(facts: SetFacts) -> list[str]:
-    """Return why a set that is named like a cell of the paper is not that cell; an empty list for a set that is."""
-    paper, encoder = datasets().set_index("name").loc[facts.dataset], REGISTRY[facts.backbone].source.removeprefix("hf-hub:")
-    variant, dim = canonical_variant(facts.dataset, "authors"), DIMENSIONS[facts.backbone]
-    known = paper["rows_known"] == "yes"
+def cell_faults(facts: SetFacts) -> list[str] | None:
+    """Return why a set named like a cell of the paper is not that cell: none for a true cell, None for other names."""
+    if not _is_named_like_a_cell(facts.names):
+        return None
+    dataset, variant, backbone = facts.names
+    paper, encoder = datasets().set_index("name").loc[dataset], REGISTRY[backbone].source.removeprefix("hf-hub:")
+    authors, dim, known = canonical_variant(dataset, "authors"), DIMENSIONS[backbone], paper["rows_known"] == "yes"
+    sizes = ("pairs", facts.rows, paper["rows"]), ("test pairs", facts.test_rows, paper["test_rows"])
+    source = (facts.source or "no source").removeprefix("hf-hub:")
     faults = {
-        f"its variant is {facts.variant}, the paper's text is {variant}": facts.variant != variant,
-        **{
-            f"it has {has:,} {what}, the paper {of:,.0f}": known and pd.notna(of) and has != of
-            for what, has, of in (("pairs", facts.rows, paper["rows"]), ("test pairs", facts.test_rows, paper["test_rows"]))
-        },
+        f"its variant is {variant}, the paper's text is {authors}": variant != authors,
+        **{f"it has {has:,} {what}, the paper {of:,.0f}": known and pd.notna(of) and has != of for what, has, of in sizes},
         f"its vectors have {facts.dim} dimensions, the encoder's {dim}": facts.dim != dim,
-        f"its record names {facts.source or 'no source'} as the encoder's repository, expected {encoder}":
-            (facts.source or "").removeprefix("hf-hub:") != encoder,
-        "its record has no commit of the encoder's repository": not COMMIT.fullmatch(facts.revision or ""),
-        "its record says neither how it was extracted nor what it was imported from": facts.route == UNKNOWN,
-    }  # fmt: skip
+        f"its record names {source} as the encoder's repository, expected {encoder}": source != encoder,
+        "its record has no commit of the encoder's repository": not re.fullmatch(r"[0-9a-f]{40}", facts.revision or ""),
+        "its record says neither how it was extracted nor what it was imported from": facts.route.startswith("unknown"),
+    }
     return [fault for fault, found in faults.items() if found]
-
-
-def is_cell(facts: SetFacts) -> bool:
-    """Return whether a set is a cell of the paper."""
-    return is_named_like_a_cell(facts.dataset, facts.variant, facts.backbone) and not cell_faults(facts)
 
 
 def which_cell(facts: SetFacts) -> str:
     """Return a sentence that says whether a set fills its cells of the paper, and why not."""
-    if not is_named_like_a_cell(facts.dataset, facts.variant, facts.backbone):
-        return "no cell of the paper has these names; the book lists the report apart"
     faults = cell_faults(facts)
+    if faults is None:
+        return "no cell of the paper has these names; the book lists the report apart"
     return f"it fills no cell of the paper: {'; '.join(faults)}" if faults else "it fills its cells of the paper"
 
 
 def with_routes(table: pd.DataFrame, facts: Iterable[SetFacts]) -> pd.DataFrame:
-    """Return a result table (with the columns dataset, variant and backbone) with the origin of each row in a column ``route``.
-
-    The encoder of a set that is only named like a cell of the paper is marked, so that nothing takes the set for the cell. A set
-    without facts, such as a sweep whose embeddings are not stored here, cannot be checked and is marked too.
-    """
-    known = {(f.dataset, f.variant, f.backbone): f for f in facts}
+    """Return a result table with the origin of each row as ``route``; encoders of sets that only have a cell's names are marked."""
+    known = {f.names: f for f in facts}
     keys = list(zip(*(table[name] for name in NAMES), strict=True))
-    apart = {k for k in set(keys) if is_named_like_a_cell(*k) and (k not in known or cell_faults(known[k]))}
-    return table.assign(
-        backbone=[key[2] + APART * (key in apart) for key in keys],
-        route=[known[key].origin if key in known else UNKNOWN for key in keys],
-    )
-
-
-def join_contributed(own: pd.DataFrame, contributed: pd.DataFrame, by: Iterable[str] = ("dataset", "backbone")) -> pd.DataFrame:
-    """Return own rows and those of contributed reports, both from :func:`with_routes`; own rows of a cell, named ``by``, stand."""
-    if contributed.empty:
-        return own
-    theirs, mine = (pd.MultiIndex.from_frame(rows[list(by)]) for rows in (contributed, own))
-    return pd.concat([own, contributed[~theirs.isin(mine)]], ignore_index=True)
+    apart = {key for key in set(keys) if (cell_faults(known[key]) if key in known else _is_named_like_a_cell(key))}
+    routes = [known[key].route if key in known else "unknown" for key in keys]
+    return table.assign(backbone=[key[2] + APART * (key in apart) for key in keys], route=routes)
 
 
 def is_contributed(routes: pd.Series) -> np.ndarray:
     """Return which rows of a column ``route`` come from a contributed report, (n,) bool."""
-    return routes.astype("string").str.contains("contributed by", regex=False).fillna(False).to_numpy(bool)
+    return routes.astype("string").str.contains("contributed by", regex=False, na=False).to_numpy(bool)
 
 
-def _curves(file: str) -> pd.DataFrame:
-    curves = _read(file).assign(dataset=lambda t: t["dataset"].map(STORED_NAMES))
-    at_zero = curves[curves["lambda"] == 0].set_index(["dataset", "backbone"])["auc_mean"]
-    curves["gain"] = curves["auc_mean"] - at_zero.loc[pd.MultiIndex.from_frame(curves[["dataset", "backbone"]])].to_numpy()
-    curves["metric"] = np.where(curves["dataset"] == "HAM10000", HARD_AUC, SCORE_AUC)
-    return curves
-
-
-@cache
-def _paper_names() -> dict[str, str]:
-    sets = datasets()
-    names = {name: printed for printed, name in zip(sets["dataset"], sets["name"], strict=True)}
-    return names | {n.lower(): n for n in sets["dataset"]} | {key: printed for printed, key in BACKBONES.items()}
-
-
-def _read(file: str) -> pd.DataFrame:
-    return pd.read_csv(project_root() / FOLDER / file)
+def _is_named_like_a_cell(names: tuple[str, str, str]) -> bool:
+    return names[0] in set(datasets()["name"]) and names[2] in BACKBONES.values() and names[1] != "clean"  # whose text is our own

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from runs import FROZEN, PAGES, REAL_SETS, freeze, is_read, run_page, sample
 
-from helpers import EmbeddingSet, GapAlignment
+from helpers import EmbeddingSet
 
 OTHER_MACHINE = {"rtol": 1e-4, "atol": 1e-6}  # of libraries of linear algebra; a changed method moves numbers more
 
@@ -94,7 +94,6 @@ def test_numbers_in_other_pages_are_glued_by_the_notebook_they_name(executed):
 
 
 def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(executed):
-    from helpers import EmbeddingSet
     from helpers.alignment.registry import load_alignment
 
     run = executed("05_is_lambda_worth_it")

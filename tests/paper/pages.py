@@ -21,11 +21,10 @@ def code_cells(name: str) -> list[str]:
 
 def definitions(name: str) -> dict:
     """Return what a page imports, its functions and its constants, without running it."""
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     names: dict = {}
-    for node in [node for source in code_cells(name) for node in ast.parse(source).body]:
+    for node in ast.parse("\n".join(code_cells(name))).body:
         constant = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper()
-        if isinstance(node, kinds) or constant:
+        if constant or isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
             exec(compile(ast.Module([node], []), name, "exec"), names)
     return names
 
@@ -46,11 +45,9 @@ def run_page(name: str, **parameters) -> dict:
 def ledger(geometry=None, sweep=None, selected=None, **parameters) -> pd.DataFrame:
     """Return the table of claims that page 04 writes from own runs; small tables of the test bench where none are given."""
     folder = Path(mkdtemp())
-    tables = {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}
-    for name, table in tables.items():
+    for name, table in {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}.items():
         (BENCH[name]() if table is None else table).to_parquet(folder / f"{name}.parquet")
-    cone_effect = definitions("01_cone_effect")
-    cone_effect["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
+    definitions("01_cone_effect")["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
     run_page("04_discussion", results=str(folder), **parameters)
     return pd.read_parquet(folder / "claims.parquet")
 
@@ -61,23 +58,23 @@ def published_ledger() -> pd.DataFrame:
     return ledger()
 
 
-def claim(table: pd.DataFrame, fragment: str) -> pd.Series:
+def claim(table: pd.DataFrame, fragment: str) -> dict:
     """Return the one row of a ledger whose claim contains a fragment."""
     (row,) = table[table["claim"].str.contains(fragment, regex=False)].to_dict("records")
     return row
 
 
 def geometry() -> pd.DataFrame:
-    row = dict(variant="authors", backbone="lit-natural", modality="image", low=np.nan, high=np.nan, route="extracted")
     cells = [("ham10000", "medical", "R", 0.7), ("flickr8k", "natural", "R", 0.25), ("ham10000", "medical", "effective_rank", 31.5)]
-    return pd.DataFrame([{**row, **dict(zip(("dataset", "domain", "quantity", "value"), cell, strict=True))} for cell in cells])
+    row = dict(variant="authors", backbone="lit-natural", modality="image", low=np.nan, high=np.nan, route="extracted")
+    return pd.DataFrame(cells, columns=["dataset", "domain", "quantity", "value"]).assign(**row)
 
 
 def sweep(protocol="converged", metric="auc", scores=(0.90, 0.92, 0.91)) -> pd.DataFrame:
     row = dict(dataset="ham10000", variant="clean", backbone="lit-derm", protocol=protocol, alignment="lambda", features="joint")
     row |= {"seed": 0, "split": "test", "metric": metric, "class": None, "route": "extracted"}
-    points = zip((0.0, 0.5, 1.0), scores, strict=True)
-    return pd.DataFrame([{**row, "lambda_image": lam, "lambda_text": lam, "value": auc} for lam, auc in points])
+    lambdas = [0.0, 0.5, 1.0]
+    return pd.DataFrame({"lambda_image": lambdas, "lambda_text": lambdas, "value": scores}).assign(**row)
 
 
 def selected() -> pd.DataFrame:
@@ -89,7 +86,7 @@ def of_the_paper(values: dict[str, tuple[float, float]], quantity="gap_norm", **
     """Return own geometry of data sets under CLIP and MedSigLIP."""
     row = dict(variant="authors", domain="", modality="joint", quantity=quantity, low=np.nan, high=np.nan, route="imported") | other
     cells = [(d, b, v) for d, pair in values.items() for b, v in zip(("clip", "medsiglip"), pair, strict=True)]
-    return pd.DataFrame([{**row, "dataset": d, "backbone": b, "value": v} for d, b, v in cells])
+    return pd.DataFrame(cells, columns=["dataset", "backbone", "value"]).assign(**row)
 
 
 BENCH = {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}

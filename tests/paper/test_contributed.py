@@ -4,13 +4,16 @@ import json
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 from pages import definitions, ledger
 
-from helpers import EmbeddingSet, contributed, published, sweep
+from helpers import EmbeddingSet, contributed, sweep
 from helpers.backbones.registry import REGISTRY
-from helpers.contributed import Report, load_report, make_report, read_contributed, save_report
+from helpers.contributed import Contributed, Report, load_report, make_report
 from helpers.files import checksum_of
+
+NONE = pd.DataFrame(columns=["dataset", "variant", "backbone", "protocol"])  # no cell of our own
 
 
 @pytest.fixture(scope="module")
@@ -19,163 +22,118 @@ def cell() -> EmbeddingSet:
     rng, n = np.random.default_rng(0), 240
     label = rng.integers(0, 2, n)
     vectors = [rng.normal(size=(n, 512)) + label[:, None] * 0.1 + mean for mean in (1, -1)]
-    split = np.repeat(["train", "val", "test"], [120, 60, 60])
-    encoder = {"source": REGISTRY["clip"].source, "revision": "c" * 40}
     names = {"ids": [f"patient-{i}" for i in range(n)], "groups": [f"secret-{i}" for i in range(n)]}
-    return EmbeddingSet.from_arrays(
-        *vectors, np.array(["fake", "true"])[label], split, **names,
-        dataset="fakeddit", variant="authors", backbone="clip", encoder=encoder, imported_from={"file": "their-file.npz"},
-    )  # fmt: skip
+    record = {"encoder": {"source": REGISTRY["clip"].source, "revision": "c" * 40}, "imported_from": {"file": "their-file.npz"}}
+    record |= {"dataset": "fakeddit", "variant": "authors", "backbone": "clip"}
+    split = np.repeat(["train", "val", "test"], [120, 60, 60])
+    return EmbeddingSet.from_arrays(*vectors, np.array(["fake", "true"])[label], split, **names, **record)
 
 
 @pytest.fixture(scope="module")
-def report(cell) -> Report:
-    swept = sweep(cell, lambdas=[0, 1], seeds=[1, 2], protocol="authors-code")
+def swept(cell):
+    return sweep(cell, lambdas=[0, 1], seeds=[1, 2], protocol="authors-code")
+
+
+@pytest.fixture(scope="module")
+def report(cell, swept) -> Report:
     return make_report(cell, [swept], "A. Reader, Some University", "Vectors of the authors' release.", n_boot=20)
 
 
 @pytest.fixture
 def folder(report, tmp_path):
-    save_report(report, tmp_path / "fakeddit--authors--clip.json")
-    return tmp_path
+    return report.save(tmp_path / "fakeddit.json").parent
 
 
 def test_it_survives_its_file_and_holds_no_row(report, folder):
-    path = next(folder.glob("*.json"))
-    assert load_report(path) == report and path.stat().st_size < 100_000
-    written = path.read_text()
+    assert load_report(folder / "fakeddit.json") == report and (folder / "fakeddit.json").stat().st_size < 100_000
+    written = (folder / "fakeddit.json").read_text()
     assert not [word for word in ("patient-", "secret-", "their-file", 'fake"') if word in written]
-    lists: list[list] = []
-    json.loads(written, object_hook=lambda part: lists.extend(value for value in part.values() if isinstance(value, list)))
-    assert 0 < max(map(len, lists)) < 40  # no list is as long as the rows or the vectors
+    assert len(report.geometry) == 14 and len(report.sweep) == 2 * 2 and len(report.selected) == 1
 
 
-def test_it_fills_table_1_and_says_who(folder):
-    geometry = read_contributed(folder).table("geometry")
-    filled = definitions("02_r_table")["compare_table1"](geometry).dropna(subset="ours")
+def test_it_fills_table_1_figure_3_and_the_claims_and_says_who(folder, swept):
+    reports = Contributed(folder)
+    filled = definitions("02_r_table")["compare_table1"](reports.join(NONE, "geometry")).dropna(subset="ours")
     assert set(filled["dataset"] + filled["backbone"]) == {"FakedditCLIP"} and len(filled) == 2
     assert set(filled["route"]) == {f"imported, contributed by A. Reader, Some University, {date.today()}"}
-
-
-def test_it_fills_figure_3_and_the_claims(folder):
-    reports = read_contributed(folder)
-    sweeps = reports.table("sweep").assign(dataset="brset", variant="authors")  # a data set that has a published curve
-    beside = definitions("03_lambda_sweep")["compare_sweep"](sweeps).dropna(subset="our_gain")
+    sweeps = reports.join(NONE, "sweep")
+    expected = swept.table.query("split == 'test' and metric == 'auc' and `class`.isna()")["value"]
+    assert sorted(sweeps["value"]) == pytest.approx(sorted(expected))
+    beside = definitions("03_lambda_sweep")["compare_sweep"](sweeps.assign(dataset="brset")).dropna(subset="our_gain")
     assert set(beside["lambda"]) == {0.0, 1.0} and beside["route"].str.contains("contributed").all()
-    claims = ledger(contributed=str(folder))
-    assert claims["our_evidence"].str.contains("contributed").any()
+    assert ledger(contributed=str(folder))["our_evidence"].str.contains("contributed").any()
 
 
-def test_one_cell_is_filled_once_by_the_oldest_report(report, folder):
-    later = report.model_copy(
-        update={"contributor": report.contributor.model_copy(update={"name": "Later", "date": date(2099, 1, 1)})}
-    )
-    save_report(later, folder / "a-later-one.json")
-    found = read_contributed(folder)
-    assert len(found.reports) == 2 and not found.table("geometry")["route"].str.contains("Later").any()
+def test_our_own_cell_and_the_oldest_report_stand(report, folder):
+    report.model_copy(update={"by": "Later", "date": date(2099, 1, 1)}).save(folder / "a-later-one.json")
+    report.model_copy(update={"names": ("fakeddit", "authors", "somebody/else")}).save(folder / "no-cell.json")
+    found = Contributed(folder)
+    joined = found.join(NONE, "geometry")
+    assert len(found.reports) == 3 and len(joined) == 14 and joined["route"].str.contains("A. Reader").all()
+    own = NONE.assign(protocol=["authors-code", "paper"], dataset="fakeddit", variant="authors", backbone="clip", route="extracted")
+    assert len(found.join(own, "geometry")) == len(found.join(own, "sweep", ("dataset", "backbone", "protocol"))) == 2
+    assert len(found.join(own[1:], "sweep", ("dataset", "backbone", "protocol"))) == 1 + 4
 
 
-def test_a_report_that_is_no_cell_fills_none(report, folder):
-    save_report(report.model_copy(update={"backbone": "somebody/else"}), next(folder.glob("*.json")))
-    found = read_contributed(folder)
-    (read,) = found.reports.values()
-    assert found.table("geometry").empty and not published.is_cell(read.facts)
-
-
-def test_a_miniature_is_not_reported(cell):
+def test_what_cannot_be_reported_is_refused(cell, swept):
     synthetic = EmbeddingSet(cell.image, cell.text, cell.pairs, cell.task, cell.provenance | {"data_report": {"synthetic": True}})
-    with pytest.raises(ValueError, match="synthetic"):
-        make_report(synthetic, [], "N", "H")
-
-
-def rewrite(path, *edits: tuple[list, object]) -> None:
-    """Change values of a report and write it with the right checksum."""
-    content = json.loads(path.read_text())
-    content.pop("sha256")
-    for (*parents, last), value in edits:
-        part = content
-        for key in parents:
-            part = part[key]
-        part[last] = value
-    path.write_text(json.dumps({**content, "sha256": checksum_of(content)}))
+    other = EmbeddingSet(cell.text, cell.image, cell.pairs, cell.task, cell.provenance)
+    for embeddings, by, why in ((synthetic, "N", "synthetic"), (other, "N", "other embeddings"), (cell, "<b>N</b>", "by: ")):
+        with pytest.raises(ValueError, match=why):
+            make_report(embeddings, [swept], by, "H", n_boot=2)
 
 
 HOSTILE = {
-    "markup in the name": (["contributor", "name"], "<script>alert(1)</script>"),
-    "a link in the sentence": (["contributor", "how"], "[look](javascript:alert)"),
-    "a line break": (["contributor", "how"], "one\ntwo"),
-    "an unknown field": (["rows"], [1, 2, 3]),
-    "a vector in the geometry": (["geometry", 0, "value"], [0.1] * 512),
-    "R above one": (["geometry", 0, "value"], 1.2),
-    "a reversed interval": (["geometry", 0, "low"], 0.9999999),
-    "no geometry": (["geometry"], []),
-    "counts that do not add up": (["counts", "train"], 7),
-    "a path as the data set": (["dataset"], "../../etc;x"),
-    "an AUC above one": (["sweeps", 0, "curves", 0, "values", 0, 0], 1.5),
-    "too few values": (["sweeps", 0, "curves", 0, "values", 0], []),
-    "a curve without zero": (["sweeps", 0, "curves", 0, "lambdas"], [0.5, 1.0]),
-    "a sweep of other embeddings": (["sweeps", 0, "embeddings"], "0" * 64),
-    "a seed twice": (["sweeps", 0, "seeds"], [1, 1]),
-}
+    "markup in the name": {"by": "<script>alert(1)</script>"},
+    "a link in the sentence": {"how": "[look](javascript:alert)"},
+    "a line break": {"how": "one\ntwo"},
+    "an unknown field": {"rows": [1, 2, 3]},
+    "a path as the data set": {"names": ["../../etc;x", "authors", "clip"]},
+    "counts that do not add up": {"counts": {"train": 7, "val": 60, "test": 60, "pairs": 240, "images": 240, "texts": 240}},
+    "no geometry": {"geometry": []},
+    "a vector in the geometry": {"geometry 2": [0.1] * 512},
+    "R above one": {"geometry 2": 1.2},
+    "a reversed interval": {"geometry 3": 0.9999999},
+    "a quantity twice": {"geometry": lambda rows: [*rows, rows[0]]},
+    "a gap that no two means can have": {"geometry": [["image", "R", 0.01, None, None], ["text", "R", 0.9, None, None],
+                                                      ["joint", "gap_norm", 0.001, None, None]]},
+    "an AUC above one": {"sweep 5": 1.5},
+    "too few values": {"sweep": lambda rows: rows[1:]},
+    "a curve without zero": {"sweep": lambda rows: [row for row in rows if row[3]]},
+    "a seed twice": {"sweep": lambda rows: [*rows, rows[0]]},
+    "a gain above one": {"selected 5": 2.0},
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_report_is_refused_by_name_and_stops_nothing(name, folder):
-    path = next(folder.glob("*.json"))
-    rewrite(path, HOSTILE[name])
-    with pytest.raises(ValueError) as refused:
-        load_report(path)
-    assert path.name in str(refused.value) and "\n" not in str(refused.value) and "<script" not in str(refused.value)
-    found = read_contributed(folder)
-    assert list(found.refused) == [path] and found.table("geometry").empty
+@pytest.mark.parametrize("edit", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_report_is_refused_by_name_and_stops_nothing(edit, folder):
+    """Values of the report, of its rows or of one column of its first row are changed, with the right checksum."""
+    path = folder / "fakeddit.json"
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    ((key, value),) = edit.items()
+    field, *column = key.split()
+    if column:
+        content[field][0][int(column[0])] = value
+    else:
+        content[field] = value(content[field]) if callable(value) else value
+    path.write_text(json.dumps({**content, "sha256": checksum_of(content)}))
+    found = Contributed(folder)
+    (why,) = found.refused.values()
+    assert found.reports == [] and "fakeddit.json is no report" in why and "\n" not in why and "<script" not in why
 
 
-def test_a_gap_that_no_two_means_can_have_is_refused(report, folder):
-    place = {(q.modality, q.quantity): i for i, q in enumerate(report.geometry)}
-    small = {("joint", "gap_norm"): 0.001, ("image", "R"): 0.01}
-    path, none = next(folder.glob("*.json")), {"low": None, "high": None}
-    edits = [(["geometry", place[key]], {"modality": key[0], "quantity": key[1], "value": v, **none}) for key, v in small.items()]
-    rewrite(path, *edits)
-    with pytest.raises(ValueError, match="gap"):
-        load_report(path)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b"null", b'{"sha256": 1}'],
-    ids=["empty", "list", "cut", "not UTF-8", "deep", "NaN", "null", "bare"],
-)
-def test_what_is_no_report_is_refused_by_name(data, tmp_path):
-    (tmp_path / "x.json").write_bytes(data)
-    with pytest.raises(ValueError, match="x.json"):
-        load_report(tmp_path / "x.json")
-
-
-def test_a_changed_number_is_found(folder):
-    path = next(folder.glob("*.json"))
-    path.write_text(path.read_text().replace("A. Reader", "B. Reader"))
-    with pytest.raises(ValueError, match="checksum"):
-        load_report(path)
-
-
-def test_a_large_file_is_not_read(tmp_path, monkeypatch):
+def test_what_is_no_report_is_refused_by_name(folder, monkeypatch):
+    broken = [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b"null", b'{"sha256": 1}']
+    broken.append((folder / "fakeddit.json").read_bytes().replace(b"A. Reader", b"B. Reader"))
+    for i, data in enumerate(broken):
+        (folder / f"x{i}.json").write_bytes(data)
+    found = Contributed(folder)
+    assert len(found.reports) == 1 and list(found.refused) == [f"x{i}.json" for i in range(len(broken))]
+    assert "checksum" in found.refused["x8.json"]
     monkeypatch.setattr(contributed, "LARGEST", 10)
-    (tmp_path / "x.json").write_text(json.dumps({"a": "b" * 20}))
     with pytest.raises(ValueError, match="larger than 10 bytes"):
-        load_report(tmp_path / "x.json")
-
-
-def test_the_shipped_folder_holds_no_faulty_report():
-    assert read_contributed().refused == {}
-
-
-def test_the_command_writes_a_report_and_says_what_it_fills(cell, tmp_path, capsys):
-    from helpers.cli import main
-
-    cell.save(tmp_path / "store/fakeddit/authors/clip")
-    out = tmp_path / "r.json"
-    folders = ["--store", str(tmp_path / "store"), "--sweeps", str(tmp_path / "sweeps"), "--out", str(out)]
-    assert main(["report", "fakeddit", "clip", *folders, "--n-boot", "0", "--by", "N", "--how", "H"]) == 0
-    assert load_report(out).backbone == "clip"
-    printed = capsys.readouterr().out
-    assert "fills its cells" in printed and "helpers sweep fakeddit clip" in printed
+        load_report(folder / "fakeddit.json")
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        Contributed(folder / "absent")
+    assert Contributed().refused == {}  # the shipped folder

@@ -1,14 +1,8 @@
 """Parts of the variance against planted components and against networks whose mean and variance are known."""
 
-import sys
-
 import numpy as np
-import pandas as pd
 import pytest
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "studies"))
-import random_networks as study  # noqa: E402
+import random_networks as study
 
 
 def planted(rng, networks, items, data, both, weights, d=3) -> np.ndarray:
@@ -18,6 +12,8 @@ def planted(rng, networks, items, data, both, weights, d=3) -> np.ndarray:
 
 
 def test_estimates_of_planted_components_are_unbiased_and_their_intervals_cover():
+    outputs = planted(np.random.default_rng(1), 6, 9, 2.0, 0.5, 1.0)  # the data-induced part is the variance over items
+    assert study.variance_parts(outputs)[3] == pytest.approx(outputs.var(axis=1, ddof=1).sum(axis=1).mean())
     rng, truth, covered = np.random.default_rng(0), np.array([2.0, 0.5, 1.0, 2.5]), np.zeros(4)
     found = np.array([study.variance_parts(planted(rng, 5, 8, 2.0, 0.5, 1.0)) for _ in range(2000)])
     assert (np.abs(found.mean(axis=0) - truth) < 4 * found.std(axis=0) / np.sqrt(len(found))).all()
@@ -26,11 +22,6 @@ def test_estimates_of_planted_components_are_unbiased_and_their_intervals_cover(
         _, low, high = study.interval_over_both(lambda parts: parts, estimate)
         covered += (low <= truth) & (truth <= high)
     assert (covered >= 52).all()  # 95 % of 60 is 57, give or take 2
-
-
-def test_the_data_induced_part_is_the_variance_over_items_as_page_13_computes_it():
-    outputs = planted(np.random.default_rng(1), 6, 9, 2.0, 0.5, 1.0)
-    assert study.variance_parts(outputs)[3] == pytest.approx(outputs.var(axis=1, ddof=1).sum(axis=1).mean())
 
 
 def test_a_linear_network_has_the_known_parts():
@@ -62,18 +53,3 @@ def test_the_ratio_of_two_kinds_of_data_is_the_planted_one_and_pairs_networks():
     assert row["low"] < 0.25 < row["high"] < 0.35 and row["value"] == pytest.approx(0.25, rel=0.15)
     parts = table[table["part"].isin(study.PARTS[:3])]
     assert parts.groupby(["output", "data"])["share"].sum().to_numpy() == pytest.approx(1)
-
-
-def test_a_random_encoder_gives_the_outputs_of_both_towers():
-    from PIL import Image
-
-    images = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue", "white")]
-    runs = list(study.encoder_outputs(images, ["a dog", "a much longer line of text"], 2, "ViT-S-32-alt"))
-    assert [part.shape for part in runs[0]] == [(3, 256), (2, 256)] and not np.allclose(runs[0][0], runs[1][0])
-
-
-def test_parts_add_up_in_the_stored_table():
-    table = pd.read_csv(ROOT / study.OUT)
-    parts = table[table["part"].isin(study.PARTS[:3])]
-    shares = parts.groupby(["inputs", "network", "depth", "output", "data"])["share"].sum()
-    assert ((shares - 1).abs() < 1e-3).all() and len(shares) > 50

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -38,6 +38,11 @@ def make_alignment(name: str, **parameters):
     if at := AT_ONE_LAMBDA.fullmatch(name):
         return _shift(float(at[1]), **parameters)
     return ALIGNMENTS[choose(name, ALIGNMENTS, "alignment")](**parameters)
+
+
+def with_none(names: Iterable[str]) -> list[str]:
+    """Return the distinct names of alignments, ``none`` first; an unknown one is refused with the nearest."""
+    return list(dict.fromkeys(["none", *(choose(name, ALIGNMENTS, "alignment") for name in names)]))
 
 
 def load_alignment(path) -> StoredAlignment:

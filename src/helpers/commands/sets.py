@@ -104,7 +104,7 @@ def report(
     out: Annotated[str | None, typer.Option(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
 ) -> None:  # fmt: skip
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
-    from ..contributed import make_report, save_report
+    from ..contributed import make_report
     from ..extraction.find import embeddings_for
     from ..probing.cache import cached_sweeps
     from ..published import which_cell
@@ -113,7 +113,7 @@ def report(
     own = embeddings.identity
     found = cached_sweeps(own, sweeps)
     written = make_report(embeddings, found, by, how, n_boot)
-    path = save_report(written, out or f"{'--'.join(own.folder.parts)}.json")
+    path = written.save(out or f"{'--'.join(own.folder.parts)}.json")
     protocols = ", ".join(result.provenance["protocol"] for result in found) or "none stored"
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
     if not found:

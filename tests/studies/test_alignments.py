@@ -1,0 +1,95 @@
+"""What alignments close and cost on held-out halves and in galleries of every size: known answers, and the stored tables."""
+
+import alignments as study
+import alignments_public
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from scipy.stats import t
+
+from helpers.alignment.registry import make_alignment
+from helpers.separation import half_of_groups
+from helpers.statistics import corrected_interval
+
+SET = ["dataset", "variant", "backbone"]
+
+
+def pairs(n=120, d=6, noise=0.3, gap=3.0):
+    rng = np.random.default_rng(0)
+    common, noises = rng.normal(size=(n, d)), noise * rng.normal(size=(2, n, d))
+    return common + noises[0] + gap * np.eye(d)[0], common + noises[1] - gap * np.eye(d)[0]
+
+
+def test_centring_closes_the_gap_and_without_unit_length_only_classifier_and_inner_products_are_measured():
+    comparison = study.compare_alignments(*pairs(), moves=[("none", True), ("centring", True), ("leace", False)], n_splits=3)
+    value = study.summarise(comparison).set_index(["alignment", "measure"])["value"]
+    assert value["none", "modality_auc"] == 1 and value["centring", "gap"] < 0.3 * value["none", "gap"]
+    assert value["centring", "recall_image_to_text"] > value["none", "recall_image_to_text"] - 0.1
+    assert abs(value["leace", "modality_auc"] - 0.5) < 0.2
+    left = comparison[~comparison["renormalise"]]
+    assert set(left["measure"]) == {"modality_auc", "recall_image_to_text", "recall_text_to_image"}
+    image, text = pairs()
+    fit = half_of_groups(np.arange(120), 0)
+    v, u = make_alignment("leace", renormalise=False).fit(image[fit], text[fit]).transform(image[~fit], text[~fit])
+    recalled = [(x.argmax(axis=1) == np.arange(60)).mean() for x in (v @ u.T, u @ v.T)]
+    found = left[left["split"] == 0].set_index("measure")["value"]
+    assert found[["recall_image_to_text", "recall_text_to_image"]].tolist() == recalled
+
+
+def test_summaries_have_the_interval_of_nadeau_and_bengio_and_count_failed_splits():
+    values = {"none": [0.1, 0.2, 0.4], "centring": [1.1, 1.2, 1.4], "cca": [1.1, np.nan, 1.4], "whitening": [np.nan] * 3}
+    cells = [(name, split, value) for name, of in values.items() for split, value in enumerate(of)]
+    rows = [(n, True, i, None if np.isnan(v) else "gap", v, "too few rows" * int(np.isnan(v))) for n, i, v in cells]
+    columns = ["alignment", "renormalise", "split", "measure", "value", "reason"]
+    table = study.summarise(pd.DataFrame(rows, columns=columns)).set_index("alignment")
+    half = t.ppf(0.975, 2) * np.std(values["none"], ddof=1) * np.sqrt(1 / 3 + 1)
+    assert table.loc["none", "high"] - table.loc["none", "value"] == pytest.approx(half)
+    assert table.loc["centring", ["change", "change_low", "change_high"]].tolist() == pytest.approx([1, 1, 1])
+    assert table.loc["cca", "change"] == pytest.approx(1) and table.loc["cca", "value"] == pytest.approx(1.25)
+    assert table["splits"].to_dict() == {"none": 3, "centring": 3, "cca": 2, "whitening": 0}
+    assert table["reason"].to_dict() == {"none": "", "centring": "", "cca": "too few rows", "whitening": "too few rows"}
+
+
+def test_a_zero_gap_shows_this_much_on_finite_rows():
+    rng = np.random.default_rng(0)
+    v, u = rng.normal(size=(2, 200, 50, 4))
+    v, u = (x / np.linalg.norm(x, axis=2, keepdims=True) for x in (v, v + u))
+    squares = np.square(v.mean(axis=1) - u.mean(axis=1)).sum(axis=1)
+    expected = [study.expected_gap(*of) for of in zip(v, u, strict=True)]
+    assert np.sqrt(squares.mean()) == pytest.approx(np.mean(expected), rel=0.08)
+
+
+def test_the_largest_gallery_holds_all_other_pairs_and_agrees_with_a_full_sort():
+    image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs(noise=0.6))
+    table = study.gallery_changes(image, text, alignments=["lambda-1"], sizes=[20, 80], n_fit=40, n_draws=3)
+    table = table.set_index(["alignment", "measure", "gallery"]).sort_index()
+    found = []
+    for draw in range(3):
+        fit, held = np.split(np.random.default_rng([0, draw]).permutation(120), [40])
+        fitted = make_alignment("lambda-1").fit(image[fit], text[fit])
+        for v, u in ((image, text), fitted.transform(image, text)):
+            found.append(((v[held] @ u[held].T).argmax(axis=1) == np.arange(80)).mean())
+    base, moved = np.reshape(found, (3, 2)).T
+    row = table.loc["lambda-1", "recall_image_to_text", 80]
+    assert row["value"] == pytest.approx(moved.mean()) and row["change"] == pytest.approx((moved - base).mean())
+    assert row[["change_low", "change_high"]].tolist() == pytest.approx(corrected_interval(moved - base, 80 / 40))
+    assert row["relative"] == pytest.approx(moved.mean() / base.mean() - 1)
+    assert (table.loc["none", ["change", "relative", "growth", "change_low", "growth_high"]] == 0).all(axis=None)
+
+
+def test_no_group_is_on_both_sides_and_a_recall_of_zero_has_no_relative_change():
+    for fit, held in study.draws(groups := np.repeat(np.arange(40), 3), 40, 4):
+        assert len(fit) <= 40 and not set(groups[fit]) & set(groups[held]) and len(fit) + len(held) == 120
+    table = study.gallery_changes(np.eye(60), np.roll(np.eye(60), 1, axis=0), sizes=[20], n_fit=20, n_draws=3)
+    assert table["relative"].isna().all() and (table["value"] < 0.2).all()
+
+
+def test_every_stored_set_has_every_alignment_measured_or_explained():
+    both = zip(study.OUT, alignments_public.OUT, strict=True)
+    measured, galleries = (pd.concat([pd.read_csv(ROOT / file) for file in files]) for files in both)
+    tasks = pd.read_csv(ROOT / "data/measured/alignments_tasks.csv")
+    shipped = set(measured.loc[measured["rows"] == "validation and test", SET].itertuples(index=False, name=None))
+    assert measured.groupby([*SET, "renormalise"])["alignment"].nunique().nunique() == 1
+    assert all(table.loc[table["measure"].isna(), "reason"].notna().all() for table in (measured, tasks))
+    assert shipped == set(tasks[SET].itertuples(index=False, name=None)) < set(galleries[SET].itertuples(index=False, name=None))
