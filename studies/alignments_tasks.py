@@ -4,10 +4,10 @@ Alignments and probes learn from the training rows and the test rows judge, unde
 """
 
 import pandas as pd
+from prompts import prompts_of
 
 from helpers import EmbeddingSet
 from helpers.comparison import compare_tasks
-from helpers.extraction.prompts import prompts_of
 from helpers.files import project_root, replacing
 from helpers.store.catalogue import SHIPPED, stored
 

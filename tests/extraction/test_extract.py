@@ -1,20 +1,20 @@
 """Extraction encodes each distinct input once, records how, and names an output that it cannot write."""
 
 import json
-import multiprocessing
 import os
-import re
 import resource
 import shlex
 import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from miniatures import release
-from photographs import content, synthetic_photographs
+from photographs import content, in_processes, synthetic_photographs
 from PIL import Image
 from tiny_encoders import linear_backbone
 from tqdm import tqdm
@@ -22,7 +22,6 @@ from tqdm import tqdm
 from helpers import EmbeddingSet, extract, gap_vector, mean_resultant_length
 from helpers.cli import main
 from helpers.datasets.registry import PairedDataset
-from helpers.extraction.encoding import rates
 from helpers.images import decode
 
 
@@ -30,17 +29,15 @@ def test_each_distinct_input_is_encoded_once_and_statistics_are_over_pairs(tmp_p
     dataset = synthetic_photographs(tmp_path, n=9, per_image=4)
     dataset.rows.loc[35, "image"] = "images/copy.jpg"  # another name, the same content
     (tmp_path / "raw" / "images" / "copy.jpg").write_bytes((tmp_path / "raw" / "images" / "photo_000.jpg").read_bytes())
-    backbone = linear_backbone()
+    backbone, naive = linear_backbone(), linear_backbone()
     made = extract(dataset, backbone, tmp_path / "set", workers=0)
     assert backbone.seen == {"images": 9, "texts": 9 + 3} and len(made) == 36
     assert made.pairs["image"].iloc[35] == 0
-    naive = linear_backbone()
     image = naive.encode_images([decode(tmp_path / "raw" / p) for p in dataset.rows["image"]])
     text = naive.encode_texts(dataset.rows["text"])
     np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
     np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
     assert mean_resultant_length(made.image_of()) == pytest.approx(np.linalg.norm(image.mean(0)), abs=1e-6)
-    assert mean_resultant_length(made.image) != pytest.approx(np.linalg.norm(image.mean(0)), abs=1e-6)
     np.testing.assert_allclose(gap_vector(made.image_of(), made.text_of()), image.mean(0) - text.mean(0), atol=1e-6)
 
 
@@ -54,7 +51,7 @@ def test_a_set_keeps_the_pairs_columns_nothing_of_the_text_and_how_it_was_made(t
     record = made.provenance
     keys = ("dataset", "variant", "backbone", "precision", "device")
     assert [record[key] for key in keys] == ["synthetic", "common", "linear", "float32", "cpu"]
-    assert record["data_report"] == {"rows_without_image": 0}
+    assert record["data_report"] == {"rows_without_image": 0} and record["batch_size"] == {"images": 32, "texts": 64}
     assert record["texts_cut"] == {"distinct": 1, "pairs": 1, "context_length": 20}
     assert record["encoder"] == linear_backbone().fingerprint and set(record["versions"]) >= {"torch", "transformers"}
 
@@ -70,22 +67,6 @@ def test_the_recorded_command_makes_the_set_again(tmp_path, monkeypatch, capsys)
     words = shlex.split(command.replace("ROOT", str(release("ham10000"))))
     assert words[:3] == ["python", "-m", "helpers"] and main([*words[3:], "--out", str(tmp_path / "two")]) == 0
     assert content(tmp_path / "one") == content(tmp_path / "two")
-
-
-def test_worker_processes_change_nothing_and_a_second_run_encodes_nothing(tmp_path, capsys):
-    dataset = synthetic_photographs(tmp_path, n=40)
-    for workers, out in ((0, "one"), (2, "two")):
-        for expected in (2, 0):  # rates in the last line: of decoding and of encoding
-            extract(dataset, linear_backbone(), tmp_path / out, batch_size=4, workers=workers)
-            said = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
-            assert len(re.findall(r"[\d.]+/s", " ".join(said))) == expected
-    assert content(tmp_path / "one") == content(tmp_path / "two")
-
-
-@pytest.mark.parametrize(("processes", "limit"), [(1, "decoding"), (8, "encoding")])
-def test_more_processes_move_the_limit_from_decoding_to_the_encoder(processes, limit):
-    said = rates(processes, 100, decoding=4.0, encoding=2.0)
-    assert f"decoding {25 * processes:.1f}/s" in said and "encoding 50.0/s" in said and f"{limit} is the limit" in said
 
 
 def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_path):
@@ -107,53 +88,45 @@ def test_a_set_already_there_is_used_only_if_all_of_its_fingerprint_matches(tmp_
     assert changed.fingerprint != made.fingerprint and EmbeddingSet.load(tmp_path / "set").fingerprint == changed.fingerprint
 
 
-def in_process(work, *arguments):
-    """Run ``work`` in a process of its own and return what it answers; None if it answers nothing."""
-    here, there = multiprocessing.Pipe()
-    run = multiprocessing.get_context("fork").Process(target=work, args=(*arguments, there))
-    run.start()
-    run.join()
-    assert run.exitcode == 0
-    return here.recv() if here.poll() else None
+def test_a_batch_too_large_for_the_accelerator_is_named(tmp_path, monkeypatch):
+    backbone = linear_backbone()
+
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(backbone, "encode_pixels", full)
+    with pytest.raises(RuntimeError, match="give a smaller --batch-size"):
+        extract(synthetic_photographs(tmp_path), backbone, tmp_path / "set", workers=0)
 
 
-def with_little_room(dataset: PairedDataset, out: Path, answer):
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
-    try:
-        extract(dataset, linear_backbone(), out, workers=0)
-    except OSError as error:
-        answer.send((str(error), sorted(path.name for path in out.parent.iterdir())))
-
-
-def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
-    """A limit on file size gives the same failing write as a full disk, without filling one."""
-    dataset, out = synthetic_photographs(tmp_path), tmp_path / "results" / "set"
-    out.parent.mkdir()
-    message, left = in_process(with_little_room, dataset, out)
-    assert "make room or give another output" in message
-    assert left == ["set.work"] and not list((tmp_path / "results" / "set.work").glob("*safetensors*"))
-    assert extract(dataset, linear_backbone(), out, workers=0)
-
-
-def test_outputs_and_references_that_are_not_there_are_named(tmp_path):
-    dataset, backbone = synthetic_photographs(tmp_path), linear_backbone()
-    with pytest.raises(FileNotFoundError, match=r"image_from: no embeddings in .*nosuchset"):
-        extract(dataset, backbone, tmp_path / "set", workers=0, image_from=tmp_path / "nosuchset")
-    assert not backbone.seen["images"] and not (tmp_path / "set.work").exists()
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="another output"):
-        extract(dataset, backbone, tmp_path / "file" / "set", workers=0)
-
-
-def as_nobody(dataset: PairedDataset, out: Path, answer):
-    if os.geteuid() == 0:
-        os.setuid(65534)  # the superuser may write anywhere
+def is_refused(dataset: PairedDataset, out: Path, prepare) -> None:
+    """End with 1 if the error says what to do about the output, and with 0 without an error."""
+    prepare()
     tqdm.set_lock(threading.RLock())
     try:
         extract(dataset, linear_backbone(), out, workers=0)
     except OSError as error:
-        answer.send(str(error))
+        sys.exit(1 if "make room or give another output" in str(error) else 2)
+
+
+def with_little_room() -> None:
+    """Limit the size of files, which gives the same failing write as a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+
+
+def as_nobody() -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)  # the superuser may write anywhere
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
+    dataset, out = synthetic_photographs(tmp_path), tmp_path / "results" / "set"
+    out.parent.mkdir()
+    assert in_processes(is_refused, (dataset, out, with_little_room)) == [1]
+    assert [path.name for path in out.parent.iterdir()] == ["set.work"]
+    assert not list((tmp_path / "results" / "set.work").glob("*safetensors*"))
+    assert extract(dataset, linear_backbone(), out, workers=0)
 
 
 @pytest.mark.parametrize("stored", [True, False])
@@ -168,6 +141,23 @@ def test_a_folder_that_may_not_be_written_is_named_and_a_set_in_it_is_used(store
             for path in out.iterdir():
                 path.chmod(0o444)
         out.parent.chmod(0o555)
-        said = in_process(as_nobody, dataset, out)
-        assert said is None if stored else "Permission denied; make room or give another output" in said
+        assert in_processes(is_refused, (dataset, out, as_nobody)) == [not stored]
         assert stored or not list(out.parent.iterdir())
+
+
+def test_outputs_references_and_options_that_do_not_fit_are_named(tmp_path):
+    dataset, backbone = synthetic_photographs(tmp_path), linear_backbone()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="another output"):
+        extract(dataset, backbone, tmp_path / "file" / "set", workers=0)
+    for options, error, message in (
+        ({"image_from": tmp_path / "nosuchset"}, FileNotFoundError, r"image_from: no embeddings in .*nosuchset"),
+        ({"on_error": "skipp"}, ValueError, "did you mean 'skip'"),
+        ({"max_skipped": 5}, ValueError, "between 0 and 1, got 5"),
+        ({"precision": "bf16"}, ValueError, "did you mean 'bfloat16'"),
+        ({"batch_size": 0}, ValueError, "at least 1, got 0"),
+        *(({"shard": shard}, ValueError, "shard") for shard in ("0/3", "4/3", "1", "a/b", (1, 2, 3))),
+    ):
+        with pytest.raises(error, match=message):
+            extract(dataset, backbone, tmp_path / "set", **options)
+    assert not backbone.seen["images"] and not (tmp_path / "set.work").exists()

@@ -1,51 +1,36 @@
 """An extraction that was killed, divided into shards or run twice ends with the same bytes."""
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from photographs import content, synthetic_photographs
+import torch
+from photographs import content, in_processes, synthetic_photographs
 from PIL import Image
 from tiny_encoders import linear_backbone
 from tqdm import tqdm
 
 from helpers import EmbeddingSet, extract, images
-from helpers.extraction import encoding, inspection
+from helpers.extraction import encoding
 from helpers.files import sha256
-
-FORK = multiprocessing.get_context("fork")
-
-
-def in_processes(function, *calls: tuple) -> list[int]:
-    """Run a function with each of several arguments at once, in processes of their own, and return their exit codes."""
-    runs = [FORK.Process(target=function, args=arguments) for arguments in calls]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
-    return [run.exitcode for run in runs]
 
 
 def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, chunks: int | None = None):
     """Extract in small chunks; with ``chunks``, be killed after having written so many."""
-    import torch
-
     torch.set_num_threads(1)
     sys.stderr = open(os.devnull, "w")
     tqdm.set_lock(threading.RLock())  # the inherited one is shared with the parent, and a killed process never gives it back
-    encoding.CHUNK, write, written = 8, encoding.write_chunk, []
+    encoding.CHUNK, write, written = 8, encoding.write_arrays, []
 
     def write_or_die(*arguments):
         if len(written) == chunks:
             os.kill(os.getpid(), signal.SIGKILL)
         written.append(write(*arguments))
 
-    encoding.write_chunk = write_or_die
+    encoding.write_arrays = write_or_die
     extract(dataset, linear_backbone(), out, batch_size=4, workers=workers, shard=shard)
 
 
@@ -76,8 +61,8 @@ def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_agai
     chunks[1].write_bytes(chunks[1].read_bytes()[:-5])
     chunks[2].unlink()
     last = linear_backbone()
-    made = extract(dataset, last, tmp_path / "set", workers=0)
-    assert last.seen == {"images": 12, "texts": 0} and made.provenance["batch_size"]["images"] == 2  # as the shards chose
+    extract(dataset, last, tmp_path / "set", batch_size=2, workers=0)
+    assert last.seen == {"images": 12, "texts": 0}
     assert content(tmp_path / "set") == content(tmp_path / "whole")
 
 
@@ -102,7 +87,7 @@ def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return sha256(path)
 
-    monkeypatch.setattr(inspection, "SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr(encoding, "FILES_PER_RECORD", 2)
     monkeypatch.setattr(images, "sha256", cut_off)
     with pytest.raises(KeyboardInterrupt):
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
@@ -154,22 +139,6 @@ def test_shards_at_once_do_not_disturb_each_other(tmp_path):
     assert content(out) == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
 
 
-def test_all_shards_have_the_batch_size_that_the_first_one_measured(tmp_path, monkeypatch):
-    backbone, sizes = linear_backbone(), []
-    backbone.device = "cuda"
-    keys = pd.DataFrame({"image": ["a"], "text": ["b"]})
-    for fits in (64, 128):
-        monkeypatch.setattr(encoding, "_largest_batch", lambda job, fits=fits: fits)
-        sizes.append(encoding.plan_chunks(encoding.Job(None, backbone, tmp_path, "float32", 0), keys)[1])
-    assert sizes == [64, 64]
-
-
-@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", (1, 2, 3)])
-def test_shards_that_do_not_exist(shard, tmp_path):
-    with pytest.raises(ValueError, match="shard"):
-        extract(synthetic_photographs(tmp_path), linear_backbone(), tmp_path / "set", shard=shard)
-
-
 def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
     monkeypatch.setattr(encoding, "CHUNK", 4)
     dataset = synthetic_photographs(tmp_path, n=20)
@@ -177,5 +146,5 @@ def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_no
     Image.new("RGB", (20, 20), "red").save(tmp_path / "raw" / "images" / "photo_009.jpg")
     backbone = linear_backbone()
     backbone.fingerprint["revision"] = "c" * 40
-    extract(dataset, backbone, tmp_path / "set", workers=0)
+    extract(dataset, backbone, tmp_path / "set", batch_size=2, workers=0)
     assert backbone.seen == {"images": 4, "texts": 0} and EmbeddingSet.load(tmp_path / "set")
