@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -17,7 +16,6 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-BAND = 256  # rows of a 16-bit image scaled at once
 CHANGED = "file was replaced after it was inspected; run again"
 
 
@@ -55,9 +53,9 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> Finding:
 
 
 def decode(path: Path, content: str | None = None) -> Image.Image:
-    """Read the first frame of an image file, of SHA-256 ``content``, as upright 8-bit RGB without alpha; 16 bits are scaled to 8.
+    """Read the first frame of an image file as upright 8-bit RGB, or raise a ValueError without the path.
 
-    A ValueError says why an image cannot be used, without its path.
+    ``content`` is the SHA-256 that the file must have; alpha is ignored, and 16 bits are scaled to 8.
     """
     try:
         data = Path(path).read_bytes()
@@ -86,14 +84,11 @@ def _open(source) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits by rounding, a band of rows at a time so that memory stays bounded."""
-    scaled = np.empty((image.height, image.width), dtype=np.uint8)
-    for top in range(0, image.height, BAND):
-        values = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height)))).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
-        scaled[top : top + BAND] = (values + 128) // 257
-    return Image.fromarray(scaled)
+    """Scale 16-bit grey to 8 bits by rounding."""
+    low, high = image.getextrema()
+    if low < 0 or high > 65535:
+        raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
+    return image.convert("I").point([(value + 128) // 257 for value in range(65536)], "L")
 
 
 def _reason(error: Exception) -> str:
@@ -101,13 +96,11 @@ def _reason(error: Exception) -> str:
     match error:
         case UnidentifiedImageError():
             return f"file is no image in a supported format ({', '.join(FORMATS)})"
-        case Image.DecompressionBombError():
-            return f"image has more pixels than the limit of {MAX_PIXELS:,}; resize it first"
         case OSError():
             return f"file is damaged ({error})" if error.filename is None else f"file cannot be read ({error.strerror})"
         case ValueError():
             return str(error)
-    return f"file is damaged ({type(error).__name__})"
+    return f"file cannot be decoded ({type(error).__name__})"
 
 
 def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
@@ -115,11 +108,10 @@ def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     if not any((root / folder).is_dir() for folder in folders):
         raise FileNotFoundError(f"{root} has no image folder {' or '.join(folders)}; unpack the images there")
-    for folder in (folder for folder in folders if (root / folder).is_dir()):
+    for folder in filter(lambda folder: (root / folder).is_dir(), folders):
         for name in sorted(name for name in os.listdir(root / folder) if name.lower().endswith(EXTENSIONS)):
-            path = str(PurePosixPath(folder, name))
-            found.setdefault(name, path)
-            found.setdefault(name.rsplit(".", 1)[0], path)
+            for key in (name, name.rsplit(".", 1)[0]):
+                found.setdefault(key, str(PurePosixPath(folder, name)))
     return found
 
 

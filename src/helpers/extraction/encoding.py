@@ -6,17 +6,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from math import ceil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from joblib import cpu_count
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -31,7 +29,6 @@ CHUNK = 256  # most items that a kill can cost, and the unit that shards divide 
 FILES_PER_RECORD = 2000  # most inspected files that a kill can cost
 PREFETCH = 2  # batches in flight per decoding process
 SHARED_MEMORY = Path("/dev/shm")
-Problem = tuple[int, str, str, str]  # row, field, severity, what
 progress = partial(tqdm, mininterval=1, dynamic_ncols=True)
 
 
@@ -59,12 +56,11 @@ def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
             fcntl.lockf(whole, (fcntl.LOCK_SH if shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             fcntl.lockf(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            what = f"another process is extracting this set or shard in {folder}"
-            raise BlockingIOError(f"{what}; wait for it, or give another output") from None
+            raise BlockingIOError(f"another process is extracting into {folder}; wait for it, or give another output") from None
         yield
 
 
-def intact(read: Callable[[Path], Any], path: Path) -> Any | None:
+def intact(read: Callable, path: Path):
     """Return ``read(path)``, or None if the file is absent or damaged."""
     try:
         return read(path)
@@ -72,15 +68,15 @@ def intact(read: Callable[[Path], Any], path: Path) -> Any | None:
         return None
 
 
-def inspect(dataset: PairedDataset, cache: Path | None = None) -> tuple[pd.DataFrame, list[Problem]]:
-    """Inspect every text and every image file, without decoding pixels, and return ``(keys, problems)``.
+def inspect(dataset: PairedDataset, work: Path | None = None) -> tuple[pd.DataFrame, list[tuple]]:
+    """Return content hashes ``image`` and ``text`` of every row, None if unusable, and (row, field, severity, what) of problems.
 
-    ``keys`` has the content hashes ``image`` and ``text`` of every row, None if unusable; ``problems`` are errors and notes.
-    ``cache`` is a file that stores the findings, so that the next inspection reads only files of another size or time.
+    Findings are stored in ``work``; the next inspection reads only image files of another size or time. Pixels are not decoded.
     """
     keys, problems = [], []
     named = [path if isinstance(path, str) else None for path in dataset.rows["image"]]
-    found = _inspect_files(dataset.root, list(dict.fromkeys(named)), cache)
+    with FileLock(work / "lock-files") if work else nullcontext():  # one shard inspects for all
+        found = _inspect_files(dataset.root, list(dict.fromkeys(named)), work and work / "files.json")
     for row, (path, text) in enumerate(zip(named, dataset.rows["text"], strict=True)):
         for field, finding in (pair := {"image": found[path], "text": _inspect_text(text)}).items():
             problems += [(row, field, "error", finding.error)] if finding.error else []
@@ -90,10 +86,8 @@ def inspect(dataset: PairedDataset, cache: Path | None = None) -> tuple[pd.DataF
 
 
 def _inspect_text(text) -> Finding:
-    if not isinstance(text, str):
-        return Finding(error=f"text is {type(text).__name__}, expected a string")
-    if not text.strip():
-        return Finding(error="text is empty")
+    if not isinstance(text, str) or not text.strip():
+        return Finding(error=f"text is {'empty' if isinstance(text, str) else type(text).__name__}, expected words")
     try:
         content = hashlib.sha256(text.encode()).hexdigest()
     except UnicodeEncodeError:
@@ -143,18 +137,17 @@ def encode(job: Job, keys: pd.DataFrame) -> dict[str, tuple[np.ndarray, dict[str
         first = keys[modality].drop_duplicates()
         sources = job.dataset.rows[modality].iloc[first.index].set_axis(first)
         with progress(total=sum(map(len, new.values())), desc=f"{job.backbone.name} {modality}s", unit=modality) as bar:
-            (_encode_images if modality == "image" else _encode_texts)(job, sources, new, bar)
+            if modality == "image":
+                _encode_images(job, sources, new, bar)
+            else:
+                for path, contents in new.items():
+                    vectors = job.backbone.encode_texts(sources[contents], job.precision, bar.update)
+                    write_arrays(path, {"embeddings": vectors}, {"failed": "{}"})
         if not job.shard:
-            vectors, records = zip(*(read_arrays(path) for path in chunks), strict=True)
+            parts, records = zip(*(read_arrays(path) for path in chunks), strict=True)
             failed = {content: why for record in records for content, why in json.loads(record["failed"]).items()}
-            found[modality] = np.concatenate([part["embeddings"] for part in vectors]), failed
+            found[modality] = np.concatenate([part["embeddings"] for part in parts]), failed
     return found
-
-
-def _encode_texts(job: Job, texts: pd.Series, chunks: dict[Path, list[str]], bar) -> None:
-    for path, contents in chunks.items():
-        vectors = job.backbone.encode_texts(texts[contents], job.precision, bar.update)
-        write_arrays(path, {"embeddings": vectors}, {"failed": "{}"})
 
 
 def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], bar) -> None:
@@ -165,12 +158,12 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
     stream = image_batches(files, job.backbone.preprocess, batches, job.workers, order)
     for path, contents in chunks.items():
         vectors, failed = dict.fromkeys(contents, np.zeros(job.backbone.dim, dtype=np.float32)), {}
-        for numbers, pixels, reasons in islice(stream, ceil(len(contents) / size)):
+        for _ in range(0, len(contents), size):
+            numbers, pixels, reasons = next(stream)
             if numbers:
                 vectors |= zip([order[i] for i in numbers], job.backbone.encode_pixels(pixels, job.precision), strict=True)
-            if CHANGED in reasons.values():
-                changed = next(paths[order[i]] for i, why in reasons.items() if why == CHANGED)
-                row = job.dataset.rows["image"].tolist().index(changed)
+            for i in (i for i, why in reasons.items() if why == CHANGED):
+                row = job.dataset.rows["image"].tolist().index(paths[order[i]])
                 raise ValueError(f"row {row}: image {CHANGED} (finished chunks are cached)")
             failed |= {order[i]: why for i, why in reasons.items()}
             bar.update(len(numbers) + len(reasons))
@@ -183,8 +176,6 @@ def image_batches(files: list[Path], preprocess: Callable, batches: list, worker
     ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` says of each other image why it cannot be decoded, such as
     other ``contents`` (SHA-256). Without workers, with few batches or too little shared memory, this process decodes.
     """
-    if not batches:
-        return
     decoded = partial(_decoded, files, preprocess, contents)
     first = decoded(batches[0])
     cuda = torch.cuda.is_available()

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError
 
 from ..arrays import choose
@@ -26,7 +25,7 @@ from ..datasets.registry import PairedDataset
 from ..files import read_record, remove_stale, replacing, write_record
 from ..store.disk import PROVENANCE, check_replaceable, read_set_record
 from ..store.embeddings import EmbeddingSet
-from .encoding import Job, Problem, claimed, encode, inspect, intact
+from .encoding import Job, claimed, encode, inspect, intact
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -75,13 +74,14 @@ def extract(
         image_from: folder of a set with the same image vectors, to which the new set then refers.
         command: command that makes the set again, for its provenance; without folders of the machine.
     """
-    out, shard = Path(out), _parse_shard(shard)
+    out, shard = Path(out), None if shard is None else _parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
     backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):
-        keys, problems = _inspected(job, out)
+        read_only = (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK)
+        keys, problems = inspect(dataset, None if read_only else job.work)
         identity = _identity(job, keys, dtype)
         embeddings = _stored(out, identity, overwrite)
         if embeddings is None:
@@ -89,15 +89,14 @@ def extract(
                 write_record(job.work / OWNER, identity)
                 usable_rows = partial(_usable_rows, dataset, out, on_error, max_skipped)
                 embeddings = _encoded(job, keys, problems, identity, usable_rows, command)
-                if embeddings is None:
-                    return None
-                embeddings.save(out, dtype=dtype, image_from=image_from)
+                if embeddings is not None:
+                    embeddings.save(out, dtype=dtype, image_from=image_from)
     if not shard:
         _clear(job.work, identity)  # also of a run that was killed when the set was whole
     return embeddings
 
 
-def _encoded(job: Job, keys, problems: list[Problem], identity: dict, usable_rows: Callable, command) -> EmbeddingSet | None:
+def _encoded(job: Job, keys, problems: list[tuple], identity: dict, usable_rows: Callable, command) -> EmbeddingSet | None:
     """Encode what is missing; return the set, or None for a shard."""
     started, keys = time.time(), keys.loc[usable_rows(problems)]
     found = encode(job, keys)
@@ -135,25 +134,14 @@ def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_e
     check_replaceable(out)
 
 
-def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, list[Problem]]:
-    """Return content hashes and problems of the data set; shards and later runs reuse them until the set is whole."""
-    if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
-        return inspect(job.dataset)
-    job.work.mkdir(parents=True, exist_ok=True)
-    with FileLock(job.work / "lock-files"):
-        return inspect(job.dataset, job.work / "files.json")
-
-
 def _clear(work: Path, identity: dict) -> None:
     """Remove the work folder of a whole set, unless it holds another set's work or a process uses it."""
     with suppress(OSError), claimed(work, None):
-        owner = intact(read_record, work / OWNER)  # None if an earlier removal was interrupted
-        if owner is None or owner == json.loads(json.dumps(identity)):
+        if intact(read_record, work / OWNER) in (None, json.loads(json.dumps(identity))):  # None: a removal was interrupted
             shutil.rmtree(work, ignore_errors=True)
     with suppress(OSError):
         work.rmdir()  # a network file system keeps the lock files until they are closed
-    with suppress(OSError):
-        remove_stale(work.parent)
+    remove_stale(work.parent)
 
 
 @contextmanager
@@ -166,13 +154,11 @@ def _explaining_errors(out: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:  # the writer of chunks raises the latter
         if isinstance(error, OSError) and error.errno not in ABOUT_THE_OUTPUT:
             raise
-        what = f"{getattr(error, 'strerror', error)}; make room or give another output than {out}"
-        raise OSError(f"{what}, finished chunks remain") from error
+        what = getattr(error, "strerror", error)
+        raise OSError(f"{what}; make room or give another output than {out}, finished chunks remain") from error
 
 
-def _parse_shard(shard) -> tuple[int, int] | None:
-    if shard is None:
-        return None
+def _parse_shard(shard) -> tuple[int, int]:
     with suppress(ValueError, TypeError):
         k, n = map(int, shard.split("/") if isinstance(shard, str) else shard)
         if 1 <= k <= n:
@@ -207,7 +193,7 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
     return None
 
 
-def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, problems: list[Problem]) -> np.ndarray:
+def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, problems: list[tuple]) -> np.ndarray:
     """Return the rows that can be encoded, write the report, unless it is empty, and raise for more errors than allowed."""
     path, private, n = out.with_name(out.name + ".problems.csv"), dataset.card.credentialed, len(dataset.rows)
     report = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
@@ -227,7 +213,7 @@ def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: 
     raise InputError("\n  ".join(lines + [f"and {len(errors) - SHOWN} more"] * (len(errors) > SHOWN)))
 
 
-def _provenance(job: Job, identity: dict, keys: pd.DataFrame, problems: list[Problem]) -> dict:
+def _provenance(job: Job, identity: dict, keys: pd.DataFrame, problems: list[tuple]) -> dict:
     tokenizer, texts = job.backbone.tokenizer, job.dataset.rows.reset_index(drop=True)["text"]
     distinct = keys["text"].drop_duplicates()
     cut = distinct[tokenizer.cut(texts[distinct.index])]

@@ -74,8 +74,7 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
     if data_root is not None:
         both |= {(d, b) for d in datasets for b in given if canonical_variant(d, "authors") != canonical_variant(d, "clean")}
     if datasets and not both:
-        named = ", ".join(datasets)
-        raise ValueError(f"none of {named} is stored in the variants `authors` and `clean`; name one that is, such as ham10000")
+        raise ValueError(f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`, as ham10000 is")
     get = partial(embeddings_for, store=store, data_root=data_root)
     return [(get(d, b, "authors"), get(d, b, "clean")) for d, b in _in_book_order([(d, given.get(b, b)) for d, b in both])]
 
