@@ -13,7 +13,7 @@ from PIL import Image
 from tiny_encoders import linear_backbone
 from tqdm import tqdm
 
-from helpers import EmbeddingSet, extract, images
+from helpers import extract, images
 from helpers.extraction import encoding
 from helpers.files import sha256
 
@@ -37,7 +37,7 @@ def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, c
 @pytest.mark.parametrize(("workers", "kills"), [(0, (0, 1, 2, 3, 4, 5)), (2, (2, 7))])  # of 16 chunks: images, texts, between
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers, kills):
     dataset, finished = synthetic_photographs(tmp_path, n=60, per_image=2), 0
-    assert in_processes(extraction, (dataset, tmp_path / "whole", workers)) == [0]
+    assert in_processes(extraction, (dataset, tmp_path / "whole", 0)) == [0]
     for chunks in kills:
         assert in_processes(extraction, (dataset, tmp_path / "set", workers, None, chunks)) == [-signal.SIGKILL]
         finished += chunks
@@ -46,37 +46,34 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, workers, ki
     assert content(tmp_path / "set") == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
 
 
-def test_shards_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "CHUNK", 4)
-    dataset = synthetic_photographs(tmp_path, n=20)
-    extract(dataset, linear_backbone(), tmp_path / "whole", batch_size=2, workers=0)
-    parts = [linear_backbone() for _ in range(3)]
-    for number, backbone in enumerate(parts, start=1):
-        assert extract(dataset, backbone, tmp_path / "set", batch_size=2, shard=f"{number}/3", workers=0) is None
-    assert sum(b.seen["images"] for b in parts) == 20 and all(b.seen["images"] for b in parts)
+def test_shards_at_once_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "CHUNK", 8)
+    dataset, out, last = synthetic_photographs(tmp_path, n=30), tmp_path / "set", linear_backbone()
+    shards = [(dataset, out, 0, f"{k}/3") for k in (1, 2, 3)]
+    assert in_processes(extraction, *shards, (dataset, tmp_path / "whole")) == [0] * 4
     chunks = sorted((tmp_path / "set.work").glob("image-*.safetensors"))
+    assert len(chunks) == 4 and len(list((tmp_path / "set.work").glob("text-*.safetensors"))) == 4
     spoilt = bytearray(chunks[0].read_bytes())
     spoilt[-1] ^= 1
     chunks[0].write_bytes(bytes(spoilt))
     chunks[1].write_bytes(chunks[1].read_bytes()[:-5])
     chunks[2].unlink()
-    last = linear_backbone()
-    extract(dataset, last, tmp_path / "set", batch_size=2, workers=0)
-    assert last.seen == {"images": 12, "texts": 0}
-    assert content(tmp_path / "set") == content(tmp_path / "whole")
+    extract(dataset, last, out, batch_size=4, workers=0)
+    assert last.seen == {"images": 24, "texts": 0} and content(out) == content(tmp_path / "whole")
 
 
-def test_files_are_read_once_for_all_shards_and_again_when_they_change(tmp_path, monkeypatch):
-    dataset, hashed = synthetic_photographs(tmp_path, n=8), []
+def test_a_changed_image_costs_one_reading_and_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
+    dataset, hashed, backbone = synthetic_photographs(tmp_path, n=8), [], linear_backbone()
+    monkeypatch.setattr(encoding, "CHUNK", 4)
     monkeypatch.setattr(images, "sha256", lambda path: hashed.append(path.name) or sha256(path))
     for number in (1, 2):
-        extract(dataset, linear_backbone(), tmp_path / "set", shard=f"{number}/2", workers=0)
+        extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard=f"{number}/2", workers=0)
     changed = tmp_path / "raw" / dataset.rows["image"][3]
     Image.new("RGB", (40, 30), "red").save(changed)
-    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    assert len(hashed) == 9 and hashed[-1] == changed.name
-    extract(dataset, linear_backbone(), tmp_path / "whole", workers=0)
-    assert content(tmp_path / "set") == content(tmp_path / "whole")
+    backbone.fingerprint["revision"] = "c" * 40
+    made = extract(dataset, backbone, tmp_path / "set", batch_size=2, workers=0)
+    assert len(hashed) == 9 and hashed[-1] == changed.name and backbone.seen == {"images": 4, "texts": 0}
+    assert extract(dataset, linear_backbone(), tmp_path / "whole", batch_size=2, workers=0).fingerprint == made.fingerprint
 
 
 def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
@@ -97,17 +94,22 @@ def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
 
 
 def test_work_that_is_left_over_goes_and_work_on_another_set_stays(tmp_path):
-    dataset, first, second = synthetic_photographs(tmp_path), linear_backbone(), linear_backbone(seed=1)
+    dataset, first, second, work = (
+        synthetic_photographs(tmp_path),
+        linear_backbone(),
+        linear_backbone(seed=1),
+        tmp_path / "set.work",
+    )
     extract(dataset, first, tmp_path / "set", workers=0)
-    (tmp_path / "set.work").mkdir()
+    work.mkdir()
     extract(dataset, first, tmp_path / "set", workers=0)
-    assert not (tmp_path / "set.work").exists()
+    assert not work.exists()
     extract(dataset, second, tmp_path / "set", shard="1/2", workers=0, overwrite=True)
-    begun = sorted(path.name for path in (tmp_path / "set.work").glob("*.safetensors"))
+    begun = sorted(path.name for path in work.glob("*.safetensors"))
     assert begun and extract(dataset, first, tmp_path / "set", workers=0)
-    assert sorted(path.name for path in (tmp_path / "set.work").glob("*.safetensors")) == begun
+    assert sorted(path.name for path in work.glob("*.safetensors")) == begun
     extract(dataset, second, tmp_path / "set", workers=0, overwrite=True)
-    assert not (tmp_path / "set.work").exists()
+    assert not work.exists()
 
 
 def refused(dataset, out: Path, *shards: str | None):
@@ -129,22 +131,3 @@ def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, h
         assert in_processes(refused, (dataset, out, *shards)) == [2]  # another shard goes on
         assert list((tmp_path / "set.work").glob("lock-*"))
     assert extract(dataset, linear_backbone(), out, workers=0) and not (tmp_path / "set.work").exists()
-
-
-def test_shards_at_once_do_not_disturb_each_other(tmp_path):
-    dataset, out = synthetic_photographs(tmp_path, n=60, per_image=2), tmp_path / "set"
-    assert in_processes(extraction, *((dataset, out, 0, f"{k}/3") for k in (1, 2, 3))) == [0, 0, 0]
-    assert len(list((tmp_path / "set.work").glob("*.safetensors"))) == 8 + 8  # chunks of 60 images and 61 texts
-    assert in_processes(extraction, (dataset, tmp_path / "whole"), (dataset, out)) == [0, 0]
-    assert content(out) == content(tmp_path / "whole") and not (tmp_path / "set.work").exists()
-
-
-def test_changing_one_image_costs_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "CHUNK", 4)
-    dataset = synthetic_photographs(tmp_path, n=20)
-    extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard="1/1", workers=0)
-    Image.new("RGB", (20, 20), "red").save(tmp_path / "raw" / "images" / "photo_009.jpg")
-    backbone = linear_backbone()
-    backbone.fingerprint["revision"] = "c" * 40
-    extract(dataset, backbone, tmp_path / "set", batch_size=2, workers=0)
-    assert backbone.seen == {"images": 4, "texts": 0} and EmbeddingSet.load(tmp_path / "set")
