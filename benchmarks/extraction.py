@@ -2,9 +2,8 @@
 
     python benchmarks/extraction.py --backbones lit-natural random-clip [--device cuda] > benchmarks/results/extraction.json
 
-The plain loop is what one writes first: open, preprocess, stack, run the library's own model as published, one batch after
-another, no workers. ``steady`` is the encoder's rate with pixels already in memory: this or the rate at which the cores decode,
-whichever is lower, is the most any extraction can reach. Rates are medians over repetitions that alternate between the sides.
+The plain loop decodes and runs the library's own model as published, one batch after another, without workers. ``steady`` is the
+encoder's rate with pixels in memory. Rates are medians over repetitions that alternate between the sides.
 """
 
 import argparse
@@ -23,6 +22,8 @@ from helpers.backbones import load_backbone
 from helpers.backbones.base import Backbone
 from helpers.extraction.encoding import image_batches
 from helpers.images import decode
+
+SIZE = (500, 375)  # pixels
 
 
 def photographs(folder: Path, n: int, width: int, height: int) -> list[Path]:
@@ -85,8 +86,7 @@ def compare(name: str, paths: list[Path], size: int, repeats: int, workers: int,
     plain, ours, steady = len(paths) / np.array([seconds[0].sum(), seconds[1].sum(), seconds[2, 0]])
     share = seconds[:, 1] / seconds.sum(axis=1)
     return {
-        "backbone": name,
-        "workers": workers,
+        **{"backbone": name, "workers": workers},
         **{f"{what}_images_per_s": round(rate, 2) for what, rate in (("plain", plain), ("ours", ours), ("steady", steady))},
         "speed_up": round(ours / plain, 3),
         "of_steady": round(ours / steady, 3),
@@ -100,21 +100,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbones", nargs="+", default=["lit-natural", "random-clip"])
     parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--size", type=int, nargs=2, default=(500, 375), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=max(1, cores // 2))
     parser.add_argument("--device")
     args = parser.parse_args()
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": cores,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "load_before": round(os.getloadavg()[0], 2),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
+    machine = {"processor": platform.machine(), "cores": cores, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    machine["load_before"] = round(os.getloadavg()[0], 2)
+    machine["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     with tempfile.TemporaryDirectory() as folder:
-        paths = photographs(Path(folder), args.images, *args.size)
+        paths = photographs(Path(folder), args.images, *SIZE)
         rows = [compare(name, paths, args.batch_size, args.repeats, args.workers, args.device) for name in args.backbones]
     print(json.dumps({"machine": machine, "settings": vars(args), "rows": rows}, indent=2))

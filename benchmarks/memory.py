@@ -3,9 +3,8 @@
     nice python benchmarks/memory.py --rows 377000 > benchmarks/results/memory.json
 
 Draws a binary set of 2 x ROWS vectors in float16 (two cones of unequal width, three pairs a patient), and runs each step in a
-process of its own. A parent reads RssAnon in /proc twenty times a second: pages of the mapped files do not count, the kernel can
-drop them at any time. Memory does not grow with epochs or strengths, so a few suffice. How much slower mapped rows are follows
-from a smaller set, once in memory and once mapped; seconds of the processor are comparable on a busy machine too.
+process of its own. A parent reads RssAnon in /proc: pages of mapped files do not count, the kernel can drop them at any time. A few
+epochs and strengths suffice. A smaller set, in memory and mapped, tells how much slower mapped rows are.
 """
 
 import argparse
@@ -13,10 +12,11 @@ import json
 import multiprocessing
 import os
 import platform
-import sys
+import re
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -85,29 +85,20 @@ def run_step(name: str, folder: Path, in_memory: float, args, answer) -> None:
 
 
 def measured(name: str, folder: Path, mapped: bool, args) -> dict:
-    """Run a step in a new process; return its answer with its peak of RssAnon."""
+    """Run a step in a new process; return its answer with its peak of anonymous memory, read twenty times a second."""
     here, there = multiprocessing.Pipe()
     arguments = (name, folder, 0 if mapped else float("inf"), args, there)
     process = multiprocessing.get_context("spawn").Process(target=run_step, args=arguments)
     process.start()
     peak = 0
     while process.is_alive():
-        peak = max(peak, anonymous(process.pid))
+        with suppress(FileNotFoundError, ProcessLookupError, AttributeError):  # it has ended
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(peak, 1024 * int(re.search(r"RssAnon:\s*(\d+)", status).group(1)))
         time.sleep(0.05)
     if process.exitcode:
         raise SystemExit(f"step {name} failed")
-    row = {"step": name, "mapped": mapped, "peak_anonymous_bytes": peak, **here.recv()}
-    print(row, file=sys.stderr, flush=True)
-    return row
-
-
-def anonymous(pid: int) -> int:
-    """Return the anonymous memory of a process in bytes, 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+    return {"step": name, "mapped": mapped, "peak_anonymous_bytes": peak, **here.recv()}
 
 
 if __name__ == "__main__":
@@ -118,13 +109,12 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the descents; the protocols have 100")
     parser.add_argument("--strengths", type=int, default=1, help="strengths that the converged probe tries; the protocol has 29")
     parser.add_argument("--n-boot", type=int, default=1000, help="resamples of the geometry's intervals")
-    parser.add_argument("--folder", type=Path, help="where the set lies during the run; the temporary folder if not given")
     args = parser.parse_args()
     machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": round(os.getloadavg()[0], 2)}
-    settings, runs = {name: value for name, value in vars(args).items() if name != "folder"}, []
+    runs = []
     for rows, ways in ((args.rows, (True,)), (args.small_rows, (False, True))):
-        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             made = build(Path(folder), rows, args.dim)
             size = sum(file.stat().st_size for file in made.glob("*.safetensors"))
             runs += [{"rows": rows, "bytes": size} | measured(step, made, mapped, args) for mapped in ways for step in STEPS]
-    print(json.dumps({"machine": machine, "settings": settings, "mapped_above_numbers": IN_MEMORY, "runs": runs}, indent=2))
+    print(json.dumps({"machine": machine, "settings": vars(args), "mapped_above_numbers": IN_MEMORY, "runs": runs}, indent=2))

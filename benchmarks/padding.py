@@ -2,9 +2,8 @@
 
     python benchmarks/padding.py > benchmarks/results/padding.json
 
-``batch-longest`` pads to the longest text of the batch, ``masked`` pads to 64 and passes an attention mask. The text tower pools
-its last position, so both read something else there. The tower has the architecture of SigLIP base and random weights; the texts
-are token ids of random lengths. The figures show that a vector moves, and how far in this tower; a trained one may differ.
+``batch-longest`` pads to the longest text of the batch, ``masked`` passes an attention mask; the tower pools its last position, so
+both read something else there. The tower is SigLIP base with random weights, the texts are random ids; a trained tower may differ.
 """
 
 import json

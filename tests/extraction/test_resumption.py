@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -16,6 +18,8 @@ from tqdm import tqdm
 from helpers import extract, images
 from helpers.extraction import encoding
 from helpers.files import sha256
+
+REFUSED = 9
 
 
 def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, chunks: int | None = None):
@@ -31,7 +35,10 @@ def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, c
         written.append(write(*arguments))
 
     encoding.write_arrays = write_or_die
-    extract(dataset, linear_backbone(), out, batch_size=4, workers=workers, shard=shard)
+    try:
+        extract(dataset, linear_backbone(), out, batch_size=4, workers=workers, shard=shard)
+    except BlockingIOError:
+        sys.exit(REFUSED)
 
 
 @pytest.mark.parametrize(("workers", "kills"), [(0, (0, 1, 2, 3, 4, 5)), (2, (2, 7))])  # of 16 chunks: images, texts, between
@@ -63,71 +70,47 @@ def test_shards_at_once_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_m
 
 
 def test_a_changed_image_costs_one_reading_and_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
-    dataset, hashed, backbone = synthetic_photographs(tmp_path, n=8), [], linear_backbone()
+    dataset, hashed, backbone = synthetic_photographs(tmp_path, n=8), Mock(wraps=sha256), linear_backbone()
     monkeypatch.setattr(encoding, "CHUNK", 4)
-    monkeypatch.setattr(images, "sha256", lambda path: hashed.append(path.name) or sha256(path))
-    for number in (1, 2):
-        extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, shard=f"{number}/2", workers=0)
+    monkeypatch.setattr(images, "sha256", hashed)
+    run = partial(extract, dataset, batch_size=2, workers=0)
+    for shard in ("1/2", "2/2"):
+        run(linear_backbone(), tmp_path / "set", shard=shard)
     changed = tmp_path / "raw" / dataset.rows["image"][3]
     Image.new("RGB", (40, 30), "red").save(changed)
     backbone.fingerprint["revision"] = "c" * 40
-    made = extract(dataset, backbone, tmp_path / "set", batch_size=2, workers=0)
-    assert len(hashed) == 9 and hashed[-1] == changed.name and backbone.seen == {"images": 4, "texts": 0}
-    assert extract(dataset, linear_backbone(), tmp_path / "whole", batch_size=2, workers=0).fingerprint == made.fingerprint
+    made = run(backbone, tmp_path / "set")
+    assert hashed.call_count == 9 and hashed.call_args.args == (changed,) and backbone.seen == {"images": 4, "texts": 0}
+    assert run(linear_backbone(), tmp_path / "whole").fingerprint == made.fingerprint
 
 
 def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
-    dataset, hashed = synthetic_photographs(tmp_path, n=8), []
-
-    def cut_off(path):
-        if path.name == "photo_006.jpg":
-            raise KeyboardInterrupt
-        return sha256(path)
-
-    monkeypatch.setattr(encoding, "FILES_PER_RECORD", 2)
-    monkeypatch.setattr(images, "sha256", cut_off)
+    dataset, again = synthetic_photographs(tmp_path, n=8), Mock(wraps=sha256)
+    first = [sha256(tmp_path / "raw" / path) for path in dataset.rows["image"][:6]]
+    monkeypatch.setattr(encoding, "FILES_PER_RECORD", 1)
+    monkeypatch.setattr(images, "sha256", Mock(side_effect=[*first, KeyboardInterrupt]))
     with pytest.raises(KeyboardInterrupt):
         extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    monkeypatch.setattr(images, "sha256", lambda path: hashed.append(path) or sha256(path))
-    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    assert len(hashed) == 2
+    monkeypatch.setattr(images, "sha256", again)
+    assert extract(dataset, linear_backbone(), tmp_path / "set", workers=0) and again.call_count == 2
 
 
 def test_work_that_is_left_over_goes_and_work_on_another_set_stays(tmp_path):
-    dataset, first, second, work = (
-        synthetic_photographs(tmp_path),
-        linear_backbone(),
-        linear_backbone(seed=1),
-        tmp_path / "set.work",
-    )
-    extract(dataset, first, tmp_path / "set", workers=0)
+    run, first, second = partial(extract, synthetic_photographs(tmp_path), workers=0), linear_backbone(), linear_backbone(seed=1)
+    out, work = tmp_path / "set", tmp_path / "set.work"
+    run(first, out)
     work.mkdir()
-    extract(dataset, first, tmp_path / "set", workers=0)
-    assert not work.exists()
-    extract(dataset, second, tmp_path / "set", shard="1/2", workers=0, overwrite=True)
-    begun = sorted(path.name for path in work.glob("*.safetensors"))
-    assert begun and extract(dataset, first, tmp_path / "set", workers=0)
-    assert sorted(path.name for path in work.glob("*.safetensors")) == begun
-    extract(dataset, second, tmp_path / "set", workers=0, overwrite=True)
-    assert not work.exists()
+    assert run(first, out) and not work.exists()
+    run(second, out, shard="1/2", overwrite=True)
+    begun = sorted(work.glob("*.safetensors"))
+    assert begun and run(first, out) and sorted(work.glob("*.safetensors")) == begun
+    assert run(second, out, overwrite=True) and not work.exists()
 
 
-def refused(dataset, out: Path, *shards: str | None):
-    """End with the number of extractions that the lock refuses."""
-    sys.stderr = open(os.devnull, "w")
-    count = 0
-    for shard in shards:
-        try:
-            extract(dataset, linear_backbone(), out, shard=shard, workers=0)
-        except BlockingIOError as error:
-            count += "another process is extracting" in str(error)
-    sys.exit(count)
-
-
-@pytest.mark.parametrize(("holder", "shards"), [(None, (None, "1/2")), ((1, 2), (None, "1/2", "2/2"))])
-def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, holder, shards):
+@pytest.mark.parametrize(("holder", "exits"), [(None, [REFUSED] * 3), ((1, 2), [REFUSED, REFUSED, 0])])  # another shard goes on
+def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, holder, exits):
     dataset, out = synthetic_photographs(tmp_path), tmp_path / "set"
     with encoding.claimed(tmp_path / "set.work", holder):
-        assert in_processes(refused, (dataset, out, *shards)) == [2]  # another shard goes on
+        assert in_processes(extraction, *((dataset, out, 0, shard) for shard in (None, "1/2", "2/2"))) == exits
         assert list((tmp_path / "set.work").glob("lock-*"))
     assert extract(dataset, linear_backbone(), out, workers=0) and not (tmp_path / "set.work").exists()
