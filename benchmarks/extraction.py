@@ -23,8 +23,6 @@ from helpers.backbones.base import Backbone
 from helpers.extraction.encoding import image_batches
 from helpers.images import decode
 
-SIZE = (500, 375)  # pixels
-
 
 def photographs(folder: Path, n: int, width: int, height: int) -> list[Path]:
     """Write ``n`` JPEG files with the frequencies of photographs (noise of falling spectrum)."""
@@ -85,30 +83,24 @@ def compare(name: str, paths: list[Path], size: int, repeats: int, workers: int,
     seconds = np.median([run(workers) for _ in range(repeats)], axis=0)  # (plain, ours, steady) x (computing, waiting)
     plain, ours, steady = len(paths) / np.array([seconds[0].sum(), seconds[1].sum(), seconds[2, 0]])
     share = seconds[:, 1] / seconds.sum(axis=1)
-    return {
-        **{"backbone": name, "workers": workers},
-        **{f"{what}_images_per_s": round(rate, 2) for what, rate in (("plain", plain), ("ours", ours), ("steady", steady))},
-        "speed_up": round(ours / plain, 3),
-        "of_steady": round(ours / steady, 3),
-        "plain_share_decoding": round(share[0], 3),
-        "ours_share_waiting_for_images": round(share[1], 3),
-    }
+    rates = {f"{what}_images_per_s": rate for what, rate in (("plain", plain), ("ours", ours), ("steady", steady))}
+    rates |= {"speed_up": ours / plain, "of_steady": ours / steady}
+    rates |= {"plain_share_decoding": share[0], "ours_share_waiting_for_images": share[1]}
+    return {"backbone": name, "workers": workers, **{what: round(value, 3) for what, value in rates.items()}}
 
 
 if __name__ == "__main__":
     cores = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbones", nargs="+", default=["lit-natural", "random-clip"])
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=max(1, cores // 2))
+    for name, default in (("images", 256), ("batch-size", 32), ("repeats", 3), ("workers", max(1, cores // 2))):
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device")
     args = parser.parse_args()
     machine = {"processor": platform.machine(), "cores": cores, "threads": torch.get_num_threads(), "torch": torch.__version__}
     machine["load_before"] = round(os.getloadavg()[0], 2)
     machine["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     with tempfile.TemporaryDirectory() as folder:
-        paths = photographs(Path(folder), args.images, *SIZE)
+        paths = photographs(Path(folder), args.images, 500, 375)
         rows = [compare(name, paths, args.batch_size, args.repeats, args.workers, args.device) for name in args.backbones]
     print(json.dumps({"machine": machine, "settings": vars(args), "rows": rows}, indent=2))

@@ -4,7 +4,7 @@
 
 Draws a binary set of 2 x ROWS vectors in float16 (two cones of unequal width, three pairs a patient), and runs each step in a
 process of its own. A parent reads RssAnon in /proc: pages of mapped files do not count, the kernel can drop them at any time. A few
-epochs and strengths suffice. A smaller set, in memory and mapped, tells how much slower mapped rows are.
+of the 100 epochs and 29 strengths suffice. A smaller set, in memory and mapped, tells how much slower mapped rows are.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import platform
 import re
 import tempfile
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from helpers.tasks import Task
 
 STEPS = ("import", "load", "authors-code", "cone", "converged")
 CONES = {"image": (0.9, 0.02), "text": (1.8, 0.01)}  # lengths of the mean and of the label's signal, beside noise of length 1
-SHARES = (0.7, 0.1, 0.2)
 
 
 def build(folder: Path, rows: int, dim: int) -> Path:
@@ -47,48 +45,38 @@ def build(folder: Path, rows: int, dim: int) -> Path:
         matrix.flush()
         vectors[modality] = matrix
     pairs = pd.DataFrame({"pair_id": [f"{i:07d}" for i in range(rows)], "group": [f"patient-{i // 3:06d}" for i in range(rows)]})
-    bounds = (np.cumsum(SHARES[:2]) * rows).astype(int) // 3 * 3
-    pairs["split"] = np.array(["train", "val", "test"])[np.searchsorted(bounds, np.arange(rows), side="right")]
+    pairs["split"] = np.repeat(["train", "val", "test"], [7, 1, 2])[np.arange(rows) // 3 % 10]
     pairs["label"] = np.array(["finding", "none"])[label]
     pairs["image"] = pairs["text"] = np.arange(rows)
     made = EmbeddingSet(**vectors, pairs=pairs, task=Task("binary", ("finding", "none")), provenance={"dataset": "synthetic"})
-    made.save(folder / "set", dtype="float16")
-    for modality in CONES:
-        (folder / modality).unlink()
-    return folder / "set"
+    return made.save(folder / "set", dtype="float16")
 
 
-def run_step(name: str, folder: Path, in_memory: float, args, answer) -> None:
-    """Run one step in this process, and send the seconds that passed, those of the processor, and what shows that it was done."""
+def run_step(name: str, folder: Path, mapped: bool, args, answer) -> None:
+    """Run one step in this process, and send the seconds that passed and those of the processor."""
     from helpers.cones import cone_table
     from helpers.probing.protocol import PROTOCOLS
     from helpers.probing.sweep import sweep
 
-    warnings.simplefilter("ignore")  # a few epochs are not convergence
     if name == "import":
         return answer.send({})
     started = time.perf_counter(), time.process_time()
-    embeddings = EmbeddingSet.load(folder, in_memory)
-    found = {"fingerprint": embeddings.fingerprint[:16]}
+    embeddings = EmbeddingSet.load(folder, 0 if mapped else float("inf"))
     if name != "load":
         started = time.perf_counter(), time.process_time()
     if name == "cone":
-        table = cone_table(embeddings, args.n_boot)
-        found = {f"{m} {q}": round(v, 5) for m, q, v in table[["modality", "quantity", "value"]].itertuples(index=False)}
+        cone_table(embeddings, args.n_boot)
     elif name != "load":
         protocol = PROTOCOLS[name]
         few = {"strengths": protocol.strengths[12 : 12 + args.strengths]} if name == "converged" else {"max_epochs": args.epochs}
-        result = sweep(embeddings, seeds=(42,), protocol=protocol.replace(name=name, **few), progress=False)
-        found = {"probes": len(result.runs), "AUC": round(float(result.best["auc"].iloc[0]), 5)}
-    seconds, cpu_seconds = time.perf_counter() - started[0], time.process_time() - started[1]
-    answer.send({"seconds": seconds, "cpu_seconds": cpu_seconds, "found": found})
+        sweep(embeddings, seeds=(42,), protocol=protocol.replace(name=name, **few), progress=False)
+    answer.send({"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]})
 
 
 def measured(name: str, folder: Path, mapped: bool, args) -> dict:
     """Run a step in a new process; return its answer with its peak of anonymous memory, read twenty times a second."""
     here, there = multiprocessing.Pipe()
-    arguments = (name, folder, 0 if mapped else float("inf"), args, there)
-    process = multiprocessing.get_context("spawn").Process(target=run_step, args=arguments)
+    process = multiprocessing.get_context("spawn").Process(target=run_step, args=(name, folder, mapped, args, there))
     process.start()
     peak = 0
     while process.is_alive():
@@ -103,12 +91,9 @@ def measured(name: str, folder: Path, mapped: bool, args) -> dict:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=377_000)
-    parser.add_argument("--small-rows", type=int, default=20_000, help="rows of the set that is run in memory and mapped")
-    parser.add_argument("--dim", type=int, default=1152)
-    parser.add_argument("--epochs", type=int, default=3, help="epochs of the descents; the protocols have 100")
-    parser.add_argument("--strengths", type=int, default=1, help="strengths that the converged probe tries; the protocol has 29")
-    parser.add_argument("--n-boot", type=int, default=1000, help="resamples of the geometry's intervals")
+    sizes = {"rows": 377_000, "small-rows": 20_000, "dim": 1152, "epochs": 3, "strengths": 1, "n-boot": 1000}
+    for name, default in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
     machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": round(os.getloadavg()[0], 2)}
     runs = []

@@ -17,13 +17,12 @@ CARD = Card("Synthetic", "natural", "made by tests", "CC0", "none", "nothing to 
 def synthetic_photographs(root: Path, n: int = 12, per_image: int = 1, **changes) -> PairedDataset:
     """Return ``n`` synthetic photographs with ``per_image`` questions each; ``changes`` are columns as {row: value}."""
     root = root / "raw"
-    paths = [path for path in jpegs(root / "images", n) for _ in range(per_image)]
-    i, k = np.divmod(np.arange(len(paths)), per_image)
-    rows = pd.DataFrame({"pair_id": [f"p{a}-{b}" for a, b in zip(i, k, strict=True)], "image": [f"images/{p.name}" for p in paths]})
-    rows["text"] = [f"question {b} of {n if b else a}" for a, b in zip(i, k, strict=True)]
-    rows["group"] = [f"g{a}" for a in i]
-    rows["split"] = np.array(["train", "val", "test"])[np.arange(len(rows)) % 3]
-    rows["label"] = np.array(["a", "b"])[np.arange(len(rows)) % 2]
+    paths, each = jpegs(root / "images", n), [(i, k) for i in range(n) for k in range(per_image)]
+    rows = pd.DataFrame({"pair_id": [f"p{i}-{k}" for i, k in each], "image": [f"images/{paths[i].name}" for i, _ in each]})
+    rows["text"] = [f"question {k} of {n if k else i}" for i, k in each]
+    rows["group"] = [f"g{i}" for i, _ in each]
+    rows["split"] = np.resize(["train", "val", "test"], len(each))
+    rows["label"] = np.resize(["a", "b"], len(each))
     for column, values in changes.items():
         rows[column] = rows[column].astype(object)
         rows.loc[list(values), column] = list(values.values())

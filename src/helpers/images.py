@@ -85,10 +85,10 @@ def _open(source) -> Image.Image:
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits by rounding."""
-    low, high = image.getextrema()
-    if low < 0 or high > 65535:
+    wide = image.convert("I")
+    if min(wide.getextrema()) < 0 or max(wide.getextrema()) > 65535:
         raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
-    return image.convert("I").point([(value + 128) // 257 for value in range(65536)], "L")
+    return wide.point([(value + 128) // 257 for value in range(65536)], "L")
 
 
 def _reason(error: Exception) -> str:
@@ -105,7 +105,7 @@ def _reason(error: Exception) -> str:
 
 def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
     """Return image files directly in ``folders`` of ``root``: name and stem -> path below ``root``; an earlier folder wins."""
-    found: dict[str, str] = {}
+    found = {}
     if not any((root / folder).is_dir() for folder in folders):
         raise FileNotFoundError(f"{root} has no image folder {' or '.join(folders)}; unpack the images there")
     for folder in filter(lambda folder: (root / folder).is_dir(), folders):

@@ -19,8 +19,6 @@ from helpers import extract, images
 from helpers.extraction import encoding
 from helpers.files import sha256
 
-REFUSED = 9
-
 
 def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, chunks: int | None = None):
     """Extract in small chunks; with ``chunks``, be killed after having written so many."""
@@ -38,7 +36,7 @@ def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, c
     try:
         extract(dataset, linear_backbone(), out, batch_size=4, workers=workers, shard=shard)
     except BlockingIOError:
-        sys.exit(REFUSED)
+        sys.exit(9)
 
 
 @pytest.mark.parametrize(("workers", "kills"), [(0, (0, 1, 2, 3, 4, 5)), (2, (2, 7))])  # of 16 chunks: images, texts, between
@@ -69,30 +67,24 @@ def test_shards_at_once_joined_equal_one_run_and_a_damaged_or_missing_chunk_is_m
     assert last.seen == {"images": 24, "texts": 0} and content(out) == content(tmp_path / "whole")
 
 
-def test_a_changed_image_costs_one_reading_and_one_chunk_and_another_commit_of_the_encoder_none(tmp_path, monkeypatch):
+def test_an_inspection_goes_on_and_a_changed_image_costs_one_reading_and_one_chunk(tmp_path, monkeypatch):
     dataset, hashed, backbone = synthetic_photographs(tmp_path, n=8), Mock(wraps=sha256), linear_backbone()
-    monkeypatch.setattr(encoding, "CHUNK", 4)
-    monkeypatch.setattr(images, "sha256", hashed)
     run = partial(extract, dataset, batch_size=2, workers=0)
+    six = [sha256(tmp_path / "raw" / path) for path in dataset.rows["image"][:6]]
+    monkeypatch.setattr(encoding, "CHUNK", 4)
+    monkeypatch.setattr(encoding, "FILES_PER_RECORD", 1)
+    monkeypatch.setattr(images, "sha256", Mock(side_effect=[*six, KeyboardInterrupt]))
+    with pytest.raises(KeyboardInterrupt):
+        run(backbone, tmp_path / "set", shard="1/2")
+    monkeypatch.setattr(images, "sha256", hashed)
     for shard in ("1/2", "2/2"):
         run(linear_backbone(), tmp_path / "set", shard=shard)
     changed = tmp_path / "raw" / dataset.rows["image"][3]
     Image.new("RGB", (40, 30), "red").save(changed)
-    backbone.fingerprint["revision"] = "c" * 40
+    backbone.fingerprint["revision"] = "c" * 40  # of no weight to the vectors
     made = run(backbone, tmp_path / "set")
-    assert hashed.call_count == 9 and hashed.call_args.args == (changed,) and backbone.seen == {"images": 4, "texts": 0}
+    assert hashed.call_count == 2 + 1 and hashed.call_args.args == (changed,) and backbone.seen == {"images": 4, "texts": 0}
     assert run(linear_backbone(), tmp_path / "whole").fingerprint == made.fingerprint
-
-
-def test_an_inspection_that_is_cut_off_goes_on(tmp_path, monkeypatch):
-    dataset, again = synthetic_photographs(tmp_path, n=8), Mock(wraps=sha256)
-    first = [sha256(tmp_path / "raw" / path) for path in dataset.rows["image"][:6]]
-    monkeypatch.setattr(encoding, "FILES_PER_RECORD", 1)
-    monkeypatch.setattr(images, "sha256", Mock(side_effect=[*first, KeyboardInterrupt]))
-    with pytest.raises(KeyboardInterrupt):
-        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-    monkeypatch.setattr(images, "sha256", again)
-    assert extract(dataset, linear_backbone(), tmp_path / "set", workers=0) and again.call_count == 2
 
 
 def test_work_that_is_left_over_goes_and_work_on_another_set_stays(tmp_path):
@@ -107,7 +99,7 @@ def test_work_that_is_left_over_goes_and_work_on_another_set_stays(tmp_path):
     assert run(second, out, overwrite=True) and not work.exists()
 
 
-@pytest.mark.parametrize(("holder", "exits"), [(None, [REFUSED] * 3), ((1, 2), [REFUSED, REFUSED, 0])])  # another shard goes on
+@pytest.mark.parametrize(("holder", "exits"), [(None, [9, 9, 9]), ((1, 2), [9, 9, 0])])  # another shard goes on
 def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, holder, exits):
     dataset, out = synthetic_photographs(tmp_path), tmp_path / "set"
     with encoding.claimed(tmp_path / "set.work", holder):

@@ -36,8 +36,7 @@ def test_the_file_says_the_texts_the_encoder_and_the_command_and_damage_is_named
     with safe_open(path, "numpy") as stored_prompts:
         about = stored_prompts.metadata()
     assert json.loads(about["prompts"]) == PROMPTS["ham10000"] and about["command"] == "python studies/prompts.py"
-    names = {"dataset": "ham10000", "variant": "clean", "backbone": "words", "encoder": words.fingerprint}
-    own = replace(sample, provenance=sample.provenance | names)
+    own = replace(sample, provenance={"dataset": "ham10000", "backbone": "words", "encoder": words.fingerprint})
     classes = [list(PROMPTS["ham10000"]).index(c) for c in sample.task.classes]
     np.testing.assert_array_equal(prompts_of(own, tmp_path), np.eye(7)[classes])
     assert prompts_of(replace(own, task=Task("multiclass", (*sample.task.classes, "unicorn"))), tmp_path) is None
