@@ -19,7 +19,6 @@ import torch
 from PIL import Image
 
 from helpers.backbones import load_backbone
-from helpers.backbones.base import Backbone
 from helpers.extraction.encoding import image_batches
 from helpers.images import decode
 
@@ -37,7 +36,7 @@ def photographs(folder: Path, n: int, width: int, height: int) -> list[Path]:
     return paths
 
 
-def plain_features(name: str, backbone: Backbone):
+def plain_features(name: str, backbone):
     """Return the model as its library publishes it, on a batch of preprocessed images."""
     if not name.startswith("lit-"):
         return backbone.image_features
