@@ -2,17 +2,14 @@
 
     python benchmarks/extraction.py --backbones lit-natural random-clip [--device cuda] > benchmarks/results/extraction.json
 
-The plain loop is what one writes first: open, preprocess, stack, run the library's own model as published, one batch after
-another, no workers. ``decode`` is the rate at which one core reads, decodes and preprocesses, ``steady`` the encoder's rate with
-pixels already in memory: the slower of decode x cores and steady is the most any extraction can reach. All in one
-run, on the same synthetic photographs, medians over repetitions that alternate between the two sides.
+The plain loop decodes and runs the library's own model as published, one batch after another, without workers. ``steady`` is the
+encoder's rate with pixels in memory. Rates are medians over repetitions that alternate between the sides.
 """
 
 import argparse
 import json
 import os
 import platform
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -22,8 +19,7 @@ import torch
 from PIL import Image
 
 from helpers.backbones import load_backbone
-from helpers.backbones.base import Backbone
-from helpers.extraction.encoding import default_workers, image_batches
+from helpers.extraction.encoding import image_batches
 from helpers.images import decode
 
 
@@ -40,7 +36,7 @@ def photographs(folder: Path, n: int, width: int, height: int) -> list[Path]:
     return paths
 
 
-def plain_features(name: str, backbone: Backbone):
+def plain_features(name: str, backbone):
     """Return the model as its library publishes it, on a batch of preprocessed images."""
     if not name.startswith("lit-"):
         return backbone.image_features
@@ -54,83 +50,56 @@ def plain_features(name: str, backbone: Backbone):
     return lambda batch: net.extract_features((batch.permute(0, 3, 1, 2).float().contiguous() - 127) / 128).mean((2, 3)) @ head
 
 
-def plain(paths: list[Path], backbone: Backbone, features, size: int) -> tuple[float, float]:
-    """Return the seconds of the plain loop in all, and of its decoding."""
-    decoding, started = 0.0, time.perf_counter()
-    with torch.inference_mode():
-        for i in range(0, len(paths), size):
-            before = time.perf_counter()
-            pixels = np.stack([backbone.preprocess(decode(path)) for path in paths[i : i + size]])
-            decoding += time.perf_counter() - before
-            features(torch.from_numpy(pixels).to(backbone.device)).cpu()
-    return time.perf_counter() - started, decoding
-
-
-def ours(paths: list[Path], backbone: Backbone, size: int, workers: int) -> tuple[float, float]:
-    """Return the seconds of extraction's own image loop in all, and of computing; the rest is spent waiting for images."""
-    batches = [list(range(i, min(i + size, len(paths)))) for i in range(0, len(paths), size)]
-    computing, started = 0.0, time.perf_counter()
-    for _, pixels, *_ in image_batches(paths, backbone.preprocess, batches, workers, pin=backbone.device.startswith("cuda")):
+def timed(batches, compute) -> tuple[float, float]:
+    """Return the seconds of computing with all batches of pixels and of waiting for them."""
+    started, computing = time.perf_counter(), 0.0
+    for pixels in batches:
         before = time.perf_counter()
-        backbone.encode_pixels(pixels)
+        compute(pixels)
         computing += time.perf_counter() - before
-    return time.perf_counter() - started, computing
+    return computing, time.perf_counter() - started - computing
 
 
-def steady(paths: list[Path], backbone: Backbone, size: int) -> float:
-    """Return the seconds for the same number of images with pixels already in memory."""
-    pixels = np.stack([backbone.preprocess(decode(path)) for path in paths[:size]])
-    backbone.encode_pixels(pixels)
-    started = time.perf_counter()
-    for _ in range(0, len(paths), size):
-        backbone.encode_pixels(pixels)
-    return time.perf_counter() - started
-
-
-def compare(name: str, paths: list[Path], size: int, repeats: int, device: str | None) -> dict:
+@torch.inference_mode()
+def compare(name: str, paths: list[Path], size: int, repeats: int, workers: int, device: str | None) -> dict:
     """Return the rates of both sides for one encoder."""
     backbone = load_backbone(name, device)
-    workers, features = default_workers(backbone.device), plain_features(name, backbone)
-    plain(paths[:size], backbone, features, size)  # both warm
-    ours(paths[:size], backbone, size, 0)
-    runs = [
-        (*plain(paths, backbone, features, size), *ours(paths, backbone, size, workers), steady(paths, backbone, size))
-        for _ in range(repeats)
-    ]
-    names = ("plain", "decoding", "ours", "computing", "steady")
-    seconds = {what: statistics.median(values) for what, values in zip(names, zip(*runs, strict=True), strict=True)}
-    rate = {what: len(paths) / seconds[what] for what in ("plain", "ours", "steady")}
-    return {
-        "backbone": name,
-        "workers": workers,
-        **{f"{what}_images_per_s": round(value, 2) for what, value in rate.items()},
-        "speed_up": round(rate["ours"] / rate["plain"], 3),
-        "of_steady": round(rate["ours"] / rate["steady"], 3),
-        "decode_images_per_s": round(len(paths) / seconds["decoding"], 2),
-        "plain_share_decoding": round(seconds["decoding"] / seconds["plain"], 3),
-        "ours_share_computing": round(seconds["computing"] / seconds["ours"], 3),
-        "ours_share_waiting_for_images": round(1 - seconds["computing"] / seconds["ours"], 3),
-    }
+    features = plain_features(name, backbone)
+    numbers = [list(range(i, min(i + size, len(paths)))) for i in range(0, len(paths), size)]
+
+    def decoded(batch: list[int]) -> torch.Tensor:
+        return torch.from_numpy(np.stack([backbone.preprocess(decode(paths[i])) for i in batch]))
+
+    def run(decoding: int) -> list[tuple[float, float]]:
+        ours = (pixels for _, pixels, _ in image_batches(paths, backbone.preprocess, numbers, decoding))
+        return [
+            timed(map(decoded, numbers), lambda pixels: features(pixels.to(backbone.device)).cpu()),
+            timed(ours, backbone.encode_pixels),
+            timed([decoded(numbers[0])] * len(numbers), backbone.encode_pixels),
+        ]
+
+    run(0)  # all warm
+    seconds = np.median([run(workers) for _ in range(repeats)], axis=0)  # (plain, ours, steady) x (computing, waiting)
+    plain, ours, steady = len(paths) / np.array([seconds[0].sum(), seconds[1].sum(), seconds[2, 0]])
+    share = seconds[:, 1] / seconds.sum(axis=1)
+    rates = {f"{what}_images_per_s": rate for what, rate in (("plain", plain), ("ours", ours), ("steady", steady))}
+    rates |= {"speed_up": ours / plain, "of_steady": ours / steady}
+    rates |= {"plain_share_decoding": share[0], "ours_share_waiting_for_images": share[1]}
+    return {"backbone": name, "workers": workers, **{what: round(value, 3) for what, value in rates.items()}}
 
 
 if __name__ == "__main__":
+    cores = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbones", nargs="+", default=["lit-natural", "random-clip"])
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--size", type=int, nargs=2, default=(500, 375), metavar=("WIDTH", "HEIGHT"))
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=3)
+    for name, default in (("images", 256), ("batch-size", 32), ("repeats", 3), ("workers", max(1, cores // 2))):
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device")
     args = parser.parse_args()
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "load_before": round(os.getloadavg()[0], 2),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
+    machine = {"processor": platform.machine(), "cores": cores, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    machine["load_before"] = round(os.getloadavg()[0], 2)
+    machine["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     with tempfile.TemporaryDirectory() as folder:
-        paths = photographs(Path(folder), args.images, *args.size)
-        rows = [compare(name, paths, args.batch_size, args.repeats, args.device) for name in args.backbones]
+        paths = photographs(Path(folder), args.images, 500, 375)
+        rows = [compare(name, paths, args.batch_size, args.repeats, args.workers, args.device) for name in args.backbones]
     print(json.dumps({"machine": machine, "settings": vars(args), "rows": rows}, indent=2))

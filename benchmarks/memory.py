@@ -1,23 +1,21 @@
 """Peak anonymous memory and time of loading, geometry and a sweep on a set that is larger than memory should hold.
 
-    nice python benchmarks/memory.py --rows 377000 --json benchmarks/results/memory.json
+    nice python benchmarks/memory.py --rows 377000 > benchmarks/results/memory.json
 
 Draws a binary set of 2 x ROWS vectors in float16 (two cones of unequal width, three pairs a patient), and runs each step in a
-process of its own. A parent reads RssAnon in /proc twenty times a second: pages of the mapped files do not count, the kernel can
-drop them at any time. Memory does not grow with epochs or strengths, so a few suffice. How much slower mapped rows are follows
-from a smaller set, once in memory and once mapped; seconds of the processor are comparable on a busy machine too. A run that was
-stopped goes on where it was, if its report is there.
+process of its own. A parent reads RssAnon in /proc: pages of mapped files do not count, the kernel can drop them at any time. A few
+of the 100 epochs and 29 strengths suffice. A smaller set, in memory and mapped, tells how much slower mapped rows are.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
-import subprocess
-import sys
+import re
 import tempfile
 import time
-from itertools import product
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +28,6 @@ from helpers.tasks import Task
 
 STEPS = ("import", "load", "authors-code", "cone", "converged")
 CONES = {"image": (0.9, 0.02), "text": (1.8, 0.01)}  # lengths of the mean and of the label's signal, beside noise of length 1
-SHARES = (0.7, 0.1, 0.2)
 
 
 def build(folder: Path, rows: int, dim: int) -> Path:
@@ -48,125 +45,61 @@ def build(folder: Path, rows: int, dim: int) -> Path:
         matrix.flush()
         vectors[modality] = matrix
     pairs = pd.DataFrame({"pair_id": [f"{i:07d}" for i in range(rows)], "group": [f"patient-{i // 3:06d}" for i in range(rows)]})
-    bounds = (np.cumsum(SHARES[:2]) * rows).astype(int) // 3 * 3
-    pairs["split"] = np.array(["train", "val", "test"])[np.searchsorted(bounds, np.arange(rows), side="right")]
+    pairs["split"] = np.repeat(["train", "val", "test"], [7, 1, 2])[np.arange(rows) // 3 % 10]
     pairs["label"] = np.array(["finding", "none"])[label]
     pairs["image"] = pairs["text"] = np.arange(rows)
     made = EmbeddingSet(**vectors, pairs=pairs, task=Task("binary", ("finding", "none")), provenance={"dataset": "synthetic"})
-    made.save(folder / "set", dtype="float16")
-    for modality in CONES:
-        (folder / modality).unlink()
-    return folder / "set"
+    return made.save(folder / "set", dtype="float16")
 
 
-def run_step(name: str, folder: Path, in_memory: float, epochs: int, strengths: int, n_boot: int = 1000) -> dict:
-    """Run one step in this process and return the seconds of loading and of the step, and what shows that it was done."""
-    import warnings
-
+def run_step(name: str, folder: Path, mapped: bool, args, answer) -> None:
+    """Run one step in this process, and send the seconds that passed and those of the processor."""
     from helpers.cones import cone_table
     from helpers.probing.protocol import PROTOCOLS
     from helpers.probing.sweep import sweep
 
-    warnings.simplefilter("ignore")  # a few epochs are not convergence
     if name == "import":
-        return {}
-    started = clocks()
-    embeddings = EmbeddingSet.load(folder, in_memory)
-    if name == "load":
-        return seconds_since(started) | {"found": {"fingerprint": embeddings.fingerprint[:16]}}
-    started = clocks()
+        return answer.send({})
+    started = time.perf_counter(), time.process_time()
+    embeddings = EmbeddingSet.load(folder, 0 if mapped else float("inf"))
+    if name != "load":
+        started = time.perf_counter(), time.process_time()
     if name == "cone":
-        table = cone_table(embeddings, n_boot)
-        found = {f"{m} {q}": round(v, 5) for m, q, v in table[["modality", "quantity", "value"]].itertuples(index=False)}
-    else:
+        cone_table(embeddings, args.n_boot)
+    elif name != "load":
         protocol = PROTOCOLS[name]
-        change = {"strengths": protocol.strengths[12 : 12 + strengths]} if name == "converged" else {"max_epochs": epochs}
-        result = sweep(embeddings, seeds=(42,), protocol=protocol.replace(name=name, **change), progress=False)
-        found = {"probes": len(result.runs), "AUC": round(float(result.best["auc"].iloc[0]), 5)}
-    return seconds_since(started) | {"found": found}
-
-
-def clocks() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
-
-
-def seconds_since(started: tuple[float, float]) -> dict:
-    """Return the seconds that passed and those of the processor, all threads together."""
-    return {name: now - before for name, now, before in zip(("seconds", "cpu_seconds"), clocks(), started, strict=True)}
+        few = {"strengths": protocol.strengths[12 : 12 + args.strengths]} if name == "converged" else {"max_epochs": args.epochs}
+        sweep(embeddings, seeds=(42,), protocol=protocol.replace(name=name, **few), progress=False)
+    answer.send({"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]})
 
 
 def measured(name: str, folder: Path, mapped: bool, args) -> dict:
-    """Run a step in a new process; return its answer with its peak of RssAnon."""
-    command = [sys.executable, __file__, "--step", name, "--set", folder, "--epochs", args.epochs, "--strengths", args.strengths]
-    command += ["--n-boot", args.n_boot, *["--mapped"] * mapped]
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen([str(word) for word in command], stdout=output)
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, anonymous(process.pid))
-            time.sleep(0.05)
-        if process.returncode:
-            raise SystemExit(f"step {name} failed")
-        output.seek(0)
-        answer = json.loads(output.read().splitlines()[-1])
-    row = {"step": name, "mapped": mapped, "peak_anonymous_bytes": peak, **answer}
-    print(row, flush=True)
-    return row
-
-
-def measured_before(path: Path | None, settings: dict) -> list[dict]:
-    """Return the runs of a report with these settings, so that a benchmark that was stopped goes on where it was."""
-    if path is None or not path.is_file():
-        return []
-    report = json.loads(path.read_text())
-    return report["runs"] if report["settings"] == settings else []
-
-
-def anonymous(pid: int) -> int:
-    """Return the anonymous memory of a process in bytes, 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=377_000)
-    parser.add_argument("--small-rows", type=int, default=20_000, help="rows of the set that is run in memory and mapped")
-    parser.add_argument("--dim", type=int, default=1152)
-    parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS)
-    parser.add_argument("--epochs", type=int, default=3, help="epochs of the descents; the protocols have 100")
-    parser.add_argument("--strengths", type=int, default=1, help="strengths that the converged probe tries; the protocol has 29")
-    parser.add_argument("--n-boot", type=int, default=1000, help="resamples of the geometry's intervals")
-    parser.add_argument("--folder", type=Path, help="where the set lies during the run; the temporary folder if not given")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
-    parser.add_argument("--set", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--mapped", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.step:
-        in_memory = 0 if args.mapped else float("inf")
-        print(json.dumps(run_step(args.step, args.set, in_memory, args.epochs, args.strengths, args.n_boot)))
-        return
-    machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": round(os.getloadavg()[0], 2)}
-    settings = {name: getattr(args, name) for name in ("rows", "small_rows", "dim", "epochs", "strengths", "n_boot")}
-    runs = measured_before(args.json, settings)
-    for rows, ways in ((args.rows, (True,)), (args.small_rows, (False, True))):
-        done = {(run["rows"], run["mapped"], run["step"]) for run in runs}
-        todo = [(mapped, step) for mapped, step in product(ways, args.steps) if (rows, mapped, step) not in done]
-        if not todo:
-            continue
-        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            made = build(Path(folder), rows, args.dim)
-            size = sum(file.stat().st_size for file in made.glob("*.safetensors"))
-            for mapped, step in todo:
-                runs.append({"rows": rows, "bytes": size} | measured(step, made, mapped, args))
-                if args.json:  # after each step, so that a run that is stopped is not lost
-                    report = {"machine": machine, "settings": settings, "mapped_above_numbers": IN_MEMORY, "runs": runs}
-                    args.json.write_text(json.dumps(report, indent=2) + "\n")
+    """Run a step in a new process; return its answer with its peak of anonymous memory, read twenty times a second."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=run_step, args=(name, folder, mapped, args, there))
+    process.start()
+    peak = 0
+    while process.is_alive():
+        with suppress(FileNotFoundError, ProcessLookupError, AttributeError):  # it has ended
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(peak, 1024 * int(re.search(r"RssAnon:\s*(\d+)", status).group(1)))
+        time.sleep(0.05)
+    if process.exitcode:
+        raise SystemExit(f"step {name} failed")
+    return {"step": name, "mapped": mapped, "peak_anonymous_bytes": peak, **here.recv()}
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    sizes = {"rows": 377_000, "small-rows": 20_000, "dim": 1152, "epochs": 3, "strengths": 1, "n-boot": 1000}
+    for name, default in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    args = parser.parse_args()
+    machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": round(os.getloadavg()[0], 2)}
+    runs = []
+    for rows, ways in ((args.rows, (True,)), (args.small_rows, (False, True))):
+        with tempfile.TemporaryDirectory() as folder:
+            made = build(Path(folder), rows, args.dim)
+            size = sum(file.stat().st_size for file in made.glob("*.safetensors"))
+            runs += [{"rows": rows, "bytes": size} | measured(step, made, mapped, args) for mapped in ways for step in STEPS]
+    print(json.dumps({"machine": machine, "settings": vars(args), "mapped_above_numbers": IN_MEMORY, "runs": runs}, indent=2))

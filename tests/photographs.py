@@ -1,6 +1,7 @@
-"""Make a small data set of synthetic photographs with questions, and read the content of a stored set, for tests."""
+"""Make a small data set of synthetic photographs with questions, read the content of a stored set, and run processes."""
 
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,14 @@ CARD = Card("Synthetic", "natural", "made by tests", "CC0", "none", "nothing to 
 
 
 def synthetic_photographs(root: Path, n: int = 12, per_image: int = 1, **changes) -> PairedDataset:
-    """Return ``n`` synthetic photographs with ``per_image`` questions each."""
+    """Return ``n`` synthetic photographs with ``per_image`` questions each; ``changes`` are columns as {row: value}."""
     root = root / "raw"
-    paths = jpegs(root / "images", n)
-    rows = pd.DataFrame(
-        [
-            {"pair_id": f"p{i}-{k}", "image": f"images/{path.name}", "text": f"question {k} of {n if k else i}", "group": f"g{i}"}
-            for i, path in enumerate(paths)
-            for k in range(per_image)
-        ]
-    )
-    rows["split"] = np.array(["train", "val", "test"])[np.arange(len(rows)) % 3]
-    rows["label"] = np.array(["a", "b"])[np.arange(len(rows)) % 2]
+    paths, each = jpegs(root / "images", n), [(i, k) for i in range(n) for k in range(per_image)]
+    rows = pd.DataFrame({"pair_id": [f"p{i}-{k}" for i, k in each], "image": [f"images/{paths[i].name}" for i, _ in each]})
+    rows["text"] = [f"question {k} of {n if k else i}" for i, k in each]
+    rows["group"] = [f"g{i}" for i, _ in each]
+    rows["split"] = np.resize(["train", "val", "test"], len(each))
+    rows["label"] = np.resize(["a", "b"], len(each))
     for column, values in changes.items():
         rows[column] = rows[column].astype(object)
         rows.loc[list(values), column] = list(values.values())
@@ -38,3 +35,13 @@ def content(folder: Path) -> dict:
     record = json.loads(found["provenance.json"])
     assert record.pop("run").keys() == {"command", "finished", "seconds"} and len(record.pop("record_sha256")) == 64
     return {**found, "provenance.json": record}
+
+
+def in_processes(function, *calls: tuple) -> list[int]:
+    """Run a function with each of several arguments at once, in processes of their own, and return their exit codes."""
+    runs = [multiprocessing.get_context("fork").Process(target=function, args=arguments) for arguments in calls]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    return [run.exitcode for run in runs]

@@ -19,7 +19,7 @@ from .backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from .backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
 from .datasets import DATASETS, PairedDataset, flickr8k, load_dataset
 from .datasets.registry import dataset_root
-from .extraction.encoding import default_workers, image_batches
+from .extraction.encoding import image_batches
 from .files import project_root, read_record, refuse_other_content, replacing, replacing_folder, sha256, write_record
 from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
@@ -181,7 +181,7 @@ def _image_features(files: list[Path]) -> np.ndarray:
     batches = [list(range(i, min(i + IMAGES_PER_BATCH, len(files)))) for i in range(0, len(files), IMAGES_PER_BATCH)]
     features = np.empty((len(files), IMAGE_WIDTH), dtype=np.float32)
     with torch.inference_mode(), tqdm(total=len(files), desc="image features", unit="image", mininterval=1) as bar:
-        for numbers, batch, reasons, _ in image_batches(files, pixels, batches, default_workers("cpu")):
+        for numbers, batch, reasons in image_batches(files, pixels, batches):
             for row, why in reasons.items():
                 raise ValueError(f"row {row}: {why}; repair the image or exclude the row")
             features[numbers] = encode(batch).numpy()

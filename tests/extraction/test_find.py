@@ -2,42 +2,43 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from conftest import ROOT
 
-from helpers.datasets.registry import dataset_root
 from helpers.extraction.find import embeddings_for, in_both_variants, select
-from helpers.store.catalogue import SHIPPED_SETS, folder_name, shipped_but_not_stored, stored
+from helpers.store.catalogue import SHIPPED_SETS, shipped_but_not_stored, stored
 
 
-def test_stored_sets_are_listed_and_loaded_by_name_whatever_the_working_directory(store, tmp_path, monkeypatch):
+def test_stored_sets_are_found_by_name_whatever_the_working_directory_natural_data_first(store, tmp_path, monkeypatch):
     found = stored(store)
-    assert len(found) == 6 and set(found["variant"]) == {"common", "clean", "authors"}
+    assert set(found[["dataset", "variant", "backbone"]].itertuples(index=False, name=None)) == set(SHIPPED_SETS)
     monkeypatch.chdir(tmp_path)
     embeddings = embeddings_for("ham10000", "lit-derm", "authors", store)
     assert embeddings.provenance["variant"] == "authors" and embeddings.provenance["backbone"] == "lit-derm"
     assert embeddings_for("flickr8k", "lit-derm", "clean", store).provenance["variant"] == "common"  # its only one
-
-
-def test_sets_are_selected_natural_data_first(store):
     names = [f"{s.provenance['dataset']} {s.provenance['backbone']}" for s in select(store=store)]
     assert names == ["flickr8k lit-natural", "flickr8k lit-derm", "ham10000 lit-natural", "ham10000 lit-derm"]
     assert {s.provenance["dataset"] for s in select(backbones=["lit-derm"], store=store)} == {"flickr8k", "ham10000"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("find", "error", "message"),
     [
-        (("ham1000", "lit-derm"), ValueError, "did you mean 'ham10000'"),
-        (("ham10000", "lit-derm", "cleaned"), ValueError, "did you mean 'clean'"),
-        (("ham10000", "clip"), FileNotFoundError, r"clean/lit-derm.*helpers extract ham10000 --backbone clip --variant clean"),
-        (("brset", "clip"), FileNotFoundError, r"nothing stored.*python -m helpers extract brset"),
+        (partial(embeddings_for, "ham1000", "lit-derm"), ValueError, "did you mean 'ham10000'"),
+        (partial(embeddings_for, "ham10000", "lit-derm", "cleaned"), ValueError, "did you mean 'clean'"),
+        (partial(embeddings_for, "ham10000", "clip"), FileNotFoundError, r"clean/lit-derm.*extract ham10000 --backbone clip"),
+        (partial(embeddings_for, "ham10000", "clip", data_root="nowhere"), FileNotFoundError, "data root nowhere does not exist"),
+        (partial(select, ["ham1000"]), ValueError, "did you mean 'ham10000'"),
+        (partial(select, ["brset"]), FileNotFoundError, "nothing stored.*extract brset --backbone ENCODER"),
+        (partial(select, backbones=["lit-dermm"]), ValueError, "did you mean 'lit-derm'"),
     ],
 )
-def test_a_missing_set_is_explained(store, arguments, error, message):
+def test_a_missing_set_is_explained(store, tmp_path, find, error, message):
     with pytest.raises(error, match=message):
-        embeddings_for(*arguments, store=store)
+        find(store=store)
+    with pytest.raises(FileNotFoundError, match="no embeddings of variant 'clean'.*python -m helpers extract"):
+        select(store=tmp_path)
 
 
 def test_a_selection_does_without_pairs_of_which_there_are_results(store, tmp_path):
@@ -52,49 +53,22 @@ def test_a_selection_does_without_pairs_of_which_there_are_results(store, tmp_pa
         named(["brset"], ["clip", "lit-derm"], **results)
 
 
-def test_stores_encoders_and_roots_that_are_not_there_are_explained(store, tmp_path):
-    with pytest.raises(ValueError, match="did you mean 'lit-derm'"):
-        select(backbones=["lit-dermm"], store=store)
-    with pytest.raises(FileNotFoundError, match="data root .*nowhere does not exist"):
-        embeddings_for("ham10000", "lit-derm", store=tmp_path, data_root=tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="no embeddings of variant 'clean'.*python -m helpers extract"):
-        select(store=tmp_path)
-
-
 def test_own_data_set_that_the_registry_does_not_know(store, tmp_path):
     own = replace(embeddings_for("ham10000", "lit-derm", "clean", store), provenance={"backbone": "my/encoder"})
     own.save(tmp_path / "mine" / "v1" / "my--encoder")
     found = embeddings_for("mine", "my/encoder", "clean", tmp_path)
-    assert len(found) == 240 and found.identity.columns == {"dataset": "mine", "variant": "v1", "backbone": "my/encoder"}
-    assert len(select(store=tmp_path)) == 1
+    assert found.identity.columns == {"dataset": "mine", "variant": "v1", "backbone": "my/encoder"}
+    assert len(found) == 240 and len(select(store=tmp_path)) == 1
 
 
-def test_names_and_folders(tmp_path):
-    assert folder_name("hf-hub:a/b") == "hf-hub-a--b"
-    (tmp_path / "brset").mkdir()
-    assert dataset_root(tmp_path, "brset") == tmp_path / "brset" and dataset_root(tmp_path, "x") == tmp_path
-
-
-def test_a_shipped_set_that_is_gone_is_named(store, tmp_path):
-    assert set(SHIPPED_SETS) <= {p.parent.parts[-3:] for p in (ROOT / "data/embeddings").glob("*/*/*/provenance.json")}
-    shutil.copytree(store, tmp_path / "store")
-    shutil.rmtree(tmp_path / "store/ham10000/authors/lit-derm")
-    assert shipped_but_not_stored("clean", tmp_path / "store") == []
-    assert shipped_but_not_stored("authors", tmp_path / "store") == [("ham10000", "authors", "lit-derm")]
-
-
-def test_pairs_of_variants_need_both(store, tmp_path):
-    pairs = in_both_variants(store=store)
-    assert [(a.provenance["variant"], c.provenance["variant"]) for a, c in pairs] == [("authors", "clean")] * 2
-    assert [a.provenance["backbone"] for a, _ in in_both_variants([], ["lit-derm"], store)] == ["lit-derm"]
+def test_pairs_of_variants_need_both(store, tmp_path, monkeypatch):
+    assert [[s.identity.variant for s in pair] for pair in in_both_variants(store=store)] == [["authors", "clean"]] * 2
+    assert [a.identity.backbone for a, _ in in_both_variants([], ["lit-derm"], store)] == ["lit-derm"]
     shutil.copytree(store / "ham10000/clean", tmp_path / "ham10000/clean")
-    assert in_both_variants(store=tmp_path) == []
+    assert in_both_variants(store=tmp_path) == [] == shipped_but_not_stored("authors", store)
+    assert set(shipped_but_not_stored("authors", tmp_path)) == {s for s in SHIPPED_SETS if s[1] != "clean"}
     with pytest.raises(ValueError, match="none of flickr8k is stored in the variants"):
         in_both_variants(["flickr8k"], store=store)
-
-
-def test_pairs_of_variants_are_extracted_under_the_encoder_as_it_was_named(store, monkeypatch):
-    made = []
-    monkeypatch.setattr("helpers.extraction.find.extract_missing", lambda i, *_: made.append((i.variant, i.backbone)))
-    in_both_variants(["ham10000"], ["openai/clip"], store, data_root="raw")
-    assert made == [("authors", "openai/clip"), ("clean", "openai/clip")]
+    monkeypatch.setattr("helpers.extraction.find.embeddings_for", lambda d, b, v, **_: f"{d} {b} {v}")
+    extracted = in_both_variants(["ham10000", "flickr8k"], ["openai/clip"], store, data_root="raw")  # flickr8k has one variant
+    assert extracted == [("ham10000 openai/clip authors", "ham10000 openai/clip clean")]

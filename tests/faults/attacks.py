@@ -21,9 +21,8 @@ from safetensors.torch import save_file
 from helpers import EmbeddingSet, GapAlignment
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.backbones.lit import read_heads
-from helpers.extraction.encoding import plan, read_chunk, read_work_file, write_chunk, write_work_file
-from helpers.extraction.inspection import INSPECTED
-from helpers.files import checksummed, sha256, write_json
+from helpers.extraction.encoding import intact
+from helpers.files import checksummed, read_arrays, read_record, sha256, write_arrays, write_json, write_record
 from helpers.heads import COLUMNS, TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.disk import PROVENANCE
@@ -98,15 +97,15 @@ def features(folder: Path) -> Path:
     return TowerFeatures(image, text, captions, {"dataset": "d", "counts": {"images": 6}}).save(folder / "features")
 
 
-CHUNK = plan("image", ["x", "y", "z"], 3, "settings")[0]
+CHUNK = "image-000000.safetensors"
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4)
-FAILED = {1: "file is damaged"}
-INSPECTIONS = {"images/a.jpg": ("0" * 64, ("mode L",), (12, 34))}
+FAILED = {"failed": "{}"}
+INSPECTIONS = {"images/a.jpg": ["0" * 64, ["mode L"], [12, 34]]}
 
 
 def work_folder(folder: Path) -> Path:
-    write_chunk(folder, CHUNK, VECTORS, FAILED)
-    write_work_file(folder / "files.json", INSPECTIONS)
+    write_arrays(folder / CHUNK, {"embeddings": VECTORS}, FAILED)
+    write_record(folder / "files.json", INSPECTIONS)
     return folder
 
 
@@ -161,15 +160,15 @@ def content_with_its_checksum(name: str, changes) -> None:
 
 def chunk_bytes(changes) -> None:
     folder = fresh(work_folder)
-    edited(folder / CHUNK.name, changes)
-    found = read_chunk(folder, CHUNK)
-    assert found is None or (np.array_equal(found[0], VECTORS) and found[1] == FAILED)
+    edited(folder / CHUNK, changes)
+    found = intact(read_arrays, folder / CHUNK)
+    assert found is None or (np.array_equal(found[0]["embeddings"], VECTORS) and found[1] == FAILED)
 
 
 def work_file_bytes(changes) -> None:
     path = fresh(work_folder) / "files.json"
     edited(path, changes)
-    assert read_work_file(path, INSPECTED) in (None, INSPECTIONS)
+    assert intact(read_record, path) in (None, INSPECTIONS)
 
 
 def sweep_bytes(where: int, changes) -> None:
@@ -271,7 +270,7 @@ TARGETS: dict[str, tuple] = {
 
 
 def reads_work(folder: Path) -> bool:
-    return read_chunk(folder, CHUNK) is not None and read_work_file(folder / "files.json", INSPECTED) is not None
+    return intact(read_arrays, folder / CHUNK) is not None and intact(read_record, folder / "files.json") is not None
 
 
 STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {

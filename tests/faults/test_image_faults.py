@@ -1,7 +1,5 @@
 """Images that attack, and outputs that would harm the data: no other program starts, memory is bounded, nothing is replaced."""
 
-import sys
-
 import numpy as np
 import pytest
 from damage import deep_image, peak_of_decoding, small
@@ -30,13 +28,13 @@ def test_sixteen_bits_take_bounded_memory(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_image_replaced_after_its_inspection_is_found(tmp_path, monkeypatch, workers):
-    dataset, plan = synthetic_photographs(tmp_path, n=12), encoding.plan_chunks
+    dataset, plan = synthetic_photographs(tmp_path, n=12), encoding.plan
 
     def replace_then_plan(*arguments):
         Image.new("RGB", (20, 20), "red").save(tmp_path / "raw" / "images" / "photo_004.jpg")
         return plan(*arguments)
 
-    monkeypatch.setattr(sys.modules["helpers.extraction.extract"], "plan_chunks", replace_then_plan)
+    monkeypatch.setattr(encoding, "plan", replace_then_plan)
     with pytest.raises(ValueError, match="row 4: image file was replaced"):
         extract(dataset, linear_backbone(), tmp_path / "set", batch_size=2, workers=workers)
     assert not (tmp_path / "set").exists()

@@ -66,7 +66,7 @@ def extract(
     variant: Variant = "clean", root: Root = None, out: SetFolder = None, split: Split = None, missing_images: Missing = None,
     option: Option = None,
     shard: Annotated[str | None, typer.Option(help="k/n: only the k-th of n parts; a call without it joins them.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images encoded at a time.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images encoded at a time; 256 on CUDA, else 32.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     weights: Annotated[str | None, typer.Option(help="Local folder or file of weights.")] = None,
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+import torch
 from safetensors import SafetensorError
 
 from ..arrays import choose
@@ -21,14 +22,19 @@ from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import remove_stale, replacing
+from ..files import read_record, remove_stale, replacing, write_record
 from ..store.disk import PROVENANCE, check_replaceable, read_set_record
 from ..store.embeddings import EmbeddingSet
-from .encoding import Job, claimed, default_workers, encode_chunks, plan_chunks, read_chunks, read_work_file, write_work_file
-from .inspection import InputError, inspect, report_table, summary
+from .encoding import Job, claimed, encode, inspect, intact
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+OWNER = "identity.json"  # file of the work folder that says which set it is for
+SHOWN = 10  # errors in a message
+
+
+class InputError(ValueError):
+    """Error for rows that cannot be encoded; ``<out>.problems.csv`` lists all of them."""
 
 
 def extract(
@@ -50,79 +56,70 @@ def extract(
 ) -> EmbeddingSet | None:
     """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
 
-    If ``out`` already holds the set of this data, encoder and precision, the function returns it. An interrupted run resumes and
-    ends with the same bytes. Unfinished work lies in ``<out>.work`` until the set is whole.
+    A set of this data, encoder and precision in ``out`` is returned as it is. An interrupted run resumes and ends with the same
+    bytes; its unfinished work lies in ``<out>.work``.
 
     Args:
         backbone, device: a ``Backbone``, or a name and a device for :func:`load_backbone`.
         out: folder of the set, outside the data root: a new or empty folder, or one that holds a set.
-        batch_size: images per batch; when None, chosen on the first run and then reused.
+        batch_size: images per batch; when None, 256 on CUDA, else 32.
         shard: ``"3/16"`` or ``(3, 16)``: encode only the third of sixteen parts and return None. When all parts are done, a call
-            without ``shard`` checks and joins them, encodes what is missing, and removes ``<out>.work``.
-        precision: ``float32``, or ``bfloat16`` / ``float16`` for autocast; vectors are always normalised in float32.
-        dtype: type of the stored vectors, ``float32`` or ``float16``.
-        workers: number of processes that decode images; 0 decodes in this process; by the number of cores when None.
-        on_error: ``fail`` on rows that cannot be encoded, or ``skip`` them; ``<out>.problems.csv`` lists them in both cases.
-        max_skipped: largest share of rows that ``skip`` may exclude.
+            with the same options but no ``shard`` joins them, encodes what is missing, and removes ``<out>.work``.
+        precision, dtype: number types of the encoder, ``float32``, or ``bfloat16`` or ``float16`` by autocast, and of the stored
+            vectors, ``float32`` or ``float16``. Vectors are normalised in ``float32``.
+        workers: number of processes that decode images, by the number of cores when None; 0 decodes in this process.
+        on_error, max_skipped: ``fail`` on rows that cannot be encoded, or ``skip`` them up to this share of all rows;
+            ``<out>.problems.csv`` lists them in both cases.
         overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
-        image_from: folder of a set with the same image vectors; the new set refers to them instead of storing them twice.
+        image_from: folder of a set with the same image vectors, to which the new set then refers.
         command: command that makes the set again, for its provenance; without folders of the machine.
-
-    Raises:
-        InputError: some rows cannot be encoded; holds the report.
-        BlockingIOError, OSError: another process writes to the same output; no space or no permission. Finished chunks remain.
     """
-    out, parts = Path(out), _parse_shard(shard)
-    _check(out, Path(dataset.root), precision, dtype, on_error, max_skipped, image_from)
+    out, shard = Path(out), None if shard is None else _parse_shard(shard)
+    _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
     backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
-    workers = default_workers(backbone.device) if workers is None else workers
-    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, parts)
-    keys, report = _inspected(job, out)
-    identity = _identity(job, keys, dtype)
-    if stored := _stored(out, identity, overwrite):
-        if not shard:
-            _clear(job.work, identity)  # of a run that was killed when the set was whole
-        return stored
-    usable_rows = partial(_usable_rows, dataset, out, on_error, max_skipped)
-    with _explaining_os_errors(out), claimed(job.work, parts):
-        embeddings = _encoded(job, keys, report, identity, usable_rows, command)
+    batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
+    job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
+    with _explaining_errors(out):
+        read_only = (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK)
+        keys, problems = inspect(dataset, None if read_only else job.work)
+        identity = _identity(job, keys, dtype)
+        embeddings = _stored(out, identity, overwrite)
         if embeddings is None:
-            return None
-        embeddings.save(out, dtype=dtype, image_from=image_from)
-    _clear(job.work, identity)
+            with claimed(job.work, shard):
+                write_record(job.work / OWNER, identity)
+                usable_rows = partial(_usable_rows, dataset, out, on_error, max_skipped)
+                embeddings = _encoded(job, keys, problems, identity, usable_rows, command)
+                if embeddings is not None:
+                    embeddings.save(out, dtype=dtype, image_from=image_from)
+    if not shard:
+        _clear(job.work, identity)  # also of a run that was killed when the set was whole
     return embeddings
 
 
-def _encoded(
-    job: Job, keys: pd.DataFrame, report: pd.DataFrame, identity: dict, usable_rows: Callable, command: str
-) -> EmbeddingSet | None:
+def _encoded(job: Job, keys, problems: list[tuple], identity: dict, usable_rows: Callable, command) -> EmbeddingSet | None:
     """Encode what is missing; return the set, or None for a shard."""
-    started = time.time()
-    write_work_file(job.work / "identity.json", identity)
-    usable = usable_rows(report)
-    chunks, size = plan_chunks(job, keys.loc[usable])
-    encode_chunks(job, keys.loc[usable], chunks, size)
+    started, keys = time.time(), keys.loc[usable_rows(problems)]
+    found = encode(job, keys)
     if job.shard:
         return None
-    read = {modality: read_chunks(job, chunks[modality]) for modality in ("image", "text")}
-    items = {modality: pd.factorize(keys.loc[usable, modality])[0] for modality in ("image", "text")}
-    failed = read["image"][1]
-    undecoded = [(int(row), "image", "error", failed[i]) for row, i in zip(usable, items["image"], strict=True) if i in failed]
-    known = report[["row", "field", "severity", "what"]].itertuples(index=False, name=None)
-    report = report_table(job.dataset.rows, [*known, *undecoded])
-    rows = usable_rows(report)
+    failed = found["image"][1]
+    problems = problems + [(row, "image", "error", failed[key]) for row, key in keys["image"].items() if key in failed]
+    rows = usable_rows(problems)
     pairs, vectors = job.dataset.rows.iloc[rows].drop(columns=["image", "text"]).reset_index(drop=True), {}
-    for modality, number in items.items():
-        distinct, pairs[modality] = np.unique(number[np.isin(usable, rows)], return_inverse=True)
-        vectors[modality] = read[modality][0][distinct]
+    for modality, (matrix, _) in found.items():
+        number = pd.factorize(keys[modality])[0][keys.index.isin(rows)]
+        distinct, pairs[modality] = np.unique(number, return_inverse=True)
+        vectors[modality] = matrix[distinct]
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     run = {"command": command, "finished": finished, "seconds": round(time.time() - started, 1)}
-    provenance = _provenance(job, identity, keys.loc[rows], report, size) | {"run": run}
-    return EmbeddingSet(vectors["image"], vectors["text"], pairs, job.dataset.task, provenance)
+    provenance = _provenance(job, identity, keys.loc[rows], problems) | {"run": run}
+    return EmbeddingSet(**vectors, pairs=pairs, task=job.dataset.task, provenance=provenance)
 
 
-def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max_skipped: float, image_from) -> None:
+def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_error, max_skipped: float, image_from) -> None:
     """Refuse unknown options and an output that would change the data or a folder that is not an embedding set."""
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     choose(precision, PRECISIONS, "precision")
     choose(dtype, ("float32", "float16"), "dtype")
     choose(on_error, ("fail", "skip"), "on_error")
@@ -134,56 +131,39 @@ def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max
     folder = folder.parent if folder.is_file() else folder
     if target.is_relative_to(folder) or folder.is_relative_to(target):
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
-    with _explaining_os_errors(out):
-        check_replaceable(out)
-
-
-def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return content hashes and problems of the data set; shards and later runs reuse them until the set is whole."""
-    if (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK):
-        return inspect(job.dataset)
-    with _explaining_os_errors(out):
-        job.work.mkdir(parents=True, exist_ok=True)
-        with FileLock(job.work / "lock-files"):
-            return inspect(job.dataset, job.work / "files.json")
+    check_replaceable(out)
 
 
 def _clear(work: Path, identity: dict) -> None:
     """Remove the work folder of a whole set, unless it holds another set's work or a process uses it."""
     with suppress(OSError), claimed(work, None):
-        owner = read_work_file(work / "identity.json", dict)  # None if an earlier removal was interrupted
-        if owner is None or owner == json.loads(json.dumps(identity)):
+        if intact(read_record, work / OWNER) in (None, json.loads(json.dumps(identity))):  # None: a removal was interrupted
             shutil.rmtree(work, ignore_errors=True)
     with suppress(OSError):
         work.rmdir()  # a network file system keeps the lock files until they are closed
-    with suppress(OSError):
-        remove_stale(work.parent)
+    remove_stale(work.parent)
 
 
 @contextmanager
-def _explaining_os_errors(out: Path) -> Iterator[None]:
-    """Add to the error on a full disk or a read-only folder what to do."""
+def _explaining_errors(out: Path) -> Iterator[None]:
+    """Add to the error on a full disk, a read-only folder or too little memory what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in ABOUT_THE_OUTPUT:
+    except torch.cuda.OutOfMemoryError:
+        raise RuntimeError("the batch does not fit into the accelerator's memory; give a smaller --batch-size") from None
+    except (OSError, SafetensorError) as error:  # the writer of chunks raises the latter
+        if isinstance(error, OSError) and error.errno not in ABOUT_THE_OUTPUT:
             raise
-        what = f"{error.strerror}; make room or give another output, finished chunks remain"
-        raise OSError(error.errno, what, str(out)) from error
-    except SafetensorError as error:  # the writer of a set, which has no error number
-        raise OSError(f"{error}; make room or give another output than {out}, finished chunks remain") from error
+        what = getattr(error, "strerror", error)
+        raise OSError(f"{what}; make room or give another output than {out}, finished chunks remain") from error
 
 
-def _parse_shard(shard) -> tuple[int, int] | None:
-    if shard is None:
-        return None
-    try:
-        number, count = (int(part) for part in (shard.split("/") if isinstance(shard, str) else shard))
-    except (ValueError, TypeError):
-        raise ValueError(f"shard must look like '3/16', got {shard!r}") from None
-    if not 1 <= number <= count:
-        raise ValueError(f"shard {number}/{count} does not exist; the first number runs from 1 to {count}")
-    return number, count
+def _parse_shard(shard) -> tuple[int, int]:
+    with suppress(ValueError, TypeError):
+        k, n = map(int, shard.split("/") if isinstance(shard, str) else shard)
+        if 1 <= k <= n:
+            return k, n
+    raise ValueError(f"shard must look like '3/16', the first number at most the second, got {shard!r}")
 
 
 def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
@@ -204,58 +184,50 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
     """Return the set in ``out`` if it has this identity; with ``overwrite``, treat a damaged or different set as absent."""
     if not (out / PROVENANCE).is_file():
         return None
-    try:
-        record = _flat(read_set_record(out)[0])
-        differing = [key for key, value in _flat(identity).items() if record.get(key) != value]
-        if not differing:
-            return EmbeddingSet.load(out)
-        how = "pass overwrite=True (--overwrite) to replace it, or give another output"
-        raise ValueError(f"{out} holds a set that differs in {', '.join(differing)}; {how}")
-    except (ValueError, FileNotFoundError):
-        if overwrite:
-            return None
-        raise
+    with suppress(*(ValueError, FileNotFoundError) if overwrite else ()):
+        record, wanted = (pd.json_normalize(r).iloc[0].to_dict() for r in (read_set_record(out)[0], identity))
+        if differing := [key for key, value in wanted.items() if record.get(key) != value]:
+            how = "pass overwrite=True (--overwrite) to replace it, or give another output"
+            raise ValueError(f"{out} holds a set that differs in {', '.join(differing)}; {how}")
+        return EmbeddingSet.load(out)
+    return None
 
 
-def _flat(record: dict) -> dict:
-    """Return a nested record as one dictionary with keys such as ``encoder.weights``."""
-    return pd.json_normalize(record).to_dict("records")[0]
-
-
-def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, report: pd.DataFrame) -> np.ndarray:
+def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, problems: list[tuple]) -> np.ndarray:
     """Return the rows that can be encoded, write the report, unless it is empty, and raise for more errors than allowed."""
-    problems = out.with_name(out.name + ".problems.csv")
-    if len(report):
-        with replacing(problems) as temporary:
-            report.drop(columns="pair_id" if dataset.card.credentialed else []).to_csv(temporary, index=False)
-    else:
-        problems.unlink(missing_ok=True)
-    n = len(dataset.rows)
-    bad = report.loc[report["severity"] == "error", "row"].unique().astype(int)
-    if len(bad) and on_error == "fail":
-        how = f"all are listed in {problems}; repair them, or pass on_error='skip' (--on-error skip)"
-    elif len(bad) > max_skipped * n or len(bad) == n:
-        how = f"more than max_skipped={max_skipped:.0%} allows; all are listed in {problems}"
-    else:
-        return np.setdiff1d(np.arange(n), bad)
-    raise InputError(f"{summary(report, n, dataset.card.credentialed)}\n{how}", report)
+    path, private, n = out.with_name(out.name + ".problems.csv"), dataset.card.credentialed, len(dataset.rows)
+    report = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
+    report.insert(1, "pair_id", dataset.rows["pair_id"].to_numpy()[report["row"].to_numpy(dtype=int)])
+    path.unlink(missing_ok=True)
+    if problems:
+        with replacing(path) as temporary:
+            report.drop(columns="pair_id" if private else []).to_csv(temporary, index=False)
+    errors = report[report["severity"] == "error"]
+    usable = np.setdiff1d(np.arange(n), errors["row"])
+    n_bad = n - len(usable)
+    if not n_bad or (on_error == "skip" and n_bad <= max_skipped * n and n_bad < n):
+        return usable
+    limit = f"more than max_skipped={max_skipped:.0%} allows" if on_error == "skip" else "pass --on-error skip to exclude them"
+    lines = [f"row {e.row}{'' if private else f' ({e.pair_id})'}, {e.field}: {e.what}" for e in errors.head(SHOWN).itertuples()]
+    lines = [f"{n_bad} of {n} rows cannot be encoded, {limit}; all are listed in {path}:", *lines]
+    raise InputError("\n  ".join(lines + [f"and {len(errors) - SHOWN} more"] * (len(errors) > SHOWN)))
 
 
-def _provenance(job: Job, identity: dict, keys: pd.DataFrame, report: pd.DataFrame, batch_size: int) -> dict:
+def _provenance(job: Job, identity: dict, keys: pd.DataFrame, problems: list[tuple]) -> dict:
     tokenizer, texts = job.backbone.tokenizer, job.dataset.rows.reset_index(drop=True)["text"]
     distinct = keys["text"].drop_duplicates()
     cut = distinct[tokenizer.cut(texts[distinct.index])]
-    notes, errors = (report.loc[report["severity"] == severity, "what"].value_counts() for severity in ("note", "error"))
+    counts = {severity: Counter(p[3] for p in problems if p[2] == severity) for severity in ("note", "error")}
     return {
         **identity,
         "encoder": job.backbone.fingerprint,
         "data_report": json.loads(json.dumps(job.dataset.report, default=lambda value: value.item())),  # counts may be numpy's
         "feature_space": "projected",
         "normalized": True,
-        "batch_size": {"images": batch_size, "texts": TEXTS_PER_BATCH},
+        "batch_size": {"images": job.batch_size, "texts": TEXTS_PER_BATCH},
         "device": job.backbone.device.split(":")[0],
         "texts_cut": {"distinct": len(cut), "pairs": int(keys["text"].isin(cut).sum()), "context_length": tokenizer.context_length},
-        "converted": {what: int(count) for what, count in notes.items()},
-        "skipped": {what: int(count) for what, count in errors.items()},
+        "converted": dict(counts["note"]),
+        "skipped": dict(counts["error"]),
         "versions": {name: version(name) for name in LIBRARIES},
     }

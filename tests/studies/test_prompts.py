@@ -1,0 +1,45 @@
+"""Prompts of the shipped data sets: one per class and encoder, unit vectors, damage named."""
+
+import json
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from safetensors import safe_open
+from samples import embedding_set
+
+from helpers.datasets import ham10000
+from helpers.store.catalogue import SHIPPED, stored
+from helpers.store.embeddings import EmbeddingSet
+from helpers.tasks import Task
+
+sys.path.append(str(ROOT / "studies"))
+from prompts import PROMPTS, encode_prompts, prompts_of  # noqa: E402
+
+
+def test_every_shipped_set_has_a_prompt_per_output_of_this_very_encoder(tmp_path):
+    assert set(PROMPTS["ham10000"]) == set(ham10000.CLASSES)
+    for path in stored(ROOT / SHIPPED)["path"]:
+        shipped = EmbeddingSet.load(path)
+        vectors = prompts_of(shipped)
+        assert vectors.shape == (shipped.task.n_outputs, shipped.dim) and prompts_of(shipped, tmp_path) is None
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+        assert prompts_of(replace(shipped, provenance=shipped.provenance | {"encoder": {}})) is None
+
+
+def test_the_file_says_the_texts_the_encoder_and_the_command_and_damage_is_named(tmp_path):
+    words = SimpleNamespace(name="words", fingerprint={"a": 1}, encode_texts=lambda texts: np.eye(len(texts)))
+    path, sample = encode_prompts("ham10000", words, tmp_path), embedding_set("multiclass")
+    with safe_open(path, "numpy") as stored_prompts:
+        about = stored_prompts.metadata()
+    assert json.loads(about["prompts"]) == PROMPTS["ham10000"] and about["command"] == "python studies/prompts.py"
+    own = replace(sample, provenance={"dataset": "ham10000", "backbone": "words", "encoder": words.fingerprint})
+    classes = [list(PROMPTS["ham10000"]).index(c) for c in sample.task.classes]
+    np.testing.assert_array_equal(prompts_of(own, tmp_path), np.eye(7)[classes])
+    assert prompts_of(replace(own, task=Task("multiclass", (*sample.task.classes, "unicorn"))), tmp_path) is None
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"words.safetensors holds no prompts"):
+        prompts_of(own, tmp_path)
