@@ -13,7 +13,6 @@ import typer
 
 from helpers.cli import main
 from helpers.commands import app
-from helpers.heads import Settings
 
 
 def test_cone_prints_and_writes_the_geometry(store, tmp_path, capsys):
@@ -71,7 +70,6 @@ def test_lists(capsys):
         (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv"),
         (["sweep", "ham10000", "lit-derm", "--lambdas", "0,half"], "--lambdas: 'half' is not a number"),
         (["sweep", "ham10000", "lit-derm", "--seeds", "1.5"], "--seeds: '1.5' is not a whole number"),
-        (["heads", "train", "ham1000", "--name", "lit-mine"], "ham1000"),
         (["lengths", "ham10000"], "--root"),
     ],
 )
@@ -143,13 +141,6 @@ def test_every_argument_has_help():
     root = typer.main.get_command(app)
     silent = [(name, p.name) for name, command in root.commands.items() for p in command.params if not getattr(p, "help", None)]
     assert len(root.commands) > 10 and [found for found in silent if found[1] != "help"] == []
-
-
-def test_the_defaults_of_the_heads_are_those_of_their_settings():
-    options = {p.name: p.default for p in typer.main.get_command(app).commands["heads"].params}
-    settings = Settings()
-    assert float(options["temperature"]) == settings.temperature
-    assert (options["rate"], options["epochs"], options["seed"]) == (settings.rate, settings.epochs, settings.random_state)
 
 
 def test_help_waits_for_no_heavy_library():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from helpers.backbones.registry import PUBMEDBERT
+from helpers.backbones.registry import REGISTRY
 
 TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 SENTENCES = [
@@ -92,7 +92,7 @@ def released_siglip_folder(folder: Path, with_json: bool) -> Path:
     return folder
 
 
-def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
+def biomedclip_folder(folder: Path, tower_id: str = REGISTRY["biomedclip"].text_tower) -> Path:
     """Save the two downloads of a model like BioMedCLIP: a timm vision tower, a BERT text tower, an MLP projection.
 
     As in the release, weights are a ``.bin`` file, the tokenizer lies beside them, and the text tower is named by its hub id.
