@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from helpers.arrays import choose
 from helpers.backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
-from helpers.backbones.lit import HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, load_tokenizer, pixels, towers
+from helpers.backbones.lit import IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, load_tokenizer, pixels, towers
+from helpers.backbones.registry import HEADS
 from helpers.datasets import DATASETS, PairedDataset, canonical_variant, flickr8k, load_dataset
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import default_workers, image_batches

