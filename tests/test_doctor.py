@@ -35,10 +35,8 @@ def test_what_is_not_here_is_missing_and_named(monkeypatch, tmp_path):
 def test_an_encoder_is_ready_when_the_model_cache_holds_all_its_files(monkeypatch, name):
     entry = REGISTRY[name]
     tower = entry.text_tower or entry.repository
-    config, weights = (
-        ("open_clip_config.json", "open_clip_pytorch_model.bin") if entry.text_tower else ("config.json", "model.safetensors")
-    )
-    needed, held = {(entry.repository, config), (entry.repository, weights), (tower, "config.json"), (tower, "vocab.txt")}, set()
+    own = ("open_clip_config.json", "open_clip_pytorch_model.bin") if entry.text_tower else ("config.json", "model.safetensors")
+    needed, held = {(tower, "config.json"), (tower, "vocab.txt"), *((entry.repository, file) for file in own)}, set()
     monkeypatch.setattr(doctor, "try_to_load_from_cache", lambda repo, file: "somewhere" if (repo, file) in held else None)
     for absent in needed:
         held = needed - {absent}
