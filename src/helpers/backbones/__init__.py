@@ -57,9 +57,9 @@ def _module(library: str):
     if library == "lit":
         from . import lit as module
     elif library == "open_clip":
-        from . import openclip as module
+        from . import openclip as module  # type: ignore[no-redef]
     else:
-        from . import huggingface as module
+        from . import huggingface as module  # type: ignore[no-redef]
     return module
 
 

@@ -31,7 +31,7 @@ def load(name: str, source: str, device: str) -> Backbone:
     model_name, tag = (source, None) if source.startswith(ELSEWHERE) else source.partition("/")[::2]
     if tag == "":
         raise ValueError(f"{name} has no pretrained tag; write for example open_clip:ViT-B-32/openai")
-    if (tag or "").startswith("random:"):
+    if tag is not None and tag.startswith("random:"):
         if not (seed := tag.removeprefix("random:")).isdigit():
             raise ValueError(f"random-clip takes a whole number as seed, got {seed!r}; write for example random-clip:7")
         return random_clip(name, model_name, device, int(seed))
