@@ -41,7 +41,7 @@ from scipy.stats import t as student
 
 from helpers import align, gap_norm, gap_vector, sweep
 from helpers.arrays import unit_rows
-from helpers.backbones.lit import HEADS
+from helpers.backbones.registry import HEADS
 from helpers.datasets.registry import title
 from helpers.datasets.splits import redrawn_split, resplit
 from helpers.extraction.find import embeddings_for

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from helpers import EmbeddingSet, align, gap_vector
 from helpers.alignment.shift import unalign
-from helpers.backbones.lit import HEADS
+from helpers.backbones.registry import HEADS
 from helpers.files import project_root, read_json, replacing
 from helpers.geometry import gap_norm
 from helpers.information import COLUMNS, contrastive_terms, label_information, modality_information, scaled_cosines

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from helpers import EmbeddingSet, gap_norm, sweep
-from helpers.backbones.lit import HEADS
+from helpers.backbones.registry import HEADS
 from helpers.datasets.splits import redrawn_split, resplit
 from helpers.files import project_root, read_json, replacing
 from helpers.heads import Settings, TowerFeatures, embeddings_under, shipped_features, training_path

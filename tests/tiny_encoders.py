@@ -1,6 +1,5 @@
 """Save random-weight dual encoders of a few thousand parameters in the formats of real releases, and real image files."""
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from helpers.backbones.registry import PUBMEDBERT
+from helpers.backbones import REGISTRY, Tokenizer
+from helpers.backbones.base import Backbone
 
 TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 SENTENCES = [
@@ -26,8 +26,7 @@ def jpegs(folder: Path, n: int = 6) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for i in range(n):
-        rng = np.random.default_rng(i)
-        small = Image.fromarray(rng.integers(0, 256, (5, 4 + i % 3, 3), dtype=np.uint8))
+        small = Image.fromarray(np.random.default_rng(i).integers(0, 256, (5, 4 + i % 3, 3), dtype=np.uint8))
         paths.append(folder / f"photo_{i:03d}.jpg")
         small.resize((60 + 7 * (i % 5), 48 + 11 * (i % 4)), Image.Resampling.BICUBIC).save(paths[-1], quality=90)
     return paths
@@ -39,9 +38,8 @@ def clip_folder(folder: Path) -> Path:
 
     characters = [chr(c) for c in range(33, 127)] + [chr(c) for c in range(161, 324)]
     pieces = characters + [c + "</w>" for c in characters] + ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    bos, eos = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
-    text = {**TOWER, "vocab_size": len(vocabulary), "max_position_embeddings": 77, "bos_token_id": bos, "eos_token_id": eos}
+    vocabulary, size = {piece: i for i, piece in enumerate(pieces)}, len(pieces)
+    text = {**TOWER, "vocab_size": size, "max_position_embeddings": 77, "bos_token_id": size - 2, "eos_token_id": size - 1}
     config = CLIPConfig(text_config=text, vision_config={**TOWER, "image_size": 32, "patch_size": 8}, projection_dim=24)
     torch.manual_seed(0)
     CLIPModel(config).save_pretrained(folder)
@@ -50,87 +48,68 @@ def clip_folder(folder: Path) -> Path:
     return folder
 
 
-def siglip_folder(folder: Path) -> Path:
-    """Save a transformers SiglipModel with a unigram tokenizer (``tokenizer.json``) and its image processor."""
+def siglip_folder(folder: Path, spiece: bool = False) -> Path:
+    """Save a transformers SiglipModel with its image processor and a unigram tokenizer: ``tokenizer.json`` or ``spiece.model``."""
+    import sentencepiece
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
 
-    characters = [chr(c) for c in range(33, 127)] + ["▁"]
-    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    tokenizer = Tokenizer(models.Unigram(special + [(c, -3.0) for c in characters], unk_id=2))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>", unk_token="<unk>", model_max_length=64, padding_side="right"
-    )
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((c, -3.0) for c in [*map(chr, range(33, 127)), "▁"])]
     special_ids = {"pad_token_id": 1, "bos_token_id": 1, "eos_token_id": 1}
-    text = {**TOWER, "vocab_size": len(fast), "max_position_embeddings": 64, **special_ids}
+    text = {**TOWER, "vocab_size": len(pieces), "max_position_embeddings": 64, **special_ids}
     config = SiglipConfig(text_config=text, vision_config={**TOWER, "image_size": 32, "patch_size": 8})
     torch.manual_seed(0)
     SiglipModel(config).save_pretrained(folder)
-    fast.save_pretrained(folder)
     SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    tokens = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>", "model_max_length": 64}
+    if spiece:
+        ids, small = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}, {"vocab_size": 90, "hard_vocab_limit": False}
+        prefix = {"model_prefix": str(folder / "spiece"), "minloglevel": 2}
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(SENTENCES * 3), **ids, **small, **prefix)
+        settings = {"tokenizer_class": "SiglipTokenizer", "do_lower_case": True, "model_input_names": ["input_ids"], **tokens}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        return folder
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side="right", **tokens).save_pretrained(folder)
     return folder
 
 
-def released_siglip_folder(folder: Path, with_json: bool) -> Path:
-    """Save the same model with the tokenizer as released: a sentencepiece model, with or without a ``tokenizer.json``."""
-    import sentencepiece
-
-    siglip_folder(folder)
-    model = io.BytesIO()
-    ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
-    small = {"vocab_size": 90, "hard_vocab_limit": False, "minloglevel": 2}
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(SENTENCES * 3), model_writer=model, **ids, **small)
-    (folder / "spiece.model").write_bytes(model.getvalue())
-    settings = {"tokenizer_class": "SiglipTokenizer", "model_max_length": 64, "do_lower_case": True}
-    settings |= {"model_input_names": ["input_ids"], "pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    if not with_json:
-        (folder / "tokenizer.json").unlink()
-    return folder
-
-
-def biomedclip_folder(folder: Path, tower_id: str = PUBMEDBERT) -> Path:
-    """Save the two downloads of a model like BioMedCLIP: a timm vision tower, a BERT text tower, an MLP projection.
-
-    As in the release, weights are a ``.bin`` file, the tokenizer lies beside them, and the text tower is named by its hub id.
-    """
+def biomedclip_folder(folder: Path) -> Path:
+    """Save both downloads of a model like BioMedCLIP: weights in a ``.bin`` file and tokenizer, configuration of the BERT tower."""
     import open_clip
     from transformers import BertConfig, BertTokenizer
 
-    folder.mkdir(parents=True, exist_ok=True)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = [chr(c) for c in range(33, 127)]
-    vocabulary = {w: i for i, w in enumerate(words + letters + ["##" + c for c in letters])}
+    (folder / "text").mkdir(parents=True)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(chr, range(33, 127)), *("##" + chr(c) for c in range(33, 127))]
+    vocabulary = {word: i for i, word in enumerate(words)}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
-    (folder / "text").mkdir()
     BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **TOWER).save_pretrained(folder / "text")
-    text = {"hf_model_name": str(folder / "text"), "hf_proj_type": "mlp", "context_length": 128}
-    text |= {"hf_pooler_type": "cls_last_hidden_state_pooler"}
-    vision = {"timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "", "timm_proj": "linear"}
-    vision |= {"image_size": 160}
+    text = {"hf_proj_type": "mlp", "context_length": 128, "hf_pooler_type": "cls_last_hidden_state_pooler"}
+    vision = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
+    local = {"hf_model_name": str(folder / "text"), "hf_model_pretrained": False}
     torch.manual_seed(0)
-    weights = open_clip.CustomTextCLIP(24, vision, {**text, "hf_model_pretrained": False}).state_dict()
+    weights = open_clip.CustomTextCLIP(24, vision, {**text, **local}).state_dict()
     weights["text.transformer.embeddings.position_ids"] = torch.arange(128)[None]  # as transformers once saved it
     torch.save(weights, folder / "open_clip_pytorch_model.bin")
-    text |= {"hf_model_name": tower_id, "hf_tokenizer_name": tower_id}
-    model_cfg = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
-    settings = {"model_cfg": model_cfg, "preprocess_cfg": {"interpolation": "bicubic"}}
+    text |= {name: REGISTRY["biomedclip"].text_tower for name in ("hf_model_name", "hf_tokenizer_name")}
+    settings = {
+        "model_cfg": {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": {"interpolation": "bicubic"},
+    }
     (folder / "open_clip_config.json").write_text(json.dumps(settings))
     return folder
 
 
 def cached(cache: Path, repository: str, files: list[Path], commit: str) -> None:
     """Put files of a model repository into the local cache of the hub's client."""
-    repository_folder = cache / f"models--{repository.replace('/', '--')}"
-    snapshot = repository_folder / "snapshots" / commit
-    snapshot.mkdir(parents=True, exist_ok=True)
+    snapshot, refs = (cache / f"models--{repository.replace('/', '--')}" / name for name in (f"snapshots/{commit}", "refs"))
+    for folder in (snapshot, refs):
+        folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         shutil.copy(path, snapshot)
-    (repository_folder / "refs").mkdir(exist_ok=True)
-    (repository_folder / "refs" / "main").write_text(commit)
+    (refs / "main").write_text(commit)
 
 
 def eight_by_eight(image) -> np.ndarray:
@@ -140,9 +119,6 @@ def eight_by_eight(image) -> np.ndarray:
 
 def linear_backbone(name: str = "linear", seed: int = 0):
     """Return a dual encoder of two fixed random projections, cheap to start often; ``seen`` counts its work."""
-    from helpers.backbones import Tokenizer
-    from helpers.backbones.base import Backbone
-
     generator = torch.Generator().manual_seed(seed)
     pixels, letters = torch.randn(192, 16, generator=generator), torch.randn(256, 16, generator=generator)
     seen = {"images": 0, "texts": 0}
@@ -157,8 +133,8 @@ def linear_backbone(name: str = "linear", seed: int = 0):
 
     ids, lengths = lambda texts: [list(t.encode())[:20] for t in texts], lambda texts: [len(t.encode()) for t in texts]
     tokenizer = Tokenizer(name, context_length=20, pad_id=0, ids=ids, lengths=lengths, hash="bytes")
-    how = {"preprocess": eight_by_eight, "tokenizer": tokenizer, "pad_to_context": False, "device": "cpu"}
-    features = {"image_features": image_features, "text_features": text_features}
-    backbone = Backbone(name=name, dim=16, **how, **features, fingerprint={"backbone": name, "weights": str(seed)})
+    how = {"preprocess": eight_by_eight, "image_features": image_features, "text_features": text_features, "pad_to_context": False}
+    fingerprint = {"backbone": name, "weights": str(seed)}
+    backbone = Backbone(name=name, dim=16, tokenizer=tokenizer, device="cpu", fingerprint=fingerprint, **how)
     backbone.seen = seen
     return backbone

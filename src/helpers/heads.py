@@ -1,31 +1,23 @@
-"""Train linear heads on two frozen towers with InfoNCE, as the ``lit-*`` encoders have: features, training, saving."""
+"""Train linear heads on stored features of two frozen towers, as those of the ``lit-*`` encoders, made by ``studies/heads.py``."""
 
 import math
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.numpy import load_file, save, save_file
+from safetensors.numpy import load_file
 from torch.nn.functional import cross_entropy, normalize
-from tqdm import tqdm
 
 from .arrays import choose, unit_rows
-from .backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
-from .backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
-from .datasets import DATASETS, PairedDataset, flickr8k, load_dataset
-from .datasets.registry import dataset_root
-from .extraction.encoding import image_batches
-from .files import project_root, read_record, refuse_other_content, replacing, replacing_folder, sha256, write_record
+from .backbones.lit import IMAGE_WIDTH, TEXT_WIDTH
+from .files import project_root, read_record, sha256
 from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
 from .store.embeddings import EmbeddingSet
 
-SHIPPED = Path("data/features")
 PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors", "captions.parquet")
 COLUMNS = ["variant", "pair_id", "caption", "image", "text", "split"]
 LEARNED = "learned"  # a temperature that is trained with the heads
@@ -53,14 +45,10 @@ class TrainingPairs:
 
 @dataclass(frozen=True)
 class TowerFeatures:
-    """Features of one data set in the frozen towers.
+    """Features of one data set in the frozen towers: (n_images, 1280) and, of its distinct texts, (n_texts, 384) float32.
 
-    Args:
-        image: (n_images, 1280) float32, EfficientNet-Lite0.
-        text: (n_texts, 384) float32, MiniLM; equal texts are one row.
-        captions: a row per variant, image and caption: ``variant, pair_id, caption`` (0 is the text of the data set), ``image`` and
-            ``text`` (row numbers), ``split``.
-        provenance: how they were computed; JSON-serialisable.
+    ``captions`` has a row per variant, image and caption: ``variant, pair_id, caption`` (0 is the text of the data set), ``image``
+    and ``text`` (row numbers), ``split``.
     """
 
     image: np.ndarray
@@ -85,27 +73,16 @@ class TowerFeatures:
         pairs = self.of_variant(variant, own=True)
         return {m: mean_resultant_length(getattr(self, m)[pairs[m]]) for m in ("image", "text")}
 
-    def save(self, directory) -> Path:
-        """Write the features in float16, atomically and checksummed; refuse a folder that holds something else."""
-        refuse_other_content(Path(directory), PROVENANCE, FILES, "tower features")
-        with replacing_folder(Path(directory)) as folder:
-            for modality in ("image", "text"):
-                save_file({"features": getattr(self, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
-            self.captions.to_parquet(folder / "captions.parquet", index=False)
-            files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-            write_record(folder / PROVENANCE, {**self.provenance, "format": 2, "dtype": "float16", "files": files})
-        return Path(directory)
-
     @classmethod
     def load(cls, directory) -> "TowerFeatures":
-        """Read features written by :meth:`save`; refuse an absent folder, with the command that makes it, and a wrong checksum."""
+        """Read stored features; refuse an absent folder, with the command that makes it, and a wrong checksum."""
         directory, remedy = Path(directory), "restore it or make the features again"
         path = directory / PROVENANCE
         if not path.is_file():
-            command = f"python -m helpers heads features {directory.name} --root FOLDER"
+            command = f"python studies/heads.py features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
         provenance = read_record(path, remedy)
-        _, _, files = (provenance.pop(name, None) for name in ("format", "dtype", "files"))
+        files = provenance.get("files")
         for file in (directory / name for name in FILES):
             if not isinstance(files, dict) or not file.is_file() or sha256(file) != files.get(file.name):
                 raise ValueError(f"{file} does not match the checksum in {PROVENANCE}; {remedy}")
@@ -115,90 +92,12 @@ class TowerFeatures:
 
 def features_folder() -> Path:
     """Return the folder of the shipped features, one folder below it for each data set."""
-    return project_root() / SHIPPED
+    return project_root() / "data/features"
 
 
 def shipped_features(dataset: str, folder=None) -> TowerFeatures:
     """Return the stored features of a data set; from ``data/features`` when ``folder`` is None."""
     return TowerFeatures.load((features_folder() if folder is None else Path(folder)) / dataset)
-
-
-def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
-    """Return the features of all variants of a data set under the first split that they share."""
-    splits = DATASETS[choose(dataset, DATASETS, "data set")].splits
-    first, *others = sorted(splits, reverse=True)
-    split = next((s for s in splits[first] if all(s in splits[other] for other in others)), None)
-    if split is None:
-        raise ValueError(f"the variants of {dataset} share no split; features need one")
-    root = dataset_root(root, dataset)
-    return tower_features([load_dataset(dataset, root, v, split, missing_images) for v in (first, *others)], command)
-
-
-def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFeatures:
-    """Return the features of every image and every distinct text of a data set, rounded to half precision as in storage.
-
-    Args:
-        variants: the data set in each of its variants, over the same images; Flickr8k adds all captions of a photograph.
-        command: command that makes the features again, for the provenance.
-    """
-    started, first = time.time(), variants[0]
-    number = {path: i for i, path in enumerate(first.rows["image"])}
-    texts = pd.concat([_captions(one, number) for one in variants], ignore_index=True)
-    texts["text"], distinct = pd.factorize(texts["sentence"])
-    image, text = _image_features([Path(first.root) / path for path in number]), _text_features(list(distinct))
-    record = {
-        "dataset": first.name,
-        "licence": first.card.licence,
-        "card": {"title": first.card.title, "source": first.card.source, "citation": first.card.citation},
-        "holds": "features, pair ids, row numbers and splits; no image and no text",
-        "towers": {"image": "EfficientNet-Lite0 (ImageNet)", "text": "all-MiniLM-L6-v2, mean pooled", "hashes": towers("cpu")[3]},
-        "preprocessing": PREPROCESSING,
-        "counts": {"images": len(image), "texts": len(text)},
-        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers", "pillow", "numpy")},
-        "run": {"command": command, "seconds": round(time.time() - started, 1)},
-    }
-    image, text = (features.astype(np.float16).astype(np.float32) for features in (image, text))
-    return TowerFeatures(image, text, texts[COLUMNS], record)
-
-
-def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
-    """Return the texts of one variant and the image of each; the data set's own text is caption 0."""
-    rows = dataset.rows.rename(columns={"text": "sentence"})
-    if sorted(rows["image"]) != sorted(number):
-        what = f"{dataset.name} {dataset.variant} has several rows an image, or other images than the first variant"
-        raise ValueError(f"{what}; give variants with one row for each of the same images")
-    rows = rows.assign(variant=dataset.variant, image=rows["image"].map(number), caption=0)
-    if dataset.name != "flickr8k":
-        return rows
-    all_captions = flickr8k.captions(dataset.root).rename(columns={"image": "file", "caption": "sentence"})
-    files = dataset.rows["image"].map(lambda path: PurePosixPath(path).name)
-    several = rows.drop(columns=["sentence", "caption"]).assign(file=files).merge(all_captions, on="file")
-    return several.assign(caption=several.groupby("image").cumcount())
-
-
-def _image_features(files: list[Path]) -> np.ndarray:
-    encode = towers("cpu")[0]
-    batches = [list(range(i, min(i + IMAGES_PER_BATCH, len(files)))) for i in range(0, len(files), IMAGES_PER_BATCH)]
-    features = np.empty((len(files), IMAGE_WIDTH), dtype=np.float32)
-    with torch.inference_mode(), tqdm(total=len(files), desc="image features", unit="image", mininterval=1) as bar:
-        for numbers, batch, reasons in image_batches(files, pixels, batches):
-            for row, why in reasons.items():
-                raise ValueError(f"row {row}: {why}; repair the image or exclude the row")
-            features[numbers] = encode(batch).numpy()
-            bar.update(len(numbers))
-    return features
-
-
-def _text_features(texts: list[str]) -> np.ndarray:
-    _, encode, tokenizer, _ = towers("cpu")
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of similar length share a batch
-    features = np.empty((len(texts), TEXT_WIDTH), dtype=np.float32)
-    with torch.inference_mode():
-        for start in tqdm(range(0, len(order), TEXTS_PER_BATCH), desc="text features", unit="batch", mininterval=1):
-            batch = order[start : start + TEXTS_PER_BATCH]
-            ids = tokenizer([texts[i] for i in batch], truncation=True, max_length=CONTEXT, padding=True, return_tensors="pt")
-            features[batch] = encode(ids["input_ids"], ids["attention_mask"]).numpy()
-    return features
 
 
 @dataclass(frozen=True)
@@ -211,11 +110,9 @@ class Settings:
     random_state: int = 0  # of initial weights, batches and the choice among several texts
 
     def __post_init__(self):
-        for what, value in (("rate", self.rate), *[("temperature", self.temperature)] * (self.temperature != LEARNED)):
-            if not (isinstance(value, int | float) and 0 < value < math.inf):
+        for what, value in (("temperature", self.temperature), ("rate", self.rate), ("epochs", self.epochs)):
+            if (what, value) != ("temperature", LEARNED) and not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise ValueError(f"{what} must be a finite number above 0, got {value!r}")
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
 
 
 @dataclass(frozen=True)
@@ -233,21 +130,11 @@ class Heads:
         return unit_rows(image @ self.image.T, "image vectors"), unit_rows(text @ self.text.T, "text vectors")
 
 
-def initial_heads(random_state: int) -> dict[str, torch.Tensor]:
-    """Return the initial weights, uniform within one over the root of the width."""
-    generator, widths = torch.Generator().manual_seed(random_state), {"image": IMAGE_WIDTH, "text": TEXT_WIDTH}
-    return {m: torch.empty(DIM, width).uniform_(-(width**-0.5), width**-0.5, generator=generator) for m, width in widths.items()}
-
-
 def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale, texts: torch.Tensor) -> torch.Tensor:
     """Return the multi-positive InfoNCE of a batch, the mean of both directions (Eq. 2 with several positives).
 
-    All rows with the same text share a row's target evenly; with distinct texts this is the textbook loss.
-
-    Args:
-        image, text: (b, d) unit vectors; row i of both is a pair.
-        scale: one over the temperature.
-        texts: (b,) numbers of the texts; equal numbers are equal texts.
+    Row i of ``image`` and ``text``, unit vectors (b, d), is a pair; ``scale`` is one over the temperature. All rows with the same
+    text, an equal number in ``texts``, share a row's target evenly; with distinct texts this is the textbook loss.
     """
     same = (texts[:, None] == texts[None, :]).to(image.dtype)
     target, logits = same / same.sum(1, keepdim=True), scale * image @ text.T
@@ -255,11 +142,10 @@ def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale, texts: torc
 
 
 def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
-    """Yield the heads before training and after each epoch; each epoch uses one random text of an image with several.
-
-    The result is deterministic on a CPU at an equal number of threads.
-    """
-    weights = {m: w.requires_grad_() for m, w in initial_heads(settings.random_state).items()}
+    """Yield the heads before training and after each epoch, which uses one random text of an image; deterministic on a CPU."""
+    generator, weights = torch.Generator().manual_seed(settings.random_state), {}
+    for m, width in (("image", IMAGE_WIDTH), ("text", TEXT_WIDTH)):
+        weights[m] = torch.empty(DIM, width).uniform_(-(width**-0.5), width**-0.5, generator=generator).requires_grad_()
     learned = settings.temperature == LEARNED
     start = START_TEMPERATURE if learned else float(settings.temperature)
     log_scale = torch.tensor(-math.log(start), dtype=torch.float32, requires_grad=learned)
@@ -284,47 +170,6 @@ def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
             optimizer.step()
             total += loss.item() * len(batch)
         yield heads(epoch, total / len(images))
-
-
-def train(features: TowerFeatures, variant: str, name: str, out=None, settings: Settings | None = None, command: str = "") -> dict:
-    """Train heads on the training rows and write ``<out>/<name>.safetensors`` and its provenance, which is returned.
-
-    Args:
-        features: tower features of the data set; its test rows measure geometry and ``recall@10`` alone.
-        name: name of the encoder, such as ``lit-natural``.
-        out: folder; ``data/heads`` when None.
-        command: command that trains the same heads again, for the provenance.
-    """
-    started, settings = time.time(), settings or Settings()
-    pairs, held_out = features.pairs(variant, "train"), features.pairs(variant, "test")
-    dataset = features.provenance["dataset"]
-    if len(pairs) < 2 or not len(held_out):
-        raise ValueError(f"{dataset} has {len(pairs)} training and {len(held_out)} test images; heads need at least 2 and 1")
-    losses = []
-    for heads in training_path(pairs, settings):
-        losses.append(heads.loss)
-    path = (HEADS if out is None else Path(out)) / f"{name}.safetensors"
-    with replacing(path) as temporary:
-        temporary.write_bytes(save({m: getattr(heads, m).astype(np.float16) for m in ("image", "text")}))
-    record = {
-        "name": name,
-        "trained_on": {"dataset": dataset, "variant": variant, "pairs": len(pairs), "texts": sum(map(len, pairs.choices))},
-        "towers": features.provenance["towers"],
-        "preprocessing": PREPROCESSING,
-        "objective": {
-            "loss": "InfoNCE, both directions, equal texts are positives of each other",
-            "optimizer": "AdamW",
-            "batch_size": BATCH,
-            **asdict(settings),
-            "temperature_fixed": settings.temperature != LEARNED,
-            "temperature": round(heads.temperature, 6),
-            "loss_first_last_epoch": [round(losses[1], 6), round(losses[-1], 6)],
-        },
-        "held_out": held_out_measures(heads, held_out),
-        "run": {"command": command, "seconds": round(time.time() - started, 1), "threads": torch.get_num_threads()},
-    }
-    write_record(path.with_suffix(".json"), {**record, "sha256": sha256(path)})
-    return record
 
 
 def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:

@@ -6,6 +6,7 @@ flips one bit of a file of ``STORED``.
 
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache, partial
@@ -26,6 +27,9 @@ from helpers.files import checksummed, read_arrays, read_record, sha256, write_a
 from helpers.heads import COLUMNS, TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.disk import PROVENANCE
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
+from heads import save_features  # noqa: E402
 
 ROOM = Path(tempfile.mkdtemp(prefix="faults-"))
 ONE_SENTENCE = (ValueError, FileNotFoundError)
@@ -94,7 +98,7 @@ def heads(folder: Path) -> Path:
 def features(folder: Path) -> Path:
     captions = pd.DataFrame([["common", f"p{i}", 0, i, i, "train"] for i in range(6)], columns=COLUMNS)
     image, text = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
-    return TowerFeatures(image, text, captions, {"dataset": "d", "counts": {"images": 6}}).save(folder / "features")
+    return save_features(TowerFeatures(image, text, captions, {"dataset": "d", "counts": {"images": 6}}), folder / "features")
 
 
 CHUNK = "image-000000.safetensors"

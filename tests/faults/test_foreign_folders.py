@@ -1,5 +1,6 @@
 """No result is written over a folder that holds something else, and a file without its checksum is no result."""
 
+import attacks
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ def cache_sweep(folder):
 
 
 def save_features(folder):
-    TowerFeatures.load(fresh(features)).save(folder)
+    attacks.save_features(TowerFeatures.load(fresh(features)), folder)
 
 
 SAVES = (save_set, save_sweep, cache_sweep, save_features)

@@ -1,63 +1,41 @@
-"""Define the dual encoder: preprocessing that a worker process can run, and unit-norm float32 vectors of images and texts."""
+"""Define the dual encoder, unit-norm float32 vectors of images and texts, and what the loaders of all libraries share."""
 
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+import hashlib
+import logging
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
 
 from ..arrays import choose, unit_rows
-from .tokenizer import Tokenizer
+from .registry import MASKED, REGISTRY
+from .tokenizer import Tokenizer, settings_hash
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 IMAGES_PER_BATCH = 32
 TEXTS_PER_BATCH = 64
+SAFE = {"trust_remote_code": False}
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class Backbone:
-    """A frozen dual encoder.
+    """A frozen dual encoder; a vector depends on its own image or text alone, never on the rest of the batch."""
 
-    A vector depends on its own image or text alone, never on the rest of the batch.
-
-    Args:
-        name, dim: name given to ``load_backbone``, such as ``clip``; dimension d of the shared space.
-        preprocess: function from an RGB image to one array, ready to stack; picklable, holds no weights.
-        image_features: function from a batch of stacked arrays, a tensor on ``device``, to (b, d) projected features.
-        text_features: function from ids and attention mask, int64 tensors (b, L), to (b, d) projected features.
-        pad_to_context: pad every text to the full context, for a tower that does not mask padding exactly.
-        fingerprint: hashes of weights, preprocessing and tokenizer settings; JSON-serialisable.
-
-    Example:
-        Any two functions make an encoder. Here they compute a mean colour and counts of words; the bytes of a text are its token
-        ids, which the second function decodes.
-
-        >>> def colours(batch):
-        ...     return batch.float().mean((1, 2))
-        >>> def lengths(ids, mask):
-        ...     words = [bytes(row[seen == 1].tolist()).decode().split() for row, seen in zip(ids, mask)]
-        ...     return torch.tensor([[len(w), len("".join(w)), 1.0] for w in words])
-        >>> def utf8(texts):
-        ...     return [list(text.encode()) for text in texts]
-        >>> tokens = Tokenizer("mine", 10_000, 0, ids=utf8, lengths=lambda texts: [len(t) for t in utf8(texts)], hash="utf-8")
-        >>> mine = Backbone(
-        ...     name="mine", dim=3, preprocess=np.asarray, tokenizer=tokens, image_features=colours, text_features=lengths,
-        ...     pad_to_context=False, device="cpu", fingerprint={"backbone": "mine", "weights": "version 1"},
-        ... )
-        >>> mine.encode_texts(["two words"]).shape
-        (1, 3)
-    """
-
-    name: str
-    dim: int
-    preprocess: Callable
+    name: str  # given to ``load_backbone``, such as ``clip``
+    dim: int  # d of the shared space
+    preprocess: Callable  # of an RGB image to one array, ready to stack; picklable, holds no weights
     tokenizer: Tokenizer
-    image_features: Callable
-    text_features: Callable
-    pad_to_context: bool
+    image_features: Callable  # of a batch of stacked arrays, a tensor on ``device``: (b, d) projected features
+    text_features: Callable  # of ids and attention mask, int64 tensors (b, L): (b, d) projected features
+    pad_to_context: bool  # every text, for a tower that does not mask padding exactly
     device: str
-    fingerprint: dict
+    fingerprint: dict  # hashes of weights, preprocessing and tokenizer settings; JSON-serialisable
 
     def __repr__(self) -> str:
         return f"Backbone({self.name}: d={self.dim}, {self.tokenizer.context_length} tokens, {self.device})"
@@ -69,18 +47,17 @@ class Backbone:
 
     def encode_images(self, images: Iterable) -> np.ndarray:
         """Return the unit vectors of PIL images, float32 (n, d)."""
-        batches = _batches([self.preprocess(image.convert("RGB")) for image in images], IMAGES_PER_BATCH, "images")
-        return np.concatenate([self.encode_pixels(np.stack(batch)) for batch in batches])
+        pixels = [self.preprocess(image.convert("RGB")) for image in images]
+        starts = range(0, len(pixels), IMAGES_PER_BATCH)
+        return np.concatenate([self.encode_pixels(np.stack(pixels[i : i + IMAGES_PER_BATCH])) for i in starts])
 
     def encode_texts(self, texts: Iterable[str], precision: str = "float32", done: Callable = lambda n: None) -> np.ndarray:
-        """Return the unit vectors of texts, float32 (n, d).
-
-        Texts of similar length share a batch, which saves padding; ``done`` is called with the size of each finished batch.
-        """
+        """Return the unit vectors of texts, float32 (n, d); ``done`` gets the size of each batch, of texts of similar length."""
         ids = self.tokenizer.ids(list(texts))
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = np.empty((len(ids), self.dim), dtype=np.float32)
-        for batch in _batches(order, TEXTS_PER_BATCH, "texts"):
+        for start in range(0, len(order), TEXTS_PER_BATCH):
+            batch = order[start : start + TEXTS_PER_BATCH]
             vectors[batch] = self.encode_tokens([ids[i] for i in batch], precision)
             done(len(batch))
         return vectors
@@ -101,14 +78,67 @@ class Backbone:
 
     def _unit(self, features: Callable, inputs: tuple, precision: str, what: str) -> np.ndarray:
         choose(precision, PRECISIONS, "precision")
-        lower = precision != "float32"
-        autocast = torch.autocast(torch.device(self.device).type, getattr(torch, precision)) if lower else nullcontext()
+        autocast = torch.autocast(torch.device(self.device).type, getattr(torch, precision), enabled=precision != "float32")
         with torch.inference_mode(), autocast:
             values = features(*(tensor.to(self.device, non_blocking=True) for tensor in inputs)).float().cpu().numpy()
         return unit_rows(values, what)
 
 
-def _batches(items: list, size: int, what: str) -> list[list]:
-    if not items:
-        raise ValueError(f"no {what} to encode; give at least one")
-    return [items[i : i + size] for i in range(0, len(items), size)]
+def encoder(about: dict, weights: str, settings, padding: str, tokenizer: Tokenizer, **parts) -> Backbone:
+    """Return an encoder of ``parts`` with its fingerprint; ``weights`` is their hash, ``settings`` are those of preprocessing."""
+    how = {"weights": weights, "preprocessing": settings_hash(settings), "tokenizer": tokenizer.hash}
+    fingerprint = {**about, **how, "context_length": tokenizer.context_length, "padding": padding}
+    ids = torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=parts["device"])
+    with torch.inference_mode():
+        known = {"name": about["backbone"], "dim": parts["text_features"](ids, ids).shape[1], "fingerprint": fingerprint}
+    return Backbone(tokenizer=tokenizer, pad_to_context=padding != MASKED, **known, **parts)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Silence a library, and refuse code of a model repository, where transformers would ask, and compiled kernels of the hub."""
+    from transformers import dynamic_module_utils as remote  # here, because workers that read images need no transformers
+    from transformers.integrations import hub_kernels
+    from transformers.utils import logging as hf
+
+    bars, level = hf.is_progress_bar_enabled(), logging.root.manager.disable
+    before = remote.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available
+    hf.disable_progress_bar()
+    logging.disable(logging.WARNING)
+    remote.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available = 0, lambda *_, **__: False
+    try:
+        yield
+    finally:
+        remote.TIME_OUT_REMOTE_CODE, hub_kernels.is_kernels_available = before
+        logging.disable(level)
+        if bars:
+            hf.enable_progress_bar()
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Guard the block; say in one OSError, with how to get them, that files are absent, damaged or would need unpickling."""
+    try:
+        with guarded():
+            yield
+    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError) as error:
+        why = str(error).strip().partition("\n")[0] if isinstance(error, OSError | RuntimeError) else type(error).__name__
+        if not isinstance(error, OSError):
+            why = f"its weights are absent, damaged or of another architecture: {why}"
+        how = REGISTRY[name].access if name in REGISTRY else "check the id, or give a local folder"
+        raise OSError(f"{name!r} cannot be loaded ({why}); {how}") from error
+
+
+def weights_hash(model) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of a torch module's state, in order of name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def revision(repository: str, *files: str) -> str | None:
+    """Return the commit of a model repository from the first of ``files`` in the hub's local cache; None if it holds none."""
+    found = (try_to_load_from_cache(repository, name) for name in files)
+    return next((Path(path).parent.name for path in found if isinstance(path, str)), None)

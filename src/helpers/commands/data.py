@@ -1,6 +1,5 @@
 """Commands on raw data and on vectors of others: from files to embedding sets."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -159,41 +158,3 @@ def import_(
         about = Draft(embeddings.pairs, embeddings.task)
         for sentence in (*find_split_problems(about), *find_warnings(about)):
             print(f"warning: {sentence}")
-
-
-@app.command()
-def heads(
-    action: Annotated[Literal["features", "train"], typer.Argument(help="Store tower features, or train heads on them.")],
-    dataset: Dataset,
-    name: Annotated[str | None, typer.Option(help="train: of the encoder, such as lit-derm.")] = None,
-    root: Annotated[str | None, typer.Option(help="Folder of the data set; train reads the stored features without it.")] = None,
-    missing_images: Missing = None,
-    features: Annotated[str | None, typer.Option(help="Folder of stored features; data/features.")] = None,
-    variant: Annotated[str, typer.Option(help="train: clean or authors.")] = "clean",
-    temperature: Annotated[str, typer.Option(help="A fixed value, or `learned`.")] = "0.01",
-    rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 5e-4,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 30,
-    seed: Annotated[int, typer.Option(help="Of weights and batches; equal numbers give equal heads.")] = 0,
-    out: Annotated[str | None, typer.Option(help="Folder; data/features or data/heads.")] = None,
-) -> None:
-    """Store tower features, or train the projection heads of a lit-* encoder."""
-    from ..datasets.registry import canonical_variant
-    from ..files import project_root
-    from ..heads import LEARNED, SHIPPED, Settings, features_of_all_variants, shipped_features, train
-
-    if action == "train" and name is None:
-        raise ValueError("--name is missing; name the encoder to train, such as --name lit-derm")
-    words = ["python", "-m", "helpers", "heads", action, dataset]
-    of_root = [] if root is None else ["--root", "ROOT"] + (["--missing-images", missing_images] if missing_images else [])
-    made_by = shlex.join([*words, *of_root])
-    towers = shipped_features(dataset, features) if root is None and action == "train" else None
-    if towers is None:
-        towers = features_of_all_variants(dataset, root, missing_images, made_by)
-    if action == "features":
-        print(towers.save((project_root() / SHIPPED if out is None else Path(out)) / dataset))
-        return
-    settings = Settings(temperature if temperature == LEARNED else float(temperature), rate, epochs, seed)
-    text = canonical_variant(dataset, variant)
-    words += ["--name", str(name), "--variant", text, "--temperature", temperature, "--rate", str(rate)]
-    command = shlex.join([*words, "--epochs", str(epochs), "--seed", str(seed), *of_root])
-    print(json.dumps(train(towers, text, str(name), out, settings, command)["held_out"], indent=2))
