@@ -143,7 +143,7 @@ def solve_paths(view, targets, objective, fit, strengths) -> np.ndarray:
     """Objective (n_strengths, n_alignments) of every distinct problem, on as many threads as a sweep would use."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from helpers.probing.problem import Problem
+    from helpers.probing.solver import Problem
     from helpers.probing.solver import minimise
 
     def path(which):

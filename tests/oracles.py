@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from helpers import GapAlignment
 from helpers.probing.descent import initial_parameters
 from helpers.probing.objective import Objective
-from helpers.probing.problem import Problem
+from helpers.probing.solver import Problem
 from helpers.probing.views import build_view
 
 
@@ -46,6 +46,8 @@ def loss_of(task, weighting, targets):
             if weighting == "authors-code-normalised":
                 return F.cross_entropy(logits, y.argmax(dim=1), weight=weight)  # class numbers: divides by the sum of weights
             return F.cross_entropy(logits, y, weight=weight)  # probabilities as targets: the mean divides by the batch size
+        if weighting == "balanced":
+            return F.binary_cross_entropy_with_logits(logits, y, weight=(n / 2 * (y / ones + (1 - y) / zeros)).to(dtype))
         if weighting.startswith("authors-code") and task.kind == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, y, weight=(n / (k * ones)).to(dtype))
         return F.binary_cross_entropy_with_logits(logits, y, pos_weight=(zeros / ones).to(dtype))

@@ -6,8 +6,8 @@ from oracles import problem_of
 from samples import embedding_set
 
 from helpers import sweep
-from helpers.probing.certificate import certified_distance
 from helpers.probing.solver import minimise
+from helpers.probing.strength import certified_distance
 from helpers.probing.sweep import alignment_grid
 
 GRID = alignment_grid([0, 1.0])

@@ -25,16 +25,13 @@ from ..tasks import Task
 
 @dataclass(frozen=True)
 class Objective:
-    """A task's loss with the class weights learned from training targets.
-
-    If each output has its own loss, labels that cannot be learned have weight 0 and do not affect the others.
-    """
+    """A task's loss with the class weights of training targets; a label with its own loss weighs 0 if it cannot be learned."""
 
     softmax: bool  # cross-entropy over the outputs, or one binary cross-entropy per output
     positive: np.ndarray  # (K,) weight of an entry whose target is 1
     negative: np.ndarray  # (K,) weight of an entry whose target is 0, unused by cross-entropy
     absent: tuple[str, ...] = ()  # classes without a positive training row, which no probe can learn
-    saturated: tuple[str, ...] = ()  # labels that are positive in every training row, which no probe can learn either
+    saturated: tuple[str, ...] = ()  # labels that are positive in every training row, nor these
     normalised: bool = False  # whether the loss of a batch is divided by the sum of its weights, not by its number of entries
 
     @classmethod
@@ -65,10 +62,12 @@ class Objective:
         """Return the weights of a batch, divided so that weighted losses add up to the loss that a descent steps on."""
         return weights / (weights.sum() if self.normalised else weights.numel())
 
+    def prediction(self, logits):
+        return logits.softmax(dim=0) if self.softmax else logits.sigmoid()
+
     def residual(self, logits, targets):
         """Return the gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""
-        prediction = logits.softmax(dim=0) if self.softmax else logits.sigmoid()
-        return prediction.sub_(targets[:, None])
+        return self.prediction(logits).sub_(targets[:, None])
 
     def losses(self, logits, targets):
         """Return the unweighted loss of each row, (1, A, b), or of each entry, (K, A, b)."""

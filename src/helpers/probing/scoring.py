@@ -16,10 +16,7 @@ BLOCK = 2**17  # logits that are scored at once, so that memory does not grow wi
 
 
 def run_in_threads(work: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> list:
-    """Return ``work(task)`` of every task in their order; with several workers each uses one torch thread.
-
-    Tensors made by a task are of torch's inference mode, which costs less for each of many small products: use their values.
-    """
+    """Return ``work(task)`` of every task, in torch's inference mode; with several workers each uses one torch thread."""
     threads = torch.get_num_threads()
 
     def start():
@@ -73,7 +70,7 @@ def metrics_table(
 
 
 def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.ndarray) -> np.ndarray:
-    """Return the metrics (p, number of metrics) of logits (p, n, K); accuracy of a multi-label task is that of exact matches."""
+    """Return the metrics (p, n_metrics) of logits (p, n, K); a multi-label prediction is accurate if all labels are."""
     scores, positive = ranking_scores(logits, task, "auc"), targets.astype(bool)
     predicted = logits.argmax(axis=-1)
     by_class = []  # (metrics, p) of each class
