@@ -5,7 +5,6 @@ import pytest
 from oracles import problem_of
 from samples import embedding_set
 
-from helpers import sweep
 from helpers.probing.solver import minimise
 from helpers.probing.strength import certified_distance
 from helpers.probing.sweep import alignment_grid
@@ -51,12 +50,3 @@ def test_the_solvers_own_measure_is_no_bound_at_a_strong_penalty():
     solution = minimise(problem, problem.zeros(), 1.0, 1e-5)
     true = true_distance(problem, solution.parameters, 1.0).max()
     assert solution.optimality.max() < true <= certified_distance(problem, solution.parameters, 1.0).max()
-
-
-def test_a_class_without_training_rows_does_not_stand_in_the_way():
-    embeddings = embedding_set("multiclass")
-    pairs = embeddings.pairs
-    pairs.loc[(pairs["split"] == "train") & (pairs["label"] == "nv"), "label"] = "bcc"
-    with pytest.warns(UserWarning, match="no training row of class nv"):
-        result = sweep(embeddings, [0, 1], protocol="converged", progress=False)
-    assert (result.runs["optimality"] <= 1e-8).all()

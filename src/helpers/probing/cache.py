@@ -30,12 +30,15 @@ class CacheRecord(Record):
 
 def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
     """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``."""
-    place = Identity(dataset, variant, backbone).folder / check_folder(protocol, "protocol") / part
-    return (project_root() / FOLDER if sweeps is None else Path(sweeps)) / place
+    return _folder(Identity(dataset, variant, backbone), protocol, part, sweeps)
+
+
+def _folder(own: Identity, protocol: str, part: str, sweeps) -> Path:
+    return Path(sweeps or project_root() / FOLDER) / own.folder / check_folder(protocol, "protocol") / part
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
-    """Run a sweep with the :meth:`Grid.arguments` of one part; store it in ``folder``, if given, with all that it depends on."""
+    """Run a sweep with the :meth:`Grid.arguments` of one part, and store it if a ``folder`` is given."""
     if folder is not None:
         refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
     result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
@@ -53,10 +56,8 @@ def is_up_to_date(folder, embeddings: EmbeddingSet, arguments: dict) -> bool:
     except (FileNotFoundError, UnusableRecord):
         return False
     if record.embeddings != embeddings.fingerprint:
-        raise ValueError(
-            f"{folder} is stale: made from embeddings {record.embeddings[:16]}, but {'/'.join(record.place[:3])} is now "
-            f"{embeddings.fingerprint[:16]}; remove the folder to train it again, or put those embeddings back"
-        )
+        told = f"{folder} is stale: made from embeddings {record.embeddings[:16]}, not from {embeddings.fingerprint[:16]}"
+        raise ValueError(f"{told}; remove the folder to train it again, or put those embeddings back")
     return record.model_copy(update={"files": {}}) == _record(Path(folder), embeddings, arguments)
 
 
@@ -68,7 +69,7 @@ def load_cached(folder) -> SweepResult:
 
 def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
     """Return the cached sweep if it is up to date, else run a new one without storing it; raise if the cached one is damaged."""
-    folder = sweep_folder(*_names(embeddings.identity), protocol, part, sweeps)
+    folder = _folder(embeddings.identity, protocol, part, sweeps)
     cached = load_cached(folder) if (folder / RECORD).is_file() else None
     return cached if cached and is_up_to_date(folder, embeddings, arguments) else run_sweep(embeddings, protocol, arguments)
 
@@ -77,7 +78,7 @@ def stored_or_run(
     embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None, workers: int | None = None
 ) -> tuple[SweepResult, str]:
     """Return the cached sweep if it is up to date (and touch its record, for the workflow), else store a new one; say which."""
-    folder = sweep_folder(*_names(embeddings.identity), protocol, part, sweeps)
+    folder = _folder(embeddings.identity, protocol, part, sweeps)
     if is_up_to_date(folder, embeddings, arguments):
         (folder / RECORD).touch()
         return load_cached(folder), f"up to date: {folder}"
@@ -86,12 +87,8 @@ def stored_or_run(
 
 def cached_sweeps(identity: Identity, sweeps=None) -> list[SweepResult]:
     """Return the cached sweeps over lambda of one embedding set, in the order of ``PROTOCOLS``."""
-    folders = (sweep_folder(*_names(identity), protocol, "lambda", sweeps) for protocol in PROTOCOLS)
+    folders = (_folder(identity, protocol, "lambda", sweeps) for protocol in PROTOCOLS)
     return [load_cached(folder) for folder in folders if (folder / RECORD).is_file()]
-
-
-def _names(own: Identity) -> tuple[str, str, str]:
-    return own.dataset, own.variant, own.backbone
 
 
 def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRecord:

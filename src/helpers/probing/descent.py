@@ -4,7 +4,7 @@
 feature of a probe, may have a learning rate of its own.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -25,16 +25,12 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8  # defaults of torch.optim.AdamW
 class Fitted:
     """Probes after training.
 
-    Args:
-        parameters: (K, A, n_features + 1) of the lowest validation loss, bias last.
-        facts: (A,) each, by name: ``validation_loss`` (weighted); of a descent ``epochs``, the number of the best epoch from 1, and
-            ``trained``, that of the last; of a converged probe ``strength``, ``strength_at_edge`` (whether it is the first or last
-            value tried), ``strength_relative`` (in units of the mean variance of a centred aligned feature on the fit rows) and
-            ``optimality``.
+    Facts of a descent are the weighted ``validation_loss``, ``epochs`` (the best, from 1) and ``trained`` (the last). A converged
+    probe has ``strength_at_edge`` (first or last tried) and ``strength_relative`` (to the mean variance of a centred feature).
     """
 
-    parameters: torch.Tensor
-    facts: dict[str, torch.Tensor]
+    parameters: torch.Tensor  # (K, A, n_features + 1) of the lowest validation loss, bias last
+    facts: dict[str, torch.Tensor]  # (A,) each
 
 
 @dataclass(frozen=True)
@@ -55,10 +51,7 @@ def initial_parameters(n_features: int, n_outputs: int, generator, dtype=None):
 
 
 def train(view: View, targets, objective: Objective, fit, val, seed: int, protocol: Protocol) -> Fitted:
-    """Train one probe per alignment of the view until ``patience`` epochs after its lowest validation loss, as if it were alone.
-
-    ``targets`` is a (K, n_pairs) 0/1 tensor of the view's dtype, ``fit`` and ``val`` are row numbers.
-    """
+    """Train one probe per alignment of the view until ``patience`` epochs after its lowest validation loss, as if it were alone."""
     generator, parameters = _start(view, targets, seed)
     step, loss_of = _stepper(parameters, protocol), validation_loss(view, targets, objective, val)
     best, best_loss = parameters.clone(), torch.full((view.n_alignments,), torch.inf, dtype=torch.float64, device=targets.device)
@@ -89,9 +82,7 @@ def validation_loss(view: View, targets, objective: Objective, rows) -> Callable
     return loss
 
 
-def train_path(
-    embeddings, view: View, descent: Descent, checkpoints: Sequence[int], seed: int, size: int = 512
-) -> Iterator[np.ndarray]:
+def train_path(embeddings, view: View, descent: Descent, checkpoints, seed: int, size: int = 512) -> Iterator[np.ndarray]:
     """Train one probe per alignment of a view of the embeddings as :func:`train` does, with the loss of ``converged``.
 
     Nothing stops it early: it yields the logits of the test rows, (A, n_test, K), at each checkpoint, a number of updates.

@@ -58,10 +58,9 @@ class PairedBootstrap:
 def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> pd.DataFrame:
     """Return the difference of the headline AUC to lambda = 0 for every alignment and kind of features.
 
-    Returns:
-        one row per alignment and features: ``auc`` (mean over seeds), ``difference``, ``low``, ``high`` (percentile interval),
-        ``standard_error`` (of the bootstrap), ``seed_sd`` (of the paired difference), ``minimum_detectable`` (with 80 % power at
-        5 %; NaN at lambda = 0), ``classes_dropped`` (class-replicate pairs without a positive or negative row).
+    ``auc`` is a mean over seeds, ``low`` to ``high`` a percentile interval, ``standard_error`` of the bootstrap, ``seed_sd`` of the
+    paired difference, ``minimum_detectable`` with 80 % power at 5 % (NaN at lambda = 0); ``classes_dropped`` counts pairs of class
+    and replicate without a positive or negative row.
     """
     bootstrap = result.bootstrap(n_boot, random_state)
     return bootstrap.keys.join(pd.DataFrame([bootstrap.effect(i, level) for i in bootstrap.keys.index]))
@@ -88,12 +87,9 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
 def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0) -> pd.DataFrame:
     """Test whether the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-t).
 
-    Returns:
-        one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value`` (one-sided,
-        corrected for all lambdas), ``n_lambdas``.
+    ``best_lambda`` is the image's, by test difference; ``p_value`` is one-sided and corrected for all lambdas.
     """
-    bootstrap = result.bootstrap(n_boot, random_state)
-    rows = []
+    bootstrap, rows = result.bootstrap(n_boot, random_state), []
     for features, group in bootstrap.keys[bootstrap.keys["alignment"] == "lambda"].groupby("features", sort=False):
         base = bootstrap.zero(features)
         others = [i for i in group.index if i != base]

@@ -11,8 +11,8 @@ multi-label           positives n0/n1 of each label            N/(K n_k) on posi
 multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
 ====================  =======================================  ==============================================  ===================
 
-``authors-code-normalised`` has the weights of ``authors-code``, but the multi-class loss of a batch is divided by their sum.
-``none`` weighs every entry alike, whatever the task: the loss is then a log likelihood.
+``authors-code-normalised`` divides the multi-class loss of a batch by the sum of its weights. ``none`` weighs every entry alike,
+whatever the task: the loss is then a log likelihood.
 """
 
 from dataclasses import dataclass
@@ -37,10 +37,8 @@ class Objective:
     @classmethod
     def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":
         """Return the objective with weights from the training targets (n, K)."""
-        n, k = targets.shape
-        ones = targets.sum(axis=0).astype(np.float64)
+        n, ones, softmax = len(targets), targets.sum(axis=0).astype(np.float64), task.kind == "multiclass"
         zeros = n - ones
-        softmax = task.kind == "multiclass"
         learnable = (ones > 0) if softmax else (ones > 0) & (zeros > 0)
         if learnable.sum() < (2 if softmax else 1):
             raise ValueError(f"the {n} training rows hold one class only; a probe needs at least two")

@@ -27,32 +27,21 @@ CHOICES |= {"weighting": WEIGHTINGS, "multiclass_auc": ("score", "hard")}
 
 @dataclass(frozen=True)
 class Protocol:
-    """Every choice that turns embeddings into a probe.
-
-    Args:
-        gap_rows: rows that estimate the gap, ``train`` (the fit rows of the probe) or ``all`` (including test rows).
-        optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
-        patience: epochs without a lower validation loss after which a descent stops.
-        updates: steps of the descent; they replace ``max_epochs`` whatever the number of rows, and patience keeps its share.
-        weighting: losses that carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
-        multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
-        strengths: L2 strengths alpha; the minimiser takes the one of lowest validation loss, interpolated between them.
-        tolerance: certified distance of the minimiser from the minimum, as a fraction, see :mod:`helpers.probing.strength`.
-    """
+    """Every choice that turns embeddings into a probe."""
 
     name: str = "custom"
-    gap_rows: str = "train"
-    optimizer: str = "sgd"
+    gap_rows: str = "train"  #: rows that estimate the gap: ``train`` (the fit rows of the probe) or ``all`` (including test rows)
+    optimizer: str = "sgd"  #: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (exact solution of the regularised problem)
     lr: float = 3e-4
     weight_decay: float = 0.0
     batch_size: int = 512
     max_epochs: int = 100
-    patience: int = 10
-    updates: int | None = None
-    weighting: str = "paper"
-    multiclass_auc: str = "score"
-    strengths: tuple[float, ...] = STRENGTHS
-    tolerance: float = 1e-8
+    patience: int = 10  #: epochs without a lower validation loss after which a descent stops
+    updates: int | None = None  #: steps of a descent, which replace ``max_epochs``; patience keeps its share
+    weighting: str = "paper"  #: one of ``WEIGHTINGS``, see :mod:`helpers.probing.objective`
+    multiclass_auc: str = "score"  #: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions)
+    strengths: tuple[float, ...] = STRENGTHS  #: L2 strengths alpha; lowest validation loss, interpolated between them, chooses
+    tolerance: float = 1e-8  #: certified distance of the minimiser from the minimum, see :mod:`helpers.probing.strength`
 
     def __post_init__(self):
         for field, value in asdict(self).items():
@@ -79,7 +68,7 @@ class Protocol:
     def replace(self, **changes) -> "Protocol":
         """Return a copy with some fields changed, and a name that says so unless one is given."""
         for field in changes:
-            choose(field, [known.name for known in fields(self)], "field of Protocol")
+            choose(field, asdict(self), "field of Protocol")
         changed = ", ".join(f"{k}={v}" for k, v in changes.items() if k != "name")
         return replace(self, **{"name": f"{self.name} ({changed})", **changes})
 
@@ -171,11 +160,10 @@ class Grid:
 
     def arguments(self, part: str) -> dict[str, list]:
         """Return the arguments of :func:`helpers.probing.sweep.sweep` for one part, as lists, for JSON."""
-        if part == "lambda":
-            own = {"lambdas": self.lambdas, "features": self.features, "alignments": ("lambda",)}
-        else:
-            own = {"lambdas": self.alignment_lambdas, "features": ("joint",), "alignments": ("lambda", *self.alignments)}
-        return {name: list(values) for name, values in {**own, "seeds": self.seeds}.items()}
+        first = part == "lambda"
+        own = {"lambdas": self.lambdas if first else self.alignment_lambdas, "features": self.features if first else ("joint",)}
+        own |= {"alignments": ("lambda",) if first else ("lambda", *self.alignments), "seeds": self.seeds}
+        return {name: list(values) for name, values in own.items()}
 
     def as_dict(self) -> dict[str, list]:
         """Return the settings as lists, for JSON and YAML."""

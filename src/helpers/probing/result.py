@@ -16,14 +16,13 @@ from ..files import refuse_other_content, replacing, replacing_folder
 from ..store.disk import Record, read_intact, read_record, write_record
 from ..tasks import Task
 from . import inference
-from .inference import KEYS
 from .scoring import metrics_table, ranking_scores
 
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
-COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
+RUN = [*inference.KEYS, "seed"]
+COLUMNS = [*RUN, "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
 PROVENANCE = "provenance.json"
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
-RUN = [*KEYS, "seed"]
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
 
@@ -65,12 +64,13 @@ class SweepResult:
         keys = pd.DataFrame(keys, columns=RUN[4:]).assign(**names, **{fact: [r.facts.get(fact) for r in runs] for fact in FACTS})
         keys, targets, task, split = keys[[*RUN, *FACTS]], embeddings.targets, embeddings.task, next(iter(splits.values()))
         learned, of_val = learned_classes(task, not_learned), {seed: targets[own.val] for seed, own in splits.items()}
-        scored = {
-            "val": ([r.val_scores for r in runs], [of_val[r.seed] for r in runs]),
-            "test": ([r.test_scores for r in runs], [targets[split.test]] * len(runs)),
-        }
-        table = [metrics_table(task, learned, *of, workers).assign(split=name) for name, of in scored.items()]
+        val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
+        test = metrics_table(task, learned, [r.test_scores for r in runs], [targets[split.test]] * len(runs), workers)
+        table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run").reset_index(drop=True)
         pairs = embeddings.pairs.iloc[split.test]
+        groups = np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1]
+        scores = np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32)
+        subgroups = pairs.filter(like="subgroup_").reset_index(drop=True)
         provenance = {
             **names,
             "headline_metric": "auc_hard" if task.kind == "multiclass" and protocol.multiclass_auc == "hard" else "auc",
@@ -79,16 +79,7 @@ class SweepResult:
             "validation_given": split.given,
             "classes_not_learned": list(not_learned),
         }
-        return cls(
-            pd.concat(table).join(keys, on="run").reset_index(drop=True)[COLUMNS],
-            keys,
-            np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
-            targets[split.test],
-            np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
-            task,
-            provenance,
-            pairs.filter(like="subgroup_").reset_index(drop=True),
-        )
+        return cls(table[COLUMNS], keys, scores, targets[split.test], groups, task, provenance, subgroups)
 
     def __repr__(self) -> str:
         about = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone", "protocol"))
@@ -108,11 +99,11 @@ class SweepResult:
 
     @cached_property
     def learned(self) -> np.ndarray:
-        """Return whether the training rows could teach each class, (K,); macro means are over these classes."""
+        """Return whether the training rows could teach each class, (K,), so that macro means include it."""
         return learned_classes(self.task, self.provenance.get("classes_not_learned", ()))
 
     def headline_auc(self, runs=slice(None), weights=None, rows=slice(None)) -> np.ndarray:
-        """Return the macro AUC of the headline metric on test rows, (n_runs,), or (n_runs, n_boot) with weights."""
+        """Return the macro AUC on test rows, (n_runs,), or (n_runs, n_boot) with weights."""
         learned = slice(None) if self.learned.all() else self.learned  # a slice copies nothing
         return metrics.macro_auc(self.headline_scores[runs][:, rows][..., learned], self.targets[rows][:, learned], weights)
 
@@ -121,17 +112,19 @@ class SweepResult:
         """Return a function from ``n_boot`` and ``random_state`` to the paired bootstrap, cached by its arguments."""
         return cache(partial(inference.PairedBootstrap, self))
 
+    def macro(self, metric: str, split: str) -> pd.DataFrame:
+        """Return the rows of ``table`` with a metric without classes or with its macro mean."""
+        return self.table[(self.table["metric"] == metric) & (self.table["split"] == split) & self.table["class"].isna()]
+
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Return mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
         metric = metric or self.headline_metric
-        of_metric = (self.table["metric"] == metric) & (self.table["split"] == split) & self.table["class"].isna()
-        grouped = self.table[of_metric].groupby(KEYS, sort=False)["value"]
+        grouped = self.macro(metric, split).groupby(inference.KEYS, sort=False)["value"]
         return grouped.agg(mean="mean", sd="std", n_seeds="count").reset_index().assign(metric=metric)
 
     effects = inference.effects
     selected = inference.selected
     some_lambda_beats_zero = inference.some_lambda_beats_zero
-
     best = property(inference.selected, doc="Return :meth:`selected` with its defaults.")
 
     def plot(self):
@@ -140,7 +133,7 @@ class SweepResult:
         return plotting.curves(self.summary().query("alignment == 'lambda'"))
 
     def save(self, directory) -> Path:
-        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids."""
+        """Write the result without row ids as a folder: parquet, safetensors and a record with checksums."""
         directory = Path(directory)
         refuse_other_content(directory, PROVENANCE, FILES, "a sweep result")
         with replacing_folder(directory) as folder:
@@ -153,7 +146,7 @@ class SweepResult:
         self.runs.to_parquet(folder / "runs.parquet", index=False)
         self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
         save_file({"scores": self.scores, "targets": self.targets}, folder / "scores.safetensors")
-        task = {"kind": self.task.kind, "classes": list(self.task.classes)}
+        task: dict[str, str | list[str]] = {"kind": self.task.kind, "classes": list(self.task.classes)}
         write_record(folder / PROVENANCE, Provenance(**self.provenance, task=task), FILES)
 
     @classmethod
@@ -190,34 +183,28 @@ def refuse_ending(path) -> None:
 def score_table(result: SweepResult, part: str) -> pd.DataFrame:
     """Return the logits of every probe of a sweep on every test row; refuse a credentialed data set.
 
-    Returns:
-        one row per probe and test row: part (of the grid), the keys of the run, seed, validation_auc (of the headline metric, which
-        chooses lambda), task, headline_metric, row and group (numbers), and for every class ``target CLASS`` (0 or 1) and ``score
-        CLASS`` (logit). Of classes that no probe could learn only the logits of a softmax are there, which the others need.
+    ``validation_auc`` is of the headline metric and chooses lambda; row and group are numbers; ``target CLASS`` and ``score CLASS``
+    are indicator and logit. Of classes that no probe could learn only the logits of a softmax are there, which the others need.
     """
     refuse_private(result.provenance["dataset"])
-    n_runs, n_rows, rows = len(result.runs), len(result.targets), result.table
-    rows = rows[(rows["split"] == "val") & (rows["metric"] == result.headline_metric) & rows["class"].isna()]
+    n_runs, n_rows, rows = len(result.runs), len(result.targets), result.macro(result.headline_metric, "val")
     table = result.runs[RUN].merge(rows[[*RUN, "value"]], how="left", on=RUN).rename(columns={"value": "validation_auc"})
     table = table.loc[table.index.repeat(n_rows)].reset_index(drop=True)
     table.insert(0, "part", part)
     groups = np.unique(result.groups.astype(str), return_inverse=True)[1]  # numbered in the order in which the bootstrap draws them
-    columns = {"task": result.task.kind, "headline_metric": result.headline_metric}
-    columns |= {"row": np.tile(np.arange(n_rows), n_runs), "group": np.tile(groups, n_runs)}
+    table["task"], table["headline_metric"] = result.task.kind, result.headline_metric
+    table["row"], table["group"] = np.tile(np.arange(n_rows), n_runs), np.tile(groups, n_runs)
     for k, name in enumerate(result.task.outputs):
         if result.learned[k]:
-            columns[f"target {name}"] = np.tile(result.targets[:, k].astype(np.int8), n_runs)
+            table[f"target {name}"] = np.tile(result.targets[:, k].astype(np.int8), n_runs)
         if result.learned[k] or result.task.kind == "multiclass":
-            columns[f"score {name}"] = result.scores[..., k].ravel()
-    return table.assign(**columns)
+            table[f"score {name}"] = result.scores[..., k].ravel()
+    return table
 
 
 def write_scores(tables: list[pd.DataFrame], path) -> Path:
     """Write tables of :func:`score_table` as one file with one of the ``ENDINGS``."""
     path, table = Path(path), pd.concat(tables, ignore_index=True)
     with replacing(path) as temporary:
-        if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False)
-        else:
-            table.to_csv(temporary, index=False)
+        (table.to_parquet if path.suffix == ".parquet" else table.to_csv)(temporary, index=False)
     return path

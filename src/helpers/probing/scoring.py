@@ -25,13 +25,9 @@ def run_in_threads(work: Callable[[Any], Any], tasks: Sequence[Any], workers: in
         if workers > 1:
             torch.set_num_threads(1)
 
-    def inferred(task):
-        with torch.inference_mode():
-            return work(task)
-
     try:
         with ThreadPoolExecutor(workers, initializer=start) as pool:
-            return list(pool.map(inferred, tasks))
+            return list(pool.map(torch.inference_mode()(work), tasks))
     finally:
         torch.set_num_threads(threads)
 
@@ -43,15 +39,10 @@ def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
     return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
 
 
-def metrics_table(
-    task: Task, learned: np.ndarray, logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], workers: int = 1
-) -> pd.DataFrame:
-    """Return all metrics of every probe: one row per ``run`` (its position), ``metric`` and ``class``, with the ``value``.
+def metrics_table(task: Task, learned: np.ndarray, logits: Sequence, targets: Sequence, workers: int = 1) -> pd.DataFrame:
+    """Return the ``value`` of every ``run`` (its position), ``metric`` and ``class``, from logits and targets (n, K) of each run.
 
-    Args:
-        learned: (K,) classes that enter macro means if they are present in the rows.
-        logits: (n, K) of each probe.
-        targets: (n, K) indicators of each probe's rows; probes of one split share one array.
+    Classes that are ``learned`` (K,) enter macro means if they are present in the rows.
     """
     by_class = ["auc", "average_precision", "sensitivity_at_90_specificity", *["auc_hard"] * (task.kind == "multiclass")]
     names = [(metric, name) for metric in by_class for name in (*task.outputs, None)]

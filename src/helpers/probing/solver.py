@@ -7,7 +7,7 @@ Each problem, with an unpenalised bias, minimises
 The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search. It works in centred features, where the bias does
 not couple to the weights, and is preconditioned by the inverse of :math:`h C + \alpha I` with C the covariance of the unaligned
 features, which an alignment hardly changes. A search costs no product with the data, as logits are linear in the step. The first
-iterations run in float32, and float64 reuses the curvature that they learned.
+iterations run in float32, and float64 reuses their curvature.
 
 For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The iterations
 stop by the *optimality*, this quantity as a fraction of f with the gradient in b counted in the norm. It is no bound where f curves
@@ -132,7 +132,7 @@ def feature_variance(blocks: Blocks) -> torch.Tensor:
 
 
 def _moments(m: Modality, x, scale):
-    """Return the sums over gathered rows of the squared norms (A,) and of the vectors (A, d) under each alignment."""
+    """Return sums over gathered rows: of squared norms (A,) and of vectors (A, d)."""
     squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
     return (scale.square() * squared).sum(dim=1), scale @ x + scale.sum(dim=1, keepdim=True) * m.shift
 
@@ -148,17 +148,13 @@ class Solution:
 
 
 def minimise(problem: Problem, start, strength, tolerance: float, max_iterations: int = 1000) -> Solution:
-    """Solve every problem (in float64) at its strength, one number or (A,), until the optimality of each is within the tolerance.
-
-    ``start`` are uncentred parameters (K, A, n_features + 1).
-    """
+    """Solve every problem (in float64) at its strength, one number or (A,), from uncentred parameters (K, A, n_features + 1)."""
     strength = torch.as_tensor(strength, dtype=start.dtype, device=start.device).reshape(1, -1, 1)
     if not problem.fits_single:
         return _lbfgs(problem, start, strength, tolerance, max_iterations)[0]
     coarse, history = _lbfgs(problem.single, start.float(), strength.float(), SINGLE_TOLERANCE, max_iterations // 3)
     history = [tuple(x.double() for x in pair) for pair in history]
-    left = max_iterations - coarse.iterations
-    fine, _ = _lbfgs(problem, coarse.parameters.double(), strength, tolerance, left, history)
+    fine, _ = _lbfgs(problem, coarse.parameters.double(), strength, tolerance, max_iterations - coarse.iterations, history)
     return replace(fine, iterations=coarse.iterations + fine.iterations)
 
 
@@ -188,8 +184,7 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
         product = problem.total(move * change)
         history.append((move, change, torch.where(product > 0, 1 / product, 0)))  # 0 for a problem that did not move
         gradient = new_gradient
-    solution = Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration)
-    return solution, history
+    return Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration), history
 
 
 def _two_loop(problem: Problem, gradient, history, strength):

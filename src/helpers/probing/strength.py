@@ -26,9 +26,14 @@ NEVER = -1e6  # logit of a class that is taken out
 
 def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Fitted:
     """Find each alignment's strength of lowest validation loss, then solve there to the protocol's tolerance; all in float64."""
-    problem = Problem(view, targets, objective, fit)
-    strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
-    parameters, distance = _solve_certified(problem, start, strength, protocol.tolerance, max_iterations)
+    problem, aim = Problem(view, targets, objective, fit), protocol.tolerance
+    strength, edge, parameters = _follow_path(problem, val, protocol, max_iterations)
+    for _ in range(ATTEMPTS):
+        parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters
+        distance = certified_distance(problem, parameters, strength)
+        if (distance <= protocol.tolerance).all():
+            break
+        aim /= 10
     worst = int(distance.argmax())
     if distance[worst] > protocol.tolerance:
         raise RuntimeError(
@@ -40,23 +45,10 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
     return Fitted(parameters, facts | {"optimality": distance, "strength_at_edge": edge})
 
 
-def _solve_certified(problem: Problem, start, strength, tolerance: float, max_iterations: int):
-    """Return parameters and their certified distance from the minimum; tighten the solver until this is in tolerance."""
-    aim, parameters = tolerance, start
-    for _ in range(ATTEMPTS):
-        parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters
-        distance = certified_distance(problem, parameters, strength)
-        if (distance <= tolerance).all():
-            break
-        aim /= 10
-    return parameters, distance
-
-
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
     """Return the strength of lowest validation loss (A,), whether it is the first or last one tried, and parameters near it.
 
-    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, whatever the other alignments do. The
-    path ends when all are settled, or before the first strength that is not solved.
+    The path ends once no alignment's loss has fallen for LOOK_AHEAD strengths, or before the first strength that is not solved.
     """
     losses, best, current, chosen = [], None, problem.zeros(), problem.zeros()
     for strength in protocol.strengths:
@@ -86,10 +78,7 @@ def _settled_minimum(losses):
 
 
 def _interpolated_minimum(x, losses, best):
-    """Return the vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest loss itself at an end.
-
-    It moves as little as the losses do. A choice on the grid jumps by last digits, which changes the AUC more than lambda does.
-    """
+    """Return the vertex (A,) of the parabola through the lowest loss and its neighbours, as a choice on the grid would jump."""
     inner = (best > 0) & (best < len(losses) - 1)
     middle, column = torch.where(inner, best, 0), torch.arange(losses.shape[1])
     sides = (middle - 1).clamp(min=0), (middle + 1).clamp(max=len(losses) - 1)

@@ -62,14 +62,9 @@ def sweep(
     if repeated := [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]:
         raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
-    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
-    if embeddings.task.kind == "multiclass" and fewest < classes:
-        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
-    protocol = protocol.for_rows(fewest)
-    if protocol.optimizer == "minimiser":
-        if splits[seeds[0]].given:
-            seeds = seeds[:1]  # the same problem for every seed
-        dtype = "float64"
+    protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
+    if protocol.optimizer == "minimiser":  # with given validation rows, every seed is the same problem
+        seeds, dtype = seeds[:1] if splits[seeds[0]].given else seeds, "float64"
     plan = _Plan(embeddings, grid, protocol, splits, dtype, device)
     not_learned = plan.classes_not_learned()
     _require_two_kinds(embeddings, splits, not_learned)
@@ -122,13 +117,12 @@ class _Plan:
 
     def classes_not_learned(self) -> tuple[str, ...]:
         """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
-        absent = sorted({name for _, objective in self.prepared.values() for name in objective.absent})
-        saturated = sorted({name for _, objective in self.prepared.values() for name in objective.saturated})
-        why = [f"no training row of class {', '.join(absent)}"] * bool(absent)
-        why += [f"every training row is positive for class {', '.join(saturated)}"] * bool(saturated)
-        if why:
+        objectives = [objective for _, objective in self.prepared.values()]
+        absent, saturated = ({name for o in objectives for name in getattr(o, kind)} for kind in ("absent", "saturated"))
+        reasons = {"no training row of class": absent, "every training row is positive for class": saturated}
+        if why := [f"{reason} {', '.join(sorted(names))}" for reason, names in reasons.items() if names]:
             warnings.warn(f"{' and '.join(why)}: no probe can learn it, and macro means exclude it", stacklevel=3)
-        return tuple(sorted({*absent, *saturated}))
+        return tuple(sorted(absent | saturated))
 
     def execute(self, bundles, workers: int | None, progress: bool) -> list[Run]:
         """Return the runs of every (features, seed); those left after whole rounds of the workers are divided by alignments."""
@@ -159,13 +153,11 @@ def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_l
     """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
     targets = embeddings.targets[:, learned_classes(embeddings.task, not_learned)]
 
-    def both(rows: np.ndarray) -> bool:
-        return bool((targets[rows].any(axis=0) & ~targets[rows].all(axis=0)).any())
-
-    split = next(iter(splits.values()))
-    if not both(split.test):
-        raise ValueError(f"the {len(split.test)} test rows hold one class only; an AUC needs two that the training rows have too")
-    if not all(both(split.val) for split in splits.values()):
+    test = next(iter(splits.values())).test
+    both = [(targets[r].any(axis=0) & ~targets[r].all(axis=0)).any() for r in (test, *(split.val for split in splits.values()))]
+    if not both[0]:
+        raise ValueError(f"the {len(test)} test rows hold one class only; an AUC needs two that the training rows have too")
+    if not all(both):
         warnings.warn("validation rows hold one class only: they can choose no lambda, so lambda = 0 is chosen", stacklevel=3)
 
 

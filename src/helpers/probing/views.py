@@ -116,17 +116,12 @@ class Blocks:
         self.held = [(slice(0, len(rows)), view.gather(rows))] if held else None
 
     def __iter__(self) -> Iterator[tuple[slice, list[tuple]]]:
-        starts = range(0, len(self.rows), ROWS)
-        return iter(
-            self.held or ((slice(start, start + ROWS), self.view.gather(self.rows[start : start + ROWS])) for start in starts)
-        )
+        parts = (slice(start, start + ROWS) for start in range(0, len(self.rows), ROWS))
+        return iter(self.held or ((part, self.view.gather(self.rows[part])) for part in parts))
 
 
 def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, dtype, device) -> View:
-    """Lay out the embeddings of one data set for probes under several alignments.
-
-    The means of ``gap_rows`` define the gap, the mean inverse norm of ``fit_rows`` the common scale and the ratio of scales.
-    """
+    """Lay out embeddings under alignments whose gap is between means of ``gap_rows`` and whose scales are of ``fit_rows``."""
     names, stored = ("text", "image"), {"text": embeddings.text, "image": embeddings.image}
     vectors = {
         m: MappedVectors(x, dtype, device) if isinstance(x, MappedRows) else _unit(torch.from_numpy(x).to(device, dtype))
@@ -151,8 +146,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
 
 def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
     """Return the mean over pairs, in float64, of unit vectors that several pairs may share."""
-    counts = np.bincount(items, minlength=len(vectors)).astype(np.float64)
-    total = np.zeros(vectors.shape[1])
+    counts, total = np.bincount(items, minlength=len(vectors)).astype(np.float64), np.zeros(vectors.shape[1])
     for start in range(0, len(vectors), 1024):
         block = vectors[start : start + 1024].astype(np.float64)
         total += (counts[start : start + 1024] / np.sqrt(np.einsum("ij,ij->i", block, block))) @ block
