@@ -11,51 +11,47 @@ from helpers.probing.cache import cached_or_new, cached_sweeps, is_up_to_date, l
 from helpers.probing.protocol import Grid
 
 ARGUMENTS = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
+EMBEDDINGS = embedding_set()
 MADE = ("sample", "common", "normal", "converged", "lambda")
 
 
-@pytest.fixture(scope="module")
-def embeddings():
-    return embedding_set()
-
-
 @pytest.fixture
-def cached(embeddings, tmp_path):
+def cached(tmp_path):
     folder = sweep_folder(*MADE, tmp_path)
-    run_sweep(embeddings, "converged", ARGUMENTS, folder)
+    run_sweep(EMBEDDINGS, "converged", ARGUMENTS, folder)
     return folder
 
 
-def test_an_intact_sweep_is_up_to_date_and_touched_for_the_workflow(cached, embeddings, tmp_path):
-    again = cached_or_new(embeddings, "converged", "lambda", ARGUMENTS, tmp_path)
+def test_an_intact_sweep_is_up_to_date_and_touched_for_the_workflow(cached, tmp_path):
+    again = cached_or_new(EMBEDDINGS, "converged", "lambda", ARGUMENTS, tmp_path)
     pd.testing.assert_frame_equal(again.table, load_cached(cached).table)
     record, content = cached / "settings.json", (cached / "settings.json").read_bytes()
     os.utime(record, (0, 0))
-    _, done = stored_or_run(embeddings, "converged", "lambda", ARGUMENTS, tmp_path)
+    _, done = stored_or_run(EMBEDDINGS, "converged", "lambda", ARGUMENTS, tmp_path)
     assert done == f"up to date: {cached}" and record.stat().st_mtime > 0 and record.read_bytes() == content
     with pytest.raises(ValueError, match="is stale: made from embeddings"):
         stored_or_run(embedding_set(seed=1), "converged", "lambda", ARGUMENTS, tmp_path)
 
 
-def test_other_settings_are_run_and_stored_and_all_protocols_are_found(cached, embeddings, tmp_path):
+def test_other_settings_are_run_and_stored_and_all_protocols_are_found(cached, tmp_path):
     other = ARGUMENTS | {"lambdas": [0.0, 0.5]}
     for protocol in ("converged", "paper"):
         folder = sweep_folder(*MADE[:3], protocol, "lambda", tmp_path)
-        assert stored_or_run(embeddings, protocol, "lambda", other, tmp_path, 1)[1] == f"stored: {folder}"
-    found = cached_sweeps(embeddings.identity, tmp_path)
+        assert stored_or_run(EMBEDDINGS, protocol, "lambda", other, tmp_path, 1)[1] == f"stored: {folder}"
+    found = cached_sweeps(EMBEDDINGS.identity, tmp_path)
     assert [result.provenance["protocol"] for result in found] == ["paper", "converged"]
     assert all(result.runs["lambda_image"].max() == 0.5 for result in found)
-    assert cached_sweeps(embeddings.identity, tmp_path / "none") == []
+    assert cached_sweeps(EMBEDDINGS.identity, tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"format": 2}', "[" * 100_000])
-def test_a_damaged_sweep_is_made_again_by_the_command_and_refused_by_readers(cached, embeddings, tmp_path, text):
+def test_a_damaged_sweep_is_made_again_by_the_command_and_refused_by_readers(cached, tmp_path, text):
     if text is None:
         pd.read_parquet(cached / "table.parquet").assign(value=0.999).to_parquet(cached / "table.parquet", index=False)
     else:
         (cached / "settings.json").write_text(text)
-    assert not is_up_to_date(cached, embeddings, ARGUMENTS)
-    for read in (lambda: load_cached(cached), lambda: cached_or_new(embeddings, "converged", "lambda", ARGUMENTS, tmp_path)):
+    assert not is_up_to_date(cached, EMBEDDINGS, ARGUMENTS)
+    for read in (lambda: load_cached(cached), lambda: cached_or_new(EMBEDDINGS, "converged", "lambda", ARGUMENTS, tmp_path)):
         with pytest.raises(ValueError, match=r"(is damaged|was stored in an older) .* `python -m helpers sweep sample normal"):
             read()
 

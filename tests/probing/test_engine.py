@@ -1,10 +1,8 @@
 """The arithmetic of a sweep gives the digits that are stored beside this test, so that cached sweeps of one ENGINE stay comparable.
 
-After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script.
-
-Digits differ between machines by the order in which BLAS adds. Descents in float64 amplify that little: they are held to 1e-9; in
-float32 rounding alone is 1e-7 of a step. A converged probe is known only to the tolerance at which its iterations stop, so it is
-solved far beyond the default, and its digits are held to the square root of that.
+After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script. Digits
+differ between machines by the order in which BLAS adds, which descents in float64 amplify little. A converged probe is solved far
+beyond the default tolerance, and its digits are held to the square root of that.
 """
 
 import json
@@ -29,7 +27,6 @@ CASES = {
 
 
 def digits(kind: str, case: str) -> dict[str, list[float]]:
-    """Return a few numbers of each probe of a small sweep: moments of its test scores, what its training found, and its metrics."""
     protocol, dtype, _ = CASES[case]
     options = {"alignments": ("lambda", "shift", "common-scale", "scale-ratio", "spread", "centred"), "dtype": dtype}
     with warnings.catch_warnings():

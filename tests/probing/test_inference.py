@@ -10,10 +10,8 @@ from helpers.probing.result import SweepResult
 from helpers.statistics import bootstrap_counts
 from helpers.tasks import Task
 
-QUICK = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.3)
 
-
-def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None, groups=None) -> SweepResult:
+def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None) -> SweepResult:
     """Return a binary result whose scores at each lambda are the label times a quality, plus noise shared by all lambdas."""
     rng = np.random.default_rng(0)
     targets = (rng.random((n, 1)) < 0.4).astype(np.int8)
@@ -22,18 +20,16 @@ def result_of(quality: dict[float, float], n=400, seeds=(1, 2), val_quality=None
         noise = rng.normal(size=(n, 1)) + 0.05 * rng.normal(size=(n, 1))
         for lam, q in quality.items():
             keys = {"dataset": "d", "variant": "v", "backbone": "b", "protocol": "p", "alignment": "lambda", "features": "joint"}
-            run = {**keys, "lambda_image": lam, "lambda_text": lam, "seed": seed}
-            runs.append(run)
+            runs.append({**keys, "lambda_image": lam, "lambda_text": lam, "seed": seed})
             scores.append(q * targets + noise)
             value = np.broadcast_to((val_quality or quality)[lam], len(seeds))[s]
-            table.append({**run, "split": "val", "metric": "auc", "class": None, "value": value})
-    scores, groups = np.stack(scores).astype(np.float32), np.arange(n) if groups is None else groups
-    about = Task("binary", ("no", "yes")), {"headline_metric": "auc"}, pd.DataFrame(index=range(n))
-    return SweepResult(pd.DataFrame(table), pd.DataFrame(runs), scores, targets, groups, *about)
+            table.append({**runs[-1], "split": "val", "metric": "auc", "class": None, "value": value})
+    about = np.arange(n), Task("binary", ("no", "yes")), {"headline_metric": "auc"}, pd.DataFrame(index=range(n))
+    return SweepResult(pd.DataFrame(table), pd.DataFrame(runs), np.stack(scores).astype(np.float32), targets, *about)
 
 
 def test_effects_against_a_bootstrap_written_out():
-    slow = QUICK.replace(lr=0.02)  # no AUC of a seed is 1
+    slow = PROTOCOLS["paper"].replace(batch_size=32, max_epochs=4, lr=0.02)  # no AUC of a seed is 1
     result = sweep(embedding_set(n=240, groups=np.arange(240) // 3), [0, 1], seeds=(1, 2), protocol=slow, progress=False)
     table = result.effects(n_boot=40, random_state=5).set_index("lambda_image")
     scores, targets = result.headline_scores, result.targets
@@ -59,16 +55,6 @@ def test_effects_are_against_lambda_zero_wherever_its_run_stands_and_one_seed_ha
     assert effects.loc[0.0, "difference"] == 0 and effects.loc[1.0, "difference"] > 0
     assert effects["seed_sd"].isna().all() and effects["n_seeds"].tolist() == [1, 1]
     assert np.isnan(effects.loc[0.0, "minimum_detectable"]) and effects.loc[1.0, "minimum_detectable"] > 0
-
-
-def test_a_group_drawn_together_widens_the_interval():
-    rows = np.arange(400)
-    alone, together = (result_of({0.0: 1.0, 1.0: 1.3}, groups=g) for g in (rows, rows // 10))
-    for result in (alone, together):  # each row stands ten times, as a patient's repeated images would
-        result.scores[:] = result.scores[:, rows // 10 * 10]
-        result.targets[:] = result.targets[rows // 10 * 10]
-    narrow, wide = (r.effects(n_boot=400)["standard_error"][1] for r in (alone, together))
-    assert wide > 2 * narrow
 
 
 def test_one_lambda_is_selected_on_validation_although_seeds_disagree_and_judged_on_test():

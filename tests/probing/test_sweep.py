@@ -1,7 +1,5 @@
 """Sweeps: metrics of a single probe, nothing fitted on test rows, and one sentence for what cannot be swept."""
 
-import warnings
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -55,9 +53,9 @@ def test_metrics_against_a_single_probe_and_scikit_learn(kind):
     assert run(embeddings, "authors-code").headline_metric == ("auc_hard" if kind == "multiclass" else "auc")
 
 
-@pytest.mark.parametrize("protocol", ["paper", "converged"])
+@pytest.mark.parametrize("protocol", ["paper", "converged", "authors-code"])
 @pytest.mark.parametrize("val", [True, False])
-def test_test_rows_cannot_change_anything_fitted(protocol, val):
+def test_test_rows_change_nothing_fitted_but_the_gap_of_the_authors_code(protocol, val):
     embeddings = embedding_set(val=val)
     rng = np.random.default_rng(0)
     test = embeddings.rows("test")
@@ -68,19 +66,13 @@ def test_test_rows_cannot_change_anything_fitted(protocol, val):
     other = EmbeddingSet.from_arrays(image, text, labels, embeddings.pairs["split"], groups=embeddings.pairs["group"])
     alignments = ("lambda", "scale-ratio", "centred")
     first, second = (run(e, protocol, alignments=alignments) for e in (embeddings, other))
-    facts = ["epochs", "validation_loss", "strength"]
-    pd.testing.assert_frame_equal(first.runs[facts], second.runs[facts])
-    np.testing.assert_array_equal(*(r.table.query("split == 'val'")["value"] for r in (first, second)))
+    rows = slice(1) if protocol == "authors-code" else slice(None)  # its unaligned probes alone
+    facts = [r.runs[["epochs", "validation_loss", "strength"]] for r in (first, second)]
+    pd.testing.assert_frame_equal(facts[0][rows], facts[1][rows])
+    assert facts[0].equals(facts[1]) == (protocol != "authors-code")
+    val_scores = [r.table.query("split == 'val'")["value"] for r in (first, second)]
+    assert val_scores[0].equals(val_scores[1]) or protocol == "authors-code"
     assert np.abs(first.scores - second.scores).max() > 0
-
-
-def test_authors_code_does_look_at_the_test_rows():
-    base = embedding_set()
-    image = base.image_of()
-    image[base.rows("test")] *= -1
-    other = EmbeddingSet.from_arrays(image, base.text_of(), base.pairs["label"], base.pairs["split"])
-    first, second = (run(e, "authors-code").runs["validation_loss"] for e in (base, other))
-    assert first[0] == second[0] and first[1] != second[1]
 
 
 def test_seeds_redraw_validation_by_group_only_where_none_is_given():
@@ -124,7 +116,6 @@ def test_saved_result_reads_back(tmp_path):
         ({"lambdas": [0, float("nan")]}, "finite"),
         ({"seeds": (1, 1)}, "seed 1 is given twice"),
         ({"features": ("jiont",)}, "did you mean 'joint'"),
-        ({"alignments": ("lamda",)}, "did you mean 'lambda'"),
     ],
 )
 def test_bad_grids_are_named(options, message):
@@ -140,12 +131,11 @@ def changed(base, labels=None, split=None) -> EmbeddingSet:
 def test_rows_that_teach_nothing_are_named():
     base = embedding_set("binary")
     labels, split = base.pairs["label"], base.pairs["split"]
-    with pytest.raises(ValueError, match="training rows hold one class only"):
-        run(changed(base, labels.where(split != "train", "benign")))
+    for name, rows in (("train", "training"), ("test", "test")):
+        with pytest.raises(ValueError, match=f"{rows} rows hold one class only"):
+            run(changed(base, labels.where(split != name, "benign")))
     with pytest.raises(ValueError, match="no row in split 'test'"):
         run(changed(base, split=split.replace("test", "val")))
-    with pytest.raises(ValueError, match="test rows hold one class only"):
-        run(changed(base, labels.where(split != "test", "benign")))
     with pytest.warns(UserWarning, match="validation rows hold one class only"):
         result = run(changed(base, labels.where(split != "val", "benign")))
     assert result.selected(n_boot=20)["lambda_image"].tolist() == [0]
@@ -162,17 +152,13 @@ def test_classes_absent_from_a_split_are_named_and_counted():
             result = run(changed(base, labels.where((split != "train") | (labels != "akiec"), "nv")), protocol)
         assert np.isfinite(result.scores).all()
     assert result.runs["optimality"].max() <= 1e-8
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run(base, "converged")
 
 
 def test_the_default_is_trained_to_convergence_and_a_descent_says_when_it_is_not():
     result = sweep(embedding_set(), [0, 1], features=("joint", "text"), progress=False)
     assert result.provenance["protocol"] == "converged" and set(result.best["features"]) == {"joint", "text"}
     assert len(repr(result)) < 200 and "sample common normal" in repr(result)
-    assert result.plot().axes
-    plt.close("all")
+    plt.close(result.plot())
     with pytest.warns(ConvergenceWarning, match=r"2 of 2 probes .* not trained to convergence"):
         run(embedding_set(), lambdas=[0, 1], seeds=(1,))
 
