@@ -20,15 +20,9 @@ TABLES = ("lambda_effects", "channel_effects", "lambda_selected")
 
 
 def test_every_interval_of_the_page_is_recomputed_and_one_that_differs_is_found(tmp_path, monkeypatch, capsys):
-    swept = {"lambda": [], "alignments": []}
-    groups = np.arange(150) // 3
-    for kind, name in (
-        ("binary", "paper"),
-        ("multiclass", "paper"),
-        ("multiclass", "authors-code"),
-        ("multilabel", "authors-code"),
-    ):
-        embeddings = embedding_set(kind, groups=groups, val=False)
+    swept, kinds = {"lambda": [], "alignments": []}, ("binary", "multiclass", "multiclass", "multilabel")
+    for kind, name in zip(kinds, ("paper", "paper", "authors-code", "authors-code"), strict=True):
+        embeddings = embedding_set(kind, groups=np.arange(150) // 3, val=False)
         protocol = PROTOCOLS[name].replace(name=f"{name} {kind}", **QUICK)
         options = {"seeds": (1, 2), "protocol": protocol, "progress": False, "workers": 1}
         swept["lambda"].append(sweep(embeddings, [0, 0.5, 1], **options))
