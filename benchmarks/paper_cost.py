@@ -2,8 +2,7 @@
 
     python benchmarks/paper_cost.py --price 2.5 > benchmarks/results/paper_cost.json
 
-Measured: the megapixels that a core decodes and resizes in a second. Stated: the options, and the sizes of images below.
-"""
+Measured: the megapixels that a core decodes and resizes in a second. Stated: the options, and the sizes of images below."""
 
 import argparse
 import heapq
@@ -20,10 +19,8 @@ from PIL import Image
 from helpers.images import decode
 from helpers.published import datasets
 
-MEGAPIXELS = {  # of a typical image, rounded up
-    **{"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0},
-    **{"coco_qa": 0.31, "fakeddit": 0.5, "recipes5k": 0.3, "daquar": 0.31},
-}
+MEGAPIXELS = {"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0}  # of a typical image, rounded up
+MEGAPIXELS |= {"coco_qa": 0.31, "fakeddit": 0.5, "recipes5k": 0.3, "daquar": 0.31}
 ALL_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}  # upper bounds for releases of which the paper uses a part
 TWO_TEXTS = {"mimic_cxr", "ham10000", "brset", "mbrset", "fakeddit", "daquar"}  # their images are encoded with each text
 SHARDS, CHUNK, RETRIES = 16, 256, 2  # config/paper.yml, helpers.extraction.encoding, workflow/profiles/slurm
@@ -47,7 +44,6 @@ class Assumptions:
 
 
 def operations(layers: int, width: int, inner: int, tokens: int) -> float:
-    """Return the floating-point operations of one input of a tower: projections, feed-forward part, attention."""
     return 2 * tokens * layers * (4 * width**2 + 2 * width * inner) + 4 * layers * tokens**2 * width
 
 
@@ -96,8 +92,7 @@ def failures(rows: list[dict], given: Assumptions, runs: int = 200) -> list[dict
         return simulate(row["seconds"], row["shards"], 8, failing, given, rng, chunks=max(1, row["pairs"] // CHUNK))
 
     found, largest = [], max(rows, key=lambda row: row["seconds"])
-    for failing in (0.0, 0.01, 0.05):
-        rng = np.random.default_rng(1)
+    for failing, rng in ((share, np.random.default_rng(1)) for share in (0.0, 0.01, 0.05)):
         one = [simulated(largest, failing, rng)["hours"] for _ in range(runs)]
         whole = [[simulated(row, failing, rng) for row in rows] for _ in range(runs // 10)]
         hours, paid, restarts = ([sum(r[name] for r in run) for run in whole] for name in ("hours", "machine_hours", "restarts"))
@@ -124,8 +119,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in asdict(Assumptions()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
-    given = Assumptions(**vars(parser.parse_args()))
-    rate = measured_megapixels()
-    rows = table(rate, given)
-    found = {"megapixels_per_second": rate, "assumptions": asdict(given), "rows": rows, "failures": failures(rows, given)}
-    print(json.dumps(found, indent=2))
+    given, rate = Assumptions(**vars(parser.parse_args())), measured_megapixels()
+    found = {"megapixels_per_second": rate, "assumptions": asdict(given), "rows": table(rate, given)}
+    print(json.dumps(found | {"failures": failures(found["rows"], given)}, indent=2))

@@ -2,9 +2,8 @@
 
     python benchmarks/probing.py [--data FOLDER ...] [--synthetic 5000x256x7 ...] [--repeats 5] [--out FILE]
 
-All arms run in one process on the same rows, interleaved; the table gives medians and ratios. The one-at-a-time arms train a few
-probes per repeat and are scaled to the grid. ``sweep`` includes validation, scoring and tables, and so does the loop with a
-DataLoader its validation; the tight loop has neither. Cases that are not measured again stay in FILE. Nothing here is a test.
+The arms run interleaved on the same rows. One-at-a-time arms train a few probes and are scaled to the grid; only that with a
+DataLoader validates, as the sweep does. Cases that are not measured again stay in FILE.
 """
 
 import argparse
@@ -51,8 +50,8 @@ def whole_sweep(embeddings, protocol, lambdas=LAMBDAS, seeds=SEEDS) -> None:
 
 def bare_products(embeddings, protocol) -> None:
     """The matrix products of the sweep and nothing else: rows already in order, weights that never change, equal shares."""
-    modalities, splits = (embeddings.text_of, embeddings.image_of), ("train", "val", "test")
-    parts = {name: [torch.from_numpy(vectors(embeddings.rows(name))) for vectors in modalities] for name in splits}
+    both = embeddings.text_of, embeddings.image_of
+    parts = {name: [torch.from_numpy(of(embeddings.rows(name))) for of in both] for name in ("train", "val", "test")}
     weights = torch.randn(len(LAMBDAS) * embeddings.task.n_outputs, embeddings.dim)
     residuals = torch.randn(len(weights), protocol.batch_size)
 
@@ -61,14 +60,13 @@ def bare_products(embeddings, protocol) -> None:
             weights @ x.T
 
     def epoch(_):
-        for batch in zip(*(x.split(protocol.batch_size) for x in parts["train"]), strict=True):
-            logits(batch)
-            for x in batch:
-                residuals[:, : len(x)] @ x
+        for x in (block for matrix in parts["train"] for block in matrix.split(protocol.batch_size)):
+            weights @ x.T
+            residuals[:, : len(x)] @ x
         logits(parts["val"])
 
     run_in_threads(epoch, range(len(SEEDS) * protocol.max_epochs), os.cpu_count() or 1)
-    run_in_threads(lambda _: (logits(parts["val"]), logits(parts["test"])), SEEDS, os.cpu_count() or 1)
+    run_in_threads(lambda _: logits([*parts["val"], *parts["test"]]), SEEDS, os.cpu_count() or 1)
 
 
 class PairItems(torch.utils.data.Dataset):
@@ -85,21 +83,18 @@ class PairItems(torch.utils.data.Dataset):
         return {name: torch.tensor(values[i], dtype=torch.float32) for name, values in self.arrays.items()}
 
 
-def loaded(features, targets, batch_size: int, shuffle: bool):
-    """Batches through a DataLoader, text and image concatenated on the way, as often as one iterates."""
-    loader = torch.utils.data.DataLoader(PairItems(features, targets), batch_size, shuffle=shuffle)
+def batches(features, targets, batch_size: int, through_loader: bool):
+    """Shuffled batches from memory or through a DataLoader, as often as one iterates."""
+    loader = torch.utils.data.DataLoader(PairItems(features, targets), batch_size, shuffle=True)
     while True:
-        yield ((torch.cat([b["text"], b["image"]], dim=1), b["labels"]) for b in loader)
+        if through_loader:
+            yield ((torch.cat([b["text"], b["image"]], dim=1), b["labels"]) for b in loader)
+        else:
+            yield ((features[rows], targets[rows]) for rows in torch.randperm(len(targets)).split(batch_size))
 
 
-def indexed(features, targets, batch_size: int, _):
-    """Shuffled batches by index from memory, as often as one iterates."""
-    while True:
-        yield ((features[rows], targets[rows]) for rows in torch.randperm(len(targets)).split(batch_size))
-
-
-def one_at_a_time(embeddings, protocol, n_probes: int, batches, validate: bool) -> None:
-    """Probes trained in turn on materialised features with the library's loss and class weights of the training rows."""
+def one_at_a_time(embeddings, protocol, n_probes: int, through_loader: bool) -> None:
+    """Probes trained in turn on materialised features; validated if they go through a DataLoader."""
     fit, val, y = embeddings.rows("train"), embeddings.rows("val"), torch.from_numpy(embeddings.targets).float()
     weight = len(fit) / (y.shape[1] * y[fit].sum(dim=0))
     loss = (torch.nn.CrossEntropyLoss if embeddings.task.kind == "multiclass" else torch.nn.BCEWithLogitsLoss)(weight=weight)
@@ -110,13 +105,13 @@ def one_at_a_time(embeddings, protocol, n_probes: int, batches, validate: bool) 
         x = torch.from_numpy(np.concatenate([text, image], axis=1))
         model = torch.nn.Linear(x.shape[1], y.shape[1])
         optimizer = torch.optim.AdamW(model.parameters(), lr=protocol.lr, fused=True)
-        epochs, validation = batches(x[fit], y[fit], protocol.batch_size, True), batches(x[val], y[val], 8192, False)
+        epochs, validation = (batches(x[r], y[r], n, through_loader) for r, n in ((fit, protocol.batch_size), (val, 8192)))
         for _ in range(protocol.max_epochs):
             for xb, yb in next(epochs):
                 optimizer.zero_grad()
                 loss(model(xb), yb).backward()
                 optimizer.step()
-            if validate:
+            if through_loader:
                 with torch.no_grad():
                     sum(loss(model(xb), yb) * len(xb) for xb, yb in next(validation))
 
@@ -127,11 +122,10 @@ def peak_memory(embeddings, protocol) -> float:
     def kilobytes(key: str) -> int:
         return int(next(s for s in Path("/proc/self/status").read_text().splitlines() if s.startswith(key)).split()[1])
 
-    own = (embeddings.image.nbytes + embeddings.text.nbytes) / 1024
-    before = kilobytes("VmRSS") - own
+    own, before = (embeddings.image.nbytes + embeddings.text.nbytes) / 1024, kilobytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     whole_sweep(embeddings, protocol)
-    return (kilobytes("VmHWM") - before) / own
+    return (kilobytes("VmHWM") - before) / own + 1
 
 
 def benchmark(embeddings, repeats: int, single: int, through_loader: int) -> dict:
@@ -141,8 +135,8 @@ def benchmark(embeddings, repeats: int, single: int, through_loader: int) -> dic
     arms = {
         "sweep": (swept, 1), "bare products": (partial(bare_products, embeddings, protocol), 1),
         "one lambda": (partial(swept, lambdas=[0.0]), 1), "21 lambdas": (partial(swept, lambdas=np.linspace(0, 1, 21)), 1),
-        "one seed": (partial(swept, seeds=SEEDS[:1]), 1), "tight loop": (partial(alone, single, indexed, False), PROBES / single),
-        "DataLoader loop": (partial(alone, through_loader, loaded, True), PROBES / through_loader),
+        "one seed": (partial(swept, seeds=SEEDS[:1]), 1), "tight loop": (partial(alone, single, False), PROBES / single),
+        "DataLoader loop": (partial(alone, through_loader, True), PROBES / through_loader),
     }  # fmt: skip
     whole_sweep(embeddings, protocol.replace(max_epochs=1), lambdas=[0.0, 1.0], seeds=(0,))
     seconds = {name: [] for name in arms}
@@ -155,14 +149,13 @@ def benchmark(embeddings, repeats: int, single: int, through_loader: int) -> dic
     return {
         "torch": torch.__version__, "processor": platform.processor() or platform.machine(), "threads": os.cpu_count(),
         "rows": len(embeddings), "dimensions": 2 * embeddings.dim, "outputs": embeddings.task.n_outputs, "probes": PROBES,
-        "epochs": EPOCHS, "median_s": median, "all_s": seconds,
+        "epochs": EPOCHS, "median_s": median, "all_s": seconds, "peak_memory_over_embeddings": peak_memory(embeddings, protocol),
         "bare_products_over_sweep": median["bare products"] / median["sweep"],
         "tight_loop_over_sweep": median["tight loop"] / median["sweep"],
         "dataloader_over_sweep": median["DataLoader loop"] / median["sweep"],
         "eleven_lambdas_over_one": median["sweep"] / median["one lambda"],
         "twentyone_lambdas_over_eleven": median["21 lambdas"] / median["sweep"],
         "five_seeds_over_one": median["sweep"] / median["one seed"],
-        "peak_memory_over_embeddings": peak_memory(embeddings, protocol),
     }  # fmt: skip
 
 
@@ -178,7 +171,6 @@ if __name__ == "__main__":
     cases |= {f"synthetic {size}": partial(synthetic, *map(int, size.split("x"))) for size in options.synthetic}
     for name, make in cases.items():
         embeddings = make()
-        counts = (1, 2, 1) if len(embeddings) > 20_000 else (options.repeats, 11, 2)
-        results[name] = benchmark(embeddings, *counts)
+        results[name] = benchmark(embeddings, *((1, 2, 1) if len(embeddings) > 20_000 else (options.repeats, 11, 2)))
         print(name, {key: value for key, value in results[name].items() if key != "all_s"}, flush=True)
         write_json(options.out, {"results": results})
