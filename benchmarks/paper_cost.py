@@ -2,15 +2,11 @@
 
     python benchmarks/paper_cost.py --price 2.5 > benchmarks/results/paper_cost.json
 
-Measured here: how many megapixels of a synthetic photograph a core decodes and resizes in a second. Stated, not measured: what an
-accelerator sustains, how large the images of a data set are, how long a shard takes to start, and how unequal shards are. Each is
-an option or a field below.
-"""
+Measured: the megapixels that a core decodes and resizes in a second. Stated: the options, and the sizes of images below."""
 
 import argparse
 import heapq
 import json
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -23,89 +19,56 @@ from PIL import Image
 from helpers.images import decode
 from helpers.published import datasets
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
-
-MEGAPIXELS = {  # of a typical image, rounded up
-    **{"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0},
-    **{"coco_qa": 0.31, "fakeddit": 0.5, "recipes5k": 0.3, "daquar": 0.31},
-}
+MEGAPIXELS = {"mimic_cxr": 7.8, "ham10000": 0.27, "brset": 4.0, "mbrset": 2.0}  # of a typical image, rounded up
+MEGAPIXELS |= {"coco_qa": 0.31, "fakeddit": 0.5, "recipes5k": 0.3, "daquar": 0.31}
 ALL_ROWS = {"mimic_cxr": 380_000, "fakeddit": 700_000}  # upper bounds for releases of which the paper uses a part
 TWO_TEXTS = {"mimic_cxr", "ham10000", "brset", "mbrset", "fakeddit", "daquar"}  # their images are encoded with each text
 SHARDS, CHUNK, RETRIES = 16, 256, 2  # config/paper.yml, helpers.extraction.encoding, workflow/profiles/slurm
-
-
-@dataclass(frozen=True)
-class Tower:
-    """A transformer: layers, width, width of its feed-forward part, and tokens of one input."""
-
-    layers: int
-    width: int
-    inner: int
-    tokens: int
-
-    @property
-    def operations(self) -> float:
-        """Return the floating-point operations of one input: projections, feed-forward part, attention."""
-        dense = 2 * self.tokens * self.layers * (4 * self.width**2 + 2 * self.width * self.inner)
-        return dense + 4 * self.layers * self.tokens**2 * self.width
-
-
-ENCODERS = {
-    "clip": (Tower(12, 768, 3072, 50), Tower(12, 512, 2048, 77)),
-    "siglip": (Tower(12, 768, 3072, 576), Tower(12, 768, 3072, 64)),
-    "biomedclip": (Tower(12, 768, 3072, 197), Tower(12, 768, 3072, 256)),
-    "medsiglip": (Tower(27, 1152, 4304, 1024), Tower(27, 1152, 4304, 64)),
+TOWERS = {  # image and text: layers, width, width of the feed-forward part, tokens of one input
+    "clip": ((12, 768, 3072, 50), (12, 512, 2048, 77)),
+    "siglip": ((12, 768, 3072, 576), (12, 768, 3072, 64)),
+    "biomedclip": ((12, 768, 3072, 197), (12, 768, 3072, 256)),
+    "medsiglip": ((27, 1152, 4304, 1024), (27, 1152, 4304, 64)),
 }
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is not measured here.
+    """What is not measured here."""
 
-    Args:
-        price: of an accelerator-hour, in any currency.
-        operations: floating-point operations a second that an accelerator sustains in float32.
-        cores: processor cores that decode beside one accelerator.
-        start: seconds before a shard encodes: the queue's answer, imports, weights, the look at all files.
-        spread: standard deviation of the logarithm of a shard's length.
-    """
+    price: float = 2.5  # of an accelerator-hour, in any currency
+    operations: float = 1e13  # floating-point operations a second that an accelerator sustains in float32
+    cores: int = 8  # that decode beside one accelerator
+    start: float = 120.0  # seconds before a shard encodes: the queue's answer, imports, weights, the look at all files
+    spread: float = 0.25  # standard deviation of the logarithm of a shard's length
 
-    price: float = 2.5
-    operations: float = 1e13
-    cores: int = 8
-    start: float = 120.0
-    spread: float = 0.25
+
+def operations(layers: int, width: int, inner: int, tokens: int) -> float:
+    return 2 * tokens * layers * (4 * width**2 + 2 * width * inner) + 4 * layers * tokens**2 * width
 
 
 def rates(dataset: str, encoder: str, megapixels_per_second: float, given: Assumptions) -> tuple[float, float]:
     """Return pairs a second that the cores beside one accelerator decode, and that the accelerator encodes."""
     decoded = given.cores * megapixels_per_second / MEGAPIXELS[dataset]
-    return decoded, given.operations / sum(tower.operations for tower in ENCODERS[encoder])
+    return decoded, given.operations / sum(operations(*tower) for tower in TOWERS[encoder])
 
 
 def simulate(seconds: float, shards: int, machines: int, failing: float, given: Assumptions, rng, chunks: int = 10**9) -> dict:
     """Simulate one extraction, event by event: a free machine takes the next shard; one that failed goes to the end of the queue.
 
     A failure strikes at a uniform moment of an attempt, with probability ``failing``; whole ``chunks`` encoded before it are kept.
-
-    Returns:
-        ``hours`` until the last shard is done, ``machine_hours`` paid, and ``restarts`` by hand, of shards that failed more often
-        than the profile tries again.
+    ``restarts`` are by hand, of shards that failed more often than the profile tries again; ``machine_hours`` are paid.
     """
     queue = [(length, 0) for length in seconds / shards * rng.lognormal(-(given.spread**2) / 2, given.spread, shards)]
-    free, busy, restarts, last = [0.0] * machines, 0.0, 0, 0.0
-    grain = seconds / chunks
+    free, busy, restarts, last, grain = [0.0] * machines, 0.0, 0, 0.0, seconds / chunks
     while queue:
-        now = heapq.heappop(free)
-        left, failures = queue.pop(0)
+        now, (left, failures) = heapq.heappop(free), queue.pop(0)
         spent = given.start + left
         if rng.random() < failing:
             spent *= rng.random()
-            done = max(0.0, spent - given.start)
             restarts += (failures + 1) % (RETRIES + 1) == 0
-            queue.append((left - done // grain * grain, failures + 1))
-        busy += spent
-        last = max(last, now + spent)
+            queue.append((left - max(0.0, spent - given.start) // grain * grain, failures + 1))
+        busy, last = busy + spent, max(last, now + spent)
         heapq.heappush(free, now + spent)
     return {"hours": last / 3600, "machine_hours": busy / 3600, "restarts": restarts}
 
@@ -113,33 +76,30 @@ def simulate(seconds: float, shards: int, machines: int, failing: float, given: 
 def table(megapixels_per_second: float, given: Assumptions) -> list[dict]:
     """Return a row for each data set and encoder: rows, rates, what bounds them, hours on one accelerator and on eight."""
     found, rng, of_paper = [], np.random.default_rng(0), datasets().set_index("name")["rows"]
-    for dataset, encoder in product(MEGAPIXELS, ENCODERS):
+    for dataset, encoder in product(MEGAPIXELS, TOWERS):
         pairs = int(max(of_paper[dataset], ALL_ROWS.get(dataset, 0)) + of_paper[dataset] * (dataset in TWO_TEXTS))
-        decoded, encoded = rates(dataset, encoder, megapixels_per_second, given)
-        bound, rate = ("decoding", decoded) if decoded < encoded else ("encoding", encoded)
-        hours = {n: simulate(pairs / rate, SHARDS, n, 0.0, given, rng)["hours"] for n in (1, 8)}
+        rate, bound = min(zip(rates(dataset, encoder, megapixels_per_second, given), ("decoding", "encoding"), strict=True))
+        one, eight = (simulate(pairs / rate, SHARDS, n, 0.0, given, rng)["hours"] for n in (1, 8))
         row = {"dataset": dataset, "encoder": encoder, "pairs": pairs, "bound": bound, "pairs_per_s": rate, "seconds": pairs / rate}
-        found.append({**row, "shards": SHARDS, "hours_one": hours[1], "hours_eight": hours[8]})
+        found.append({**row, "shards": SHARDS, "hours_one": one, "hours_eight": eight})
     return found
 
 
 def failures(rows: list[dict], given: Assumptions, runs: int = 200) -> list[dict]:
     """Return what the largest extraction and all of them take on eight accelerators when shards fail."""
+
+    def simulated(row: dict, failing: float, rng) -> dict:
+        return simulate(row["seconds"], row["shards"], 8, failing, given, rng, chunks=max(1, row["pairs"] // CHUNK))
+
     found, largest = [], max(rows, key=lambda row: row["seconds"])
-    for failing in (0.0, 0.01, 0.05):
-        rng = np.random.default_rng(1)
-        one = [_simulated(largest, failing, given, rng)["hours"] for _ in range(runs)]
-        whole = [[_simulated(row, failing, given, rng) for row in rows] for _ in range(runs // 10)]
+    for failing, rng in ((share, np.random.default_rng(1)) for share in (0.0, 0.01, 0.05)):
+        one = [simulated(largest, failing, rng)["hours"] for _ in range(runs)]
+        whole = [[simulated(row, failing, rng) for row in rows] for _ in range(runs // 10)]
         hours, paid, restarts = ([sum(r[name] for r in run) for run in whole] for name in ("hours", "machine_hours", "restarts"))
         row = {"failing": failing, "largest_hours": np.median(one), "largest_hours_95": np.quantile(one, 0.95)}
         row |= {"hours": np.median(hours), "machine_hours": np.median(paid), "cost": given.price * np.median(paid)}
-        row |= {"restarts": np.mean(restarts)}
-        found.append({name: float(value) for name, value in row.items()})
+        found.append({name: float(value) for name, value in {**row, "restarts": np.mean(restarts)}.items()})
     return found
-
-
-def _simulated(row: dict, failing: float, given: Assumptions, rng) -> dict:
-    return simulate(row["seconds"], row["shards"], 8, failing, given, rng, chunks=max(1, row["pairs"] // CHUNK))
 
 
 def measured_megapixels(images: int = 12, width: int = 2000, height: int = 1500) -> float:
@@ -159,8 +119,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in asdict(Assumptions()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
-    given = Assumptions(**vars(parser.parse_args()))
-    rate = measured_megapixels()
-    rows = table(rate, given)
-    found = {"megapixels_per_second": rate, "assumptions": asdict(given), "rows": rows, "failures": failures(rows, given)}
-    print(json.dumps(found, indent=2))
+    given, rate = Assumptions(**vars(parser.parse_args())), measured_megapixels()
+    found = {"megapixels_per_second": rate, "assumptions": asdict(given), "rows": table(rate, given)}
+    print(json.dumps(found | {"failures": failures(found["rows"], given)}, indent=2))

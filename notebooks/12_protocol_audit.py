@@ -45,7 +45,7 @@ from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number
 from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels
 from helpers.plotting import PROTOCOLS as SHADES
-from helpers.probing.descent import Descent, log_checkpoints, path_logits, path_scores
+from helpers.probing.descent import Descent, train_path
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
 from helpers.probing.scoring import ranking_scores, run_in_threads
 from helpers.probing.sweep import alignment_grid
@@ -212,14 +212,30 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # %% tags=["remove-stderr"]
 sets = [s for s in select(datasets, backbones, variant, store, data_root) if s.labelled]
 page.describe_sets(sets, [variant])
-checkpoints = [u for u in log_checkpoints(BRSET_UPDATES) if u <= updates] or [updates]
 zero, one, *channels = alignment_grid([0.0, 1.0], ("lambda", *CHANNELS))
+
+
+def log_checkpoints(last):
+    """Whole numbers from 10 to the last, six a decade."""
+    return sorted({round(u) for u in np.geomspace(10, last, round(6 * np.log10(last / 10)) + 1)})
+
+
+checkpoints = [u for u in log_checkpoints(BRSET_UPDATES) if u <= updates] or [updates]
+
+
+def path_scores(embeddings, optimizer, probes, seed):
+    """Scores (checkpoints, probes, n_test, K) of test rows along one run of probes, each given by learning rate and alignment."""
+    alignments, fit = list(dict.fromkeys(alignment for _, alignment in probes)), split_rows(embeddings, seed).fit
+    view = build_view(embeddings, alignments, fit, fit, torch.float32, "cpu").chunk([alignments.index(a) for _, a in probes])
+    descent = Descent(optimizer, torch.tensor([rate for rate, _ in probes])[None, :, None])
+    path = train_path(embeddings, view, descent, checkpoints, seed)
+    return np.stack([ranking_scores(logits, embeddings.task, "auc").astype(np.float32) for logits in path])
 
 
 def trained(embeddings, optimizer, rates):
     """AUC, and gain over lambda = 0, after numbers of updates: means over the seeds of this page."""
     probes = [(rate, a) for rate in rates for a in (zero, one)] + [(rate, a) for rate in rates if rate == 3e-4 for a in channels]
-    scores = np.stack(run_in_threads(lambda seed: path_scores(embeddings, optimizer, probes, checkpoints, seed), seeds, os.cpu_count() or 1))
+    scores = np.stack(run_in_threads(lambda seed: path_scores(embeddings, optimizer, probes, seed), seeds, os.cpu_count() or 1))
     targets = embeddings.targets[embeddings.rows("test")]
     counts = bootstrap_counts(len(targets), 200, groups=embeddings.pairs["group"].to_numpy()[embeddings.rows("test")])
     auc, rows = metrics.macro_auc(scores, targets), []  # (seeds, checkpoints, probes)
@@ -294,7 +310,7 @@ for optimizer, channel in PREDICTABLE if sets else ():
     both = build_view(small, alignment_grid([0.0, 1.0], (channel,)), fit, fit, torch.float64, "cpu")
     plain, aligned, descent = both.chunk([0]), both.chunk([1]), Descent(optimizer, RATES[optimizer])
     runs = (plain, descent), (aligned, descent), (plain, equivalent_descent(aligned, optimizer, RATES[optimizer]))
-    along = zip(*(path_logits(small, view, how, log_checkpoints(updates), seeds[0]) for view, how in runs), strict=True)
+    along = zip(*(train_path(small, view, how, log_checkpoints(updates), seeds[0]) for view, how in runs), strict=True)
     for at, logits in zip(log_checkpoints(updates), along, strict=True):
         scores = [ranking_scores(z[0], small.task, "auc") for z in logits]
         base, seen, predicted = (float(metrics.macro_auc(s, small.targets[small.rows("test")])) for s in scores)

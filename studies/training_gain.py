@@ -13,14 +13,16 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import torch
 from common import NAMES, Clock, names_of, shipped_sets, store_rows
 
 from helpers import metrics, sweep
-from helpers.alignment.shift import CHANNELS
-from helpers.probing.descent import log_checkpoints, path_scores
-from helpers.probing.protocol import BRSET_UPDATES
-from helpers.probing.scoring import run_in_threads
+from helpers.alignment.shift import CHANNELS, Alignment
+from helpers.probing.descent import Descent, train_path
+from helpers.probing.protocol import BRSET_UPDATES, split_rows
+from helpers.probing.scoring import ranking_scores, run_in_threads
 from helpers.probing.sweep import alignment_grid
+from helpers.probing.views import build_view
 from helpers.statistics import bootstrap_counts, percentile_interval
 
 INPUTS = ["data/embeddings/**/*"]
@@ -31,6 +33,22 @@ CHANNEL_RATE = 3e-4  # its probes are also trained under each channel alone, and
 LONGER_UPDATES = 36_600  # of the authors' longer-trained probe on BRSET: at most 366 batches of 32 rows in each of 100 epochs
 SEEDS = (42, 43)
 COLUMNS = [*NAMES, "optimizer", "rate", "alignment", "updates", "auc", "gain", "seed_sd", "low", "high", "n_seeds"]
+
+
+def log_checkpoints(last: int, first: int = 10) -> tuple[int, ...]:
+    """Return whole numbers from ``first`` to ``last``, six a decade."""
+    return tuple(dict.fromkeys(round(u) for u in np.geomspace(first, last, round(6 * np.log10(last / first)) + 1)))
+
+
+def path_scores(
+    embeddings, optimizer: str, probes: Sequence[tuple[float, Alignment]], checkpoints: Sequence[int], seed: int, batch_size: int
+) -> np.ndarray:
+    """Return test scores (checkpoints, probes, n_test, K) along one run of probes, each given by learning rate and alignment."""
+    descent = Descent(optimizer, torch.tensor([rate for rate, _ in probes])[None, :, None])
+    alignments, fit = list(dict.fromkeys(alignment for _, alignment in probes)), split_rows(embeddings, seed).fit
+    view = build_view(embeddings, alignments, fit, fit, torch.float32, "cpu").chunk([alignments.index(a) for _, a in probes])
+    path = train_path(embeddings, view, descent, checkpoints, seed, batch_size)
+    return np.stack([ranking_scores(logits, embeddings.task, "auc").astype(np.float32) for logits in path])
 
 
 def training_gain(
@@ -57,7 +75,7 @@ def training_gain(
 
     def work(run):
         optimizer, seed = run
-        return path_scores(embeddings, optimizer, probes[optimizer], checkpoints, seed, batch_size=batch_size)
+        return path_scores(embeddings, optimizer, probes[optimizer], checkpoints, seed, batch_size)
 
     found = dict(zip(runs, run_in_threads(work, runs, min(workers or os.cpu_count() or 1, len(runs))), strict=True))
     test = embeddings.pairs[embeddings.pairs["split"] == "test"]

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from helpers import GapAlignment
 from helpers.probing.descent import initial_parameters
 from helpers.probing.objective import Objective
-from helpers.probing.problem import Problem
+from helpers.probing.solver import Problem
 from helpers.probing.views import build_view
 
 
@@ -41,6 +41,10 @@ def loss_of(task, weighting, targets):
             # Class numbers as targets: the mean divides by the sum of weights; probabilities: it divides by the batch size.
             y = y.argmax(dim=1) if weighting == "authors-code-normalised" else y
             return F.cross_entropy(logits, y, weight=None if weighting == "paper" else balanced)
+        if weighting == "balanced":
+            return F.binary_cross_entropy_with_logits(
+                logits, y, weight=(n / 2 * (y / ones + (1 - y) / (n - ones))).to(logits.dtype)
+            )
         if weighting.startswith("authors-code") and task.kind == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, y, weight=balanced)
         return F.binary_cross_entropy_with_logits(logits, y, pos_weight=((n - ones) / ones).to(logits.dtype))

@@ -90,13 +90,12 @@ def probing_speed() -> str:
     results = read_json(BENCHMARKS / "probing.json")["results"]
     table = pd.DataFrame(results.values())
     table["data"] = [name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic" for name in results]
-    table["scikit-learn"] = [found.get("converged", {}).get("ratio") for found in results.values()]
     headings = {
         "data": "Data", "rows": "Rows", "dimensions": "Features", "outputs": "Outputs",
         "bare_products_over_sweep": "Matrix products", "dataloader_over_sweep": "DataLoader loop",
-        "tight_loop_over_sweep": "Loop in memory", "scikit-learn": "scikit-learn", "peak_memory_over_embeddings": "Peak memory",
+        "tight_loop_over_sweep": "Loop in memory", "peak_memory_over_embeddings": "Peak memory",
     }  # fmt: skip
-    formats = dict.fromkeys(["DataLoader loop", "Loop in memory", "scikit-learn", "Peak memory"], ".1f")
+    formats = dict.fromkeys(["DataLoader loop", "Loop in memory", "Peak memory"], ".1f")
     return named(table, headings, {"Rows": ",d", "Features": ",d", "Matrix products": ".2f", **formats})
 
 

@@ -1,14 +1,11 @@
 """The arithmetic of a sweep gives the digits that are stored beside this test, so that cached sweeps of one ENGINE stay comparable.
 
-After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script.
-
-Digits differ between machines by the order in which BLAS adds. Descents in float64 amplify that little: they are held to 1e-9; in
-float32 rounding alone is 1e-7 of a step. A converged probe is known only to the tolerance at which its iterations stop, so it is
-solved far beyond the default, and its digits are held to the square root of that.
+After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script. Digits
+differ between machines by the order in which BLAS adds, which descents in float64 amplify little. A converged probe is solved far
+beyond the default tolerance, and its digits are held to the square root of that.
 """
 
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from helpers import PROTOCOLS, sweep
 from helpers.probing.sweep import ENGINE
 
 STORED = Path(__file__).with_name("engine_digits.json")
+KINDS = ("binary", "multiclass", "multilabel")
 FAST = {"batch_size": 16, "max_epochs": 5, "lr": 0.05}
 CASES = {
     "paper": (PROTOCOLS["paper"].replace(**FAST), "float64", 1e-9),
@@ -29,12 +27,9 @@ CASES = {
 
 
 def digits(kind: str, case: str) -> dict[str, list[float]]:
-    """Return a few numbers of each probe of a small sweep: moments of its test scores, what its training found, and its metrics."""
     protocol, dtype, _ = CASES[case]
     options = {"alignments": ("lambda", "shift", "common-scale", "scale-ratio", "spread", "centred"), "dtype": dtype}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = sweep(embedding_set(kind, val=False), [0.5, 1.0], (1,), protocol, workers=1, progress=False, **options)
+    result = sweep(embedding_set(kind, val=False), [0.5, 1.0], (1,), protocol, workers=1, progress=False, **options)
     table = result.table[(result.table["split"] == "test") & result.table["class"].isna()]
     scores = result.scores.astype(float)
     found = {"mean": scores.mean(axis=(1, 2)), "mean square": (scores**2).mean(axis=(1, 2)), "loss": result.runs["validation_loss"]}
@@ -42,8 +37,9 @@ def digits(kind: str, case: str) -> dict[str, list[float]]:
     return {name: np.asarray(values, dtype=float).tolist() for name, values in found.items()}
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_engine_gives_the_stored_digits(kind, case):
     stored = json.loads(STORED.read_text())
     assert stored["engine"] == ENGINE, "ENGINE was raised: run tests/probing/test_engine.py as a script to store the new digits"
@@ -53,7 +49,6 @@ def test_the_engine_gives_the_stored_digits(kind, case):
 
 
 if __name__ == "__main__":
-    kinds = ("binary", "multiclass", "multilabel")
-    found = {f"{kind} {case}": digits(kind, case) for kind in kinds for case in CASES}
+    found = {f"{kind} {case}": digits(kind, case) for kind in KINDS for case in CASES}
     rounded = {case: {name: [float(f"{v:.12g}") for v in values] for name, values in of.items()} for case, of in found.items()}
     STORED.write_text(json.dumps({"engine": ENGINE, **rounded}, indent=1) + "\n")

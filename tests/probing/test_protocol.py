@@ -12,6 +12,10 @@ from helpers.probing.protocol import BRSET_UPDATES, Grid
 from helpers.published import datasets
 
 
+def replaced(changes):
+    return PROTOCOLS["paper"].replace(**changes)
+
+
 def test_matched_protocols_have_the_updates_of_brset_on_any_set():
     about = datasets().set_index("dataset").loc["BRSET"]
     fit = (about["rows"] - about["test_rows"]) * 0.9
@@ -34,31 +38,19 @@ def test_notebook_configurations_and_parts_take_their_settings_from_the_grid():
 
 
 @pytest.mark.parametrize(
-    "settings, message",
+    "make, changes, message",
     [
-        ({"lambda": [1]}, "did you mean 'lambdas'"),
-        ({"protocol": "convergd"}, "did you mean 'converged'"),
-        ({"alignments": ["shft"]}, "did you mean 'shift'"),
-        ({"lambdas": [float("nan")]}, "not a finite number"),
-        ({"lambdas": ["a"]}, "not a finite number"),
-        ({"seeds": [1.5]}, "not a whole number"),
-        ({"seeds": []}, "is empty"),
-        ({"features": None}, "must be a list"),
+        (Grid.of, {"lambda": [1]}, "did you mean 'lambdas'"),
+        (Grid.of, {"protocol": "convergd"}, "did you mean 'converged'"),
+        (Grid.of, {"lambdas": [float("nan")]}, "not a finite number"),
+        (Grid.of, {"seeds": [1.5]}, "not a whole number"),
+        (Grid.of, {"seeds": []}, "is empty"),
+        (Grid.of, {"features": None}, "must be a list"),
+        (replaced, {"lr": 0}, "lr must be positive"),
+        (replaced, {"weight_deca": 0.1}, "did you mean 'weight_decay'"),
+        (replaced, {"max_epochs": 2.5}, "max_epochs must be a whole number"),
     ],
 )
-def test_bad_settings_are_named(settings, message):
+def test_bad_settings_are_named(make, changes, message):
     with pytest.raises(ValueError, match=message):
-        Grid.of(settings)
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"lr": 0}, "lr must be positive"),
-        ({"weight_deca": 0.1}, "did you mean 'weight_decay'"),
-        ({"max_epochs": 2.5}, "max_epochs must be a whole number"),
-    ],
-)
-def test_bad_protocols_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
-        PROTOCOLS["paper"].replace(**change)
+        make(changes)

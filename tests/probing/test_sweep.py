@@ -1,8 +1,5 @@
 """Sweeps: metrics of a single probe, nothing fitted on test rows, and one sentence for what cannot be swept."""
 
-import json
-import warnings
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -15,30 +12,22 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.shift import Alignment
-from helpers.plotting import effects
 from helpers.probing.protocol import split_rows
 from helpers.probing.result import COLUMNS, SweepResult
-from helpers.probing.sweep import alignment_grid
 
-QUICK = {"batch_size": 32, "max_epochs": 4}
-
-
-def quick(name):
-    return PROTOCOLS[name].replace(name=name, **QUICK)
+QUICK = {name: PROTOCOLS[name].replace(name=name, batch_size=32, max_epochs=4) for name in ("paper", "authors-code")}
 
 
 def run(embeddings, protocol="paper", **options):
     options = {"lambdas": [0, 0.5, 1.0], "seeds": (1, 2), "progress": False} | options
-    return sweep(embeddings, protocol=quick(protocol) if protocol != "converged" else protocol, **options)
+    return sweep(embeddings, protocol=QUICK.get(protocol, protocol), **options)
 
 
 def value(result, metric, seed=1, lam=0.5, name=None, split="test", features="joint"):
-    rows = result.table.query(
-        "metric == @metric and seed == @seed and lambda_image == @lam and split == @split and features == @features"
-    )
-    rows = rows[rows["class"].isna() if name is None else rows["class"] == name]
-    assert len(rows) == 1
-    return rows["value"].iloc[0]
+    rows = result.macro(metric, split) if name is None else result.table
+    one = "metric == @metric and seed == @seed and lambda_image == @lam and split == @split and features == @features"
+    rows = rows.query(one + (" and `class` == @name" if name else ""))
+    return rows["value"].item()
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
@@ -47,29 +36,25 @@ def test_metrics_against_a_single_probe_and_scikit_learn(kind):
     result = run(embeddings, dtype="float64")
     fit, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
     x, targets = features_of(embeddings, Alignment("lambda", 0.5, 0.5), fit, fit), embeddings.targets
-    parameters, _, _ = train_one(x, targets, embeddings.task, fit, val, 1, quick("paper"), torch.float64)
+    parameters, _, _ = train_one(x, targets, embeddings.task, fit, val, 1, QUICK["paper"], torch.float64)
     logits = x[test] @ parameters[:, :-1].numpy().T + parameters[:, -1].numpy()
     scores = torch.softmax(torch.tensor(logits), dim=1).numpy() if kind == "multiclass" else logits
     names = embeddings.task.classes[1:] if kind == "binary" else embeddings.task.classes
     aucs = [roc_auc_score(targets[test, k], scores[:, k]) for k in range(len(names))]
-    for k, name in enumerate(names):
-        assert value(result, "auc", name=name) == pytest.approx(aucs[k], abs=1e-12)
-        expected = average_precision_score(targets[test, k], scores[:, k])
-        assert value(result, "average_precision", name=name) == pytest.approx(expected, abs=1e-12)
+    precisions = [average_precision_score(targets[test, k], scores[:, k]) for k in range(len(names))]
+    assert [value(result, "auc", name=name) for name in names] == pytest.approx(aucs, abs=1e-12)
+    assert [value(result, "average_precision", name=name) for name in names] == pytest.approx(precisions, abs=1e-12)
     assert value(result, "auc") == pytest.approx(np.mean(aucs), abs=1e-12)
     if kind == "multiclass":
         hard = np.eye(3)[logits.argmax(axis=1)]
         assert value(result, "auc_hard") == pytest.approx(roc_auc_score(targets[test], hard, average="macro"), abs=1e-12)
-        rank_by_logits = np.mean([roc_auc_score(targets[test, k], logits[:, k]) for k in range(3)])
-        assert value(result, "auc") != pytest.approx(rank_by_logits, abs=1e-12)
-    assert list(result.table.columns) == COLUMNS
-    assert result.headline_metric == "auc"
+    assert list(result.table.columns) == COLUMNS and result.headline_metric == "auc"
     assert run(embeddings, "authors-code").headline_metric == ("auc_hard" if kind == "multiclass" else "auc")
 
 
-@pytest.mark.parametrize("protocol", ["paper", "converged"])
+@pytest.mark.parametrize("protocol", ["paper", "converged", "authors-code"])
 @pytest.mark.parametrize("val", [True, False])
-def test_test_rows_cannot_change_anything_fitted(protocol, val):
+def test_test_rows_change_nothing_fitted_but_the_gap_of_the_authors_code(protocol, val):
     embeddings = embedding_set(val=val)
     rng = np.random.default_rng(0)
     test = embeddings.rows("test")
@@ -77,59 +62,40 @@ def test_test_rows_cannot_change_anything_fitted(protocol, val):
     image[test], text[test] = rng.normal(size=image[test].shape), rng.normal(size=text[test].shape)
     labels = embeddings.pairs["label"].to_numpy().copy()
     labels[test] = rng.permutation(labels[test])
-    other = EmbeddingSet.from_arrays(
-        image, text, labels, embeddings.pairs["split"], ids=embeddings.pairs["pair_id"], groups=embeddings.pairs["group"]
-    )
+    other = EmbeddingSet.from_arrays(image, text, labels, embeddings.pairs["split"], groups=embeddings.pairs["group"])
     alignments = ("lambda", "scale-ratio", "centred")
     first, second = (run(e, protocol, alignments=alignments) for e in (embeddings, other))
-    facts = ["epochs", "validation_loss", "strength"]
-    pd.testing.assert_frame_equal(first.runs[facts], second.runs[facts])
-    own, other = (r.table.query("split == 'val'")["value"].to_numpy() for r in (first, second))
-    np.testing.assert_array_equal(own, other)
+    rows = slice(1) if protocol == "authors-code" else slice(None)  # its unaligned probes alone
+    facts = [r.runs[["epochs", "validation_loss", "strength"]] for r in (first, second)]
+    pd.testing.assert_frame_equal(facts[0][rows], facts[1][rows])
+    assert facts[0].equals(facts[1]) == (protocol != "authors-code")
+    val_scores = [r.table.query("split == 'val'")["value"] for r in (first, second)]
+    assert val_scores[0].equals(val_scores[1]) or protocol == "authors-code"
     assert np.abs(first.scores - second.scores).max() > 0
 
 
-def test_authors_code_does_look_at_the_test_rows():
-    base = embedding_set()
-    image = base.image_of()
-    image[base.rows("test")] *= -1
-    other = EmbeddingSet.from_arrays(image, base.text_of(), base.pairs["label"], base.pairs["split"])
-    first, second = (run(e, "authors-code").runs["validation_loss"] for e in (base, other))
-    assert first[0] == second[0] and first[1] != second[1]
-
-
 def test_seeds_redraw_validation_by_group_only_where_none_is_given():
-    given = run(embedding_set(), "converged")
-    assert given.runs["seed"].nunique() == 1
-    groups = np.repeat(np.arange(75), 2)
-    embeddings = embedding_set(val=False, groups=groups)
+    assert run(embedding_set(), "converged").runs["seed"].nunique() == 1
+    embeddings = embedding_set(val=False, groups=np.arange(150) // 2)
     first, second = (split_rows(embeddings, seed) for seed in (1, 2))
     assert set(first.val) != set(second.val)
     np.testing.assert_array_equal(first.test, second.test)
-    group = embeddings.pairs["group"].to_numpy()
-    assert not set(group[first.fit]) & set(group[first.val])
+    assert not set(first.fit // 2) & set(first.val // 2)
     assert len(first.val) == pytest.approx(0.1 * len(embeddings.rows("train")), abs=2)
     assert run(embeddings, "converged", lambdas=[0]).runs["seed"].nunique() == 2
 
 
 def test_chunking_and_workers_change_nothing():
     embeddings, lambdas = embedding_set(), np.linspace(0, 1, 7)
-    options = {"lambdas": lambdas, "seeds": (1, 2, 3), "features": ("joint", "text")}
-    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-6)):
-        one, four = (run(embeddings, dtype=dtype, workers=w, **options) for w in (1, 4))
-        names = ["features", "seed", "lambda_image", "epochs"]
-        pd.testing.assert_frame_equal(one.runs[names], four.runs[names])
-        np.testing.assert_allclose(one.scores, four.scores, atol=max(tolerance, 1e-7))
+    for dtype, tolerance in (("float64", 1e-7), ("float32", 1e-6)):
+        options = {"lambdas": lambdas, "seeds": (1, 2, 3), "features": ("joint", "text"), "dtype": dtype}
+        one, four = (run(embeddings, workers=w, **options) for w in (1, 4))
+        pd.testing.assert_frame_equal(*(r.runs[["features", "seed", "lambda_image", "epochs"]] for r in (one, four)))
+        np.testing.assert_allclose(one.scores, four.scores, atol=tolerance)
     whole, parts = (run(embeddings, "converged", workers=w, lambdas=lambdas) for w in (1, 3))
     np.testing.assert_array_equal(run(embeddings, workers=1).scores, run(embeddings, workers=1).scores)  # the same bits
     pd.testing.assert_series_equal(whole.runs["strength"], parts.runs["strength"])
     np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-3, atol=1e-3)
-
-
-def test_grid_adds_zero_once():
-    grid = alignment_grid([0.5, 1.0], ("lambda", "spread", "centred"))
-    assert grid[0] == Alignment("lambda", 0, 0)
-    assert [a.name for a in grid] == ["lambda"] * 3 + ["spread"] * 2 + ["centred"]
 
 
 def test_saved_result_reads_back(tmp_path):
@@ -146,12 +112,9 @@ def test_saved_result_reads_back(tmp_path):
     "options, message",
     [
         ({"lambdas": []}, "lambdas is empty"),
-        ({"protocol": "convergd"}, "did you mean 'converged'"),
         ({"lambdas": [0, float("nan")]}, "finite"),
         ({"seeds": (1, 1)}, "seed 1 is given twice"),
-        ({"seeds": ()}, "seeds is empty"),
         ({"features": ("jiont",)}, "did you mean 'joint'"),
-        ({"alignments": ("lamda",)}, "did you mean 'lambda'"),
     ],
 )
 def test_bad_grids_are_named(options, message):
@@ -160,7 +123,6 @@ def test_bad_grids_are_named(options, message):
 
 
 def changed(base, labels=None, split=None) -> EmbeddingSet:
-    """Return the set with other labels or splits."""
     labels, split = base.pairs["label"] if labels is None else labels, base.pairs["split"] if split is None else split
     return EmbeddingSet.from_arrays(base.image_of(), base.text_of(), labels, split, kind=base.task.kind)
 
@@ -168,12 +130,11 @@ def changed(base, labels=None, split=None) -> EmbeddingSet:
 def test_rows_that_teach_nothing_are_named():
     base = embedding_set("binary")
     labels, split = base.pairs["label"], base.pairs["split"]
-    with pytest.raises(ValueError, match="training rows hold one class only"):
-        run(changed(base, labels.where(split != "train", "benign")))
+    for name, rows in (("train", "training"), ("test", "test")):
+        with pytest.raises(ValueError, match=f"{rows} rows hold one class only"):
+            run(changed(base, labels.where(split != name, "benign")))
     with pytest.raises(ValueError, match="no row in split 'test'"):
         run(changed(base, split=split.replace("test", "val")))
-    with pytest.raises(ValueError, match="test rows hold one class only"):
-        run(changed(base, labels.where(split != "test", "benign")))
     with pytest.warns(UserWarning, match="validation rows hold one class only"):
         result = run(changed(base, labels.where(split != "val", "benign")))
     assert result.selected(n_boot=20)["lambda_image"].tolist() == [0]
@@ -189,17 +150,14 @@ def test_classes_absent_from_a_split_are_named_and_counted():
         with pytest.warns(UserWarning, match="no training row of class akiec"):
             result = run(changed(base, labels.where((split != "train") | (labels != "akiec"), "nv")), protocol)
         assert np.isfinite(result.scores).all()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run(base, "converged")
+    assert result.runs["optimality"].max() <= 1e-8
 
 
 def test_the_default_is_trained_to_convergence_and_a_descent_says_when_it_is_not():
     result = sweep(embedding_set(), [0, 1], features=("joint", "text"), progress=False)
     assert result.provenance["protocol"] == "converged" and set(result.best["features"]) == {"joint", "text"}
     assert len(repr(result)) < 200 and "sample common normal" in repr(result)
-    assert all(figure.axes for figure in (result.plot(), effects(result.effects(n_boot=20), "features")))
-    plt.close("all")
+    plt.close(result.plot())
     with pytest.warns(ConvergenceWarning, match=r"2 of 2 probes .* not trained to convergence"):
         run(embedding_set(), lambdas=[0, 1], seeds=(1,))
 
@@ -215,18 +173,16 @@ def test_a_label_positive_in_every_training_row_stands_in_nobodys_way(protocol):
     others = np.mean([value(result, "auc", name=name) for name in "02"])
     assert value(result, "auc") == pytest.approx(others) and np.isfinite(result.scores).all()
     assert result.effects(n_boot=20).set_index("lambda_image")["auc"][0.5] == pytest.approx(others)
-    if protocol == "converged":
-        assert result.runs["optimality"].max() <= 1e-8
+    assert result.runs["optimality"].max() <= 1e-8 or protocol != "converged"
 
 
 def test_a_lambda_that_sends_all_rows_to_zero_is_refused():
     base = embedding_set()
     image = np.tile([1.0, 0, 0, 0, 0, 0], (len(base), 1))
     same = EmbeddingSet.from_arrays(image, -image, base.pairs["label"], base.pairs["split"])
-    with pytest.raises(ValueError, match=r"alignment 'lambda' \(lambda 1\) sends 1 of 1 .* vectors to zero"):
-        run(same, lambdas=[0, 1])
-    with pytest.raises(ValueError, match="alignment 'centred'"):
-        run(same, lambdas=[0, 0.5], alignments=("centred",))
+    for alignment, said in (("lambda", r"'lambda' \(lambda 1\) sends 1 of 1 .* vectors to zero"), ("centred", "'centred'")):
+        with pytest.raises(ValueError, match=f"alignment {said}"):
+            run(same, alignments=(alignment,), lambdas=[0, 1])
 
 
 def test_nearly_identical_rows_are_solved():
@@ -236,26 +192,3 @@ def test_nearly_identical_rows_are_solved():
     split = ["train"] * 36 + ["val"] * 12 + ["test"] * 12
     same = EmbeddingSet.from_arrays(image, text, rng.integers(0, 2, 60).astype(str), split)
     assert sweep(same, [0, 0.5, 1], progress=False).runs["optimality"].max() <= 1e-8
-
-
-def test_single_flips_anywhere_in_a_stored_result_are_found(tmp_path):
-    folder = run(embedding_set(), seeds=(1,), lambdas=[0, 1]).save(tmp_path / "r")
-    rng = np.random.default_rng(0)
-    for file in sorted(folder.iterdir()):
-        intact = file.read_bytes()
-        for bit in rng.choice(8 * len(intact), 12, replace=False):
-            damaged = bytearray(intact)
-            damaged[bit // 8] ^= 1 << (bit % 8)
-            file.write_bytes(damaged)
-            with pytest.raises(ValueError, match=f"{file.name} (is damaged|was stored|has format)"):
-                SweepResult.load(folder)
-        for cut in (b"", intact[: len(intact) // 2]):
-            file.write_bytes(cut)
-            with pytest.raises(ValueError, match=f"{file.name} is damaged"):
-                SweepResult.load(folder)
-        file.write_bytes(intact)
-    assert isinstance(SweepResult.load(folder), SweepResult)
-    record = json.loads((folder / "provenance.json").read_text())
-    (folder / "provenance.json").write_text(json.dumps({k: v for k, v in record.items() if k not in ("format", "sha256")}))
-    with pytest.raises(ValueError, match="older format; make it with `python -m helpers sweep"):
-        SweepResult.load(folder)

@@ -1,7 +1,7 @@
 """Infer AUC(lambda) - AUC(0): paired bootstrap over test rows, selection on validation, correction for many lambdas.
 
-The spread over seeds (a standard deviation) and over test samples (a bootstrap over test rows or groups) are different things and
-have separate columns. The bootstrap averages the AUC over seeds within each replicate.
+The spread over seeds (a standard deviation) and over test samples (a bootstrap over test rows or groups) have separate columns. The
+bootstrap averages the AUC over seeds within each replicate.
 """
 
 from functools import cache
@@ -21,24 +21,15 @@ class PairedBootstrap:
     """Test AUCs of the alignments of a sweep, one row of ``keys`` each, and their bootstrap replicates on shared resamples."""
 
     def __init__(self, result, n_boot: int = 1000, random_state: int = 0):
-        self._result = result
-        self._weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
+        weights = bootstrap_counts(len(result.targets), n_boot, random_state, result.groups)
         present = [k for k in KEYS if k in result.runs]
         grouped = list(result.runs.groupby(present, sort=False, dropna=False))
         self.keys = pd.DataFrame([keys for keys, _ in grouped], columns=present)
-        self._runs = [runs.sort_values("seed").index for _, runs in grouped]
-        self.auc, self.draws = cache(self._auc), cache(self._draws)
-        targets = result.targets[:, result.learned]
-        positives, rows = self._weights @ targets, self._weights.sum(axis=1, keepdims=True)
+        runs_of = [runs.sort_values("seed").index for _, runs in grouped]
+        self.auc = cache(lambda i: result.headline_auc(runs_of[i]))  # of alignment i by seed, (n_seeds,)
+        self.draws = cache(lambda i: result.headline_auc(runs_of[i], weights).mean(axis=0))  # of the mean over seeds, (n_boot,)
+        positives, rows = weights @ result.targets[:, result.learned], weights.sum(axis=1, keepdims=True)
         self.classes_dropped = int(((positives == 0) | (positives == rows)).sum())
-
-    def _auc(self, i: int) -> np.ndarray:
-        """Return the test AUC by seed of alignment i, (n_seeds,)."""
-        return self._result.headline_auc(self._runs[i])
-
-    def _draws(self, i: int) -> np.ndarray:
-        """Return the bootstrap replicates of the mean AUC over seeds, (n_boot,)."""
-        return self._result.headline_auc(self._runs[i], self._weights).mean(axis=0)
 
     def zero(self, features: str) -> int:
         """Return the number of the unaligned probe of these features."""
@@ -46,7 +37,7 @@ class PairedBootstrap:
         return int(np.flatnonzero(at_zero & (self.keys["features"] == features))[0])
 
     def effect(self, i: int, level: float) -> dict[str, float]:
-        """Return the effect of alignment i against lambda = 0; the columns of :func:`effects`."""
+        """Return the effect of alignment i against lambda = 0: the columns of :func:`effects`."""
         base = self.zero(self.keys["features"][i])
         draws, paired = self.draws(i) - self.draws(base), self.auc(i) - self.auc(base)
         low, high = percentile_interval(draws, level)
@@ -67,26 +58,19 @@ class PairedBootstrap:
 def effects(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> pd.DataFrame:
     """Return the difference of the headline AUC to lambda = 0 for every alignment and kind of features.
 
-    Returns:
-        one row per alignment and features: ``auc`` (mean over seeds), ``difference``, ``low``, ``high`` (percentile interval),
-        ``standard_error`` (of the bootstrap), ``seed_sd`` (of the paired difference over seeds), ``minimum_detectable`` (the
-        difference found with 80 % power at 5 %; NaN at lambda = 0 itself), ``classes_dropped`` (class-replicate pairs without a
-        positive or negative row).
+    ``auc`` is a mean over seeds, ``low`` to ``high`` a percentile interval, ``standard_error`` of the bootstrap, ``seed_sd`` of the
+    paired difference, ``minimum_detectable`` with 80 % power at 5 % (NaN at lambda = 0); ``classes_dropped`` counts pairs of class
+    and replicate without a positive or negative row.
     """
     bootstrap = result.bootstrap(n_boot, random_state)
-    rows = [bootstrap.effect(i, level) for i in range(len(bootstrap.keys))]
-    return pd.concat([bootstrap.keys, pd.DataFrame(rows)], axis=1)
+    return bootstrap.keys.join(pd.DataFrame([bootstrap.effect(i, level) for i in bootstrap.keys.index]))
 
 
 def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int = 0) -> pd.DataFrame:
-    """Return the lambda that validation rows choose, and its gain on test.
+    """Return the lambda that validation rows choose and its gain on test, one row per features.
 
     The choice has the highest headline AUC on validation (mean over seeds); among equals, or without any AUC, the smallest
-    ``|lambda|``. The bootstrap is over test rows with the choice held fixed, so its interval is that of the chosen probes.
-
-    Returns:
-        one row per features: ``lambda_image``, ``lambda_text``, ``auc_at_zero``, ``auc``, ``difference``, ``low``, ``high``,
-        ``minimum_detectable`` (NaN where lambda = 0 is chosen).
+    ``|lambda|``. The bootstrap over test rows holds it fixed. ``minimum_detectable`` is NaN where lambda = 0 is chosen.
     """
     bootstrap, mean = result.bootstrap(n_boot, random_state), result.summary(split="val")
     mean = mean[mean["alignment"] == "lambda"].assign(size=lambda t: t[LAMBDAS].abs().sum(axis=1))
@@ -103,12 +87,9 @@ def selected(result, n_boot: int = 1000, level: float = 0.95, random_state: int 
 def some_lambda_beats_zero(result, n_boot: int = 1000, random_state: int = 0) -> pd.DataFrame:
     """Test whether the best of all lambdas beats lambda = 0, by the bootstrap distribution of the largest t (max-t).
 
-    Returns:
-        one row per features: ``best_lambda`` (image, by test difference), ``difference``, ``largest_t``, ``p_value``
-        (one-sided, corrected for all lambdas), ``n_lambdas``.
+    ``best_lambda`` is the image's, by test difference; ``p_value`` is one-sided and corrected for all lambdas.
     """
-    bootstrap = result.bootstrap(n_boot, random_state)
-    rows = []
+    bootstrap, rows = result.bootstrap(n_boot, random_state), []
     for features, group in bootstrap.keys[bootstrap.keys["alignment"] == "lambda"].groupby("features", sort=False):
         base = bootstrap.zero(features)
         others = [i for i in group.index if i != base]

@@ -11,8 +11,8 @@ multi-label           positives n0/n1 of each label            N/(K n_k) on posi
 multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
 ====================  =======================================  ==============================================  ===================
 
-``authors-code-normalised`` has the weights of ``authors-code``, but the multi-class loss of a batch is divided by their sum.
-``none`` weighs every entry alike, whatever the task: the loss is then a log likelihood.
+``authors-code-normalised`` divides the multi-class loss of a batch by the sum of its weights. ``none`` weighs every entry alike,
+whatever the task: the loss is then a log likelihood.
 """
 
 from dataclasses import dataclass
@@ -25,25 +25,20 @@ from ..tasks import Task
 
 @dataclass(frozen=True)
 class Objective:
-    """A task's loss with the class weights learned from training targets.
-
-    If each output has its own loss, labels that cannot be learned have weight 0 and do not affect the others.
-    """
+    """A task's loss with the class weights of training targets; a label with its own loss weighs 0 if it cannot be learned."""
 
     softmax: bool  # cross-entropy over the outputs, or one binary cross-entropy per output
     positive: np.ndarray  # (K,) weight of an entry whose target is 1
     negative: np.ndarray  # (K,) weight of an entry whose target is 0, unused by cross-entropy
     absent: tuple[str, ...] = ()  # classes without a positive training row, which no probe can learn
-    saturated: tuple[str, ...] = ()  # labels that are positive in every training row, which no probe can learn either
+    saturated: tuple[str, ...] = ()  # labels that are positive in every training row, nor these
     normalised: bool = False  # whether the loss of a batch is divided by the sum of its weights, not by its number of entries
 
     @classmethod
     def of(cls, task: Task, weighting: str, targets: np.ndarray) -> "Objective":
         """Return the objective with weights from the training targets (n, K)."""
-        n, k = targets.shape
-        ones = targets.sum(axis=0).astype(np.float64)
+        n, ones, softmax = len(targets), targets.sum(axis=0).astype(np.float64), task.kind == "multiclass"
         zeros = n - ones
-        softmax = task.kind == "multiclass"
         learnable = (ones > 0) if softmax else (ones > 0) & (zeros > 0)
         if learnable.sum() < (2 if softmax else 1):
             raise ValueError(f"the {n} training rows hold one class only; a probe needs at least two")
@@ -65,10 +60,12 @@ class Objective:
         """Return the weights of a batch, divided so that weighted losses add up to the loss that a descent steps on."""
         return weights / (weights.sum() if self.normalised else weights.numel())
 
+    def prediction(self, logits):
+        return logits.softmax(dim=0) if self.softmax else logits.sigmoid()
+
     def residual(self, logits, targets):
         """Return the gradient of the unweighted losses with respect to the logits: prediction - target, (K, A, b)."""
-        prediction = logits.softmax(dim=0) if self.softmax else logits.sigmoid()
-        return prediction.sub_(targets[:, None])
+        return self.prediction(logits).sub_(targets[:, None])
 
     def losses(self, logits, targets):
         """Return the unweighted loss of each row, (1, A, b), or of each entry, (K, A, b)."""

@@ -1,4 +1,4 @@
-"""Define how a probe is trained, and what a sweep runs over: the only place with its settings and their defaults.
+"""Define how a probe is trained and what a sweep runs over, with all defaults.
 
 A protocol follows the paper's text, the code behind its Fig. 3, or trains to convergence, for conclusions. ``paper-matched`` and
 ``authors-code-matched`` give every data set the updates that the authors' probe has on BRSET.
@@ -27,38 +27,26 @@ CHOICES |= {"weighting": WEIGHTINGS, "multiclass_auc": ("score", "hard")}
 
 @dataclass(frozen=True)
 class Protocol:
-    """Every choice that turns embeddings into a probe.
-
-    Args:
-        gap_rows: rows that estimate the gap; ``train`` (the fit rows of the probe) or ``all`` (including test rows).
-        optimizer: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (the exact solution of the regularised problem).
-        patience: epochs without a lower validation loss after which a descent stops.
-        updates: steps of the descent to allow whatever the number of rows; replaces ``max_epochs``, and patience keeps its share.
-        weighting: losses that carry class weights, see :mod:`helpers.probing.objective`; one of ``WEIGHTINGS``.
-        multiclass_auc: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions).
-        strengths: L2 strengths alpha; the minimiser takes the one of lowest validation loss, interpolated between them.
-        tolerance: distance from the minimum, as a fraction of the objective, that the minimiser is certified to reach, see
-            :mod:`helpers.probing.certificate`.
-    """
+    """Every choice that turns embeddings into a probe."""
 
     name: str = "custom"
-    gap_rows: str = "train"
-    optimizer: str = "sgd"
+    gap_rows: str = "train"  #: rows that estimate the gap: ``train`` (the fit rows of the probe) or ``all`` (including test rows)
+    optimizer: str = "sgd"  #: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (exact solution of the regularised problem)
     lr: float = 3e-4
     weight_decay: float = 0.0
     batch_size: int = 512
     max_epochs: int = 100
-    patience: int = 10
-    updates: int | None = None
-    weighting: str = "paper"
-    multiclass_auc: str = "score"
-    strengths: tuple[float, ...] = STRENGTHS
-    tolerance: float = 1e-8
+    patience: int = 10  #: epochs without a lower validation loss after which a descent stops
+    updates: int | None = None  #: steps of a descent, which replace ``max_epochs``; patience keeps its share
+    weighting: str = "paper"  #: one of ``WEIGHTINGS``, see :mod:`helpers.probing.objective`
+    multiclass_auc: str = "score"  #: ``score`` (softmax probabilities) or ``hard`` (one-hot arg-max predictions)
+    strengths: tuple[float, ...] = STRENGTHS  #: L2 strengths alpha; lowest validation loss, interpolated between them, chooses
+    tolerance: float = 1e-8  #: certified distance of the minimiser from the minimum, see :mod:`helpers.probing.strength`
 
     def __post_init__(self):
-        for field, valid in CHOICES.items():
-            choose(getattr(self, field), valid, field)
         for field, value in asdict(self).items():
+            if field in CHOICES:
+                choose(value, CHOICES[field], field)
             if field in ("lr", "tolerance") and not 0 < value < np.inf:
                 raise ValueError(f"Protocol.{field} must be positive and finite, got {value}")
             if field in ("batch_size", "max_epochs", "patience", "updates") and value is not None and (value < 1 or value % 1):
@@ -71,7 +59,7 @@ class Protocol:
         object.__setattr__(self, "strengths", strengths)
 
     def for_rows(self, n_fit: int) -> "Protocol":
-        """Return the protocol with its updates counted in epochs of ``n_fit`` rows; itself where it is not given in updates."""
+        """Return the protocol with its updates counted in epochs of ``n_fit`` rows; itself if it has none."""
         if self.updates is None:
             return self
         epochs = ceil(self.updates / ceil(n_fit / self.batch_size))
@@ -80,7 +68,7 @@ class Protocol:
     def replace(self, **changes) -> "Protocol":
         """Return a copy with some fields changed, and a name that says so unless one is given."""
         for field in changes:
-            choose(field, [known.name for known in fields(self)], "field of Protocol")
+            choose(field, asdict(self), "field of Protocol")
         changed = ", ".join(f"{k}={v}" for k, v in changes.items() if k != "name")
         return replace(self, **{"name": f"{self.name} ({changed})", **changes})
 
@@ -92,7 +80,6 @@ PROTOCOLS = {
     ),
     "converged": Protocol("converged", optimizer="minimiser", weighting="balanced"),
 }
-# The two descents with as many updates on any data set as the authors' have on BRSET.
 PROTOCOLS |= {
     f"{name}-matched": PROTOCOLS[name].replace(name=f"{name}-matched", updates=BRSET_UPDATES) for name in ("paper", "authors-code")
 }
@@ -129,39 +116,35 @@ def split_rows(embeddings, seed: int) -> Split:
     return Split(train[~held_out], train[held_out], test, given=False)
 
 
+KNOWN = {"protocol": tuple(PROTOCOLS), "features": FEATURES, "alignments": (*SWEPT, *STORED_AS)}
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Settings of a sweep, which notebooks, command line, workflow and configurations share.
-
-    Args:
-        lambdas: strengths of Eq. 5, each for all ``features`` and all ``seeds``.
-        alignments: other alignments, each swept over ``alignment_lambdas`` on joint features; none when empty.
-    """
+    """Settings of a sweep, which notebooks, command line, workflow and configurations share."""
 
     protocol: tuple[str, ...] = ("paper", "authors-code", "converged")
-    lambdas: tuple[float, ...] = LAMBDAS
+    lambdas: tuple[float, ...] = LAMBDAS  # strengths of Eq. 5, each for all features and all seeds
     seeds: tuple[int, ...] = SEEDS
     features: tuple[str, ...] = FEATURES
-    alignments: tuple[str, ...] = SWEPT[1:]
+    alignments: tuple[str, ...] = SWEPT[1:]  # others, each swept over ``alignment_lambdas`` on joint features; may be empty
     alignment_lambdas: tuple[float, ...] = (0.0, 1.0)
 
     def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is None or isinstance(value, dict):
-                raise ValueError(f"setting {field.name!r} must be a list, got {value!r}")
-            object.__setattr__(self, field.name, (value,) if isinstance(value, str | int | float) else tuple(value))
-        for name, valid in (("protocol", PROTOCOLS), ("features", FEATURES), ("alignments", (*SWEPT, *STORED_AS))):
-            for value in getattr(self, name):
-                choose(value, valid, f"value of {name}")
-        for name in ("lambdas", "alignment_lambdas"):
-            object.__setattr__(self, name, tuple(_finite(value, name) for value in getattr(self, name)))
-        for seed in self.seeds:
-            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-                raise ValueError(f"setting 'seeds': {seed!r} is not a whole number of at least 0")
-        for name in ("protocol", "lambdas", "seeds", "features"):
-            if not getattr(self, name):
+        for name, values in vars(self).copy().items():
+            if values is None or isinstance(values, dict):
+                raise ValueError(f"setting {name!r} must be a list, got {values!r}")
+            values = (values,) if isinstance(values, str | int | float) else tuple(values)
+            if not values and not name.startswith("alignment"):
                 raise ValueError(f"setting {name!r} is empty; give at least one value")
+            for value in values:
+                if name in KNOWN:
+                    choose(value, KNOWN[name], f"value of {name}")
+                elif name == "seeds" and not (type(value) is int and value >= 0):
+                    raise ValueError(f"setting 'seeds': {value!r} is not a whole number of at least 0")
+                elif isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+                    raise ValueError(f"setting {name!r}: {value!r} is not a finite number")
+            object.__setattr__(self, name, tuple(map(float, values)) if name.endswith("lambdas") else values)
 
     @classmethod
     def of(cls, settings: dict) -> "Grid":
@@ -172,23 +155,16 @@ class Grid:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Return the names of the parts that are swept and stored separately: ``lambda``, and ``alignments`` if there are any."""
+        """Return the parts that are stored separately: ``lambda``, and ``alignments`` if there are any."""
         return PARTS if self.alignments and self.alignment_lambdas else PARTS[:1]
 
     def arguments(self, part: str) -> dict[str, list]:
         """Return the arguments of :func:`helpers.probing.sweep.sweep` for one part, as lists, for JSON."""
-        if choose(part, PARTS, "part of a sweep") == "lambda":
-            own = {"lambdas": self.lambdas, "features": self.features, "alignments": ("lambda",)}
-        else:
-            own = {"lambdas": self.alignment_lambdas, "features": ("joint",), "alignments": ("lambda", *self.alignments)}
-        return {name: list(values) for name, values in {**own, "seeds": self.seeds}.items()}
+        first = part == "lambda"
+        own = {"lambdas": self.lambdas if first else self.alignment_lambdas, "features": self.features if first else ("joint",)}
+        own |= {"alignments": ("lambda",) if first else ("lambda", *self.alignments), "seeds": self.seeds}
+        return {name: list(values) for name, values in own.items()}
 
     def as_dict(self) -> dict[str, list]:
         """Return the settings as lists, for JSON and YAML."""
         return {name: list(value) for name, value in asdict(self).items()}
-
-
-def _finite(value, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"setting {name!r}: {value!r} is not a finite number")
-    return float(value)

@@ -13,17 +13,16 @@ from safetensors.numpy import load_file, save_file
 from .. import metrics
 from ..datasets import DATASETS
 from ..files import refuse_other_content, replacing, replacing_folder
-from ..store.disk import Record, UnusableRecord, read_intact, read_record, write_record
+from ..store.disk import Record, read_intact, read_record, write_record
 from ..tasks import Task
 from . import inference
-from .inference import KEYS
 from .scoring import metrics_table, ranking_scores
 
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
-COLUMNS = [*KEYS, "seed", "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
+RUN = [*inference.KEYS, "seed"]
+COLUMNS = [*RUN, "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
 PROVENANCE = "provenance.json"
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
-RUN = [*KEYS, "seed"]
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
 
@@ -67,8 +66,11 @@ class SweepResult:
         learned, of_val = learned_classes(task, not_learned), {seed: targets[own.val] for seed, own in splits.items()}
         val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
         test = metrics_table(task, learned, [r.test_scores for r in runs], [targets[split.test]] * len(runs), workers)
-        table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run")
+        table = pd.concat([val.assign(split="val"), test.assign(split="test")]).join(keys, on="run").reset_index(drop=True)
         pairs = embeddings.pairs.iloc[split.test]
+        groups = np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1]
+        scores = np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32)
+        subgroups = pairs.filter(like="subgroup_").reset_index(drop=True)
         provenance = {
             **names,
             "headline_metric": "auc_hard" if task.kind == "multiclass" and protocol.multiclass_auc == "hard" else "auc",
@@ -77,24 +79,13 @@ class SweepResult:
             "validation_given": split.given,
             "classes_not_learned": list(not_learned),
         }
-        return cls(
-            table.reset_index(drop=True)[COLUMNS],
-            keys,
-            np.ascontiguousarray(np.stack([r.test_scores for r in runs]), dtype=np.float32),
-            targets[split.test],
-            np.unique(pairs["group"].to_numpy().astype(str), return_inverse=True)[1],
-            task,
-            provenance,
-            pairs.filter(like="subgroup_").reset_index(drop=True),
-        )
+        return cls(table[COLUMNS], keys, scores, targets[split.test], groups, task, provenance, subgroups)
 
     def __repr__(self) -> str:
-        about = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone"))
+        about = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone", "protocol"))
         grid = f"{self.runs['lambda_image'].nunique()} lambdas, {self.runs['seed'].nunique()} seeds"
-        return (
-            f"SweepResult({about}, {self.provenance.get('protocol', '?')}: {len(self.runs)} probes ({grid}, "
-            f"{'/'.join(self.runs['features'].unique())} features), {len(self.targets)} test rows)"
-        )
+        features = "/".join(self.runs["features"].unique())
+        return f"SweepResult({about}: {len(self.runs)} probes ({grid}, {features} features), {len(self.targets)} test rows)"
 
     @property
     def headline_metric(self) -> str:
@@ -108,45 +99,41 @@ class SweepResult:
 
     @cached_property
     def learned(self) -> np.ndarray:
-        """Return whether the training rows could teach each class, (K,); macro means are over these classes."""
+        """Return whether the training rows could teach each class, (K,), so that macro means include it."""
         return learned_classes(self.task, self.provenance.get("classes_not_learned", ()))
 
     def headline_auc(self, runs=slice(None), weights=None, rows=slice(None)) -> np.ndarray:
-        """Return the macro AUC of the headline metric on test rows, (n_runs,), or (n_runs, n_boot) with weights."""
-        scores, targets = self.headline_scores[runs][:, rows], self.targets[rows]
-        if not self.learned.all():
-            scores, targets = scores[..., self.learned], targets[:, self.learned]
-        return metrics.macro_auc(scores, targets, weights)
+        """Return the macro AUC on test rows, (n_runs,), or (n_runs, n_boot) with weights."""
+        learned = slice(None) if self.learned.all() else self.learned  # a slice copies nothing
+        return metrics.macro_auc(self.headline_scores[runs][:, rows][..., learned], self.targets[rows][:, learned], weights)
 
     @cached_property
     def bootstrap(self) -> Callable[..., inference.PairedBootstrap]:
-        """Return a function from ``n_boot`` and ``random_state`` to the paired bootstrap, which equal arguments share."""
+        """Return a function from ``n_boot`` and ``random_state`` to the paired bootstrap, cached by its arguments."""
         return cache(partial(inference.PairedBootstrap, self))
+
+    def macro(self, metric: str, split: str) -> pd.DataFrame:
+        """Return the rows of ``table`` with a metric without classes or with its macro mean."""
+        return self.table[(self.table["metric"] == metric) & (self.table["split"] == split) & self.table["class"].isna()]
 
     def summary(self, metric: str | None = None, split: str = "test") -> pd.DataFrame:
         """Return mean and sample standard deviation over seeds of a metric without classes or of its macro mean."""
         metric = metric or self.headline_metric
-        of_metric = (self.table["metric"] == metric) & (self.table["split"] == split) & self.table["class"].isna()
-        grouped = self.table[of_metric].groupby(KEYS, sort=False)["value"].agg(mean="mean", sd="std", n_seeds="count")
-        return grouped.reset_index().assign(metric=metric)
+        grouped = self.macro(metric, split).groupby(inference.KEYS, sort=False)["value"]
+        return grouped.agg(mean="mean", sd="std", n_seeds="count").reset_index().assign(metric=metric)
 
     effects = inference.effects
     selected = inference.selected
     some_lambda_beats_zero = inference.some_lambda_beats_zero
-
-    @property
-    def best(self) -> pd.DataFrame:
-        """Return the lambda that validation rows choose and its gain on test, one row per features; see :meth:`selected`."""
-        return self.selected()
+    best = property(inference.selected, doc="Return :meth:`selected` with its defaults.")
 
     def plot(self):
         """Return a figure of test AUC against lambda, one line per kind of features."""
-        curves = import_module("helpers.plotting").curves  # a layer above this one, so it is looked up when called
-        summary = self.summary()
-        return curves(summary[summary["alignment"] == "lambda"])
+        plotting = import_module("helpers.plotting")  # a layer above this one, so it is looked up when called
+        return plotting.curves(self.summary().query("alignment == 'lambda'"))
 
     def save(self, directory) -> Path:
-        """Write the result as a folder: table and runs as parquet, scores as safetensors, a record with checksums; no row ids."""
+        """Write the result without row ids as a folder: parquet, safetensors and a record with checksums."""
         directory = Path(directory)
         refuse_other_content(directory, PROVENANCE, FILES, "a sweep result")
         with replacing_folder(directory) as folder:
@@ -164,7 +151,7 @@ class SweepResult:
 
     @classmethod
     def load(cls, directory, remake: str = MAKE) -> "SweepResult":
-        """Read a result written by :meth:`save`; an :class:`UnusableRecord` names a file that is damaged or of an older format."""
+        """Read a result of :meth:`save`; an :class:`UnusableRecord` names a file that is damaged or of an older format."""
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(f"no sweep result in {directory} ({PROVENANCE} is missing); {MAKE}")
@@ -172,16 +159,8 @@ class SweepResult:
         table, runs, rows = (read_intact(directory / name, pd.read_parquet, remake) for name in FILES[:3])
         arrays = read_intact(directory / FILES[3], load_file, remake)
         task = provenance.pop("task")
-        try:
-            result = cls(
-                table, runs, arrays["scores"], arrays["targets"], rows.pop("group").to_numpy(),
-                Task(task["kind"], tuple(task["classes"])), provenance, rows,
-            )  # fmt: skip
-            if result.scores.shape != (len(runs), *result.targets.shape) or len(rows) != len(result.targets):
-                raise ValueError("its files hold different numbers of rows")
-        except (KeyError, ValueError) as error:
-            raise UnusableRecord(f"{directory} is no intact sweep result ({error}); {remake}") from None
-        return result
+        groups, task = rows.pop("group").to_numpy(), Task(task["kind"], tuple(task["classes"]))
+        return cls(table, runs, arrays["scores"], arrays["targets"], groups, task, provenance, rows)
 
 
 def learned_classes(task: Task, not_learned) -> np.ndarray:
@@ -190,13 +169,13 @@ def learned_classes(task: Task, not_learned) -> np.ndarray:
 
 
 def refuse_private(dataset: str) -> None:
-    """Raise if the test rows of a data set may not be exported, because it is credentialed."""
+    """Refuse to export the test rows of a credentialed data set."""
     if dataset in DATASETS and DATASETS[dataset].card.credentialed:
         raise ValueError(f"test scores of {dataset} are not exported, because its agreement forbids passing on data of its rows")
 
 
 def refuse_ending(path) -> None:
-    """Raise unless the ending of a file name is one of ``ENDINGS``."""
+    """Refuse a file name whose ending is none of ``ENDINGS``."""
     if not str(path).endswith(ENDINGS):
         raise ValueError(f"--export {path}: expected a name that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
 
@@ -204,38 +183,28 @@ def refuse_ending(path) -> None:
 def score_table(result: SweepResult, part: str) -> pd.DataFrame:
     """Return the logits of every probe of a sweep on every test row; refuse a credentialed data set.
 
-    Returns:
-        one row per probe and test row: part (of the grid), the keys of the run, seed, task, headline_metric, validation_auc (of
-        the headline metric, what chooses lambda), row (number of the test row), group (number), and for every class ``target
-        CLASS`` (0 or 1) and ``score CLASS`` (logit). Classes that no probe could learn are absent, as they are from the macro
-        mean; of a softmax their logits stay, as the probabilities of the others need them.
+    ``validation_auc`` is of the headline metric and chooses lambda; row and group are numbers; ``target CLASS`` and ``score CLASS``
+    are indicator and logit. Of classes that no probe could learn only the logits of a softmax are there, which the others need.
     """
     refuse_private(result.provenance["dataset"])
-    n_runs, n_rows, rows = len(result.runs), len(result.targets), result.table
-    rows = rows[(rows["split"] == "val") & (rows["metric"] == result.headline_metric) & rows["class"].isna()]
+    n_runs, n_rows, rows = len(result.runs), len(result.targets), result.macro(result.headline_metric, "val")
     table = result.runs[RUN].merge(rows[[*RUN, "value"]], how="left", on=RUN).rename(columns={"value": "validation_auc"})
     table = table.loc[table.index.repeat(n_rows)].reset_index(drop=True)
     table.insert(0, "part", part)
-    table = table.assign(task=result.task.kind, headline_metric=result.headline_metric)
     groups = np.unique(result.groups.astype(str), return_inverse=True)[1]  # numbered in the order in which the bootstrap draws them
+    table["task"], table["headline_metric"] = result.task.kind, result.headline_metric
     table["row"], table["group"] = np.tile(np.arange(n_rows), n_runs), np.tile(groups, n_runs)
-    softmax = result.task.kind == "multiclass"
-    columns = {}
     for k, name in enumerate(result.task.outputs):
         if result.learned[k]:
-            columns[f"target {name}"] = np.tile(result.targets[:, k].astype(np.int8), n_runs)
-        if result.learned[k] or softmax:
-            columns[f"score {name}"] = result.scores[..., k].ravel()
-    return pd.concat([table, pd.DataFrame(columns)], axis=1)
+            table[f"target {name}"] = np.tile(result.targets[:, k].astype(np.int8), n_runs)
+        if result.learned[k] or result.task.kind == "multiclass":
+            table[f"score {name}"] = result.scores[..., k].ravel()
+    return table
 
 
 def write_scores(tables: list[pd.DataFrame], path) -> Path:
-    """Write tables of :func:`score_table` as one file, ``.parquet``, ``.csv`` or ``.csv.gz``."""
-    refuse_ending(path)
+    """Write tables of :func:`score_table` as one file with one of the ``ENDINGS``."""
     path, table = Path(path), pd.concat(tables, ignore_index=True)
     with replacing(path) as temporary:
-        if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False)
-        else:
-            table.to_csv(temporary, index=False, compression="gzip" if path.suffix == ".gz" else None)
+        (table.to_parquet if path.suffix == ".parquet" else table.to_csv)(temporary, index=False)
     return path

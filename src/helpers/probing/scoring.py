@@ -16,10 +16,7 @@ BLOCK = 2**17  # logits that are scored at once, so that memory does not grow wi
 
 
 def run_in_threads(work: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> list:
-    """Return ``work(task)`` of every task in their order; with several workers each uses one torch thread.
-
-    Tensors made by a task are of torch's inference mode, which costs less for each of many small products: use their values.
-    """
+    """Return ``work(task)`` of every task, in torch's inference mode; with several workers each uses one torch thread."""
     threads = torch.get_num_threads()
 
     def start():
@@ -28,13 +25,9 @@ def run_in_threads(work: Callable[[Any], Any], tasks: Sequence[Any], workers: in
         if workers > 1:
             torch.set_num_threads(1)
 
-    def inferred(task):
-        with torch.inference_mode():
-            return work(task)
-
     try:
         with ThreadPoolExecutor(workers, initializer=start) as pool:
-            return list(pool.map(inferred, tasks))
+            return list(pool.map(torch.inference_mode()(work), tasks))
     finally:
         torch.set_num_threads(threads)
 
@@ -46,15 +39,10 @@ def ranking_scores(logits: np.ndarray, task: Task, metric: str) -> np.ndarray:
     return metrics.hard_labels(logits) if metric == "auc_hard" else metrics.softmax(logits)
 
 
-def metrics_table(
-    task: Task, learned: np.ndarray, logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], workers: int = 1
-) -> pd.DataFrame:
-    """Return all metrics of every probe: one row per ``run`` (its position), ``metric`` and ``class``, with the ``value``.
+def metrics_table(task: Task, learned: np.ndarray, logits: Sequence, targets: Sequence, workers: int = 1) -> pd.DataFrame:
+    """Return the ``value`` of every ``run`` (its position), ``metric`` and ``class``, from logits and targets (n, K) of each run.
 
-    Args:
-        learned: (K,) classes that enter macro means if they are present in the rows.
-        logits: (n, K) of each probe.
-        targets: (n, K) indicators of each probe's rows; probes of one split share one array.
+    Classes that are ``learned`` (K,) enter macro means if they are present in the rows.
     """
     by_class = ["auc", "average_precision", "sensitivity_at_90_specificity", *["auc_hard"] * (task.kind == "multiclass")]
     names = [(metric, name) for metric in by_class for name in (*task.outputs, None)]
@@ -73,7 +61,7 @@ def metrics_table(
 
 
 def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.ndarray) -> np.ndarray:
-    """Return the metrics (p, number of metrics) of logits (p, n, K); accuracy of a multi-label task is that of exact matches."""
+    """Return the metrics (p, n_metrics) of logits (p, n, K); a multi-label prediction is accurate if all labels are."""
     scores, positive = ranking_scores(logits, task, "auc"), targets.astype(bool)
     predicted = logits.argmax(axis=-1)
     by_class = []  # (metrics, p) of each class

@@ -4,30 +4,137 @@ Each problem, with an unpenalised bias, minimises
 
 .. math:: f(W, b) = \frac{1}{\sum_i w_i} \sum_i w_i\, l_i + \frac{\alpha}{2} \lVert W \rVert^2 .
 
-The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search and three measures for speed:
+The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search. It works in centred features, where the bias does
+not couple to the weights, and is preconditioned by the inverse of :math:`h C + \alpha I` with C the covariance of the unaligned
+features, which an alignment hardly changes. A search costs no product with the data, as logits are linear in the step. The first
+iterations run in float32, and float64 reuses their curvature.
 
-* it works in centred features, where the bias does not couple to the weights, and is preconditioned by the inverse of
-  :math:`h C + \alpha I` with C the covariance of the unaligned features (one eigendecomposition serves all alignments and
-  strengths, since an alignment hardly changes a centred covariance);
-* the logits of a search direction are linear in the step, so the search costs no product with the data;
-* the first iterations run in float32, and float64 reuses the curvature that they learned.
-
-For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The reported
-*optimality* is this quantity as a fraction of f, with the gradient in b counted in the norm. It is what the iterations stop by, and
-a measure only: where f curves in b by less than alpha, more may be left to gain in b than it says.
-:mod:`helpers.probing.certificate` bounds what is left in W and b together, and decides whether a probe may be called converged.
+For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The iterations
+stop by the *optimality*, this quantity as a fraction of f with the gradient in b counted in the norm. It is no bound where f curves
+in b by less than alpha; :mod:`helpers.probing.strength` bounds W and b together, and decides whether a probe has converged.
 """
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import add
 
 import torch
 
-from .problem import Problem
+from .objective import Objective
+from .views import Blocks, MappedVectors, Modality, View, concatenate
 
-MEMORY = 20
+MEMORY, ROUNDS = 20, 30  # curvature pairs, and steps tried in a search
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.5
 SINGLE_TOLERANCE = 1e-7
+SINGLE_STRETCH = 1e3  # above this scale of rows, float32 has too few digits left after the shift
+SINGLE_NOISE = 1e-6  # below this gradient norm, float32 sums over unit vectors are rounding
+
+
+class Problem:
+    """The objective on fixed rows, its gradient and its preconditioner, in centred features.
+
+    Arrays with one number per problem are (K, A, 1), or (1, A, 1) for softmax, whose loss is joint over the outputs.
+    """
+
+    def __init__(self, view: View, targets, objective: Objective, rows):
+        self.view, self.objective = view, objective
+        self.blocks = Blocks(view, rows, held=not any(isinstance(m.vectors, MappedVectors) for m in view.modalities))
+        self.targets = targets.index_select(1, rows)
+        weights = objective.weights(self.targets)
+        self.weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+        self.axes = (0, 2) if objective.softmax else (2,)
+        spread = self.weights.expand(len(self.weights), view.n_alignments, -1).contiguous()
+        self.mean = self._gradient(spread)[..., :-1]
+        self.variances, self.directions = self._spectrum()
+        self.curvature = 1 / len(self.targets) if objective.softmax else 0.25
+        self.rounding = 10 * torch.finfo(weights.dtype).eps
+        self.noise = SINGLE_NOISE if weights.dtype == torch.float32 else 0.0
+        self.rows, self.all_targets = rows, targets
+
+    @cached_property
+    def single(self) -> "Problem":
+        """Return the same problem in float32."""
+        return Problem(self.view.to(torch.float32), self.all_targets.float(), self.objective, self.rows)
+
+    def _spectrum(self):
+        """Return eigenvalues (d,) and eigenvectors (d, d) of the weighted covariance of the unaligned features."""
+        weights = self.weights.mean(dim=(0, 1))
+        mean = moment = weights.new_zeros(())
+        for part, batch in self.blocks:
+            features = concatenate([x for x, _ in batch])
+            mean = mean + weights[part] @ features
+            moment = moment + features.T @ (features * weights[part, None])
+        values, vectors = torch.linalg.eigh(moment - mean[:, None] * mean)
+        return values.clamp(min=0), vectors
+
+    @property
+    def fits_single(self) -> bool:
+        """Return whether float32 holds the features; it does not if near-identical rows are moved close to zero and stretched."""
+        return all(m.scale.index_select(0, m.item[self.rows]).max() < SINGLE_STRETCH for m in self.view.modalities)
+
+    def zeros(self):
+        return self.targets.new_zeros(len(self.targets), self.view.n_alignments, self.view.n_features + 1)
+
+    def native(self, centred):
+        """Return the parameters for uncentred features."""
+        native = centred.clone()
+        native[..., -1] -= (centred[..., :-1] * self.mean).sum(dim=-1)
+        return native
+
+    def centred(self, native):
+        """Return the parameters for centred features."""
+        centred = native.clone()
+        centred[..., -1] += (native[..., :-1] * self.mean).sum(dim=-1)
+        return centred
+
+    def logits(self, centred):
+        native = self.native(centred)
+        return concatenate([self.view.logits(batch, native) for _, batch in self.blocks])
+
+    def _gradient(self, residual):
+        return reduce(add, (self.view.gradient(batch, residual[..., part]) for part, batch in self.blocks))
+
+    def loss_and_residual(self, logits):
+        """Return the weighted mean loss of each problem, and its gradient with respect to the logits (K, A, n)."""
+        loss = (self.objective.losses(logits, self.targets) * self.weights).sum(dim=-1, keepdim=True)
+        return loss, self.objective.residual(logits, self.targets).mul_(self.weights)
+
+    def gradient(self, residual, centred, strength):
+        """Return the gradient of loss and penalty in centred parameters."""
+        gradient = self._gradient(residual)
+        gradient[..., :-1] += strength * centred[..., :-1] - self.mean * gradient[..., -1:]
+        return gradient
+
+    def native_norm_squared(self, gradient):
+        """Return the squared norm of the gradient in the uncentred parameters."""
+        weights = gradient[..., :-1] + self.mean * gradient[..., -1:]
+        return self.total(weights.square()) + self.total(gradient[..., -1:].square())
+
+    def precondition(self, gradient, strength):
+        out = gradient / self.curvature
+        rotated = gradient[..., :-1] @ self.directions
+        out[..., :-1] = (rotated / (self.curvature * self.variances + strength)) @ self.directions.T
+        return out
+
+    def total(self, x):  # over all entries of each problem
+        return x.sum(dim=self.axes, keepdim=True)
+
+
+def feature_variance(blocks: Blocks) -> torch.Tensor:
+    """Return the mean variance of a centred aligned feature on all rows, (A,): total variance over the number of features."""
+    modalities, n, total = blocks.view.modalities, len(blocks.rows), 0
+    found = [[_moments(m, x, scale) for m, (x, scale) in zip(modalities, batch, strict=True)] for _, batch in blocks]
+    for of_modality in zip(*found, strict=True):
+        squares, sums = (reduce(add, moments) for moments in zip(*of_modality, strict=True))
+        total = total + squares / n - (sums / n).square().sum(dim=1)
+    return total / blocks.view.n_features
+
+
+def _moments(m: Modality, x, scale):
+    """Return sums over gathered rows: of squared norms (A,) and of vectors (A, d)."""
+    squared = x.square().sum(dim=1) + 2 * m.shift @ x.T + m.shift.square().sum(dim=1, keepdim=True)
+    return (scale.square() * squared).sum(dim=1), scale @ x + scale.sum(dim=1, keepdim=True) * m.shift
 
 
 @dataclass(frozen=True)
@@ -41,23 +148,19 @@ class Solution:
 
 
 def minimise(problem: Problem, start, strength, tolerance: float, max_iterations: int = 1000) -> Solution:
-    """Solve every problem (in float64) at its strength, one number or (A,), until the optimality of each is within the tolerance.
-
-    ``start`` are native parameters (K, A, n_features + 1).
-    """
+    """Solve every problem (in float64) at its strength, one number or (A,), from uncentred parameters (K, A, n_features + 1)."""
     strength = torch.as_tensor(strength, dtype=start.dtype, device=start.device).reshape(1, -1, 1)
     if not problem.fits_single:
-        return _lbfgs(problem, start, strength, tolerance, max_iterations, deque())[0]
-    coarse, history = _lbfgs(problem.single, start.float(), strength.float(), SINGLE_TOLERANCE, max_iterations // 3, deque())
-    history = deque([tuple(x.double() for x in pair) for pair in history])
-    left = max_iterations - coarse.iterations
-    fine, _ = _lbfgs(problem, coarse.parameters.double(), strength, tolerance, left, history)
+        return _lbfgs(problem, start, strength, tolerance, max_iterations)[0]
+    coarse, history = _lbfgs(problem.single, start.float(), strength.float(), SINGLE_TOLERANCE, max_iterations // 3)
+    history = [tuple(x.double() for x in pair) for pair in history]
+    fine, _ = _lbfgs(problem, coarse.parameters.double(), strength, tolerance, max_iterations - coarse.iterations, history)
     return replace(fine, iterations=coarse.iterations + fine.iterations)
 
 
-def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: int, history: deque):
-    """Iterate from native parameters with the curvature known so far; return the solution and the curvature pairs."""
-    current = problem.centred(start)
+def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: int, history=()):
+    """Return the solution and its curvature pairs (step, change of gradient, inverse product), from those known so far."""
+    history, current = deque(history, MEMORY), problem.centred(start)
     logits = problem.logits(current)
     loss, residual = problem.loss_and_residual(logits)
     gradient = problem.gradient(residual, current, strength)
@@ -69,30 +172,23 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
         if iteration == max_iterations or not running.any():
             break
         direction = _two_loop(problem, gradient, history, strength).neg_().mul_(running)
-        search = _Search(problem, logits, problem.logits(direction), current, direction, gradient, value, strength)
-        step, logits, loss, residual = search.run()
+        along = problem.logits(direction)
+        step, logits, loss, residual = _search(problem, logits, along, current, direction, gradient, value, strength)
         move = step * direction
         current = current + move
         if iteration % 50 == 49:
             logits = problem.logits(current)  # the running sum of steps would drift
             loss, residual = problem.loss_and_residual(logits)
         new_gradient = problem.gradient(residual, current, strength)
-        history.append(_curvature_pair(problem, move, new_gradient - gradient))
-        if len(history) > MEMORY:
-            history.popleft()
+        change = new_gradient - gradient
+        product = problem.total(move * change)
+        history.append((move, change, torch.where(product > 0, 1 / product, 0)))  # 0 for a problem that did not move
         gradient = new_gradient
-    solution = Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration)
-    return solution, history
-
-
-def _curvature_pair(problem: Problem, s, y):
-    """Return a step, the change of gradient along it, and the inverse of their product; 0 for a problem that did not move."""
-    product = problem.total(s * y)
-    return s, y, torch.where(product > 0, 1 / product, 0)
+    return Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration), history
 
 
 def _two_loop(problem: Problem, gradient, history, strength):
-    """Return the L-BFGS product of the approximate inverse Hessian with the gradient."""
+    """Return the product of the approximate inverse Hessian with the gradient."""
     q, coefficients = gradient.clone(), []
     for s, y, inverse in reversed(history):
         coefficients.append(inverse * problem.total(s * q))
@@ -103,37 +199,30 @@ def _two_loop(problem: Problem, gradient, history, strength):
     return q
 
 
-class _Search:
-    """Search for a strong Wolfe step of each problem, by secants and bisection on the derivative of a convex function."""
-
-    def __init__(self, problem: Problem, logits, direction_logits, current, direction, gradient, value, strength):
-        self.problem, self.logits, self.direction_logits, self.value = problem, logits, direction_logits, value
-        weights, move = current[..., :-1], direction[..., :-1]
-        self.slope0 = problem.total(gradient * direction)
-        self.start = strength / 2 * problem.total(weights.square())
-        self.cross, self.square = strength * problem.total(weights * move), strength * problem.total(move.square())
-
-    def run(self, rounds: int = 30):
-        """Return the steps, and the logits, loss and residual there."""
-        step, low, high = torch.ones_like(self.value), torch.zeros_like(self.value), torch.full_like(self.value, torch.inf)
-        low_slope, high_slope = self.slope0, torch.zeros_like(self.value)
-        for _ in range(rounds):
-            logits = torch.addcmul(self.logits, step, self.direction_logits)
-            loss, residual = self.problem.loss_and_residual(logits)
-            slope = self.problem.total(residual * self.direction_logits) + self.cross + step * self.square
-            decrease = loss + self.start + step * self.cross + step.square() / 2 * self.square - self.value
-            # Near the optimum, rounding hides a true decrease; then the slope condition alone decides.
-            short_enough = decrease <= SUFFICIENT_DECREASE * step * self.slope0 + self.problem.rounding * self.value
-            done = short_enough & (slope.abs() <= CURVATURE * self.slope0.abs())
-            if done.all():
-                break
-            over = ~done & ((slope > 0) | ~short_enough)
-            under = ~done & ~over
-            high, high_slope = torch.where(over, step, high), torch.where(over, slope, high_slope)
-            low, low_slope = torch.where(under, step, low), torch.where(under, slope, low_slope)
-            width = high - low
-            secant = low + width * low_slope / (low_slope - high_slope)
-            usable = (high_slope > 0) & (secant > low + 0.05 * width) & (secant < high - 0.05 * width)
-            inside = torch.where(usable, secant, (low + high) / 2)
-            step = torch.where(done, step, torch.where(torch.isinf(high), 2 * step, inside))
-        return step, logits, loss, residual
+def _search(problem: Problem, logits, along, current, direction, gradient, value, strength):
+    """Return a strong Wolfe step of each problem, by secants and bisection on a convex function; logits, loss, residual there."""
+    weights, move, start_logits = current[..., :-1], direction[..., :-1], logits
+    slope0, start = problem.total(gradient * direction), strength / 2 * problem.total(weights.square())
+    cross, square = strength * problem.total(weights * move), strength * problem.total(move.square())
+    step, low, high = torch.ones_like(value), torch.zeros_like(value), torch.full_like(value, torch.inf)
+    low_slope, high_slope = slope0, torch.zeros_like(value)
+    for _ in range(ROUNDS):
+        logits = torch.addcmul(start_logits, step, along)
+        loss, residual = problem.loss_and_residual(logits)
+        slope = problem.total(residual * along) + cross + step * square
+        decrease = loss + start + step * cross + step.square() / 2 * square - value
+        # Near the optimum, rounding hides a true decrease; then the slope condition alone decides.
+        short_enough = decrease <= SUFFICIENT_DECREASE * step * slope0 + problem.rounding * value
+        done = short_enough & (slope.abs() <= CURVATURE * slope0.abs())
+        if done.all():
+            break
+        over = ~done & ((slope > 0) | ~short_enough)
+        under = ~done & ~over
+        high, high_slope = torch.where(over, step, high), torch.where(over, slope, high_slope)
+        low, low_slope = torch.where(under, step, low), torch.where(under, slope, low_slope)
+        width = high - low
+        secant = low + width * low_slope / (low_slope - high_slope)
+        usable = (high_slope > 0) & (secant > low + 0.05 * width) & (secant < high - 0.05 * width)
+        inside = torch.where(usable, secant, (low + high) / 2)
+        step = torch.where(done, step, torch.where(torch.isinf(high), 2 * step, inside))
+    return step, logits, loss, residual

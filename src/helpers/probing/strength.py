@@ -1,60 +1,56 @@
-"""Choose the regularisation strength of a converged probe on validation loss."""
+r"""Choose the regularisation strength of a converged probe, and bound how far the probe is from its minimum by a duality gap.
+
+For rows :math:`x_i` with weights :math:`w_i` of sum one, targets :math:`y_i` and any predictions :math:`q_i` whose weighted mean is
+that of the targets (:math:`\sum_i w_i (q_i - y_i) = 0`, what a free bias asks for),
+
+.. math:: \sum_i w_i H(q_i) - \frac{1}{2\alpha} \Big\lVert \sum_i w_i (q_i - y_i) x_i \Big\rVert^2 \;\le\; \min_{W, b} f(W, b)
+
+with H the entropy: weak duality for the convex conjugate of the loss (Boyd and Vandenberghe, 2004, ch. 5), up to rounding and
+without any curvature in b. The predictions are the probe's own after a few Newton steps on its bias, mixed with a constant so that
+their means are exact. A class of a softmax without a training row is taken out, because its best bias is minus infinity.
+"""
 
 import warnings
 
 import torch
 
-from .certificate import certified_distance
 from .descent import Fitted, validation_loss
 from .objective import Objective
-from .problem import Problem, feature_variance
 from .protocol import Protocol
-from .solver import minimise
+from .solver import Problem, feature_variance, minimise
 from .views import View
 
-LOOK_AHEAD = 3
-ATTEMPTS = 4
+LOOK_AHEAD, ATTEMPTS, NEWTON_STEPS = 3, 4, 8
+NEVER = -1e6  # logit of a class that is taken out
 
 
 def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Fitted:
-    """Find each alignment's strength on a path from strong to weak, then solve the problems there to the protocol's tolerance.
-
-    View and targets (K, n_pairs) are in float64; ``fit`` and ``val`` are row numbers (tensors).
-    """
-    problem = Problem(view, targets, objective, fit)
-    strength, edge, start = _follow_path(problem, val, protocol, max_iterations)
-    parameters, distance = _solve_certified(problem, start, strength, protocol.tolerance, max_iterations)
+    """Find each alignment's strength of lowest validation loss, then solve there to the protocol's tolerance; all in float64."""
+    problem, aim = Problem(view, targets, objective, fit), protocol.tolerance
+    strength, edge, parameters = _follow_path(problem, val, protocol, max_iterations)
+    for _ in range(ATTEMPTS):
+        parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters
+        distance = certified_distance(problem, parameters, strength)
+        if (distance <= protocol.tolerance).all():
+            break
+        aim /= 10
     worst = int(distance.argmax())
     if distance[worst] > protocol.tolerance:
         raise RuntimeError(
             f"a probe of strength {strength[worst]:.1e} is not solved: it may lie {distance[worst]:.1e} above the minimum "
             f"(relative), not at most {protocol.tolerance:.0e}; raise Protocol.tolerance or exclude the weakest strengths"
         )
-    facts = {"validation_loss": validation_loss(view, targets, objective, val)(parameters), "strength": strength}
-    facts["strength_relative"] = strength / feature_variance(view, problem.blocks).cpu()
+    loss = validation_loss(view, targets, objective, val)(parameters)
+    facts = {"validation_loss": loss, "strength": strength, "strength_relative": strength / feature_variance(problem.blocks).cpu()}
     return Fitted(parameters, facts | {"optimality": distance, "strength_at_edge": edge})
-
-
-def _solve_certified(problem: Problem, start, strength, tolerance: float, max_iterations: int):
-    """Return parameters and their certified distance from the minimum; tighten the solver until this is in tolerance."""
-    aim, parameters = tolerance, start
-    for _ in range(ATTEMPTS):
-        parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters
-        distance = certified_distance(problem, parameters, strength)
-        if (distance <= tolerance).all():
-            break
-        aim /= 10
-    return parameters, distance
 
 
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
     """Return the strength of lowest validation loss (A,), whether it is the first or last one tried, and parameters near it.
 
-    An alignment is settled once its validation loss has not fallen for LOOK_AHEAD strengths, so its choice does not depend on the
-    other alignments. The path ends when all are settled, or before the first strength that is not solved.
+    The path ends once no alignment's loss has fallen for LOOK_AHEAD strengths, or before the first strength that is not solved.
     """
-    losses, best, current = [], None, problem.zeros()
-    chosen = current
+    losses, best, current, chosen = [], None, problem.zeros(), problem.zeros()
     for strength in protocol.strengths:
         solution = minimise(problem, current, strength, protocol.tolerance, max_iterations)
         if (solution.optimality > protocol.tolerance).any():
@@ -82,18 +78,64 @@ def _settled_minimum(losses):
 
 
 def _interpolated_minimum(x, losses, best):
-    """Return the vertex (A,) of the parabola through the lowest loss and its neighbours; the lowest loss itself at an end.
-
-    On a grid, the choice can jump to the next value when an alignment changes only the last digits, and such a jump changes the AUC
-    more than lambda does. The vertex moves as little as the losses do.
-    """
+    """Return the vertex (A,) of the parabola through the lowest loss and its neighbours, as a choice on the grid would jump."""
     inner = (best > 0) & (best < len(losses) - 1)
-    middle = torch.where(inner, best, 0)
-    left, right = (middle - 1).clamp(min=0), (middle + 1).clamp(max=len(losses) - 1)
-    column = torch.arange(losses.shape[1])
-    rise_left, rise_right = losses[left, column] - losses[middle, column], losses[right, column] - losses[middle, column]
-    to_left, to_right = x[left] - x[middle], x[right] - x[middle]
+    middle, column = torch.where(inner, best, 0), torch.arange(losses.shape[1])
+    sides = (middle - 1).clamp(min=0), (middle + 1).clamp(max=len(losses) - 1)
+    rise_left, rise_right = (losses[side, column] - losses[middle, column] for side in sides)
+    to_left, to_right = (x[side] - x[middle] for side in sides)
     top = to_right**2 * rise_left - to_left**2 * rise_right
     bottom = to_right * rise_left - to_left * rise_right
     vertex = x[middle] + torch.where(bottom == 0, 0, top / (2 * bottom))
     return torch.where(inner, vertex, x[best])
+
+
+def certified_distance(problem: Problem, parameters, strength) -> torch.Tensor:
+    """Return an upper bound of (f - min f) / f for every probe, (A,); the worst label's for a multi-label task.
+
+    All is in float64; ``parameters`` are (K, A, n_features + 1), bias last, and ``strength`` is one number or (A,).
+    """
+    strength = torch.as_tensor(strength, dtype=parameters.dtype, device=parameters.device).reshape(1, -1, 1)
+    centred = problem.centred(parameters)
+    logits = problem.logits(centred)
+    if problem.objective.softmax:
+        logits = logits.masked_fill((problem.targets.sum(dim=-1) == 0)[:, None, None], NEVER)
+    loss, _ = problem.loss_and_residual(logits)
+    value = loss + strength / 2 * problem.total(centred[..., :-1].square())
+    prediction = _balanced(problem, _at_best_bias(problem, logits))
+    residual = (prediction - problem.targets[:, None]) * problem.weights
+    gradient = problem.gradient(residual, torch.zeros_like(centred), strength)[..., :-1]
+    chance = prediction.clamp(0, 1)
+    entropy = torch.special.entr(chance)
+    entropy = entropy.sum(dim=0, keepdim=True) if problem.objective.softmax else entropy + torch.special.entr(1 - chance)
+    dual = (entropy * problem.weights).sum(dim=-1, keepdim=True) - problem.total(gradient.square()) / (2 * strength)
+    distance = ((value - dual) / value.clamp(min=torch.finfo(value.dtype).tiny)).clamp(min=0)
+    return torch.where(value > 0, distance, 0).amax(dim=0)[:, 0]  # a label that weighs nothing has no loss
+
+
+def _at_best_bias(problem: Problem, logits) -> torch.Tensor:
+    """Return the predictions (K, A, n) at the bias of lowest loss, as far as Newton steps reach it."""
+    shift = torch.zeros_like(logits[..., :1])
+    for _ in range(NEWTON_STEPS):
+        prediction = problem.objective.prediction(logits + shift)
+        slope = ((prediction - problem.targets[:, None]) * problem.weights).sum(dim=-1)
+        if not problem.objective.softmax:
+            curvature = (prediction * (1 - prediction) * problem.weights).sum(dim=-1)
+            shift = shift - torch.where(curvature > 0, slope / curvature, 0)[..., None]
+            continue
+        weighted = (prediction * problem.weights).movedim(1, 0)  # (A, K, n)
+        hessian = torch.diag_embed(weighted.sum(dim=-1)) - weighted @ prediction.movedim(1, 0).transpose(1, 2)
+        # A constant over the classes changes no softmax: the least-norm step leaves it alone.
+        shift = shift - (torch.linalg.pinv(hessian, hermitian=True) @ slope.T[..., None])[..., 0].T[..., None]
+    return problem.objective.prediction(logits + shift)
+
+
+def _balanced(problem: Problem, prediction) -> torch.Tensor:
+    """Return predictions mixed with a constant just so much that their weighted means are those of the targets."""
+    mean = (prediction * problem.weights).sum(dim=-1, keepdim=True)
+    excess = ((prediction - problem.targets[:, None]) * problem.weights).sum(dim=-1, keepdim=True)
+    tiny = torch.finfo(mean.dtype).tiny
+    above, below = excess / mean.clamp(min=tiny), -excess / (1 - mean).clamp(min=tiny)
+    share = above.amax(dim=0, keepdim=True) if problem.objective.softmax else torch.maximum(above, below)
+    share = share.clamp(min=tiny)
+    return (1 - share) * prediction + (share * mean - excess)

@@ -42,18 +42,14 @@ def sweep(
 
     Args:
         embeddings: an :class:`~helpers.store.embeddings.EmbeddingSet` with labels.
-        lambdas: strengths of the alignment, any finite numbers; 0 is added when missing.
+        lambdas: strengths of the alignment; 0 is added when missing.
         seeds: each gives new initial weights and batch order, and new validation rows if the data have none.
-        protocol: ``paper``, ``authors-code``, ``converged`` or a :class:`Protocol`.
+        protocol: one of ``PROTOCOLS``, or its name.
         features: any of ``joint``, ``image``, ``text``.
         alignments: channels or pairs of channels, see :class:`~helpers.alignment.shift.Alignment`.
         dtype: precision of the descents; a converged probe is always solved in float64.
         device: ``cpu`` or ``cuda``; when None, ``cuda`` if available.
         workers: threads on a CPU; all cores when None.
-
-    Warns:
-        ConvergenceWarning: a descent was still improving when its epochs ran out.
-        UserWarning: classes that no probe can learn, or validation rows of one class.
     """
     if not isinstance(embeddings, EmbeddingSet):
         raise ValueError(f"sweep takes an EmbeddingSet, got {type(embeddings).__name__}; make one with EmbeddingSet.from_arrays")
@@ -66,37 +62,37 @@ def sweep(
     if repeated := [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]:
         raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
-    fewest, classes = min(len(split.fit) for split in splits.values()), len(embeddings.task.classes)
-    if embeddings.task.kind == "multiclass" and fewest < classes:
-        raise ValueError(f"there are {fewest} training rows and {classes} classes; a probe needs at least a row per class")
-    protocol = protocol.for_rows(fewest)
-    if protocol.optimizer == "minimiser":
-        if splits[seeds[0]].given:
-            seeds = seeds[:1]  # the same problem for every seed
-        dtype = "float64"
+    protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
+    if protocol.optimizer == "minimiser":  # with given validation rows, every seed is the same problem
+        seeds, dtype = seeds[:1] if splits[seeds[0]].given else seeds, "float64"
     plan = _Plan(embeddings, grid, protocol, splits, dtype, device)
     not_learned = plan.classes_not_learned()
     _require_two_kinds(embeddings, splits, not_learned)
-    bundles = [(f, s) for f in features for s in seeds]
-    runs = [run for bundle in plan.execute(bundles, workers, progress) for run in bundle]
-    _warn_unless_converged(runs, protocol)
+    runs = plan.execute([(f, s) for f in features for s in seeds], workers, progress)
+    if at_end := sum(run.facts.get("epochs") == protocol.max_epochs for run in runs):
+        warnings.warn(
+            f"{at_end} of {len(runs)} probes of protocol {protocol.name!r} were still improving at epoch {protocol.max_epochs}, "
+            "the last: they are not trained to convergence; protocol 'converged' is",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return SweepResult.of_runs(embeddings, protocol, runs, splits, not_learned, workers or os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One trained probe, its logits of the rows that did not fit it, and some of ``helpers.probing.result.FACTS``."""
+    """One trained probe."""
 
     alignment: Alignment
     features: str
     seed: int
-    val_scores: np.ndarray  # (n_val, K)
+    val_scores: np.ndarray  # (n_val, K) logits
     test_scores: np.ndarray  # (n_test, K)
-    facts: dict
+    facts: dict  # some of ``helpers.probing.result.FACTS``
 
 
 def alignment_grid(lambdas, alignments=("lambda",)) -> list[Alignment]:
-    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first and once."""
+    """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first."""
     lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
@@ -122,34 +118,24 @@ class _Plan:
     def classes_not_learned(self) -> tuple[str, ...]:
         """Return the classes that the training rows of some seed cannot teach, and warn with their names."""
         objectives = [objective for _, objective in self.prepared.values()]
-        absent = sorted({name for objective in objectives for name in objective.absent})
-        saturated = sorted({name for objective in objectives for name in objective.saturated})
-        why = [f"no training row of class {', '.join(absent)}"] * bool(absent)
-        why += [f"every training row is positive for class {', '.join(saturated)}"] * bool(saturated)
-        if why:
+        absent, saturated = ({name for o in objectives for name in getattr(o, kind)} for kind in ("absent", "saturated"))
+        reasons = {"no training row of class": absent, "every training row is positive for class": saturated}
+        if why := [f"{reason} {', '.join(sorted(names))}" for reason, names in reasons.items() if names]:
             warnings.warn(f"{' and '.join(why)}: no probe can learn it, and macro means exclude it", stacklevel=3)
-        return tuple(sorted({*absent, *saturated}))
+        return tuple(sorted(absent | saturated))
 
-    def execute(self, bundles, workers: int | None, progress: bool) -> list[list[Run]]:
-        """Return the runs of every (features, seed), in an order that does not depend on the workers.
-
-        Bundles that remain after whole rounds of the workers are divided by alignments.
-        """
+    def execute(self, bundles, workers: int | None, progress: bool) -> list[Run]:
+        """Return the runs of every (features, seed); those left after whole rounds of the workers are divided by alignments."""
         workers = 1 if self.device != "cpu" else workers or os.cpu_count() or 1
         tasks, whole = [], len(bundles) - len(bundles) % workers
         for i, bundle in enumerate(bundles):
             parts = min(workers if i >= whole else 1, len(self.alignments))
             tasks += [(*bundle, part.tolist()) for part in np.array_split(np.arange(len(self.alignments)), parts)]
         with tqdm(total=len(tasks), desc=f"{self.protocol.name} probes", disable=not progress) as bar:
+            found = run_in_threads(lambda task: self._run(bar, *task), tasks, min(workers, len(tasks)))
+        return [run for runs in found for run in runs]
 
-            def work(task):
-                runs = self._run(*task)
-                bar.update()
-                return runs
-
-            return run_in_threads(work, tasks, min(workers, len(tasks)))
-
-    def _run(self, features: str, seed: int, which: list[int]) -> list[Run]:
+    def _run(self, bar, features: str, seed: int, which: list[int]) -> list[Run]:
         split = self.splits[seed]
         view, objective = self.prepared[split.fit.tobytes()]
         view = view.only(features).chunk(which)
@@ -159,6 +145,7 @@ class _Plan:
         facts = zip(*(values.tolist() for values in found.facts.values()), strict=True)
         of_val, of_test = (view.predict(rows, found.parameters).permute(1, 2, 0).cpu().numpy() for rows in (val, test))
         columns = zip(which, of_val, of_test, facts, strict=True)
+        bar.update()
         return [Run(self.alignments[a], features, seed, v, t, dict(zip(found.facts, row, strict=True))) for a, v, t, row in columns]
 
 
@@ -166,25 +153,12 @@ def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_l
     """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
     targets = embeddings.targets[:, learned_classes(embeddings.task, not_learned)]
 
-    def both(rows: np.ndarray) -> bool:
-        return bool((targets[rows].any(axis=0) & ~targets[rows].all(axis=0)).any())
-
-    split = next(iter(splits.values()))
-    if not both(split.test):
-        raise ValueError(f"the {len(split.test)} test rows hold one class only; an AUC needs two that the training rows have too")
-    if not all(both(split.val) for split in splits.values()):
+    test = next(iter(splits.values())).test
+    both = [(targets[r].any(axis=0) & ~targets[r].all(axis=0)).any() for r in (test, *(split.val for split in splits.values()))]
+    if not both[0]:
+        raise ValueError(f"the {len(test)} test rows hold one class only; an AUC needs two that the training rows have too")
+    if not all(both):
         warnings.warn("validation rows hold one class only: they can choose no lambda, so lambda = 0 is chosen", stacklevel=3)
-
-
-def _warn_unless_converged(runs: list[Run], protocol: Protocol) -> None:
-    """Warn of descents whose lowest validation loss is at the last allowed epoch."""
-    if at_end := sum(run.facts.get("epochs") == protocol.max_epochs for run in runs):
-        warnings.warn(
-            f"{at_end} of {len(runs)} probes of protocol {protocol.name!r} were still improving at epoch {protocol.max_epochs}, "
-            "the last: they are not trained to convergence; protocol 'converged' is",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
 
 
 def _nonempty(values, what: str):

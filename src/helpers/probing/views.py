@@ -1,9 +1,8 @@
 """Give probes many aligned versions of one set of features without copying any.
 
 An alignment turns row x of a modality into ``scale * (x + shift)`` (see :mod:`helpers.alignment`), so the logits of probe a are
-``scale_ia * (x_i W_a + shift_a W_a)``: one product of the unshifted rows with all probes' weights side by side, then a factor per
-row and probe. The gradient has the same form. Arrays are laid out outputs first and rows last, (K, A, b): softmax over the leading
-axis and factors along the trailing one are then vectorised.
+``scale_ia * (x_i W_a + shift_a W_a)``: one product of the unshifted rows with all probes' weights, then a factor per row and probe.
+The gradient has the same form. Arrays are (K, A, b), outputs first and rows last, so that softmax and factors are vectorised.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,27 +20,17 @@ ZERO_ROUNDING = 30  # a squared norm below this number of rounding errors is zer
 
 @dataclass(frozen=True)
 class MappedVectors:
-    """Vectors that stay on disk: the part of a tensor's interface that a view needs; rows are converted when read."""
+    """Vectors that stay on disk, with the part of a tensor's interface that a view needs."""
 
     rows: MappedRows
     dtype: torch.dtype
     device: str
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.rows.shape
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def to(self, dtype) -> "MappedVectors":
         return replace(self, dtype=dtype)
 
     def index_select(self, _, item):
         return _unit(torch.from_numpy(self.rows[item.cpu().numpy()]).to(self.device, self.dtype))
-
-    def split(self, size: int):
-        return (self.index_select(0, numbers) for numbers in torch.arange(len(self)).split(size))
 
 
 @dataclass(frozen=True)
@@ -67,16 +56,16 @@ class View:
 
     @property
     def n_features(self) -> int:
-        return sum(m.vectors.shape[1] for m in self.modalities)
+        return sum(m.shift.shape[1] for m in self.modalities)
 
-    def chunk(self, which: slice | list[int]) -> "View":
+    def chunk(self, which: list[int]) -> "View":
         """Return the same features under some of the alignments; a position may occur several times."""
         return View(tuple(replace(m, shift=m.shift[which], scale=m.scale[:, which].contiguous()) for m in self.modalities))
 
     def to(self, dtype) -> "View":
         """Return the same view in another precision."""
-        changed = [{name: getattr(m, name).to(dtype) for name in ("vectors", "shift", "scale")} for m in self.modalities]
-        return View(tuple(replace(m, **own) for m, own in zip(self.modalities, changed, strict=True)))
+        moved = ((m, m.vectors.to(dtype), m.shift.to(dtype), m.scale.to(dtype)) for m in self.modalities)
+        return View(tuple(replace(m, vectors=x, shift=shift, scale=scale) for m, x, shift, scale in moved))
 
     def only(self, features: str) -> "View":
         """Return the view of ``joint``, ``image`` or ``text`` features."""
@@ -87,18 +76,13 @@ class View:
         return next(self.batches(rows, max(1, len(rows))))
 
     def batches(self, rows, size: int) -> Iterator[list[tuple]]:
-        """Yield what :meth:`gather` returns for the next ``size`` pairs, batch by batch; the scales are looked up all at once."""
+        """Yield what :meth:`gather` returns for ``size`` pairs at a time; the scales are looked up all at once."""
         items = [m.item[rows] for m in self.modalities]
         scales = [m.scale.index_select(0, item).T.contiguous() for m, item in zip(self.modalities, items, strict=True)]
         for start in range(0, max(1, len(rows)), size):
             here = slice(start, start + size)
             columns = zip(self.modalities, items, scales, strict=True)
             yield [(m.vectors.index_select(0, item[here]), scale[:, here]) for m, item, scale in columns]
-
-    def blocks(self, rows) -> "list[tuple[slice, list[tuple]]] | Blocks":
-        """Return positions in ``rows`` and gathered rows for passes over them: all in one block, unless vectors stay on disk."""
-        mapped = any(isinstance(m.vectors, MappedVectors) for m in self.modalities)
-        return Blocks(self, rows) if mapped else [(slice(0, len(rows)), self.gather(rows))]
 
     def logits(self, batch, parameters):
         """Return the logits (K, A, b) of gathered rows under parameters (K, A, n_features + 1), whose last column is the bias."""
@@ -120,30 +104,25 @@ class View:
         return concatenate([*parts, residual.sum(dim=-1, keepdim=True)])
 
     def predict(self, rows, parameters):
-        """Return the logits (K, A, n) of pairs, computed in chunks of rows so that memory stays small."""
+        """Return the logits (K, A, n) of pairs, computed block by block."""
         return concatenate([self.logits(self.gather(part), parameters) for part in rows.split(ROWS)])
 
 
-@dataclass(frozen=True)
 class Blocks:
-    """Rows of a mapped view, gathered block by block anew at each pass, so that features are never all in memory."""
+    """Positions and gathered rows for several passes: one block that is held in memory, or blocks gathered anew at each pass."""
 
-    view: View
-    rows: torch.Tensor
+    def __init__(self, view: View, rows: torch.Tensor, held: bool):
+        self.view, self.rows = view, rows
+        self.held = [(slice(0, len(rows)), view.gather(rows))] if held else None
 
     def __iter__(self) -> Iterator[tuple[slice, list[tuple]]]:
-        for start in range(0, len(self.rows), ROWS):
-            part = slice(start, min(start + ROWS, len(self.rows)))
-            yield part, self.view.gather(self.rows[part])
+        parts = (slice(start, start + ROWS) for start in range(0, len(self.rows), ROWS))
+        return iter(self.held or ((part, self.view.gather(self.rows[part])) for part in parts))
 
 
 def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, dtype, device) -> View:
-    """Lay out the embeddings of one data set for probes under several alignments.
-
-    The means of ``gap_rows`` define the gap, the mean inverse norm of ``fit_rows`` the common scale and the ratio of scales.
-    """
-    names = ("text", "image")
-    stored = {m: getattr(embeddings, m) for m in names}
+    """Lay out embeddings under alignments whose gap is between means of ``gap_rows`` and whose scales are of ``fit_rows``."""
+    names, stored = ("text", "image"), {"text": embeddings.text, "image": embeddings.image}
     vectors = {
         m: MappedVectors(x, dtype, device) if isinstance(x, MappedRows) else _unit(torch.from_numpy(x).to(device, dtype))
         for m, x in stored.items()
@@ -166,9 +145,8 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
 
 
 def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Return the mean over pairs, in float64, of unit vectors that several pairs may share, without copying the vectors."""
-    counts = np.bincount(items, minlength=len(vectors)).astype(np.float64)
-    total = np.zeros(vectors.shape[1])
+    """Return the mean over pairs, in float64, of unit vectors that several pairs may share."""
+    counts, total = np.bincount(items, minlength=len(vectors)).astype(np.float64), np.zeros(vectors.shape[1])
     for start in range(0, len(vectors), 1024):
         block = vectors[start : start + 1024].astype(np.float64)
         total += (counts[start : start + 1024] / np.sqrt(np.einsum("ij,ij->i", block, block))) @ block
@@ -176,25 +154,22 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def _unit(vectors):
-    """Return rows of unit norm to the last digit in float64; float32 rows are unit already and are returned without a copy."""
+    """Return float64 rows of unit norm to the last digit; float32 rows are unit already."""
     return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
 
 
 def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):
-    """Return the norms ``||x + shift||`` (n, A) from the expanded square, without copying the vectors."""
-    parts = vectors.split(ROWS) if isinstance(vectors, MappedVectors) else [vectors]
-    squared = torch.cat([_squared_norms(part, shift) for part in parts])
+    """Return the norms ``||x + shift||`` (n, A) from the expanded square."""
+    numbers = torch.arange(len(vectors.rows)).split(ROWS) if isinstance(vectors, MappedVectors) else ()
+    parts = (vectors.index_select(0, some) for some in numbers) if numbers else [vectors]
+    added, square = (2 * shift).T, shift.square().sum(dim=1)
+    squared = torch.cat([torch.linalg.vector_norm(x, dim=1, keepdim=True).square() + x @ added + square for x in parts])
     at_zero = (squared < ZERO_ROUNDING * torch.finfo(squared.dtype).eps).sum(dim=0).tolist()
     for alignment, count in zip(alignments, at_zero, strict=True):
         if count and alignment.channels != ("shift",):
             how = f"alignment {alignment.name!r} (lambda {getattr(alignment, f'lambda_{modality}'):g})"
-            raise ValueError(f"{how} sends {count} of {len(vectors)} {modality} vectors to zero; exclude this lambda or alignment")
+            raise ValueError(f"{how} sends {count} of {len(squared)} {modality} vectors to zero; exclude this lambda or alignment")
     return squared.clamp_(min=1e-12).sqrt_()
-
-
-def _squared_norms(vectors, shift):
-    """Return ``||x + shift||^2`` (n, A)."""
-    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True).square() + vectors @ (2 * shift).T + shift.square().sum(dim=1)
 
 
 def concatenate(parts):
