@@ -12,11 +12,11 @@ from samples import embedding_set
 from helpers import EmbeddingSet
 from helpers.arrays import blocks
 from helpers.cones import cone_table
-from helpers.files import sha256, write_record
+from helpers.files import sha256
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
 from helpers.separation import relative_modality_gap
-from helpers.store.disk import write_matrix
+from helpers.store.disk import write_record
 from helpers.tasks import Unlabelled
 
 GROUPS = [f"patient-{i // 3}" for i in range(300)]
@@ -89,13 +89,6 @@ def test_geometry_of_a_mapped_set_holds_a_few_blocks_in_memory(tmp_path, monkeyp
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6 * 8 * block
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_a_matrix_written_in_blocks_has_the_bytes_of_the_library(tmp_path, small_blocks, dtype):
-    matrix = np.random.default_rng(0).normal(size=(123, 7)).astype(np.float32)
-    write_matrix(tmp_path / "x", matrix, dtype)
-    assert (tmp_path / "x").read_bytes() == save({"embeddings": matrix.astype(dtype)})
 
 
 @pytest.mark.parametrize("fault", ["flipped", "cut", "header", "other tensor", "not finite", "no direction"])

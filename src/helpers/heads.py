@@ -20,9 +20,10 @@ from .backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDT
 from .datasets import DATASETS, PairedDataset, flickr8k, load_dataset
 from .datasets.registry import dataset_root
 from .extraction.encoding import default_workers, image_batches
-from .files import project_root, read_record, refuse_other_content, replacing, replacing_folder, sha256, write_record
+from .files import project_root, refuse_other_content, replacing, replacing_folder, sha256
 from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
+from .store.disk import read_record, write_record
 from .store.embeddings import EmbeddingSet
 
 SHIPPED = Path("data/features")
@@ -92,8 +93,7 @@ class TowerFeatures:
             for modality in ("image", "text"):
                 save_file({"features": getattr(self, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
             self.captions.to_parquet(folder / "captions.parquet", index=False)
-            files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-            write_record(folder / PROVENANCE, {**self.provenance, "format": 2, "dtype": "float16", "files": files})
+            write_record(folder / PROVENANCE, {**self.provenance, "format": 2, "dtype": "float16"}, FILES)
         return Path(directory)
 
     @classmethod
@@ -104,7 +104,7 @@ class TowerFeatures:
         if not path.is_file():
             command = f"python -m helpers heads features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
-        provenance = read_record(path, remedy)
+        provenance = read_record(path, dict, remedy)
         _, _, files = (provenance.pop(name, None) for name in ("format", "dtype", "files"))
         for file in (directory / name for name in FILES):
             if not isinstance(files, dict) or not file.is_file() or sha256(file) != files.get(file.name):

@@ -25,8 +25,9 @@ from tqdm import tqdm
 from ..backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import read_arrays, read_record, write_arrays, write_record
+from ..files import read_arrays, write_arrays
 from ..images import CHANGED, decode
+from ..store.disk import read_record, write_record
 
 CHUNK = 256  # most items that a kill can cost, and the unit that shards divide among them
 PREFETCH = 2  # batches in flight per decoding process
@@ -93,7 +94,7 @@ def write_work_file(path: Path, value: Any) -> None:
 def read_work_file(path: Path, expected: Any) -> Any | None:
     """Return what :func:`write_work_file` wrote if it has the type ``expected``; None if it is absent or damaged."""
     try:
-        return TypeAdapter(expected).validate_python(read_record(path)["value"])
+        return TypeAdapter(expected).validate_python(read_record(path, dict, "")["value"])
     except (OSError, ValueError, KeyError):  # pydantic's ValidationError is a ValueError
         return None
 

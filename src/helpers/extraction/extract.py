@@ -21,8 +21,8 @@ from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import remove_stale, replacing
-from ..store.disk import PROVENANCE, check_replaceable, read_set_record
+from ..files import refuse_other_content, remove_stale, replacing
+from ..store.disk import FILES, PROVENANCE, read_set_record
 from ..store.embeddings import EmbeddingSet
 from .encoding import Job, claimed, default_workers, encode_chunks, plan_chunks, read_chunks, read_work_file, write_work_file
 from .inspection import InputError, inspect, report_table, summary
@@ -135,7 +135,7 @@ def _check(out: Path, root: Path, precision: str, dtype: str, on_error: str, max
     if target.is_relative_to(folder) or folder.is_relative_to(target):
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
     with _explaining_os_errors(out):
-        check_replaceable(out)
+        refuse_other_content(out, PROVENANCE, FILES.values(), "an embedding set")
 
 
 def _inspected(job: Job, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -205,7 +205,7 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
     if not (out / PROVENANCE).is_file():
         return None
     try:
-        record = _flat(read_set_record(out)[0])
+        record = _flat(read_set_record(out))
         differing = [key for key, value in _flat(identity).items() if record.get(key) != value]
         if not differing:
             return EmbeddingSet.load(out)

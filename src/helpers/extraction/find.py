@@ -1,5 +1,6 @@
 """Find a stored embedding set by name, or extract it."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +11,8 @@ from ..backbones import REGISTRY, load_backbone
 from ..datasets import DATASETS, canonical_variant, load_dataset
 from ..datasets.registry import dataset_root, domain
 from ..files import project_root
-from ..store.catalogue import OWN, SHIPPED, find_stored, folder_name, stored
+from ..store.catalogue import NAMES, OWN, SHIPPED, Identity, folder_name, stored
 from ..store.embeddings import EmbeddingSet
-from ..store.identity import Identity
 
 
 def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=None, data_root=None) -> EmbeddingSet:
@@ -31,8 +31,11 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     if fault := faulty.get(f"{dataset}/{variant}/{folder_name(backbone)}"):
         raise ValueError(fault)
     identity = Identity(dataset, variant, backbone)
-    if (embeddings := find_stored(identity, store)) is not None:
-        return embeddings
+    mine = found.loc[(found[NAMES] == [dataset, variant, folder_name(backbone)]).all(axis=1), "path"]
+    if len(mine):
+        embeddings = EmbeddingSet.load(mine.iloc[0])
+        named = {**identity.columns, **embeddings.provenance}  # its folders give the names that its record lacks
+        return embeddings if named == embeddings.provenance else replace(embeddings, provenance=named)
     choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
     if data_root is None and (dataset not in DATASETS or DATASETS[dataset].needs_root):
         raise FileNotFoundError(_nothing_stored(identity, found))
