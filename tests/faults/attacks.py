@@ -27,7 +27,6 @@ from helpers.heads import COLUMNS, TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.disk import PROVENANCE, write_record
 
-ROOM = Path(tempfile.mkdtemp(prefix="faults-"))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(("../../x", "/etc/hostname")),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -52,8 +51,7 @@ def read(reader: Callable, path: Path) -> bool:
 @cache
 def pristine(make: Callable[[Path], Path]) -> tuple[Path, dict[Path, bytes]]:
     """Return what ``make`` makes, and the bytes of all its files."""
-    folder = ROOM / make.__name__
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
     made = make(folder)
     return made, {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -76,12 +74,9 @@ def a_sweep(folder: Path) -> Path:
     return place
 
 
-def an_alignment(folder: Path) -> Path:
-    return GapAlignment(0.5).fit(small().image_of(), small().text_of()).save(folder / "gap.safetensors")
-
-
-def a_centring(folder: Path) -> Path:
-    return make_alignment("centring").fit(small().image_of(), small().text_of()).save(folder / "centring.safetensors")
+def an_alignment(folder: Path, name: str = "lambda") -> Path:
+    alignment = GapAlignment(0.5) if name == "lambda" else make_alignment(name)
+    return alignment.fit(small().image_of(), small().text_of()).save(folder / f"{name}.safetensors")
 
 
 def bare_heads(folder: Path) -> Path:
@@ -121,37 +116,20 @@ def reads_work(folder: Path) -> bool:
     return chunk is not None and listed is not None
 
 
-def npz(folder: Path) -> Path:
-    made = small()
-    arrays = {"image": made.image_of(), "text": made.text_of(), "labels": made.pairs["label"].to_numpy("U"), "split": ["train"] * 9}
-    np.savez_compressed(folder / "e.npz", **arrays)
-    return folder / "e.npz"
-
-
-def npy(folder: Path) -> Path:
-    np.save(folder / "e.npy", np.stack([small().image_of(), small().text_of()]))
-    return folder / "e.npy"
-
-
-def table(folder: Path, name: str) -> Path:
-    made = small()
-    rows = pd.DataFrame({"who": [f"secret{i}" for i in range(9)], "label": made.pairs["label"], "split": "train"})
+def imported(name: str, folder: Path) -> Path:
+    """Write vectors, labels and secret names in one of the forms that ``import`` reads."""
+    made, path = small(), folder / name
+    about = {"label": made.pairs["label"].to_numpy("U"), "split": ["train"] * 9}
+    rows = pd.DataFrame({"who": [f"secret{i}" for i in range(9)], **about})
     for prefix, vectors in (("img_emb_", made.image_of()), ("text_emb_", made.text_of())):
         rows = rows.join(pd.DataFrame(vectors).add_prefix(prefix))
-    rows.to_parquet(folder / name) if name.endswith("parquet") else rows.to_csv(folder / name, index=False)
-    return folder / name
-
-
-def csv(folder: Path) -> Path:
-    return table(folder, "e.csv")
-
-
-def zipped_csv(folder: Path) -> Path:
-    return table(folder, "e.csv.gz")
-
-
-def parquet(folder: Path) -> Path:
-    return table(folder, "e.parquet")
+    if name == "e.npz":
+        np.savez_compressed(path, image=made.image_of(), text=made.text_of(), labels=about["label"], split=about["split"])
+    elif name == "e.npy":
+        np.save(path, np.stack([made.image_of(), made.text_of()]))
+    else:
+        rows.to_parquet(path) if name == "e.parquet" else rows.to_csv(path, index=False)
+    return path
 
 
 STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # checksummed: what makes it, and what tells whether it is read
@@ -159,13 +137,17 @@ STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # checksummed: w
     "work folder": (work_folder, reads_work),
     "cached sweep": (a_sweep, partial(read, load_cached)),
     "gap alignment": (an_alignment, partial(read, load_alignment)),
-    "affine alignment": (a_centring, partial(read, load_alignment)),
+    "affine alignment": (partial(an_alignment, name="centring"), partial(read, load_alignment)),
     "heads": (heads, partial(read, read_heads)),
     "tower features": (features, partial(read, TowerFeatures.load)),
 }
 GIVEN: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # by others, without a checksum
     "head file": (bare_heads, partial(read, read_heads)),
-    **{f"imported {make.__name__}": (make, partial(read, EmbeddingSet.from_csv)) for make in (npz, npy, csv, zipped_csv, parquet)},
+    "imported NPZ": (partial(imported, "e.npz"), partial(read, EmbeddingSet.from_npz)),
+    "imported NPY": (partial(imported, "e.npy"), partial(read, EmbeddingSet.from_npz)),
+    "imported CSV": (partial(imported, "e.csv"), partial(read, EmbeddingSet.from_csv)),
+    "imported CSV, gzipped": (partial(imported, "e.csv.gz"), partial(read, EmbeddingSet.from_csv)),
+    "imported Parquet": (partial(imported, "e.parquet"), partial(read, EmbeddingSet.from_csv)),
 }
 
 
@@ -204,13 +186,18 @@ def content_with_its_checksum(name: str, changes) -> None:
     read(EmbeddingSet.load, folder)
 
 
-def edited(what: str, file: int, changes) -> None:
-    """The bytes of one file of a thing are changed."""
+def change(what: str, file: int, changed: Callable[[bytes], bytes]) -> bool:
+    """Change the bytes of one file of a thing, and tell whether it is read."""
     make, reads = (STORED | GIVEN)[what]
-    path = list(pristine(make)[1])[file % len(pristine(make)[1])]
-    made = fresh(make)
-    path.write_bytes(damaged(path.read_bytes(), changes))
-    reads(made)
+    made, files = pristine(make)
+    path = list(files)[file % len(files)]
+    fresh(make)
+    path.write_bytes(changed(files[path]))
+    return reads(made)
+
+
+def edited(what: str, file: int, changes) -> None:
+    change(what, file, lambda data: damaged(data, changes))
 
 
 FILE = st.integers(0, 60)
@@ -223,13 +210,8 @@ TARGETS: dict[str, tuple] = {
 
 
 def flip_is_found(what: str, file: int, bit: int) -> bool:
-    """Flip one bit of one file of a stored thing, and tell whether reading finds it; whole, the thing is read."""
-    make, reads = STORED[what]
-    made, files = pristine(make)
-    path = list(files)[file % len(files)]
-    fresh(make)
-    path.write_bytes(flipped(files[path], bit))
-    return not reads(made)
+    """Flip one bit of one file of a stored thing, and tell whether reading finds it."""
+    return not change(what, file, lambda data: flipped(data, bit))
 
 
 def is_read_whole(what: str) -> bool:

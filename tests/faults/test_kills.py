@@ -6,12 +6,7 @@ from kills import KILLED
 STEPS = {"a save": 5, "an extraction": 13, "a sweep": 9}
 
 
+@pytest.mark.parametrize("step", [pytest.param(None, id="some"), pytest.param(1, id="every", marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("work", KILLED)
-def test_some_kills(work, tmp_path):
-    assert KILLED[work](tmp_path, STEPS[work]) >= 2 * STEPS[work]
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("work", KILLED)
-def test_every_kill(work, tmp_path):
-    assert KILLED[work](tmp_path) >= 10
+def test_kills(work, step, tmp_path):
+    assert KILLED[work](tmp_path, step or STEPS[work]) >= 2 * STEPS[work]

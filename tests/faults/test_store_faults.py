@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from damage import few, flipped, many, small
 from hypothesis import strategies as st
@@ -15,27 +16,9 @@ from helpers import EmbeddingSet
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
 from helpers.files import UNFINISHED
-from helpers.store import folder_name
-from helpers.store.catalogue import stored
+from helpers.store import folder_name, stored
 
 HOSTILE = ["a b", "a'b", "$(touch X)", "`touch X`", "<script>", "{x}", "a\nb", "..", ".hidden", "-x", "x" * 255, "é", "", "a\\b"]
-
-
-def test_saving_replaces_nothing_but_a_set(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "report.txt").write_text("irreplaceable")
-    store = tmp_path / "store"
-    small().save(store / "d" / "v" / "b")
-    for folder in (data, store, store / "d", data / "report.txt"):
-        with pytest.raises(FileExistsError, match="not an embedding set"):
-            small(1).save(folder)
-    (store / "d" / "v" / "b" / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError):
-        small(1).save(store / "d" / "v" / "b")
-    assert (data / "report.txt").read_text() == "irreplaceable" and EmbeddingSet.load(store / "d" / "v" / "b")
-    (tmp_path / "empty").mkdir()
-    assert EmbeddingSet.load(small().save(tmp_path / "empty"))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -66,17 +49,21 @@ def test_what_a_killed_writer_left_is_no_set_and_goes(tmp_path):
     assert not ghost.exists()
 
 
-def test_import_keeps_what_is_there(tmp_path, capsys):
-    import numpy as np
-
+def test_saving_and_importing_replace_nothing_but_a_set(tmp_path):
     np.save(tmp_path / "e.npy", np.random.default_rng(0).normal(size=(2, 9, 4)))
-    small().save(tmp_path / "store" / "d" / "v" / "b")
+    store = tmp_path / "store"
+    folder = small().save(store / "d" / "v" / "b")
+    with pytest.raises(FileExistsError, match="not an embedding set"):
+        small(1).save(store / "d")
     names = ["import", str(tmp_path / "e.npy"), "--dataset", "d", "--backbone", "b"]
-    assert main([*names, "--out", str(tmp_path / "store"), "--overwrite"]) == 2
-    assert main([*names, "--out", str(tmp_path / "store" / "d" / "v" / "b")]) == 2
-    assert EmbeddingSet.load(tmp_path / "store" / "d" / "v" / "b").fingerprint == small().fingerprint
-    assert main([*names, "--out", str(tmp_path / "store" / "d" / "v" / "b"), "--overwrite"]) == 0
-    assert not EmbeddingSet.load(tmp_path / "store" / "d" / "v" / "b").labelled
+    assert main([*names, "--out", str(store), "--overwrite"]) == 2
+    assert main([*names, "--out", str(folder)]) == 2
+    assert EmbeddingSet.load(folder).fingerprint == small().fingerprint
+    assert main([*names, "--out", str(folder), "--overwrite"]) == 0
+    assert not EmbeddingSet.load(folder).labelled
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="not an embedding set"):
+        small(1).save(folder)
 
 
 def writing(folder: Path, seed: int, times: int) -> None:
@@ -122,19 +109,16 @@ class Store(RuleBasedStateMachine):
             made.save(self.root / "d" / "v" / name)
 
     @precondition(lambda self: self.model)
-    @rule(data=st.data(), bit=st.integers(0, 10**6))
-    def damage(self, data, bit):
+    @rule(data=st.data(), bit=st.none() | st.integers(0, 10**6))
+    def damage_or_delete(self, data, bit):
         name = data.draw(st.sampled_from(sorted(self.model)))
-        path = data.draw(st.sampled_from(sorted((self.root / "d" / "v" / name).iterdir())))
-        path.write_bytes(flipped(path.read_bytes(), bit))
-        self.model[name] = None
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def delete(self, data):
-        name = data.draw(st.sampled_from(sorted(self.model)))
-        shutil.rmtree(self.root / "d" / "v" / name)
-        del self.model[name]
+        if bit is None:
+            shutil.rmtree(self.root / "d" / "v" / name)
+            del self.model[name]
+        else:
+            path = data.draw(st.sampled_from(sorted((self.root / "d" / "v" / name).iterdir())))
+            path.write_bytes(flipped(path.read_bytes(), bit))
+            self.model[name] = None
 
     @invariant()
     def catalogue_and_loader_agree(self):
@@ -145,10 +129,6 @@ class Store(RuleBasedStateMachine):
         assert not any(UNFINISHED in name for _, folders, files in os.walk(self.root) for name in (*folders, *files))
 
 
-def test_the_store_tells_the_truth():
-    run_state_machine_as_test(Store, settings=few)
-
-
-@pytest.mark.heavy
-def test_the_store_tells_the_truth_for_long():
-    run_state_machine_as_test(Store, settings=many)
+@pytest.mark.parametrize("size", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.heavy)])
+def test_the_store_tells_the_truth(size):
+    run_state_machine_as_test(Store, settings=size)
