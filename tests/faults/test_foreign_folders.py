@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from attacks import a_set, a_sweep, an_alignment, features, fresh, heads
+from attacks import a_set, a_sweep, features, fresh, heads
 from damage import SWEEP, for_sweep, small
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from helpers import EmbeddingSet, GapAlignment, load_backbone
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cones import cone_table, undefined_quantities
+from helpers.files import read_arrays, write_arrays
 from helpers.heads import TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep
 
@@ -52,35 +52,21 @@ def test_what_is_no_such_result_stays_and_an_empty_folder_and_a_damaged_result_a
     assert files_of(tmp_path / "new").keys() == whole.keys() and (tmp_path / "new" / min(whole)).read_bytes()
 
 
+@pytest.mark.parametrize("fault", ["it has no checksum", "not finite"])
 @pytest.mark.parametrize("name", ["lambda", "centring", "whitening"])
-def test_an_alignment_without_its_checksum_is_refused(name, tmp_path):
+def test_an_alignment_without_its_checksum_or_with_a_number_that_is_not_finite_is_refused(name, fault, tmp_path):
     image, text = np.random.default_rng(0).normal(size=(2, 30, 4))
     alignment = GapAlignment(0.5) if name == "lambda" else make_alignment(name)
     path = alignment.fit(image, text).save(tmp_path / "a.safetensors")
     assert load_alignment(path).n_features_in_ == 4
-    with safe_open(path, framework="numpy") as stream:
-        metadata, arrays = dict(stream.metadata()), {key: stream.get_tensor(key) for key in stream.keys()}
-    assert metadata.pop("sha256")
-    save_file(arrays, path, metadata=metadata)
-    with pytest.raises(ValueError, match="a.safetensors is not an intact alignment .it has no checksum"):
+    arrays, metadata = read_arrays(path)
+    if fault == "not finite":
+        next(iter(arrays.values())).flat[0] = np.nan
+        write_arrays(path, arrays, metadata)
+    else:
+        save_file(arrays, path, metadata=metadata)
+    with pytest.raises(ValueError, match="a.safetensors is not an intact alignment" + f" .{fault}" * (fault != "not finite")):
         load_alignment(path)
-
-
-def test_an_alignment_with_a_number_that_is_not_finite_is_refused(tmp_path):
-    with safe_open(fresh(an_alignment), framework="numpy") as stream:
-        arrays, metadata = {key: stream.get_tensor(key) for key in stream.keys()}, dict(stream.metadata())
-    arrays["image_mean"][0] = np.nan
-    save_file(arrays, tmp_path / "nan.safetensors", metadata=metadata)
-    with pytest.raises(ValueError, match="nan.safetensors is not an intact alignment"):
-        load_alignment(tmp_path / "nan.safetensors")
-
-
-@pytest.mark.parametrize("keep", [0, 8, 100, -1])
-def test_a_cut_head_file_is_named(keep, tmp_path):
-    path = tmp_path / "lit-cut.safetensors"
-    path.write_bytes(fresh(heads).read_bytes()[:keep])
-    with pytest.raises(ValueError, match="lit-cut.safetensors .*head file"):
-        load_backbone("lit-cut", weights=path)
 
 
 def test_heads_that_their_record_does_not_name_are_refused():
@@ -90,17 +76,12 @@ def test_heads_that_their_record_does_not_name_are_refused():
         load_backbone("lit-small", weights=source)
 
 
-@pytest.mark.parametrize("constant", [["image"], ["text"], ["image", "text"]])
+@pytest.mark.parametrize("constant", ["image", "text"])
 def test_constant_vectors_leave_a_quantity_empty_and_say_so(constant):
     rows = np.random.default_rng(1).normal(size=(30, 4))
-    vectors = {"image": rows, "text": rows + 1} | dict.fromkeys(constant, np.ones((30, 4)))
+    vectors = {"image": rows, "text": rows + 1, constant: np.ones((30, 4))}
     geometry = cone_table(EmbeddingSet.from_arrays(**vectors, dataset="d", variant="v", backbone="b"), n_boot=20)
+    empty = geometry[geometry["value"].isna()]
+    assert empty[["modality", "quantity"]].to_numpy().tolist() == [[constant, "effective_rank"]]
     told = undefined_quantities(pd.concat([geometry, cone_table(small(n=30), n_boot=20)]))
-    if len(constant) == 1:
-        assert told == [f"d under b: all {constant[0]} vectors are equal, so effective_rank cannot be computed."]
-        empty = geometry[geometry["value"].isna()]
-        assert empty[["modality", "quantity"]].to_numpy().tolist() == [[*constant, "effective_rank"]]
-        found = geometry.set_index(["modality", "quantity"])["value"]
-        assert found[(constant[0], "R")] == pytest.approx(1)
-    else:
-        assert len(told) == 3 and any("cos_gap_pc1, gap_share, pc1_share" in sentence for sentence in told)
+    assert told == [f"d under b: all {constant} vectors are equal, so effective_rank cannot be computed."]

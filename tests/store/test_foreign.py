@@ -8,7 +8,6 @@ import pytest
 
 from helpers import EmbeddingSet
 from helpers.cli import main
-from helpers.page import Page, fill
 
 D = 12
 
@@ -142,21 +141,6 @@ def test_arrays_that_do_not_fit_stop_the_command_with_one_sentence(arrays, messa
     assert re.search(message, said) and "\n" not in said and not (tmp_path / "s").exists()
 
 
-def test_what_an_import_lacks_is_said_at_once_and_on_the_page(tmp_path, capsys, monkeypatch):
-    about, image, text = table()
-    about = about.assign(patient=[f"p{k % 8}" for k in range(10)], split=["train"] * 8 + ["val"] * 2)
-    with_vectors(about.assign(dx=["rare", *["mel", "nv"] * 4, "nv"]), image, text).to_csv(tmp_path / "e.csv", index=False)
-    names = ["--dataset", "own", "--backbone", "mine", "--out", str(tmp_path / "set")]
-    assert main(["import", str(tmp_path / "e.csv"), "--label", "dx", "--group", "patient", *names]) == 0
-    told = capsys.readouterr().out
-    assert "warning: there is no test row" in told and "warning: 1 classes have one example only; the first is row 0" in told
-    assert "warning: 2 groups are in more than one split, the first in train (row 0) and val (row 8)" in told
-    said = []
-    monkeypatch.setattr(Page, "show_text", lambda page, sentence, **values: said.append(fill(sentence, **values)))
-    Page("page", {"results": str(tmp_path)}, {"results": str}).describe_sets([EmbeddingSet.load(tmp_path / "set")])
-    assert said[0] == "Shown here: own under mine." and said[1].startswith("own: 2 groups are in more than one split")
-
-
 def write_folder(folder, image: np.ndarray, text: np.ndarray) -> None:
     """Write shards as clip-retrieval does, the second of them number 10."""
     for name, vectors in (("img_emb", image), ("text_emb", text)):
@@ -183,12 +167,3 @@ def test_every_form_is_imported_without_labels(name, write, tmp_path, capsys):
     assert not made.labelled and (made.pairs["split"] == "train").all()
     np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
     np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
-
-
-@pytest.mark.parametrize("fault", ["none", "swapped", "dead"])
-def test_a_dead_or_swapped_encoder_is_suspected_after_an_import(fault, tmp_path, capsys):
-    image, noise = np.random.default_rng(0).normal(size=(2, 120, D)).astype(np.float32)
-    text = {"none": image + 0.3 * noise, "swapped": (image + 0.3 * noise)[::-1], "dead": np.ones_like(image)}[fault]
-    np.save(tmp_path / "e.npy", np.stack([image, text]))
-    assert main(["import", str(tmp_path / "e.npy"), "--dataset", "d", "--backbone", "b", "--out", str(tmp_path / "s")]) == 0
-    assert capsys.readouterr().out.count("\nwarning: ") == (fault != "none")
