@@ -12,18 +12,17 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-LANDMARK = Path("src/helpers/__init__.py")
 UNFINISHED, LOCK = ".unfinished", ".lock"  # ending of every temporary folder, and the file in it on which its writer holds a lock
 MOVED = "moved--"  # prefix of a folder while another takes its place
 
 
 def project_root() -> Path:
     """Return the folder of this project: the working directory or the nearest one above that holds it, else the package's."""
-    here = Path.cwd()
-    return next((f for f in (here, *here.parents) if (f / LANDMARK).is_file()), Path(__file__).resolve().parents[2])
+    here, mark = Path.cwd(), "src/helpers/__init__.py"
+    return next((f for f in (here, *here.parents) if (f / mark).is_file()), Path(__file__).resolve().parents[2])
 
 
 @contextmanager
@@ -39,10 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder; on success it becomes ``path``, on failure it is removed. Of two writers the last one wins.
-
-    A former folder is moved aside first; if the writer is killed in between, :func:`remove_stale` puts it back.
-    """
+    """Yield a new folder; on success it becomes ``path``. A former one is moved aside; after a kill remove_stale puts it back."""
     path = Path(path)
     with _folder_beside(path) as folder:
         new, aside = folder / path.name, folder / f"{MOVED}{path.name}"
@@ -65,10 +61,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
-    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds a stored result alone, damaged or not.
-
-    Such a result, named by ``what`` with its article, has the file ``record`` and no others than ``names``.
-    """
+    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds ``what`` alone: ``record`` and files of ``names``."""
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
         return
@@ -166,7 +159,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             arrays = {key: stream.get_tensor(key) for key in stream.keys()}
     except FileNotFoundError:
         raise
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+    except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(type(error).__name__) from None
     expected = metadata.pop("sha256", None)
     if expected != _checksum_of_arrays(arrays, metadata):

@@ -1,8 +1,4 @@
-"""A process killed before its n-th change of the file system, for every n; also used by ``tests/verification/faults.py``.
-
-The processes come from a fork server, which has no threads: a fork of the test process itself could wait for ever for a lock that
-one of its threads held.
-"""
+"""A process killed before its n-th change of the file system, for every n; also used by ``tests/verification/faults.py``."""
 
 import multiprocessing
 import os
@@ -26,7 +22,7 @@ from helpers.store.catalogue import stored
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "shutil.rmtree"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES = multiprocessing.get_context("forkserver")  # which has no threads, whose locks a fork might wait for
 
 
 @cache

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from attacks import a_set, a_sweep, features, fresh, heads
+from attacks import a_set, a_sweep, features, fresh
 from damage import SWEEP, for_sweep, small
 from safetensors.numpy import save_file
 
-from helpers import EmbeddingSet, GapAlignment, load_backbone
+from helpers import EmbeddingSet, GapAlignment
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cones import cone_table, undefined_quantities
 from helpers.files import read_arrays, write_arrays
@@ -67,13 +67,6 @@ def test_an_alignment_without_its_checksum_or_with_a_number_that_is_not_finite_i
         save_file(arrays, path, metadata=metadata)
     with pytest.raises(ValueError, match="a.safetensors is not an intact alignment" + f" .{fault}" * (fault != "not finite")):
         load_alignment(path)
-
-
-def test_heads_that_their_record_does_not_name_are_refused():
-    source = fresh(heads)
-    save_file({"image": np.zeros((4, 12), np.float16), "text": np.zeros((4, 9), np.float16)}, source)
-    with pytest.raises(ValueError, match="lit-small.safetensors does not match the checksum in lit-small.json"):
-        load_backbone("lit-small", weights=source)
 
 
 @pytest.mark.parametrize("constant", ["image", "text"])

@@ -100,16 +100,6 @@ def test_a_value_of_the_configuration_is_never_a_command(project, key, value):
     assert key == "data_root" or made.returncode != 0 and made.stderr.strip()
 
 
-@pytest.mark.heavy
-def test_a_failing_build_says_what_failed_and_where_its_log_is(project):
-    path = project / "notebooks/01_cone_effect.ipynb"
-    notebook = json.loads(path.read_text())
-    notebook["cells"][-1]["source"] = ["raise RuntimeError('on purpose')"]
-    path.write_text(json.dumps(notebook))
-    made = snakemake(project, "--", "book/executed/01_cone_effect.ipynb")
-    assert made.returncode != 0 and "on purpose" in made.stderr and "runs/logs/notebook/01_cone_effect.log" in made.stderr
-
-
 # Credentialed data in steps that fail: no text, id or file name in a traceback, an executed notebook, a log or ``.snakemake``.
 
 

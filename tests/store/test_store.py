@@ -59,7 +59,6 @@ def test_half_precision_is_close_and_an_image_matrix_can_be_shared(tmp_path):
     ("name", "spoil", "message"),
     [
         ("image.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1]), "image.safetensors does not match the checksum"),
-        ("pairs.parquet", lambda data: data[:-1], "pairs.parquet does not match the checksum"),
         ("text.safetensors", None, "text.safetensors is missing"),
         ("provenance.json", None, "no embeddings in"),
         ("provenance.json", lambda data: data.replace(b'"format": 2', b'"format": 99'), "provenance.json has format 99"),

@@ -9,16 +9,14 @@ import pandas as pd
 from ..files import UNFINISHED, project_root, remove_stale
 from .disk import PROVENANCE, read_set_record
 
+SIGNS = str.maketrans({"/": "--", ":": "-"})  # of an encoder's name that a folder name may not hold
 FOLDER = re.compile(r"[A-Za-z0-9_][\w.+-]*")
 LONGEST = 200  # bytes; file systems accept 255, and temporaries add an ending
 SYNTHETIC = " (synthetic miniature)"
 SHIPPED = Path("data/embeddings")
 OWN = Path("runs/embeddings")
-SHIPPED_SETS = [
-    (dataset, variant, backbone)
-    for dataset, variant in (("flickr8k", "common"), ("ham10000", "clean"), ("ham10000", "authors"))
-    for backbone in ("lit-natural", "lit-derm")
-]
+VARIANTS = (("flickr8k", "common"), ("ham10000", "clean"), ("ham10000", "authors"))
+SHIPPED_SETS = [(*variant, backbone) for variant in VARIANTS for backbone in ("lit-natural", "lit-derm")]
 NAMES = ["dataset", "variant", "backbone"]
 
 
@@ -26,20 +24,13 @@ def check_folder(name: str, what: str) -> str:
     """Return ``name`` if it may name a folder of a data set, variant or encoder."""
     if FOLDER.fullmatch(name) and len(name.encode()) <= LONGEST:
         return name
-    raise ValueError(
-        f"{what} {name[:80]!r} cannot name a folder; use letters, digits, '_', '.', '+' and '-', start with a letter, digit or "
-        f"'_', and take at most {LONGEST} bytes"
-    )
-
-
-def as_folder(backbone: str) -> str:
-    """Return an encoder's name with the signs replaced that a folder name may not hold; it is not checked."""
-    return backbone.strip("/").replace("/", "--").replace(":", "-")
+    how = f"letters, digits, '_', '.', '+' and '-', a letter, digit or '_' first, at most {LONGEST} bytes"
+    raise ValueError(f"{what} {name[:80]!r} cannot name a folder; use {how}")
 
 
 def folder_name(backbone: str) -> str:
     """Return an encoder's name as one folder name: ``openai/clip`` becomes ``openai--clip``."""
-    return check_folder(as_folder(backbone), "encoder")
+    return check_folder(backbone.strip("/").translate(SIGNS), "encoder")
 
 
 @dataclass(frozen=True)
@@ -71,12 +62,10 @@ class Identity:
 
 
 def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
-    """List every stored embedding set: dataset, variant, backbone, path.
-
-    A set is a folder ``store/<dataset>/<variant>/<backbone>`` with a ``provenance.json``; hidden folders are excluded.
+    """List every stored embedding set (dataset, variant, backbone, path): folders with a ``provenance.json``, unless hidden.
 
     Args:
-        store: folder of sets; the shipped ones and then ``runs/embeddings`` when None.
+        store: folder of ``<dataset>/<variant>/<backbone>``; the shipped sets and then ``runs/embeddings`` when None.
         faulty: collects the fault of each folder whose name is not accepted or not that of its record; None raises the first.
     """
     if store is not None and not Path(store).is_dir():
@@ -108,12 +97,10 @@ def _check_names(parts: tuple[str, ...], path: Path) -> None:
     except (ValueError, FileNotFoundError):
         return
     for name, part in zip(NAMES, parts, strict=True):
-        recorded = record.get(name, part)
-        if part not in (recorded, as_folder(recorded) if name == "backbone" else None):
-            raise ValueError(
-                f"{path} records the {name} {recorded[:80]!r} but lies in a folder {part!r}; "
-                "move it to <dataset>/<variant>/<backbone> as recorded"
-            )
+        recorded = str(record.get(name, part))
+        if part not in (recorded, recorded.strip("/").translate(SIGNS) if name == "backbone" else None):
+            fault = f"records the {name} {recorded[:80]!r} but lies in a folder {part!r}"
+            raise ValueError(f"{path} {fault}; move it to <dataset>/<variant>/<backbone> as recorded")
 
 
 def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:

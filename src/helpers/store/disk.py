@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..arrays import place
-from ..files import UNFINISHED, checksum_of, remove_stale, sha256, write_json
+from ..files import checksum_of, remove_stale, sha256, write_json
 
 FORMAT = 2
 PROVENANCE = "provenance.json"
@@ -25,9 +25,8 @@ SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+
 IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
-ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds between them
+ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds to wait for an absent one
 DAMAGE = "restore it, or make the set again with --overwrite"
-Result = TypeVar("Result")
 
 
 class UnusableRecord(ValueError):
@@ -73,12 +72,11 @@ def read_record(path: Path, model: Any, remake: str) -> Any:
     for name, expected in record.files.items() if isinstance(record, Record) else ():
         file = path.parent / name
         if not file.is_file() or sha256(file) != expected:
-            fault = "damaged (its checksum does not match its content)" if file.is_file() else "missing"
-            raise UnusableRecord(f"{file} is {fault}; {remake}")
+            raise UnusableRecord(f"{file} is damaged or missing (its checksum does not match its content); {remake}")
     return record
 
 
-def read_intact(file: Path, read: Callable[[Path], Result], remake: str) -> Result:
+def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
     """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence."""
     try:
         return read(file)
@@ -105,9 +103,6 @@ class SetRecord(BaseModel):
     dtype: Literal["float16", "float32"]
     files: Annotated[dict[str, dict[str, str]], AfterValidator(_known_files)]
     task: dict[Literal["kind", "classes"], str | list[str]]
-    dataset: str = "own"
-    variant: str = "own"
-    backbone: str = "own"
     data_report: dict | None = None
     encoder: dict | None = None
 
@@ -176,7 +171,7 @@ def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:
     return pairs
 
 
-def settled(read: Callable[[], Result], directory: Path) -> Result:
+def settled(read: Callable[[], Any], directory: Path) -> Any:
     """Return ``read()``, and try again while another process replaces the set."""
 
     def stamp() -> tuple | None:
@@ -190,8 +185,7 @@ def settled(read: Callable[[], Result], directory: Path) -> Result:
         try:
             return read()
         except (OSError, ValueError):
-            replaced = before is None and any(directory.parent.glob(f".{directory.name[:100]}.*{UNFINISHED}"))
-            if before == stamp() and not replaced:
+            time.sleep(PAUSE * (before is None))  # while one folder is moved aside and the other takes its place
+            if before == stamp():
                 raise
-            time.sleep(PAUSE * replaced)
     return read()

@@ -193,15 +193,10 @@ class EmbeddingSet:
     def load(cls, directory, in_memory: float = IN_MEMORY) -> "EmbeddingSet":
         """Read a set written by :meth:`save`, and check the SHA-256 of every file.
 
-        A matrix of more than ``in_memory`` numbers is not read into memory: its file is mapped, and read block by block. The file
-        must not be changed in place meanwhile; replacing the set is safe. A missing file raises a FileNotFoundError, a damaged one
-        a ValueError.
+        A matrix of more than ``in_memory`` numbers is mapped and read block by block; its file must not be changed in place
+        meanwhile, but replacing the set is safe. A missing file raises a FileNotFoundError, a damaged one a ValueError.
         """
-        return disk.settled(lambda: cls._read(Path(directory), in_memory), Path(directory))
-
-    @classmethod
-    def _read(cls, directory: Path, in_memory: float) -> "EmbeddingSet":
-        record, found = disk.read_set(directory, in_memory)
+        record, found = disk.settled(lambda: disk.read_set(Path(directory), in_memory), Path(directory))
         with naming(directory):
             kind, classes = record["task"].get("kind"), record["task"].get("classes", ())
             task = Unlabelled() if kind == UNLABELLED else Task(kind, tuple(classes))

@@ -49,16 +49,14 @@ def read_vectors(
             pipeline writes it; an NPZ with ``image, text`` and optionally ``labels, split, groups, ids``; one NPY of shape
             (2, n, d), images first; the NPY of image vectors (n, d); or a folder with ``img_emb/img_emb_*.npy``,
             ``text_emb/text_emb_*.npy`` and optionally ``metadata/metadata_*.parquet``, as clip-retrieval writes it.
-        label: column of class names, or a list of 0/1 columns for a multi-label task; when None, ``label`` if it exists.
+        label, split: columns of class names (or a list of 0/1 columns) and of ``train``, ``val``, ``test``; those if they exist.
         text: the NPY of text vectors (n, d), if ``path`` is the NPY of image vectors.
         table: for arrays, a CSV, TSV or Parquet of the n rows; replaces labels in the NPZ or the folder's metadata.
-        split: column of ``train``, ``val``, ``test``; when None, ``split`` if it exists.
         group, ids: column that names groups of rows, and column of unique pair names.
         kind, classes: see :meth:`EmbeddingSet.from_arrays`.
         image_prefix, text_prefix: prefixes of the coordinate columns, numbered from 0.
         duplicates: ``fail`` on a pair that occurs twice in a table of coordinates, or ``drop`` the later one.
-        source, revision: of the encoder, to record.
-        provenance: ``dataset``, ``variant``, ``backbone`` and any other fields to record.
+        source, revision, provenance: of the encoder, and ``dataset``, ``variant``, ``backbone`` and other fields to record.
     """
     choose(duplicates, ("fail", "drop"), "duplicates")
     path = Path(path)
@@ -108,10 +106,7 @@ def _read_rows(path) -> pd.DataFrame:
 
 
 def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
-    """Return ``pandas.read_csv`` of a UTF-8 file, with or without a byte order mark; ``remedy`` is advice on a damaged one.
-
-    The header shows what separates columns: a tab if it has one, a semicolon if it has one and no comma, else a comma.
-    """
+    """Return ``pandas.read_csv`` of a UTF-8 file; its header shows what separates columns: a tab, a semicolon or a comma."""
     if separator is None:
         header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
         separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
@@ -157,10 +152,9 @@ def _coordinates(table: pd.DataFrame, prefix: str, path: Path, what: str) -> tup
 
 
 def _repeats(about: pd.DataFrame, vectors: dict[str, np.ndarray], duplicates: str, path: Path) -> np.ndarray:
-    """Return the numbers of rows that repeat an earlier pair, to be dropped; refuse the two known joining mistakes.
+    """Return the rows that repeat an earlier pair, as a distributed sampler's last batch does; refuse a join by one modality alone.
 
-    Rows that agree in every other column and in one vector are one pair. If the other vectors differ, they were joined by one
-    modality alone, so that k questions give k x k rows; if not, a distributed sampler filled up its last batch.
+    Rows that agree in every other column and in one vector are one pair; if the other vectors differ, k texts gave k x k rows.
     """
     if about.columns.empty:
         return np.array([], dtype=int)  # only their vectors distinguish two pairs
