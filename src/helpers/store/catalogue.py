@@ -1,13 +1,14 @@
 """Identify embedding sets by data set, variant and encoder, and list the stored ones."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ..files import UNFINISHED, project_root, remove_stale
-from .disk import PROVENANCE, read_set_record
+from .disk import PROVENANCE, UnusableRecord, read_set_record
 
 SIGNS = str.maketrans({"/": "--", ":": "-"})  # of an encoder's name that a folder name may not hold
 FOLDER = re.compile(r"[A-Za-z0-9_][\w.+-]*")
@@ -79,7 +80,10 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
             if any(part.startswith(".") for part in parts):
                 continue
             try:
-                _check_names(parts, path)
+                for name, part in zip(NAMES, parts, strict=True):
+                    check_folder(part, f"{str(path.parent)!r}: {name} folder")
+                with suppress(UnusableRecord, FileNotFoundError):  # the loader names what is wrong with a record
+                    _refuse_other_names(path, parts, read_set_record(path.parent))
                 rows.append((*parts, path.parent))
             except ValueError as error:
                 if faulty is None:
@@ -88,14 +92,7 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*NAMES, "path"]).drop_duplicates(NAMES)
 
 
-def _check_names(parts: tuple[str, ...], path: Path) -> None:
-    """Raise unless the names in folder and record agree; the loader checks the rest of the record."""
-    for name, part in zip(NAMES, parts, strict=True):
-        check_folder(part, f"{str(path.parent)!r}: {name} folder")
-    try:
-        record = read_set_record(path.parent)
-    except (ValueError, FileNotFoundError):
-        return
+def _refuse_other_names(path: Path, parts: tuple[str, ...], record: dict) -> None:
     for name, part in zip(NAMES, parts, strict=True):
         recorded = str(record.get(name, part))
         if part not in (recorded, recorded.strip("/").translate(SIGNS) if name == "backbone" else None):

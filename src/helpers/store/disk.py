@@ -112,9 +112,8 @@ def read_set_record(directory: Path) -> dict:
     try:
         return read_record(Path(directory) / PROVENANCE, SetRecord, DAMAGE).model_dump(exclude_unset=True)
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
-            f"no embeddings in {directory} ({PROVENANCE} is missing); run `python -m helpers extract` or give another folder"
-        ) from None
+        how = "run `python -m helpers extract` or give another folder"
+        raise FileNotFoundError(f"no embeddings in {directory} ({PROVENANCE} is missing); {how}") from None
 
 
 def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:

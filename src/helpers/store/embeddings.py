@@ -33,8 +33,7 @@ class EmbeddingSet:
         text: (n_texts, d) likewise.
         pairs: one row per pair: ``pair_id``, ``image`` and ``text`` (row numbers in the matrices), ``split``, ``group``, the label
             columns of ``task`` and any ``subgroup_*`` columns.
-        task: meaning of the labels.
-        provenance: how the vectors were computed; JSON-serialisable.
+        task, provenance: meaning of the labels, and how the vectors were computed (JSON-serialisable).
     """
 
     image: np.ndarray
@@ -137,8 +136,7 @@ class EmbeddingSet:
             labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
             split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid`` and ``validation`` mean ``val``; train when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
-            groups: (n,) groups of rows that belong together, such as one patient's; each row is its own group when None.
-            ids: (n,) unique names of the pairs; numbered when None.
+            groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
             classes: class names in order; sorted label values, or ``0..K-1``, when None.
         """
         image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
