@@ -27,7 +27,7 @@ from helpers.backbones.registry import HEADS
 from helpers.datasets import DATASETS, PairedDataset, canonical_variant, flickr8k, load_dataset
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
-from helpers.files import refuse_other_content, replacing, replacing_folder, sha256, write_record
+from helpers.files import refuse_other_content, replacing, replacing_folder, sha256
 from helpers.heads import (
     BATCH,
     COLUMNS,
@@ -41,6 +41,7 @@ from helpers.heads import (
     shipped_features,
     training_path,
 )
+from helpers.store.disk import write_record
 
 
 def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
@@ -131,8 +132,7 @@ def save_features(features: TowerFeatures, directory) -> Path:
         for modality in ("image", "text"):
             save_file({"features": getattr(features, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
         features.captions.to_parquet(folder / "captions.parquet", index=False)
-        files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-        write_record(folder / PROVENANCE, {**features.provenance, "format": 2, "dtype": "float16", "files": files})
+        write_record(folder / PROVENANCE, {**features.provenance, "format": 2, "dtype": "float16"}, FILES)
     return Path(directory)
 
 

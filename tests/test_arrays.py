@@ -6,17 +6,16 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save
 from samples import embedding_set
 
 from helpers import EmbeddingSet
 from helpers.arrays import blocks
 from helpers.cones import cone_table
-from helpers.files import sha256, write_record
+from helpers.files import sha256
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.sweep import sweep
 from helpers.separation import relative_modality_gap
-from helpers.store.disk import write_matrix
+from helpers.store.disk import write_record
 from helpers.tasks import UNLABELLED, Task
 
 
@@ -33,10 +32,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("helpers.probing.views.ROWS", 17)
 
 
-def test_mapped_vectors_are_those_in_memory_and_are_written_with_the_bytes_of_the_library(stored, small_blocks, tmp_path):
+def test_mapped_vectors_are_those_in_memory(stored, small_blocks):
     whole, mapped = stored
-    write_matrix(tmp_path / "x", whole.image, "float16")
-    assert (tmp_path / "x").read_bytes() == save({"embeddings": whole.image.astype("float16")})
     assert mapped.fingerprint == whole.fingerprint and len(list(blocks(mapped.image))) > 5
     for modality in ("image", "text"):
         np.testing.assert_array_equal(np.asarray(getattr(mapped, modality)), getattr(whole, modality))

@@ -1,80 +1,67 @@
 """Write files and folders atomically (in a temporary folder beside the target, flushed, then renamed) and with checksums."""
 
-import ctypes
 import errno
 import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from filelock import FileLock
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-try:
-    import fcntl
-except ImportError:  # not on Windows, where stale temporaries stay
-    fcntl = None  # type: ignore[assignment]
-
-LANDMARK = Path("src/helpers/__init__.py")
-UNFINISHED = ".unfinished"  # ending of every temporary folder; its writer holds a lock on it
+UNFINISHED, LOCK = ".unfinished", ".lock"  # ending of every temporary folder, and the file in it on which its writer holds a lock
 MOVED = "moved--"  # prefix of a folder while another takes its place
 
 
 def project_root() -> Path:
     """Return the folder of this project: the working directory or the nearest one above that holds it, else the package's."""
-    here = Path.cwd()
-    return next((f for f in (here, *here.parents) if (f / LANDMARK).is_file()), Path(__file__).resolve().parents[2])
+    here, mark = Path.cwd(), "src/helpers/__init__.py"
+    return next((f for f in (here, *here.parents) if (f / mark).is_file()), Path(__file__).resolve().parents[2])
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write a file to; on success it becomes ``path`` in one step, on failure it is removed."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _clean_once(path.parent)
     with _folder_beside(path) as folder:
-        new = folder / path.name
-        yield new
-        _flush(new)
-        new.replace(path)
+        yield folder / path.name
+        _flush(folder / path.name)
+        (folder / path.name).replace(path)
         _flush(path.parent)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder; on success it becomes ``path`` in one step where the system can, on failure it is removed.
-
-    Of two writers the last one wins. :func:`refuse_other_content` tells whether ``path`` may be replaced.
-    """
+    """Yield a new folder; on success it becomes ``path``. A former one is moved aside; after a kill remove_stale puts it back."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(path.parent)
     with _folder_beside(path) as folder:
-        new = folder / path.name
+        new, aside = folder / path.name, folder / f"{MOVED}{path.name}"
         new.mkdir()
         yield new
         for written in (*new.rglob("*"), new):
             _flush(written)
-        while not (_renamed(new, path) or _exchanged(new, path)):
-            aside = folder / f"{MOVED}{path.name}"
+        while True:
+            try:
+                new.rename(path)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
             shutil.rmtree(aside, ignore_errors=True)  # in a second round: another writer has replaced it meanwhile
             with suppress(FileNotFoundError):
                 path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
         _flush(path.parent)
 
 
 def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
-    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds a stored result alone, damaged or not.
-
-    Such a result, named by ``what`` with its article, has the file ``record`` and no others than ``names``.
-    """
+    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds ``what`` alone: ``record`` and files of ``names``."""
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
         return
@@ -86,65 +73,26 @@ def refuse_other_content(directory: Path, record: str, names: Iterable[str], wha
 def remove_stale(folder: Path) -> None:
     """Remove what killed writers left in ``folder``, and put back a folder that one had moved aside."""
     for stale in Path(folder).glob(f".*{UNFINISHED}"):
-        with suppress(OSError), _locked(stale, wait=False) as held:
-            if held:
-                _discard(stale)
-
-
-_clean_once = lru_cache(maxsize=256)(remove_stale)  # a folder may hold thousands of files, each written by its own call
+        with suppress(OSError), FileLock(stale / LOCK, timeout=0):
+            _discard(stale)
 
 
 @contextmanager
 def _folder_beside(path: Path) -> Iterator[Path]:
-    """Yield a new temporary folder beside ``path`` and hold a lock on it; remove it at the end."""
+    """Yield a new, locked temporary folder beside ``path``; remove it at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(path.parent)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
-        with _locked(folder, wait=True) as held:
-            if held:  # else another process took it for stale before it was locked
-                try:
-                    yield folder
-                finally:
-                    _discard(folder)
-                return
-
-
-@contextmanager
-def _locked(path: Path, wait: bool) -> Iterator[bool]:
-    """Yield whether this process holds the lock on a folder; without locks a writer goes on, and nothing counts as stale."""
-    handle, held = None, wait
+        lock = FileLock(folder / LOCK)
+        with suppress(FileNotFoundError):  # another process took it for stale before it was locked
+            lock.acquire()
+            break
     try:
-        if fcntl is not None:
-            handle = os.open(path, os.O_RDONLY)
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            held = path.exists()
-    except OSError as error:
-        held = wait and error.errno != errno.ENOENT
-    try:
-        yield held
+        yield folder
     finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def _renamed(new: Path, path: Path) -> bool:
-    """Rename a folder; return False if something other than an empty folder is at ``path``."""
-    try:
-        new.rename(path)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        return False
-    return True
-
-
-def _exchanged(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step, so that a writer killed between two renames leaves no gap; False where it cannot.
-
-    Python has no call for it; this is Linux's renameat2 with AT_FDCWD (-100) and RENAME_EXCHANGE (2).
-    """
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
-    sys.audit("os.rename", str(one), str(other), -1, -1)
-    return renameat2 is not None and renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
+        _discard(folder)
+        lock.release()
 
 
 def _discard(folder: Path) -> None:
@@ -192,36 +140,8 @@ def read_json(path: Path):
     """Read a JSON file; a ValueError names one that is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ValueError(f"{path} is not valid JSON ({what}); restore or regenerate it") from None
-
-
-def checksummed(record: dict) -> dict:
-    """Return a record with its own checksum, ``record_sha256``."""
-    return {**record, "record_sha256": checksum_of(record)}
-
-
-def is_checksummed(record) -> bool:
-    """Tell whether ``record`` is an object with the right checksum of the rest of it."""
-    try:
-        return record["record_sha256"] == checksum_of({k: v for k, v in record.items() if k != "record_sha256"})
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # among them NaN and lone surrogates
-        return False
-
-
-def write_record(path: Path, record: dict) -> None:
-    """Write a JSON object together with its checksum."""
-    write_json(path, checksummed(record))
-
-
-def read_record(path: Path, remedy: str = "restore it, or delete it and make it again") -> dict:
-    """Return what :func:`write_record` wrote; a ValueError names a damaged file and ends with ``remedy``."""
-    record = read_json(path)
-    if not is_checksummed(record):
-        raise ValueError(f"{path} does not match its own checksum; {remedy}")
-    del record["record_sha256"]
-    return record
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); restore or regenerate it") from None
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> Path:
@@ -239,7 +159,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             arrays = {key: stream.get_tensor(key) for key in stream.keys()}
     except FileNotFoundError:
         raise
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+    except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(type(error).__name__) from None
     expected = metadata.pop("sha256", None)
     if expected != _checksum_of_arrays(arrays, metadata):

@@ -13,9 +13,10 @@ from torch.nn.functional import cross_entropy, normalize
 
 from .arrays import choose, unit_rows
 from .backbones.lit import IMAGE_WIDTH, TEXT_WIDTH
-from .files import project_root, read_record, sha256
+from .files import project_root, sha256
 from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
+from .store.disk import read_record
 from .store.embeddings import EmbeddingSet
 
 PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors", "captions.parquet")
@@ -81,7 +82,7 @@ class TowerFeatures:
         if not path.is_file():
             command = f"python studies/heads.py features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
-        provenance = read_record(path, remedy)
+        provenance = read_record(path, dict, remedy)
         files = provenance.get("files")
         for file in (directory / name for name in FILES):
             if not isinstance(files, dict) or not file.is_file() or sha256(file) != files.get(file.name):

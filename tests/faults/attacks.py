@@ -4,7 +4,6 @@ Each function of ``TARGETS`` damages a file and reads it: the reader gives a res
 flips one bit of a file of ``STORED``.
 """
 
-import hashlib
 import json
 import sys
 import tempfile
@@ -22,17 +21,15 @@ from safetensors.torch import save_file
 from helpers import EmbeddingSet, GapAlignment
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.backbones.lit import read_heads
-from helpers.extraction.encoding import intact
-from helpers.files import checksummed, read_arrays, read_record, sha256, write_arrays, write_json, write_record
+from helpers.extraction.encoding import intact, read_note
+from helpers.files import read_arrays, sha256, write_arrays
 from helpers.heads import COLUMNS, TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
-from helpers.store.disk import PROVENANCE
+from helpers.store.disk import PROVENANCE, write_record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
 from heads import save_features  # noqa: E402
 
-ROOM = Path(tempfile.mkdtemp(prefix="faults-"))
-ONE_SENTENCE = (ValueError, FileNotFoundError)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(("../../x", "/etc/hostname")),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -41,11 +38,12 @@ JSON = st.recursive(
 
 
 def read(reader: Callable, path: Path) -> bool:
-    """Tell whether ``reader`` reads ``path``; if it does not, it must say so in one sentence that names the file or folder."""
+    """Tell whether ``reader`` reads ``path``; if not, one sentence must name the file or folder, and show no cell."""
     try:
         reader(path)
-    except ONE_SENTENCE as error:
+    except (ValueError, FileNotFoundError) as error:
         one_sentence(error, path.stem)
+        assert "secret" not in str(error)
         return False
     return True
 
@@ -56,8 +54,7 @@ def read(reader: Callable, path: Path) -> bool:
 @cache
 def pristine(make: Callable[[Path], Path]) -> tuple[Path, dict[Path, bytes]]:
     """Return what ``make`` makes, and the bytes of all its files."""
-    folder = ROOM / make.__name__
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
     made = make(folder)
     return made, {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -80,18 +77,20 @@ def a_sweep(folder: Path) -> Path:
     return place
 
 
-def an_alignment(folder: Path) -> Path:
-    return GapAlignment(0.5).fit(small().image_of(), small().text_of()).save(folder / "gap.safetensors")
+def an_alignment(folder: Path, name: str = "lambda") -> Path:
+    alignment = GapAlignment(0.5) if name == "lambda" else make_alignment(name)
+    return alignment.fit(small().image_of(), small().text_of()).save(folder / f"{name}.safetensors")
 
 
-def a_centring(folder: Path) -> Path:
-    return make_alignment("centring").fit(small().image_of(), small().text_of()).save(folder / "centring.safetensors")
+def bare_heads(folder: Path) -> Path:
+    """Heads without a record, as of weights from elsewhere."""
+    save_file({"image": torch.ones(4, 12).half(), "text": torch.ones(4, 9).half()}, folder / "lit-small.safetensors")
+    return folder / "lit-small.safetensors"
 
 
 def heads(folder: Path) -> Path:
-    path = folder / "lit-small.safetensors"
-    save_file({"image": torch.ones(4, 12).half(), "text": torch.ones(4, 9).half()}, path)
-    write_json(path.with_suffix(".json"), checksummed({"name": "lit-small", "rate": 0.0003, "sha256": sha256(path)}))
+    path = bare_heads(folder)
+    write_record(path.with_suffix(".json"), {"name": "lit-small", "rate": 0.0003, "sha256": sha256(path)})
     return path
 
 
@@ -113,11 +112,49 @@ def work_folder(folder: Path) -> Path:
     return folder
 
 
+def reads_work(folder: Path) -> bool:
+    chunk, listed = intact(read_arrays, folder / CHUNK), intact(read_note, folder / "files.json")
+    assert chunk is None or (np.array_equal(chunk[0]["embeddings"], VECTORS) and chunk[1] == FAILED)
+    assert listed in (None, INSPECTIONS)
+    return chunk is not None and listed is not None
+
+
+def imported(name: str, folder: Path) -> Path:
+    """Write vectors, labels and secret names in one of the forms that ``import`` reads."""
+    made, path = small(), folder / name
+    about = {"label": made.pairs["label"].to_numpy("U"), "split": ["train"] * 9}
+    rows = pd.DataFrame({"who": [f"secret{i}" for i in range(9)], **about})
+    for prefix, vectors in (("img_emb_", made.image_of()), ("text_emb_", made.text_of())):
+        rows = rows.join(pd.DataFrame(vectors).add_prefix(prefix))
+    if name == "e.npz":
+        np.savez_compressed(path, image=made.image_of(), text=made.text_of(), labels=about["label"], split=about["split"])
+    elif name == "e.npy":
+        np.save(path, np.stack([made.image_of(), made.text_of()]))
+    else:
+        rows.to_parquet(path) if name == "e.parquet" else rows.to_csv(path, index=False)
+    return path
+
+
+STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # checksummed: what makes it, and what tells whether it is read
+    "embedding set": (a_set, partial(read, EmbeddingSet.load)),
+    "work folder": (work_folder, reads_work),
+    "cached sweep": (a_sweep, partial(read, load_cached)),
+    "gap alignment": (an_alignment, partial(read, load_alignment)),
+    "affine alignment": (partial(an_alignment, name="centring"), partial(read, load_alignment)),
+    "heads": (heads, partial(read, read_heads)),
+    "tower features": (features, partial(read, TowerFeatures.load)),
+}
+GIVEN: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # by others, without a checksum
+    "head file": (bare_heads, partial(read, read_heads)),
+    "imported NPZ": (partial(imported, "e.npz"), partial(read, EmbeddingSet.from_npz)),
+    "imported NPY": (partial(imported, "e.npy"), partial(read, EmbeddingSet.from_npz)),
+    "imported CSV": (partial(imported, "e.csv"), partial(read, EmbeddingSet.from_csv)),
+    "imported CSV, gzipped": (partial(imported, "e.csv.gz"), partial(read, EmbeddingSet.from_csv)),
+    "imported Parquet": (partial(imported, "e.parquet"), partial(read, EmbeddingSet.from_csv)),
+}
+
+
 # Damage and fuzzing.
-
-
-def with_record(folder: Path, record: dict) -> None:
-    (folder / PROVENANCE).write_text(json.dumps(record), encoding="utf-8", errors="surrogatepass")
 
 
 def record_of(folder: Path) -> dict:
@@ -135,19 +172,9 @@ def provenance_values(where: int, value) -> None:
     holder, key = places[where % len(places)]
     holder[key] = value
     try:
-        with_record(folder, checksummed(record))
+        write_record(folder / PROVENANCE, record)
     except ValueError:
-        with_record(folder, record)
-    read(EmbeddingSet.load, folder)
-
-
-def edited(path: Path, changes) -> None:
-    path.write_bytes(damaged(path.read_bytes(), changes))
-
-
-def provenance_bytes(changes) -> None:
-    folder = fresh(a_set)
-    edited(folder / PROVENANCE, changes)
+        (folder / PROVENANCE).write_text(json.dumps(record), encoding="utf-8", errors="surrogatepass")
     read(EmbeddingSet.load, folder)
 
 
@@ -156,146 +183,38 @@ def content_with_its_checksum(name: str, changes) -> None:
     folder = fresh(a_set)
     record = record_of(folder)
     path = folder / record["files"][name]["path"]
-    edited(path, changes)
-    record["files"][name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    with_record(folder, checksummed(record))
+    path.write_bytes(damaged(path.read_bytes(), changes))
+    record["files"][name]["sha256"] = sha256(path)
+    write_record(folder / PROVENANCE, record)
     read(EmbeddingSet.load, folder)
 
 
-def chunk_bytes(changes) -> None:
-    folder = fresh(work_folder)
-    edited(folder / CHUNK, changes)
-    found = intact(read_arrays, folder / CHUNK)
-    assert found is None or (np.array_equal(found[0]["embeddings"], VECTORS) and found[1] == FAILED)
+def change(what: str, file: int, changed: Callable[[bytes], bytes]) -> bool:
+    """Change the bytes of one file of a thing, and tell whether it is read."""
+    make, reads = (STORED | GIVEN)[what]
+    made, files = pristine(make)
+    path = list(files)[file % len(files)]
+    fresh(make)
+    path.write_bytes(changed(files[path]))
+    return reads(made)
 
 
-def work_file_bytes(changes) -> None:
-    path = fresh(work_folder) / "files.json"
-    edited(path, changes)
-    assert intact(read_record, path) in (None, INSPECTIONS)
+def edited(what: str, file: int, changes) -> None:
+    change(what, file, lambda data: damaged(data, changes))
 
 
-def sweep_bytes(where: int, changes) -> None:
-    folder = fresh(a_sweep)
-    names = sorted(path.name for path in folder.iterdir())
-    edited(folder / names[where % len(names)], changes)
-    read(load_cached, folder)
-
-
-def alignment_bytes(make: Callable, changes) -> None:
-    path = fresh(make)
-    edited(path, changes)
-    read(load_alignment, path)
-
-
-def head_bytes(changes) -> None:
-    path = fresh(heads)
-    path.with_suffix(".json").unlink()  # as of weights from elsewhere
-    edited(path, changes)
-    read(read_heads, path)
-
-
-def feature_bytes(where: int, changes) -> None:
-    folder = fresh(features)
-    names = sorted(path.name for path in folder.iterdir())
-    edited(folder / names[where % len(names)], changes)
-    read(TowerFeatures.load, folder)
-
-
-def importing(reader: Callable, path: Path) -> None:
-    try:
-        assert isinstance(reader(path), EmbeddingSet)
-    except ONE_SENTENCE as error:
-        sentence = str(error)
-        assert "\n" not in sentence and "secret" not in sentence, sentence
-
-
-def npz(folder: Path) -> Path:
-    made = small()
-    arrays = {"image": made.image_of(), "text": made.text_of(), "labels": made.labels.astype("U"), "split": ["train"] * len(made)}
-    np.savez_compressed(folder / "e.npz", **arrays)
-    return folder / "e.npz"
-
-
-def npy(folder: Path) -> Path:
-    np.save(folder / "e.npy", np.stack([small().image_of(), small().text_of()]))
-    return folder / "e.npy"
-
-
-def table() -> pd.DataFrame:
-    made = small()
-    columns = {f"{m}_emb_{i}": x[:, i] for m, x in (("img", made.image_of()), ("text", made.text_of())) for i in range(4)}
-    return pd.DataFrame({"who": [f"secret{i}" for i in range(len(made))], "label": made.labels, "split": "train", **columns})
-
-
-def csv(folder: Path) -> Path:
-    table().to_csv(folder / "e.csv", index=False)
-    return folder / "e.csv"
-
-
-def zipped_csv(folder: Path) -> Path:
-    table().to_csv(folder / "e.csv.gz", index=False)
-    return folder / "e.csv.gz"
-
-
-def parquet(folder: Path) -> Path:
-    table().to_parquet(folder / "e.parquet")
-    return folder / "e.parquet"
-
-
-def imported(make: Callable, reader: Callable, changes) -> None:
-    path = fresh(make)
-    edited(path, changes)
-    importing(reader, path)
-
-
-PLACES = st.integers(0, 60)
+FILE = st.integers(0, 60)
 TARGETS: dict[str, tuple] = {
-    "record of a set, values": (provenance_values, PLACES, JSON),
-    "record of a set, bytes": (provenance_bytes, edits()),
+    "record of a set, values": (provenance_values, FILE, JSON),
     "pairs": (partial(content_with_its_checksum, "pairs"), edits()),
     "vectors": (partial(content_with_its_checksum, "image"), edits()),
-    "chunk of a work folder": (chunk_bytes, edits()),
-    "list of a work folder": (work_file_bytes, edits()),
-    "cached sweep": (sweep_bytes, PLACES, edits()),
-    "gap alignment": (partial(alignment_bytes, an_alignment), edits()),
-    "affine alignment": (partial(alignment_bytes, a_centring), edits()),
-    "head file": (head_bytes, edits()),
-    "tower features": (feature_bytes, PLACES, edits()),
-    "imported NPZ": (partial(imported, npz, EmbeddingSet.from_npz), edits()),
-    "imported NPY": (partial(imported, npy, EmbeddingSet.from_npz), edits()),
-    "imported CSV": (partial(imported, csv, EmbeddingSet.from_csv), edits()),
-    "imported CSV, gzipped": (partial(imported, zipped_csv, EmbeddingSet.from_csv), edits()),
-    "imported Parquet": (partial(imported, parquet, EmbeddingSet.from_csv), edits()),
-}
-
-
-# Single flipped bits, of any file of a stored thing: what makes it, and what tells whether it is read.
-
-
-def reads_work(folder: Path) -> bool:
-    return intact(read_arrays, folder / CHUNK) is not None and intact(read_record, folder / "files.json") is not None
-
-
-STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {
-    "embedding set": (a_set, partial(read, EmbeddingSet.load)),
-    "work folder": (work_folder, reads_work),
-    "cached sweep": (a_sweep, partial(read, load_cached)),
-    "gap alignment": (an_alignment, partial(read, load_alignment)),
-    "affine alignment": (a_centring, partial(read, load_alignment)),
-    "heads": (heads, partial(read, read_heads)),
-    "tower features": (features, partial(read, TowerFeatures.load)),
+    **{what: (partial(edited, what), FILE, edits()) for what in (*STORED, *GIVEN)},
 }
 
 
 def flip_is_found(what: str, file: int, bit: int) -> bool:
-    """Flip one bit of one file of a stored thing, and tell whether reading finds it; whole, the thing is read."""
-    make, reads = STORED[what]
-    made, files = pristine(make)
-    path = list(files)[file % len(files)]
-    fresh(make)
-    path.write_bytes(flipped(files[path], bit))
-    return not reads(made)
+    """Flip one bit of one file of a stored thing, and tell whether reading finds it."""
+    return not change(what, file, lambda data: flipped(data, bit))
 
 
 def is_read_whole(what: str) -> bool:

@@ -1,8 +1,4 @@
-"""A process killed before its n-th change of the file system, for every n; also used by ``tests/verification/faults.py``.
-
-The processes come from a fork server, which has no threads: a fork of the test process itself could wait for ever for a lock that
-one of its threads held.
-"""
+"""A process killed before its n-th change of the file system, for every n; also used by ``tests/verification/faults.py``."""
 
 import multiprocessing
 import os
@@ -10,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -21,12 +17,12 @@ from tqdm import tqdm
 
 from helpers import EmbeddingSet, extract
 from helpers.files import UNFINISHED
-from helpers.probing.cache import is_up_to_date, load_cached, run_sweep, sweep_folder
+from helpers.probing.cache import is_up_to_date, load_cached, run_sweep
 from helpers.store.catalogue import stored
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "shutil.rmtree"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES = multiprocessing.get_context("forkserver")  # which has no threads, whose locks a fork might wait for
 
 
 @cache
@@ -69,71 +65,56 @@ def died(call: int, work: Callable, *arguments) -> bool:
     return run.exitcode != 0
 
 
-def left_over(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*") if UNFINISHED in path.name or ".work" in path.name]
-
-
-def saving(folder: Path, seed: int) -> None:
+def save(seed: int, _: Path, folder: Path) -> None:
     small(seed).save(folder)
 
 
-def every_save(tmp_path: Path, step: int = 1) -> int:
-    """Kill a save that replaces a set before every ``step``-th change; return how many changes a save makes."""
-    old, new, call = small(0), small(1), 0
-    while True:
-        folder = old.save(tmp_path / str(call) / "d" / "v" / "b")
-        dead = died(call, saving, folder, 1)
-        assert stored(tmp_path / str(call))["backbone"].tolist() == ["b"]
-        assert EmbeddingSet.load(folder).fingerprint in (old.fingerprint, new.fingerprint)
-        assert dead or EmbeddingSet.load(folder).fingerprint == new.fingerprint
-        new.save(folder)
-        assert EmbeddingSet.load(folder).fingerprint == new.fingerprint and not left_over(tmp_path / str(call))
-        if not dead:
-            return call
-        call += step
+def run_extraction(raw: Path, folder: Path) -> None:
+    extract(synthetic_photographs(raw, n=4), linear_backbone(), folder, batch_size=2, workers=0)
 
 
-def extracting(folder: Path, out: Path) -> None:
-    extract(synthetic_photographs(folder, n=4), linear_backbone(), out, batch_size=2, workers=0)
-
-
-def every_extraction(tmp_path: Path, step: int = 1) -> int:
-    """Kill an extraction before every ``step``-th change and resume it; return how many changes an extraction makes."""
-    call = 0
-    extracting(tmp_path, tmp_path / "whole" / "d" / "v" / "b")
-    whole = content(tmp_path / "whole" / "d" / "v" / "b")
-    while True:
-        out = tmp_path / str(call) / "synthetic" / "common" / "linear"
-        dead = died(call, extracting, tmp_path, out)
-        if (tmp_path / str(call)).is_dir():
-            for path in stored(tmp_path / str(call))["path"]:
-                assert EmbeddingSet.load(path)
-        extracting(tmp_path, out)
-        assert content(out) == whole and not left_over(tmp_path / str(call))
-        if not dead:
-            return call
-        call += step
-
-
-def sweeping(folder: Path) -> None:
+def sweep_once(_: Path, folder: Path) -> None:
     run_sweep(for_sweep(), "converged", SWEEP, folder, workers=1)
 
 
-def every_sweep(tmp_path: Path, step: int = 1) -> int:
-    """Kill a sweep before every ``step``-th change and run it again; return how many changes a sweep makes."""
-    whole = sweep_folder("d", "v", "b", "converged", "lambda", tmp_path / "whole")
-    sweeping(whole)
-    expected, call = {path.name: path.read_bytes() for path in whole.iterdir()}, 0
-    while True:
-        folder = sweep_folder("d", "v", "b", "converged", "lambda", tmp_path / str(call))
-        dead = died(call, sweeping, folder)
-        assert not folder.exists() or is_up_to_date(folder, for_sweep(), SWEEP) and load_cached(folder)
-        sweeping(folder)
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == expected
-        assert not left_over(tmp_path / str(call))
-        if not dead:
-            return call
+def is_old_or_new(folder: Path) -> bool:
+    """Tell whether the set of :func:`save` is there, and is found in its store."""
+    known = small(0).fingerprint, small(1).fingerprint
+    return stored(folder.parents[2])["backbone"].tolist() == ["b"] and EmbeddingSet.load(folder).fingerprint in known
+
+
+def is_whole_or_absent(folder: Path) -> bool:
+    """Tell whether every listed set can be read."""
+    return not folder.parents[2].is_dir() or all(EmbeddingSet.load(path) for path in stored(folder.parents[2])["path"])
+
+
+def is_sweep_or_absent(folder: Path) -> bool:
+    return not folder.exists() or is_up_to_date(folder, for_sweep(), SWEEP) and bool(load_cached(folder))
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def every_kill(first: Callable | None, work: Callable, check: Callable, place: str, content, tmp_path: Path, step: int = 1) -> int:
+    """Kill ``work`` before every ``step``-th change, run it again and compare; return how many changes it makes."""
+    work(tmp_path, tmp_path / "whole" / place)
+    whole, call, dead = content(tmp_path / "whole" / place), 0, True
+    while dead:
+        folder = tmp_path / str(call) / place
+        if first:
+            first(tmp_path, folder)
+        dead = died(call, work, tmp_path, folder)
+        assert check(folder) and (dead or content(folder) == whole)
+        work(tmp_path, folder)
+        assert content(folder) == whole
+        assert not [p for p in (tmp_path / str(call)).rglob("*") if UNFINISHED in p.name or ".work" in p.name]
         call += step
+    return call - step
 
 
-KILLED = {"a save": every_save, "an extraction": every_extraction, "a sweep": every_sweep}
+KILLED = {
+    "a save": partial(every_kill, partial(save, 0), partial(save, 1), is_old_or_new, "d/v/b", files_of),
+    "an extraction": partial(every_kill, None, run_extraction, is_whole_or_absent, "synthetic/common/linear", content),
+    "a sweep": partial(every_kill, None, sweep_once, is_sweep_or_absent, "d/v/b/converged/lambda", files_of),
+}

@@ -1,8 +1,7 @@
 """Images that attack, and outputs that would harm the data: no other program starts, memory is bounded, nothing is replaced."""
 
-import numpy as np
 import pytest
-from damage import deep_image, peak_of_decoding, small
+from damage import deep_image, peak_of_decoding
 from photographs import synthetic_photographs
 from PIL import Image
 from tiny_encoders import linear_backbone
@@ -44,25 +43,17 @@ def test_an_image_replaced_after_its_inspection_is_found(tmp_path, monkeypatch, 
 def test_an_output_in_the_data_is_refused_and_the_data_stay(out, tmp_path):
     dataset = synthetic_photographs(tmp_path, n=3)
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    for overwrite in (False, True):
-        with pytest.raises(ValueError, match="data root"):
-            extract(dataset, linear_backbone(), tmp_path / out, workers=0, overwrite=overwrite)
+    with pytest.raises(ValueError, match="data root"):
+        extract(dataset, linear_backbone(), tmp_path / out, workers=0, overwrite=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
-def test_a_damaged_set_is_made_again_by_overwriting(tmp_path):
-    dataset = synthetic_photographs(tmp_path, n=4)
-    for name in ("image.safetensors", "provenance.json", "pairs.parquet"):
-        made = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-        path = tmp_path / "set" / name
-        path.write_bytes(path.read_bytes()[:-20])
-        with pytest.raises(ValueError, match="--overwrite"):
-            extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
-        again = extract(dataset, linear_backbone(), tmp_path / "set", workers=0, overwrite=True)
-        assert again.fingerprint == EmbeddingSet.load(tmp_path / "set").fingerprint == made.fingerprint
-
-
-def test_norms_that_overflow_single_precision_are_scaled(tmp_path):
-    made = small()
-    large = EmbeddingSet.from_arrays(made.image_of() * np.float32(1e30), made.text_of().astype(float) * 1e200)
-    np.testing.assert_allclose(EmbeddingSet.load(large.save(tmp_path / "set")).image_of(), made.image_of(), atol=1e-6)
+@pytest.mark.parametrize("name", ["image.safetensors", "provenance.json", "pairs.parquet"])
+def test_a_damaged_set_is_made_again_by_overwriting(name, tmp_path):
+    dataset, path = synthetic_photographs(tmp_path, n=4), tmp_path / "set" / name
+    made = extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="--overwrite"):
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    extract(dataset, linear_backbone(), tmp_path / "set", workers=0, overwrite=True)
+    assert EmbeddingSet.load(tmp_path / "set").fingerprint == made.fingerprint

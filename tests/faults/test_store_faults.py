@@ -1,41 +1,92 @@
-"""The store under attack: nothing but sets is replaced, names are names, and a set is there at every moment."""
+"""Stored files under attack: a result or one sentence, whatever the bytes; a kill loses nothing; names are names."""
 
 import multiprocessing
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
-from damage import few, flipped, many, small
+from attacks import FILE, STORED, TARGETS, flip_is_found, is_read_whole, record_of
+from damage import few, many, one_sentence, small
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from kills import KILLED
 
 from helpers import EmbeddingSet
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
-from helpers.files import UNFINISHED
-from helpers.store import folder_name
-from helpers.store.catalogue import stored
+from helpers.files import UNFINISHED, sha256
+from helpers.store import folder_name, stored
+from helpers.store.disk import PROVENANCE, write_record
 
 HOSTILE = ["a b", "a'b", "$(touch X)", "`touch X`", "<script>", "{x}", "a\nb", "..", ".hidden", "-x", "x" * 255, "é", "", "a\\b"]
+SIZES = [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.heavy)]
+KILLS = {"a save": 5, "an extraction": 13, "a sweep": 9}  # which changes of the file system a quick run is killed before
 
 
-def test_saving_replaces_nothing_but_a_set(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "report.txt").write_text("irreplaceable")
-    store = tmp_path / "store"
-    small().save(store / "d" / "v" / "b")
-    for folder in (data, store, store / "d", data / "report.txt"):
-        with pytest.raises(FileExistsError, match="not an embedding set"):
-            small(1).save(folder)
-    (store / "d" / "v" / "b" / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError):
-        small(1).save(store / "d" / "v" / "b")
-    assert (data / "report.txt").read_text() == "irreplaceable" and EmbeddingSet.load(store / "d" / "v" / "b")
-    (tmp_path / "empty").mkdir()
-    assert EmbeddingSet.load(small().save(tmp_path / "empty"))
+@pytest.mark.parametrize("step", [pytest.param(None, id="some"), pytest.param(1, id="every", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("work", KILLED)
+def test_after_a_kill_the_old_or_the_new_is_there_and_a_second_run_ends_with_the_same_bytes(work, step, tmp_path):
+    assert KILLED[work](tmp_path, step or KILLS[work]) >= 2 * KILLS[work]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_damaged_files_are_named(target, size):
+    attack, *arguments = TARGETS[target]
+    size(given(st.tuples(*arguments))(lambda values: attack(*values)))()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("what", STORED)
+def test_a_flipped_bit_of_a_stored_file_is_found(what, size):
+    assert is_read_whole(what)
+
+    @size
+    @given(FILE, st.integers(0, 10**6))
+    def attack(file, bit):
+        assert flip_is_found(what, file, bit)
+
+    attack()
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("image", "../../../../x/image.safetensors"),
+        ("image", "/x/image.safetensors"),
+        ("image", "../a/../../../../image.safetensors"),
+        ("image", "x"),
+        ("text", "../a/image.safetensors"),  # only images are shared between sets
+        *(("two\nlines", ""), ("a\x85b\u2028c", ""), ("k" * 5000, ""), ("", "")),
+    ],
+)
+def test_a_record_cannot_name_other_files_or_files_outside_its_store(name, path, tmp_path):
+    folder = small().save(tmp_path / "d" / "v" / "b")
+    record = record_of(folder)
+    record["files"].setdefault(name, {})["path"] = path
+    write_record(folder / PROVENANCE, record)
+    with pytest.raises(ValueError, match=f"path of {name} leaves the set" if path else "files must be image, text, pairs") as error:
+        EmbeddingSet.load(folder)
+    one_sentence(error.value, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "must"),
+    [("image", 0.0, "whole numbers"), ("text", None, "whole numbers"), ("group", 1.5, "texts"), ("split", None, "texts")],
+)
+def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value, must, tmp_path):
+    folder = small().save(tmp_path / "d" / "v" / "b")
+    pairs = pd.read_parquet(folder / "pairs.parquet")
+    pairs[column] = pairs[column].where(pairs.index > 0) if value is None else value
+    pairs.to_parquet(folder / "pairs.parquet")
+    record = record_of(folder)
+    record["files"]["pairs"]["sha256"] = sha256(folder / "pairs.parquet")
+    write_record(folder / PROVENANCE, record)
+    with pytest.raises(ValueError, match=f"column '{column}' must hold {must} in every row"):
+        EmbeddingSet.load(folder)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -46,14 +97,11 @@ def test_hostile_names_are_refused(name, tmp_path):
         small().save(tmp_path / "d" / "v" / name)
         with pytest.raises(ValueError, match="cannot name a folder"):
             stored(tmp_path)
+    small(dataset=name).save(tmp_path / "other" / "d" / "v" / "b")
+    with pytest.raises(ValueError, match=r"records the dataset .* but lies in a folder 'd'"):
+        embeddings_for("d", "b", "v", tmp_path / "other")
     with pytest.raises(ValueError, match="cannot name a folder"):
         small(dataset=name).identity.folder  # noqa: B018
-
-
-def test_a_record_of_another_set_is_named(tmp_path):
-    small(dataset="../../../escaped").save(tmp_path / "d" / "v" / "b")
-    with pytest.raises(ValueError, match="records the dataset '../../../escaped' but lies in a folder 'd'"):
-        embeddings_for("d", "b", "v", tmp_path)
 
 
 def test_what_a_killed_writer_left_is_no_set_and_goes(tmp_path):
@@ -66,17 +114,21 @@ def test_what_a_killed_writer_left_is_no_set_and_goes(tmp_path):
     assert not ghost.exists()
 
 
-def test_import_keeps_what_is_there(tmp_path, capsys):
-    import numpy as np
-
+def test_saving_and_importing_replace_nothing_but_a_set(tmp_path):
     np.save(tmp_path / "e.npy", np.random.default_rng(0).normal(size=(2, 9, 4)))
-    small().save(tmp_path / "store" / "d" / "v" / "b")
+    store = tmp_path / "store"
+    folder = small().save(store / "d" / "v" / "b")
+    with pytest.raises(FileExistsError, match="not an embedding set"):
+        small(1).save(store / "d")
     names = ["import", str(tmp_path / "e.npy"), "--dataset", "d", "--backbone", "b"]
-    assert main([*names, "--out", str(tmp_path / "store"), "--overwrite"]) == 2
-    assert main([*names, "--out", str(tmp_path / "store" / "d" / "v" / "b")]) == 2
-    assert EmbeddingSet.load(tmp_path / "store" / "d" / "v" / "b").fingerprint == small().fingerprint
-    assert main([*names, "--out", str(tmp_path / "store" / "d" / "v" / "b"), "--overwrite"]) == 0
-    assert not EmbeddingSet.load(tmp_path / "store" / "d" / "v" / "b").labelled
+    assert main([*names, "--out", str(store), "--overwrite"]) == 2
+    assert main([*names, "--out", str(folder)]) == 2
+    assert EmbeddingSet.load(folder).fingerprint == small().fingerprint
+    assert main([*names, "--out", str(folder), "--overwrite"]) == 0
+    assert not EmbeddingSet.load(folder).labelled
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="not an embedding set"):
+        small(1).save(folder)
 
 
 def writing(folder: Path, seed: int, times: int) -> None:
@@ -96,59 +148,3 @@ def test_two_writers_and_a_reader(tmp_path):
         writer.join()
     assert EmbeddingSet.load(folder).fingerprint in known - {small(0).fingerprint}
     assert [w.exitcode for w in writers] == [0, 0] and [p.name for p in tmp_path.iterdir()] == ["set"]
-
-
-class Store(RuleBasedStateMachine):
-    """Sets are saved, replaced, damaged, deleted, and saves fail; the catalogue and the loader always tell the truth."""
-
-    def __init__(self):
-        super().__init__()
-        self.root, self.model = Path(tempfile.mkdtemp(prefix="store-")), {}
-
-    def teardown(self):
-        shutil.rmtree(self.root)
-
-    @rule(name=st.sampled_from("abc"), seed=st.integers(0, 5))
-    def save(self, name, seed):
-        made = small(seed, backbone=name)
-        made.save(self.root / "d" / "v" / name)
-        self.model[name] = made.fingerprint
-
-    @rule(name=st.sampled_from("abc"), seed=st.integers(0, 5))
-    def fail_to_save(self, name, seed):
-        made = small(seed, backbone=name)
-        made.provenance["unwritable"] = float("nan")
-        with pytest.raises(ValueError):
-            made.save(self.root / "d" / "v" / name)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data(), bit=st.integers(0, 10**6))
-    def damage(self, data, bit):
-        name = data.draw(st.sampled_from(sorted(self.model)))
-        path = data.draw(st.sampled_from(sorted((self.root / "d" / "v" / name).iterdir())))
-        path.write_bytes(flipped(path.read_bytes(), bit))
-        self.model[name] = None
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def delete(self, data):
-        name = data.draw(st.sampled_from(sorted(self.model)))
-        shutil.rmtree(self.root / "d" / "v" / name)
-        del self.model[name]
-
-    @invariant()
-    def catalogue_and_loader_agree(self):
-        assert set(stored(self.root)["backbone"]) == set(self.model)
-        for name, fingerprint in self.model.items():
-            if fingerprint is not None:
-                assert EmbeddingSet.load(self.root / "d" / "v" / name).fingerprint == fingerprint
-        assert not any(UNFINISHED in name for _, folders, files in os.walk(self.root) for name in (*folders, *files))
-
-
-def test_the_store_tells_the_truth():
-    run_state_machine_as_test(Store, settings=few)
-
-
-@pytest.mark.heavy
-def test_the_store_tells_the_truth_for_long():
-    run_state_machine_as_test(Store, settings=many)

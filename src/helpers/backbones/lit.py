@@ -15,7 +15,8 @@ from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
-from ..files import read_record, sha256
+from ..files import sha256
+from ..store.disk import read_record
 from .base import SAFE, Backbone, encoder, guarded, weights_hash
 from .registry import MASKED
 from .tokenizer import Tokenizer, from_transformers, settings_hash
@@ -75,7 +76,7 @@ def load(name: str, source: str, device: str) -> Backbone:
 def read_heads(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a head file; if it has a record, they must match the checksum there."""
     how, record = "restore it or train the heads again", path.with_suffix(".json")
-    if record.is_file() and read_record(record, how).get("sha256") != sha256(path):
+    if record.is_file() and read_record(record, dict, how).get("sha256") != sha256(path):
         raise ValueError(f"{path} does not match the checksum in {record.name}; {how}")
     try:
         return load_file(path)

@@ -22,14 +22,16 @@ from tqdm import tqdm
 from ..backbones.base import TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import read_arrays, read_record, write_arrays, write_record
+from ..files import read_arrays, write_arrays
 from ..images import CHANGED, Finding, decode, inspect_image
+from ..store.disk import read_record, write_record
 
 CHUNK = 256  # most items that a kill can cost, and the unit that shards divide among them
 FILES_PER_RECORD = 2000  # most inspected files that a kill can cost
 PREFETCH = 2  # batches in flight per decoding process
 SHARED_MEMORY = Path("/dev/shm")
 progress = partial(tqdm, mininterval=1, dynamic_ncols=True)
+read_note = partial(read_record, model=dict, remake="run again")  # of the work folder
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _inspect_text(text) -> Finding:
 
 def _inspect_files(root: Path, paths: list, cache: Path | None) -> dict[str | None, Finding]:
     """Return what :func:`inspect_image` finds for each path; a usable file in ``cache`` is read again only if it changed."""
-    stamps, known = {}, (cache and intact(read_record, cache)) or {}
+    stamps, known = {}, (cache and intact(read_note, cache)) or {}
     for path in paths:
         with suppress(OSError, TypeError, ValueError):
             status = os.stat(root / path)

@@ -22,10 +22,10 @@ from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import read_record, remove_stale, replacing, write_record
-from ..store.disk import PROVENANCE, check_replaceable, read_set_record
+from ..files import refuse_other_content, remove_stale, replacing
+from ..store.disk import FILES, PROVENANCE, read_set_record, write_record
 from ..store.embeddings import EmbeddingSet
-from .encoding import Job, claimed, encode, inspect, intact
+from .encoding import Job, claimed, encode, inspect, intact, read_note
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -131,13 +131,13 @@ def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_e
     folder = folder.parent if folder.is_file() else folder
     if target.is_relative_to(folder) or folder.is_relative_to(target):
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
-    check_replaceable(out)
+    refuse_other_content(out, PROVENANCE, FILES.values(), "an embedding set")
 
 
 def _clear(work: Path, identity: dict) -> None:
     """Remove the work folder of a whole set, unless it holds another set's work or a process uses it."""
     with suppress(OSError), claimed(work, None):
-        if intact(read_record, work / OWNER) in (None, json.loads(json.dumps(identity))):  # None: a removal was interrupted
+        if intact(read_note, work / OWNER) in (None, json.loads(json.dumps(identity))):  # None: a removal was interrupted
             shutil.rmtree(work, ignore_errors=True)
     with suppress(OSError):
         work.rmdir()  # a network file system keeps the lock files until they are closed
@@ -185,7 +185,7 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
     if not (out / PROVENANCE).is_file():
         return None
     with suppress(*(ValueError, FileNotFoundError) if overwrite else ()):
-        record, wanted = (pd.json_normalize(r).iloc[0].to_dict() for r in (read_set_record(out)[0], identity))
+        record, wanted = (pd.json_normalize(r).iloc[0].to_dict() for r in (read_set_record(out), identity))
         if differing := [key for key, value in wanted.items() if record.get(key) != value]:
             how = "pass overwrite=True (--overwrite) to replace it, or give another output"
             raise ValueError(f"{out} holds a set that differs in {', '.join(differing)}; {how}")

@@ -1,5 +1,6 @@
 """Find a stored embedding set by name, or extract it."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -10,7 +11,7 @@ from ..arrays import choose
 from ..backbones import REGISTRY, load_backbone
 from ..datasets.registry import DATASETS, canonical_variant, dataset_root, domain, load_dataset
 from ..files import project_root
-from ..store.catalogue import OWN, SHIPPED, Identity, find_stored, folder_name, stored
+from ..store.catalogue import NAMES, OWN, SHIPPED, Identity, folder_name, stored
 from ..store.embeddings import EmbeddingSet
 
 
@@ -28,8 +29,11 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     if fault := faulty.get(f"{dataset}/{variant}/{folder_name(backbone)}"):
         raise ValueError(fault)
     identity = Identity(dataset, variant, backbone)
-    if (embeddings := find_stored(identity, store)) is not None:
-        return embeddings
+    mine = found.loc[(found[NAMES] == [dataset, variant, folder_name(backbone)]).all(axis=1), "path"]
+    if len(mine):
+        embeddings = EmbeddingSet.load(mine.iloc[0])
+        named = {**identity.columns, **embeddings.provenance}  # its folders give the names that its record lacks
+        return embeddings if named == embeddings.provenance else replace(embeddings, provenance=named)
     if data_root is None and (dataset not in DATASETS or DATASETS[dataset].needs_root):
         raise FileNotFoundError(_nothing_stored(identity, found))
     from .extract import extract  # here, because it needs torch and reading a stored set does not

@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ..files import project_root, refuse_other_content, replacing_folder
+from ..store.catalogue import Identity, check_folder
 from ..store.disk import Record, UnusableRecord, read_record, write_record
 from ..store.embeddings import EmbeddingSet
-from ..store.identity import Identity, check_folder
 from .protocol import PROTOCOLS
 from .result import FILES, PROVENANCE, SweepResult
 from .sweep import ENGINE, sweep

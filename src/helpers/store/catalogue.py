@@ -1,46 +1,89 @@
-"""List the stored embedding sets by data set, variant and encoder."""
+"""Identify embedding sets by data set, variant and encoder, and list the stored ones."""
 
-from dataclasses import replace
+import re
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ..files import project_root
-from .disk import PROVENANCE, read_set_record
-from .embeddings import EmbeddingSet
-from .identity import Identity, as_folder, check_folder, folder_name
+from ..files import UNFINISHED, project_root, remove_stale
+from .disk import PROVENANCE, UnusableRecord, read_set_record
 
+SIGNS = str.maketrans({"/": "--", ":": "-"})  # of an encoder's name that a folder name may not hold
+FOLDER = re.compile(r"[A-Za-z0-9_][\w.+-]*")
+LONGEST = 200  # bytes; file systems accept 255, and temporaries add an ending
+SYNTHETIC = " (synthetic miniature)"
 SHIPPED = Path("data/embeddings")
 OWN = Path("runs/embeddings")
-SHIPPED_SETS = [
-    (dataset, variant, backbone)
-    for dataset, variant in (("flickr8k", "common"), ("ham10000", "clean"), ("ham10000", "authors"))
-    for backbone in ("lit-natural", "lit-derm")
-]
+VARIANTS = (("flickr8k", "common"), ("ham10000", "clean"), ("ham10000", "authors"))
+SHIPPED_SETS = [(*variant, backbone) for variant in VARIANTS for backbone in ("lit-natural", "lit-derm")]
 NAMES = ["dataset", "variant", "backbone"]
 
 
-def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
-    """List every stored embedding set: dataset, variant, backbone, path.
+def check_folder(name: str, what: str) -> str:
+    """Return ``name`` if it may name a folder of a data set, variant or encoder."""
+    if FOLDER.fullmatch(name) and len(name.encode()) <= LONGEST:
+        return name
+    how = f"letters, digits, '_', '.', '+' and '-', a letter, digit or '_' first, at most {LONGEST} bytes"
+    raise ValueError(f"{what} {name[:80]!r} cannot name a folder; use {how}")
 
-    A set is a folder ``store/<dataset>/<variant>/<backbone>`` with a ``provenance.json``. Hidden folders are excluded, such as
-    those of a writer that was killed.
+
+def folder_name(backbone: str) -> str:
+    """Return an encoder's name as one folder name: ``openai/clip`` becomes ``openai--clip``."""
+    return check_folder(backbone.strip("/").translate(SIGNS), "encoder")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Data set, variant and backbone of an embedding set, ``own`` if not recorded; ``synthetic`` when the data are a miniature."""
+
+    dataset: str = "own"
+    variant: str = "own"
+    backbone: str = "own"
+    synthetic: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return the data set's name in tables, in which a miniature is marked as synthetic."""
+        return self.dataset + SYNTHETIC * self.synthetic
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the columns dataset, variant and backbone of a result table."""
+        return {"dataset": self.title, "variant": self.variant, "backbone": self.backbone}
+
+    @property
+    def folder(self) -> Path:
+        """Return the path ``<dataset>/<variant>/<backbone>`` below a store or a folder of results, once each is checked."""
+        return Path(check_folder(self.dataset, "data set"), check_folder(self.variant, "variant"), folder_name(self.backbone))
+
+    def __str__(self) -> str:
+        return f"{self.title} / {self.variant} / {self.backbone}"
+
+
+def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
+    """List every stored embedding set (dataset, variant, backbone, path): folders with a ``provenance.json``, unless hidden.
 
     Args:
-        store: folder of sets; the shipped ones and then ``runs/embeddings`` when None.
-        faulty: collects the fault of each folder with a name that is not accepted or not that of its record; when None, the first
-            such fault raises a ValueError.
+        store: folder of ``<dataset>/<variant>/<backbone>``; the shipped sets and then ``runs/embeddings`` when None.
+        faulty: collects the fault of each folder whose name is not accepted or not that of its record; None raises the first.
     """
     if store is not None and not Path(store).is_dir():
         raise FileNotFoundError(f"store {store} is not a folder; give the folder that holds <dataset>/<variant>/<backbone>")
     rows = []
     for folder in [project_root() / SHIPPED, project_root() / OWN] if store is None else [Path(store)]:
+        for left in folder.glob(f"*/*/.*{UNFINISHED}"):
+            remove_stale(left.parent)  # puts a set back that a killed writer had moved aside
         for path in sorted(folder.glob(f"*/*/*/{PROVENANCE}")):
             parts = path.parent.relative_to(folder).parts
             if any(part.startswith(".") for part in parts):
                 continue
             try:
-                _check_names(parts, path)
+                for name, part in zip(NAMES, parts, strict=True):
+                    check_folder(part, f"{str(path.parent)!r}: {name} folder")
+                with suppress(UnusableRecord, FileNotFoundError):  # the loader names what is wrong with a record
+                    _refuse_other_names(path, parts, read_set_record(path.parent))
                 rows.append((*parts, path.parent))
             except ValueError as error:
                 if faulty is None:
@@ -49,38 +92,12 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*NAMES, "path"]).drop_duplicates(NAMES)
 
 
-def _check_names(parts: tuple[str, ...], path: Path) -> None:
-    """Raise unless the names in folder and record agree; the loader checks the rest of the record."""
-    named = dict(zip(NAMES, parts, strict=True))
-    try:
-        for name, part in named.items():
-            check_folder(part, f"{name} folder")
-    except ValueError as error:
-        raise ValueError(f"{str(path.parent)!r}: {error}") from None
-    try:
-        record = read_set_record(path.parent)[0]
-    except (ValueError, FileNotFoundError):
-        return
-    for name, part in named.items():
+def _refuse_other_names(path: Path, parts: tuple[str, ...], record: dict) -> None:
+    for name, part in zip(NAMES, parts, strict=True):
         recorded = str(record.get(name, part))
-        if part not in (recorded, as_folder(recorded) if name == "backbone" else None):
-            raise ValueError(
-                f"{path} records the {name} {recorded[:80]!r} but lies in a folder {part!r}; "
-                "move it to <dataset>/<variant>/<backbone> as recorded"
-            )
-
-
-def find_stored(identity: Identity, store=None) -> EmbeddingSet | None:
-    """Load the stored set of this identity, or return None; its folders give the names that its record lacks."""
-    found = stored(store, faulty={})
-    names = [identity.dataset, identity.variant, folder_name(identity.backbone)]
-    mine = found[(found[NAMES] == names).all(axis=1)]
-    if mine.empty:
-        return None
-    embeddings = EmbeddingSet.load(mine["path"].iloc[0])
-    if set(NAMES) <= set(embeddings.provenance):
-        return embeddings
-    return replace(embeddings, provenance=dict(zip(NAMES, names, strict=True)) | embeddings.provenance)
+        if part not in (recorded, recorded.strip("/").translate(SIGNS) if name == "backbone" else None):
+            fault = f"records the {name} {recorded[:80]!r} but lies in a folder {part!r}"
+            raise ValueError(f"{path} {fault}; move it to <dataset>/<variant>/<backbone> as recorded")
 
 
 def shipped_but_not_stored(variant: str, store=None) -> list[tuple[str, str, str]]:

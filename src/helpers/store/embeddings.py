@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import save
 
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
-from ..files import checksummed, replacing_folder, sha256, write_json
+from ..files import refuse_other_content, replacing_folder, sha256
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, class_names, split_names
 from . import disk
-from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE
+from .catalogue import NAMES, Identity
+from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE, TENSOR
 from .foreign import naming, read_vectors
-from .identity import SYNTHETIC, Identity
 
 OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")  # of the record, no provenance
 LARGE = 1e18  # above this, the square of a norm overflows float32
@@ -32,8 +33,7 @@ class EmbeddingSet:
         text: (n_texts, d) likewise.
         pairs: one row per pair: ``pair_id``, ``image`` and ``text`` (row numbers in the matrices), ``split``, ``group``, the label
             columns of ``task`` and any ``subgroup_*`` columns.
-        task: meaning of the labels.
-        provenance: how the vectors were computed; JSON-serialisable.
+        task, provenance: meaning of the labels, and how the vectors were computed (JSON-serialisable).
     """
 
     image: np.ndarray
@@ -43,23 +43,20 @@ class EmbeddingSet:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for modality in ("image", "text"):
-            matrix = getattr(self, modality)
-            on_disk = isinstance(matrix, np.memmap) and matrix.ndim == 2 and matrix.dtype in (np.float16, np.float32)
-            object.__setattr__(self, modality, MappedRows(matrix, modality) if on_disk else matrix)
-        same_dimension(as_rows(self.image, "image"), as_rows(self.text, "text"))
+        mapped = {m: MappedRows(x, m) if isinstance(x, np.memmap) else x for m, x in (("image", self.image), ("text", self.text))}
+        same_dimension(*(as_rows(x, modality) for modality, x in mapped.items()))
         object.__setattr__(self, "pairs", self.pairs.reset_index(drop=True))
-        for modality in ("image", "text"):
-            object.__setattr__(self, modality, _float32_unit_rows(getattr(self, modality), modality))
-            items, n = self.pairs[modality], len(getattr(self, modality))
-            outside = np.flatnonzero((items < 0) | (items >= n))
-            if len(outside):
+        for modality, matrix in mapped.items():
+            object.__setattr__(self, modality, _float32_unit_rows(matrix, modality))
+            items, n = self.pairs[modality], len(matrix)
+            if len(outside := np.flatnonzero((items < 0) | (items >= n))):
                 raise ValueError(f"pair {outside[0]} points at {modality} {items[outside[0]]}, but there are {n}")
-        strange = np.flatnonzero(~self.pairs["split"].isin(SPLITS))
-        if len(strange):
-            raise ValueError(_unknown_split(self.pairs["split"], strange))
-        repeated = np.flatnonzero(self.pairs["pair_id"].duplicated())
-        if len(repeated):
+        split = self.pairs["split"]
+        if len(strange := np.flatnonzero(~split.isin(SPLITS))):
+            usual = np.flatnonzero(split.isin(OTHER_SPLITS))  # a value other than these may be a patient's and is not quoted
+            first, name = (usual[0], f" {split[usual[0]]!r}") if len(usual) else (strange[0], "")
+            raise ValueError(f"pair {first}: split{name} is not one of {', '.join(SPLITS)} ({len(strange)} such pairs); rename it")
+        if len(repeated := np.flatnonzero(self.pairs["pair_id"].duplicated())):
             raise ValueError(f"pair {repeated[0]} has the pair_id of an earlier one ({len(repeated)} such pairs); ids must differ")
         if self.labelled:
             self.task.targets(self.pairs)
@@ -68,15 +65,14 @@ class EmbeddingSet:
         return len(self.pairs)
 
     def __repr__(self) -> str:
-        named = [str(self.provenance[k]) for k in ("dataset", "variant", "backbone") if k in self.provenance]
-        name = " ".join(named) + SYNTHETIC * self.identity.synthetic
         counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts, d={self.dim}, {self.task.kind}"
-        return f"EmbeddingSet({name + ': ' * bool(name)}{counts})"
+        return f"EmbeddingSet({self.identity}: {counts})"
 
     @property
     def identity(self) -> Identity:
         """Return data set, variant and backbone as one object."""
-        return Identity.of(self.provenance)
+        names = {name: str(self.provenance[name]) for name in NAMES if name in self.provenance}
+        return Identity(**names, synthetic=bool((self.provenance.get("data_report") or {}).get("synthetic")))
 
     @property
     def dataset(self) -> str:
@@ -87,13 +83,6 @@ class EmbeddingSet:
     def labelled(self) -> bool:
         """Return whether the set has labels; geometry, separation and retrieval need none."""
         return self.task.kind != UNLABELLED
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """Return class names (n_pairs,), 0/1 indicators (n_pairs, n_classes) of a multi-label task, or None without labels."""
-        if not self.labelled:
-            return None
-        return self.pairs[self.task.columns].to_numpy() if self.task.kind == "multilabel" else self.pairs["label"].to_numpy()
 
     @property
     def dim(self) -> int:
@@ -147,26 +136,20 @@ class EmbeddingSet:
             labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
             split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid`` and ``validation`` mean ``val``; train when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
-            groups: (n,) groups of rows that belong together, such as one patient's; each row is its own group when None.
-            ids: (n,) unique names of the pairs; numbered when None.
+            groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
             classes: class names in order; sorted label values, or ``0..K-1``, when None.
         """
         image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
         n = len(image)
         labels = None if labels is None else np.asarray(labels)
-        for name, values in (("text", text), ("labels", labels), ("split", split), ("groups", groups), ("ids", ids)):
+        for name, values in {"text": text, "labels": labels, "split": split, "groups": groups, "ids": ids}.items():
             if values is not None and len(values) != n:
                 raise ValueError(f"{name} has {len(values)} rows and image has {n}; every array needs one row per pair")
         numbered = [f"{i:07d}" for i in range(n)]
-        pairs = pd.DataFrame(
-            {
-                "pair_id": numbered if ids is None else [str(i) for i in ids],
-                "split": split_names(["train"] * n if split is None else split),
-                "group": numbered if groups is None else [str(g) for g in groups],
-            }
-        )
+        ids, groups = (numbered if names is None else [str(name) for name in names] for names in (ids, groups))
+        splits = split_names(["train"] * n if split is None else split)
         task, columns = _task_of(labels, kind, classes)
-        pairs = pairs.assign(**columns)
+        pairs = pd.DataFrame({"pair_id": ids, "split": splits, "group": groups, **columns})
         image, pairs["image"] = distinct_rows(image)
         text, pairs["text"] = distinct_rows(text)
         return cls(image, text, pairs, task, provenance)
@@ -189,57 +172,44 @@ class EmbeddingSet:
         """
         directory = Path(directory)
         choose(dtype, ("float32", "float16"), "dtype")
-        disk.check_replaceable(directory)
+        refuse_other_content(directory, PROVENANCE, FILES.values(), "an embedding set")
         with replacing_folder(directory) as folder:
-            files = {}
             for modality in ("image", "text"):
-                path = folder / FILES[modality]
-                disk.write_matrix(path, getattr(self, modality), dtype)
-                files[modality] = {"path": path.name, "sha256": sha256(path)}
+                matrix = np.ascontiguousarray(getattr(self, modality), dtype=dtype)
+                (folder / FILES[modality]).write_bytes(save({TENSOR: matrix}))
+            self.pairs.to_parquet(folder / FILES["pairs"], index=False)
+            files = {name: {"path": path, "sha256": sha256(folder / path)} for name, path in FILES.items()}
             if image_from is not None:
-                files["image"] = _shared_image(files["image"], Path(image_from), directory)
+                files["image"]["path"] = _shared_image(files["image"]["sha256"], Path(image_from), directory)
                 (folder / FILES["image"]).unlink()
-            with open(folder / FILES["pairs"], "wb") as stream:
-                self.pairs.to_parquet(stream, index=False)
-            files["pairs"] = {"path": FILES["pairs"], "sha256": sha256(folder / FILES["pairs"])}
             about = {k: v for k, v in self.provenance.items() if k not in OF_THE_FILES}
             task = {"kind": self.task.kind, "classes": list(self.task.classes)}
-            write_json(folder / PROVENANCE, checksummed({**about, "format": FORMAT, "dtype": dtype, "files": files, "task": task}))
+            disk.write_record(folder / PROVENANCE, {**about, "format": FORMAT, "dtype": dtype, "files": files, "task": task})
         return directory
 
     @classmethod
     def load(cls, directory, in_memory: float = IN_MEMORY) -> "EmbeddingSet":
         """Read a set written by :meth:`save`, and check the SHA-256 of every file.
 
-        A matrix of more than ``in_memory`` numbers is not read into memory: its file is mapped, and read block by block. The file
-        must not be changed in place meanwhile; replacing the set is safe. A missing file raises a FileNotFoundError, a damaged one
-        a ValueError.
+        A matrix of more than ``in_memory`` numbers is mapped and read block by block; its file must not be changed in place
+        meanwhile, but replacing the set is safe. A missing file raises a FileNotFoundError, a damaged one a ValueError.
         """
-        return disk.settled(lambda: cls._read(Path(directory), in_memory), Path(directory))
-
-    @classmethod
-    def _read(cls, directory: Path, in_memory: float) -> "EmbeddingSet":
-        found, record = disk.read_set_record(directory)
-        vectors = []
-        for modality in ("image", "text"):
-            path, data = disk.read_bytes(directory, record, modality, in_memory * np.dtype(record.dtype).itemsize)
-            vectors.append(disk.parse_matrix(data, path))
-        path, data = disk.read_bytes(directory, record, "pairs")
+        record, found = disk.settled(lambda: disk.read_set(Path(directory), in_memory), Path(directory))
         with naming(directory):
-            task = record.task.task()
-            pairs = disk.parse_pairs(data, path, task)
-            return cls(vectors[0], vectors[1], pairs, task, {k: v for k, v in found.items() if k not in OF_THE_FILES})
+            kind, classes = record["task"].get("kind"), record["task"].get("classes", ())
+            task = Task(kind, tuple(classes))
+            return cls(**found, task=task, provenance={k: v for k, v in record.items() if k not in OF_THE_FILES})
 
 
-def _shared_image(own: dict, other: Path, directory: Path) -> dict:
-    """Return the file entry that refers to the image matrix of another set of the same store."""
-    theirs = disk.read_set_record(other)[1].files["image"]
-    if theirs.sha256 != own["sha256"]:
+def _shared_image(expected: str, other: Path, directory: Path) -> str:
+    """Return the path, from ``directory``, of the image matrix of another set of the same store, once its SHA-256 is checked."""
+    theirs = disk.read_set_record(other)["files"]["image"]
+    if theirs["sha256"] != expected:
         raise ValueError(f"{other} holds other image vectors than the set to be saved in {directory}; save without image_from")
-    path = Path(os.path.relpath(other / theirs.path, directory)).as_posix()
+    path = Path(os.path.relpath(other / theirs["path"], directory)).as_posix()
     if not disk.SHARED_IMAGE.fullmatch(path):
         raise ValueError(f"{other} is not in the same store as {directory}; save without image_from")
-    return {"path": path, "sha256": own["sha256"]}
+    return path
 
 
 def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task, dict]:
@@ -252,22 +222,11 @@ def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task
             wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}"
             raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
         return task, dict(zip(task.columns, labels.T, strict=True))
-    if labels.ndim != 1:
-        raise ValueError(f"labels must have shape (n,) or (n, classes), got {labels.shape}")
-    missing = np.flatnonzero(pd.isna(labels))
-    if len(missing):
+    if len(missing := np.flatnonzero(pd.isna(labels))):
         raise ValueError(f"labels has {len(missing)} missing value(s), first at row {missing[0]}; drop or label those rows")
     names = [str(v) for v in labels]
     classes = tuple(classes) if classes is not None else class_names(names, "the array of labels")
     return Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes), {"label": names}
-
-
-def _unknown_split(splits: pd.Series, rows: np.ndarray) -> str:
-    """Return the fault of a split; quote a usual name of a split only, because another value may be a patient's."""
-    usual = [name for name in OTHER_SPLITS if name in set(splits.iloc[rows])]
-    what = f"split {usual[0]!r}" if usual else "split"
-    first = int(np.flatnonzero(splits == usual[0])[0]) if usual else rows[0]
-    return f"pair {first}: {what} is not one of {', '.join(SPLITS)} ({len(rows)} such pairs); rename it"
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:
