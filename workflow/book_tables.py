@@ -51,7 +51,7 @@ def dataset_cards() -> str:
 def _dataset_card(entry) -> str:
     card = entry.card
     cited = f" {{cite}}`{card.citation}`" if card.citation else ""
-    splits = "; ".join(f"`{variant}`: {', '.join(splits)}" for variant, splits in entry.splits.items())
+    splits = "; ".join(f"`{variant}`: {', '.join(splits)}" for variant, splits in card.splits.items())
     lines = [
         f"### {card.title}\n",
         f"{card.domain.capitalize()} images and texts{cited}. Name in code: `{entry.name}`.\n",

@@ -190,7 +190,7 @@ def unreachable(configuration: Configuration) -> dict[str, str]:
 
 
 def _raw_data_fault(configuration: Configuration, dataset: str) -> str | None:
-    if Path(str(configuration.data_root), dataset).is_dir() or not DATASETS[dataset].needs_root:
+    if Path(str(configuration.data_root), dataset).is_dir() or DATASETS[dataset].card.package:
         return None
     return f"no folder {dataset} under the data root; {DATASETS[dataset].card.access}"
 

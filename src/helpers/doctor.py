@@ -113,7 +113,7 @@ def _data_sets(data_root) -> list[Row]:
 
 def _unusable(name: str, entry, root: Path | None) -> str | None:
     """Return why a data set cannot be read from ``root``, or None if it can."""
-    if root is None and entry.needs_root:
+    if root is None and not entry.card.package:
         return entry.card.access
     try:
         load_dataset(name, root, entry.variants[0])

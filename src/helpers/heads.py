@@ -17,7 +17,8 @@ from tqdm import tqdm
 from .arrays import choose, unit_rows
 from .backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from .backbones.lit import CONTEXT, HEADS, IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, pixels, towers
-from .datasets import DATASETS, PairedDataset, flickr8k, load_dataset
+from .datasets import DATASETS, PairedDataset, load_dataset
+from .datasets.natural import captions
 from .datasets.registry import dataset_root
 from .extraction.encoding import default_workers, image_batches
 from .files import project_root, read_record, refuse_other_content, replacing, replacing_folder, sha256, write_record
@@ -125,7 +126,7 @@ def shipped_features(dataset: str, folder=None) -> TowerFeatures:
 
 def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
     """Return the features of all variants of a data set under the first split that they share."""
-    splits = DATASETS[choose(dataset, DATASETS, "data set")].splits
+    splits = DATASETS[choose(dataset, DATASETS, "data set")].card.splits
     first, *others = sorted(splits, reverse=True)
     split = next((s for s in splits[first] if all(s in splits[other] for other in others)), None)
     if split is None:
@@ -170,7 +171,7 @@ def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
     rows = rows.assign(variant=dataset.variant, image=rows["image"].map(number), caption=0)
     if dataset.name != "flickr8k":
         return rows
-    all_captions = flickr8k.captions(dataset.root).rename(columns={"image": "file", "caption": "sentence"})
+    all_captions = captions(dataset.root).rename(columns={"image": "file", "caption": "sentence"})
     files = dataset.rows["image"].map(lambda path: PurePosixPath(path).name)
     several = rows.drop(columns=["sentence", "caption"]).assign(file=files).merge(all_captions, on="file")
     return several.assign(caption=several.groupby("image").cumcount())

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.datasets.brset import FINDINGS
-from helpers.datasets.ham10000 import CLASSES
-from helpers.datasets.mbrset import YES_NO
+from helpers.datasets.metadata import DIAGNOSES, FINDINGS, YES_NO
 from helpers.datasets.mimic_cxr import LABELS
 
 from . import pictures
@@ -21,8 +19,8 @@ COMPLAINTS = {True: ("shortness of breath", "hypoxia", "leg swelling"), False: (
 def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
     """Write two image folders, Windows line ends, missing ages, up to three images per lesion, and a majority of nv."""
     shares = np.array([0.08, 0.1, 0.15, 0.06, 0.15, 0.4, 0.06])
-    least = np.repeat(np.arange(len(CLASSES)), 4)
-    kinds = np.concatenate([least, rng.choice(len(CLASSES), max(n - len(least), 0), p=shares)])[:n]
+    least = np.repeat(np.arange(len(DIAGNOSES)), 4)
+    kinds = np.concatenate([least, rng.choice(len(DIAGNOSES), max(n - len(least), 0), p=shares)])[:n]
     rows, lesion, k = [], -1, None
     for i, kind in enumerate(sorted(kinds)):
         if kind != k or rng.random() < 0.7:
@@ -30,10 +28,10 @@ def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
             age = "" if rng.random() < 0.05 else f"{5 * int(np.clip(rng.normal(8 + kind, 3), 1, 17))}.0"
             sex = rng.choice(["male", "female", "unknown"], p=[0.5, 0.45, 0.05])
             patient = {"age": age, "sex": sex, "localization": rng.choice(SITES)}
-        dx = CLASSES[kind]
+        dx = DIAGNOSES[kind]
         row = {"lesion_id": f"HAM_{lesion:07d}", "image_id": f"ISIC_{24306 + i:07d}", "dx": dx}
         rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient, "dataset": "vidir_modern"})
-        picture = pictures.lesion(pictures.mistaken(kind, len(CLASSES), rng), len(CLASSES), rng)
+        picture = pictures.lesion(pictures.mistaken(kind, len(DIAGNOSES), rng), len(DIAGNOSES), rng)
         _save(picture, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
     _shuffled(rows, rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.datasets.fakeddit import FILES
+from helpers.datasets.natural import FILES
 
 from . import pictures
 

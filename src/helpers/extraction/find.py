@@ -34,7 +34,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     if (embeddings := find_stored(identity, store)) is not None:
         return embeddings
     choose(dataset, [*DATASETS, *found["dataset"].unique()], "data set")
-    if data_root is None and (dataset not in DATASETS or DATASETS[dataset].needs_root):
+    if data_root is None and (dataset not in DATASETS or not DATASETS[dataset].card.package):
         raise FileNotFoundError(_nothing_stored(identity, found))
     return extract_missing(identity, store, data_root)
 
