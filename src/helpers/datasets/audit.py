@@ -21,7 +21,6 @@ class Report:
 
     title: str
     facts: tuple[str, ...] = ()
-    balance: pd.DataFrame | None = None
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -30,14 +29,8 @@ class Report:
         return not self.problems
 
     def __str__(self) -> str:
-        lines = [self.title, *(f"  {fact}" for fact in self.facts)]
-        if self.balance is not None:
-            table = self.balance.sort_values(list(self.balance), ascending=False)
-            shown = table if len(table) <= SHOWN else pd.concat([table.head(SHOWN - 3), table.tail(3)])
-            which = "" if len(table) <= SHOWN else f" ({SHOWN - 3} commonest and 3 rarest of {len(table)} classes)"
-            lines += [f"  rows per class{which}", *(f"    {line}" for line in shown.to_string(index_names=False).splitlines())]
-        lines += [f"  warning: {w}" for w in self.warnings] + [f"  problem: {p}" for p in self.problems]
-        return "\n".join([*lines, "usable" if self.usable else "NOT usable"])
+        findings = [*self.facts, *(f"warning: {w}" for w in self.warnings), *(f"problem: {p}" for p in self.problems)]
+        return "\n  ".join([self.title, *findings]) + ("\nusable" if self.usable else "\nNOT usable")
 
 
 def check(
@@ -46,11 +39,8 @@ def check(
 ) -> Report:  # fmt: skip
     """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder cuts.
 
-    Args:
-        name, root, variant, split, options: as for :func:`load_dataset`.
-        missing_images: as for :func:`load_dataset`; the report counts them, and they are a problem unless it is ``drop``.
-        open_images: decode every distinct image.
-        tokenizers: names of encoders; the report counts the texts they cut if their tokenizer files are on this machine.
+    Arguments are those of :func:`load_dataset` and ``open_images``, whether to decode every distinct image, and ``tokenizers``,
+    names of encoders: the report counts the texts they cut if their tokenizer files are on this machine.
     """
     try:
         dataset = load_dataset(name, root, variant, split, "drop", **options)
@@ -71,7 +61,7 @@ def check(
     problems += find_split_problems(dataset)
     synthetic = ", a synthetic miniature" if dataset.report.get("synthetic") else ""
     title = f"{dataset.name} {dataset.variant}{synthetic}, split {dataset.report['split']}, at {dataset.root}"
-    return Report(title, tuple(facts), class_balance(dataset), tuple(find_warnings(dataset)), tuple(problems))
+    return Report(title, tuple(facts), tuple(find_warnings(dataset)), tuple(problems))
 
 
 def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:
@@ -82,12 +72,16 @@ def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:
     tokenizers, absent = tokenizers_at_hand(encoders)
     cut = texts_cut(text_lengths(dataset, tokenizers)).itertuples()
     shares = [f"{row.share_cut:.1%} by {row.encoder} (longest {row.longest} of {row.limit} tokens)" for row in cut]
+    balance = class_balance(dataset)
+    counts = balance.sort_values(list(balance), ascending=False).head(SHOWN).to_string(index_names=False)
     return [
         f"{len(dataset)} pairs ({sizes}), {dataset.task.kind}",
         ", ".join(f"{rows[c].nunique()} distinct {c}s" for c in ("image", "text", "group")),
         f"words per text: median {words.median():.0f}, longest {words.max()}",
         f"test rows whose group, image, exact text is also in train: {', '.join(f'{v:.1%}' for v in seen_in_train(rows).mean())}",
         "excluded: " + (", ".join(f"{v} {k.replace('_', ' ')}" for k, v in excluded.items() if v) or "nothing"),
+        f"rows per class, at most {SHOWN} of {len(balance)}",
+        *(f"  {line}" for line in counts.splitlines()),
         *([f"texts cut: {', '.join(shares)}"] if shares else []),
         *([f"texts cut, not counted because tokenizer files are missing: {', '.join(absent)}"] if absent else []),
     ]
@@ -118,8 +112,9 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
         where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
-        scores = "test scores are too high for unseen groups"
-        found.append(f"{len(groups)} groups are in more than one split, the first in {where}; {scores}")
+        found.append(
+            f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for new ones"
+        )
     for split in balance:
         absent = balance.index[balance[split] == 0]
         if len(absent):

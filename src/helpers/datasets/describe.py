@@ -50,31 +50,23 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
 
 def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFrame:
-    """Return a histogram of text lengths: ``dataset, variant, unit, limit, length, pairs, texts``.
+    """Return how many pairs and distinct texts have each length: ``dataset, variant, unit, limit, length, pairs, texts``.
 
-    ``unit`` is ``words`` or an encoder, ``limit`` the tokens it sees, special ones included (0 for words); ``pairs`` and ``texts``
-    are the numbers of pairs and of distinct texts of that length.
+    ``unit`` is ``words`` or an encoder, ``limit`` the tokens it sees, special ones included (0 for words).
     """
     how_often = dataset.rows["text"].value_counts()
     texts = how_often.index.tolist()
-    units = {("words", 0): how_often.index.str.split().str.len()}
+    about = {"dataset": dataset.name, "variant": dataset.variant, "pairs": how_often.to_numpy(), "texts": 1}
+    parts = [pd.DataFrame({**about, "unit": "words", "limit": 0, "length": how_often.index.str.split().str.len()})]
     for t in tokenizers:
-        batches = (texts[i : i + BATCH] for i in range(0, len(texts), BATCH))
-        units[t.name, t.context_length] = np.concatenate([t.count(batch) for batch in batches])
-    parts = []
-    for (unit, limit), lengths in units.items():
-        about = {"dataset": dataset.name, "variant": dataset.variant, "unit": unit, "limit": limit, "length": lengths}
-        parts.append(pd.DataFrame({**about, "pairs": how_often.to_numpy(), "texts": 1}))
+        tokens = np.concatenate([t.count(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)])
+        parts.append(pd.DataFrame({**about, "unit": t.name, "limit": t.context_length, "length": tokens}))
     keys = ["dataset", "variant", "unit", "limit", "length"]
-    return pd.concat([part.groupby(keys, as_index=False)[["pairs", "texts"]].sum() for part in parts], ignore_index=True)
+    return pd.concat([part.groupby(keys, as_index=False).sum() for part in parts], ignore_index=True)
 
 
 def texts_cut(lengths: pd.DataFrame) -> pd.DataFrame:
-    """Count the texts that each encoder cuts, from :func:`text_lengths`.
-
-    Returns:
-        ``dataset, variant, encoder, limit, longest, pairs_cut, share_cut`` (of pairs, in [0, 1]), ``texts_cut`` (distinct ones).
-    """
+    """Return how many texts each encoder cuts, from :func:`text_lengths`: ``share_cut`` of pairs, ``texts_cut`` distinct ones."""
     tokens = lengths[lengths["unit"] != "words"]
     over = tokens[["pairs", "texts"]].where(tokens["length"] > tokens["limit"], 0).add_suffix("_cut")
     by = pd.concat([tokens, over], axis=1).groupby(["dataset", "variant", "unit", "limit"], sort=False)

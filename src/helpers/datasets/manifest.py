@@ -13,11 +13,10 @@ from ..store.disk import read_parquet
 from ..tasks import KINDS, SPLITS, Task, class_names, split_names
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
-from .tables import classes_of, read_table, refuse, unique
+from .tables import classes_of, first_file, read_table, refuse, unique
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".jsonl", ".gz")
 REMEDY = "save it again, as UTF-8 with a header line"
-CARD = DATASETS["manifest"].card
 
 
 def read(
@@ -42,48 +41,40 @@ def read(
         kind: the kind of task you expect; another kind raises.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
-    path, images = _find(root, table, image_root)
+    names = [f"manifest{suffix}" for suffix in SUFFIXES[:-1]] if table is None else [table]
+    path = root if root.is_file() else first_file(root, names)
+    images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
     data = _read(path)
     label = [label] if isinstance(label, str) else list(label)
     if len(label) == 1 and label[0] not in data and "," in label[0]:
         label = label[0].split(",")
-    columns = {"image": [image], "text": [text], "group": [group], "label": label, "id": [id]}
-    _require_columns(data, columns | {"split_column": [split_column] if split == "given" else []}, path)
+    _require_columns(data, {"image": [image], "text": [text], "group": [group] if group else [], "label": label}, path)
+    for column in filter(None, (id, split_column if split == "given" else None)):
+        choose_column(column, data.columns, path)
     choose(domain, ("medical", "natural"), "domain")
     task, labels = _labels(data, label, label_separator, path, kind)
-    refuse(data[image].isna(), data[image], path, "is missing")
-    inside = data[image].map(lambda cell: _path_inside(cell, images))
-    refuse(inside.isna(), data[image], path, f"leads out of {images}; give a path within it, or pass image_root")
-    rows = pd.DataFrame({"text": data[text], "image": existing(images, inside)})
+    rows = pd.DataFrame({"text": data[text], "image": existing(images, _paths_inside(data[image], images, path))})
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
     rows["pair_id"] = unique(data[id], path) if id else [f"{i:07d}" for i in range(len(data))]
     rows["group"] = data[group].fillna(rows["pair_id"]) if group else data[image]
     given = split_column in data and split != "made"
     if given:
-        column = data[split_column]
-        rows["split"] = classes_of(pd.Series(split_names(column), name=column.name).where(column.notna()), SPLITS, path)
+        names = pd.Series(split_names(data[split_column]), name=split_column)
+        rows["split"] = classes_of(names.where(data[split_column].notna()), SPLITS, path)
         refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
     report: dict[str, object] = {"split_made": not given, "kind": task.kind}
     if task.kind == "multilabel":
         report["without_any_label"] = int((labels.sum(axis=1) == 0).sum())
-    card = replace(CARD, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
+    about = {"title": title or path.stem, "domain": domain, "source": path.name, "credentialed": bool(credentialed)}
+    card = replace(DATASETS["manifest"].card, **about)
     return Draft(pd.concat([rows, labels], axis=1), task, report, card, images)
-
-
-def _find(root: Path, table: str | None, image_root: str | None) -> tuple[Path, Path]:
-    """Return the file of the table and the folder to which its image paths are relative."""
-    names = [f"manifest{suffix}" for suffix in SUFFIXES[:-1]] if table is None else [table]
-    path = root if root.is_file() else next((root / name for name in names if (root / name).is_file()), None)
-    if path is None:
-        raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {CARD.access}")
-    return path, (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:
     """Raise a ValueError unless the table has rows and the column of each option; it says how to name another column."""
-    for option, name in [(option, name) for option, names in columns.items() for name in names if name]:
+    for option, name in [(option, name) for option, names in columns.items() for name in names]:
         try:
             choose_column(name, data.columns, path)
         except ValueError as error:
@@ -134,8 +125,11 @@ def _cell(value) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _path_inside(cell: str, folder: Path) -> str | None:
-    """Return the path of an image relative to ``folder``, None if it leads out of it."""
-    path = PurePosixPath(cell.replace("\\", "/"))
-    path = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return None if path.is_absolute() or ".." in path.parts else path.as_posix()
+def _paths_inside(column: pd.Series, folder: Path, path: Path) -> pd.Series:
+    """Return paths of images relative to ``folder``; refuse one that leads out of it."""
+    refuse(column.isna(), column, path, "is missing")
+    paths = column.map(lambda cell: PurePosixPath(cell.replace("\\", "/")))
+    paths = paths.map(lambda own: own.relative_to(folder) if own.is_relative_to(folder) else own)
+    outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts)
+    refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
+    return paths.map(str)

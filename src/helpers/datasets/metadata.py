@@ -10,11 +10,7 @@ from .splits import by_group, by_row
 from .tables import age_band, classes_of, fill, numbers, phrase, printed, released, words
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-FINDINGS = (  # findings of an expert in the same image: part of the authors' text, excluded from the clean text
-    *("optic_disc", "vessels", "macula", "macular_edema", "scar", "nevus", "amd", "vascular_occlusion", "drusens", "hemorrhage"),
-    *("retinal_detachment", "myopic_fundus", "increased_cup_disc", "other"),
-)
-EDUCATION = dict(enumerate(WORDS["mbrset"]["education"], 1))
+FINDINGS = WORDS["brset"]["findings"]  # of an expert in the same image: in the authors' text, not in the clean one
 YES_NO = WORDS["mbrset"]["yes_no"]  # column: phrases for 1, 0 and a missing value
 CLASSES = ("no retinopathy", "retinopathy")
 
@@ -69,12 +65,12 @@ def mbrset(root: Path, variant: str, split: str) -> Draft:
     columns = ("file", "patient", "age", "sex", "dm_time", *YES_NO, "educational_level", "final_icdr")
     table, path = released(root, ("labels_mbrset.csv", "labels.csv"), columns)
     number = {c: numbers(table[c], path) for c in ("age", "sex", "educational_level", "final_icdr", *YES_NO)}
-    years = printed(table["dm_time"], path)
+    years, education = printed(table["dm_time"], path), dict(enumerate(WORDS["mbrset"]["education"], 1))
     fields = {
         "sex": words(number["sex"], {1: "male", 0: "female"}, "sex not reported"),
         "age": phrase(printed(table["age"], path), "aged {} years", "with age not reported"),
         "dm_time": phrase(years, "diagnosed with diabetes for {} years", "with no reported diabetes duration"),
-        "educational_level": words(number["educational_level"], EDUCATION, "with no educational level reported"),
+        "educational_level": words(number["educational_level"], education, "with no educational level reported"),
     }
     for column, (yes, no, unknown) in YES_NO.items():
         coded, otherwise = ({1: yes}, no) if variant == "authors" else ({1: yes, 0: no}, unknown)

@@ -16,7 +16,6 @@ from .tables import age_band, classes_of, in_parts, numbers, released
 
 CLASSES = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "No Finding", "Pleural Effusion")
 LABELS = {"authors": CLASSES, "clean": tuple(name for name in CLASSES if name != "No Finding")}  # the five of the paper
-UNCERTAIN = ("drop", "zero", "one")
 TABLES = {"train": "train.csv", "val": "valid.csv", "test": "test.csv"}  # the authors' three, not part of the release
 IDS = ("dicom_id", "subject_id", "study_id")
 ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
@@ -24,17 +23,13 @@ WANTED = re.compile(
     r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
-# A blank line, a heading at the start of a line, or a heading in capitals within a line: findings may follow.
+# A blank line, a heading at the start of a line, or a heading in capitals within a line
 END = re.compile(r"\n[ \t]*\n|\n[ \t]*[A-Za-z][A-Za-z ,/()-]{2,40}:|\b[A-Z]{4,}(?: [A-Z]+)*:")
 
 
 def read(root: Path, variant: str, split: str, uncertain: str = "drop") -> Draft:
-    """Read the rows of MIMIC-CXR, one per image; the group is the patient.
-
-    Args:
-        uncertain: treatment of the label -1: ``drop`` the row, ``zero`` or ``one``.
-    """
-    choose(uncertain, UNCERTAIN, "policy for uncertain labels")
+    """Read the rows of MIMIC-CXR, one per image; the group is the patient. A label of -1 is ``uncertain``."""
+    choose(uncertain, ("drop", "zero", "one"), "policy for uncertain labels")
     table, report = _authors_tables(root) if variant == "authors" else _release_tables(root)
     table = table.rename(columns={"dicom_id": "pair_id", "subject_id": "group"})
     rows = table[[*REQUIRED_COLUMNS, *(c for c in table if c.startswith("subgroup_"))]]
@@ -54,8 +49,7 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
     studies = released(root, names, columns, na_words=False)[0][[*columns]].rename(columns={"path": "report"})
     table = table.merge(studies, on=["subject_id", "study_id"], how="left")
     table["text"] = read_reports(root, table["report"])
-    plain = existing(root, table["path_preproc"])
-    table["image"] = plain.fillna(existing(root, "preproc_224x224/" + table["path_preproc"]))
+    table["image"] = existing(root, table["path_preproc"]).fillna(existing(root, "preproc_224x224/" + table["path_preproc"]))
     if "age" in table:
         table["subgroup_age"] = age_band(numbers(table["age"], root / "train.csv"))
     if "sex" in table:
@@ -115,10 +109,7 @@ def read_reports(root: Path, paths: pd.Series) -> pd.Series:
 
 
 def section(report: str) -> str:
-    """Return indication, history and reason for the examination of one report, joined; empty if it has none.
-
-    A section ends at the first blank line or heading, so that history never contains findings.
-    """
+    """Return indication, history and reason of one report, each up to the first blank line or heading: findings may follow."""
     bodies = []
     for heading in WANTED.finditer(report):
         end = END.search(report, heading.end())

@@ -11,7 +11,7 @@ from ..images import existing, index_images, locate
 from ..tasks import SPLITS, Task
 from .registry import DATASETS, WORDS, Draft
 from .splits import SEED, by_group, by_row
-from .tables import classes_of, first_file, in_parts, parallel_lines, read_lines, read_table, released
+from .tables import classes_of, first_file, in_parts, parallel_lines, read_lines, read_table, refuse, released
 
 PARTS = ("train", "test")
 COUNTED_IN = {"authors": "test", "clean": "train"}  # part of DAQUAR in which an answer must be frequent
@@ -95,10 +95,7 @@ def easy_vqa(root: Path, variant: str, split: str) -> Draft:
 
 
 def fakeddit(root: Path, variant: str, split: str, share: float | None = None) -> Draft:
-    """Read the posts of Fakeddit; the group is the title, which reposts share.
-
-    Of each official part, ``share`` is sampled, stratified and seeded; None stands for the variant's own share.
-    """
+    """Read the posts of Fakeddit, of each part a stratified ``share``; the group is the title, which reposts share."""
     from sklearn.model_selection import train_test_split  # as in splits.by_row
 
     share = SHARE[variant] if share is None else float(share)
@@ -133,10 +130,8 @@ def recipes5k(root: Path, variant: str, split: str) -> Draft:
     def photographs(part: str) -> pd.DataFrame:
         files = {column: root / "annotations" / f"{part}_{column}.txt" for column in ("images", "labels")}
         table = parallel_lines(files)
-        for line, recipe in enumerate(table["labels"], 1):
-            if not recipe.isdigit() or int(recipe) >= len(ingredients):
-                wanted = f"a number below {len(ingredients)}, a line of {path.name} counted from 0"
-                raise ValueError(f"{files['labels']} line {line}: expected {wanted}")
+        unknown = ~table["labels"].isin([str(i) for i in range(len(ingredients))])
+        refuse(unknown, table["labels"], files["labels"], f"is not the number of a line of {path.name}, counted from 0", first=1)
         return table
 
     table = in_parts(SPLITS, photographs)

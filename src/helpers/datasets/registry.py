@@ -15,7 +15,6 @@ from ..images import index_images, locate
 from ..tasks import SPLITS, Task
 
 SYNTHETIC = "SYNTHETIC.txt"  # marks the folder of a miniature
-VARIANTS = ("authors", "clean", "common")
 MISSING_IMAGES = ("error", "drop")
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
@@ -48,13 +47,9 @@ WORDS = _toml("words.toml")  # what the texts of a data set are made of
 
 @dataclass(frozen=True)
 class Draft:
-    """Rows as a reader returns them, some still without text or image (None), and counts of excluded rows.
+    """What a reader returns: rows, counts of excluded rows, and for a table of one's own its card and folder."""
 
-    Without a column ``image``, the images are those called ``pair_id`` in the card's folders. The manifest's ``card`` and ``root``
-    are known only on reading.
-    """
-
-    rows: pd.DataFrame
+    rows: pd.DataFrame  # a missing text or image is None; without a column of images, they are called as the pairs
     task: Task
     report: dict = field(default_factory=dict)
     card: Card | None = None
@@ -156,7 +151,7 @@ def canonical_variant(name: str, variant: str) -> str:
     """Return the variant that ``variant`` means for data set ``name``: itself, or ``common`` if there is only one."""
     variants = DATASETS[choose(name, DATASETS, "data set")].variants
     single = variants == ("common",)
-    choose(variant, VARIANTS if single else variants, f"variant of {name}")
+    choose(variant, ("authors", "clean", "common") if single else variants, f"variant of {name}")
     return "common" if single else variant
 
 
@@ -197,6 +192,6 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     rows = rows[[*REQUIRED_COLUMNS, *(c for c in rows if c not in REQUIRED_COLUMNS)]]
     if not len(rows):
         raise ValueError(f"{name}: no pair under {root} has both an image and a text")
-    excluded = {"rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}
-    report = {"split": split, **excluded, **draft.report} | ({"synthetic": True} if (root / SYNTHETIC).is_file() else {})
+    report = {"split": split, "rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}
+    report |= draft.report | ({"synthetic": True} if (root / SYNTHETIC).is_file() else {})
     return PairedDataset(name, variant, rows, draft.task, card, root, report)

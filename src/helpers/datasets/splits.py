@@ -13,18 +13,11 @@ SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the sp
 
 
 def by_row(strata: pd.Series) -> pd.Series:
-    """Return the split of each row, 80 % train and 20 % test, stratified and ignoring groups: ``train_test_split`` in file order.
-
-    The index holds the row numbers in the authors' order, train block before test block.
-    """
+    """Return the split of each row, stratified and ignoring groups; indexed in the authors' order, train (80 %) before test."""
     from sklearn.model_selection import train_test_split  # slow to load, and a workflow with nothing to do must answer fast
 
-    counts = strata.value_counts()
-    if counts.min() < 2:
-        row = int((strata == counts.idxmin()).to_numpy().argmax())
-        raise ValueError(f"the {strata.name} of table row {row} occurs once; a stratified split needs 2 rows of each class")
     parts = train_test_split(np.arange(len(strata)), test_size=0.2, stratify=strata.to_numpy(), random_state=SEED)
-    return pd.concat([pd.Series(name, index, dtype=object) for name, index in zip(("train", "test"), parts, strict=True)])
+    return pd.concat([pd.Series(name, index) for name, index in zip(("train", "test"), parts, strict=True)])
 
 
 def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEED) -> np.ndarray:
@@ -69,10 +62,7 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
 
 
 def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
-    """Return new random splits, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
-
-    Groups in random order fill train, then val, then test, so that a part may miss its share by less than one group.
-    """
+    """Return new random splits, (n,) of names: whole groups fill train, val and test in turn, to the shares that the set has."""
     groups, codes = np.unique(embeddings.pairs["group"].to_numpy().astype(str), return_inverse=True)
     shares = {split: len(rows) / len(embeddings) for split in SPLITS if len(rows := embeddings.rows(split))}
     if len(groups) < len(shares):

@@ -1,7 +1,4 @@
-"""Read the tables of a release: tolerate BOM, Windows line ends and compression; check columns and values strictly.
-
-No error prints a cell, which may be an id or a sentence of a credentialed set if columns have slipped.
-"""
+"""Read the tables of a release and check their columns and cells; no error prints a cell, which may be an id or a report."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +23,9 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
 
 
 def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, remedy: str = RELEASED) -> pd.DataFrame:
-    """Read a delimited file as strings; empty cells are missing values.
+    """Read a delimited file as strings, empty cells as missing; ``columns`` are required, and rows with them.
 
-    Args:
-        columns: required columns; then rows are required too.
-        na_words: treat cells such as ``NA`` and ``nan`` as missing too, the default of pandas, which the authors used.
+    With ``na_words``, cells such as ``NA`` and ``nan`` are missing too: the default of pandas, which the authors used.
     """
     # The header is read as a row, because pandas would rename a column whose name occurs twice.
     table = read_delimited(path, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
@@ -70,17 +65,17 @@ def read_lines(path: Path) -> list[str]:
 
 def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
     """Read text files in parallel: one column per file, one row per line."""
-    columns = {name: read_lines(path) for name, path in files.items()}
-    if len({len(lines) for lines in columns.values()}) > 1:
-        lengths = ", ".join(f"{files[name].name} {len(lines)}" for name, lines in columns.items())
-        raise ValueError(f"{next(iter(files.values())).parent}: parallel files differ in length ({lengths}); restore them")
-    return pd.DataFrame(columns)
+    table = pd.DataFrame({name: pd.Series(read_lines(path)) for name, path in files.items()})
+    if table.isna().any(axis=None):
+        lengths = ", ".join(f"{path} {table[name].count()}" for name, path in files.items())
+        raise ValueError(f"parallel files differ in length ({lengths}); restore them")
+    return table
 
 
-def refuse(bad: pd.Series, column: pd.Series, path, fault: str) -> None:
-    """Raise a ValueError if any cell of ``column`` is bad; it names the line of the first below a header, and counts them."""
+def refuse(bad: pd.Series, column: pd.Series, path, fault: str, first: int = 2) -> None:
+    """Raise a ValueError if a cell is bad: it counts them and names the line of one; rows begin on line ``first``."""
     if bad.any():
-        raise ValueError(f"{path} line {bad.to_numpy().argmax() + 2}: {column.name} {fault} ({bad.sum()} such rows)")
+        raise ValueError(f"{path} line {bad.to_numpy().argmax() + first}: {column.name} {fault} ({bad.sum()} such rows)")
 
 
 def numbers(column: pd.Series, path) -> pd.Series:
@@ -92,9 +87,7 @@ def numbers(column: pd.Series, path) -> pd.Series:
 
 def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
     """Return ``column`` unchanged if every cell is one of ``classes``."""
-    wanted = f"one of {', '.join(map(str, classes))}"
-    refuse(column.isna(), column, path, f"is missing, expected {wanted}")
-    refuse(~column.isin(list(classes)), column, path, f"is not {wanted}")
+    refuse(~column.isin(list(classes)), column, path, f"is not one of {', '.join(map(str, classes))}")
     return column
 
 
