@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 from samples import embedding_set
 
-from helpers.datasets import ham10000
+from helpers.datasets.metadata import DIAGNOSES
 from helpers.extraction.find import embeddings_for
 from helpers.extraction.prompts import PROMPTS, encode_prompts, prompts_of
 from helpers.files import project_root
@@ -33,7 +33,7 @@ def test_every_shipped_set_has_a_prompt_per_output():
         vectors = prompts_of(embeddings)
         assert vectors.shape == (embeddings.task.n_outputs, embeddings.dim)
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert set(PROMPTS["ham10000"]) == set(ham10000.CLASSES)
+    assert set(PROMPTS["ham10000"]) == set(DIAGNOSES)
 
 
 def test_the_file_says_the_texts_the_encoder_and_the_command_and_damage_is_named(tmp_path):

@@ -28,7 +28,7 @@ def test_every_name_that_a_recipe_extends_is_in_its_file():
 def test_every_data_set_has_what_the_recipe_asks_for():
     from helpers.datasets import DATASETS
 
-    assert all(entry.splits and hasattr(entry.module, "read") for entry in DATASETS.values())
+    assert all(entry.card.splits and callable(entry.read) for entry in DATASETS.values())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)

@@ -57,7 +57,7 @@ def test_each_study_runs_its_commands_and_again_only_when_an_input_or_a_module_c
     assert "[skipped]  vectors (data/measured/vectors.csv): $MEASURED_ROOT/*.npy is not there" in run(project)
     assert out.read_text() == "before\n--one,a b\n--two\n" and not (project / "data/measured/vectors.csv").exists()
     assert "Nothing to be done" in run(project)
-    change(project / "src/helpers/datasets/daquar.py")
+    change(project / "src/helpers/datasets/metadata.py")
     assert "Nothing to be done" in run(project)
     for changed in ("src/helpers/geometry.py", "data/source/deep/x.csv", "studies/shipped.py"):
         change(project / changed)

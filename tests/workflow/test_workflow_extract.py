@@ -45,9 +45,9 @@ def test_shards_of_the_workflow_end_as_one_set(project):
     joined = EmbeddingSet.load(folder)
     assert len(joined) == len(joined.image) == 300
     before = (folder / "provenance.json").stat().st_mtime_ns
-    change(project / "src/helpers/datasets/brset.py")
+    change(project / "src/helpers/datasets/natural.py")
     assert "Nothing to be done" in run(project)  # the reader of another data set
-    change(project / "src/helpers/datasets/ham10000.py")
+    change(project / "src/helpers/datasets/metadata.py")
     assert "gather" in run(project, "--config", "shards=1") and (folder / "provenance.json").stat().st_mtime_ns > before
     assert EmbeddingSet.load(folder).fingerprint == joined.fingerprint
     assert json.loads((folder / "provenance.json").read_text()) == record

@@ -112,9 +112,7 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
         where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
-        found.append(
-            f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for new ones"
-        )
+        found.append(f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for others")
     for split in balance:
         absent = balance.index[balance[split] == 0]
         if len(absent):

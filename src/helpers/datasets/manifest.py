@@ -64,12 +64,10 @@ def read(
         refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
-    report: dict[str, object] = {"split_made": not given, "kind": task.kind}
-    if task.kind == "multilabel":
-        report["without_any_label"] = int((labels.sum(axis=1) == 0).sum())
+    unlabelled = {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
     about = {"title": title or path.stem, "domain": domain, "source": path.name, "credentialed": bool(credentialed)}
     card = replace(DATASETS["manifest"].card, **about)
-    return Draft(pd.concat([rows, labels], axis=1), task, report, card, images)
+    return Draft(pd.concat([rows, labels], axis=1), task, {"split_made": not given, "kind": task.kind, **unlabelled}, card, images)
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:

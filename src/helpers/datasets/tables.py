@@ -14,9 +14,8 @@ RELEASED = "restore the file as released"
 
 def first_file(root: Path, names: Sequence[str]) -> Path:
     """Return the first of ``names`` that is a file under ``root``."""
-    for name in names:
-        if (root / name).is_file():
-            return root / name
+    if (path := next((root / name for name in names if (root / name).is_file()), None)) is not None:
+        return path
     below = [path.parent for name in names for path in root.glob(f"*/{name}")]
     remedy = f"did you mean root={below[0]}?" if below else "point root at the folder that holds it, or finish the download"
     raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {remedy}")
