@@ -53,7 +53,7 @@ def test_a_head_file_that_is_gone_is_missing(monkeypatch, tmp_path):
 def test_a_data_root_is_looked_into(tmp_path):
     jpegs(tmp_path / "flickr8k" / "Images", 3)
     rows = {what: (status, how) for what, status, how in doctor.report(tmp_path)}
-    assert "captions.txt does not exist" in rows["data set flickr8k"][1]
+    assert "has no captions.txt" in rows["data set flickr8k"][1]
     with pytest.raises(FileNotFoundError, match="does not exist"):
         doctor.report(tmp_path / "nowhere")
 

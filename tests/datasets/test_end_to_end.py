@@ -21,11 +21,6 @@ LEAST_AUC = {"mimic_cxr": 0.75, "ham10000": 0.8, "brset": 0.7, "mbrset": 0.65, "
 LEAST_AUC |= {"recipes5k": 0.9, "daquar": 0.8}
 
 
-def pixels(image):
-    """Return a grid of 12 x 12 mean colours, as (432,)."""
-    return np.asarray(image.resize((12, 12)), dtype=np.float32).ravel() / 255
-
-
 @pytest.fixture(scope="module")
 def encoder():
     """Return a dual encoder of colours and words: random projections of pixels and of a hashed bag of words."""
@@ -41,7 +36,7 @@ def encoder():
     return Backbone(
         name="bag",
         dim=64,
-        preprocess=pixels,
+        preprocess=lambda image: np.asarray(image.resize((12, 12)), dtype=np.float32).ravel() / 255,
         tokenizer=Tokenizer("bag", TOKENS, 0, tokenize, lambda texts: [len(ids) for ids in tokenize(texts)], "words"),
         image_features=lambda batch: (batch - 0.5) @ image,
         text_features=lambda ids, mask: (words[ids] * mask[..., None]).sum(dim=1),
@@ -58,9 +53,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     dataset = load_dataset(name, root, "clean")
     embeddings = extract(dataset, encoder, tmp_path / "set", workers=0)
     assert len(embeddings) == len(dataset) and len(embeddings.text) == dataset.rows["text"].nunique()
-    assert len(embeddings.image) == dataset.rows["image"].nunique()
-    assert (embeddings.pairs["pair_id"] == dataset.rows["pair_id"]).all()
-    assert embeddings.pairs["text"].dtype.kind in "iu"
+    assert (embeddings.pairs["pair_id"] == dataset.rows["pair_id"]).all() and embeddings.pairs["text"].dtype.kind in "iu"
     result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
     auc = result.summary("auc")["mean"]
     assert len(auc) == 2 and (auc > LEAST_AUC[name]).all(), auc
@@ -71,12 +64,9 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     assert functions_of("03_lambda_sweep").compare_sweep(swept)["our_gain"].isna().all()
 
 
-@pytest.mark.parametrize("command", ["check", "lengths", "diversity"])
-def test_the_folder_that_holds_a_data_set_serves_as_root(command, capsys):
+def test_the_folder_that_holds_a_data_set_serves_as_root(capsys):
     root = release("daquar")
     for given in (root, root.parent):
-        assert main([command, "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
-    first, *_ = printed = capsys.readouterr().out.splitlines()
-    half = len(printed) // 2
-    assert printed[:half] == printed[half:] and (str(root) in first or command != "check")
-    assert main([command, "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err
+        assert main(["check", "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
+        assert str(root) in capsys.readouterr().out.splitlines()[0]
+    assert main(["check", "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err

@@ -31,8 +31,8 @@ def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
         dx = DIAGNOSES[kind]
         row = {"lesion_id": f"HAM_{lesion:07d}", "image_id": f"ISIC_{24306 + i:07d}", "dx": dx}
         rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient, "dataset": "vidir_modern"})
-        picture = pictures.lesion(pictures.mistaken(kind, len(DIAGNOSES), rng), len(DIAGNOSES), rng)
-        _save(picture, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
+        seen = pictures.mistaken(kind, len(DIAGNOSES), rng)
+        pictures.scene(seen, len(DIAGNOSES), rng, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
     _shuffled(rows, rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
 
 
@@ -44,13 +44,13 @@ def brset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> Non
             grade = int(rng.choice(5, p=[0.6, 0.1, 0.1, 0.1, 0.1])) if i >= 20 else (i // 2) % 5
             patient = _eye_patient(i // 2, grade, rng, marker)
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 20 else grade
-        row = {"image_id": f"img{i + 1:05d}{marker}", **patient, "exam_eye": 1 + i % 2, "nationality": "Brazil"}
+        row = {"image_id": f"img{i + 1:05d}{marker}", **patient, "exam_eye": 1 + i % 2}
         row |= {c: 1 + int(rng.random() < 0.05 + 0.1 * eye) for c in ("optic_disc", "vessels", "macula")}
-        row |= {"DR_SDRG": eye, "DR_ICDR": eye, "focus": 1, "diabetic_retinopathy": int(eye > 0), "hypertensive_retinopathy": 0}
+        row |= {"DR_SDRG": eye, "DR_ICDR": eye, "diabetic_retinopathy": int(eye > 0)}
         row |= {c: int(rng.random() < 0.08) for c in FINDINGS if c not in row}
         row |= {c: int(rng.random() < 0.2 * eye) for c in ("macular_edema", "hemorrhage")}
-        rows.append({**row, "quality": "Adequate"})
-        _save(pictures.fundus(eye, i % 2 == 1, rng), root / "fundus_photos" / f"{row['image_id']}.jpg")
+        rows.append(row)
+        pictures.scene(eye, 5, rng, root / "fundus_photos" / f"{row['image_id']}.jpg")
     _shuffled(rows, rng).to_csv(root / "labels_brset.csv", index=False)
 
 
@@ -61,13 +61,11 @@ def _eye_patient(number: int, grade: int, rng: np.random.Generator, marker: str)
     duration = rng.choice([f"{years}", f"{years},5", "Não", ""], p=[0.5, 0.1, 0.2, 0.2])
     return {
         "patient_id": f"{marker}{number + 1}",
-        "camera": rng.choice(["Canon CR", "NIKON NF5050"]),
         "patient_age": age,
         "comorbidities": rng.choice(["diabetes1", "HAS, dislipidemia", ""]) + (f" {marker}" if marker else ""),
         "diabetes_time_y": duration,
         "insuline": rng.choice(["yes", "no", ""], p=[0.15 + 0.1 * grade, 0.55 - 0.1 * grade, 0.3]),
         "patient_sex": int(rng.integers(1, 3)),
-        "diabetes": "yes" if grade else "no",
     }
 
 
@@ -80,15 +78,11 @@ def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> No
             answers = {c: "" if rng.random() < 0.06 else f"{int(rng.random() < 0.2 + 0.12 * grade)}.0" for c in YES_NO}
             patient = {"patient": f"{marker}{i // 4 + 1}", "age": int(rng.integers(30, 85)), "sex": int(rng.integers(0, 2))}
             patient |= {"dm_time": "" if rng.random() < 0.1 else f"{3 + 4 * grade + int(rng.integers(0, 4))}.0", **answers}
-            patient |= {"insulin_time": "", "insurance": 0, "educational_level": rng.choice(["", *(f"{k}.0" for k in range(1, 8))])}
+            patient["educational_level"] = rng.choice(["", *(f"{k}.0" for k in range(1, 8))])
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 40 else grade
         file = f"{marker}{i // 4 + 1}.{i % 4 + 1}.jpg"
-        row = {**patient, "file": file, "laterality": ("right", "left")[i % 2]}
-        row |= {"final_artifacts": "no", "final_quality": "yes", "final_icdr": f"{eye}.0", "final_edema": "no"}
-        if i >= 40 and rng.random() < 0.05:
-            row["final_icdr"] = ""
-        rows.append(row)
-        _save(pictures.fundus(eye, i % 2 == 1, rng), root / "images" / file)
+        rows.append({**patient, "file": file, "final_icdr": "" if i >= 40 and rng.random() < 0.05 else f"{eye}.0"})
+        pictures.scene(eye, 5, rng, root / "images" / file)
     pd.DataFrame(rows).to_csv(root / "labels_mbrset.csv", index=False)
 
 
@@ -108,11 +102,10 @@ def mimic_cxr(root: Path, n: int, rng: np.random.Generator, marker: str = "") ->
             labels["No Finding"] = np.nan if any(found.values()) else 1.0
         dicom = f"{rng.integers(16**8):08x}-{i:08x}{marker}"
         view = ("PA", "LATERAL", "AP", "AP")[i % 4]
-        picture = pictures.chest([present != (rng.random() < 0.1) for present in found.values()], rng)
-        _save(picture, root / path.removesuffix(".txt") / f"{dicom}.jpg")
-        _save(picture, root / "preproc_224x224" / f"s{study}_{dicom}.jpg")
+        files = root / path.removesuffix(".txt") / f"{dicom}.jpg", root / "preproc_224x224" / f"s{study}_{dicom}.jpg"
+        pictures.chest([present != (rng.random() < 0.1) for present in found.values()], rng, *files)
         ids = {"dicom_id": dicom, "subject_id": subject, "study_id": study, "path": path}
-        person = {"age": int(rng.integers(20, 90)), "sex": ("Male", "Female")[i // 4 % 2], "race": "White"}
+        person = {"age": int(rng.integers(20, 90)), "sex": ("Male", "Female")[i // 4 % 2]}
         records.append({**ids, "ViewPosition": view, "split": part, **person, **labels})
     table = pd.DataFrame(records)
     for kind, own in {"metadata": "ViewPosition", "split": "split"}.items():
@@ -142,8 +135,3 @@ def _report(found: dict[str, bool], i: int, rng: np.random.Generator, marker: st
 
 def _shuffled(rows: list[dict], rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(rows).iloc[rng.permutation(len(rows))]
-
-
-def _save(picture, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=90)
