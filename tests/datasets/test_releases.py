@@ -34,14 +34,7 @@ def test_a_miniature_is_usable_and_keeps_groups_whole(name, variant, split):
     assert report.usable, str(report)
     dataset = load(name, variant, split)
     assert all((dataset.root / image).is_file() for image in dataset.rows["image"])
-    assert split == "by-image" or straddling(dataset.rows).empty
-
-
-@pytest.mark.parametrize("name", ["ham10000", "brset", "mbrset"])
-def test_the_authors_split_by_image_shares_groups(name):
-    dataset = load(name)
-    assert overlap(dataset)["group"] > 0.3
-    assert (dataset.rows["split"] == "test").mean() == pytest.approx(0.2, abs=0.01)
+    assert overlap(dataset)["group"] > 0.3 if split == "by-image" else straddling(dataset.rows).empty
 
 
 def test_ham10000_texts(tmp_path):
@@ -56,18 +49,6 @@ def test_ham10000_texts(tmp_path):
         f"Patient diagnosed via consensus. {missing}",
     ]
     assert clean["text"].iloc[1] == missing and clean["subgroup_age"].iloc[:2].tolist() == ["under 40", "unknown"]
-
-
-def test_ham10000_from_dataverse_and_with_one_image_folder(tmp_path):
-    root = spoilable("ham10000", tmp_path)
-    pd.read_csv(root / "HAM10000_metadata.csv", dtype=str).to_csv(root / "HAM10000_metadata.tab", sep="\t", index=False)
-    (root / "HAM10000_metadata.csv").unlink()
-    (root / "images").mkdir()
-    for path in root.glob("HAM10000_images_part_*/*.jpg"):
-        path.rename(root / "images" / path.name)
-    after = load_dataset("ham10000", root).rows
-    assert after["image"].str.startswith("images/").all()
-    pd.testing.assert_frame_equal(load("ham10000").rows.drop(columns="image"), after.drop(columns="image"))
 
 
 def test_brset_texts(tmp_path):
@@ -113,24 +94,11 @@ def test_mbrset_texts(tmp_path):
     assert authors == (
         "A male patient aged 63 years, diagnosed with diabetes for 15.0 years, using insulin, and not on oral treatment for "
         "diabetes. The patient is with systemic hypertension, consumes alcohol, smokes, with obesity, and does not have vascular "
-        "disease. Medical history includes: no history of acute myocardial infarction, without nephropathy, without neuropathy, and "
-        "does not have diabetic foot. The patient is with complete primary education."
+        "disease. Medical history includes: no history of acute myocardial infarction, without nephropathy, without neuropathy, "
+        "and does not have diabetic foot. The patient is with complete primary education."
     )
-    assert "and not on oral treatment for diabetes." in clean
+    assert "and not on oral treatment for diabetes." in clean and load("mbrset").report["rows_without_grade"] > 0
     assert "vascular disease not reported." in clean and "and diabetic foot not reported." in clean
-
-
-@pytest.mark.parametrize(
-    "name, file, key, grade",
-    [("brset", "labels_brset.csv", "image_id", "DR_ICDR"), ("mbrset", "labels_mbrset.csv", "file", "final_icdr")],
-)
-def test_every_grade_above_zero_is_retinopathy_and_rows_without_a_grade_are_counted(name, file, key, grade):
-    table = pd.read_csv(release(name) / file, dtype={key: str}).set_index(key)[grade]
-    grades, dataset = table.dropna(), load(name)
-    labels = dataset.rows.set_index("pair_id")["label"]
-    assert set(grades) == {0, 1, 2, 3, 4} and set(labels.index) == set(grades.index)
-    assert ((grades >= 1) == (labels[grades.index] == "retinopathy")).all()
-    assert dataset.report.get("rows_without_grade", 0) == table.isna().sum() and (name == "brset" or table.isna().any())
 
 
 def test_mimic_clean_text_never_holds_findings():
@@ -140,14 +108,12 @@ def test_mimic_clean_text_never_holds_findings():
         assert not clean.rows["text"].str.contains(word).any(), word
     assert clean.rows["text"].str.startswith("___ year old with").all()
     assert clean.report["rows_without_text"] > 0 and clean.report["images_not_frontal"] > 0
-    assert authors.task.classes == tuple(sorted([*clean.task.classes, "No Finding"])) and len(clean.task.classes) == 5
-
-
-def test_mimic_splits_are_the_official_and_the_given_ones():
     official = pd.read_csv(release("mimic_cxr") / "mimic-cxr-2.0.0-split.csv.gz").set_index("dicom_id")["split"]
-    for variant in ("authors", "clean"):
-        rows = load("mimic_cxr", variant).rows.set_index("pair_id")
-        assert (rows["split"] == official[rows.index].replace("validate", "val")).all() and set(rows["split"]) >= {"val"}
+    for rows in (authors.rows, clean.rows):
+        assert (rows["split"].to_numpy() == official[rows["pair_id"]].replace("validate", "val")).all() and "val" in set(
+            rows["split"]
+        )
+    assert authors.task.classes == tuple(sorted([*clean.task.classes, "No Finding"])) and len(clean.task.classes) == 5
 
 
 def test_mimic_uncertain_labels():
