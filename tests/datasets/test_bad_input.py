@@ -1,6 +1,5 @@
 """The loader names each fault of a spoiled release with file, line and expectation, and counts every dropped row."""
 
-import gzip
 import re
 import zipfile
 
@@ -8,8 +7,7 @@ import pandas as pd
 import pytest
 from miniatures import edit, release, spoilable
 
-from helpers.datasets import DATASETS, Card, PairedDataset, check, load_dataset
-from helpers.tasks import Task
+from helpers.datasets import DATASETS, check, load_dataset
 
 # data set: its table, and the columns that are renamed, hold the label, hold a number, and name the row
 TABLES = {
@@ -26,8 +24,6 @@ def test_no_root_and_wrong_root(name, tmp_path):
         load_dataset(name)
     with pytest.raises(FileNotFoundError, match=f"root {re.escape(str(tmp_path / 'none'))} of {name} does not exist; "):
         load_dataset(name, tmp_path / "none")
-    with pytest.raises(FileNotFoundError):
-        load_dataset(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", [*TABLES, "coco_qa", "recipes5k", "daquar"])
@@ -93,14 +89,7 @@ def test_rows_without_a_label_and_a_split_of_one_class_are_told(tmp_path):
 LINE_FILES = [
     ("coco_qa", "train/answers.txt", lambda s: s + "red\n", r"parallel files differ in length"),
     ("coco_qa", "test/img_ids.txt", None, "img_ids.txt"),
-    ("daquar", "qa.894.raw.test.txt", None, "qa.894.raw.test.txt"),
-    ("recipes5k", "annotations/test_images.txt", None, "test_images.txt"),
-    (
-        "recipes5k",
-        "annotations/val_labels.txt",
-        lambda s: "999" + s[s.index("\n") :],
-        r"val_labels.txt line 1: labels is not the number",
-    ),
+    ("recipes5k", "annotations/val_labels.txt", lambda s: "999" + s[s.index("\n") :], "val_labels.txt line 1: labels is not"),
     ("daquar", "qa.894.raw.train.txt", lambda s: s + "what in the image9 ?\n", r"train.txt has \d+ lines.*has no answer"),
     ("daquar", "qa.894.raw.test.txt", lambda s: "what ?\nred\n" + s, r"test.txt line 1: expected a question that names"),
     ("recipes5k", "annotations/val_images.txt", lambda s: s.replace("/8_", "/3_"), r"pair_id occurs more than once"),
@@ -136,41 +125,11 @@ def test_archives_cut_short(tmp_path):
     root = spoilable("mimic_cxr", tmp_path)
     path, reports = root / "mimic-cxr-2.0.0-split.csv.gz", root / "mimic-cxr-reports.zip"
     whole = path.read_bytes()
-    other = gzip.compress(gzip.decompress(whole).replace(b"validate", b"valid"))
     for file, content, message in [
         (path, whole[:40], "split.csv.gz cannot be read .*cut short"),
-        (path, b"plain text", "split.csv.gz cannot be read .*cut short"),
-        (path, other, "split is not one of train, validate, test"),
         (reports, reports.read_bytes()[:100], "mimic-cxr-reports.zip is cut short"),
     ]:
         path.write_bytes(whole)
         file.write_bytes(content)
         with pytest.raises(ValueError, match=message):
             load_dataset("mimic_cxr", root, "clean")
-
-
-def test_unknown_names_give_the_nearest(tmp_path):
-    for call, message in [
-        (lambda: load_dataset("ham1000", tmp_path), "did you mean 'ham10000'"),
-        (lambda: load_dataset("brset", tmp_path, "author"), "did you mean 'authors'"),
-        (lambda: load_dataset("brset", tmp_path, "clean", split="by-image"), "valid: patient-disjoint"),
-        (lambda: load_dataset("brset", tmp_path, missing_images="ignore"), "valid: error, drop"),
-        (lambda: load_dataset("daquar", tmp_path, minimum_count=3), "did you mean 'min_count'"),
-        (lambda: load_dataset("fakeddit", release("fakeddit"), share=0), "share is 0.0, expected a number above 0"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            call()
-
-
-def test_the_paired_data_set_refuses_bad_rows():
-    good = {"pair_id": ["a", "b"], "image": ["a.png"] * 2, "text": ["t"] * 2, "split": ["train", "test"], "group": ["g"] * 2}
-    rows = pd.DataFrame({**good, "label": ["x", "y"]})
-    card = Card("t", "medical", "s", "l", "c", "a")
-    for spoiled, message in [
-        (rows.assign(pair_id="a"), "t row 1: pair_id occurs more than once"),
-        (rows.assign(split=["train", "dev"]), "t row 1: split is not one of train, val, test"),
-        (rows.assign(label=["x", "z"]), "row 1: label is not one of"),
-        (rows.drop(columns="group"), "t has no column 'group'"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            PairedDataset("t", "common", spoiled, Task("binary", ("x", "y")), card, ".")

@@ -11,7 +11,6 @@ from page_code import functions_of
 from helpers import extract, load_dataset, sweep
 from helpers.backbones import Tokenizer
 from helpers.backbones.base import Backbone
-from helpers.cli import main
 from helpers.cones import cone_table
 
 TOKENS = 512
@@ -53,16 +52,7 @@ def test_from_release_to_auc(name, encoder, tmp_path):
     result = sweep(embeddings, lambdas=(0, 1), seeds=(42,), protocol="converged", workers=1, progress=False)
     auc = result.summary("auc")["mean"]
     assert len(auc) == 2 and (auc > LEAST_AUC).all(), auc
-    of_the_paper = {"backbone": "clip", "variant": "authors", "protocol": "authors-code"}
-    swept = result.table.assign(**of_the_paper)
+    swept = result.table.assign(backbone="clip", variant="authors", protocol="authors-code")  # as in the paper
     names = {*cone_table(embeddings, 0)["dataset"], *swept["dataset"], result.provenance["dataset"]}
     assert names == {f"{name} (synthetic miniature)"}
     assert functions_of("03_lambda_sweep").compare_sweep(swept)["our_gain"].isna().all()
-
-
-def test_the_folder_that_holds_a_data_set_serves_as_root(capsys):
-    root = release("daquar")
-    for given in (root, root.parent):
-        assert main(["check", "daquar", "--root", str(given), "--option", "min_count=1"]) == 0
-        assert str(root) in capsys.readouterr().out.splitlines()[0]
-    assert main(["check", "daquar", "--root", str(root / "nowhere")]) == 2 and "nowhere does not exist" in capsys.readouterr().err

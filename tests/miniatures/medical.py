@@ -11,7 +11,6 @@ from helpers.datasets.mimic_cxr import LABELS
 
 from . import pictures
 
-SITES = ("back", "trunk", "face", "lower extremity", "abdomen", "unknown")
 DX_TYPE = {"nv": ("follow_up", "histo", "consensus"), "bkl": ("confocal", "histo", "consensus")}
 COMPLAINTS = {True: ("shortness of breath", "hypoxia", "leg swelling"), False: ("cough", "chest pain", "fever", "fall")}
 
@@ -27,13 +26,13 @@ def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
             lesion, k = lesion + 1, kind
             age = "" if rng.random() < 0.05 else f"{5 * int(np.clip(rng.normal(8 + kind, 3), 1, 17))}.0"
             sex = rng.choice(["male", "female", "unknown"], p=[0.5, 0.45, 0.05])
-            patient = {"age": age, "sex": sex, "localization": rng.choice(SITES)}
+            patient = {"age": age, "sex": sex, "localization": rng.choice(["back", "face", "unknown"])}
         dx = DIAGNOSES[kind]
         row = {"lesion_id": f"HAM_{lesion:07d}", "image_id": f"ISIC_{24306 + i:07d}", "dx": dx}
-        rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient, "dataset": "vidir_modern"})
+        rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient})
         seen = pictures.mistaken(kind, len(DIAGNOSES), rng)
         pictures.scene(seen, len(DIAGNOSES), rng, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
-    _shuffled(rows, rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
+    pd.DataFrame(rows).sample(frac=1, random_state=rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
 
 
 def brset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
@@ -46,12 +45,11 @@ def brset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> Non
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 20 else grade
         row = {"image_id": f"img{i + 1:05d}{marker}", **patient, "exam_eye": 1 + i % 2}
         row |= {c: 1 + int(rng.random() < 0.05 + 0.1 * eye) for c in ("optic_disc", "vessels", "macula")}
-        row |= {"DR_SDRG": eye, "DR_ICDR": eye, "diabetic_retinopathy": int(eye > 0)}
-        row |= {c: int(rng.random() < 0.08) for c in FINDINGS if c not in row}
+        row |= {"DR_ICDR": eye} | {c: int(rng.random() < 0.08) for c in FINDINGS if c not in row}
         row |= {c: int(rng.random() < 0.2 * eye) for c in ("macular_edema", "hemorrhage")}
         rows.append(row)
         pictures.scene(eye, 5, rng, root / "fundus_photos" / f"{row['image_id']}.jpg")
-    _shuffled(rows, rng).to_csv(root / "labels_brset.csv", index=False)
+    pd.DataFrame(rows).sample(frac=1, random_state=rng).to_csv(root / "labels_brset.csv", index=False)
 
 
 def _eye_patient(number: int, grade: int, rng: np.random.Generator, marker: str) -> dict:
@@ -59,14 +57,10 @@ def _eye_patient(number: int, grade: int, rng: np.random.Generator, marker: str)
     age = str(int(rng.integers(30, 85)))
     age = rng.choice([age, age.replace("0", "O"), f"{age},5", ""], p=[0.8, 0.1, 0.05, 0.05])
     duration = rng.choice([f"{years}", f"{years},5", "Não", ""], p=[0.5, 0.1, 0.2, 0.2])
-    return {
-        "patient_id": f"{marker}{number + 1}",
-        "patient_age": age,
-        "comorbidities": rng.choice(["diabetes1", "HAS, dislipidemia", ""]) + (f" {marker}" if marker else ""),
-        "diabetes_time_y": duration,
-        "insuline": rng.choice(["yes", "no", ""], p=[0.15 + 0.1 * grade, 0.55 - 0.1 * grade, 0.3]),
-        "patient_sex": int(rng.integers(1, 3)),
-    }
+    insulin = rng.choice(["yes", "no", ""], p=[0.15 + 0.1 * grade, 0.55 - 0.1 * grade, 0.3])
+    illness = rng.choice(["diabetes1", "HAS, dislipidemia", ""]) + (f" {marker}" if marker else "")
+    patient = {"patient_id": f"{marker}{number + 1}", "patient_age": age, "patient_sex": int(rng.integers(1, 3))}
+    return patient | {"comorbidities": illness, "diabetes_time_y": duration, "insuline": insulin}
 
 
 def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
@@ -131,7 +125,3 @@ def _report(found: dict[str, bool], i: int, rng: np.random.Generator, marker: st
     opening = "" if (i // 2) % 11 == 10 else f" {heading}:  {why}.\n" + ("\n" if (i // 2) % 3 else "")
     seen = ". ".join(f"{'There is' if present else 'No'} {name.lower()}" for name, present in found.items())
     return f"                                 FINAL REPORT\n{opening} FINDINGS:\n\n {seen}. {marker}\n\n IMPRESSION:\n\n {seen}.\n"
-
-
-def _shuffled(rows: list[dict], rng: np.random.Generator) -> pd.DataFrame:
-    return pd.DataFrame(rows).iloc[rng.permutation(len(rows))]

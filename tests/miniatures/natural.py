@@ -11,17 +11,8 @@ from . import pictures
 
 COLOURS = ("red", "green", "blue")
 THINGS = ("table", "chair", "lamp", "door", "sofa", "bed", "window", "cabinet", "mirror", "desk", "pillow", "shelf")
-DISHES = {
-    "apple_pie": "apples, sugar, pie crust, cinnamon",
-    "beet_salad": "beets, goat cheese, walnuts, olive oil",
-    "guacamole": "avocados, lime, cilantro, jalapeño",
-    "omelette": "eggs, butter, chives, gruyère",
-    "ramen": "noodles, broth, pork belly, soy sauce",
-}
-TITLES = {
-    "0": ("shocking secret they hide", "you will not believe this photo", "miracle cure found"),
-    "1": ("a sunset over the lake", "my grandfather at work", "the old bridge in town"),
-}
+DISHES = {"apple_pie": "apples", "beet_salad": "beets", "guacamole": "jalapeño", "omelette": "eggs, gruyère", "ramen": "noodles"}
+TITLES = {"0": ("the secret they hide", "miracle cure found"), "1": ("a sunset over the lake", "the old bridge in town")}
 
 
 def coco_qa(root: Path, n: int, rng: np.random.Generator) -> None:
