@@ -50,7 +50,7 @@ from helpers import PROTOCOLS
 from helpers import published as paper
 from helpers.alignment.shift import CHANNELS, SWEPT
 from helpers.contributed import Contributed
-from helpers.datasets.audit import text_names_label
+from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json

@@ -36,7 +36,7 @@ from PIL import Image
 
 from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_dataset, metrics, sweep
 from helpers.datasets import DATASETS
-from helpers.datasets.audit import text_names_label
+from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.datasets.splits import resplit, seen_in_train
 from helpers.extraction.find import in_both_variants

@@ -29,9 +29,10 @@ import pandas as pd
 from helpers import EmbeddingSet, load_dataset
 from helpers.arrays import choose
 from helpers.backbones import REGISTRY
-from helpers.datasets import DATASETS, overlap
-from helpers.datasets.audit import class_balance, straddling_groups, text_lengths, texts_cut, tokenizers_at_hand
+from helpers.datasets import DATASETS
+from helpers.datasets.describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
 from helpers.datasets.registry import dataset_root, domain, title
+from helpers.datasets.splits import seen_in_train, straddling
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table
 from helpers.plotting import FEATURES, GRID, INK, panels, share_legend
@@ -61,15 +62,15 @@ class Described:
 
 def raw_copy(name: str):
     """Return the folder of a raw copy: the package that ships it, or the data set's own folder in ``data_root``."""
-    module = DATASETS[name].module if name in DATASETS and name != "manifest" else None
-    if hasattr(module, "default_root"):
-        return module.default_root()
-    root = dataset_root(data_root, name) if module else None
+    entry = DATASETS.get(name)
+    if entry is not None and entry.card.package:
+        return entry.root(None)
+    root = dataset_root(data_root, name) if entry is not None and name != "manifest" else None
     return root if root is not None and root.name == name else None
 
 
 def shipped_lengths(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
-    """Return the text lengths that `helpers.datasets.audit.text_lengths` counted, unless they count another number of pairs."""
+    """Return the shipped table of :func:`text_lengths`, unless it counts another number of pairs."""
     path = project_root() / "data/text_lengths" / f"{name}-{variant}.csv"
     counted = pd.read_csv(path) if path.is_file() else None
     return counted if counted is not None and counted.loc[counted["unit"] == "words", "pairs"].sum() == pairs else None
@@ -122,10 +123,10 @@ page.show_text(
 # %%
 rows = []
 for d in here:
-    sizes, shared = d.rows["split"].value_counts(), overlap(d)
+    sizes, shared = d.rows["split"].value_counts(), seen_in_train(d.rows).mean()
     about = {"dataset": d.name, "variant": d.variant, "from": d.source, "task": d.task.kind, "pairs": len(d.rows)}
     about |= {f"distinct_{c}s": d.rows[c].nunique() for c in ("image", "text", "group")} | {s: int(sizes.get(s, 0)) for s in SPLITS}
-    rows.append({**about, "straddling_groups": straddling_groups(d), **{f"{c}_in_train": share for c, share in shared.items()}})
+    rows.append({**about, "straddling_groups": len(straddling(d.rows)), **{f"{c}_in_train": share for c, share in shared.items()}})
 table = page.save_table(pd.DataFrame(rows), "data_overview")
 
 # %% tags=["hide-input"]

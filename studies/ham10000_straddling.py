@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.datasets.splits import by_row_in_file_order, seen_in_train
+from helpers.datasets.splits import by_row, seen_in_train
 from helpers.files import project_root, replacing
 
 INPUTS = ["$MEASURED_ROOT/ham10000/HAM10000_metadata.csv"]
@@ -19,7 +19,7 @@ OUT = "data/audit/ham10000_straddling.csv"
 
 def straddling(metadata: pd.DataFrame) -> pd.DataFrame:
     """Return one row per class: ``class, test_images, lesion_in_train``."""
-    rows = metadata.assign(split=by_row_in_file_order(metadata["dx"]), group=metadata["lesion_id"], image=0, text=0)
+    rows = metadata.assign(split=by_row(metadata["dx"]), group=metadata["lesion_id"], image=0, text=0)
     test = rows[rows["split"] == "test"].assign(lesion_in_train=seen_in_train(rows)["group"])
     counts = test.groupby("dx")["lesion_in_train"].agg(test_images="size", lesion_in_train="sum")
     return counts.rename_axis("class").reset_index()

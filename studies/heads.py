@@ -24,7 +24,8 @@ from helpers.arrays import choose
 from helpers.backbones.base import IMAGES_PER_BATCH, TEXTS_PER_BATCH
 from helpers.backbones.lit import IMAGE_WIDTH, PREPROCESSING, TEXT_WIDTH, load_tokenizer, pixels, towers
 from helpers.backbones.registry import HEADS
-from helpers.datasets import DATASETS, PairedDataset, canonical_variant, flickr8k, load_dataset
+from helpers.datasets import DATASETS, PairedDataset, canonical_variant, load_dataset
+from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
 from helpers.files import refuse_other_content, replacing, replacing_folder, sha256
@@ -46,7 +47,7 @@ from helpers.store.disk import write_record
 
 def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
     """Return the features of all variants of a data set under the first split that they share."""
-    splits = DATASETS[choose(dataset, DATASETS, "data set")].splits
+    splits = DATASETS[choose(dataset, DATASETS, "data set")].card.splits
     first, *others = sorted(splits, reverse=True)
     split = next((s for s in splits[first] if all(s in splits[other] for other in others)), None)
     if split is None:
@@ -91,7 +92,7 @@ def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
     rows = rows.assign(variant=dataset.variant, image=rows["image"].map(number), caption=0)
     if dataset.name != "flickr8k":
         return rows
-    all_captions = flickr8k.captions(dataset.root).rename(columns={"image": "file", "caption": "sentence"})
+    all_captions = captions(dataset.root).rename(columns={"image": "file", "caption": "sentence"})
     files = dataset.rows["image"].map(lambda path: PurePosixPath(path).name)
     several = rows.drop(columns=["sentence", "caption"]).assign(file=files).merge(all_captions, on="file")
     return several.assign(caption=several.groupby("image").cumcount())

@@ -14,7 +14,7 @@ def test_every_encoder_and_data_set_is_listed_with_what_to_do(tmp_path, monkeypa
     assert {what.split()[-1] for what in rows if what.startswith("encoder")} == set(REGISTRY)
     assert {what.split()[2] for what in rows if what.startswith("data set")} == set(DATASETS)
     assert all(status in ("ready", "stored", "missing") and how for status, how in rows.values())
-    assert "captions.txt does not exist" in rows["data set flickr8k"][1]
+    assert "has no captions.txt" in rows["data set flickr8k"][1]
     assert rows["encoder random-clip"][0] == rows["encoder lit-derm"][0] == "ready"
     monkeypatch.setattr(doctor, "HEADS", tmp_path)
     rows = {what: (status, how) for what, status, how in doctor.report()}

@@ -48,7 +48,7 @@ def dataset_cards() -> str:
 def _dataset_card(entry) -> str:
     card = entry.card
     cited = f" {{cite}}`{card.citation}`" if card.citation else ""
-    splits = "; ".join(f"`{variant}`: {', '.join(splits)}" for variant, splits in entry.splits.items())
+    splits = "; ".join(f"`{variant}`: {', '.join(splits)}" for variant, splits in card.splits.items())
     facts = {
         "Source": card.source, "Licence": card.licence, "Size": card.size,
         "Access": f"{'credentialed. ' if card.credentialed else ''}{card.access}", "Variants and their splits": splits,

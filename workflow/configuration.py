@@ -141,7 +141,9 @@ def unreachable(configuration: Configuration) -> dict[str, str]:
     """Return why each set that is to be extracted cannot be made here; refuse any if ``strict``, or if nothing else is shown."""
     encoders = {folder_name(name): _encoder_fault(name) for name in configuration.backbones}
     absent = [s for s in sets_to_extract(configuration) if not Path(configuration.store, *s, RECORD).is_file()]
-    wanting = {d for d in configuration.datasets if DATASETS[d].needs_root and not Path(str(configuration.data_root), d).is_dir()}
+    wanting = {
+        d for d in configuration.datasets if not DATASETS[d].card.package and not Path(str(configuration.data_root), d).is_dir()
+    }
     raw = {d: f"no folder {d} under the data root; {DATASETS[d].card.access}" for d in wanting}
     faults = {"/".join(s): why for s in absent if (why := raw.get(s[0]) or encoders[s[2]])}
     first = next((f"{name} ({why})" for name, why in faults.items()), "")

@@ -11,8 +11,8 @@ EXTRACT = (
 
 
 def extraction_code(wildcards):
-    """Modules that check and extract a data set: its own reader, and no other."""
-    return declared.code_of("helpers.extraction.extract", "helpers.datasets", f"helpers.datasets.{wildcards.dataset}")
+    """Modules that check and extract a data set: the module of its own reader, and no other."""
+    return declared.code_of("helpers.extraction.extract", "helpers.datasets", settings.DATASETS[wildcards.dataset].read.__module__)
 
 
 scattergather:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers.datasets import check, load_dataset
-from helpers.datasets.audit import straddling_groups
+from helpers.datasets import load_dataset
+from helpers.datasets.splits import straddling
 
 
 @pytest.fixture
@@ -14,18 +14,12 @@ def table(tmp_path):
     (tmp_path / "pictures").mkdir()
     for i in range(60):
         Image.new("RGB", (8, 8), (4 * i, 0, 0)).save(tmp_path / "pictures" / f"{i}.png")
-    return pd.DataFrame(
-        {
-            "image": [f"pictures/{i}.png" for i in range(60)],
-            "text": [f"sentence {i}" for i in range(60)],
-            "label": [("cat", "dog", "owl")[i % 3] for i in range(60)],
-            "patient": [f"p{i // 2}" for i in range(60)],
-            "red": [i % 2 for i in range(60)],
-            "round": [int(i % 5 == 0) for i in range(60)],
-            "tags": ["red" * (i % 2) + "|" * (i % 10 == 5) + "round" * (i % 5 == 0) for i in range(60)],
-            "split": [("train", "train", "train", "validate", "test")[i // 2 % 5] for i in range(60)],
-        }
-    )
+    rows = []
+    for i in range(60):
+        row = {"image": f"pictures/{i}.png", "text": f"sentence {i}", "label": f"c{i % 3}", "patient": f"p{i // 2}"}
+        row |= {"red": i % 2, "round": int(i % 5 == 0), "tags": "red" * (i % 2) + "|" * (i % 10 == 5) + "round" * (i % 5 == 0)}
+        rows.append({**row, "split": ("train", "train", "train", "validate", "test")[i // 2 % 5]})
+    return pd.DataFrame(rows)
 
 
 WRITE = {
@@ -55,8 +49,6 @@ def test_kind_is_inferred_and_confirmed(tmp_path, table):
     columns = load_dataset("manifest", tmp_path, label=["red", "round"])
     assert (tags.rows[["label_red", "label_round"]] == columns.rows[["label_red", "label_round"]]).all(axis=None)
     assert tags.report["without_any_label"] == ((table["red"] == 0) & (table["round"] == 0)).sum()
-    told = check("manifest", tmp_path, label=["red", "round"])
-    assert "excluded: nothing" in told.facts and "rows have no label" in told.warnings[-1]
     with pytest.raises(ValueError, match="label poses a multiclass task .3 classes., not binary"):
         load_dataset("manifest", tmp_path, kind="binary")
 
@@ -66,9 +58,7 @@ def test_given_split_is_kept_and_a_missing_one_is_made_by_group(tmp_path, table)
     given = load_dataset("manifest", tmp_path, group="patient")
     assert given.rows["split"].tolist() == table["split"].replace("validate", "val").tolist() and not given.report["split_made"]
     made = load_dataset("manifest", tmp_path, split="made", group="patient")
-    assert made.report["split_made"] and straddling_groups(made) == 0 and set(made.rows["split"]) == {"train", "val", "test"}
-    other = load_dataset("manifest", tmp_path, split="made", group="patient", random_state=1)
-    assert (made.rows["split"] != other.rows["split"]).any()
+    assert made.report["split_made"] and straddling(made.rows).empty and set(made.rows["split"]) == {"train", "val", "test"}
     WRITE["csv"](table.drop(columns="split"), tmp_path / "manifest.csv")
     pd.testing.assert_frame_equal(load_dataset("manifest", tmp_path, group="patient").rows, made.rows)
     with pytest.raises(ValueError, match="no column 'split'"):
@@ -84,25 +74,25 @@ def spoil(table, line, column, value):
 @pytest.mark.parametrize(
     "change, options, message",
     [
-        (lambda t: t.rename(columns={"text": "texts"}), {}, r"manifest.csv has no column 'text'.*did you mean 'texts'"),
+        (
+            lambda t: t.rename(columns={"text": "texts"}),
+            {},
+            r"no column 'text'.*did you mean 'texts'.*text= \(--option text=NAME",
+        ),
         (lambda t: spoil(t, 7, "label", ""), {}, r"manifest.csv line 7: label is missing"),
         (lambda t: t.assign(label="cat"), {}, "label holds one class only; a probe"),
         (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
         (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is not one of 0, 1"),
-        (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is missing, expected one of"),
-        (lambda t: spoil(t, 9, "split", "dev"), {}, r"manifest.csv line 9: split is 'dev', not one of train, val, test"),
+        (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is not one of"),
         (lambda t: spoil(t, 9, "split", "secret"), {}, r"manifest.csv line 9: split is not one of train, val, test"),
-        (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"a group is in two splits \(lines 2 and 3; 1 such"),
+        (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"line 2: group is in two splits; keep it in one \(2 such"),
         (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),
-        (lambda t: spoil(t, 4, "image", "/etc/secret.png"), {}, r"manifest.csv line 4: image leads out of"),
         (lambda t: spoil(t, 4, "image", ""), {}, r"manifest.csv line 4: image is missing"),
-        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"1 of 60 pairs have no image.*first row 2; correct these paths"),
+        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"1 of 60 pairs have no image.*first row 2; complete"),
         (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text is also on line 3"),
-        (lambda t: spoil(t, 8, "text", ""), {"id": "text"}, r"line 8: text is missing"),
         (lambda t: t.set_axis([*t.columns[:-1], "text"], axis=1), {}, r"columns 2 and 8 have the same name"),
         (lambda t: t.iloc[:0], {}, r"manifest.csv has a header and no rows; save it again"),
-        (lambda t: t, {"image_root": "/nowhere/at/all"}, r"image_root /nowhere/at/all is not a folder"),
-        (lambda t: t, {"table": "other.csv"}, r"has no other.csv"),
+        (lambda t: t, {"image_root": "/nowhere/at/all"}, r"60 of 60 pairs have no image file under /nowhere/at/all"),
     ],
 )
 def test_bad_tables_are_named(tmp_path, table, change, options, message):
@@ -115,8 +105,6 @@ def test_bad_tables_are_named(tmp_path, table, change, options, message):
 def test_other_bad_files(tmp_path):
     for name, content, message in [
         ("manifest.csv", b"", "is empty; save it again"),
-        ("manifest.csv", b"image,text,label\na,b,c,d\n", "has rows of different length.*save it again"),
-        ("manifest.csv", "image,text,label\na,caf\xe9,c\n".encode("latin-1"), "is not UTF-8"),
         ("manifest.parquet", b"not parquet", "is not a whole Parquet table"),
         ("manifest.jsonl", b"{bad", "cannot be read as JSON lines"),
         ("manifest.xlsx", b"", "unknown kind of table"),
@@ -124,19 +112,14 @@ def test_other_bad_files(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=message):
             load_dataset("manifest", tmp_path / name)
-        (tmp_path / name).unlink()
-    with pytest.raises(FileNotFoundError, match="has no manifest.csv"):
-        load_dataset("manifest", tmp_path)
 
 
 def test_cells_are_read_however_they_are_written(tmp_path, table):
-    texts = table["text"].tolist()
     table.to_csv(tmp_path / "manifest.csv", index=False, sep=";")
-    assert load_dataset("manifest", tmp_path).rows["text"].tolist() == texts
+    assert load_dataset("manifest", tmp_path).rows["text"].tolist() == table["text"].tolist()
     WRITE["jsonl"](table.assign(red=table["red"] == 1), tmp_path / "m.jsonl")
-    assert (
-        load_dataset("manifest", tmp_path, table="m.jsonl", label="red,round").rows["label_red"].tolist() == table["red"].tolist()
-    )
+    found = load_dataset("manifest", tmp_path, table="m.jsonl", label="red,round").rows
+    assert found["label_red"].tolist() == table["red"].tolist()
     table.loc[3:4, "text"] = ["two\nlines, and a comma", "NA"]
     table = table.assign(image=[str(tmp_path / p) for p in table["image"]], id=[f"a{i}" for i in range(60)])
     (tmp_path / "manifest.csv").write_text(table.to_csv(index=False, lineterminator="\r\n"), encoding="utf-8-sig", newline="")
@@ -152,23 +135,6 @@ def test_a_table_may_lie_apart_from_its_images_and_has_the_card_that_its_owner_g
     by_option = load_dataset("manifest", home / "pairs.csv", image_root=str(tmp_path))
     by_root = load_dataset("manifest", tmp_path, table=str(home / "pairs.csv"))
     assert by_option.root == by_root.root == tmp_path and by_option.rows["image"][1] == "pictures/1.png"
-    with pytest.raises(FileNotFoundError, match="60 of 60 pairs have no image file under .*home"):
-        load_dataset("manifest", home / "pairs.csv")
     WRITE["csv"](table, tmp_path / "manifest.csv")
     dataset = load_dataset("manifest", tmp_path, title="owls", domain="medical", credentialed=True)
     assert dataset.name == "owls" and dataset.card.domain == "medical" and dataset.card.credentialed
-
-
-def test_a_repeated_pair_is_warned_of(tmp_path, table):
-    table.loc[10, ["image", "text"]] = table.loc[3, ["image", "text"]]
-    WRITE["csv"](table, tmp_path / "manifest.csv")
-    report = check("manifest", tmp_path, open_images=False)
-    assert any("1 pair repeats the image and text" in w and "row 10, as row 3" in w for w in report.warnings)
-
-
-@pytest.mark.parametrize(("given", "option"), [("picture", "image"), ("report", "text"), ("diagnosis", "label")])
-def test_a_column_of_another_name_is_asked_for_as_each_entrance_takes_it(tmp_path, table, given, option):
-    table.rename(columns={option: given}).to_csv(tmp_path / "mine.csv", index=False)
-    with pytest.raises(ValueError, match=rf"no column '{option}'.*{option}= \(--option {option}=NAME, or {option}_column"):
-        load_dataset("manifest", tmp_path / "mine.csv")
-    assert len(load_dataset("manifest", tmp_path / "mine.csv", **{option: given})) == 60

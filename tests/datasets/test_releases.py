@@ -7,20 +7,25 @@ import pytest
 from miniatures import EVERY, edit, release, spoilable
 from PIL import Image
 
-from helpers.datasets import DATASETS, canonical_variant, check, flickr8k, load_dataset, overlap
-from helpers.datasets.audit import class_balance, straddling_groups
-from helpers.datasets.mimic_cxr import section
-
-CREDENTIALED = {"mimic_cxr", "brset", "mbrset"}
-SINGLE = {"coco_qa", "recipes5k", "flickr8k", "easy_vqa", "manifest"}
+from helpers.datasets import check, load_dataset
+from helpers.datasets.mimic_cxr import LABELS, section
+from helpers.datasets.splits import seen_in_train, straddling
 
 
 def load(name, variant="authors", split=None, **options):
     return load_dataset(name, release(name), variant, split, **options)
 
 
-def row_of(dataset, pair_id):
-    return dataset.rows.set_index("pair_id").loc[pair_id]
+def overlap(dataset) -> pd.Series:
+    return seen_in_train(dataset.rows).mean()
+
+
+def edited(name, file, change, tmp_path) -> list[pd.DataFrame]:
+    """Return the rows of both variants in the order of a table that ``change`` has edited."""
+    root = spoilable(name, tmp_path)
+    edit(root / file, change)
+    ids = pd.read_csv(root / file)[{"ham10000": "image_id", "brset": "image_id", "mbrset": "file"}[name]]
+    return [load_dataset(name, root, variant).rows.set_index("pair_id").reindex(ids) for variant in ("authors", "clean")]
 
 
 @pytest.mark.parametrize("name, variant, split", EVERY)
@@ -29,61 +34,24 @@ def test_a_miniature_is_usable_and_keeps_groups_whole(name, variant, split):
     assert report.usable, str(report)
     dataset = load(name, variant, split)
     assert all((dataset.root / image).is_file() for image in dataset.rows["image"])
-    assert (class_balance(dataset)[["train", "test"]] > 0).all().all()
-    assert len(str(report).splitlines()) <= 30
-    assert split == "by-image" or straddling_groups(dataset) == 0
-
-
-@pytest.mark.parametrize("name", ["ham10000", "brset", "mbrset"])
-def test_the_authors_split_by_image_shares_groups(name):
-    dataset = load(name)
-    assert overlap(dataset)["group"] > 0.3
-    assert (dataset.rows["split"] == "test").mean() == pytest.approx(0.2, abs=0.01)
-
-
-def test_the_registry_tells_without_loading():
-    assert {n for n, e in DATASETS.items() if e.card.credentialed} == CREDENTIALED
-    assert {n for n, e in DATASETS.items() if e.variants == ("common",)} == SINGLE
-    assert {n for n, e in DATASETS.items() if e.card.domain == "medical"} == CREDENTIALED | {"ham10000"}
-    assert canonical_variant("coco_qa", "clean") == "common" and canonical_variant("brset", "clean") == "clean"
+    assert overlap(dataset)["group"] > 0.3 if split == "by-image" else straddling(dataset.rows).empty
 
 
 def test_ham10000_texts(tmp_path):
-    root = spoilable("ham10000", tmp_path)
-
     def change(table):
         table.loc[0, ["dx_type", "age", "sex", "localization"]] = ["histo", "35.0", "female", "lower extremity"]
         table.loc[1, ["dx_type", "age", "sex", "localization"]] = ["consensus", "", "unknown", ""]
 
-    edit(root / "HAM10000_metadata.csv", change)
-    ids = pd.read_csv(root / "HAM10000_metadata.csv")["image_id"]
-    authors, clean = (load_dataset("ham10000", root, variant) for variant in ("authors", "clean"))
-    said = row_of(authors, ids[0])["text"]
-    assert said == "Patient diagnosed via histo. Age: 35 years. Sex: female. Localization: lower extremity."
+    authors, clean = edited("ham10000", "HAM10000_metadata.csv", change, tmp_path)
     missing = "Age: No data reported years. Sex: unknown. Localization: No data reported."
-    assert row_of(authors, ids[1])["text"] == f"Patient diagnosed via consensus. {missing}"
-    assert row_of(clean, ids[1])["text"] == missing
-    assert row_of(clean, ids[0])["subgroup_age"] == "under 40" and row_of(clean, ids[1])["subgroup_age"] == "unknown"
-
-
-def test_ham10000_from_dataverse_and_with_one_image_folder(tmp_path):
-    root = spoilable("ham10000", tmp_path)
-    before = load_dataset("ham10000", root).rows
-    table = pd.read_csv(root / "HAM10000_metadata.csv", dtype=str)
-    table.to_csv(root / "HAM10000_metadata.tab", sep="\t", index=False)
-    (root / "HAM10000_metadata.csv").unlink()
-    (root / "images").mkdir()
-    for path in root.glob("HAM10000_images_part_*/*.jpg"):
-        path.rename(root / "images" / path.name)
-    after = load_dataset("ham10000", root).rows
-    assert set(after["image"].map(lambda p: p.split("/")[0])) == {"images"}
-    pd.testing.assert_frame_equal(before.drop(columns="image"), after.drop(columns="image"))
-    authors, clean = load("ham10000", "authors", "lesion-disjoint"), load("ham10000", "clean")
-    pd.testing.assert_frame_equal(authors.rows.drop(columns="text"), clean.rows.drop(columns="text"))
+    assert authors["text"].iloc[:2].tolist() == [
+        "Patient diagnosed via histo. Age: 35 years. Sex: female. Localization: lower extremity.",
+        f"Patient diagnosed via consensus. {missing}",
+    ]
+    assert clean["text"].iloc[1] == missing and clean["subgroup_age"].iloc[:2].tolist() == ["under 40", "unknown"]
 
 
 def test_brset_texts(tmp_path):
-    root = spoilable("brset", tmp_path)
     findings = ["scar", "nevus", "amd", "vascular_occlusion", "drusens", "retinal_detachment", "myopic_fundus"]
 
     def change(table):
@@ -94,9 +62,7 @@ def test_brset_texts(tmp_path):
         table.loc[1, columns] = ["3", "", "", "", "Não", "", "0"]
         table.loc[0, "hemorrhage"] = "1"
 
-    edit(root / "labels_brset.csv", change)
-    ids = pd.read_csv(root / "labels_brset.csv")["image_id"]
-    authors, clean = (load_dataset("brset", root, variant) for variant in ("authors", "clean"))
+    authors, clean = edited("brset", "labels_brset.csv", change, tmp_path)
     person = (
         "An image from the left eye of a male patient, aged 60.0 years, with comorbidities: HAS, "
         "diabetes diagnosed for 12.5 years, not using insulin."
@@ -106,19 +72,17 @@ def test_brset_texts(tmp_path):
         "scar: absent, nevus: absent, amd: absent, vascular occlusion: absent, drusens: absent, hemorrhage: present, "
         "retinal detachment: absent, myopic fundus: absent, increased cup disc ratio: absent, and other conditions: absent."
     )
-    assert row_of(authors, ids[0])["text"] == person + seen
-    assert row_of(clean, ids[0])["text"] == person
+    assert authors["text"].iloc[0] == person + seen and clean["text"].iloc[0] == person
     nobody = (
         "An image from the no eye reported eye of a no sex reported patient, aged no age reported years, "
         "with no comorbidities reported, with no diabetes duration reported, "
     )
-    assert row_of(authors, ids[1])["text"].startswith(nobody + "using insulin.")  # as the authors say of a missing value
-    assert row_of(clean, ids[1])["text"] == nobody + "with insulin use not reported."
-    assert [row_of(clean, i)["label"] for i in ids[:2]] == ["retinopathy", "no retinopathy"]
+    assert authors["text"].iloc[1].startswith(nobody + "using insulin.")  # as the authors say of a missing value
+    assert clean["text"].iloc[1] == nobody + "with insulin use not reported."
+    assert clean["label"].iloc[:2].tolist() == ["retinopathy", "no retinopathy"]
 
 
 def test_mbrset_texts(tmp_path):
-    root = spoilable("mbrset", tmp_path)
     yes_no = ["insulin", "oraltreatment_dm", "systemic_hypertension", "alcohol_consumption", "smoking", "obesity"]
     yes_no += ["vascular_disease", "acute_myocardial_infarction", "nephropathy", "neuropathy", "diabetic_foot"]
 
@@ -126,30 +90,15 @@ def test_mbrset_texts(tmp_path):
         table.loc[0, ["sex", "age", "dm_time", "educational_level"]] = ["1", "63", "15.0", "3.0"]
         table.loc[0, yes_no] = ["1.0", "0.0", *["1.0"] * 4, "", *["0.0"] * 3, ""]
 
-    edit(root / "labels_mbrset.csv", change)
-    authors, clean = (load_dataset("mbrset", root, v).rows.set_index("pair_id")["text"] for v in ("authors", "clean"))
-    assert authors["1.1.jpg"] == (
+    authors, clean = (rows["text"].iloc[0] for rows in edited("mbrset", "labels_mbrset.csv", change, tmp_path))
+    assert authors == (
         "A male patient aged 63 years, diagnosed with diabetes for 15.0 years, using insulin, and not on oral treatment for "
         "diabetes. The patient is with systemic hypertension, consumes alcohol, smokes, with obesity, and does not have vascular "
-        "disease. "
-        "Medical history includes: no history of acute myocardial infarction, without nephropathy, without neuropathy, and does "
-        "not have diabetic foot. The patient is with complete primary education."
+        "disease. Medical history includes: no history of acute myocardial infarction, without nephropathy, without neuropathy, "
+        "and does not have diabetic foot. The patient is with complete primary education."
     )
-    assert "and not on oral treatment for diabetes." in clean["1.1.jpg"]
-    assert "vascular disease not reported." in clean["1.1.jpg"] and "and diabetic foot not reported." in clean["1.1.jpg"]
-
-
-@pytest.mark.parametrize(
-    "name, file, key, grade",
-    [("brset", "labels_brset.csv", "image_id", "DR_ICDR"), ("mbrset", "labels_mbrset.csv", "file", "final_icdr")],
-)
-def test_every_grade_above_zero_is_retinopathy_and_rows_without_a_grade_are_counted(name, file, key, grade):
-    table = pd.read_csv(release(name) / file, dtype={key: str}).set_index(key)[grade]
-    grades, dataset = table.dropna(), load(name)
-    labels = dataset.rows.set_index("pair_id")["label"]
-    assert set(grades) == {0, 1, 2, 3, 4} and set(labels.index) == set(grades.index)
-    assert ((grades >= 1) == (labels[grades.index] == "retinopathy")).all()
-    assert dataset.report.get("rows_without_grade", 0) == table.isna().sum() and (name == "brset" or table.isna().any())
+    assert "and not on oral treatment for diabetes." in clean and load("mbrset").report["rows_without_grade"] > 0
+    assert "vascular disease not reported." in clean and "and diabetic foot not reported." in clean
 
 
 def test_mimic_clean_text_never_holds_findings():
@@ -159,14 +108,10 @@ def test_mimic_clean_text_never_holds_findings():
         assert not clean.rows["text"].str.contains(word).any(), word
     assert clean.rows["text"].str.startswith("___ year old with").all()
     assert clean.report["rows_without_text"] > 0 and clean.report["images_not_frontal"] > 0
-    assert authors.task.classes == tuple(sorted([*clean.task.classes, "No Finding"])) and len(clean.task.classes) == 5
-
-
-def test_mimic_splits_are_the_official_and_the_given_ones():
     official = pd.read_csv(release("mimic_cxr") / "mimic-cxr-2.0.0-split.csv.gz").set_index("dicom_id")["split"]
-    for variant in ("authors", "clean"):
-        rows = load("mimic_cxr", variant).rows.set_index("pair_id")
-        assert (rows["split"] == official[rows.index].replace("validate", "val")).all() and set(rows["split"]) >= {"val"}
+    for rows in (authors.rows, clean.rows):
+        assert (rows["split"].to_numpy() == official[rows["pair_id"]].replace("validate", "val")).all()
+    assert authors.task.classes == tuple(sorted([*clean.task.classes, "No Finding"])) and len(clean.task.classes) == 5
 
 
 def test_mimic_uncertain_labels():
@@ -175,11 +120,9 @@ def test_mimic_uncertain_labels():
         dataset = load("mimic_cxr", "authors", uncertain=policy)
         sizes[policy], positives[policy] = len(dataset), int(dataset.rows[dataset.task.columns].sum().sum())
     tables = pd.concat(pd.read_csv(release("mimic_cxr") / f"{part}.csv") for part in ("train", "valid", "test"))
-    doubtful = tables[list(DATASETS["mimic_cxr"].module.LABELS["authors"])] == -1
+    doubtful = tables[list(LABELS["authors"])] == -1
     assert sizes["zero"] == sizes["one"] == len(tables) and sizes["drop"] == (~doubtful.any(axis=1)).sum()
     assert positives["one"] - positives["zero"] == doubtful.sum().sum() > 0
-    with pytest.raises(ValueError, match="did you mean 'drop'"):
-        load("mimic_cxr", "authors", uncertain="dropped")
 
 
 def test_mimic_reports_from_folders(tmp_path):
@@ -190,24 +133,23 @@ def test_mimic_reports_from_folders(tmp_path):
     pd.testing.assert_frame_equal(load_dataset("mimic_cxr", root, "clean").rows, load("mimic_cxr", "clean").rows)
 
 
-@pytest.mark.parametrize(
-    "report, said",
-    [
-        (" INDICATION:  Fever.\n\n FINDINGS:  Effusion.\n", "Fever."),
-        (" INDICATION:  Fever.\n FINDINGS:  Effusion.\n", "Fever."),
-        (" History: Fever. FINDINGS: Effusion.", "Fever."),
-        (" INDICATION:  Fever and\n   cough.\n\n  The lungs show effusion.\n", "Fever and cough."),
-        (" INDICATION:\n\n  Effusion.\n", ""),
-        (" REASON FOR EXAM: Fall.\n\n CLINICAL HISTORY: Cough.\n\n IMPRESSION: Effusion.", "Fall. Cough."),
-        (" FINDINGS:  History of effusion.\n", ""),
-        (" COMPARISON: None.\n IMPRESSION: Effusion", ""),
-    ],
-)
+SECTIONS = [
+    (" INDICATION:  Fever.\n\n FINDINGS:  Effusion.\n", "Fever."),
+    (" INDICATION:  Fever.\n FINDINGS:  Effusion.\n", "Fever."),
+    (" History: Fever. FINDINGS: Effusion.", "Fever."),
+    (" INDICATION:  Fever and\n   cough.\n\n  The lungs show effusion.\n", "Fever and cough."),
+    (" INDICATION:\n\n  Effusion.\n", ""),
+    (" REASON FOR EXAM: Fall.\n\n CLINICAL HISTORY: Cough.\n\n IMPRESSION: Effusion.", "Fall. Cough."),
+    (" FINDINGS:  History of effusion.\n", ""),
+]
+
+
+@pytest.mark.parametrize("report, said", SECTIONS)
 def test_sections_before_the_reading(report, said):
     assert section(report) == said
 
 
-def test_daquar_image_numbers_and_frequent_answers(tmp_path):
+def test_daquar_image_numbers_and_frequent_answers():
     authors, clean = load("daquar"), load("daquar", "clean")
     assert authors.rows["text"].str.contains(r"image\d+ \?$").all() and not clean.rows["text"].str.contains("image").any()
     assert clean.rows["text"][0] == "what is the colour of the table ?" and authors.report["repeated_questions"] == 60
@@ -218,15 +160,10 @@ def test_daquar_image_numbers_and_frequent_answers(tmp_path):
         assert set(dataset.task.classes) == set(counts.index[counts >= 100])
     two = load("daquar", min_count=1)
     assert (two.rows[two.task.columns].sum(axis=1) == 2).any()
-    path = spoilable("daquar", tmp_path) / "qa.894.raw.test.txt"
-    path.write_text(path.read_text().replace("green", "teal"))
-    assert "teal" in load_dataset("daquar", path.parent).task.classes
-    assert "green" in load_dataset("daquar", path.parent, "clean").task.classes
 
 
 def test_coco_qa_reads_the_names_of_2014_and_of_2017(tmp_path):
-    before = load("coco_qa")
-    root = spoilable("coco_qa", tmp_path)
+    before, root = load("coco_qa"), spoilable("coco_qa", tmp_path)
     (root / "images").mkdir()
     for path in root.glob("*2014/*.jpg"):
         path.rename(root / "images" / f"{path.stem[-12:]}.jpg")
@@ -238,19 +175,17 @@ def test_coco_qa_reads_the_names_of_2014_and_of_2017(tmp_path):
 
 
 def test_recipes5k_label_and_text_belong_to_the_recipe():
-    rows = load("recipes5k").rows.set_index("pair_id")
+    row = load("recipes5k").rows.set_index("pair_id").loc["ramen/3_ramen.jpg"]
     ingredients = (release("recipes5k") / "annotations" / "ingredients_Recipes5k.txt").read_text(encoding="utf-8").splitlines()
-    assert rows.loc["ramen/3_ramen.jpg", "text"] == ingredients[19] and rows.loc["ramen/3_ramen.jpg", "label"] == "ramen"
-    assert rows.loc["ramen/3_ramen.jpg", "split"] == "val"
+    assert row[["text", "label", "split"]].tolist() == [ingredients[19], "ramen", "val"]
 
 
 def test_fakeddit_samples_a_fifth_and_drops_reposts():
     authors, clean, half = load("fakeddit"), load("fakeddit", "clean"), load("fakeddit", share=0.5)
     assert len(authors) + authors.report["rows_without_image"] + authors.report["rows_without_text"] == pytest.approx(300, abs=3)
-    assert len(half) > 2 * len(authors)
+    assert len(half) > 2 * len(authors) and clean.report["rows_without_image"] > 0
     assert clean.report["rows_with_a_title_of_an_earlier_part"] == 2 and overlap(clean)["text"] == 0
     assert overlap(load("fakeddit", share=1))["text"] > 0
-    assert clean.report["rows_without_image"] > 0
     assert clean.report["rows_marked_as_text_only"] == 3 and "tr00008" not in set(clean.rows["pair_id"])
     with pytest.raises(FileNotFoundError, match=r"fakeddit: 60 of .* first row 9 \(tr00010\)"):
         load("fakeddit", "clean", missing_images="error")
@@ -273,11 +208,10 @@ def test_flickr8k(tmp_path):
         lines += [f'{i}.jpg,"a puppy, number {i}"', *(f"{i}.jpg,{other}" for other in others)]
     (tmp_path / "captions.txt").write_text("\n".join(lines) + "\n")
     dataset = load_dataset("flickr8k", tmp_path, min_test_positives=2)
-    rows = dataset.rows.set_index("pair_id")
-    assert dataset.task.classes == ("dog",) and rows.loc["3.jpg", "text"] == "a puppy, number 3"
-    assert [int(rows.loc[f"{i}.jpg", "label_dog"]) for i in range(4)] == [0, 1, 0, 0]
+    rows = dataset.rows
+    assert dataset.task.classes == ("dog",) and rows["text"][3] == "a puppy, number 3"
+    assert rows["label_dog"][:4].tolist() == [0, 1, 0, 0]
     assert rows["split"].value_counts().to_dict() == {"train": 70, "test": 20, "val": 10}
     assert dataset.report["input_caption_names_label"] == {"dog": 1.0}
-    assert len(flickr8k.captions(tmp_path)) == 500
-    with pytest.raises(ValueError, match="no object is in 20 test images"):
+    with pytest.raises(ValueError, match="objects in test images: none occurs 20 times"):
         load_dataset("flickr8k", tmp_path)

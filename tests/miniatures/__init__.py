@@ -11,58 +11,32 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.arrays import choose
+from helpers.datasets import DATASETS
 from helpers.datasets.registry import SYNTHETIC
 from helpers.files import replacing_folder
 
 from . import medical, natural
 
-WRITERS = {
-    "mimic_cxr": medical.mimic_cxr,
-    "ham10000": medical.ham10000,
-    "brset": medical.brset,
-    "mbrset": medical.mbrset,
-    "coco_qa": natural.coco_qa,
-    "fakeddit": natural.fakeddit,
-    "recipes5k": natural.recipes5k,
-    "daquar": natural.daquar,
-}
-SIZES = {
+SIZES = {  # numbers of images, of posts for Fakeddit
     **{"mimic_cxr": 400, "ham10000": 280, "brset": 240, "mbrset": 240},
     **{"coco_qa": 120, "fakeddit": 1500, "recipes5k": 150, "daquar": 60},
 }
-LEAST = 40
-EVERY = [
-    *[("mimic_cxr", "authors", "given"), ("mimic_cxr", "clean", "official")],
-    *[("ham10000", "authors", "by-image"), ("ham10000", "authors", "lesion-disjoint"), ("ham10000", "clean", "lesion-disjoint")],
-    *[("brset", "authors", "by-image"), ("brset", "authors", "patient-disjoint"), ("brset", "clean", "patient-disjoint")],
-    *[("mbrset", "authors", "by-image"), ("mbrset", "authors", "patient-disjoint"), ("mbrset", "clean", "patient-disjoint")],
-    *[("coco_qa", "common", "official"), ("recipes5k", "common", "official")],
-    *[("fakeddit", "authors", "official"), ("fakeddit", "clean", "official")],
-    *[("daquar", "authors", "official"), ("daquar", "clean", "official")],
-]
+WRITERS = {name: vars(medical if DATASETS[name].card.domain == "medical" else natural)[name] for name in SIZES}
+EVERY = [(name, variant, s) for name in SIZES for variant, splits in DATASETS[name].card.splits.items() for s in splits]
 
 
 def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = "") -> Path:
-    """Write a miniature of data set ``name`` as the folder ``root``.
+    """Write a miniature of data set ``name`` as the new folder ``root``, with ``n`` images.
 
-    No content is real: a program draws the pictures and makes up sentences and ids. Pictures, and texts other than bare questions,
-    depend on the label with some noise, so that a probe can learn. Equal seeds give equal files. The file ``SYNTHETIC.txt`` marks
-    the folder: embeddings from it are called a synthetic miniature and never compared with published numbers.
-
-    Args:
-        n: number of images (of posts for Fakeddit); the data set's entry in ``SIZES`` when None.
-        marker: text put into every report and id of the credentialed data sets; a test then searches outputs for it.
+    No content is real. Pictures, and texts other than bare questions, depend on the label with some noise, so that a probe can
+    learn. ``SYNTHETIC.txt`` marks the folder: embeddings from it are never compared with published numbers. Of a credentialed data
+    set, every report and id holds ``marker``; a test then searches outputs for it.
     """
-    writer = WRITERS[choose(name, WRITERS, "miniature")]
     root, n = Path(root), SIZES[name] if n is None else n
-    if n < LEAST:
-        raise ValueError(f"n is {n}; a miniature needs at least {LEAST} images to be split")
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise FileExistsError(f"{root} is not empty; give a new folder for the miniature")
-    options = {"marker": marker} if name in ("mimic_cxr", "brset", "mbrset") else {}
     with replacing_folder(root) as folder:
-        writer(folder, n, np.random.default_rng(seed), **options)
+        WRITERS[name](folder, n, np.random.default_rng(seed), **({"marker": marker} if DATASETS[name].card.credentialed else {}))
         (folder / SYNTHETIC).write_text(f"A synthetic miniature in the layout of {name}: nothing here is real.\n")
     return root
 

@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.datasets.brset import FINDINGS
-from helpers.datasets.ham10000 import CLASSES
-from helpers.datasets.mbrset import YES_NO
+from helpers.datasets.metadata import DIAGNOSES, FINDINGS, YES_NO
 from helpers.datasets.mimic_cxr import LABELS
 
 from . import pictures
 
-SITES = ("back", "trunk", "face", "lower extremity", "abdomen", "unknown")
 DX_TYPE = {"nv": ("follow_up", "histo", "consensus"), "bkl": ("confocal", "histo", "consensus")}
 COMPLAINTS = {True: ("shortness of breath", "hypoxia", "leg swelling"), False: ("cough", "chest pain", "fever", "fall")}
 
@@ -21,21 +18,21 @@ COMPLAINTS = {True: ("shortness of breath", "hypoxia", "leg swelling"), False: (
 def ham10000(root: Path, n: int, rng: np.random.Generator) -> None:
     """Write two image folders, Windows line ends, missing ages, up to three images per lesion, and a majority of nv."""
     shares = np.array([0.08, 0.1, 0.15, 0.06, 0.15, 0.4, 0.06])
-    least = np.repeat(np.arange(len(CLASSES)), 4)
-    kinds = np.concatenate([least, rng.choice(len(CLASSES), max(n - len(least), 0), p=shares)])[:n]
+    least = np.repeat(np.arange(len(DIAGNOSES)), 4)
+    kinds = np.concatenate([least, rng.choice(len(DIAGNOSES), max(n - len(least), 0), p=shares)])[:n]
     rows, lesion, k = [], -1, None
     for i, kind in enumerate(sorted(kinds)):
         if kind != k or rng.random() < 0.7:
             lesion, k = lesion + 1, kind
             age = "" if rng.random() < 0.05 else f"{5 * int(np.clip(rng.normal(8 + kind, 3), 1, 17))}.0"
             sex = rng.choice(["male", "female", "unknown"], p=[0.5, 0.45, 0.05])
-            patient = {"age": age, "sex": sex, "localization": rng.choice(SITES)}
-        dx = CLASSES[kind]
+            patient = {"age": age, "sex": sex, "localization": rng.choice(["back", "face", "unknown"])}
+        dx = DIAGNOSES[kind]
         row = {"lesion_id": f"HAM_{lesion:07d}", "image_id": f"ISIC_{24306 + i:07d}", "dx": dx}
-        rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient, "dataset": "vidir_modern"})
-        picture = pictures.lesion(pictures.mistaken(kind, len(CLASSES), rng), len(CLASSES), rng)
-        _save(picture, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
-    _shuffled(rows, rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
+        rows.append({**row, "dx_type": rng.choice(DX_TYPE.get(dx, ("histo",))), **patient})
+        seen = pictures.mistaken(kind, len(DIAGNOSES), rng)
+        pictures.scene(seen, len(DIAGNOSES), rng, root / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg")
+    pd.DataFrame(rows).sample(frac=1, random_state=rng).to_csv(root / "HAM10000_metadata.csv", index=False, lineterminator="\r\n")
 
 
 def brset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
@@ -46,14 +43,13 @@ def brset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> Non
             grade = int(rng.choice(5, p=[0.6, 0.1, 0.1, 0.1, 0.1])) if i >= 20 else (i // 2) % 5
             patient = _eye_patient(i // 2, grade, rng, marker)
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 20 else grade
-        row = {"image_id": f"img{i + 1:05d}{marker}", **patient, "exam_eye": 1 + i % 2, "nationality": "Brazil"}
+        row = {"image_id": f"img{i + 1:05d}{marker}", **patient, "exam_eye": 1 + i % 2}
         row |= {c: 1 + int(rng.random() < 0.05 + 0.1 * eye) for c in ("optic_disc", "vessels", "macula")}
-        row |= {"DR_SDRG": eye, "DR_ICDR": eye, "focus": 1, "diabetic_retinopathy": int(eye > 0), "hypertensive_retinopathy": 0}
-        row |= {c: int(rng.random() < 0.08) for c in FINDINGS if c not in row}
+        row |= {"DR_ICDR": eye} | {c: int(rng.random() < 0.08) for c in FINDINGS if c not in row}
         row |= {c: int(rng.random() < 0.2 * eye) for c in ("macular_edema", "hemorrhage")}
-        rows.append({**row, "quality": "Adequate"})
-        _save(pictures.fundus(eye, i % 2 == 1, rng), root / "fundus_photos" / f"{row['image_id']}.jpg")
-    _shuffled(rows, rng).to_csv(root / "labels_brset.csv", index=False)
+        rows.append(row)
+        pictures.scene(eye, 5, rng, root / "fundus_photos" / f"{row['image_id']}.jpg")
+    pd.DataFrame(rows).sample(frac=1, random_state=rng).to_csv(root / "labels_brset.csv", index=False)
 
 
 def _eye_patient(number: int, grade: int, rng: np.random.Generator, marker: str) -> dict:
@@ -61,16 +57,10 @@ def _eye_patient(number: int, grade: int, rng: np.random.Generator, marker: str)
     age = str(int(rng.integers(30, 85)))
     age = rng.choice([age, age.replace("0", "O"), f"{age},5", ""], p=[0.8, 0.1, 0.05, 0.05])
     duration = rng.choice([f"{years}", f"{years},5", "Não", ""], p=[0.5, 0.1, 0.2, 0.2])
-    return {
-        "patient_id": f"{marker}{number + 1}",
-        "camera": rng.choice(["Canon CR", "NIKON NF5050"]),
-        "patient_age": age,
-        "comorbidities": rng.choice(["diabetes1", "HAS, dislipidemia", ""]) + (f" {marker}" if marker else ""),
-        "diabetes_time_y": duration,
-        "insuline": rng.choice(["yes", "no", ""], p=[0.15 + 0.1 * grade, 0.55 - 0.1 * grade, 0.3]),
-        "patient_sex": int(rng.integers(1, 3)),
-        "diabetes": "yes" if grade else "no",
-    }
+    insulin = rng.choice(["yes", "no", ""], p=[0.15 + 0.1 * grade, 0.55 - 0.1 * grade, 0.3])
+    illness = rng.choice(["diabetes1", "HAS, dislipidemia", ""]) + (f" {marker}" if marker else "")
+    patient = {"patient_id": f"{marker}{number + 1}", "patient_age": age, "patient_sex": int(rng.integers(1, 3))}
+    return patient | {"comorbidities": illness, "diabetes_time_y": duration, "insuline": insulin}
 
 
 def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> None:
@@ -82,15 +72,11 @@ def mbrset(root: Path, n: int, rng: np.random.Generator, marker: str = "") -> No
             answers = {c: "" if rng.random() < 0.06 else f"{int(rng.random() < 0.2 + 0.12 * grade)}.0" for c in YES_NO}
             patient = {"patient": f"{marker}{i // 4 + 1}", "age": int(rng.integers(30, 85)), "sex": int(rng.integers(0, 2))}
             patient |= {"dm_time": "" if rng.random() < 0.1 else f"{3 + 4 * grade + int(rng.integers(0, 4))}.0", **answers}
-            patient |= {"insulin_time": "", "insurance": 0, "educational_level": rng.choice(["", *(f"{k}.0" for k in range(1, 8))])}
+            patient["educational_level"] = rng.choice(["", *(f"{k}.0" for k in range(1, 8))])
         eye = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4)) if i >= 40 else grade
         file = f"{marker}{i // 4 + 1}.{i % 4 + 1}.jpg"
-        row = {**patient, "file": file, "laterality": ("right", "left")[i % 2]}
-        row |= {"final_artifacts": "no", "final_quality": "yes", "final_icdr": f"{eye}.0", "final_edema": "no"}
-        if i >= 40 and rng.random() < 0.05:
-            row["final_icdr"] = ""
-        rows.append(row)
-        _save(pictures.fundus(eye, i % 2 == 1, rng), root / "images" / file)
+        rows.append({**patient, "file": file, "final_icdr": "" if i >= 40 and rng.random() < 0.05 else f"{eye}.0"})
+        pictures.scene(eye, 5, rng, root / "images" / file)
     pd.DataFrame(rows).to_csv(root / "labels_mbrset.csv", index=False)
 
 
@@ -110,11 +96,10 @@ def mimic_cxr(root: Path, n: int, rng: np.random.Generator, marker: str = "") ->
             labels["No Finding"] = np.nan if any(found.values()) else 1.0
         dicom = f"{rng.integers(16**8):08x}-{i:08x}{marker}"
         view = ("PA", "LATERAL", "AP", "AP")[i % 4]
-        picture = pictures.chest([present != (rng.random() < 0.1) for present in found.values()], rng)
-        _save(picture, root / path.removesuffix(".txt") / f"{dicom}.jpg")
-        _save(picture, root / "preproc_224x224" / f"s{study}_{dicom}.jpg")
+        files = root / path.removesuffix(".txt") / f"{dicom}.jpg", root / "preproc_224x224" / f"s{study}_{dicom}.jpg"
+        pictures.chest([present != (rng.random() < 0.1) for present in found.values()], rng, *files)
         ids = {"dicom_id": dicom, "subject_id": subject, "study_id": study, "path": path}
-        person = {"age": int(rng.integers(20, 90)), "sex": ("Male", "Female")[i // 4 % 2], "race": "White"}
+        person = {"age": int(rng.integers(20, 90)), "sex": ("Male", "Female")[i // 4 % 2]}
         records.append({**ids, "ViewPosition": view, "split": part, **person, **labels})
     table = pd.DataFrame(records)
     for kind, own in {"metadata": "ViewPosition", "split": "split"}.items():
@@ -140,12 +125,3 @@ def _report(found: dict[str, bool], i: int, rng: np.random.Generator, marker: st
     opening = "" if (i // 2) % 11 == 10 else f" {heading}:  {why}.\n" + ("\n" if (i // 2) % 3 else "")
     seen = ". ".join(f"{'There is' if present else 'No'} {name.lower()}" for name, present in found.items())
     return f"                                 FINAL REPORT\n{opening} FINDINGS:\n\n {seen}. {marker}\n\n IMPRESSION:\n\n {seen}.\n"
-
-
-def _shuffled(rows: list[dict], rng: np.random.Generator) -> pd.DataFrame:
-    return pd.DataFrame(rows).iloc[rng.permutation(len(rows))]
-
-
-def _save(picture, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=90)

@@ -102,12 +102,12 @@ def test_a_changed_file_runs_the_pages_that_declare_it_and_no_others(project, gl
         assert planned(project) == downstream(readers)
 
 
-@pytest.mark.parametrize("module", ["geometry", "datasets/daquar", "plotting"])
+@pytest.mark.parametrize("module", ["geometry", "datasets/metadata", "plotting"])
 def test_a_changed_module_runs_the_pages_that_import_it_and_no_sweep(project, module, monkeypatch):
     monkeypatch.chdir(ROOT)
     path = f"src/helpers/{module}.py"
     users = {name for name in PAGES if path in declared.page_code(Path(f"notebooks/{name}.ipynb"))}
-    assert (users == set()) == (module == "datasets/daquar")
+    assert (users == set()) == (module == "datasets/metadata")
     with changed(project / path):
         assert planned(project) == downstream(users)
 

@@ -1,19 +1,20 @@
 """Define data sets as image-text pairs with a card, list every one by name, and load it."""
 
 import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.resources import files
 from inspect import signature
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 
-from ..arrays import choose
+from ..arrays import choose, choose_column
+from ..images import index_images, locate
 from ..tasks import SPLITS, Task
 
 SYNTHETIC = "SYNTHETIC.txt"  # marks the folder of a miniature
-VARIANTS = ("authors", "clean", "common")
 MISSING_IMAGES = ("error", "drop")
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
@@ -29,39 +30,30 @@ class Card:
     citation: str  # key in book/references.bib
     access: str  # how to get it, in one sentence
     credentialed: bool = False
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
     size: str = ""  # of the release
-    splits: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variant -> splits it offers, the default first
+    splits: dict[str, list[str]] = field(default_factory=dict)  # variant -> splits it offers, the default first
     missing_images: str = "error"  # or "drop", for a release that is known to lack some
+    folders: Sequence[str] = ()  # of images, the first that has one wins
+    package: str = ""  # the Python package that ships the data, if one does
 
 
 def _toml(name: str) -> dict:
     return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
-def _card(entry: dict) -> Card:
-    splits = {variant: tuple(names) for variant, names in entry.pop("splits").items()}
-    return Card(**entry | {"splits": splits, "notes": tuple(entry.get("notes", ()))})
-
-
-CARDS = {name: _card(entry) for name, entry in _toml("cards.toml").items()}
 WORDS = _toml("words.toml")  # what the texts of a data set are made of
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Rows as a data set's module reads them, some still without image (None) or text, and counts of excluded rows.
+    """What a reader returns: rows, counts of excluded rows, and for a table of one's own its card and folder."""
 
-    The manifest learns ``name``, ``card`` and ``root`` only on reading. With ``private``, errors name no images.
-    """
-
-    rows: pd.DataFrame
+    rows: pd.DataFrame  # a missing text or image is None; without a column of images, they are called as the pairs
     task: Task
     report: dict = field(default_factory=dict)
-    name: str | None = None
     card: Card | None = None
     root: Path | None = None
-    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,15 +73,12 @@ class PairedDataset:
     report: dict = field(default_factory=dict)  # counts of excluded rows by reason; no row is dropped silently
 
     def __post_init__(self):
-        if missing := [c for c in REQUIRED_COLUMNS if c not in self.rows]:
-            raise ValueError(f"{self.name}: column {missing[0]!r} is missing; needed are {', '.join(REQUIRED_COLUMNS)} and labels")
-        repeated = self.rows["pair_id"].duplicated().to_numpy()
-        if repeated.any():
-            raise ValueError(f"{self.name} row {repeated.argmax()}: pair_id occurs more than once; every row needs its own id")
-        unknown = (~self.rows["split"].isin(SPLITS)).to_numpy()
-        if unknown.any():
-            fault = f"split is not one of {', '.join(SPLITS)} ({unknown.sum()} such rows)"
-            raise ValueError(f"{self.name} row {unknown.argmax()}: {fault}")
+        for column in REQUIRED_COLUMNS:
+            choose_column(column, self.rows, self.name)
+        repeated, unknown = self.rows["pair_id"].duplicated(), ~self.rows["split"].isin(SPLITS)
+        for bad, fault in ((repeated, "pair_id occurs more than once"), (unknown, f"split is not one of {', '.join(SPLITS)}")):
+            if bad.any():
+                raise ValueError(f"{self.name} row {bad.to_numpy().argmax()}: {fault} ({bad.sum()} such rows)")
         self.task.targets(self.rows)
 
     def __len__(self) -> int:
@@ -104,37 +93,30 @@ class PairedDataset:
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set: its card, and the module of its name, whose ``read(root, variant, split, **options)`` returns a Draft."""
+    """One data set: its card, and its reader, ``read(root, variant, split, **options)``, which returns a Draft."""
 
     name: str
     card: Card
+    reader: str  # module and function
 
     @property
-    def module(self) -> ModuleType:
-        return import_module(f".{self.name}", __package__)
+    def read(self) -> Callable[..., Draft]:
+        module, function = self.reader.split(".")
+        return getattr(import_module(f".{module}", __package__), function)
 
     @property
     def variants(self) -> tuple[str, ...]:
         return tuple(self.card.splits)
 
     @property
-    def splits(self) -> dict[str, tuple[str, ...]]:
-        return self.card.splits
-
-    @property
     def options(self) -> dict[str, object]:
         """Return name and type of each argument of ``read`` after root, variant and split."""
-        return {name: p.annotation for name, p in list(signature(self.module.read).parameters.items())[3:]}
-
-    @property
-    def needs_root(self) -> bool:
-        """Return whether the data come from a folder, and not with a Python package."""
-        return not hasattr(self.module, "default_root")
+        return {name: p.annotation for name, p in list(signature(self.read).parameters.items())[3:]}
 
     def root(self, root) -> Path:
         """Return the folder to read: the given one, or that of the package that ships the data."""
-        if root is None and not self.needs_root:
-            return self.module.default_root()
+        if root is None and self.card.package:
+            return Path(str(files(self.card.package)), "data")
         if root is None:
             raise ValueError(f"{self.name} needs root (--root), the folder of the release; {self.card.access}")
         if not Path(root).exists():
@@ -142,7 +124,7 @@ class Entry:
         return Path(root)
 
 
-DATASETS = {name: Entry(name, card) for name, card in CARDS.items()}
+DATASETS = {name: Entry(name, reader=card.pop("reader"), card=Card(**card)) for name, card in _toml("cards.toml").items()}
 
 
 def title(dataset: str) -> str:
@@ -168,10 +150,9 @@ def dataset_root(data_root, dataset: str) -> Path | None:
 def canonical_variant(name: str, variant: str) -> str:
     """Return the variant that ``variant`` means for data set ``name``: itself, or ``common`` if there is only one."""
     variants = DATASETS[choose(name, DATASETS, "data set")].variants
-    if variants == ("common",):
-        choose(variant, VARIANTS, f"variant of {name}")
-        return "common"
-    return choose(variant, variants, f"variant of {name}")
+    single = variants == ("common",)
+    choose(variant, ("authors", "clean", "common") if single else variants, f"variant of {name}")
+    return "common" if single else variant
 
 
 def load_dataset(name: str, root=None, variant: str = "authors", split=None, missing_images=None, **options) -> PairedDataset:
@@ -188,32 +169,29 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     """
     entry = DATASETS[choose(name, DATASETS, "data set")]
     variant = canonical_variant(name, variant)
-    offered = entry.splits[variant]
+    offered = entry.card.splits[variant]
     split = choose(split or offered[0], offered, f"split of {name} variant {variant}")
     policy = choose(missing_images or entry.card.missing_images, MISSING_IMAGES, "missing_images")
     root = entry.root(root)
     for option in options:
         choose(option, entry.options, f"option of {name}")
-    draft = entry.module.read(root, variant, split, **options)
-    name, card, root = draft.name or name, draft.card or entry.card, draft.root or root
-    rows, excluded = _usable_rows(draft, name, card.credentialed or draft.private, root, policy)
-    synthetic = {"synthetic": True} if (root / SYNTHETIC).is_file() else {}
-    return PairedDataset(name, variant, rows, draft.task, card, root, {"split": split, **excluded, **draft.report, **synthetic})
-
-
-def _usable_rows(draft: Draft, name: str, private: bool, root: Path, policy: str) -> tuple[pd.DataFrame, dict]:
-    """Return the rows with a text and an image, and the numbers of rows excluded because one is missing."""
-    rows = draft.rows.reset_index(drop=True)
+    draft = entry.read(root, variant, split, **options)
+    card, root, rows = draft.card or entry.card, draft.root or root, draft.rows.reset_index(drop=True)
+    name = draft.card.title if draft.card else name
+    if "image" not in rows:
+        rows["image"] = locate(rows["pair_id"], index_images(root, card.folders))
     absent = rows["image"].isna()
     if absent.any() and (policy == "error" or absent.all()):
+        private = card.credentialed or entry.name == "manifest"
         first = f"first row {absent.idxmax()}" + ("" if private else f" ({rows['pair_id'][absent.idxmax()]})")
-        complete = "correct these paths" if draft.private else "finish the download"
-        drop = f"{complete}, or exclude them with missing_images='drop' (--missing-images drop)"
+        drop = "complete them, or exclude these pairs with missing_images='drop' (--missing-images drop)"
         remedy = "check root and the image folder" if absent.all() else drop
         raise FileNotFoundError(f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}, {first}; {remedy}")
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
-    usable = rows[~absent & ~blank].reset_index(drop=True)
-    usable = usable[[*REQUIRED_COLUMNS, *(c for c in usable if c not in REQUIRED_COLUMNS)]]
-    if not len(usable):
+    rows = rows[~absent & ~blank].reset_index(drop=True)
+    rows = rows[[*REQUIRED_COLUMNS, *(c for c in rows if c not in REQUIRED_COLUMNS)]]
+    if not len(rows):
         raise ValueError(f"{name}: no pair under {root} has both an image and a text")
-    return usable, {"rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}
+    report = {"split": split, "rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}
+    report |= draft.report | ({"synthetic": True} if (root / SYNTHETIC).is_file() else {})
+    return PairedDataset(name, variant, rows, draft.task, card, root, report)

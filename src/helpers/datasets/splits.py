@@ -9,27 +9,15 @@ from ..store.embeddings import EmbeddingSet
 from ..tasks import SPLITS
 
 SEED = 42
-KEEPS_GROUPS = ("lesion-disjoint", "patient-disjoint", "given-or-made", "given", "made", "official")  # names of splits
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the splits receive a rare class
 
 
-def by_row(strata: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return row numbers of train and test (20 %), stratified and ignoring groups, by ``train_test_split`` in file order."""
+def by_row(strata: pd.Series) -> pd.Series:
+    """Return the split of each row, stratified and ignoring groups; indexed in the authors' order, train (80 %) before test."""
     from sklearn.model_selection import train_test_split  # slow to load, and a workflow with nothing to do must answer fast
 
-    counts = strata.value_counts()
-    if counts.min() < 2:
-        row = int((strata == counts.idxmin()).to_numpy().argmax())
-        raise ValueError(f"the {strata.name} of table row {row} occurs once; a stratified split needs 2 rows of each class")
-    train, test = train_test_split(np.arange(len(strata)), test_size=0.2, stratify=strata.to_numpy(), random_state=SEED)
-    return train, test
-
-
-def by_row_in_file_order(strata: pd.Series) -> np.ndarray:
-    """Return the split name of each row under :func:`by_row`."""
-    split = np.full(len(strata), "train", dtype=object)
-    split[by_row(strata)[1]] = "test"
-    return split
+    parts = train_test_split(np.arange(len(strata)), test_size=0.2, stratify=strata.to_numpy(), random_state=SEED)
+    return pd.concat([pd.Series(name, index) for name, index in zip(("train", "test"), parts, strict=True)])
 
 
 def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEED) -> np.ndarray:
@@ -42,7 +30,7 @@ def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEE
     first = np.unique(codes, return_index=True)[1]
     size = np.bincount(codes)
     stratum = np.zeros(len(first), dtype=int) if strata is None else pd.factorize(strata, sort=True)[0][first]
-    names, due = list(SHARES), np.array(list(SHARES.values()))
+    names, due = np.array(list(SHARES), dtype=object), np.array(list(SHARES.values()))
     assigned = np.empty(len(first), dtype=int)
     rng = np.random.default_rng(seed)
     for s in np.unique(stratum):
@@ -52,7 +40,7 @@ def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEE
         for g in members:
             assigned[g] = np.argmax((target - filled) / target)
             filled[assigned[g]] += size[g]
-    return np.array(names, dtype=object)[assigned][codes]
+    return names[assigned][codes]
 
 
 def straddling(rows: pd.DataFrame) -> pd.Index:
@@ -67,12 +55,6 @@ def seen_in_train(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: test[key].isin(set(train[key])) for key in ("group", "image", "text")})
 
 
-def first_seen(rows: pd.DataFrame, column: str) -> pd.Series:
-    """Return whether a row's value of ``column`` is absent from earlier splits (train before val before test), bool (n,)."""
-    rank = rows["split"].map({name: i for i, name in enumerate(SPLITS)})
-    return rank == rank.groupby(rows[column]).transform("min")
-
-
 def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
     """Return the set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to exclude."""
     split = pd.Series(np.asarray(split, dtype=object))
@@ -80,18 +62,15 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
 
 
 def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
-    """Return new random splits, (n,) of ``train``, ``val`` and ``test``: whole groups, in the shares that the set has.
-
-    Groups in random order fill train, then val, then test, so that a part may miss its share by less than one group.
-    """
+    """Return new random splits, (n,) of names: whole groups fill train, val and test in turn, to the shares that the set has."""
     groups, codes = np.unique(embeddings.pairs["group"].to_numpy().astype(str), return_inverse=True)
-    names = [split for split in SPLITS if len(embeddings.rows(split))]
-    if len(groups) < len(names):
-        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(names)} splits; give more groups")
+    shares = {split: len(rows) / len(embeddings) for split in SPLITS if len(rows := embeddings.rows(split))}
+    if len(groups) < len(shares):
+        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(shares)} splits; give more groups")
     order = np.random.default_rng(random_state).permutation(len(groups))
     sizes = np.bincount(codes)[order]
     middle = (sizes.cumsum() - sizes / 2) / len(embeddings)
-    ends = np.cumsum([len(embeddings.rows(split)) / len(embeddings) for split in names])
     of_group = np.empty(len(groups), dtype=object)
-    of_group[order] = np.array(names, dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
+    ends = np.cumsum(list(shares.values()))
+    of_group[order] = np.array(list(shares), dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
     return of_group[codes]

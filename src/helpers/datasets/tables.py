@@ -1,11 +1,9 @@
-"""Read the tables of a release: tolerate BOM, Windows line ends and compression; check columns and values strictly.
+"""Read the tables of a release and check their columns and cells; no error prints a cell, which may be an id or a report."""
 
-No error prints a cell, which may be an id or a sentence of a credentialed set if columns have slipped.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..arrays import choose_column
@@ -16,20 +14,17 @@ RELEASED = "restore the file as released"
 
 def first_file(root: Path, names: Sequence[str]) -> Path:
     """Return the first of ``names`` that is a file under ``root``."""
-    for name in names:
-        if (root / name).is_file():
-            return root / name
+    if (path := next((root / name for name in names if (root / name).is_file()), None)) is not None:
+        return path
     below = [path.parent for name in names for path in root.glob(f"*/{name}")]
     remedy = f"did you mean root={below[0]}?" if below else "point root at the folder that holds it, or finish the download"
     raise FileNotFoundError(f"{root} has no {' or '.join(names)}; {remedy}")
 
 
 def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, remedy: str = RELEASED) -> pd.DataFrame:
-    """Read a delimited file as strings; empty cells are missing values.
+    """Read a delimited file as strings, empty cells as missing; ``columns`` are required, and rows with them.
 
-    Args:
-        columns: required columns; then rows are required too.
-        na_words: treat cells such as ``NA`` and ``nan`` as missing too, the default of pandas, which the authors used.
+    With ``na_words``, cells such as ``NA`` and ``nan`` are missing too: the default of pandas, which the authors used.
     """
     # The header is read as a row, because pandas would rename a column whose name occurs twice.
     table = read_delimited(path, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
@@ -37,81 +32,78 @@ def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, 
     for i, name in enumerate(names):
         if name in names[:i]:
             raise ValueError(f"{path}: columns {names.index(name) + 1} and {i + 1} have the same name; rename one of them")
-    table = table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
     for column in columns:
         choose_column(column, names, path)
-    if columns:
-        require_rows(table, path, remedy)
-    return table
-
-
-def require_rows(table: pd.DataFrame, path, remedy: str = RELEASED) -> None:
-    """Raise a ValueError if a table has a header but no rows."""
-    if not len(table):
+    if columns and len(table) == 1:
         raise ValueError(f"{path} has a header and no rows; {remedy}")
+    return table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
+
+
+def released(root: Path, names: Sequence[str], columns: Sequence[str], na_words: bool = True) -> tuple[pd.DataFrame, Path]:
+    """Return the first of a release's tables that is there, and its path; the first of ``columns`` names each row."""
+    path = first_file(root, names)
+    table = read_table(path, columns, na_words)
+    unique(table[columns[0]], path)
+    return table, path
+
+
+def in_parts(parts: Iterable[str], read: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of every official part, one part after another, with its name as their split."""
+    return pd.concat([read(part).assign(split=part) for part in parts], ignore_index=True)
 
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a UTF-8 text file without line ends and without blank lines at the end."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").rstrip().splitlines()
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; point root at the folder of the release, or finish the download") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    return [line.strip() for line in lines]
 
 
 def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
     """Read text files in parallel: one column per file, one row per line."""
-    columns = {}
-    for name, path in files.items():
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist; point root at the folder of the release, or finish the download")
-        columns[name] = read_lines(path)
-    if len({len(lines) for lines in columns.values()}) > 1:
-        lengths = ", ".join(f"{files[name].name} {len(lines)}" for name, lines in columns.items())
-        raise ValueError(f"{next(iter(files.values())).parent}: parallel files differ in length ({lengths}); restore them")
-    return pd.DataFrame(columns)
+    table = pd.DataFrame({name: pd.Series(read_lines(path)) for name, path in files.items()})
+    if table.isna().any(axis=None):
+        lengths = ", ".join(f"{path} {table[name].count()}" for name, path in files.items())
+        raise ValueError(f"parallel files differ in length ({lengths}); restore them")
+    return table
+
+
+def refuse(bad: pd.Series, column: pd.Series, path, fault: str, first: int = 2) -> None:
+    """Raise a ValueError if a cell is bad: it counts them and names the line of one; rows begin on line ``first``."""
+    if bad.any():
+        raise ValueError(f"{path} line {bad.to_numpy().argmax() + first}: {column.name} {fault} ({bad.sum()} such rows)")
 
 
 def numbers(column: pd.Series, path) -> pd.Series:
     """Return cells as float64, missing ones as NaN; read a decimal comma as a point and a letter O as zero, as in releases."""
-    cleaned = column.str.strip().str.replace("O", "0").str.replace("o", "0").str.replace(",", ".")
-    values = pd.to_numeric(cleaned, errors="coerce").astype(float)
-    bad = values.isna() & column.notna()
-    if bad.any():
-        row = bad.to_numpy().argmax()
-        raise ValueError(f"{path} line {row + 2}: {column.name} is not a number ({bad.sum()} such cells); restore the table")
+    values = pd.to_numeric(column.str.strip().str.translate(str.maketrans("Oo,", "00.")), errors="coerce").astype(float)
+    refuse(values.isna() & column.notna(), column, path, "is not a number")
     return values
 
 
 def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
     """Return ``column`` unchanged if every cell is one of ``classes``."""
-    bad = (~column.isin(list(classes))).to_numpy()
-    if bad.any():
-        row = bad.argmax()
-        fault = "missing, expected" if pd.isna(column.iloc[row]) else "not"
-        wanted = f"one of {', '.join(map(str, classes))}"
-        raise ValueError(f"{path} line {row + 2}: {column.name} is {fault} {wanted} ({bad.sum()} such rows)")
+    refuse(~column.isin(list(classes)), column, path, f"is not one of {', '.join(map(str, classes))}")
     return column
 
 
-def unique(column: pd.Series, path, private: bool = False, header: int = 1) -> pd.Series:
-    """Return ``column`` unchanged if no value is repeated or missing; the file has ``header`` lines before the first row."""
-    again = (column.duplicated() | column.isna()).to_numpy()
-    if again.any():
-        row = again.argmax()
-        value, which = column.iloc[row], "" if private else f" {column.iloc[row]!r}"
-        fault = " is missing" if pd.isna(value) else f"{which} is also on line {(column == value).to_numpy().argmax() + 1 + header}"
-        where = f"{path} line {row + 1 + header}: {column.name}"
-        raise ValueError(f"{where}{fault}; every row needs its own ({again.sum()} such rows)")
+def unique(column: pd.Series, path) -> pd.Series:
+    """Return ``column`` unchanged if no value is repeated or missing."""
+    refuse(column.isna(), column, path, "is missing, and every row needs its own")
+    again = column.duplicated()
+    first = np.argmax(column == column[again.idxmax()]) + 2
+    refuse(again, column, path, f"is also on line {first}, and every row needs its own")
     return column
 
 
 def printed(column: pd.Series, path) -> pd.Series:
     """Return numbers as pandas prints them after reading the column: ``63`` if all are whole numbers, else ``63.0``."""
     values = numbers(column, path)
-    whole = values.notna().all() and not column.astype(str).str.contains(".", regex=False).any()
-    return values.map(lambda v: v if pd.isna(v) else str(int(v)) if whole else str(v)).astype(object)
+    whole = values.notna().all() and not column.str.contains(".", regex=False).any()
+    return values.map(lambda v: str(int(v)) if whole else str(v), na_action="ignore").astype(object)
 
 
 def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
@@ -121,7 +113,7 @@ def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
 
 def phrase(column: pd.Series, template: str, otherwise: str) -> pd.Series:
     """Return ``template`` with each cell in place of ``{}``, or ``otherwise`` for a missing cell."""
-    return column.map(lambda cell: otherwise if pd.isna(cell) else template.format(cell)).astype(object)
+    return column.map(template.format, na_action="ignore").astype(object).fillna(otherwise)
 
 
 def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:

@@ -34,7 +34,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
         embeddings = EmbeddingSet.load(mine.iloc[0])
         named = {**identity.columns, **embeddings.provenance}  # its folders give the names that its record lacks
         return embeddings if named == embeddings.provenance else replace(embeddings, provenance=named)
-    if data_root is None and (dataset not in DATASETS or DATASETS[dataset].needs_root):
+    if data_root is None and (dataset not in DATASETS or not DATASETS[dataset].card.package):
         raise FileNotFoundError(_nothing_stored(identity, found))
     from .extract import extract  # here, because it needs torch and reading a stored set does not
 
