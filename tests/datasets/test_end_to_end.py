@@ -11,6 +11,7 @@ from page_code import functions_of
 from helpers import extract, load_dataset, sweep
 from helpers.backbones import Tokenizer
 from helpers.backbones.base import Backbone
+from helpers.cli import main
 from helpers.cones import cone_table
 
 TOKENS = 512
