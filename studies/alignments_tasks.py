@@ -134,7 +134,7 @@ def _probe_measures(embeddings: EmbeddingSet, protocol: str | Protocol, weights:
         "probe_auc": _mean_auc([result], weights),
         **_subgroup_spreads(result, weights),
         "log_loss": _mean(metrics.log_losses(logits, targets, multiclass), weights),
-        "brier": _mean(metrics.brier_scores(probability, targets), weights),
+        "brier": _mean(np.square(probability - targets).mean(axis=1), weights),
         "calibration_error": _recentred(*errors),
     }
 

@@ -57,7 +57,7 @@ def test_embeddings_computed_elsewhere_are_brought_in_and_a_missing_set_is_to_be
     assert main(["cone", "mine", "ours", *where]) == 2
     assert "helpers import FILE --dataset mine --backbone ours --variant raw" in capsys.readouterr().err
     assert main(["cone", "mine", "theirs", *where]) == 0
-    assert "mine raw theirs" in capsys.readouterr().out  # the only variant there is, and named
+    assert "mine / raw / theirs" in capsys.readouterr().out  # the only variant there is, and named
 
 
 def test_lists_and_the_version(capsys):
@@ -83,7 +83,7 @@ def test_lists_and_the_version(capsys):
         (["sweep", *SET, "--protocl", "paper"], "--protocol"),
         (["recommend", *SET, "--protocol", "convergd"], "'converged'"),
         (["extract", "ham10000", "--backbone", "lit-derm", "--root", "/nowhere/at/all"], "/nowhere/at/all does not exist"),
-        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "must end in .csv"),
+        (["import", "x.pkl", "--dataset", "a", "--backbone", "b"], "x.pkl does not exist"),
         (["swep"], "Did you mean 'sweep'"),
         ([], "Missing command"),
     ],

@@ -31,7 +31,7 @@ MODULES = {
     "alignment/shift.py": ["tests/alignment/test_alignment.py"],
     "alignment/estimator.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
-    "store/disk.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py", "tests/faults/test_readers.py"],
+    "store/disk.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py"],
     "store/foreign.py": ["tests/store/test_foreign.py"],
 }
 PAIRS = "Add Sub, Mult Div, Lt LtE, Gt GtE, Eq NotEq, And Or, In NotIn, Is IsNot, BitAnd BitOr".split(", ")

@@ -65,8 +65,8 @@ def read(
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
     unlabelled = {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
-    about = {"title": title or path.stem, "domain": domain, "source": path.name, "credentialed": bool(credentialed)}
-    card = replace(DATASETS["manifest"].card, **about)
+    card = DATASETS["manifest"].card
+    card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
     return Draft(pd.concat([rows, labels], axis=1), task, {"split_made": not given, "kind": task.kind, **unlabelled}, card, images)
 
 

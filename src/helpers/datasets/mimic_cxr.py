@@ -45,8 +45,8 @@ def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:
     """Read the authors' three tables with whole reports."""
     columns = (*IDS, "path_preproc", *CLASSES)
     table = in_parts(TABLES, lambda part: _labelled(*released(root, (TABLES[part],), columns), CLASSES))
-    names, columns = ("cxr-study-list.csv", "cxr-study-list.csv.gz"), ("study_id", "subject_id", "path")
-    studies = released(root, names, columns, na_words=False)[0][[*columns]].rename(columns={"path": "report"})
+    names, own = ("cxr-study-list.csv", "cxr-study-list.csv.gz"), ("study_id", "subject_id", "path")
+    studies = released(root, names, own, na_words=False)[0][[*own]].rename(columns={"path": "report"})
     table = table.merge(studies, on=["subject_id", "study_id"], how="left")
     table["text"] = read_reports(root, table["report"])
     table["image"] = existing(root, table["path_preproc"]).fillna(existing(root, "preproc_224x224/" + table["path_preproc"]))
