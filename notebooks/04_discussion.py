@@ -561,7 +561,8 @@ ledger = pd.DataFrame(rows)
 page.save_table(ledger, "claims")
 counts, own_counts = ledger["verdict"].value_counts(), ledger["own_numbers"].str.extract("^(yes|no number|no)", expand=False).value_counts()
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
-page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted)
+own = f"{own_counts.get('yes', 0)} true, {own_counts.get('no', 0)} not true, {own_counts.get('no number', 0)} without a published number"
+page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted, own_counts=own)
 lead.update(Markdown(
     f"Of {len(ledger)} statements, {own_counts.get('yes', 0)} are true of the paper's own published numbers, {own_counts.get('no', 0)} are not, and for "
     f"{own_counts.get('no number', 0)} no number was published; the rest is mixed. Beyond these numbers: {counted}."

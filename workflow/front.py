@@ -83,7 +83,8 @@ def _test_bench() -> str:
     return (
         "**On our two small test-bench encoders**, λ = 1 changes the test AUC of a converged linear probe by at most "
         f"{limits['gain'].abs().max():.3f} on the given splits. Over {splits.max()} redrawn splits the mean gain of {len(splits)} "
-        f"embedding sets is {_signed(redrawn.mean().min())} to {_signed(redrawn.mean().max())}, positive in every split for "
+        "embedding sets (two data sets, one of them under two texts, each with two heads on one pair of towers) is "
+        f"{_signed(redrawn.mean().min())} to {_signed(redrawn.mean().max())}, positive in every split for "
         f"{' and '.join(always) or 'none'}."
     )
 

@@ -8,6 +8,7 @@ from scipy.stats import t as student
 
 from .arrays import as_rows, parts, unit_rows
 
+MARGIN = 0.005  # of a change in AUC that counts as none; fixed before any count was made with it
 RELABELLINGS = 100_000  # a permutation test counts all relabellings up to this number, and this many random ones beyond
 
 
@@ -81,6 +82,11 @@ def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tu
     error = values.std(ddof=1) * np.sqrt(1 / len(values) + test_per_train)
     half = student.ppf((1 + level) / 2, len(values) - 1) * error
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def equivalent(low, high, margin: float = MARGIN) -> np.ndarray:
+    """Return whether 95 % intervals of effects lie within the margin around zero: two one-sided tests at 2.5 % (Schuirmann, 1987)."""
+    return (np.asarray(low) > -margin) & (np.asarray(high) < margin)
 
 
 def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
