@@ -5,9 +5,9 @@
 FOLDER holds ``public_embeddings`` as for ``alignments_public.py``. Each alignment is fitted on half of the pairs. On the other half
 we count the images whose nearest text stays the same when both modalities get Gaussian noise, or are stored with 16 levels a
 coordinate. The projected shift moves images by the part of the gap that is orthogonal to the leading directions of the texts
-(Chowers et al., CVPR 2026). Renormalising expands vectors that a shift has shortened, so the same noise is then relatively smaller: all
-moves are measured with and without it. The second table has the gap, the distribution gap (mean distance of pairs after centring each
-modality; Liu et al., 2026, measure the gap after centring) and recall@1 in galleries of equal size.
+(Chowers et al., CVPR 2026). Renormalising expands vectors that a shift has shortened, so the same noise is then relatively
+smaller: all moves are measured with and without it. The second table has the gap, the distribution gap (mean distance of pairs
+after centring each modality; Liu et al., 2026, measure the gap after centring) and recall@1 in galleries of equal size.
 """
 
 import numpy as np

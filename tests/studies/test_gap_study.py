@@ -1,4 +1,4 @@
-"""The stored study of page 10: a gap set by hand changes the gap alone, and the permutation test agrees with a known case."""
+"""The stored study of page 10: a gap set by hand changes the gap alone."""
 
 import sys
 
@@ -39,17 +39,6 @@ def test_axes_in_the_span_set_r_and_the_gap_too_and_let_rows_differ_along_it(con
     direction = gap_vector(made.image, made.text)
     assert np.linalg.norm(direction) == pytest.approx(gap, abs=1e-3)
     assert (made.image @ direction).std() > 0.01
-
-
-def test_permutation_sees_an_effect_within_blocks_and_none_between_them():
-    table = pd.DataFrame({"gap": [1, 2, 3, 4] * 4, "gain": [1, 2, 3, 4] * 4, "block": np.repeat(list("abcd"), 4)})
-    assert gap_study.permuted_within(table, "gap", "gain", "block", 2000) == pytest.approx((1.0, 1 / 2001), abs=1e-3)
-
-
-def test_the_stored_tests_follow_from_the_stored_gains():
-    gains, stored = (pd.read_csv(ROOT / f"data/measured/{name}.csv") for name in ("gap_dials", "gap_dials_tests"))
-    again, stored = (table.query("cause == 'gap'") for table in (gap_study.tests(gains), stored))
-    pd.testing.assert_frame_equal(again, stored, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dataset", ["flickr8k", "ham10000"])
