@@ -1,4 +1,4 @@
-"""Numbers that the book once had wrong: the remaining gap, slopes in the gap, diversity, stability, and the loss for conclusions."""
+"""Numbers the book once had wrong: the remaining gap, slopes in the gap, diversity, stability, and the loss for conclusions."""
 
 import sys
 
@@ -79,7 +79,7 @@ def test_coarse_storage_and_noise():
 
 
 def test_conclusions_follow_the_loss_of_the_text():
-    """Plain cross-entropy for several classes, weights for binary and multi-label tasks; the code's weights are a variant by name."""
+    """Plain cross-entropy for several classes, weights for binary and multi-label tasks; the weights of the code have a name."""
     for kind in ("binary", "multiclass", "multilabel"):
         embeddings = embedding_set(kind)
         text, balanced = (
