@@ -381,20 +381,18 @@ def count_clear(tasks):
 
 
 def show_what_holds(counts, least=2):
-    """Say what alignments do in every set, and how often sets disagree, on measures that at least so many sets have."""
+    """Say in three sentences what λ = 1 and centring do, and which alignments help everywhere, on measures that so many sets have."""
     counts = counts[counts["sets"] >= least]
     if counts.empty:
         page.show_text("No measure was taken on {least} sets or more, so this says nothing about sets in general.", least=least)
         return
-    for verb, column in (("improves", "better"), ("worsens", "worse")):
-        always = counts[counts[column] == counts["sets"]].groupby("alignment", sort=False)["measure"]
-        listed = "; ".join(f"{name}: {', '.join(measures.str.replace('_', ' '))}" for name, measures in always)
-        none = "No alignment clearly {verb} any measure in every set."
-        page.show_text("What an alignment clearly {verb} in every set that has the measure: {listed}." if listed else none, verb=verb, listed=listed)
-    page.show_text(
-        "In {both} of {n} combinations of alignment and measure, one set is clearly better and another clearly worse.",
-        both=int(((counts["better"] > 0) & (counts["worse"] > 0)).sum()), n=len(counts),
-    )  # fmt: skip
+    for name, said in (("lambda-1", "λ = 1"), ("centring", "Centring")):
+        of = counts.loc[counts["alignment"] == name, ["sets", "better", "worse"]].sum()
+        sentence = "{said} makes {better} of {sets} combinations of measure and set clearly better and {worse} clearly worse; chance alone gives 2.5 % on either side."
+        page.show_text(sentence, said=said, **of)
+    always = counts[(counts["better"] == counts["sets"]) & counts["measure"].str.contains("auc|recall")].groupby("measure", sort=False)["alignment"]
+    listed = "; ".join(f"{measure.replace('_', ' ')}: {', '.join(names)}" for measure, names in always)
+    page.show_text("AUC or recall that an alignment clearly improves in every set: {listed}.", listed=listed or "none")
 
 
 tasks_of_all = page.save_table(tasks_stored[tasks_stored["protocol"] == "converged"], "alignment_tasks_of_all_sets")
