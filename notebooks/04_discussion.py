@@ -26,8 +26,9 @@ import numpy as np
 import pandas as pd
 import yaml
 from IPython.display import Markdown, display
-from scipy.stats import binomtest, ttest_1samp, ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
+from helpers import mean_resultant_length
 from helpers import published as paper
 from helpers.contributed import Contributed
 from helpers.datasets.registry import title
@@ -48,28 +49,32 @@ selected = reports.join(selected, "selected", ("dataset", "backbone", "protocol"
 overview = display(Markdown(""), display_id=True)
 
 # %% [markdown]
-# Verdicts rest on the published numbers. Where these cannot decide, runs of the paper's own encoders on at least two of its data sets do,
-# and the verdict says how many, and how many of them were contributed ({doc}`/book/contribute`). Other encoders, such as the two of the test bench, are shown apart and never decide.
+# Each claim has two answers. *Its own numbers* says whether the sentence is true of what the paper and its authors printed and stored.
+# *Beyond them* says whether these numbers can tell it of other data sets. Where nothing was published, runs of the paper's own encoders on
+# at least two of its data sets answer, and the row says how many, and how many of them were contributed ({doc}`/book/contribute`). The two
+# encoders of the test bench are shown apart and never decide.
 #
-# {doc}`03_lambda_sweep` draws its own conclusions from `converged` probes; the verdicts here rest on published curves of probes that had
-# not converged. Both are right about their question: a verdict says whether the paper's numbers bear out the paper's sentence, and
-# only the converged probe says whether $\lambda$ would help a probe trained to the end.
+# The published curves are of probes that had not converged, so an answer here does not say whether $\lambda$ would help a probe trained to the
+# end: {doc}`03_lambda_sweep` and {doc}`14_what_the_probe_lacks` do.
 
 # %% [markdown]
 # ## The rule behind the verdicts
 #
-# One table decides all claims; the first line that applies gives the verdict, and the code that judges is the code that prints it. The
-# units are data sets, not curves or cells; only the drop near $\lambda = 1$ is compared between curves, which favours the claim. Where a claim can be analysed in several defensible ways (with and without the hard-label AUC of
-# HAM10000, absolute or relative to the headroom $1 - \mathrm{AUC}(0)$), all are run and the largest p-value decides. Where a claim
-# concerns two pairs of encoders, each pair is judged and the verdict says for which it stands.
+# One table decides what can be told beyond the numbers; the first line that applies gives the verdict, and the code that judges is the code that
+# prints it. The units are data sets, not curves or cells; only the drop near $\lambda = 1$ is compared between curves, which favours the claim.
+# Where a claim can be analysed in several defensible ways (with and without the hard-label AUC of HAM10000, absolute or relative to the
+# headroom $1 - \mathrm{AUC}(0)$), all are run and the largest p-value decides. Where a claim concerns two pairs of encoders, each pair is
+# judged and the weaker verdict stands.
 #
 # Holm's correction runs over all distinct tests of this page. It is strict: eight data sets cannot give an exact p-value small enough to pass it.
-# Read *suggested* as: clear when tested alone, not among so many claims.
+# Read *suggested* and *points the other way* as: clear when tested alone, not among so many claims.
 
 # %%
 LEVEL = 0.05  # of p-values after Holm's correction over all claims
 CLEAR = 2  # a single curve counts beyond this number of standard errors over seeds
-VERDICTS = ("holds", "contradicted", "holds on average only", "suggested", "not resolved", "not testable here")  # strongest first
+VERDICTS = (  # strongest first
+    "holds", "contradicted", "holds on average only", "suggested", "suggested on average only", "points the other way", "not resolved", "not testable here",
+)  # fmt: skip
 
 HOLM = f"with p < {LEVEL} after Holm in every analysis"
 RULES = [  # what is found, the verdict, and the condition on one part of a claim; clear: its p-value after Holm is below LEVEL
@@ -84,7 +89,11 @@ RULES = [  # what is found, the verdict, and the condition on one part of a clai
      "holds on average only", lambda part, clear: clear and part.sign > 0 and part.universal and part.against > 0),
     (f"The mean effect has the claimed sign {HOLM}, and no case counts against a claim about every case.",
      "holds", lambda part, clear: clear and part.sign > 0),
-    (f"The mean effect has the claimed sign with p < {LEVEL} in every analysis before Holm's correction, but not after it.",
+    (f"The mean effect has the opposite sign with p < {LEVEL} in every analysis before Holm's correction, but not after it.",
+     "points the other way", lambda part, clear: part.p < LEVEL and part.sign < 0),
+    (f"It has the claimed sign with p < {LEVEL} before Holm's correction only, and a case counts against a claim about every case.",
+     "suggested on average only", lambda part, clear: part.p < LEVEL and part.sign > 0 and part.universal and part.against > 0),
+    (f"It has the claimed sign with p < {LEVEL} before Holm's correction only.",
      "suggested", lambda part, clear: part.p < LEVEL and part.sign > 0),
     ("Anything else: what was published cannot tell the effect from none.", "not resolved", lambda part, clear: True),
 ]  # fmt: skip
@@ -92,6 +101,20 @@ RULES = [  # what is found, the verdict, and the condition on one part of a clai
 def verdict_of(part, p_holm: float) -> str:
     """Return the verdict of the first line of RULES that applies to a part of a claim."""
     return next(verdict for _, verdict, applies in RULES if applies(part, p_holm < LEVEL))
+
+def own_numbers(part) -> str:
+    """Return whether a part is true of the printed numbers themselves, and of how many of the cases."""
+    if not part.effects and not len(part.printed):
+        return "no number"
+    if not len(part.printed):
+        return "yes" if part.sign > 0 else "no"
+    points = part.printed.mean(axis=1)
+    if part.exact or part.universal:
+        counter, true = (part.printed[:, 1] < 0).any(), (part.printed[:, 0] > 0).any() if part.exact else (points > 0).all()
+        answer = "no" if counter else "yes" if true else "undecided"
+    else:
+        answer = "yes" if points.mean() > 0 else "no"
+    return f"{answer}, {(points > 0).sum()} of {len(points)}"
 
 # %% tags=["hide-input"]
 page.show_text(
@@ -144,13 +167,14 @@ def within(values, margin=0.0) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     return np.column_stack([values - margin, values + margin])
 
-def part(effects=(), cases=(), universal: bool = False, name: str = "") -> SimpleNamespace:
-    """Return the test of a claim or of one subject; ``universal`` if the claim is about every case ("all", "always")."""
+def part(effects=(), cases=(), universal: bool = False, name: str = "", printed=slice(None)) -> SimpleNamespace:
+    """Return the test of a claim or of one subject; ``universal`` if it is about every case, ``printed`` says which are the paper's."""
     cases = np.asarray(cases, dtype=float).reshape(-1, 2)
     weakest = max(effects, key=lambda effect: effect.p, default=None)  # the largest p-value decides
     signs = {int(np.sign(effect.value)) for effect in effects}
     return SimpleNamespace(
-        name=name, effects=effects, cases=cases, universal=universal, weakest=weakest, p=weakest.p if effects else np.nan,
+        name=name, effects=effects, cases=cases, printed=cases[np.asarray(printed)] if not isinstance(printed, slice) else cases,
+        universal=universal, weakest=weakest, p=weakest.p if effects else np.nan,
         exact=not effects and len(cases) > 0, sign=signs.pop() if len(signs) == 1 else 0,
         against=int((cases[:, 1] < 0).sum()), supporting=int((cases[:, 0] > 0).sum()),
     )  # fmt: skip
@@ -187,7 +211,6 @@ excess = columns["medical"] - columns["natural"]
 found["higher_on_average"] = finding(
     part([higher], within(excess, paper.ROUNDING / 2)),
     higher=(excess > 0).sum(), columns=len(excess), least=excess.min(), most=excess.max(), effect=higher,
-    exact_p=permutation_p(means["medical"], means["natural"]),
 )  # fmt: skip
 
 medical, natural = (table[table["domain"] == d].drop(columns="domain") for d in ("medical", "natural"))
@@ -215,6 +238,25 @@ found["wider_under_medical"] = finding(
     effects=" and from ".join(map(str, effects.values())) + " over 8 data sets",
 )  # fmt: skip
 
+images = cells.xs("image", level="modality")
+narrower = images[list(COUNTERPARTS.values())].mean(axis=1) - images[list(COUNTERPARTS)].mean(axis=1)
+found["increased_concentration"] = finding(
+    part([mean_effect(narrower)], within(narrower, paper.ROUNDING), universal=True), narrower=(narrower > 0).sum(), sets=len(narrower),
+    effect=mean_effect(narrower),
+)  # fmt: skip
+
+def random_network(activation, layers: int = 12, width: int = 256, items: int = 500) -> float:
+    """Return R of the outputs of a network without biases, at random weights, for inputs in random directions."""
+    rng = np.random.default_rng(0)
+    h = rng.normal(size=(items, width))
+    for _ in range(layers):
+        h = activation(h @ rng.normal(scale=np.sqrt(2 / width), size=(width, width)))
+    return mean_resultant_length(h)
+
+relu, tanh = random_network(lambda x: np.maximum(x, 0)), random_network(np.tanh)
+cone = within(np.array([relu, tanh]) - np.cos(np.radians(NARROW)))
+found["all_activations"] = finding(part(cases=cone, printed=[False, False]), scope="computed here", relu=relu, tanh=tanh)
+
 # %% [markdown]
 # ### Claims on the gap, from bounds
 #
@@ -238,7 +280,7 @@ larger = difference_effect(medical["low"], natural["low"])
 found["larger_gap"] = finding(
     part([larger], cases), scope="CLIP, 5 data sets",
     gaps=", ".join(f"{row.dataset} {row.low:.3f} to {row.high:.3f}" for row in at_zero.itertuples()), more=(cases[:, 0] > 0).sum(),
-    pairs=len(pairs), effect=larger.value, medical=len(medical), natural=len(natural), exact_p=permutation_p(medical["low"], natural["low"]),
+    pairs=len(pairs), effect=larger.value, medical=len(medical), natural=len(natural),
 )  # fmt: skip
 
 found["first_direction"] = finding(
@@ -311,9 +353,8 @@ def gain_everywhere(lam: float) -> SimpleNamespace:
     positive, worst = int((first["gain"] > 0).sum()), longer.loc[longer["gain"].idxmin()]
     effects = by_metric(at, at["gain"]) + by_metric(at, at["share"], "of headroom, ")
     return finding(
-        part(effects, within(at["gain"], CLEAR * at["se"]), universal=True),
-        lam=lam, positive=positive, curves=len(first), least=first["gain"].min(), most=first["gain"].max(),
-        sign_p=binomtest(positive, len(first), alternative="greater").pvalue, effects=effects, worst=worst["backbone"],
+        part(effects, within(at["gain"], CLEAR * at["se"]), universal=True, printed=at["probe"] != LONGER),
+        lam=lam, positive=positive, curves=len(first), least=first["gain"].min(), most=first["gain"].max(), effects=effects, worst=worst["backbone"],
         longer=", ".join(f"{row.backbone} {row.gain:+.4f}" for row in longer.itertuples()), worst_gain=worst["gain"],
         worst_errors=abs(worst["gain"] / worst["se"]),
     )  # fmt: skip
@@ -326,7 +367,7 @@ found["more_sensitive"] = finding(medical=probed.get("medical", 0), natural=prob
 share = curves["best_gain"] / curves["headroom"]
 effects = by_metric(curves, share - FAR)
 found["far_from_optimal"] = finding(
-    part(effects, within(share - FAR, CLEAR * curves["se_zero"] / curves["headroom"])),
+    part(effects, within(share - FAR, CLEAR * curves["se_zero"] / curves["headroom"]), printed=curves["probe"] != LONGER),
     least=share.min(), most=share.max(), mean=share.mean(), far=FAR, effects=effects,
 )  # fmt: skip
 
@@ -335,15 +376,19 @@ named = ", ".join(f"{row.dataset} {row.backbone}, {row.probe}, {row.drop / row.s
 clear_drops = f"{len(clear)} of {len(curves)} fall from their peak by more than {CLEAR} unpaired standard errors over seeds" + f" ({named})" * bool(named)
 effects = by_metric(curves, curves["interior"])
 found["intermediate_best"] = finding(
-    part(effects, within(curves["interior"], CLEAR * curves["se"])),
+    part(effects, within(curves["interior"], CLEAR * curves["se"]), printed=curves["probe"] != LONGER),
     at_one=(curves["best"] == 1).sum(), curves=len(curves), clear_drops=clear_drops, effects=effects,
 )  # fmt: skip
+
+best = curves.loc[curves["probe"] != LONGER, "best"]
+inside = best.between(0, 1, inclusive="neither")
+found["both"] = finding(part(cases=within(-np.ones(len(best)))), curves=len(best), at_one=(best == 1).sum(), inside=inside.sum())  # no curve can do both
 
 is_named, longer = curves["medical"] & curves["dataset"].isin(["BRSET", "mBRSET"]), curves[curves["probe"] == LONGER]
 named, declines = curves[is_named], difference_effect(*(curves.loc[of, "drop"] for of in (is_named, ~is_named)), "named minus other curves")
 again = (f"{row.backbone} {row.drop:.5f} ({row.drop / row.se:.2g} standard errors)" for row in longer[longer["medical"]].itertuples(index=False))
 found["declines_near_one"] = finding(
-    part([declines], within(named["drop"], CLEAR * named["se"])),
+    part([declines], within(named["drop"], CLEAR * named["se"]), printed=named["probe"] != LONGER),
     named=len(named), least=named["drop"].min(), most=named["drop"].max(), clear_drops=clear_drops, effect=declines,
     longer=", ".join(again), at_one=longer.loc[~longer["medical"], "best"].eq(1).sum(),
 )  # fmt: skip
@@ -355,7 +400,8 @@ for generalist, medical in COUNTERPARTS.items():
     gain, share = one["gain"] - other["gain"], one["gain"] / one["headroom"] - other["gain"] / other["headroom"]
     keys = gain.index.to_frame(index=False)
     effects = by_metric(keys, gain.to_numpy()) + by_metric(keys, share.to_numpy(), "of headroom, ")
-    parts.append(part(effects, within(gain, CLEAR * np.hypot(one["se_gain"], other["se_gain"])), name=f"{generalist} against {medical}"))
+    margin, printed = CLEAR * np.hypot(one["se_gain"], other["se_gain"]), gain.index.get_level_values("probe") != LONGER
+    parts.append(part(effects, within(gain, margin), name=f"{generalist} against {medical}", printed=printed))
 found["generalists_gain_more"] = found["medical_gain_less"] = finding(
     *parts, more=(excess > 0).sum(), sets=len(excess), least=excess.min(), most=excess.max(),
     effects="; ".join(f"{one.name}: {', '.join(map(str, one.effects))}" for one in parts),
@@ -366,7 +412,7 @@ gain = of_medical["gain"]
 spread = {kind: rows.groupby("dataset")["gain"].mean() for kind, rows in curves.groupby("medical")}
 effects = by_metric(of_medical, gain) + by_metric(of_medical, gain / of_medical["headroom"], "of headroom, ")
 found["medical_gain_steadily"] = finding(
-    part(effects, within(gain, CLEAR * of_medical["se_gain"]), universal=True),
+    part(effects, within(gain, CLEAR * of_medical["se_gain"]), universal=True, printed=of_medical["probe"] != LONGER),
     positive=(gain > 0).sum(), curves=len(gain), least=gain.min(), most=gain.max(), effects=effects,
     medical=spread[True].std() / spread[True].mean(), general=spread[False].std() / spread[False].mean(),
 )  # fmt: skip
@@ -420,10 +466,8 @@ at_one = of_paper(gains[(gains["lambda"].round(6) == 1) & (gains["protocol"] == 
 recomputed = {"lower_dimension": lower_under_medical("effective_rank"), "smaller_gaps": lower_under_medical("gap_norm")}
 recomputed |= {"more_sensitive": medical_gains_exceed_natural(at_one), "follows_gap": gains_follow_the_gap(at_one)}
 
-# %% [markdown]
-# The sentences on our runs that stand beside each claim never decide:
-
 # %% tags=["hide-input"]
+# The sentences on our runs that stand beside each claim never decide.
 WORDS = {
     "effective_rank": "effective rank", "gap_norm": "norm of the gap", "cos_gap_pc1": "|cos| of the gap and the first principal direction",
     "pc1_share": "share of variance along it", "residual_gap": "gap left at λ = 1", "image": " of images", "text": " of texts", "joint": "",
@@ -431,7 +475,7 @@ WORDS = {
 TEXTS = {"clean": ", clean text", "authors": ", the authors' text"}
 
 def label(backbone: str) -> str:
-    return paper.paper_name(backbone) if paper.paper_name(backbone) in paper.BACKBONES else f"{paper.paper_name(backbone)} (test bench)"
+    return paper.paper_name(backbone) + " (test bench)" * (paper.paper_name(backbone) not in paper.BACKBONES)
 
 def set_name(row) -> str:
     given = "; contributed" * bool(paper.is_contributed(pd.Series([row.get("route")]))[0])
@@ -442,45 +486,13 @@ def span(rows: pd.DataFrame, column: str, spec: str) -> str:
     ends = [rows.loc[rows[column].idxmin()], rows.loc[rows[column].idxmax()]][: len(rows)]
     return " to ".join(f"{row[column]:{spec}} ({set_name(row)})" for row in ends)
 
-def count(rows, what: str) -> str:
-    return f"{len(rows)} {what}{'s' * (len(rows) != 1)}"
-
 def ranges(*names: str) -> str:
     groups = quantities(*names).groupby(["quantity", "modality"], sort=False)
-    return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {span(rows, 'value', '.3f')}, {count(rows, 'set')}" for (q, of), rows in groups)
-
-def means_by_domain() -> str:
-    of = quantities("R").groupby(["backbone", "modality", "domain"])
-    means, counts = of["value"].mean(), of["dataset"].nunique()
-    cones = [
-        f"R{WORDS[modality]} under {label(backbone)}: "
-        + ", ".join(f"{domain} {value:.3f} ({counts[backbone, modality, domain]})" for domain, value in cone.droplevel([0, 1]).items())
-        for (backbone, modality), cone in means.groupby(level=[0, 1])
-    ]
-    return "; ".join(cones) + " (number of data sets)" * bool(cones)
-
-def diversity() -> str:
-    raw = pd.concat([pd.read_csv(path) for path in sorted((project_root() / "data/diversity").glob("*.csv"))])
-    sets = [
-        f"{title(row.dataset)}: variance of a pixel over images {row.pixel_variance:.4f}, share of distinct texts {row.distinct_text_share:.3f}"
-        for row in raw[raw["subset"] == "all pairs"].itertuples()
-    ]
-    return f"measured without an encoder, {'; '.join(sets)}; {ranges('R')}" * bool(ranges("R"))
+    return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {span(rows, 'value', '.3f')}, sets: {len(rows)}" for (q, of), rows in groups)
 
 def gains_at(lam: float) -> str:
     groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
-    return "; ".join(f"{protocol}: {span(rows, 'gain', '+.4f')}, {count(rows, 'curve')}" for protocol, rows in groups)
-
-def best_lambda() -> str:
-    peaks = []
-    for _, curve in gains.rename(columns={"lambda": "lam"}).groupby([*paper.NAMES, "protocol"]):
-        best, last = curve.loc[curve["auc"].idxmax()], curve.loc[curve["lam"].idxmax()]
-        peaks.append({**best, "drop": best.auc - last.auc, "at_zero": best.lam == 0, "at_last": best.lam == last.lam})
-    return "; ".join(
-        f"{protocol}: of {count(rows, 'curve')} {rows['at_zero'].sum()} peak at lambda 0 and {rows['at_last'].sum()} at the "
-        f"largest; largest drop from the peak {span(rows.nlargest(1, 'drop'), 'drop', '.4f')}"
-        for protocol, rows in (pd.DataFrame(peaks).groupby("protocol") if peaks else ())
-    )
+    return "; ".join(f"{protocol}: {span(rows, 'gain', '+.4f')}, curves: {len(rows)}" for protocol, rows in groups)
 
 def resolution_of_seeds() -> str:
     rows = sweep.query("split == 'test' and metric == 'auc' and alignment == 'lambda' and `class`.isna() and features == 'joint'")
@@ -497,22 +509,6 @@ def resolution_of_seeds() -> str:
         f"(median {np.median(ratios):.1f}, {len(ratios)} differences), so published SDs of levels cannot resolve a drop"
     )
 
-def gap_against_gain() -> str:
-    gaps = paper.in_paper_names(quantities("gap_norm"))[[*paper.NAMES, "value"]]
-    both = paper.in_paper_names(gains[gains["lambda"].round(6) == 1]).merge(gaps, on=paper.NAMES)
-    found = [
-        f"{protocol}: {rows['gain'].corr(rows['value'], method='spearman'):+.2f} over {len(rows)} sets"
-        for protocol, rows in both.groupby("protocol") if len(rows) > 2
-    ]  # fmt: skip
-    set_by_hand = pd.read_csv(project_root() / "data/measured/gap_dials_tests.csv").query("cause == 'gap'").groupby("dial", sort=False)
-    axes = {"exact": "with the cone axes outside the span of the data", "in-span": "with the axes inside it"}
-    by_hand = [
-        f"{axes[dial]}: " + ", ".join(f"{title(r.dataset)} {r.protocol} {r.correlation:+.2f} (p = {r.p:.3f}, n = {r.n})" for r in rows.itertuples())
-        for dial, rows in set_by_hand if dial in axes
-    ]  # fmt: skip
-    found = f"rank correlation of gap and gain, {'; '.join(found)}; " * bool(found)
-    return f"{found}test-bench evidence, rank correlation of the gain with a gap set by hand, {'; '.join(by_hand)}" * (len(gains) > 0)
-
 def selected_gains() -> str:
     return "; ".join(
         f"{protocol}: chosen λ from {rows['lambda_image'].min():g} to {rows['lambda_image'].max():g}, gain on test "
@@ -520,14 +516,11 @@ def selected_gains() -> str:
         for protocol, rows in selected[selected["features"] == "joint"].groupby("protocol")
     )
 
-peaks = "; ".join(filter(None, [best_lambda(), resolution_of_seeds()]))
 own = {
-    "narrow": ranges("R"), "wider_under_medical": ranges("R"), "lower_dimension": ranges("effective_rank"),
+    "narrow": ranges("R"), "wider_under_medical": ranges("R"), "lower_dimension": ranges("effective_rank"), "higher_on_average": ranges("R"),
     "larger_gap": ranges("gap_norm"), "smaller_gaps": ranges("gap_norm"), "first_direction": ranges("cos_gap_pc1", "pc1_share"),
-    "lambda_controls": ranges("gap_norm", "residual_gap"), "closes_at_one": ranges("residual_gap"), "diversity": diversity(),
-    **dict.fromkeys(["higher_on_average", "higher_set_by_set", "lower_variance"], means_by_domain()),
-    "moderate_helps": gains_at(0.5), "far_from_optimal": best_lambda(), "intermediate_best": peaks, "declines_near_one": peaks,
-    "follows_gap": gap_against_gain(), "task_dependent": selected_gains(),
+    "lambda_controls": ranges("gap_norm", "residual_gap"), "closes_at_one": ranges("residual_gap"), "always_desirable": gains_at(1.0),
+    "moderate_helps": gains_at(0.5), "declines_near_one": resolution_of_seeds(), "task_dependent": selected_gains(),
 }  # fmt: skip
 
 # %% [markdown]
@@ -539,15 +532,14 @@ distinct = sorted({part.p for claim in judged_by.values() for part in claim.part
 p_holm = dict(zip(distinct, holm(distinct).tolist(), strict=True))
 
 def judged(claim: SimpleNamespace) -> dict:
-    """Return the strongest verdict of the parts, those to which it is limited, and the effect of the part with the smallest p-value."""
+    """Return the weakest verdict of the parts with its effect, and what the other parts reach."""
     effect, scope, verdict = Effect(*[np.nan] * 4, 0), "", "not testable here"
     if claim.parts:
         verdicts = [verdict_of(part, p_holm.get(part.p, np.nan)) for part in claim.parts]
-        verdict = min(verdicts, key=VERDICTS.index)
-        reached = [part.name for part, its in zip(claim.parts, verdicts, strict=True) if its == verdict]
-        limited = " and ".join(reached) if len(reached) < len(verdicts) else ""
-        scope = ", ".join(filter(None, [f"{limited} only" * bool(limited), claim.scope]))
-        shown = min(claim.parts, key=lambda part: part.p)
+        verdict = max(verdicts, key=VERDICTS.index)
+        others = [f"{part.name}: {its}" for part, its in zip(claim.parts, verdicts, strict=True) if its != verdict]
+        scope = ", ".join(filter(None, [*others, claim.scope]))
+        shown = max((p for p, its in zip(claim.parts, verdicts, strict=True) if its == verdict), key=lambda part: np.nan_to_num(part.p))
         effect = shown.weakest
         if shown.exact:  # the bound of the case most clearly against the claim, else least clearly for it
             bound = shown.cases[:, 1].min() if shown.against else shown.cases[shown.cases[:, 0] > 0, 0].min(initial=np.inf)
@@ -555,25 +547,35 @@ def judged(claim: SimpleNamespace) -> dict:
     numbers = {"effect": effect.value, "low": effect.low, "high": effect.high, "n": effect.n, "p": effect.p}
     return {**numbers, "p_holm": p_holm.get(effect.p, np.nan), "verdict": verdict, "scope": scope}
 
+def true_of(claim: SimpleNamespace) -> str:
+    """Return what is true of the published numbers themselves, part by part."""
+    return "; ".join(f"{part.name}{': ' * bool(part.name)}{own_numbers(part)}" for part in claim.parts) or "no number"
+
 rows = []
 for claim in claims:
     of, numbers = judged_by[claim["id"]], found[claim["id"]].numbers
     row = {"claim": claim["statement"], "where": claim["where"], "test": claim["test"], "published_evidence": claim["evidence"].format(**numbers)}
-    ours = own.get(claim["id"], gains_at(1.0)) or None
-    rows.append({**row, **judged(of), "why": of.why or claim["why"].format(**numbers), "our_evidence": ours})
+    ours = own.get(claim["id"]) or None
+    rows.append({**row, "own_numbers": true_of(found[claim["id"]]), **judged(of), "why": of.why or claim["why"].format(**numbers), "our_evidence": ours})
 ledger = pd.DataFrame(rows)
 page.save_table(ledger, "claims")
-counts = ledger["verdict"].value_counts()
+counts, own_counts = ledger["verdict"].value_counts(), ledger["own_numbers"].str.extract("^(yes|no number|no)", expand=False).value_counts()
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
-page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted)
-lead.update(Markdown(f"Of {len(ledger)} claims, {counted}. Each claim is listed below with the test that answers it and the evidence."))
-overview.update(format_table(ledger[["claim", "where", "verdict", "scope", "why"]].rename(columns={"where": "where in the paper"}), stacked=True))
+own = f"{own_counts.get('yes', 0)} true, {own_counts.get('no', 0)} not true, {own_counts.get('no number', 0)} without a published number"
+page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted, own_counts=own)
+lead.update(Markdown(
+    f"Of {len(ledger)} statements, {own_counts.get('yes', 0)} are true of the paper's own published numbers, {own_counts.get('no', 0)} are not, and for "
+    f"{own_counts.get('no number', 0)} no number was published; the rest is mixed. Beyond these numbers: {counted}."
+))
+answers = {"where": "where in the paper", "own_numbers": "true of its own numbers?", "verdict": "beyond them?"}
+overview.update(format_table(ledger[["claim", *answers, "scope", "why"]].rename(columns=answers), stacked=True))
 
 # %% tags=["hide-input"]
 blocks, given = [], {}
 for number, row in enumerate(ledger.itertuples(), start=1):
     scope = f" ({row.scope})" * bool(row.scope)
-    lines = [f"**{number}. {row.claim}** ({row.where}): *{row.verdict}*{scope}. {row.why[0].upper()}{row.why[1:]}", ""]
+    answers = f"of its own numbers *{row.own_numbers}*, beyond them *{row.verdict}*"
+    lines = [f"**{number}. {row.claim}** ({row.where}): {answers}{scope}. {row.why[0].upper()}{row.why[1:]}", ""]
     lines += [f"- Test: {row.test}", f"- Published: {row.published_evidence}"]
     if pd.notna(row.effect):
         interval = f" [{row.low:.4f}, {row.high:.4f}]" if pd.notna(row.low) else ""

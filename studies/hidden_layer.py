@@ -3,10 +3,11 @@
     python studies/hidden_layer.py
 
 The hidden layer is trained as the authors' stored runs were: 128 units, AdamW at 1e-3, batches of 32, the epoch of the lowest
-validation loss, patience 5. Every probe is scored by the macro AUC of its scores. Sets that the table holds are not measured again.
+validation loss, patience 5. Every probe is scored by the macro AUC of its scores. What the table holds is not measured again.
 """
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -84,23 +85,26 @@ def linear(embeddings: EmbeddingSet, protocol: str) -> pd.DataFrame:
     return table.rename(columns={"lambda_image": "lambda", "value": "auc"})[["lambda", "seed", "auc", "epochs"]]
 
 
-def measure(embeddings: EmbeddingSet) -> pd.DataFrame:
-    """Return all probes of one embedding set."""
-    seeds = tqdm(SEEDS, desc=str(embeddings.identity), unit="seed")
-    runs = [(lam, seed, auc, epochs) for seed in seeds for lam, auc, epochs in hidden_layer(embeddings, seed)]
-    parts = [pd.DataFrame(runs, columns=["lambda", "seed", "auc", "epochs"]).assign(probe="hidden layer")]
-    parts += [linear(embeddings, protocol).assign(probe=protocol) for protocol in LINEAR]
+def measure(embeddings: EmbeddingSet, probe: str) -> pd.DataFrame:
+    """Return one kind of probe on one embedding set."""
+    if probe == "hidden layer":
+        seeds = tqdm(SEEDS, desc=str(embeddings.identity), unit="seed")
+        runs = [(lam, seed, auc, epochs) for seed in seeds for lam, auc, epochs in hidden_layer(embeddings, seed)]
+        table = pd.DataFrame(runs, columns=["lambda", "seed", "auc", "epochs"])
+    else:
+        table = linear(embeddings, probe)
     own = embeddings.identity
-    return pd.concat(parts).assign(dataset=own.dataset, variant=own.variant, backbone=own.backbone)[COLUMNS]
+    return table.assign(dataset=own.dataset, variant=own.variant, backbone=own.backbone, probe=probe)[COLUMNS]
 
 
 def main() -> int:
     out = Path(OUT)
     done = pd.read_csv(out) if out.is_file() else pd.DataFrame(columns=COLUMNS)
-    for name in stored(INPUTS[0])[["dataset", "variant", "backbone"]].itertuples(index=False, name=None):
-        if (done[COLUMNS[:3]] == list(name)).all(axis=1).any():
+    names = stored(INPUTS[0])[["dataset", "variant", "backbone"]].itertuples(index=False, name=None)
+    for name, probe in product(names, ("hidden layer", *LINEAR)):
+        if (done[COLUMNS[:4]] == [*name, probe]).all(axis=1).any():
             continue
-        found = measure(EmbeddingSet.load(Path(INPUTS[0]).joinpath(*name)))
+        found = measure(EmbeddingSet.load(Path(INPUTS[0]).joinpath(*name)), probe)
         done = pd.concat([done, found], ignore_index=True) if len(done) else found
         with replacing(out) as temporary:
             done.to_csv(temporary, index=False, float_format="%.6f")

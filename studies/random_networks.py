@@ -2,7 +2,7 @@ r"""Divide the output variance of random networks between data and weights (Eq. 
 
 ``MEASURED_ROOT=FOLDER python studies/random_networks.py``; FOLDER holds ``ham10000`` and ``flickr8k`` with their images. Networks
 are the towers of open_clip's ViT-B/32 and perceptrons by activation and depth. Perceptrons see pixels (32 x 32, so that the mean
-colour and the coarse layout remain), the stored features of the locked towers, and these with each data set's mean subtracted.
+colour and the coarse layout remain) and the stored features of the locked towers.
 
 The output of network k on item i is modelled as :math:`h_{ki} = \mu + a_k + b_i + e_{ki}` with independent effects of the weights,
 of the data and of both together. Variances are traces over the output's dimensions. The data-induced term of Eq. 3 is that of b
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def perceptron_inputs(images: dict[str, list], rows: dict[str, pd.DataFrame]) -> dict[str, Pair]:
-    """Return what perceptrons see, by name: pixels and features of the same items, and both without their mean."""
+    """Return what perceptrons see, by name: pixels and features of the same items."""
     pixels = {k: np.stack([np.asarray(i.resize((PIXELS, PIXELS)), dtype=np.float64).ravel() for i in v]) for k, v in images.items()}
     image, text = [], []
     for kind, (dataset, variant) in SETS.items():
@@ -70,9 +70,8 @@ def perceptron_inputs(images: dict[str, list], rows: dict[str, pd.DataFrame]) ->
         own = own.loc[rows[kind]["pair_id"]]
         image.append(stored.image[own["image"]])
         text.append(stored.text[own["text"]])
-    pairs: dict[str, Pair] = {"pixels": (pixels["medical"], pixels["natural"])}
-    pairs |= {"image features": (image[0], image[1]), "text features": (text[0], text[1])}
-    return pairs | {f"{name}, centred": (m - m.mean(axis=0), n - n.mean(axis=0)) for name, (m, n) in pairs.items()}
+    found = {"pixels": (pixels["medical"], pixels["natural"]), "image features": (image[0], image[1])}
+    return found | {"text features": (text[0], text[1])}
 
 
 def perceptron_table(inputs: Mapping[str, Pair], depths: Iterable[int], networks: int, width: int = 256) -> pd.DataFrame:

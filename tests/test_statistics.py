@@ -6,7 +6,7 @@ from scipy import stats
 
 from helpers import arrays as rows
 from helpers.geometry import mean_resultant_length
-from helpers.statistics import bootstrap_counts, bootstrap_interval, corrected_interval, holm, max_t_test, permutation_p
+from helpers.statistics import bootstrap_counts, bootstrap_interval, corrected_interval, equivalent, holm, max_t_test, permutation_p
 
 IMAGE = np.random.default_rng(0).normal(size=(40, 7)) + 1
 
@@ -65,3 +65,7 @@ def test_the_corrected_interval_widens_the_plain_one_as_it_says():
     for wrong, said in ((([1.0], 0.1), "1 split"), ((values, np.nan), "test_per_train")):
         with pytest.raises(ValueError, match=said):
             corrected_interval(*wrong)
+
+
+def test_equivalence_needs_both_ends_within_the_margin():
+    assert equivalent([-0.004, -0.006, 0.001, np.nan], [0.004, 0.004, 0.005, 0.0]).tolist() == [True, False, False, False]

@@ -78,7 +78,8 @@ def _test_bench() -> str:
     return (
         "**On our two small test-bench encoders**, λ = 1 changes the test AUC of a converged linear probe by at most "
         f"{limits['gain'].abs().max():.3f} on the given splits. Over {redrawn.size().max()} redrawn splits the mean gain of "
-        f"{len(redrawn)} embedding sets is {least} to {most}, positive in every split for {' and '.join(always) or 'none'}."
+        f"{len(redrawn)} embedding sets (two data sets, one of them under two texts, each with two heads on one pair of towers) is "
+        f"{least} to {most}, positive in every split for {' and '.join(always) or 'none'}."
     )
 
 

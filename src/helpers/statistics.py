@@ -7,6 +7,7 @@ from scipy.stats import permutation_test, t
 
 from .arrays import as_rows, parts, unit_rows
 
+MARGIN = 0.005  # of a change in AUC that counts as none; fixed before any count was made with it
 RELABELLINGS = 100_000  # the most that a permutation test counts, and the number that it draws beyond
 
 
@@ -80,6 +81,11 @@ def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tu
         raise ValueError(f"test_per_train must be a finite number of at least 0, got {test_per_train}")
     half = t.ppf((1 + level) / 2, len(values) - 1) * (values.std(ddof=1) * np.sqrt(1 / len(values) + test_per_train))
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def equivalent(low, high, margin: float = MARGIN) -> np.ndarray:
+    """Return whether 95 % intervals of effects lie within the margin around zero: two one-sided tests at 2.5 % (Schuirmann, 1987)."""
+    return (np.asarray(low) > -margin) & (np.asarray(high) < margin)
 
 
 def max_t_test(differences: np.ndarray, draws: np.ndarray) -> tuple[float, float]:

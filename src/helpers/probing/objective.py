@@ -11,8 +11,9 @@ multi-label           positives n0/n1 of each label            N/(K n_k) on posi
 multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
 ====================  =======================================  ==============================================  ===================
 
-``authors-code-normalised`` divides the multi-class loss of a batch by the sum of its weights. ``none`` weighs every entry alike,
-whatever the task: the loss is then a log likelihood.
+``text`` has the weights of ``balanced``, but none for a multi-class task, as the paper's text. ``authors-code-normalised`` divides the
+multi-class loss of a batch by the sum of its weights. ``none`` weighs every entry alike, whatever the task: the loss is then a log
+likelihood.
 """
 
 from dataclasses import dataclass
@@ -90,8 +91,8 @@ def _class_weights(kind: str, weighting: str, ones: np.ndarray, zeros: np.ndarra
     if weighting == "none":
         return none, none
     if kind == "multiclass":
-        return (none if weighting == "paper" else label_weight), none
-    if weighting == "balanced":
+        return (none if weighting in ("paper", "text") else label_weight), none
+    if weighting in ("balanced", "text"):
         return over(n / 2, ones), over(n / 2, zeros)
     if weighting.startswith("authors-code") and kind == "multilabel":
         return label_weight, label_weight

@@ -20,7 +20,7 @@ LAMBDAS = tuple(round(0.1 * i, 10) for i in range(11))
 SEEDS = (42, 43, 44, 45, 46)
 FEATURES = ("joint", "image", "text")
 PARTS = ("lambda", "alignments")
-WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "none")
+WEIGHTINGS = ("paper", "authors-code", "authors-code-normalised", "balanced", "text", "none")
 CHOICES = {"gap_rows": ("train", "all"), "optimizer": ("sgd", "adamw", "minimiser")}
 CHOICES |= {"weighting": WEIGHTINGS, "multiclass_auc": ("score", "hard")}
 
@@ -78,7 +78,8 @@ PROTOCOLS = {
     "authors-code": Protocol(
         "authors-code", gap_rows="all", optimizer="adamw", weight_decay=0.01, weighting="authors-code", multiclass_auc="hard"
     ),
-    "converged": Protocol("converged", optimizer="minimiser", weighting="balanced"),
+    "converged": Protocol("converged", optimizer="minimiser", weighting="text"),
+    "converged-balanced": Protocol("converged-balanced", optimizer="minimiser", weighting="balanced"),
 }
 PROTOCOLS |= {
     f"{name}-matched": PROTOCOLS[name].replace(name=f"{name}-matched", updates=BRSET_UPDATES) for name in ("paper", "authors-code")
