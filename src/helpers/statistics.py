@@ -84,7 +84,7 @@ def corrected_interval(values, test_per_train: float, level: float = 0.95) -> tu
 
 
 def equivalent(low, high, margin: float = MARGIN) -> np.ndarray:
-    """Return whether 95 % intervals of effects lie within the margin around zero: two one-sided tests at 2.5 % (Schuirmann, 1987)."""
+    """Return whether 95 % intervals lie within the margin around zero, as two one-sided tests at 2.5 % ask (Schuirmann, 1987)."""
     return (np.asarray(low) > -margin) & (np.asarray(high) < margin)
 
 

@@ -40,13 +40,6 @@ def test_axes_in_the_span_set_r_and_the_gap_too_and_let_rows_differ_along_it(con
     assert np.linalg.norm(direction) == pytest.approx(gap, abs=1e-3) and (made.image @ direction).std() > 0.01
 
 
-def test_permutation_sees_an_effect_within_blocks_and_gives_the_stored_tests():
-    table = pd.DataFrame({"gap": [1, 2, 3, 4] * 4, "gain": [1, 2, 3, 4] * 4, "block": np.repeat(list("abcd"), 4)})
-    assert gap_study.permuted_within(table, "gap", "gain", "block", 2000) == pytest.approx((1.0, 1 / 2001), abs=1e-3)
-    again, before = (t.query("cause == 'gap'") for t in (gap_study.tests(STORED("gap_dials")), STORED("gap_dials_tests")))
-    pd.testing.assert_frame_equal(again, before, rtol=1e-4)
-
-
 def test_sigmoid_loss_is_a_loop_over_decisions_and_the_fitted_parameters_are_best():
     pairs = np.random.default_rng(0).normal(size=(2, 40, 6))
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs)

@@ -11,9 +11,9 @@ multi-label           positives n0/n1 of each label            N/(K n_k) on posi
 multi-class           none                                     N/(K n_k), divided by the batch size            N/(K n_k)
 ====================  =======================================  ==============================================  ===================
 
-``text`` has the weights of ``balanced``, but none for a multi-class task, as the paper's text. ``authors-code-normalised`` divides the
-multi-class loss of a batch by the sum of its weights. ``none`` weighs every entry alike, whatever the task: the loss is then a log
-likelihood.
+``text`` has the weights of ``balanced``, but none for a multi-class task, as the paper's text. ``authors-code-normalised`` divides
+the multi-class loss of a batch by the sum of its weights. ``none`` weighs every entry alike, whatever the task: the loss is then a
+log likelihood.
 """
 
 from dataclasses import dataclass
