@@ -30,7 +30,7 @@ class Protocol:
     """Every choice that turns embeddings into a probe."""
 
     name: str = "custom"
-    gap_rows: str = "train"  #: rows that estimate the gap: ``train`` (the fit rows of the probe) or ``all`` (including test rows)
+    gap_rows: str = "train"  #: ``train`` (the fit rows of the probe) or ``all`` (also test rows) estimate the gap
     optimizer: str = "sgd"  #: ``sgd`` (momentum 0.9), ``adamw`` or ``minimiser`` (exact solution of the regularised problem)
     lr: float = 3e-4
     weight_decay: float = 0.0
