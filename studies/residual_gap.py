@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from helpers import gap_vector
 from helpers.alignment.registry import make_alignment
-from helpers.arrays import unit_pairs
+from helpers.arrays import unit_both
 from helpers.files import project_root, replacing
 from helpers.separation import tied_groups
 
@@ -44,7 +44,7 @@ def squared_gaps(image: np.ndarray, text: np.ndarray, tied: np.ndarray, cuts: in
 
 def remaining(image: np.ndarray, text: np.ndarray, groups: np.ndarray | None) -> pd.DataFrame:
     """Return the remaining gap of each alignment with its share of the gap and a 95 % interval from a jackknife over groups."""
-    image, text = unit_pairs(image, text)
+    image, text = unit_both(image, text, pairs=True)
     rows = np.sort(np.random.default_rng(0).permutation(len(image))[:MOST])
     image, text = image[rows].astype(np.float64), text[rows].astype(np.float64)
     tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])

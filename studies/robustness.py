@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from helpers import gap_norm
 from helpers.alignment.registry import make_alignment
-from helpers.arrays import unit_pairs, unit_rows
+from helpers.arrays import unit_both, unit_rows
 from helpers.files import project_root, replacing
 from helpers.retrieval import recall_both_ways
 from helpers.separation import half_of_groups, tied_groups
@@ -99,7 +99,7 @@ def gaps_and_recall(image: np.ndarray, text: np.ndarray) -> dict[str, float]:
 if __name__ == "__main__":
     survivals, gaps = [], []
     for identity, image, text, groups in tqdm([*public(), *shipped()], desc="robustness", unit="set"):
-        image, text = unit_pairs(image, text)
+        image, text = unit_both(image, text, pairs=True)
         rows = np.sort(np.random.default_rng(0).permutation(len(image))[:MOST])
         image, text = image[rows].astype(np.float64), text[rows].astype(np.float64)
         tied = tied_groups(image, text, None if groups is None else np.asarray(groups)[rows])

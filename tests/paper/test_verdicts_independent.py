@@ -210,7 +210,8 @@ def test_every_claim_has_one_independent_verdict_effect_and_p_value(ledger, star
 
 @pytest.mark.parametrize("start", list(true_of_the_numbers()))
 def test_what_is_true_of_the_numbers_themselves(ledger, start):
-    assert ledger[ledger.index.str.startswith(start)].iloc[0]["own_numbers"] == true_of_the_numbers()[start]
+    (row,) = ledger[ledger["claim"].str.startswith(start)].to_dict("records")
+    assert row["own_numbers"] == true_of_the_numbers()[start]
 
 
 def test_bounds_behind_the_exact_verdicts():
