@@ -23,7 +23,7 @@ from helpers.tasks import Task
 
 INPUTS = ["data/embeddings/**/*"]
 OUT = "data/measured/matched_sensitivity.csv"
-ROWS, SHARES, LEAST, SPLITS = 1000, {"train": 0.7, "val": 0.1, "test": 0.2}, 20, 20
+ROWS, SHARES, LEAST, SPLITS = 1000, {"train": 0.7, "val": 0.1, "test": 0.2}, 20, 10
 TRAININGS = {"2,300 updates": "authors-code-matched", "converged": "converged"}
 
 
