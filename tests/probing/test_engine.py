@@ -1,8 +1,9 @@
 """The arithmetic of a sweep gives the digits that are stored beside this test, so that cached sweeps of one ENGINE stay comparable.
 
-After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run this file as a script. Digits
-differ between machines by the order in which BLAS adds, which descents in float64 amplify little. A converged probe is solved far
-beyond the default tolerance, and its digits are held to the square root of that.
+After a change that is meant to move them: raise ENGINE in ``helpers/probing/sweep.py``, then run
+``PYTHONPATH=tests python tests/probing/test_engine.py``. Digits differ between machines by the order in which BLAS adds, which
+descents in float64 amplify little. A converged probe is solved far beyond the default tolerance, and its digits are held to the
+square root of that.
 """
 
 import json
@@ -42,7 +43,7 @@ def digits(kind: str, case: str) -> dict[str, list[float]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_engine_gives_the_stored_digits(kind, case):
     stored = json.loads(STORED.read_text())
-    assert stored["engine"] == ENGINE, "ENGINE was raised: run tests/probing/test_engine.py as a script to store the new digits"
+    assert stored["engine"] == ENGINE, "ENGINE was raised: store the new digits, see the head of this file"
     for name, values in digits(kind, case).items():
         same = np.allclose(values, stored[f"{kind} {case}"][name], rtol=CASES[case][2], atol=CASES[case][2])
         assert same, f"numbers changed ({name}): raise ENGINE in helpers/probing/sweep.py, so that cached sweeps are trained again"
