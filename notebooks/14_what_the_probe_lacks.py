@@ -241,7 +241,7 @@ format_table(bench.rename(columns={name: f"AUC, {name}" for name in ("authors-co
 # ## Is medical data more sensitive?
 #
 # On the test bench HAM10000 gains more than Flickr8k after 2,300 updates. But it has six times the rows and another kind of task. So both are cut to 1,000
-# rows with binary labels, split anew 20 times, and trained without class weights (`studies/matched_sensitivity.py`). The last rows are the contrast.
+# rows with binary labels, split anew ten times, and trained without class weights (`studies/matched_sensitivity.py`). The last rows are the contrast.
 
 # %% tags=["hide-input"]
 sensitivity = pd.read_csv(project_root() / "data/measured/matched_sensitivity.csv", dtype={"variant": str}).fillna({"variant": ""})
