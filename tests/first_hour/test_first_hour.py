@@ -119,7 +119,7 @@ def test_own_vectors_are_imported_measured_swept_and_reported(tmp_path, name):
         done = run("helpers", *step, where=tmp_path)
         assert done.returncode == 0, f"{step[0]}: {done.stderr}"
     report = json.loads((tmp_path / "mine--clean--theirs.json").read_text())
-    assert report["counts"]["pairs"] == 300 and report["sweeps"][0]["protocol"] == "authors-code"
+    assert report["counts"]["pairs"] == 300 and report["sweep"][0][0] == "authors-code"
     assert "no cell of the paper" in done.stdout
 
 
