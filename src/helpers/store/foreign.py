@@ -90,14 +90,13 @@ def read_vectors(
     for name in ("split", "groups", "ids"):
         if (values := arrays.get(name)) is not None and (missing := pd.isna(values)).any():
             raise ValueError(f"{path}: {name} column has missing values, first at row {missing.argmax()}; fill them in")
+    about_file = {"file": path.name, **({"rows_without_label": dropped} if dropped else {})}
     encoder = {name: value for name, value in (("source", source), ("revision", revision)) if value}
     return {
         **{name: arrays.get(name) for name in ("image", "text", *OPTIONS)},
         **{"kind": kind, "classes": classes} | ({"encoder": encoder} if encoder else {}),
         **{"dataset": path.name.split(".")[0], "variant": "imported", "backbone": "unknown", **provenance},
-        "imported_from": {"file": path.name}
-        | ({"sha256": sha256(path)} if path.is_file() else {})
-        | ({"rows_without_label": dropped} if dropped else {}),
+        "imported_from": about_file | ({"sha256": sha256(path)} if path.is_file() else {}),
     }
 
 
