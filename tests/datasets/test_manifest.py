@@ -109,6 +109,9 @@ def test_rows_with_a_missing_label_can_be_dropped_and_are_counted(tmp_path, tabl
     spoil(rows, 3, "label", "").to_csv(tmp_path / "manifest.csv", index=False)
     found = load_dataset("manifest", tmp_path, "clean", label=label, missing_labels="drop")
     assert found.report["rows_without_label"] == 1 and len(found) == len(table) - 1 and found.task.kind == kind
+    spoil(spoil(rows, 3, "label", ""), 9, "split", "secret").to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(ValueError, match="bad.csv line 9: split"):  # the line in the file
+        load_dataset("manifest", tmp_path / "bad.csv", "clean", label=label, missing_labels="drop")
     assert "rows without label" in str(check("manifest", tmp_path, "clean", label=label, missing_labels="drop", open_images=False))
 
 
