@@ -71,6 +71,8 @@ if joint["lambda_image"]:
     )  # fmt: skip
 else:
     page.show_text("For {name}, validation rows select no alignment (λ = 0). " + test, name=name, p=p_value)
+for caution in swept.cautions:
+    page.show_text("**Caution:** {caution}.", caution=caution)
 
 # %% [markdown]
 # ## The numbers behind the answer

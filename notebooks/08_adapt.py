@@ -180,6 +180,8 @@ page.show_text(
     name=data.name, pairs=len(embeddings), images=len(embeddings.image), texts=len(embeddings.text), R_image=R["image"], R_text=R["text"],
     gap=geometry.loc[geometry["quantity"] == "gap_norm", "value"].iloc[0], **shown,
 )  # fmt: skip
+for caution in swept.cautions:
+    page.show_text("**Caution:** {caution}.", caution=caution)
 
 # %% [markdown]
 # With `keep` set to `runs/embeddings`, the other notebooks know the set by the name of its table. {doc}`05_is_lambda_worth_it`

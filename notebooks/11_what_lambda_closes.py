@@ -109,8 +109,9 @@ page.show_text(
 # group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/statistics`). The shipped sets are measured on
 # validation and test rows only, because the heads of the test bench were trained on the training rows of one set each.
 #
-# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero (`gap_null` in the result table `alignments`), so the
-#   first sentence of this page comes from `studies/residual_gap.py`, which takes this noise out.
+# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero, so the first sentence of this page comes from
+#   `studies/residual_gap.py`, which takes this noise out. `gap_null` in the result table `alignments` is only a lower bound of the noise: it counts
+#   held-out pairs as independent and leaves out the error of the fitted half.
 # - **Relative gap**: mean distance of pairs relative to the distances within modalities {cite}`schrodi2024two`. It is 0.5 when pairs are
 #   no closer than random rows of one modality.
 # - **Modality AUC**: AUC of a logistic regression that tells images from texts. 0.5 is chance and 1 complete separation.

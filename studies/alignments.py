@@ -112,7 +112,10 @@ def summarise(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def expected_gap(image, text) -> float:
-    r"""Return the gap that n pairs show on average if the true gap is zero, :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`."""
+    r"""Return the gap that n independent pairs show on average if the true gap is zero and the alignment has no error.
+
+    This is :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`, a lower bound: groups and the rows of the fit add to it.
+    """
     image, text = unit_both(image, text, pairs=True)
     return float(np.sqrt((image - text).astype(np.float64).var(axis=0, ddof=1).sum() / len(image)))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from page_code import functions_of
-from sklearn.metrics import ndcg_score
+from sklearn.metrics import ndcg_score, roc_auc_score
 
 from helpers import GapAlignment, gap_vector
 from helpers import retrieval as r
@@ -77,6 +77,31 @@ def test_sanity_check_passes_working_pairs_and_suspects_the_others():
     assert good["suspicion"] is None and good["auc"] > 0.85 and good["pairs"] == 200
     assert "shuffled" in r.sanity_check(image, np.roll(text, 1, axis=0))["suspicion"]
     assert "one vector" in r.sanity_check(image, np.tile(text[:1], (200, 1)))["suspicion"]
+
+
+def test_texts_close_to_every_image_do_not_hide_a_working_encoder_nor_let_a_broken_one_pass():
+    rng = np.random.default_rng(0)
+    centres, code = rng.normal(size=(13, 32)), rng.integers(13, size=300)
+    text, image = centres.copy(), rng.normal(size=(300, 32)) + 0.25 * centres[code]
+    text[:, 0], image[:, 0] = np.linspace(-60, 60, 13), 8  # the first coordinate alone decides which text is closest
+    found = r.sanity_check(image, text[code])
+    assert found["suspicion"] is None and found["auc"] > 0.65
+    for seed in range(5):
+        noise = np.random.default_rng(seed).normal(size=(300, 32)) + [8, *[0] * 31]
+        assert "no more similar" in r.sanity_check(noise, text[code])["suspicion"]
+
+
+def test_the_auc_of_the_sanity_check_is_that_of_each_text_between_its_own_images_and_the_others():
+    image, text = pairs(60)
+    text = text[np.arange(60) % 4]
+    own = np.arange(60)[:, None] % 4 == np.arange(4)
+    by_text = [roc_auc_score(own[:, k], image @ text[k]) for k in range(4)]
+    assert r.sanity_check(image, text)["auc"] == pytest.approx(np.mean(by_text))
+
+
+def test_a_recall_above_every_shuffle_silences_the_sanity_check():
+    null = np.linspace(0.4, 0.6, 100), np.linspace(0.0, 0.1, 100)
+    assert r._suspicion(0.51, 0.2, *null) is None and "no more similar" in r._suspicion(0.51, 0.05, *null)
 
 
 def test_bad_input_is_refused_in_one_sentence():

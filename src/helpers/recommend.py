@@ -1,5 +1,6 @@
 """Recommend an alignment, or none: validation rows choose, test rows judge, and ``none`` is the default."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from . import metrics
 from .alignment.estimator import StoredAlignment
 from .alignment.registry import COMPARED, make_alignment, with_none
 from .probing.protocol import Protocol
-from .probing.result import SweepResult
+from .probing.result import Caution, SweepResult, edge_caution
 from .probing.sweep import sweep
 from .retrieval import recall_both_ways
 from .separation import relative_modality_gap
@@ -35,9 +36,13 @@ class Recommendation:
     recommended: str  # the same if its test gain is clear of zero, else "none"
     fitted: StoredAlignment  # the recommended one, on the training rows
     impossible: dict[str, str]  # why an alignment could not be fitted or applied, by name
+    cautions: tuple[str, ...] = ()  # why validation rows may have chosen badly, one sentence each
 
     def sentences(self) -> str:
-        """Return sentences on the recommendation, its uncertainty and its side effects."""
+        """Return sentences on the recommendation, its uncertainty and its side effects, and the cautions."""
+        return " ".join([self._verdict(), *(f"Caution: {caution}." for caution in self.cautions)])
+
+    def _verdict(self) -> str:
         rows = self.table.set_index("alignment")
         if self.chosen == "none":
             return "Do nothing: no alignment has a higher validation AUC than unaligned vectors."
@@ -88,7 +93,9 @@ def recommend(
         except ValueError as error:
             impossible[name] = str(error)
             continue
-        result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Caution)  # said once for all alignments
+            result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
         results[name], fitted[name] = result, alignment
         validation, loss = (result.summary(m, split)["mean"].iloc[0] for m, split in ((None, "val"), ("log_loss", "test")))
         facts.append({"alignment": name, "validation_auc": validation, "log_loss": loss, **_side_effects(moved)})
@@ -96,7 +103,9 @@ def recommend(
     chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if chosen != "none" and clear else "none"
-    return Recommendation(table, chosen, recommended, fitted[recommended], impossible)
+    edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
+    cautions = tuple(filter(None, (edge, results["none"].provenance["few_validation"])))
+    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, cautions)
 
 
 def aligned(embeddings: EmbeddingSet, name: str) -> tuple[StoredAlignment, EmbeddingSet]:

@@ -1,13 +1,13 @@
 """Measure retrieval across modalities. Rows are pairs; equal vectors are one candidate, a hit where any of their pairs is right."""
 
 import numpy as np
-from scipy.stats import skew
+from scipy.stats import rankdata, skew
 
 from .arrays import distinct_codes, embedding_matrix, same_dimension, unit_both, unit_rows
-from .metrics import auc
 from .separation import enough_rows, nearest, similarity_blocks
 
 FEWEST_PAIRS, MOST_PAIRS = 30, 1000  # fewer pairs do not tell a working encoder from chance, and more are not needed
+SHUFFLES = 1000  # of pairs; a working encoder exceeds all of them, which chance does once in a thousand times
 
 
 def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
@@ -114,7 +114,8 @@ def closest_training_rows(x, train) -> tuple[np.ndarray, np.ndarray]:
 def sanity_check(image, text) -> dict:
     """Compare matched with shuffled pairs (n, d), a random sample of at most 1,000: a working dual encoder tells them apart.
 
-    The result has ``pairs``, the ``auc`` of the cosine of matched against shuffled pairs, and ``suspicion``, one sentence or None.
+    The result has ``pairs``, the ``auc`` with which the cosine to a text tells its own images from the others, over all distinct
+    texts, and ``suspicion``, one sentence or None. Texts that are close to every image do not hide the difference.
     """
     image, text = unit_both(image, text, pairs=True)
     rng = np.random.default_rng(0)
@@ -125,18 +126,23 @@ def sanity_check(image, text) -> dict:
             sentence = f"The {what} encoder gives one vector to all {len(x)} rows: it is dead, or its input is empty."
             return {"pairs": len(x), "auc": 0.5, "suspicion": sentence}
     gallery, code = distinct_codes(text)
-    cosines, everyone, shuffle = image @ gallery.T, np.arange(len(image)), code[rng.permutation(len(code))]
-    matched, shuffled = cosines[everyone, code], cosines[everyone, shuffle][shuffle != code]
-    area = float(auc(np.concatenate([matched, shuffled]), np.repeat([1, 0], [len(matched), len(shuffled)])))
-    return {"pairs": len(image), "auc": area, "suspicion": _suspicion(area, len(matched), len(shuffled))}
+    cosines = image @ gallery.T
+    ranks, closest, own = rankdata(cosines, axis=0), cosines.argmax(axis=1), np.bincount(code)
+    everyone, lowest, comparisons = np.arange(len(code)), (own * (own + 1) / 2).sum(), max(1, (own * (len(code) - own)).sum())
+
+    def score(texts: np.ndarray) -> tuple[float, float]:
+        """Return the AUC and recall@1 if these were the texts (n,) of the images."""
+        return float((ranks[everyone, texts].sum() - lowest) / comparisons), float((closest == texts).mean())
+
+    found, null = score(code), np.array([score(rng.permutation(code)) for _ in range(SHUFFLES)])
+    return {"pairs": len(image), "auc": found[0], "suspicion": _suspicion(*found, *null.T) if len(image) >= FEWEST_PAIRS else None}
 
 
-def _suspicion(area: float, matched: int, shuffled: int) -> str | None:
-    """Return one sentence if the AUC of pairs is within three standard errors of chance under the null, else None."""
-    noise = np.sqrt((matched + shuffled + 1) / (12 * matched * max(shuffled, 1)))
-    if matched < FEWEST_PAIRS or not shuffled or area > 0.5 + 3 * noise:
+def _suspicion(area: float, recall: float, shuffled_area: np.ndarray, shuffled_recall: np.ndarray) -> str | None:
+    """Return one sentence if neither the AUC nor recall@1 of pairs is above that of every shuffle, else None."""
+    if area > shuffled_area.max() or recall > shuffled_recall.max():
         return None
-    finding = "less similar than" if area < 0.5 - 3 * noise else "no more similar than"
+    finding = "less similar than" if area < shuffled_area.min() else "no more similar than"
     return (
         f"Matched pairs are {finding} shuffled ones (AUC {area:.2f}): the encoder may not know this domain, its weights may not be "
         "loaded, the modalities may be swapped, or images and texts may be in different orders."

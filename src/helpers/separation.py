@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
 from .arrays import as_rows, distinct_codes, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_both, unit_rows
 from .metrics import auc
-from .statistics import group_codes
+from .statistics import group_codes, joined
 
 STRENGTHS = np.logspace(-1, 5, 7)  # inverse penalties C among which the modality classifier chooses
 SIMILARITIES = 2**23  # inner products held at a time: 32 MB in float32
@@ -69,12 +67,7 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
 
 def tied_groups(image, text, groups=None) -> np.ndarray:
     """Return group numbers (n,) that put pairs with an equal image, an equal text or the same given group in one group."""
-    n, codes = len(image), [distinct_codes(x)[1] for x in (image, text)] + ([] if groups is None else [group_codes(groups)])
-    starts = np.cumsum([n, *(code.max() + 1 for code in codes)])
-    columns = np.concatenate([code + start for code, start in zip(codes, starts, strict=False)])
-    pair = np.tile(np.arange(n), len(codes))
-    graph = coo_matrix((np.ones(len(columns), bool), (pair, columns)), shape=(starts[-1], starts[-1]))
-    return connected_components(graph, directed=False)[1][:n]
+    return joined(*(distinct_codes(x)[1] for x in (image, text)), *([] if groups is None else [group_codes(groups)]))
 
 
 def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import permutation_test, t
 
 from .arrays import as_rows, parts, unit_rows
@@ -115,3 +117,13 @@ def holm(p_values) -> np.ndarray:
 def group_codes(groups) -> np.ndarray:
     """Return the group number of each row, (n,); groups are numbered in the order of their names."""
     return np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+
+
+def joined(*codes: np.ndarray) -> np.ndarray:
+    """Return numbers (n,) of groups that hold all rows that share a number in any of ``codes``, each (n,) whole numbers from 0."""
+    n = len(codes[0])
+    starts = np.cumsum([n, *(code.max() + 1 for code in codes)])
+    columns = np.concatenate([code + start for code, start in zip(codes, starts, strict=False)])
+    row = np.tile(np.arange(n), len(codes))
+    graph = coo_matrix((np.ones(len(columns), bool), (row, columns)), shape=(starts[-1], starts[-1]))
+    return connected_components(graph, directed=False)[1][:n]

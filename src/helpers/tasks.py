@@ -1,6 +1,7 @@
 """Describe what a probe predicts: the kind of task, its classes, and the label columns that hold it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,14 @@ MOST_CLASSES = 1000
 NUMBERS = {"binary": (2, 2), "multiclass": (2, MOST_CLASSES), "multilabel": (1, MOST_CLASSES), UNLABELLED: (0, 0)}  # of classes
 LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
 SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
+FEWEST_VALIDATION = 5  # rows of a class without which one row may decide what validation rows choose
 SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
+
+
+def common_names(classes, totals: pd.Series) -> str:
+    """Return the first names, for the end of a clause, of those classes that are too common to tell of one person."""
+    common = [str(name) for name in classes if totals[name] >= SMALLEST_NAMED]
+    return f": {', '.join(common[:5])}{' ...' if len(common) > 5 else ''}" if common else ""
 
 
 def split_names(values) -> np.ndarray:
@@ -98,3 +106,14 @@ class Task:
         if len(bad := rows.index[codes < 0]):
             raise ValueError(f"row {bad[0]}: label is not one of the {len(self.classes)} classes ({len(bad)} such rows)")
         return (codes[:, None] == np.arange(len(self.classes))[-outputs:]).astype(np.int8)
+
+
+def few_validation_rows(task: Task, pairs: pd.DataFrame, parts: Iterable[np.ndarray]) -> str | None:
+    """Return a sentence on the classes with few rows in one of the validation ``parts`` (row numbers of ``pairs``), or None."""
+    positive = pairs[task.columns].to_numpy() == (1 if task.kind == "multilabel" else np.array(task.classes, dtype=object))
+    counts, totals = np.min([positive[part].sum(axis=0) for part in parts], axis=0), pd.Series(positive.sum(axis=0), task.classes)
+    few = totals.index[counts < FEWEST_VALIDATION]
+    if few.empty:
+        return None
+    who = f"{len(few)} of {len(totals)} classes have fewer than {FEWEST_VALIDATION} validation rows{common_names(few, totals)}"
+    return f"{who}; one such row may decide the regularisation strength and lambda: give more validation rows, or merge classes"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers.datasets import load_dataset
+from helpers.datasets import check, load_dataset
 from helpers.datasets.splits import straddling
 
 
@@ -100,6 +100,19 @@ def test_bad_tables_are_named(tmp_path, table, change, options, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
         load_dataset("manifest", tmp_path, **options)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_rows_with_a_missing_label_can_be_dropped_and_are_counted(tmp_path, table, kind):
+    label = ["label", "other"] if kind == "multilabel" else "label"
+    rows = table.assign(label=np.arange(len(table)) % 2, other=1).astype({"label": str})
+    spoil(rows, 3, "label", "").to_csv(tmp_path / "manifest.csv", index=False)
+    found = load_dataset("manifest", tmp_path, "clean", label=label, missing_labels="drop")
+    assert found.report["rows_without_label"] == 1 and len(found) == len(table) - 1 and found.task.kind == kind
+    spoil(spoil(rows, 3, "label", ""), 9, "split", "secret").to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(ValueError, match="bad.csv line 9: split"):  # the line in the file
+        load_dataset("manifest", tmp_path / "bad.csv", "clean", label=label, missing_labels="drop")
+    assert "rows without label" in str(check("manifest", tmp_path, "clean", label=label, missing_labels="drop", open_images=False))
 
 
 def test_other_bad_files(tmp_path):

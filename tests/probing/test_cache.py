@@ -9,6 +9,7 @@ from samples import embedding_set
 
 from helpers.probing.cache import cached_or_new, cached_sweeps, is_up_to_date, load_cached, run_sweep, stored_or_run, sweep_folder
 from helpers.probing.protocol import Grid
+from helpers.probing.result import Caution
 
 ARGUMENTS = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 EMBEDDINGS = embedding_set()
@@ -62,3 +63,10 @@ def test_a_sweep_under_another_name_is_refused_and_so_are_names_that_leave_the_f
         load_cached(other)
     with pytest.raises(ValueError, match="cannot name a folder"):
         sweep_folder("../../escaped", "common", "normal", "converged", "lambda")
+
+
+def test_a_cached_sweep_warns_again(tmp_path):
+    few = embedding_set(n=40)
+    for done in ("stored", "up to date"):
+        with pytest.warns(Caution, match="classes have fewer than 5 validation rows"):
+            assert stored_or_run(few, "paper", "lambda", ARGUMENTS, tmp_path)[1].startswith(done)

@@ -61,7 +61,7 @@ def test_an_unsolved_problem_is_refused():
 
 def test_strength_is_that_of_lowest_weighted_validation_loss():
     embeddings = embedding_set(d=8, n=200)
-    result, grid = sweep(embeddings, [0, 1], protocol="converged", progress=False), PROTOCOLS["converged"].strengths[:20]
+    result, grid = sweep(embeddings, [0, 1], protocol="converged-balanced", progress=False), PROTOCOLS["converged"].strengths[:20]
     fit, val, targets = embeddings.rows("train"), embeddings.rows("val"), embeddings.targets
     codes = targets.argmax(axis=1)
     weight = (len(fit) / (3 * targets[fit].sum(axis=0)))[codes[val]]

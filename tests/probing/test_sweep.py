@@ -1,5 +1,7 @@
 """Sweeps: metrics of a single probe, nothing fitted on test rows, and one sentence for what cannot be swept."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -13,7 +15,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.alignment.shift import Alignment
 from helpers.probing.protocol import split_rows
-from helpers.probing.result import COLUMNS, SweepResult
+from helpers.probing.result import COLUMNS, Caution, SweepResult
+from helpers.recommend import recommend
 
 QUICK = {name: PROTOCOLS[name].replace(name=name, batch_size=32, max_epochs=4) for name in ("paper", "authors-code")}
 
@@ -83,6 +86,40 @@ def test_seeds_redraw_validation_by_group_only_where_none_is_given():
     assert not set(first.fit // 2) & set(first.val // 2)
     assert len(first.val) == pytest.approx(0.1 * len(embeddings.rows("train")), abs=2)
     assert run(embeddings, "converged", lambdas=[0]).runs["seed"].nunique() == 2
+
+
+def test_validation_rows_of_a_seed_share_no_image_vector_with_the_fit_rows():
+    embeddings = embedding_set(val=False, repeat=3)
+    split, images = split_rows(embeddings, 1), embeddings.pairs["image"].to_numpy()
+    assert len(split.val) and not set(images[split.fit]) & set(images[split.val])
+
+
+def one_validation_row() -> EmbeddingSet:
+    """Return a set of which class akiec has one validation row, on the side of another class, and a rare class."""
+    embeddings = embedding_set(d=8, n=240)
+    pairs = embeddings.pairs.assign(label=np.where(np.arange(240) % 80 == 79, "secret", embeddings.pairs["label"]))
+    few = np.flatnonzero((pairs["split"] == "val") & (pairs["label"] == "bcc"))[1:]
+    pairs.loc[few, "split"] = "train"
+    task = replace(embeddings.task, classes=("akiec", "bcc", "nv", "secret"))
+    return replace(embeddings, pairs=pairs, task=task)
+
+
+def test_strengths_at_an_edge_and_classes_of_few_validation_rows_are_told_by_sweep_its_copies_and_recommend(tmp_path):
+    embeddings, grid = one_validation_row(), PROTOCOLS["converged"].replace(strengths=(1e-6, 1e-5, 1e-4))
+    with pytest.warns(Caution) as caught:
+        result = sweep(embeddings, [0, 1], protocol=grid, progress=False)
+    edge, few = result.cautions
+    assert (
+        [str(w.message) for w in caught if w.category is Caution]
+        == [edge, few]
+        == SweepResult.load(result.save(tmp_path / "r")).cautions
+    )
+    assert edge.startswith("2 of 2 probes (lambda) take the strongest or weakest") and "(1e-04)" in edge
+    assert few.startswith("2 of 4 classes have fewer than 5 validation rows: bcc;") and "secret" not in few
+    verdict = recommend(embeddings, ["centring"], grid, n_boot=20).sentences()
+    assert "Caution: 2 of 2 probes (none, centring) take the strongest or weakest" in verdict and f"Caution: {few}." in verdict
+    one, wide = grid.replace(strengths=(1e-4,)), embedding_set(d=8, n=400)  # a strength set by hand leaves no choice
+    assert sweep(wide, [0], protocol=one, progress=False).cautions == sweep(wide, [0], progress=False).cautions == []
 
 
 def test_chunking_and_workers_change_nothing():

@@ -138,6 +138,53 @@ def test_arrays_that_do_not_fit_stop_the_command_with_one_sentence(arrays, messa
     assert re.search(message, said) and "\n" not in said and not (tmp_path / "s").exists()
 
 
+def test_rows_with_a_missing_label_are_refused_or_dropped_and_counted(tmp_path, capsys):
+    about, image, text = table()
+    where = ["--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
+    for label, several in (("edema", []), ("edema,effusion", ["effusion"])):
+        rows = with_vectors(about.drop(columns="split"), image, text).astype({"edema": float})
+        rows.loc[3, ["edema", *several]] = np.nan
+        rows.to_csv(tmp_path / "e.csv", index=False)
+        command = ["import", str(tmp_path / "e.csv"), *where, "--overwrite", "--label", label]
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert (
+            "e.csv: 1 of 10 rows have a missing value in the label column, first row 3" in said and "--missing-labels drop" in said
+        )
+        assert main([*command, "--missing-labels", "drop"]) == 0
+        made = EmbeddingSet.load(tmp_path / "s")
+        assert "1 rows with a missing label were dropped" in capsys.readouterr().out
+        assert len(made) == 9 and made.provenance["imported_from"]["rows_without_label"] == 1
+        assert made.task.classes == (("edema", "effusion") if several else ("0", "1"))
+        np.testing.assert_allclose(made.image_of(), np.delete(image, 3, axis=0), atol=1e-6)
+
+
+def test_equal_image_vectors_stay_together_in_a_random_split_and_are_named_in_a_given_one(tmp_path, capsys):
+    _, image, text = table(120)
+    image = image[np.arange(120) // 2]  # every image twice, in groups of its own
+    labels = np.array(["mel", "nv"])[np.arange(120) // 2 % 2]
+    np.savez(tmp_path / "e.npz", image=image, text=text, labels=labels)
+    command = [
+        "import",
+        str(tmp_path / "e.npz"),
+        "--dataset",
+        "own",
+        "--backbone",
+        "b",
+        "--out",
+        str(tmp_path / "s"),
+        "--overwrite",
+    ]
+    assert main(command) == 0
+    assert "120 rows share their image vector with a row of another group" in capsys.readouterr().out
+    made = EmbeddingSet.load(tmp_path / "s").pairs
+    assert (made.groupby("image")["split"].nunique() == 1).all() and made["split"].nunique() == 3
+    split = np.array(["train", *["test"] * 119])
+    np.savez(tmp_path / "e.npz", image=image, text=text, labels=labels, split=split)
+    assert main(command) == 0
+    assert "warning: 1 test rows have an image vector that also occurs in train" in capsys.readouterr().out
+
+
 def write_folder(folder, image: np.ndarray, text: np.ndarray) -> None:
     """Write shards as clip-retrieval does, the second of them number 10."""
     for name, vectors in (("img_emb", image), ("text_emb", text)):

@@ -83,6 +83,12 @@ def test_redrawn_splits_keep_shares_and_groups_whole():
         redrawn_split(embedding_set(n=60, groups=np.repeat([0, 1], 30)))
 
 
+def test_groups_that_share_an_image_vector_stay_together_in_a_redrawn_split():
+    embeddings = embedding_set(n=200, repeat=4, groups=np.repeat(np.arange(100), 2))
+    split = pd.Series(redrawn_split(embeddings, 1))
+    assert (split.groupby(embeddings.pairs["image"].to_numpy()).nunique() == 1).all() and split.nunique() == 3
+
+
 def test_heads_trained_anew_do_not_depend_on_test_rows():
     shipped = EmbeddingSet.load(ROOT / "data/embeddings/flickr8k/common/lit-natural")
     features, split = shipped_features("flickr8k"), redrawn_split(shipped, 0)

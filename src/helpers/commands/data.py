@@ -122,15 +122,16 @@ def import_(
     image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of images.")] = "img_emb_",
     text_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of texts.")] = "text_emb_",
     duplicates: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a pair that occurs twice, or drop it.")] = "fail",
+    missing_labels: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a missing label, or drop its row.")] = "fail",
     out: SetFolder = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing set.")] = False,
 ) -> None:
     """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
-    import numpy as np
+    import pandas as pd
 
     from ..datasets.audit import find_split_problems, find_warnings
     from ..datasets.registry import Draft
-    from ..datasets.splits import by_group
+    from ..datasets.splits import by_group, resplit, seen_in_train
     from ..store import EmbeddingSet
     from ..store.disk import PROVENANCE
     from ..store.foreign import naming, read_vectors
@@ -141,19 +142,25 @@ def import_(
     with naming(table or path, path):
         found = read_vectors(
             path, listed(label) if label and "," in label else label, text, table, split=split, group=group, ids=ids,
-            image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, dataset=dataset, variant=variant,
-            backbone=backbone, source=source, revision=revision,
+            image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, missing_labels=missing_labels,
+            dataset=dataset, variant=variant, backbone=backbone, source=source, revision=revision,
         )  # fmt: skip
-        split_is_missing = found["split"] is None and found["labels"] is not None
-        if split_is_missing:
-            labels, groups = found["labels"], found["groups"]  # where each row has one class, every class is divided in proportion
-            groups = np.arange(len(labels)) if groups is None else groups
-            found["split"] = by_group(groups, labels.astype(str) if labels.ndim == 1 else None)
         embeddings = EmbeddingSet.from_arrays(**found)
+        split_is_missing = found["split"] is None and embeddings.labelled
+        if split_is_missing:  # where each row has one class, every class is divided in proportion
+            groups = pd.Series(embeddings.tied_groups)
+            embeddings = resplit(embeddings, by_group(groups, embeddings.pairs.get("label")))
     embeddings.save(folder)
     announce(embeddings, folder)
+    if dropped := embeddings.provenance["imported_from"].get("rows_without_label"):
+        print(f"{dropped} rows with a missing label were dropped")
+    pairs = embeddings.pairs
     if split_is_missing:
         print("no split was given: whole groups were split at random into 70 % train, 20 % test and 10 % val")
+        if tied := (pairs.groupby("image")["group"].transform("nunique") > 1).sum():
+            print(f"{tied} rows share their image vector with a row of another group, and were kept in one split with it")
+    elif seen := seen_in_train(pairs)["image"].sum():
+        print(f"warning: {seen} test rows have an image vector that also occurs in train; test scores are too high for new images")
     if embeddings.labelled:
         about = Draft(embeddings.pairs, embeddings.task)
         for sentence in (*find_split_problems(about), *find_warnings(about)):

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 from tqdm import tqdm
 
 from ..images import inspect_image
-from ..tasks import SMALLEST_NAMED, SPLITS
+from ..tasks import SPLITS, common_names, few_validation_rows
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
 from .registry import Draft, PairedDataset, load_dataset
 from .splits import seen_in_train, straddling
@@ -116,8 +116,10 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     for split in balance:
         absent = balance.index[balance[split] == 0]
         if len(absent):
-            names = _common_names(absent, balance)
+            names = common_names(absent, balance.sum(axis=1))
             found.append(f"{len(absent)} classes have no {split} row{names}; they drop out of the mean over classes")
+    if "val" in balance and (few := few_validation_rows(dataset.task, rows, [np.flatnonzero(rows["split"] == "val")])):
+        found.append(few)
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():
@@ -133,12 +135,6 @@ def find_split_problems(dataset: PairedDataset | Draft) -> list[str]:
         if present is None:
             found.append(f"there is no {split} row; give the split {split!r} to some rows")
         elif len(present) < min(2, len(balance)):
-            only = f"{'one' if len(present) else 'no'} class{_common_names(present, balance)}"
+            only = f"{'one' if len(present) else 'no'} class{common_names(present, balance.sum(axis=1))}"
             found.append(f"all {split} rows are of {only}; an AUC needs two classes in each split: split or label the rows again")
     return found
-
-
-def _common_names(classes, balance: pd.DataFrame) -> str:
-    """Return the first names, for the end of a clause, of those classes that are too common to tell of one person."""
-    common = [str(name) for name in classes if balance.loc[name].sum() >= SMALLEST_NAMED]
-    return f": {', '.join(common[:5])}{' ...' if len(common) > 5 else ''}" if common else ""

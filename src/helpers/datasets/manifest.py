@@ -23,7 +23,8 @@ def read(
     root: Path, variant: str, split: str, image: str = "image", text: str = "text", label: str | Sequence[str] = "label",
     label_separator: str | None = None, group: str | None = None, id: str | None = None, split_column: str = "split",
     title: str | None = None, domain: str = "natural", credentialed: bool = False, table: str | None = None,
-    image_root: str | None = None, kind: str | None = None, random_state: int = SEED,
+    image_root: str | None = None, kind: str | None = None, missing_labels: str = "fail",
+    random_state: int = SEED,
 ) -> Draft:  # fmt: skip
     """Return the rows of a table. No error prints a cell, because the data may be confidential.
 
@@ -39,6 +40,7 @@ def read(
         table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
         image_root: another folder to which image paths are relative, such as a read-only drive.
         kind: the kind of task you expect; another kind raises.
+        missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
     names = [f"manifest{suffix}" for suffix in SUFFIXES[:-1]] if table is None else [table]
@@ -52,22 +54,27 @@ def read(
     for column in filter(None, (id, split_column if split == "given" else None)):
         choose_column(column, data.columns, path)
     choose(domain, ("medical", "natural"), "domain")
+    drop = choose(missing_labels, ("fail", "drop"), "missing_labels") == "drop"
+    unlabelled = data[label].isna().any(axis=1) & drop
+    data = data[~unlabelled]  # the index still tells the line
     task, labels = _labels(data, label, label_separator, path, kind)
-    rows = pd.DataFrame({"text": data[text], "image": existing(images, _paths_inside(data[image], images, path))})
+    rows = pd.DataFrame({"text": data[text], "image": existing(images, _paths_inside(data[image], images, path)).to_numpy()})
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
-    rows["pair_id"] = unique(data[id], path) if id else [f"{i:07d}" for i in range(len(data))]
+    rows["pair_id"] = unique(data[id], path) if id else [f"{i:07d}" for i in data.index]
     rows["group"] = data[group].fillna(rows["pair_id"]) if group else data[image]
     given = split_column in data and split != "made"
     if given:
-        names = pd.Series(split_names(data[split_column]), name=split_column)
+        names = pd.Series(split_names(data[split_column]), data.index, name=split_column)
         rows["split"] = classes_of(names.where(data[split_column].notna()), SPLITS, path)
         refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
-    unlabelled = {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
+    counts = {"rows_without_label": int(unlabelled.sum())} if drop else {}
+    counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
-    return Draft(pd.concat([rows, labels], axis=1), task, {"split_made": not given, "kind": task.kind, **unlabelled}, card, images)
+    rows = pd.concat([rows, labels], axis=1).reset_index(drop=True)
+    return Draft(rows, task, {"split_made": not given, "kind": task.kind, **counts}, card, images)
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:
@@ -95,7 +102,9 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
         task = Task("multilabel", tuple(sorted(set().union(*cells))))
         labels = pd.DataFrame({name: cells.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
     else:
-        refuse(column.isna(), column, path, "is missing; label or remove such rows")
+        refuse(
+            column.isna(), column, path, "is missing; label such rows, or pass missing_labels='drop' (--option missing_labels=drop)"
+        )
         classes = class_names(column, f"{path}: {column.name}")
         task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
     if kind is not None and choose(kind, KINDS, "task kind") != task.kind:

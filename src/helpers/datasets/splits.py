@@ -63,7 +63,8 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
 
 def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
     """Return new random splits, (n,) of names: whole groups fill train, val and test in turn, to the shares that the set has."""
-    groups, codes = np.unique(embeddings.pairs["group"].to_numpy().astype(str), return_inverse=True)
+    codes = embeddings.tied_groups
+    groups = np.unique(codes)
     shares = {split: len(rows) / len(embeddings) for split in SPLITS if len(rows := embeddings.rows(split))}
     if len(groups) < len(shares):
         raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(shares)} splits; give more groups")

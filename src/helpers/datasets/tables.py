@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..arrays import choose_column
@@ -72,9 +71,9 @@ def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
 
 
 def refuse(bad: pd.Series, column: pd.Series, path, fault: str, first: int = 2) -> None:
-    """Raise a ValueError if a cell is bad: it counts them and names the line of one; rows begin on line ``first``."""
+    """Raise a ValueError if a cell is bad: it counts them and names the line of one; row 0 is line ``first``."""
     if bad.any():
-        raise ValueError(f"{path} line {bad.to_numpy().argmax() + first}: {column.name} {fault} ({bad.sum()} such rows)")
+        raise ValueError(f"{path} line {bad.idxmax() + first}: {column.name} {fault} ({bad.sum()} such rows)")
 
 
 def numbers(column: pd.Series, path) -> pd.Series:
@@ -94,7 +93,7 @@ def unique(column: pd.Series, path) -> pd.Series:
     """Return ``column`` unchanged if no value is repeated or missing."""
     refuse(column.isna(), column, path, "is missing, and every row needs its own")
     again = column.duplicated()
-    first = np.argmax(column == column[again.idxmax()]) + 2
+    first = (column == column[again.idxmax()]).idxmax() + 2
     refuse(again, column, path, f"is also on line {first}, and every row needs its own")
     return column
 

@@ -71,7 +71,7 @@ def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments:
     """Return the cached sweep if it is up to date, else run a new one without storing it; raise if the cached one is damaged."""
     folder = _folder(embeddings.identity, protocol, part, sweeps)
     cached = load_cached(folder) if (folder / RECORD).is_file() else None
-    return cached if cached and is_up_to_date(folder, embeddings, arguments) else run_sweep(embeddings, protocol, arguments)
+    return cached.warn() if cached and is_up_to_date(folder, embeddings, arguments) else run_sweep(embeddings, protocol, arguments)
 
 
 def stored_or_run(
@@ -81,7 +81,7 @@ def stored_or_run(
     folder = _folder(embeddings.identity, protocol, part, sweeps)
     if is_up_to_date(folder, embeddings, arguments):
         (folder / RECORD).touch()
-        return load_cached(folder), f"up to date: {folder}"
+        return load_cached(folder).warn(), f"up to date: {folder}"
     return run_sweep(embeddings, protocol, arguments, folder, workers), f"stored: {folder}"
 
 

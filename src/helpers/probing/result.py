@@ -1,5 +1,6 @@
 """Hold the result of a sweep: a tidy table of scores, and the test scores behind its intervals; store and export it."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -14,7 +15,7 @@ from .. import metrics
 from ..datasets import DATASETS
 from ..files import refuse_other_content, replacing, replacing_folder
 from ..store.disk import Record, read_intact, read_record, write_record
-from ..tasks import Task
+from ..tasks import Task, few_validation_rows
 from . import inference
 from .scoring import metrics_table, ranking_scores
 
@@ -39,7 +40,12 @@ class Provenance(Record):
     rows: dict[str, int]
     validation_given: bool
     classes_not_learned: list[str]
+    few_validation: str | None = None
     task: dict[str, str | list[str]]
+
+
+class Caution(UserWarning):
+    """Warning of what weakens the choices that validation rows made in a sweep."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,6 +84,7 @@ class SweepResult:
             "rows": {"fit": len(split.fit), "val": len(split.val), "test": len(split.test)},
             "validation_given": split.given,
             "classes_not_learned": list(not_learned),
+            "few_validation": few_validation_rows(task, embeddings.pairs, [own.val for own in splits.values()]),
         }
         return cls(table[COLUMNS], keys, scores, targets[split.test], groups, task, provenance, subgroups)
 
@@ -86,6 +93,17 @@ class SweepResult:
         grid = f"{self.runs['lambda_image'].nunique()} lambdas, {self.runs['seed'].nunique()} seeds"
         features = "/".join(self.runs["features"].unique())
         return f"SweepResult({about}: {len(self.runs)} probes ({grid}, {features} features), {len(self.targets)} test rows)"
+
+    @property
+    def cautions(self) -> list[str]:
+        """Return up to two sentences: on strengths at the edge of their grid, on classes with few validation rows."""
+        return [sentence for sentence in (edge_caution(self.runs), self.provenance.get("few_validation")) if sentence]
+
+    def warn(self, stacklevel: int = 2) -> "SweepResult":
+        """Warn of every caution, and return the result itself."""
+        for sentence in self.cautions:
+            warnings.warn(sentence, Caution, stacklevel=stacklevel + 1)
+        return self
 
     @property
     def headline_metric(self) -> str:
@@ -161,6 +179,19 @@ class SweepResult:
         task = provenance.pop("task")
         groups, task = rows.pop("group").to_numpy(), Task(task["kind"], tuple(task["classes"]))
         return cls(table, runs, arrays["scores"], arrays["targets"], groups, task, provenance, rows)
+
+
+def edge_caution(runs: pd.DataFrame) -> str | None:
+    """Return a sentence on the runs whose regularisation strength is the first or last one tried, or None."""
+    edge = runs[runs["strength_at_edge"].eq(True)]
+    if edge.empty:
+        return None
+    strengths, names = ", ".join(sorted({f"{s:.0e}" for s in edge["strength"]})), ", ".join(edge["alignment"].unique())
+    return (
+        f"{len(edge)} of {len(runs)} probes ({names}) take the strongest or weakest regularisation strength that was tried "
+        f"({strengths}): its choice, and what is ranked by it, may rest on few validation rows; give more, or extend "
+        "Protocol.strengths"
+    )
 
 
 def learned_classes(task: Task, not_learned) -> np.ndarray:

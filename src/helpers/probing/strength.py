@@ -65,7 +65,8 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
     if best is None:
         raise RuntimeError(f"not even strength {protocol.strengths[0]:.1e} could be solved; check the embeddings for strange rows")
     strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
-    return strength.exp(), (best == 0) | (best == len(losses) - 1), chosen
+    edge = (best == 0) | (best == len(losses) - 1) if len(protocol.strengths) > 1 else best < 0  # one strength leaves no choice
+    return strength.exp(), edge, chosen
 
 
 def _settled_minimum(losses):

@@ -76,7 +76,7 @@ def sweep(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return SweepResult.of_runs(embeddings, protocol, runs, splits, not_learned, workers or os.cpu_count() or 1)
+    return SweepResult.of_runs(embeddings, protocol, runs, splits, not_learned, workers or os.cpu_count() or 1).warn()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from safetensors.numpy import save
 
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
 from ..files import refuse_other_content, replacing_folder, sha256
+from ..statistics import group_codes, joined
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, class_names, split_names
 from . import disk
 from .catalogue import NAMES, Identity
@@ -99,6 +100,13 @@ class EmbeddingSet:
         if split is None:
             return np.arange(len(self))
         return np.flatnonzero(self.pairs["split"].to_numpy() == choose(split, SPLITS, "split"))
+
+    @property
+    def tied_groups(self) -> np.ndarray:
+        """Return the group number of each pair, (n,), in the order of names; groups that share an image vector are one."""
+        groups = group_codes(self.pairs["group"])
+        first = pd.Series(groups).groupby(joined(groups, self.pairs["image"].to_numpy())).transform("min")
+        return np.unique(first, return_inverse=True)[1]
 
     def image_of(self, rows=slice(None)) -> np.ndarray:
         """Return the image vectors of pairs, (len(rows), d)."""

@@ -40,7 +40,7 @@ def naming(path, *others) -> Iterator[None]:
 
 def read_vectors(
     path, label=None, text=None, table=None, split=None, group=None, ids=None, kind=None, classes=None, image_prefix="img_emb_",
-    text_prefix="text_emb_", duplicates="fail", source=None, revision=None, **provenance,
+    text_prefix="text_emb_", duplicates="fail", missing_labels="fail", source=None, revision=None, **provenance,
 ) -> dict:  # fmt: skip
     """Read image and text vectors of pairs, with their labels, splits and groups.
 
@@ -56,9 +56,11 @@ def read_vectors(
         kind, classes: see :meth:`EmbeddingSet.from_arrays`.
         image_prefix, text_prefix: prefixes of the coordinate columns, numbered from 0.
         duplicates: ``fail`` on a pair that occurs twice in a table of coordinates, or ``drop`` the later one.
+        missing_labels: ``fail`` on a row with a missing label, or ``drop`` it; the number of dropped rows is recorded.
         source, revision, provenance: of the encoder, and ``dataset``, ``variant``, ``backbone`` and other fields to record.
     """
     choose(duplicates, ("fail", "drop"), "duplicates")
+    choose(missing_labels, ("fail", "drop"), "missing_labels")
     path = Path(path)
     for file in filter(None, (path, text, table)):
         if not Path(file).exists():
@@ -84,16 +86,34 @@ def read_vectors(
             classes = [name.removeprefix("label_") for name in several]
     elif given := [f"--{option}" for option, name in zip(OPTIONS.values(), (label, split, group, ids), strict=True) if name]:
         raise ValueError(f"{path} has no table of columns; give it as table (--table), or leave out {', '.join(given)}")
+    arrays, dropped = _drop_unlabelled(arrays, missing_labels, path)
     for name in ("split", "groups", "ids"):
         if (values := arrays.get(name)) is not None and (missing := pd.isna(values)).any():
             raise ValueError(f"{path}: {name} column has missing values, first at row {missing.argmax()}; fill them in")
+    about_file = {"file": path.name, **({"rows_without_label": dropped} if dropped else {})}
     encoder = {name: value for name, value in (("source", source), ("revision", revision)) if value}
     return {
         **{name: arrays.get(name) for name in ("image", "text", *OPTIONS)},
         **{"kind": kind, "classes": classes} | ({"encoder": encoder} if encoder else {}),
         **{"dataset": path.name.split(".")[0], "variant": "imported", "backbone": "unknown", **provenance},
-        "imported_from": {"file": path.name} | ({"sha256": sha256(path)} if path.is_file() else {}),
+        "imported_from": about_file | ({"sha256": sha256(path)} if path.is_file() else {}),
     }
+
+
+def _drop_unlabelled(arrays: dict, how: str, path: Path) -> tuple[dict, int]:
+    """Return the arrays without the rows that miss a label, and their number; refuse such rows unless ``how`` is ``drop``."""
+    labels = arrays.get("labels")
+    if labels is None or len(labels) != len(arrays["image"]) or not (missing := pd.isna(labels)).any():
+        return arrays, 0
+    missing = missing if labels.ndim == 1 else missing.any(axis=1)
+    if how == "fail":
+        told = f"{missing.sum()} of {len(labels)} rows have a missing value in the label column, first row {missing.argmax()}"
+        raise ValueError(f"{path}: {told}; label them, or pass missing_labels='drop' (--missing-labels drop) to import the others")
+    arrays = {name: None if values is None else np.asarray(values)[~missing] for name, values in arrays.items()}
+    labels = arrays["labels"]
+    if labels.dtype.kind == "f" and (labels == labels.round()).all():
+        arrays["labels"] = labels.astype(int)  # a missing value had made whole numbers, which name classes, floats
+    return arrays, int(missing.sum())
 
 
 def _is(path, endings: tuple[str, ...]) -> bool:
