@@ -106,9 +106,12 @@ def report(
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
     from ..contributed import make_report
     from ..extraction.find import embeddings_for
+    from ..files import check_output
     from ..probing.cache import cached_sweeps
     from ..published import which_cell
 
+    if out is not None:
+        check_output(out)
     embeddings = embeddings_for(dataset, backbone, variant, store)
     own = embeddings.identity
     found = cached_sweeps(own, sweeps)
@@ -133,10 +136,12 @@ def recommend(
     """Say which alignment, if any, is worth using on an embedding set, and save it."""
     from ..alignment.registry import COMPARED
     from ..extraction.find import embeddings_for
-    from ..files import project_root
+    from ..files import check_output, project_root
     from ..recommend import recommend as choose_alignment
     from ..recommend import snippet
 
+    if save is not None:
+        check_output(save)
     embeddings = embeddings_for(dataset, backbone, variant, store)
     found = choose_alignment(embeddings, listed(alignments) or COMPARED, protocol=protocol, n_boot=n_boot)
     show_table(found.table, out, list(found.table))

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..backbones.base import TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import read_arrays, write_arrays
+from ..files import claim_folder, read_arrays, write_arrays
 from ..images import CHANGED, Finding, decode, inspect_image
 from ..store.disk import read_record, write_record
 
@@ -52,7 +52,7 @@ def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
     """Lock the work folder until the process ends, or raise BlockingIOError; shards share it with other shards."""
     import fcntl  # filelock has no shared locks that end with the process; a decoding worker does not inherit these
 
-    folder.mkdir(parents=True, exist_ok=True)
+    claim_folder(folder)
     with open(folder / "lock", "a+") as whole, open(folder / f"lock-{shard[0] if shard else 0}", "a+") as own:
         try:
             fcntl.lockf(whole, (fcntl.LOCK_SH if shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
