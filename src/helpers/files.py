@@ -160,11 +160,11 @@ def _discard(folder: Path) -> None:
         target = folder.parent / moved.name.removeprefix(MOVED)
         if not target.exists():
             moved.rename(target)
-    for left in folder.iterdir():
-        if left.is_dir():
+    for left in folder.glob("*"):
+        if left.name != LOCK:  # the mark goes last
             shutil.rmtree(left, ignore_errors=True)
-        elif left.name != LOCK:  # the mark goes last
-            left.unlink(missing_ok=True)
+            with suppress(OSError):
+                left.unlink()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -76,8 +76,9 @@ def read_vectors(
         label = "label" if label is None and "label" in header else label
         split = "split" if split is None and "split" in header else split
         several = None if isinstance(label, str | None) else list(label)
-        for name in filter(None, (*(several or [label]), split, group, ids)):
-            choose_column(name, header, table or path)
+        asked = [name for name in (*(several or [label]), split, group, ids) if name]
+        for name in asked:  # a table with columns of coordinates has a header
+            choose_column(name, header, table or path, header if _is(path, TABLES) else asked)
         columns = zip(OPTIONS, (several or label, split, group, ids), strict=True)
         arrays |= {option: None if name is None else about[name].to_numpy() for option, name in columns}
         if several and classes is None:
