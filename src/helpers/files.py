@@ -38,11 +38,17 @@ def below(root, name: str) -> Path:
     return Path(root) / name
 
 
-def check_output(path) -> Path:
-    """Return the path of a file to write; refuse a folder, a device, and a file of a stored result, which is an input."""
+def check_file(path) -> Path:
+    """Return a path; refuse a folder, and a pipe or a device, which might never end."""
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is a folder or a device, not a file; give the name of a file")
+        raise ValueError(f"{path} is a folder, a pipe or a device; give the name of a regular file")
+    return path
+
+
+def check_output(path) -> Path:
+    """Return the path of a file to write; refuse what :func:`check_file` refuses, and a file of a stored result, an input."""
+    path = check_file(path)
     if (path.parent / RECORD).exists():
         raise FileExistsError(f"{path} would lie in {path.parent}, a folder of stored results; give an output elsewhere")
     return path
@@ -202,6 +208,7 @@ def write_json(path: Path, value, part_of_result: bool = False) -> None:
 
 def read_json(path: Path):
     """Read a JSON file; a ValueError names one that is not JSON."""
+    check_file(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -217,6 +224,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return arrays and metadata that :func:`write_arrays` wrote; a ValueError says in a few words how a file is damaged."""
+    check_file(path)
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = dict(stream.metadata() or {})

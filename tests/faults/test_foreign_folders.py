@@ -22,6 +22,7 @@ from helpers.cones import cone_table, undefined_quantities
 from helpers.files import read_arrays, write_arrays
 from helpers.heads import TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.store.disk import read_record
 
 
 def files_of(folder) -> dict[str, bytes]:
@@ -200,3 +201,33 @@ def test_a_name_that_leaves_its_folder_is_refused(name, tmp_path):
         files.below(tmp_path, name)
     with pytest.raises(ValueError, match="cannot name a folder"):
         sweep_folder("d", "v", "b", "paper", f"../{name}")
+
+
+READERS = {
+    "a.json": files.read_json,
+    "a.safetensors": load_alignment,
+    "a.csv": EmbeddingSet.from_csv,
+    "a.parquet": EmbeddingSet.from_csv,
+    "a.npy": EmbeddingSet.from_npz,
+    "provenance.json": lambda path: read_record(path, dict, "make it again"),
+}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+@pytest.mark.parametrize("name", READERS)
+def test_a_pipe_or_a_folder_in_the_place_of_a_file_is_named_and_never_waited_for(name, kind, tmp_path):
+    path = tmp_path / name
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(
+        ValueError, match=f"{name}.* (is a folder, a pipe or a device|is damaged|is not a whole Parquet table|must hold img_emb)"
+    ):
+        READERS[name](path)
+
+
+@pytest.mark.parametrize("name", ["image.safetensors", "pairs.parquet", "provenance.json"])
+def test_a_pipe_in_a_set_is_one_sentence(name, tmp_path):
+    folder = small().save(tmp_path / "set")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises((ValueError, OSError), match="a pipe or a device|is damaged"):
+        EmbeddingSet.load(folder)

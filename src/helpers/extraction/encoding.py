@@ -165,7 +165,9 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
             if numbers:
                 vectors |= zip([order[i] for i in numbers], job.backbone.encode_pixels(pixels, job.precision), strict=True)
             for i in (i for i, why in reasons.items() if why == CHANGED):
-                row = job.dataset.rows["image"].tolist().index(paths[order[i]])
+                row, cache = job.dataset.rows["image"].tolist().index(paths[order[i]]), job.work / "files.json"
+                with FileLock(job.work / "lock-files"):  # the next run inspects it, even if its size and time are the same
+                    write_record(cache, {p: f for p, f in (intact(read_note, cache) or {}).items() if p != paths[order[i]]})
                 raise ValueError(f"row {row}: image {CHANGED} (finished chunks are cached)")
             failed |= {order[i]: why for i, why in reasons.items()}
             bar.update(len(numbers) + len(reasons))

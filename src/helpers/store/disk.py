@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_output, checksum_of, remove_stale, replacing, sha256, write_json
+from ..files import check_file, check_output, checksum_of, remove_stale, replacing, sha256, write_json
 
 FORMAT = 2
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
@@ -79,7 +79,7 @@ def read_record(path: Path, model: Any, remake: str) -> Any:
 def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
     """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence."""
     try:
-        return read(file)
+        return read(check_file(file))
     except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
@@ -120,7 +120,7 @@ def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:
     """Return the record, and image, text and pairs, of a set; a matrix of more than ``in_memory`` numbers is memory-mapped."""
     record, found, told = read_set_record(directory), dict[str, Any](), directory / PROVENANCE
     for name, entry in record["files"].items():
-        path = directory / entry["path"]
+        path = check_file(directory / entry["path"])
         try:
             mapped = name != "pairs" and path.stat().st_size > in_memory * np.dtype(record["dtype"]).itemsize
             data: Any = np.memmap(path, mode="r") if mapped else np.fromfile(path, dtype=np.uint8)
@@ -150,7 +150,7 @@ def _matrix(data: np.ndarray, path: Path) -> np.ndarray:
 def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
     """Return the table of a Parquet file, or of its bytes ``data``."""
     try:
-        table = pq.read_table(path if data is None else pa.BufferReader(data))
+        table = pq.read_table(check_file(path) if data is None else pa.BufferReader(data))
         table.validate(full=True)
         return table.to_pandas(ignore_metadata=True)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
@@ -173,7 +173,7 @@ def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:
 def columns_of(path: Path) -> list[str] | None:
     """Return the columns of a CSV or Parquet file, or None of anything else."""
     try:
-        return pq.read_schema(path).names if path.suffix == ".parquet" else list(pd.read_csv(path, nrows=0))
+        return pq.read_schema(path).names if check_file(path).suffix == ".parquet" else list(pd.read_csv(path, nrows=0))
     except Exception:  # whatever the library of the format raises on other bytes
         return None
 

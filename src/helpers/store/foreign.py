@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import choose, choose_column, distinct_rows
-from ..files import sha256
+from ..files import check_file, sha256
 from .disk import read_parquet
 
 TABLES, ARRAYS = (".csv", ".tsv", ".tab", ".txt", ".parquet"), (".npz", ".npy")
@@ -108,6 +108,7 @@ def _read_rows(path) -> pd.DataFrame:
 
 def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
     """Return ``pandas.read_csv`` of a UTF-8 file; its header shows what separates columns: a tab, a semicolon or a comma."""
+    check_file(path)
     if separator is None:
         header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
         separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
@@ -204,6 +205,7 @@ def _from_arrays(path: Path, text, table) -> tuple[pd.DataFrame | None, dict]:
 
 def _load(path: Path):
     """Read an NPY, or the arrays of an NPZ, without unpickling."""
+    check_file(path)
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
