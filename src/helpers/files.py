@@ -134,9 +134,7 @@ def clear_folder(folder: Path, patterns: Iterable[str]) -> None:
 def remove_stale(folder: Path) -> None:
     """Remove what killed writers left in ``folder``, and put back a folder that one had moved aside."""
     for stale in Path(folder).glob(f".*{UNFINISHED}"):
-        if stale.is_symlink() or not stale.is_dir():
-            continue
-        if not (stale / LOCK).is_file() and any(not left.name.startswith(MOVED) for left in stale.iterdir()):
+        if stale.is_symlink() or not ((stale / LOCK).is_file() or all(left.name.startswith(MOVED) for left in stale.glob("*"))):
             continue  # no folder of ours
         with suppress(OSError), FileLock(stale / LOCK, timeout=0):
             _discard(stale)

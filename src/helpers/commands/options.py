@@ -1,21 +1,29 @@
 """Share options and input checks between the commands; a list is divided by commas or blanks."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 
-def _table_name(out: str | None) -> str | None:
+def _output(out: str | None) -> str | None:
+    """Refuse an output that is no file or is an input, before anything is computed."""
     if out is not None:
         from ..files import check_output
 
-        if check_output(out).suffix not in (".csv", ".parquet"):
-            raise ValueError(f"--out {out} must end in .csv or .parquet")
+        check_output(out)
     return out
 
 
+def _table_name(out: str | None) -> str | None:
+    if out is not None and Path(out).suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--out {out} must end in .csv or .parquet")
+    return _output(out)
+
+
+File = partial(typer.Option, callback=_output)  # to write
 Dataset = Annotated[str, typer.Argument(help="Name of the data set; `datasets` lists them.")]
 Backbone = Annotated[str, typer.Argument(help="Name of the encoder; `backbones` lists them.")]
 Variant = Annotated[str, typer.Option(help="clean or authors.")]

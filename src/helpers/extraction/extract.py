@@ -29,7 +29,7 @@ from .encoding import Job, claimed, encode, inspect, intact, read_note
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 OWNER = "identity.json"  # file of the work folder that says which set it is for
-WORK = (OWNER, "files.json", "lock*", "image-*.safetensors", "text-*.safetensors")  # files of the work folder
+WORK = (OWNER, "files.json", "lock", "lock-files", "lock-[0-9]*", "*-[0-9]*-*.safetensors")  # files of the work folder
 WITHOUT_ID = ["row", "field", "severity", "what"]  # columns of the report on credentialed data
 PROBLEMS = ["row", "pair_id", *WITHOUT_ID[1:]]  # and on others
 SHOWN = 10  # errors in a message

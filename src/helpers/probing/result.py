@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from .. import metrics
 from ..datasets import DATASETS
-from ..files import check_output, replacing_folder
+from ..files import replacing_folder
 from ..store.disk import PROVENANCE, Record, read_intact, read_record, write_record, write_table
 from ..tasks import Task
 from . import inference
@@ -173,8 +173,7 @@ def refuse_private(dataset: str) -> None:
 
 
 def refuse_ending(path) -> None:
-    """Refuse a file name whose ending is none of ``ENDINGS``, and one that is taken by a stored result."""
-    check_output(path)
+    """Refuse a file name whose ending is none of ``ENDINGS``."""
     if not str(path).endswith(ENDINGS):
         raise ValueError(f"--export {path}: expected a name that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
 
