@@ -66,7 +66,7 @@ from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_datase
 from helpers.cones import cone_table
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
-from helpers.files import replacing_folder
+from helpers.files import below, replacing_folder
 from helpers.page import Page, integer, many, number, optional, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.cache import run_sweep
@@ -105,7 +105,7 @@ if not own:
     pictures = vqa.rows["image"].drop_duplicates().sample(n_images, random_state=0)
     rows = vqa.rows.loc[vqa.rows["image"].isin(pictures), ["image", "text", "label"]]
     rows = rows.sample(frac=1, random_state=0).groupby("image", sort=False).head(4).sort_index()
-    with replacing_folder(page.results / page.name / "easy_vqa") as folder:
+    with replacing_folder(page.results / page.name / "easy_vqa", "easy_vqa.csv", None, "the example table") as folder:
         for name in pictures:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(vqa.root) / name, folder / name)
@@ -135,7 +135,8 @@ if not report.usable:
 
 # %% tags=["remove-stderr"]
 data = load_dataset("manifest", **where, **columns, credentialed=credentialed)
-out = (page.results / page.name / "embeddings" if keep is None else Path(keep)) / data.name / data.variant / folder_name(backbone)
+store = page.results / page.name / "embeddings" if keep is None else Path(keep)
+out = below(store, data.name) / data.variant / folder_name(backbone)
 embeddings = extract(data, load_backbone(backbone), out, overwrite=overwrite or keep is None)
 embeddings
 

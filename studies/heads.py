@@ -28,7 +28,7 @@ from helpers.datasets import DATASETS, PairedDataset, canonical_variant, load_da
 from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
-from helpers.files import refuse_other_content, replacing, replacing_folder, sha256
+from helpers.files import replacing, replacing_folder, sha256
 from helpers.heads import (
     BATCH,
     COLUMNS,
@@ -128,8 +128,7 @@ def _text_features(texts: list[str]) -> np.ndarray:
 
 def save_features(features: TowerFeatures, directory) -> Path:
     """Write features in float16, atomically and checksummed; refuse a folder that holds something else."""
-    refuse_other_content(Path(directory), PROVENANCE, FILES, "tower features")
-    with replacing_folder(Path(directory)) as folder:
+    with replacing_folder(Path(directory), PROVENANCE, FILES, "tower features") as folder:
         for modality in ("image", "text"):
             save_file({"features": getattr(features, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
         features.captions.to_parquet(folder / "captions.parquet", index=False)

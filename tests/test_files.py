@@ -10,7 +10,7 @@ from helpers.store.disk import read_record
 
 
 def write(folder, content):
-    with files.replacing_folder(folder) as new:
+    with files.replacing_folder(folder, "a.txt", (), "a test folder") as new:
         (new / "a.txt").write_text(content)
 
 
@@ -20,7 +20,7 @@ def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path):
     with pytest.raises(RuntimeError), files.replacing(tmp_path / "a.txt") as new:
         new.write_text("half")
         raise RuntimeError
-    with pytest.raises(RuntimeError), files.replacing_folder(tmp_path / "b"):
+    with pytest.raises(RuntimeError), files.replacing_folder(tmp_path / "b", "a.txt", (), "a test folder"):
         raise RuntimeError
     assert (tmp_path / "a.txt").read_text() == "former" and os.listdir(tmp_path) == ["a.txt"]
 

@@ -5,12 +5,17 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from declarations import NOTEBOOKS, read_pages
+
 from helpers.files import UNFINISHED, project_root, replacing
 
 SITE, EXECUTED, TABLES = (project_root() / name for name in ("_build/html", "book/executed", "runs/book/tables"))
 FOLDER, PDF = "downloads", "modality-gap-book.pdf"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 STORED = {".png", ".woff2", ".gz", ".zip", ".parquet", ".safetensors"}  # compressed already
+OF_A_ROW = re.compile(r"(.*_)?(ids?|uid|mrn|patient|subject|person)|row|group|image|text|report|caption|path|file", re.IGNORECASE)
 PLACE = re.compile(r'(<span class="download" data-file="([\w.-]+)" data-made-by="([\w ]+)">).*?</span>', re.DOTALL)
 
 
@@ -26,19 +31,35 @@ def write_archive(path: Path, files: Iterable[tuple[Path, str]]) -> Path:
 
 
 def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = TABLES) -> list[Path]:
-    """Write the archives of a built site, list them on the front page, and return their paths; a PDF of older pages is removed."""
+    """Write the archives of a built site, list them on the front page, and return their paths; a PDF of older pages is removed.
+
+    Archives of notebooks and tables hold what ``notebooks/pages.yml`` declares and nothing else that lies in their folders.
+    """
     target = site / FOLDER
     pdf = target / PDF
     if pdf.is_file() and pdf.stat().st_mtime < (site / "index.html").stat().st_mtime:
         pdf.unlink()
     (target / "site.zip").unlink(missing_ok=True)
     written = []
-    for folder, pattern, name in ((executed, "*.ipynb", "notebooks"), (tables, "*.parquet", "tables"), (site, "*", "site")):
-        files = [file for file in folder.rglob(pattern) if file.is_file() and not file.name.endswith(UNFINISHED)]
+    pages = read_pages(project_root() / NOTEBOOKS)
+    notebooks = [executed / f"{name}.ipynb" for name in pages]
+    results = [tables / f"{table}.parquet" for page in pages.values() for table in page.writes.get("tables", [])]
+    for table in filter(Path.is_file, results):
+        refuse_ids(pq.read_schema(table), table)
+    for folder, listed, name in ((executed, notebooks, "notebooks"), (tables, results, "tables"), (site, site.rglob("*"), "site")):
+        files = [file for file in listed if file.is_file() and not file.name.endswith(UNFINISHED)]
         if files:  # an archive of nothing is not made
             written.append(write_archive(target / f"{name}.zip", [(file, file.relative_to(folder).as_posix()) for file in files]))
         fill_panel(site)
     return written
+
+
+def refuse_ids(schema: pa.Schema, table: Path) -> None:
+    """Raise a ValueError if a result table has a column that may name a row or a person; shares and scores are real numbers."""
+    for column in schema:
+        if OF_A_ROW.fullmatch(column.name) and not pa.types.is_floating(column.type):
+            fault = f"column {column.name!r} of {table} may hold ids or texts of rows, which are not published"
+            raise ValueError(f"{fault}; let its page save counts or scores alone")
 
 
 def fill_panel(site: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 ZERO_NORM = 1e-8
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
+COLUMN_NAMES = ("pair_id", "image", "text", "label", "split", "group")  # one of them shows that a first line is a header
 BLOCK = 2**25  # numbers in a block: 256 MB in float64
 
 
@@ -22,12 +23,16 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
     raise ValueError(f"unknown {what} {value!r}; {hint}valid: {', '.join(valid)}")
 
 
-def choose_column(column: str, columns: Iterable, source) -> str:
-    """Return ``column`` if ``source`` has it; the error names another one only if it looks like a name, and not like a cell."""
+def choose_column(column: str, columns: Iterable, source, others: Iterable[str] = ()) -> str:
+    """Return ``column`` if ``source`` has it; the error names another one only if a known column or one of ``others`` is there.
+
+    Without any, the first line may be no header but a patient's row. A name that looks like a cell is never printed.
+    """
     columns = [str(c) for c in columns]
     if column in columns:
         return column
-    near = [c for c in difflib.get_close_matches(str(column), columns) if re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", c)]
+    near = difflib.get_close_matches(str(column), columns) if {*COLUMN_NAMES, *others} & {*columns} else []
+    near = [c for c in near if re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", c)]
     hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
     raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
 

@@ -1,9 +1,13 @@
-"""Write files and folders atomically (in a temporary folder beside the target, flushed, then renamed) and with checksums."""
+"""Write files and folders atomically (in a temporary folder beside the target, flushed, then renamed) and with checksums.
+
+Only this module replaces or removes anything, and only what carries the mark of this package.
+"""
 
 import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -17,6 +21,8 @@ from safetensors.numpy import save_file
 
 UNFINISHED, LOCK = ".unfinished", ".lock"  # ending of every temporary folder, and the file in it on which its writer holds a lock
 MOVED = "moved--"  # prefix of a folder while another takes its place
+MARK = "made-by-helpers"  # file that marks a working folder; a folder without it is the user's
+RECORD = "provenance.json"  # file that marks the folder of a stored result
 
 
 def project_root() -> Path:
@@ -25,10 +31,36 @@ def project_root() -> Path:
     return next((f for f in (here, *here.parents) if (f / mark).is_file()), Path(__file__).resolve().parents[2])
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path to write a file to; on success it becomes ``path`` in one step, on failure it is removed."""
+def below(root, name: str) -> Path:
+    """Return ``root / name``; refuse a name that is no plain file name and so may leave ``root``."""
+    if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+        raise ValueError(f"{name!r} is no file name; give one without slashes, for a file in {root}")
+    return Path(root) / name
+
+
+def check_file(path) -> Path:
+    """Return a path; refuse a folder, and a pipe or a device, which might never end."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a folder, a pipe or a device; give the name of a regular file")
+    return path
+
+
+def check_output(path) -> Path:
+    """Return the path of a file to write; refuse what :func:`check_file` refuses, and a file of a stored result, an input."""
+    path = check_file(path)
+    if (path.parent / RECORD).exists():
+        raise FileExistsError(f"{path} would lie in {path.parent}, a folder of stored results; give an output elsewhere")
+    return path
+
+
+@contextmanager
+def replacing(path: Path, part_of_result: bool = False) -> Iterator[Path]:
+    """Yield a path to write a file to; on success it becomes ``path`` in one step, on failure it is removed.
+
+    An output is checked by :func:`check_output`, unless it is ``part_of_result``.
+    """
+    path = Path(path) if part_of_result else check_output(path)
     with _folder_beside(path) as folder:
         yield folder / path.name
         _flush(folder / path.name)
@@ -37,9 +69,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder; on success it becomes ``path``. A former one is moved aside; after a kill remove_stale puts it back."""
-    path = Path(path)
+def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what: str) -> Iterator[Path]:
+    """Yield a new folder; on success it becomes ``path``. A former one is moved aside; after a kill remove_stale puts it back.
+
+    Only ``what`` is replaced, see :func:`refuse_other_content`; a link is followed.
+    """
+    refuse_other_content(path, record, names, what)
+    path = Path(path).resolve()
     with _folder_beside(path) as folder:
         new, aside = folder / path.name, folder / f"{MOVED}{path.name}"
         new.mkdir()
@@ -60,19 +96,46 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         _flush(path.parent)
 
 
-def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
-    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds ``what`` alone: ``record`` and files of ``names``."""
+def refuse_other_content(directory: Path, record: str, names: Iterable[str] | None, what: str) -> None:
+    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds ``what``: ``record`` and files of ``names`` alone.
+
+    With None as ``names``, the record decides.
+    """
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
         return
     found = {path.name: path.is_file() for path in directory.iterdir()} if directory.is_dir() else {"": False}
-    if found and not (all(found.values()) and record in found and set(found) <= {record, *names}):
+    alone = names is None or all(found.values()) and set(found) <= {record, *names}
+    if found and not (alone and record in found):
         raise FileExistsError(f"{directory} holds something that is not {what}; give a new or empty folder")
+
+
+def claim_folder(folder: Path) -> None:
+    """Make a working folder, or take up one with our mark; refuse any other that is not empty."""
+    if folder.is_dir() or not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()) or (folder / MARK).is_file():  # in this order: another process may make it at the same time
+            return (folder / MARK).touch()
+    raise FileExistsError(f"{folder} is needed for unfinished work and holds something else; move it, or give another output")
+
+
+def clear_folder(folder: Path, patterns: Iterable[str]) -> None:
+    """Remove our files from a working folder with our mark, and the folder if it holds nothing else."""
+    if (folder / MARK).is_file():
+        remove_stale(folder)
+        for file in {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}:
+            file.unlink(missing_ok=True)
+        if all(file.name == MARK or file.name.startswith(".nfs") for file in folder.iterdir()):  # locks until they are closed
+            (folder / MARK).unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def remove_stale(folder: Path) -> None:
     """Remove what killed writers left in ``folder``, and put back a folder that one had moved aside."""
     for stale in Path(folder).glob(f".*{UNFINISHED}"):
+        if stale.is_symlink() or not ((stale / LOCK).is_file() or all(left.name.startswith(MOVED) for left in stale.glob("*"))):
+            continue  # no folder of ours
         with suppress(OSError), FileLock(stale / LOCK, timeout=0):
             _discard(stale)
 
@@ -101,6 +164,11 @@ def _discard(folder: Path) -> None:
         target = folder.parent / moved.name.removeprefix(MOVED)
         if not target.exists():
             moved.rename(target)
+    for left in folder.glob("*"):
+        if left.name != LOCK:  # the mark goes last
+            shutil.rmtree(left, ignore_errors=True)
+            with suppress(OSError):
+                left.unlink()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -130,14 +198,15 @@ def checksum_of(value) -> str:
     return hashlib.sha256(json_text(value).encode()).hexdigest()
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value, part_of_result: bool = False) -> None:
     """Write ``value`` as indented, key-sorted JSON."""
-    with replacing(path) as temporary:
+    with replacing(path, part_of_result) as temporary:
         temporary.write_text(json_text(value), encoding="utf-8")
 
 
 def read_json(path: Path):
     """Read a JSON file; a ValueError names one that is not JSON."""
+    check_file(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -153,6 +222,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return arrays and metadata that :func:`write_arrays` wrote; a ValueError says in a few words how a file is damaged."""
+    check_file(path)
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = dict(stream.metadata() or {})

@@ -28,7 +28,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, TypeAdap
 from .arrays import choose
 from .datasets.registry import title
 from .datasets.splits import straddling
-from .files import project_root, read_json, replacing
+from .files import below, project_root, read_json, replacing
 from .store.catalogue import SHIPPED, shipped_but_not_stored
 
 ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below make some
@@ -206,13 +206,13 @@ class Page:
             raise ValueError(f"notebooks/pages.yml does not declare that {self.name} writes the table {name!r}; add it there")
         content = pa.Table.from_pandas(table, preserve_index=False)
         made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint})
-        with replacing(self.results / f"{name}.parquet") as temporary:
+        with replacing(below(self.results, f"{name}.parquet")) as temporary:
             pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
         return table
 
     def read_table(self, name: str, maker: str) -> pd.DataFrame:
         """Return a result table that the notebook ``maker`` wrote, with the parameters that the workflow expects if any."""
-        path = self.results / f"{name}.parquet"
+        path = below(self.results, f"{name}.parquet")
         how = f"run notebooks/{maker}.ipynb with the same results folder first"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; {how}")

@@ -49,7 +49,7 @@ def sweep_gains(sweep: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
     """
     keys = [*NAMES, "protocol", "features", *["route"] * ("route" in sweep)]
     rows = in_paper_names(sweep).rename(columns={"lambda_image": "lambda"})
-    macro, same = rows["class"].isna() | (rows["class"] == "macro"), rows["lambda"] == rows["lambda_text"]
+    macro, same = rows["class"].isna(), rows["lambda"] == rows["lambda_text"]
     rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]
     auc = rows.groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
     auc = auc.join(auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("gain"), on=keys)

@@ -4,9 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.registry import load_alignment
+from helpers import GapAlignment, PairAlignment, align, gap_norm, gap_vector
+from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment, predicted_residual_gap, residual_gap, unalign
+from helpers.probing.protocol import Grid
+from helpers.probing.sweep import alignment_grid
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(50, 6)) + 1, RNG.normal(size=(50, 6)) * 0.4 - 1
@@ -90,3 +92,28 @@ def test_bad_alignments_are_named_and_only_fit_checks_parameters():
     ):
         with pytest.raises(ValueError, match=said):
             wrong()
+
+
+ENTRANCES = {
+    "align": lambda lam: align(IMAGE, TEXT, gap_vector(IMAGE, TEXT), lam),
+    "unalign": lambda lam: unalign(IMAGE, TEXT, 0.1 * gap_vector(IMAGE, TEXT), lam),
+    "GapAlignment": lambda lam: GapAlignment(lam).fit(IMAGE, TEXT).transform(IMAGE, TEXT),
+    "lam_text": lambda lam: GapAlignment(0.5, lam).fit(IMAGE, TEXT),
+    "PairAlignment": lambda lam: PairAlignment(lam=lam).fit(np.hstack([IMAGE, TEXT])),
+    "Alignment": lambda lam: Alignment("spread", 0.5, lam),
+    "residual_gap": lambda lam: residual_gap(IMAGE, TEXT, lam),
+    "predicted_residual_gap": lambda lam: predicted_residual_gap(IMAGE, TEXT, lam),
+    "grid of a sweep": lambda lam: alignment_grid([0, lam]),
+    "lambdas": lambda lam: Grid(lambdas=[lam]),
+    "alignment_lambdas": lambda lam: Grid(alignment_lambdas=[lam]),
+    "name": lambda lam: make_alignment(f"lambda-{abs(lam):f}").fit(IMAGE, TEXT),
+}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_every_entrance_takes_lambda_in_one_range(entrance):
+    for lam in (-2.0, 0.0, 2.0):
+        ENTRANCES[entrance](lam)
+    for lam in (2.001, -3.0, 1e20, -1e300, *[float("inf"), float("nan")] * (entrance != "name")):
+        with pytest.raises(ValueError, match="must be a finite number between -2 and 2, got "):
+            ENTRANCES[entrance](lam)

@@ -4,9 +4,11 @@ import os
 import re
 import zipfile
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import ROOT
-from downloads import PLACE, make_downloads
+from downloads import PLACE, make_downloads, refuse_ids
 
 PANEL = (ROOT / "book/_static/downloads.md").read_text("utf-8")
 
@@ -15,9 +17,12 @@ PANEL = (ROOT / "book/_static/downloads.md").read_text("utf-8")
 def built(tmp_path):
     site, executed, tables = (tmp_path / name for name in ("html", "executed", "tables"))
     pages = (site / "index.html", site / "book/intro.html", site / "_static/a.css")
-    for path in (*pages, executed / "01.ipynb", tables / "claims.parquet"):
+    for path in (*pages, executed / "04_discussion.ipynb", executed / "private.ipynb"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
+    (tables / "08_adapt/embeddings").mkdir(parents=True)
+    for name in ("claims", "pairs", "08_adapt/embeddings/pairs"):
+        pd.DataFrame({"pair_id": ["Zebrafinch77"]} if "pairs" in name else {"claim": ["a"]}).to_parquet(tables / f"{name}.parquet")
     (site / "book/intro.html").write_text(f"<html>{PANEL}</html>")
     return site, executed, tables
 
@@ -44,8 +49,25 @@ def test_archives_hold_what_they_are_named_after_and_are_equal_if_contents_are(b
     first, second = ({path.name: path.read_bytes() for path in make_downloads(*built)} for _ in range(2))
     assert first == second
     names = {path.name: zipfile.ZipFile(path).namelist() for path in (built[0] / "downloads").glob("*.zip")}
-    assert names["notebooks.zip"] == ["01.ipynb"] and names["tables.zip"] == ["claims.parquet"]
+    assert names["notebooks.zip"] == ["04_discussion.ipynb"] and names["tables.zip"] == ["claims.parquet"]
     assert {"book/intro.html", "_static/a.css", "downloads/notebooks.zip"} <= set(names["site.zip"])
     assert "downloads/site.zip" not in names["site.zip"]
+    assert not any(b"Zebrafinch77" in archive for name, archive in first.items() if name != "site.zip")
     (built[2] / "claims.parquet").unlink()
     assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]  # no archive of nothing
+
+
+@pytest.mark.parametrize("column", ["pair_id", "patient", "group", "Subject_ID", "study_id", "image", "text"])
+def test_a_declared_table_with_a_column_of_ids_stops_the_archives(built, column):
+    pd.DataFrame({"claim": ["a"], column: ["Zebrafinch77"]}).to_parquet(built[2] / "claims.parquet")
+    with pytest.raises(ValueError, match=f"column '{column}' of .*claims.parquet may hold ids or texts of rows"):
+        make_downloads(*built)
+    assert not list((built[0] / "downloads").glob("*.zip"))
+
+
+def test_no_frozen_table_of_a_page_has_a_column_of_ids():
+    tables = list((ROOT / "tests/pages/frozen").rglob("*.csv"))
+    assert len(tables) > 40
+    for path in tables:
+        table = pd.read_csv(path)  # in which a share of 1.0 is the number 1
+        refuse_ids(pa.Schema.from_pandas(table.astype(dict.fromkeys(table.select_dtypes("number"), float))), path)

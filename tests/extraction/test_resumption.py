@@ -106,3 +106,19 @@ def test_what_another_process_extracts_is_refused_and_its_work_stays(tmp_path, h
         assert in_processes(extraction, *((dataset, out, 0, shard) for shard in (None, "1/2", "2/2"))) == exits
         assert list((tmp_path / "set.work").glob("lock-*"))
     assert extract(dataset, linear_backbone(), out, workers=0) and not (tmp_path / "set.work").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_changed_with_its_size_and_time_is_found_once_and_then_inspected_anew(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(encoding, "CHUNK", 4)
+    dataset = synthetic_photographs(tmp_path, n=24)
+    run = partial(extract, dataset, linear_backbone(), tmp_path / "set", batch_size=2, workers=workers)
+    assert in_processes(extraction, (dataset, tmp_path / "set", 0, None, 0)) == [-signal.SIGKILL]  # inspected, nothing encoded
+    image = tmp_path / "raw" / dataset.rows["image"][20]
+    status, content_of = image.stat(), bytearray(image.read_bytes())
+    content_of[-20] ^= 1
+    image.write_bytes(bytes(content_of))
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(ValueError, match="row 20: image file was replaced after it was inspected; run again"):
+        run()
+    assert run().fingerprint == extract(dataset, linear_backbone(), tmp_path / "whole", batch_size=2, workers=0).fingerprint

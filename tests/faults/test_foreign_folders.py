@@ -1,18 +1,28 @@
 """No result is written over a folder that holds something else, and a file without its checksum is no result."""
 
+import ast
+import os
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from attacks import a_set, a_sweep, features, fresh, save_features
+from conftest import ROOT
 from damage import SWEEP, for_sweep, small
+from photographs import synthetic_photographs
 from safetensors.numpy import save_file
+from tiny_encoders import linear_backbone
 
-from helpers import EmbeddingSet, GapAlignment
+from helpers import EmbeddingSet, GapAlignment, extract, files
 from helpers.alignment.registry import load_alignment, make_alignment
+from helpers.cli import main
 from helpers.cones import cone_table, undefined_quantities
 from helpers.files import read_arrays, write_arrays
 from helpers.heads import TowerFeatures
-from helpers.probing.cache import load_cached, run_sweep
+from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.store.disk import read_record
 
 
 def files_of(folder) -> dict[str, bytes]:
@@ -78,3 +88,146 @@ def test_constant_vectors_leave_a_quantity_empty_and_say_so(constant):
     assert empty[["modality", "quantity"]].to_numpy().tolist() == [[constant, "effective_rank"]]
     told = undefined_quantities(pd.concat([geometry, cone_table(small(n=30), n_boot=20)]))
     assert told == [f"d under b: all {constant} vectors are equal, so effective_rank cannot be computed."]
+
+
+REMOVING = {"rmtree", "unlink", "removedirs", "rename", "renames", "move", "copyfile", "copy2", "copytree"}
+
+
+def may_end_a_file(call: ast.Call) -> bool:
+    """Tell whether a call may remove or replace a file; ``replace`` and ``rename`` of strings, tables and dataclasses do not."""
+    name, first = getattr(call.func, "attr", ""), call.args[0] if call.args else None
+    if name == "replace":
+        return len(call.args) == 1 and not call.keywords and not isinstance(first, ast.Dict)
+    if name == "rename":
+        return len(call.args) == 1 and not isinstance(first, ast.Constant)
+    return name in REMOVING or ast.unparse(call.func) in ("os.remove", "os.replace")
+
+
+def test_only_one_module_of_the_package_removes_or_replaces_anything():
+    sources = {path.name: ast.walk(ast.parse(path.read_text("utf-8"))) for path in (ROOT / "src/helpers").rglob("*.py")}
+    assert {n for n, nodes in sources.items() if any(isinstance(x, ast.Call) and may_end_a_file(x) for x in nodes)} == {"files.py"}
+
+
+def problems_and_work(tmp_path) -> dict:
+    (tmp_path / "set.problems.csv").write_text("my list of problems\n")
+    (tmp_path / "other.work").mkdir()
+    (tmp_path / "other.work/thesis.txt").write_text("irreplaceable")
+    return {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+SIDE_FILES = [("set", "set.problems.csv is not the list of problems"), ("other", "other.work is needed for unfinished work")]
+
+
+@pytest.mark.parametrize(("out", "what"), SIDE_FILES)
+def test_an_extraction_whose_side_files_have_the_name_of_the_users_stops_and_leaves_them(out, what, tmp_path):
+    dataset = synthetic_photographs(tmp_path / "data", n=4)
+    before = problems_and_work(tmp_path)
+    with pytest.raises(FileExistsError, match=what):
+        extract(dataset, linear_backbone(), tmp_path / out, workers=0)
+    assert {p: p.read_bytes() for p in before} == before and not (tmp_path / out).exists()
+
+
+def test_a_data_root_or_an_encoder_named_like_a_work_folder_stays_whole(tmp_path):
+    dataset = synthetic_photographs(tmp_path / "data", n=4)
+    small(backbone="b.work").save(tmp_path / "b.work")
+    shutil.move(dataset.root, tmp_path / "s.work")
+    moved = replace(dataset, root=tmp_path / "s.work")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for out in ("b", "s"):
+        with pytest.raises(FileExistsError, match=f"{out}.work is needed for unfinished work and holds something else"):
+            extract(moved, linear_backbone(), tmp_path / out, workers=0)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_what_the_user_put_into_our_work_folder_stays_when_the_extraction_ends(tmp_path):
+    files.claim_folder(tmp_path / "set.work")
+    (tmp_path / "set.work/notes.txt").write_text("irreplaceable")
+    extract(synthetic_photographs(tmp_path / "data", n=4), linear_backbone(), tmp_path / "set", workers=0)
+    assert set(files_of(tmp_path / "set.work")) == {"notes.txt", files.MARK}
+
+
+def test_a_report_of_problems_is_replaced_by_an_empty_one_once_all_rows_are_good(tmp_path):
+    dataset = synthetic_photographs(tmp_path / "data", n=4)
+    good = (tmp_path / "data").rglob("*.jpg").__next__()
+    content = good.read_bytes()
+    good.write_bytes(b"")
+    with pytest.raises(ValueError, match="1 of 4 rows cannot be encoded"):
+        extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert len(pd.read_csv(tmp_path / "set.problems.csv")) == 1
+    good.write_bytes(content)
+    extract(dataset, linear_backbone(), tmp_path / "set", workers=0)
+    assert pd.read_csv(tmp_path / "set.problems.csv").empty
+
+
+def test_a_set_saved_through_a_link_to_an_empty_folder_lies_in_that_folder(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    small(1).save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and len(EmbeddingSet.load(tmp_path / "real")) == len(small(1))
+
+
+def test_a_folder_that_only_ends_like_a_temporary_one_stays(tmp_path):
+    mine = tmp_path / f".notes{files.UNFINISHED}"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("irreplaceable")
+    files.write_json(tmp_path / "a.json", {})
+    assert files_of(mine) == {"thesis.txt": b"irreplaceable"}
+
+
+def cli(*words) -> int:
+    return main([str(word) for word in words])
+
+
+def test_a_command_does_not_write_over_its_input_nor_over_another_table(tmp_path, capsys):
+    store = ("d", "b", "--variant", "v", "--store", tmp_path / "store", "--n-boot", 0)
+    folder = small(n=30).save(tmp_path / "store/d/v/b")
+    before = files_of(folder)
+    (tmp_path / "thesis.csv").write_text("a,b\n1,2\n")
+    os.mkfifo(tmp_path / "fifo.csv")
+    for out in (folder / "pairs.parquet", folder / "new.csv", tmp_path / "thesis.csv", tmp_path / "fifo.csv"):
+        assert cli("cone", *store, "--out", out) == 2
+    assert cli("report", *store, "--by", "x", "--how", "y", "--out", folder / "provenance.json") == 2
+    assert cli("recommend", *store, "--save", folder / "image.safetensors") == 2
+    assert cli("sweep", *store[:6], "--export", folder / "pairs.parquet") == 2
+    said = capsys.readouterr().err
+    assert said.count("a folder of stored results; give an output elsewhere") == 5 and "earlier version of this table" in said
+    assert files_of(folder) == before and (tmp_path / "thesis.csv").read_text() == "a,b\n1,2\n"
+    assert cli("cone", *store, "--out", tmp_path / "new.csv") == cli("cone", *store, "--out", tmp_path / "new.csv") == 0
+
+
+@pytest.mark.parametrize("name", ["../esc", "a/b", "..", "a\\b", ""])
+def test_a_name_that_leaves_its_folder_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="is no file name; give one without slashes"):
+        files.below(tmp_path, name)
+    with pytest.raises(ValueError, match="cannot name a folder"):
+        sweep_folder("d", "v", "b", "paper", f"../{name}")
+
+
+READERS = {
+    "a.json": files.read_json,
+    "a.safetensors": load_alignment,
+    "a.csv": EmbeddingSet.from_csv,
+    "a.parquet": EmbeddingSet.from_csv,
+    "a.npy": EmbeddingSet.from_npz,
+    "provenance.json": lambda path: read_record(path, dict, "make it again"),
+}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+@pytest.mark.parametrize("name", READERS)
+def test_a_pipe_or_a_folder_in_the_place_of_a_file_is_named_and_never_waited_for(name, kind, tmp_path):
+    path = tmp_path / name
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(
+        ValueError, match=f"{name}.* (is a folder, a pipe or a device|is damaged|is not a whole Parquet table|must hold img_emb)"
+    ):
+        READERS[name](path)
+
+
+@pytest.mark.parametrize("name", ["image.safetensors", "pairs.parquet", "provenance.json"])
+def test_a_pipe_in_a_set_is_one_sentence(name, tmp_path):
+    folder = small().save(tmp_path / "set")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises((ValueError, OSError), match="a pipe or a device|is damaged"):
+        EmbeddingSet.load(folder)

@@ -16,7 +16,7 @@ from kills import KILLED
 from helpers import EmbeddingSet
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
-from helpers.files import UNFINISHED, sha256
+from helpers.files import LOCK, UNFINISHED, sha256
 from helpers.store import folder_name, stored
 from helpers.store.disk import PROVENANCE, write_record
 
@@ -108,6 +108,7 @@ def test_what_a_killed_writer_left_is_no_set_and_goes(tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
     ghost = folder.parent / f".b.abcdefgh{UNFINISHED}"
     shutil.copytree(folder, ghost)
+    (ghost / LOCK).touch()
     shutil.copytree(folder, folder.parent / ".b.older")  # as an earlier version named them
     assert stored(tmp_path)["backbone"].tolist() == ["b"]
     small().save(folder)

@@ -35,7 +35,7 @@ def write(name: str, root, n: int | None = None, seed: int = 0, marker: str = ""
     root, n = Path(root), SIZES[name] if n is None else n
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise FileExistsError(f"{root} is not empty; give a new folder for the miniature")
-    with replacing_folder(root) as folder:
+    with replacing_folder(root, SYNTHETIC, None, "a miniature") as folder:
         WRITERS[name](folder, n, np.random.default_rng(seed), **({"marker": marker} if DATASETS[name].card.credentialed else {}))
         (folder / SYNTHETIC).write_text(f"A synthetic miniature in the layout of {name}: nothing here is real.\n")
     return root

@@ -133,3 +133,9 @@ def test_a_set_stands_apart_unless_its_facts_are_those_of_the_cell():
     assert len(filled) == 2 and set(filled["route"]) == {"imported"}
     sweeps = pd.DataFrame({"dataset": ["ham10000", "own"], "variant": "authors", "backbone": ["clip", "clip"]})
     assert with_routes(sweeps, [])["backbone"].tolist() == ["clip" + APART, "clip"]  # without embeddings nothing is a cell
+
+
+def test_a_class_named_macro_is_a_class_and_no_mean():
+    sweep = our_sweep()
+    named = sweep.assign(**{"class": "macro", "value": 1.0})
+    pd.testing.assert_frame_equal(published.sweep_gains(pd.concat([sweep, named])), published.sweep_gains(sweep))

@@ -42,7 +42,7 @@ def test_notebook_configurations_and_parts_take_their_settings_from_the_grid():
     [
         (Grid.of, {"lambda": [1]}, "did you mean 'lambdas'"),
         (Grid.of, {"protocol": "convergd"}, "did you mean 'converged'"),
-        (Grid.of, {"lambdas": [float("nan")]}, "not a finite number"),
+        (Grid.of, {"lambdas": [float("nan")]}, "must be a finite number between -2 and 2, got nan"),
         (Grid.of, {"seeds": [1.5]}, "not a whole number"),
         (Grid.of, {"seeds": []}, "is empty"),
         (Grid.of, {"features": None}, "must be a list"),

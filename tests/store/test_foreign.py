@@ -211,3 +211,15 @@ def test_every_form_is_imported_without_labels(name, write, tmp_path, capsys):
     assert not made.labelled and (made.pairs["split"] == "train").all()
     np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
     np.testing.assert_allclose(made.text_of(), text, atol=1e-6)
+
+
+@pytest.mark.parametrize(("option", "asked"), [("label", "label"), ("group", "group"), ("ids", "mable")])
+def test_a_table_without_a_header_prints_nothing_of_its_first_row(option, asked, tmp_path):
+    np.save(tmp_path / "e.npy", np.random.default_rng(0).normal(size=(2, 2, 4)))
+    (tmp_path / "t.csv").write_text("Mabel,Grupe,HIV\nAnna,Schmidt,none\nBob,Jones,HIV\n")
+    with pytest.raises(ValueError, match=r"no column '\w+' among its 3; is its first line the header\?") as raised:
+        EmbeddingSet.from_npz(tmp_path / "e.npy", table=tmp_path / "t.csv", **{option: asked})
+    assert not any(word in str(raised.value) for word in ("Mabel", "Grupe", "HIV"))
+    (tmp_path / "t.csv").write_text("labels,split\na,train\nb,test\n")
+    with pytest.raises(ValueError, match="did you mean 'labels'"):
+        EmbeddingSet.from_npz(tmp_path / "e.npy", table=tmp_path / "t.csv", label="label")

@@ -13,12 +13,21 @@ PAIRS = tuple("+".join(pair) for pair in combinations(CHANNELS, 2))
 WITHOUT = tuple(f"without-{channel}" for channel in CHANNELS)
 STORED_AS = {"centring": "centred"}  # stored sweeps and the tables of the book hold the former name
 SWEPT = ("lambda", *CHANNELS, *WITHOUT, *STORED_AS.values())  # what a grid sweeps unless told otherwise
+LARGEST_LAMBDA = 2  # in absolute value
 FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the channels but the empty one, which is lambda = 0
+
+
+def checked_lambda(lam: float, what: str = "lambda") -> float:
+    """Return an alignment strength as a float in [-2, 2]; far beyond, a shift leaves rounding alone."""
+    if not abs(value := float(lam)) <= LARGEST_LAMBDA:  # nor is NaN
+        raise ValueError(f"{what} must be a finite number between -2 and 2, got {value}; 1 already makes the means meet")
+    return value
 
 
 def steps(gap: np.ndarray, lam: float, lam_text: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     r"""Return what Eq. 5 adds to image rows and to text rows before it renormalises them: :math:`\mp\frac\lambda2 \Delta`."""
-    return -0.5 * lam * gap, 0.5 * (lam if lam_text is None else lam_text) * gap
+    lam, lam_text = checked_lambda(lam), checked_lambda(lam if lam_text is None else lam_text)
+    return -0.5 * lam * gap, 0.5 * lam_text * gap
 
 
 def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +44,7 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     image, text = unit_both(image, text)
     if np.shape(gap) != image.shape[1:]:
         raise ValueError(f"gap must have shape {image.shape[1:]}, got {np.shape(gap)}")
-    image_step, text_step = steps(np.asarray(gap), float(lam))
+    image_step, text_step = steps(np.asarray(gap), lam)
     return _moved(image, image_step, "image"), _moved(text, text_step, "text")
 
 
@@ -49,7 +58,7 @@ def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
     With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
     :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`: a bijection of the sphere.
     """
-    image_step, text_step = steps(np.asarray(gap, dtype=np.float64), float(lam))
+    image_step, text_step = steps(np.asarray(gap, dtype=np.float64), lam)
     if np.linalg.norm(text_step) >= 1:
         raise ValueError(f"|lambda| ||gap|| / 2 is {np.linalg.norm(text_step):.3f}; the map can be undone only below 1")
     return _unmoved(embedding_matrix(image, "image"), image_step), _unmoved(embedding_matrix(text, "text"), text_step)
@@ -62,7 +71,7 @@ def _unmoved(x: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 def residual_gap(image, text, lam: float) -> float:
     """Return the norm of the gap that remains after aligning with the rows' own gap (Eq. 1 after Eq. 5)."""
-    parts = zip((image, text), steps(gap_vector(image, text), float(lam)), ("image", "text"), strict=True)
+    parts = zip((image, text), steps(gap_vector(image, text), lam), ("image", "text"), strict=True)
     image, text = (mean_of(unit_rows(_moved(unit, step, what)) for unit in unit_blocks(x, what)) for x, step, what in parts)
     return float(np.linalg.norm(image - text))
 
@@ -74,7 +83,7 @@ def predicted_residual_gap(image, text, lam: float) -> float:
     :math:`m` by about its root. At lambda = 1 both m coincide, and the gap closes only if both R are equal.
     """
     means = mean_direction(image), mean_direction(text)
-    shifted = [mean + step for mean, step in zip(means, steps(means[0] - means[1], float(lam)), strict=True)]
+    shifted = [mean + step for mean, step in zip(means, steps(means[0] - means[1], lam), strict=True)]
     image, text = (m / np.sqrt(m @ m + 1 - mean @ mean) for m, mean in zip(shifted, means, strict=True))
     return float(np.linalg.norm(image - text))
 
@@ -96,9 +105,7 @@ class Alignment:
     def __post_init__(self):
         object.__setattr__(self, "name", choose(STORED_AS.get(self.name, self.name), (*SWEPT, *PAIRS), "alignment"))
         for field in ("lambda_image", "lambda_text"):
-            value = float(getattr(self, field))
-            if not np.isfinite(value):
-                raise ValueError(f"{field} must be a finite number, got {value}")
+            value = checked_lambda(getattr(self, field), field)
             if not self.has_lambda and value != 0:
                 raise ValueError(f"alignment 'centring' has no lambda; leave {field} at 0, got {value}")
             object.__setattr__(self, field, value)

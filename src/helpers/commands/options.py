@@ -1,18 +1,29 @@
 """Share options and input checks between the commands; a list is divided by commas or blanks."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 
-def _table_name(out: str | None) -> str | None:
-    if out is not None and Path(out).suffix not in (".csv", ".parquet"):
-        raise ValueError(f"--out {out} must end in .csv or .parquet")
+def _output(out: str | None) -> str | None:
+    """Refuse an output that is no file or is an input, before anything is computed."""
+    if out is not None:
+        from ..files import check_output
+
+        check_output(out)
     return out
 
 
+def _table_name(out: str | None) -> str | None:
+    if out is not None and Path(out).suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--out {out} must end in .csv or .parquet")
+    return _output(out)
+
+
+File = partial(typer.Option, callback=_output)  # to write
 Dataset = Annotated[str, typer.Argument(help="Name of the data set; `datasets` lists them.")]
 Backbone = Annotated[str, typer.Argument(help="Name of the encoder; `backbones` lists them.")]
 Variant = Annotated[str, typer.Option(help="clean or authors.")]
@@ -82,13 +93,11 @@ def copy_arguments(dataset: str, root, variant: str, split, missing_images, give
 
 def show_table(table, out: str | None, columns: list[str]) -> None:
     """Print some columns of a table, and write all of it in the format of the file name ``out``, if one is given."""
-    from ..files import replacing
+    from ..store.disk import write_table
 
     print(table[columns].to_string(index=False, float_format="{:.4f}".format, na_rep=""))
     if out is not None:
-        with replacing(Path(out)) as temporary:
-            table.to_csv(temporary, index=False) if out.endswith(".csv") else table.to_parquet(temporary, index=False)
-        print(f"written: {out}")
+        print(f"written: {write_table(table, out)}")
 
 
 def announce(embeddings, folder, most: int = 1000) -> None:

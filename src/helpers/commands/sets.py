@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..probing.protocol import PROTOCOLS, Grid
-from .options import Backbone, Dataset, Replicates, Store, Table, Variant, app, listed, show_table
+from .options import Backbone, Dataset, File, Replicates, Store, Table, Variant, app, listed, show_table
 
 GRID = Grid()
 
@@ -43,7 +43,7 @@ def sweep(
     alignment_lambdas: Annotated[str | None, _of_grid("alignment_lambdas", "Alignment strengths of these.")] = None,
     settings: Annotated[str, typer.Option(help="The same as JSON; single options go before it.")] = "{}",
     sweeps: Annotated[str | None, typer.Option(help="Folder for the results; runs/sweeps.")] = None,
-    export: Annotated[str | None, typer.Option(help="Write the test scores row by row as .parquet, .csv or .csv.gz.")] = None,
+    export: Annotated[str | None, File(help="Write the test scores row by row as .parquet, .csv or .csv.gz.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that train probes; one per core.")] = None,
 ) -> None:  # fmt: skip
     """Train probes over lambda and seeds, and store the results."""
@@ -101,7 +101,7 @@ def report(
     variant: Variant = "authors", store: Store = None,
     sweeps: Annotated[str | None, typer.Option(help="Folder of stored sweeps; runs/sweeps.")] = None,
     n_boot: Replicates = 1000,
-    out: Annotated[str | None, typer.Option(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
+    out: Annotated[str | None, File(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
 ) -> None:  # fmt: skip
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
     from ..contributed import make_report
@@ -127,7 +127,7 @@ def recommend(
     alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
     protocol: Annotated[str, typer.Option(help=f"Of the probe: {', '.join(PROTOCOLS)}.")] = "converged",
     n_boot: Replicates = 1000,
-    save: Annotated[str | None, typer.Option(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
+    save: Annotated[str | None, File(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
     out: Table = None,
 ) -> None:  # fmt: skip
     """Say which alignment, if any, is worth using on an embedding set, and save it."""

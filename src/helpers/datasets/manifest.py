@@ -79,9 +79,10 @@ def read(
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:
     """Raise a ValueError unless the table has rows and the column of each option; it says how to name another column."""
-    for option, name in [(option, name) for option, names in columns.items() for name in names]:
+    asked = [(option, name) for option, names in columns.items() for name in names]
+    for option, name in asked:
         try:
-            choose_column(name, data.columns, path)
+            choose_column(name, data.columns, path, [name for _, name in asked])
         except ValueError as error:
             other = f"{option}= (--option {option}=NAME, or {option}_column of notebook 08)"
             raise ValueError(f"{error} Name another column with {other}") from None

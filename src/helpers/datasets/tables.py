@@ -32,7 +32,7 @@ def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, 
         if name in names[:i]:
             raise ValueError(f"{path}: columns {names.index(name) + 1} and {i + 1} have the same name; rename one of them")
     for column in columns:
-        choose_column(column, names, path)
+        choose_column(column, names, path, columns)
     if columns and len(table) == 1:
         raise ValueError(f"{path} has a header and no rows; {remedy}")
     return table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..backbones.base import TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import read_arrays, write_arrays
+from ..files import claim_folder, read_arrays, write_arrays
 from ..images import CHANGED, Finding, decode, inspect_image
 from ..store.disk import read_record, write_record
 
@@ -52,7 +52,7 @@ def claimed(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
     """Lock the work folder until the process ends, or raise BlockingIOError; shards share it with other shards."""
     import fcntl  # filelock has no shared locks that end with the process; a decoding worker does not inherit these
 
-    folder.mkdir(parents=True, exist_ok=True)
+    claim_folder(folder)
     with open(folder / "lock", "a+") as whole, open(folder / f"lock-{shard[0] if shard else 0}", "a+") as own:
         try:
             fcntl.lockf(whole, (fcntl.LOCK_SH if shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -165,7 +165,9 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
             if numbers:
                 vectors |= zip([order[i] for i in numbers], job.backbone.encode_pixels(pixels, job.precision), strict=True)
             for i in (i for i, why in reasons.items() if why == CHANGED):
-                row = job.dataset.rows["image"].tolist().index(paths[order[i]])
+                row, cache = job.dataset.rows["image"].tolist().index(paths[order[i]]), job.work / "files.json"
+                with FileLock(job.work / "lock-files"):  # the next run inspects it, even if its size and time are the same
+                    write_record(cache, {p: f for p, f in (intact(read_note, cache) or {}).items() if p != paths[order[i]]})
                 raise ValueError(f"row {row}: image {CHANGED} (finished chunks are cached)")
             failed |= {order[i]: why for i, why in reasons.items()}
             bar.update(len(numbers) + len(reasons))

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,14 +21,17 @@ from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import refuse_other_content, remove_stale, replacing
-from ..store.disk import FILES, PROVENANCE, read_set_record, write_record
+from ..files import claim_folder, clear_folder, refuse_other_content, remove_stale
+from ..store.disk import FILES, PROVENANCE, columns_of, read_set_record, write_record, write_table
 from ..store.embeddings import EmbeddingSet
 from .encoding import Job, claimed, encode, inspect, intact, read_note
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 OWNER = "identity.json"  # file of the work folder that says which set it is for
+WORK = (OWNER, "files.json", "lock", "lock-files", "lock-[0-9]*", "*-[0-9]*-*.safetensors")  # files of the work folder
+WITHOUT_ID = ["row", "field", "severity", "what"]  # columns of the report on credentialed data
+PROBLEMS = ["row", "pair_id", *WITHOUT_ID[1:]]  # and on others
 SHOWN = 10  # errors in a message
 
 
@@ -81,6 +83,8 @@ def extract(
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):
         read_only = (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK)
+        if not read_only:
+            claim_folder(job.work)
         keys, problems = inspect(dataset, None if read_only else job.work)
         identity = _identity(job, keys, dtype)
         embeddings = _stored(out, identity, overwrite)
@@ -132,13 +136,16 @@ def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_e
     if target.is_relative_to(folder) or folder.is_relative_to(target):
         raise ValueError(f"the output {out} is, holds or lies in the data root {root}; give a folder apart from the data")
     refuse_other_content(out, PROVENANCE, FILES.values(), "an embedding set")
+    report = out.with_name(out.name + ".problems.csv")
+    if report.exists() and [*(columns_of(report) or ())] not in (PROBLEMS, WITHOUT_ID):
+        raise FileExistsError(f"{report} is not the list of problems of an extraction; move it, or give another output than {out}")
 
 
 def _clear(work: Path, identity: dict) -> None:
     """Remove the work folder of a whole set, unless it holds another set's work or a process uses it."""
     with suppress(OSError), claimed(work, None):
         if intact(read_note, work / OWNER) in (None, json.loads(json.dumps(identity))):  # None: a removal was interrupted
-            shutil.rmtree(work, ignore_errors=True)
+            clear_folder(work, WORK)
     with suppress(OSError):
         work.rmdir()  # a network file system keeps the lock files until they are closed
     remove_stale(work.parent)
@@ -194,14 +201,12 @@ def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
 
 
 def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: float, problems: list[tuple]) -> np.ndarray:
-    """Return the rows that can be encoded, write the report, unless it is empty, and raise for more errors than allowed."""
+    """Return the rows that can be encoded, write the report, if there is any, and raise for more errors than allowed."""
     path, private, n = out.with_name(out.name + ".problems.csv"), dataset.card.credentialed, len(dataset.rows)
-    report = pd.DataFrame(problems, columns=["row", "field", "severity", "what"]).sort_values(["row", "field"], kind="stable")
+    report = pd.DataFrame(problems, columns=WITHOUT_ID).sort_values(["row", "field"], kind="stable")
     report.insert(1, "pair_id", dataset.rows["pair_id"].to_numpy()[report["row"].to_numpy(dtype=int)])
-    path.unlink(missing_ok=True)
-    if problems:
-        with replacing(path) as temporary:
-            report.drop(columns="pair_id" if private else []).to_csv(temporary, index=False)
+    if problems or path.exists():
+        write_table(report.drop(columns="pair_id" if private else []), path)
     errors = report[report["severity"] == "error"]
     usable = np.setdiff1d(np.arange(n), errors["row"])
     n_bad = n - len(usable)

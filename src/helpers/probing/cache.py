@@ -34,7 +34,7 @@ def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part:
 
 
 def _folder(own: Identity, protocol: str, part: str, sweeps) -> Path:
-    return Path(sweeps or project_root() / FOLDER) / own.folder / check_folder(protocol, "protocol") / part
+    return Path(sweeps or project_root() / FOLDER) / own.folder / check_folder(protocol, "protocol") / check_folder(part, "part")
 
 
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
@@ -43,7 +43,7 @@ def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=N
         refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
     result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
     if folder is not None:
-        with replacing_folder(Path(folder)) as temporary:
+        with replacing_folder(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep") as temporary:
             result.write(temporary)
             write_record(temporary / RECORD, _record(Path(folder), embeddings, arguments), (*FILES, PROVENANCE))
     return result

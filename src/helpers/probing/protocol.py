@@ -5,11 +5,11 @@ A protocol follows the paper's text, the code behind its Fig. 3, or trains to co
 """
 
 from dataclasses import asdict, dataclass, fields, replace
-from math import ceil, isfinite
+from math import ceil
 
 import numpy as np
 
-from ..alignment.shift import STORED_AS, SWEPT
+from ..alignment.shift import STORED_AS, SWEPT, checked_lambda
 from ..arrays import choose
 
 # Four values a decade: a coarser grid moves the AUC more than lambda does.
@@ -143,8 +143,10 @@ class Grid:
                     choose(value, KNOWN[name], f"value of {name}")
                 elif name == "seeds" and not (type(value) is int and value >= 0):
                     raise ValueError(f"setting 'seeds': {value!r} is not a whole number of at least 0")
-                elif isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+                elif isinstance(value, bool) or not isinstance(value, int | float):
                     raise ValueError(f"setting {name!r}: {value!r} is not a finite number")
+                elif name.endswith("lambdas"):
+                    checked_lambda(value, f"setting {name!r}")
             object.__setattr__(self, name, tuple(map(float, values)) if name.endswith("lambdas") else values)
 
     @classmethod

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from .. import metrics
 from ..datasets import DATASETS
-from ..files import refuse_other_content, replacing, replacing_folder
-from ..store.disk import Record, read_intact, read_record, write_record
+from ..files import replacing_folder
+from ..store.disk import PROVENANCE, Record, read_intact, read_record, write_record, write_table
 from ..tasks import Task, few_validation_rows
 from . import inference
 from .scoring import metrics_table, ranking_scores
@@ -22,7 +22,6 @@ from .scoring import metrics_table, ranking_scores
 FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
 RUN = [*inference.KEYS, "seed"]
 COLUMNS = [*RUN, "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
-PROVENANCE = "provenance.json"
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
@@ -153,8 +152,7 @@ class SweepResult:
     def save(self, directory) -> Path:
         """Write the result without row ids as a folder: parquet, safetensors and a record with checksums."""
         directory = Path(directory)
-        refuse_other_content(directory, PROVENANCE, FILES, "a sweep result")
-        with replacing_folder(directory) as folder:
+        with replacing_folder(directory, PROVENANCE, FILES, "a sweep result") as folder:
             self.write(folder)
         return directory
 
@@ -235,7 +233,4 @@ def score_table(result: SweepResult, part: str) -> pd.DataFrame:
 
 def write_scores(tables: list[pd.DataFrame], path) -> Path:
     """Write tables of :func:`score_table` as one file with one of the ``ENDINGS``."""
-    path, table = Path(path), pd.concat(tables, ignore_index=True)
-    with replacing(path) as temporary:
-        (table.to_parquet if path.suffix == ".parquet" else table.to_csv)(temporary, index=False)
-    return path
+    return write_table(pd.concat(tables, ignore_index=True), path)

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..arrays import place
-from ..files import checksum_of, remove_stale, sha256, write_json
+from ..files import RECORD as PROVENANCE
+from ..files import check_file, check_output, checksum_of, remove_stale, replacing, sha256, write_json
 
 FORMAT = 2
-PROVENANCE = "provenance.json"
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
 COLUMNS = ("pair_id", "split", "group", "image", "text")  # of the table of pairs, beside the labels
 SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
@@ -46,7 +46,7 @@ def write_record(path: Path, record: Record | dict, files: Iterable[str] = ()) -
     content = record.model_dump() if isinstance(record, Record) else record
     if hashes := {name: sha256(Path(path).parent / name) for name in files}:
         content = content | {"files": hashes}
-    write_json(path, {**content, "record_sha256": checksum_of(content)})
+    write_json(path, {**content, "record_sha256": checksum_of(content)}, part_of_result=True)
 
 
 def read_record(path: Path, model: Any, remake: str) -> Any:
@@ -79,7 +79,7 @@ def read_record(path: Path, model: Any, remake: str) -> Any:
 def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
     """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence."""
     try:
-        return read(file)
+        return read(check_file(file))
     except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
@@ -120,7 +120,7 @@ def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:
     """Return the record, and image, text and pairs, of a set; a matrix of more than ``in_memory`` numbers is memory-mapped."""
     record, found, told = read_set_record(directory), dict[str, Any](), directory / PROVENANCE
     for name, entry in record["files"].items():
-        path = directory / entry["path"]
+        path = check_file(directory / entry["path"])
         try:
             mapped = name != "pairs" and path.stat().st_size > in_memory * np.dtype(record["dtype"]).itemsize
             data: Any = np.memmap(path, mode="r") if mapped else np.fromfile(path, dtype=np.uint8)
@@ -150,7 +150,7 @@ def _matrix(data: np.ndarray, path: Path) -> np.ndarray:
 def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
     """Return the table of a Parquet file, or of its bytes ``data``."""
     try:
-        table = pq.read_table(path if data is None else pa.BufferReader(data))
+        table = pq.read_table(check_file(path) if data is None else pa.BufferReader(data))
         table.validate(full=True)
         return table.to_pandas(ignore_metadata=True)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
@@ -168,6 +168,24 @@ def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:
         if not fits or column.isna().any():
             raise ValueError(f"{path}: column {name!r} must hold {'whole numbers' if number else 'texts'} in every row; {DAMAGE}")
     return pairs
+
+
+def columns_of(path: Path) -> list[str] | None:
+    """Return the columns of a CSV or Parquet file, or None of anything else."""
+    try:
+        return pq.read_schema(path).names if check_file(path).suffix == ".parquet" else list(pd.read_csv(path, nrows=0))
+    except Exception:  # whatever the library of the format raises on other bytes
+        return None
+
+
+def write_table(table: pd.DataFrame, path) -> Path:
+    """Write a table as CSV or Parquet, by the ending; a file that is no earlier table of these columns is not replaced."""
+    path = check_output(path)
+    if path.exists() and columns_of(path) != list(table):
+        raise FileExistsError(f"{path} is not an earlier version of this table; remove it, or give another name")
+    with replacing(path) as temporary:
+        (table.to_parquet if path.suffix == ".parquet" else table.to_csv)(temporary, index=False)
+    return path
 
 
 def settled(read: Callable[[], Any], directory: Path) -> Any:

@@ -11,7 +11,7 @@ import pandas as pd
 from safetensors.numpy import save
 
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
-from ..files import refuse_other_content, replacing_folder, sha256
+from ..files import replacing_folder, sha256
 from ..statistics import group_codes, joined
 from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, class_names, split_names
 from . import disk
@@ -180,16 +180,17 @@ class EmbeddingSet:
         """
         directory = Path(directory)
         choose(dtype, ("float32", "float16"), "dtype")
-        refuse_other_content(directory, PROVENANCE, FILES.values(), "an embedding set")
-        with replacing_folder(directory) as folder:
+        with replacing_folder(directory, PROVENANCE, FILES.values(), "an embedding set") as folder:
+            files = {}
             for modality in ("image", "text"):
-                matrix = np.ascontiguousarray(getattr(self, modality), dtype=dtype)
-                (folder / FILES[modality]).write_bytes(save({TENSOR: matrix}))
+                content = save({TENSOR: np.ascontiguousarray(getattr(self, modality), dtype=dtype)})
+                files[modality] = {"path": FILES[modality], "sha256": hashlib.sha256(content).hexdigest()}
+                if modality == "image" and image_from is not None:
+                    files["image"]["path"] = _shared_image(files["image"]["sha256"], Path(image_from), directory)
+                else:
+                    (folder / FILES[modality]).write_bytes(content)
             self.pairs.to_parquet(folder / FILES["pairs"], index=False)
-            files = {name: {"path": path, "sha256": sha256(folder / path)} for name, path in FILES.items()}
-            if image_from is not None:
-                files["image"]["path"] = _shared_image(files["image"]["sha256"], Path(image_from), directory)
-                (folder / FILES["image"]).unlink()
+            files["pairs"] = {"path": FILES["pairs"], "sha256": sha256(folder / FILES["pairs"])}
             about = {k: v for k, v in self.provenance.items() if k not in OF_THE_FILES}
             task = {"kind": self.task.kind, "classes": list(self.task.classes)}
             disk.write_record(folder / PROVENANCE, {**about, "format": FORMAT, "dtype": dtype, "files": files, "task": task})

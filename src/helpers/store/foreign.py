@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import choose, choose_column, distinct_rows
-from ..files import sha256
+from ..files import check_file, sha256
 from .disk import read_parquet
 
 TABLES, ARRAYS = (".csv", ".tsv", ".tab", ".txt", ".parquet"), (".npz", ".npy")
@@ -78,8 +78,9 @@ def read_vectors(
         label = "label" if label is None and "label" in header else label
         split = "split" if split is None and "split" in header else split
         several = None if isinstance(label, str | None) else list(label)
-        for name in filter(None, (*(several or [label]), split, group, ids)):
-            choose_column(name, header, table or path)
+        asked = [name for name in (*(several or [label]), split, group, ids) if name]
+        for name in asked:  # a table with columns of coordinates has a header
+            choose_column(name, header, table or path, header if _is(path, TABLES) else asked)
         columns = zip(OPTIONS, (several or label, split, group, ids), strict=True)
         arrays |= {option: None if name is None else about[name].to_numpy() for option, name in columns}
         if several and classes is None:
@@ -127,6 +128,7 @@ def _read_rows(path) -> pd.DataFrame:
 
 def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
     """Return ``pandas.read_csv`` of a UTF-8 file; its header shows what separates columns: a tab, a semicolon or a comma."""
+    check_file(path)
     if separator is None:
         header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
         separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
@@ -223,6 +225,7 @@ def _from_arrays(path: Path, text, table) -> tuple[pd.DataFrame | None, dict]:
 
 def _load(path: Path):
     """Read an NPY, or the arrays of an NPZ, without unpickling."""
+    check_file(path)
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
