@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from helpers import GapAlignment, align, gap_norm, gap_vector
-from helpers.alignment.registry import load_alignment
+from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment, predicted_residual_gap, residual_gap, unalign
 
 RNG = np.random.default_rng(0)
@@ -90,3 +90,16 @@ def test_bad_alignments_are_named_and_only_fit_checks_parameters():
     ):
         with pytest.raises(ValueError, match=said):
             wrong()
+
+
+@pytest.mark.parametrize("alignment", [GapAlignment(0.7), GapAlignment(0.7, alignment="scale-ratio"), make_alignment("realign")])
+def test_one_modality_alone_moves_as_in_both_and_labels_in_its_place_are_refused(alignment):
+    fitted = alignment.fit(IMAGE, TEXT)
+    image, text = fitted.transform(IMAGE, TEXT)
+    for alone, whole in ((fitted.transform(image=IMAGE), (image, None)), (fitted.transform(text=TEXT), (None, text))):
+        assert all(a is None if w is None else np.array_equal(a, w) for a, w in zip(alone, whole, strict=True))
+    with pytest.raises(ValueError, match="neither image nor text"):
+        fitted.transform()
+    for labels in (np.arange(50) % 2, None):
+        with pytest.raises(ValueError, match="got a text of shape .*in a scikit-learn pipeline.*use PairAlignment"):
+            clone(alignment).fit(IMAGE, labels)

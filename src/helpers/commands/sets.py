@@ -107,10 +107,11 @@ def report(
     from ..contributed import make_report
     from ..extraction.find import embeddings_for
     from ..probing.cache import cached_sweeps
-    from ..published import which_cell
+    from ..published import facts_of, which_cell
 
     embeddings = embeddings_for(dataset, backbone, variant, store)
     own = embeddings.identity
+    cell = which_cell(facts_of(embeddings))  # needs tables of the repository, so it comes before the work
     found = cached_sweeps(own, sweeps)
     written = make_report(embeddings, found, by, how, n_boot)
     path = written.save(out or f"{'--'.join(own.folder.parts)}.json")
@@ -118,7 +119,7 @@ def report(
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
     if not found:
         print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
-    print(which_cell(written.facts))
+    print(cell)
 
 
 @app.command()
