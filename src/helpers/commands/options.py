@@ -1,6 +1,7 @@
 """Share options and input checks between the commands; a list is divided by commas or blanks."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,13 @@ import typer
 def _table_name(out: str | None) -> str | None:
     if out is not None and Path(out).suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out {out} must end in .csv or .parquet")
-    return out
+    return _file_name(out)
+
+
+def _file_name(path: str | None) -> str | None:
+    if path is not None and Path(path).is_dir():
+        raise ValueError(f"{path} is a folder; give the name of the file to write")
+    return path
 
 
 Dataset = Annotated[str, typer.Argument(help="Name of the data set; `datasets` lists them.")]
@@ -22,7 +29,9 @@ Split = Annotated[str | None, typer.Option(help="One of the splits that the vari
 Missing = Annotated[Literal["error", "drop"] | None, typer.Option(help="Stop at a missing image, or drop its row.")]
 Option = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Option of the data set; repeatable.")]
 Table = Annotated[str | None, typer.Option(callback=_table_name, help="Write the table as .csv or .parquet.")]
-Replicates = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
+Replicates = Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 for no intervals.")]
+SomeReplicates = Annotated[int, typer.Option(min=2, help="Bootstrap replicates.")]
+File = partial(typer.Option, callback=_file_name)  # an option that names a file to write
 SetFolder = Annotated[str | None, typer.Option(help="Folder of the set; runs/embeddings/<dataset>/<variant>/<backbone>.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..probing.protocol import PROTOCOLS, Grid
-from .options import Backbone, Dataset, Replicates, Store, Table, Variant, app, listed, show_table
+from .options import Backbone, Dataset, File, Replicates, SomeReplicates, Store, Table, Variant, app, listed, show_table
 
 GRID = Grid()
 
@@ -100,8 +100,8 @@ def report(
     how: Annotated[str, typer.Option(metavar="SENTENCE", help="One sentence on data, machine and anything unusual.")],
     variant: Variant = "authors", store: Store = None,
     sweeps: Annotated[str | None, typer.Option(help="Folder of stored sweeps; runs/sweeps.")] = None,
-    n_boot: Replicates = 1000,
-    out: Annotated[str | None, typer.Option(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
+    n_boot: SomeReplicates = 1000,
+    out: Annotated[str | None, File(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
 ) -> None:  # fmt: skip
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
     from ..contributed import make_report
@@ -127,8 +127,8 @@ def recommend(
     dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
     alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
     protocol: Annotated[str, typer.Option(help=f"Of the probe: {', '.join(PROTOCOLS)}.")] = "converged",
-    n_boot: Replicates = 1000,
-    save: Annotated[str | None, typer.Option(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
+    n_boot: SomeReplicates = 1000,
+    save: Annotated[str | None, File(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
     out: Table = None,
 ) -> None:  # fmt: skip
     """Say which alignment, if any, is worth using on an embedding set, and save it."""
