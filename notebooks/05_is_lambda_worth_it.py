@@ -137,18 +137,16 @@ def from_project(path):
     return path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
 
 
-if caveat(protocol):
-    page.show_text("Nothing is saved." + caveat(protocol))
-if joint["lambda_image"] and not caveat(protocol):
+if joint["lambda_image"]:
     train = embeddings.rows("train")
     alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
     path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
-    page.show_text("The shift at the selected λ is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
+    page.show_text("The shift at the selected λ is saved." + caveat(protocol) + "\n\n```python\n" + snippet("{path}") + "\n```", path=path)
 if advice.recommended != "none":
     path = from_project(advice.save(page.results.resolve() / f"{name}--{advice.recommended}.safetensors"))
     page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
-if not joint["lambda_image"] and advice.recommended == "none" and not caveat(protocol):
-    page.show_text("Nothing: no alignment is recommended, so none is saved. Use the embeddings as they are.")
+if not joint["lambda_image"] and advice.recommended == "none":
+    page.show_text("Nothing: no alignment is recommended, so none is saved." + (caveat(protocol) or " Use the embeddings as they are."))
 
 # %% [markdown]
 # ## What was not tested
