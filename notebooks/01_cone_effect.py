@@ -35,13 +35,14 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.geometry import effective_rank, principal_directions
-from helpers.heads import features_folder, shipped_features
-from helpers.page import SOURCE, Page, format_table, integer
+from helpers.page import SOURCE, Page, count, format_table, integer, span
 from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, plane, resultants, sample, share_legend
 from helpers.published import authors_pca, facts_of, table1, with_routes
 from helpers.published import datasets as paper_datasets
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
+from helpers.heads import features_folder, shipped_features
+
 sets = select(datasets, backbones, variant, store, data_root)
 
 # %%
@@ -51,9 +52,9 @@ geometry = page.save_table(with_routes(measured, map(facts_of, sets)), "cone_eff
 # %% tags=["hide-input"]
 gaps = geometry.loc[geometry["quantity"] == "gap_norm", "value"]
 page.show_text(
-    "On the {n} embedding sets of this build, the gap between the mean image and the mean text runs from {smallest:.2f} to {widest:.2f}, "
-    "where two points opposite each other on the sphere would be 2 apart.",
-    n=len(sets), smallest=gaps.min(), widest=gaps.max(),
+    "On {sets} of this build, the gap between the mean image and the mean text is {range}, where two points opposite each other on the sphere "
+    "would be 2 apart.",
+    sets=count(len(sets), "embedding set"), range=span(gaps.min(), gaps.max(), ".2f"),
 )  # fmt: skip
 page.describe_sets(sets, [variant])
 for reason in undefined_quantities(geometry):
@@ -68,7 +69,16 @@ for reason in undefined_quantities(geometry):
 #
 # We project both modalities on the first two principal directions of all vectors, centred. The encoders of the paper's Fig. 2
 # were trained on general or on medical data. The two shipped encoders are a test bench for that contrast: `lit-natural` was aligned on
-# photographs and `lit-derm` on skin lesions. Each is shown on both kinds of data, in-domain and out-of-domain.
+# photographs and `lit-derm` on skin lesions.
+
+# %% tags=["hide-input"]
+def shows_the_contrast(names):
+    """Whether both encoders of the test bench are there on photographs and on lesions; names are (data set, encoder)."""
+    return {(d, b) for d in ("flickr8k", "ham10000") for b in ("lit-natural", "lit-derm")} <= set(names)
+
+
+if shows_the_contrast((s.dataset, s.identity.backbone) for s in sets):
+    page.show_text("Both are shown on both kinds of data, in-domain and out-of-domain.")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts. At most 1,500 points per modality are shown; the directions come from all of them.", "name": "fig-plane"}, "image": {"alt": "Scatter plots, one per data set and encoder: image points and text points form two clouds whose separation differs by panel."}}
 plane(sets);
@@ -153,9 +163,10 @@ if {"flickr8k", "ham10000"} <= set(bench):
         "`lit-natural`, for which they are nearly one sentence.",
         own=phrases["lit-derm"], other=phrases["lit-natural"],
     )  # fmt: skip
+    page.show_text("These readings fit the numbers of two encoders; no run of this page tests them.")
 
 # %% [markdown]
-# These readings fit the numbers of two encoders; no run of this page tests them. {doc}`10_where_the_gap_comes_from` trains more heads.
+# {doc}`10_where_the_gap_comes_from` trains more heads.
 #
 # ## The full shift leaves part of the gap
 #

@@ -30,12 +30,13 @@ from IPython.display import Markdown, display
 
 from helpers import published as paper
 from helpers.cones import cone_table
-from helpers.contributed import Contributed
 from helpers.extraction.find import select
 from helpers.page import SOURCE, Page, fill, format_table, integer, optional, text
 from helpers.plotting import INK, MARKERS, colour, panels, share_legend
 
 page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "contributed": optional(text())})
+from helpers.contributed import Contributed
+
 lead = display(Markdown(""), display_id=True)  # filled in below, once the cells are compared
 sets = select(datasets, backbones, variant, store, data_root)
 page.describe_sets(sets, [variant])
@@ -94,8 +95,8 @@ table = page.save_table(compare_table1(reports.join(ours, "geometry")), "r_table
 filled, others = table["ours"].notna(), paper.is_contributed(table["route"])
 page.glue(n_cells=len(table), n_recomputed=int((filled & ~others).sum()))
 lead.update(Markdown(fill(
-    "Of the {cells} cells of the paper's Table 1, this build recomputed {recomputed}, others contributed {contributed}, and {missing} lack their "
-    "data set, their encoder or both. A cell that was not recomputed says what is missing.",
+    "Of the {cells} cells of the paper's Table 1, this build recomputed {recomputed}, others contributed {contributed}, and {missing} "
+    "were not recomputed. A cell that was not recomputed says what is missing.",
     cells=len(table), recomputed=(filled & ~others).sum(), contributed=(filled & others).sum(), missing=(~filled).sum(),
 )))  # fmt: skip
 
@@ -135,7 +136,7 @@ format_table(cells.reset_index())
 
 # %% tags=["hide-input"]
 compared = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]
-format_table(compared) if len(compared) else page.show_text("This build recomputed no cell of the paper's Table 1: no data set of the paper is stored under an encoder of the paper.")
+format_table(compared) if len(compared) else page.show_text("This build recomputed no cell of the paper's Table 1; what each cell needs stands below.")
 
 # %% [markdown]
 # ## What counts as a cell, and what does not
@@ -179,10 +180,10 @@ format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stac
 
 # %% [markdown]
 # ## R of every set of this build
-#
-# `lit-natural` and `lit-derm` are not the paper's encoders, so their values have no published counterpart.
 
 # %% tags=["hide-input"]
+if unpublished := sorted({s.identity.backbone for s in sets} - set(paper.BACKBONES.values())):
+    page.show_text("Encoders that are not the paper's, whose values have no published counterpart: {names}.", names=", ".join(unpublished))
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
 wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
 format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))

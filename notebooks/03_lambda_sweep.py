@@ -14,9 +14,9 @@
 # # The lambda sweep
 #
 # A linear probe predicts the labels from the concatenated image and text vectors, after both were shifted along the gap by
-# $\lambda$ and renormalised. The paper's Fig. 3 plots its test AUC against $\lambda$. Three protocols train the probe here: `paper`
+# $\lambda$ and renormalised. The paper's Fig. 3 plots its test AUC against $\lambda$. The protocols that can train the probe are `paper`
 # (SGD, as the text says), `authors-code` (AdamW and hard-label multi-class AUC, as the code does) and `converged` (the minimiser
-# of the same loss with a regularisation strength chosen on validation data). Conclusions about $\lambda$ rest on the last. The first two are
+# of the same loss with a regularisation strength chosen on validation data). Conclusions about $\lambda$ rest on `converged`. The other two are
 # not trained to convergence: their best epoch is usually the last one allowed, so what they reach depends on scale and shift. The published
 # curves, and the verdicts on them in {doc}`04_discussion`, come from such probes; they say what those probes gained, not what the
 # embeddings hold.
@@ -49,15 +49,13 @@ from IPython.display import display
 from helpers import PROTOCOLS
 from helpers import published as paper
 from helpers.alignment.shift import CHANNELS, SWEPT
-from helpers.contributed import Contributed
 from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json
-from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
+from helpers.page import SOURCE, Page, count, format_table, integer, many, number, optional, span, text
 from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, curves, distinct_legend, effects, panels
 from helpers.plotting import PROTOCOLS as SHADES
-from helpers.probing.cache import FOLDER, RECORD, cached_or_new, load_cached
 from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
 from helpers.statistics import MARGIN, equivalent, holm
@@ -80,6 +78,9 @@ page = Page(
         "contributed": optional(text()),
     },
 )
+from helpers.contributed import Contributed
+from helpers.probing.cache import FOLDER, RECORD, cached_or_new, load_cached
+
 features = list(dict.fromkeys(["joint", *features]))  # statements below are on joint features
 grid = Grid(protocol, lambdas, seeds, features, alignments, alignment_lambdas)
 grids = {part: grid.arguments(part) for part in grid.parts}
@@ -120,9 +121,6 @@ summary = page.save_table(pd.concat([r.summary() for r in swept["lambda"]], igno
 effect = page.save_table(pd.concat([r.effects(n_boot=n_boot) for r in swept["lambda"]], ignore_index=True), "lambda_effects")
 last = effect[(effect["lambda_image"] == max(lambdas)) & (effect["features"] == "joint")]
 trained = [p for p in protocol if p in set(table["protocol"])]
-shown = "converged" if "converged" in trained else trained[0]
-unfinished = next((p for p in ("authors-code", "paper") if p in trained), shown)
-
 
 
 def marked(rows):
@@ -130,24 +128,48 @@ def marked(rows):
     return rows.assign(backbone=[f"{b} *" if (d, b) in lone else b for d, b in zip(rows["dataset"], rows["backbone"], strict=True)])
 
 
-def changes(of):
-    """What a sentence says of a protocol: the smallest and the largest change, and how many intervals exclude zero."""
-    mine = last[last["protocol"] == of]
-    found = {"protocol": of, "least": mine["difference"].min(), "most": mine["difference"].max(), "n": len(mine), "margin": MARGIN}
-    return found | {"clear": int(((mine["low"] > 0) | (mine["high"] < 0)).sum()), "same": int(equivalent(mine["low"], mine["high"]).sum())}
+def caveat(protocol):
+    """What stands beside a protocol whose probes are not trained to convergence."""
+    return "" if PROTOCOLS[protocol].optimizer == "minimiser" else ", whose probes are not trained to convergence,"
 
+
+def protocols_to_show(trained):
+    """The protocol that conclusions rest on, and one that is not trained to convergence beside it, or None."""
+    finished = [p for p in ("converged", *trained) if p in trained and not caveat(p)]
+    shown = (finished or trained)[0]
+    return shown, next((p for p in ("authors-code", "paper", *trained) if p in trained and caveat(p) and p != shown), None)
+
+
+def change_sentence(protocol, rows, lam):
+    """What λ changes under a protocol, from its effects, one row per embedding set."""
+    if lam == 0:
+        return f"Under `{protocol}`{caveat(protocol)} no λ above 0 was swept."
+    clear, same = ((rows["low"] > 0) | (rows["high"] < 0)).sum(), equivalent(rows["low"], rows["high"]).sum()
+    return (
+        f"Under `{protocol}`{caveat(protocol)} λ = {lam:g} changes the joint test AUC by {span(rows['difference'].min(), rows['difference'].max())} "
+        f"over {count(len(rows), 'embedding set')}. Of the 95 % intervals, {clear} of {len(rows)} exclude zero and {same} lie within ±{MARGIN:g}, the margin "
+        "within which we call a change none."
+    )
+
+
+def epochs_sentence(protocol, descents):
+    """How often the last epoch is the best; that the epochs run out is said only where most do."""
+    share = (descents["epochs"] == descents["trained"]).mean()
+    ending = ": early stopping rarely acts, the epochs run out" if share > 0.5 else ""
+    return f"Under `{protocol}` the best epoch is the last one allowed for {share:.0%} of {count(len(descents), 'probe')}{ending}."
+
+
+def of_this_page(subsets, table):
+    """Rows of a study of the clean text that belong to a set, an encoder and a protocol of this page."""
+    here = table.loc[table["variant"] != "authors", ["dataset", "backbone", "protocol"]].drop_duplicates()
+    return subsets.merge(here)
+
+
+shown, unfinished = protocols_to_show(trained)
 
 # %% tags=["hide-input"]
-page.show_text(
-    "Under `{protocol}`, the largest λ changes the joint test AUC by {least:+.4f} to {most:+.4f} over {n} embedding sets. {clear} of the 95 % intervals exclude "
-    "zero, and {same} lie within ±{margin:g}, the margin within which we call a change none.",
-    **changes(shown),
-)  # fmt: skip
-if unfinished != shown:
-    page.show_text(
-        "Under `{protocol}`, whose probes are not trained to convergence, it changes AUC by {least:+.4f} to {most:+.4f}; {clear} exclude zero and {same} lie within ±{margin:g}.",
-        **changes(unfinished),
-    )  # fmt: skip
+for name in filter(None, (shown, unfinished)):
+    page.show_text(change_sentence(name, last[last["protocol"] == name], max(lambdas)))
 
 # %% [markdown]
 # ## AUC against lambda
@@ -155,7 +177,7 @@ if unfinished != shown:
 # A converged probe has no seed of its own: where the data bring their own validation split it is one and the same solution, and has no bar.
 
 # %% tags=["hide-input"]
-page.show_text("{seeds} seeds and {values} values of λ.", seeds=len(seeds), values=summary["lambda_image"].nunique())
+page.show_text(f"{count(len(seeds), 'seed')} and {count(summary['lambda_image'].nunique(), 'value')} of λ.")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
 curves(marked(summary));
@@ -177,18 +199,18 @@ if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.inde
 runs = pd.concat([r.runs.assign(classes=r.task.n_outputs) for r in swept["lambda"]], ignore_index=True)
 descents = runs[runs["epochs"].notna()]
 for name, mine in descents.groupby("protocol", sort=False):
-    page.show_text(f"Under `{name}` the best epoch is the last one allowed for {(mine['epochs'] == mine['trained']).mean():.0%} of {len(mine)} probes: early stopping rarely acts, the epochs run out.")
+    page.show_text(epochs_sentence(name, mine))
 given = [r.provenance["validation_given"] for r in swept["lambda"]]
 page.show_text(
-    "Validation rows are those of the data's own split in {given} of {of} sweeps, the same for every seed; elsewhere a tenth of the training groups is "
-    "drawn per seed. The authors drew a tenth of the training rows anew for each seed, also across groups.",
-    given=sum(given), of=len(given),
+    "Validation rows are those of the data's own split in {given} of {of}, the same for every seed" + "; elsewhere a tenth of the training groups is "
+    "drawn per seed" * (sum(given) < len(given)) + ". The authors drew a tenth of the training rows anew for each seed, also across groups.",
+    given=sum(given), of=count(len(given), "sweep"),
 )  # fmt: skip
 
 # %% tags=["hide-input"]
 found = stored(store)
-named = text_names_label(found[found["dataset"].isin(table["dataset"])]["path"])
-for dataset, mine in named.groupby("dataset", sort=False):
+named = text_names_label(found.merge(table[["dataset", "variant"]].drop_duplicates())["path"])
+for dataset, mine in named[named["share"] >= 0.5].groupby("dataset", sort=False):
     most = mine.loc[mine["share"].idxmax()]
     page.show_text(
         "The text of {name} often names the label itself ({label}: {share:.0%} of its positives), so joint features can add little over text alone there.",
@@ -283,15 +305,17 @@ if swept.get("alignments"):
     parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["alignments"]], ignore_index=True)
     parts = parts[(parts["lambda_image"] == max(alignment_lambdas)) | (parts["alignment"] == "centred")]
 parts = page.save_table(parts, "channel_effects")
-page.show_text("Under `{protocol}`, which is not trained to convergence:" if unfinished != shown else "Under `{protocol}`:", protocol=unfinished)
+if unfinished:
+    page.show_text("Under `{protocol}`, which is not trained to convergence:", protocol=unfinished)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under a protocol that is not trained to convergence.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
-effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
+if unfinished:
+    effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
 
 # %% tags=["hide-input"]
-page.show_text("Under `{protocol}`:", protocol=shown)
+page.show_text("Under `{protocol}`" + ", which is not trained to convergence" * bool(caveat(shown)) + ":", protocol=shown)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, for the probe that conclusions rest on.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment for the converged probe, one panel per data set and encoder."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
 effects(marked(parts[parts["protocol"] == shown]), "alignment");
 
 # %% tags=["hide-input"]
@@ -299,18 +323,17 @@ final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (p
 alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
 whole = last[last["protocol"] == shown]
 page.show_text(
-    "Under `{protocol}` the largest absolute change of AUC over the sets is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
-    "clear of zero in {clear} of {of} sets." + (f" Parts at λ = {max(alignment_lambdas):g}: {alone_by}." if alone_by else ""),
+    "Under `{protocol}`" + caveat(shown) + " the largest absolute change of AUC over {sets} is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
+    "clear of zero in {clear} of {of}." + (f" Parts at λ = {max(alignment_lambdas):g}: {alone_by}." if alone_by else ""),
     protocol=shown, lam=max(lambdas), largest=whole["difference"].abs().max(), clear=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()), of=len(whole),
+    sets=count(len(whole), "embedding set"),
 )  # fmt: skip
-
-# %% [markdown]
-# Do the parts add up? The whole beside the sum of the four parts alone, joint features:
 
 # %% tags=["hide-input"]
 by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)
 if "lambda" in by_name and set(CHANNELS) <= set(by_name):
     sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
+    page.show_text("Do the parts add up? The whole beside the sum of the four parts alone, joint features:")
     display(format_table(marked(sums), precision=4))
 
 # %% [markdown]
@@ -320,7 +343,7 @@ if "lambda" in by_name and set(CHANNELS) <= set(by_name):
 
 # %% tags=["hide-input"]
 subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
-subsets = subsets[subsets["dataset"].isin(table["dataset"]) & subsets["protocol"].isin(protocol)]
+subsets = of_this_page(subsets, table)
 keys = ["dataset", "backbone", "protocol", "channel"]
 if len(subsets):
     of_parts = subsets[subsets["channel"] != "all"].pivot_table(index=keys, columns="measure", values="difference", sort=False)
@@ -334,8 +357,8 @@ if len(gap):
     most = gap.loc[gap["difference"].abs().idxmax()]
     page.show_text(
         "The whole differs from the sum of its parts alone by up to {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; {name}, {encoder}, "
-        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of} cases. Seeds per case: {seeds}.",
-        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=len(gap), seeds=int(gap["n_seeds"].max()),
+        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of}. Seeds per case: {seeds}.",
+        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=count(len(gap), "case"), seeds=int(gap["n_seeds"].max()),
         **most[["difference", "low", "high", "protocol"]],
     )  # fmt: skip
 

@@ -39,9 +39,7 @@ from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
 from helpers.plotting import effects
-from helpers.probing.cache import run_sweep
 from helpers.probing.protocol import Grid
-from helpers.recommend import recommend, snippet
 from helpers.store.catalogue import folder_name
 
 source = {name: kind for name, kind in SOURCE.items() if name not in ("datasets", "backbones")}
@@ -49,6 +47,9 @@ spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": t
 kinds = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
 kinds["alignments"] = many(text(ALIGNMENTS, "alignment"))
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **kinds})
+from helpers.probing.cache import run_sweep
+from helpers.recommend import recommend, snippet
+
 embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
 page.describe_sets([embeddings], [variant])
 grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(0.0, max(lambdas)))
@@ -60,9 +61,19 @@ worth = page.save_table(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
 joint, p_value = worth[worth["features"] == "joint"].iloc[0], best.loc[best["features"] == "joint", "p_value"].iloc[0]
 
+
+
+def caveat(protocol):
+    """What stands beside a number of probes that are not trained to convergence."""
+    finished = PROTOCOLS[protocol].optimizer == "minimiser"
+    return "" if finished else (
+        f" Probes of `{protocol}` are not trained to convergence, so a gain may be one of faster training: this is no advice. Run the page with `converged` for one."
+    )  # fmt: skip
+
+
 # %% tags=["hide-input"]
 name = f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}"
-test = "The test that some λ beats 0 gives a one-sided p of {p:.3f}, corrected for trying all of them."
+test = "The test that some λ beats 0 gives a one-sided p of {p:.3f}, corrected for trying all of them." + caveat(protocol)
 if joint["lambda_image"]:
     page.show_text(
         "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f}; its 95 % interval of {low:+.4f} to {high:+.4f} "
@@ -103,7 +114,7 @@ effects(parts, "alignment");
 #
 # The same probe is trained under each alignment, fitted on the training rows. Validation rows choose one; test rows judge it. The table
 # also shows what the alignment changes elsewhere: log loss, retrieval among test rows, and the relative gap. The default is to do nothing:
-# an alignment is recommended only if its test gain is clear of zero.
+# an alignment is recommended only if its test gain is clear of zero and its probe is trained to convergence.
 
 # %% tags=["remove-stderr"]
 advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_boot)
@@ -132,12 +143,12 @@ if joint["lambda_image"]:
     train = embeddings.rows("train")
     alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
     path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
-    page.show_text("The shift at the selected λ is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
+    page.show_text("The shift at the selected λ is saved." + caveat(protocol) + "\n\n```python\n" + snippet("{path}") + "\n```", path=path)
 if advice.recommended != "none":
     path = from_project(advice.save(page.results.resolve() / f"{name}--{advice.recommended}.safetensors"))
     page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
 if not joint["lambda_image"] and advice.recommended == "none":
-    page.show_text("Nothing: no alignment is recommended, so none is saved. Use the embeddings as they are.")
+    page.show_text("Nothing: no alignment is recommended, so none is saved." + (caveat(protocol) or " Use the embeddings as they are."))
 
 # %% [markdown]
 # ## What was not tested

@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_dataset, metrics, sweep
+from helpers import PROTOCOLS, EmbeddingSet, load_dataset, metrics
 from helpers.datasets import DATASETS
 from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
@@ -59,6 +59,8 @@ spec = {
     "n_boot": integer(100, 100_000),
 }
 page = Page("07_leakage_audit", globals(), {**source, **spec})
+from helpers import extract, load_backbone, sweep
+
 straddling = pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv").set_index("class")
 page.show_text(
     "Some texts of the paper's data sets give the label away, and some splits put one patient or lesion on both sides. In HAM10000, split as the authors "

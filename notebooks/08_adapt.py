@@ -32,6 +32,7 @@
 #   into 70 % train, 10 % validation and 20 % test.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
 #   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
+# - An encoder of your own, two functions from images and from texts to vectors, is wrapped as {ref}`this recipe <own-encoder>` shows.
 
 # %% tags=["parameters"]
 table = None  # path of your table, or its name in root; None makes one from easy-VQA
@@ -61,15 +62,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
-from helpers import PROTOCOLS, EmbeddingSet, extract, load_backbone, load_dataset
+from helpers import PROTOCOLS
 from helpers.cones import cone_table
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import below, replacing_folder
 from helpers.page import Page, integer, many, number, optional, text
 from helpers.plotting import curves, effects, plane
-from helpers.probing.cache import run_sweep
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
 
@@ -93,10 +94,12 @@ page = Page(
     },
 )
 
+# %% tags=["remove-stderr"]
+from helpers import EmbeddingSet, extract, load_backbone, load_dataset
+from helpers.probing.cache import run_sweep
+
 # %% [markdown]
 # ## A table with one row per pair
-#
-# In this example, each row is a picture of easy-VQA with a question as its text and the answer as its label.
 
 # %%
 own = table is not None or root is not None
@@ -114,7 +117,13 @@ if not own:
 where = {"root": table, "table": None} if root is None else {"root": root, "table": table}
 columns = {"split_column": split_column, "image_root": image_root if own else None, "missing_images": missing_images}
 columns |= {"image": image_column, "text": text_column, "label": label_column if len(label_column) > 1 else label_column[0], "group": group_column}
-rows.head(4).style.hide(axis="index") if not own else None
+
+# %% tags=["hide-input"]
+if own:
+    page.show_text("Each row of {table} is a pair.", table=Path(table or root).name)
+else:
+    page.show_text("In this example, each row is a picture of easy-VQA with a question as its text and the answer as its label.")
+    display(rows.head(4).style.hide(axis="index"))
 
 # %% [markdown]
 # ## Check the data before anything is computed
@@ -231,6 +240,7 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 #
 # alignment = GapAlignment(lam=0.5).fit(image_train, text_train)
 # image_new, text_new = alignment.transform(image_test, text_test)
+# image_new, _ = alignment.transform(image=image_test)  # one modality alone
 # ```
 #
 # In a scikit-learn pipeline, `PairAlignment` does the same to one matrix whose rows are an image followed by a text, so that a grid search
@@ -253,9 +263,13 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 #
 # ## What was not tested
 #
-# The example is small and synthetic: it shows that every step runs, and its numbers say nothing about medical data. The check finds faults
-# of files, labels and splits; it cannot tell whether a text was written by somebody who knew the label.
-#
+# The check finds faults of files, labels and splits; it cannot tell whether a text was written by somebody who knew the label.
+
+# %% tags=["hide-input"]
+if not own:
+    page.show_text("The example is small and synthetic: it shows that every step runs, and its numbers say nothing about medical data.")
+
+# %% [markdown]
 # ## How this page was made
 
 # %% tags=["hide-input"]

@@ -40,7 +40,6 @@ from helpers.extraction.find import embeddings_for
 from helpers.files import project_root
 from helpers.page import NAME, Page, format_table, integer, many, optional, text
 from helpers.plotting import INK, MARKERS, SPARE, distinct_legend, panels
-from helpers.recommend import aligned
 from helpers.retrieval import mixed_search_ndcg, retrieval_ranks, several_distinct
 from helpers.separation import similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
@@ -48,6 +47,8 @@ from helpers.statistics import bootstrap_counts, percentile_interval
 names = many(text(ALIGNMENTS, "alignment"))
 spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": optional(NAME)}
 page = Page("11_what_lambda_closes", globals(), spec)
+from helpers.recommend import aligned
+
 # A page of many numbers: text in its figures is lighter than outlines of letters. Verdana is as wide as DejaVu Sans.
 plt.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]})
 

@@ -32,7 +32,6 @@ from itertools import product
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -45,11 +44,7 @@ from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, number
 from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels
 from helpers.plotting import PROTOCOLS as SHADES
-from helpers.probing.descent import Descent, train_path
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
-from helpers.probing.scoring import ranking_scores, run_in_threads
-from helpers.probing.sweep import alignment_grid
-from helpers.probing.views import build_view
 from helpers.published import authors_sweep, protocol_differences
 from helpers.statistics import MARGIN, bootstrap_counts, equivalent, percentile_interval
 
@@ -58,6 +53,13 @@ spec = {
     "updates": integer(10, 100_000), "seeds": many(integer(0, 2**32 - 1), least=1),
 }  # fmt: skip
 page = Page("12_protocol_audit", globals(), spec)
+import torch
+
+from helpers.probing.descent import Descent, train_path
+from helpers.probing.scoring import ranking_scores, run_in_threads
+from helpers.probing.sweep import alignment_grid
+from helpers.probing.views import build_view
+
 SETS = ["dataset", "variant", "backbone"]
 folder = project_root() / "data/measured"
 steps, data, choice = (pd.read_csv(folder / f"protocol_{name}.csv") for name in ("steps", "data", "choice"))
@@ -212,8 +214,8 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # %% [markdown]
 # ### Trained on this page
 #
-# One set is trained here in the same way, for fewer updates. One run follows all probes of an optimiser and a seed: $\lambda = 0$ and 1 at every
-# rate, and each channel alone at `3e-4`. The interval is of the whole alignment at that rate, paired over test rows.
+# The smallest labelled set of this page is trained in the same way, if there is one. One run follows all probes of an optimiser and a seed:
+# $\lambda = 0$ and 1 at every rate, and each channel alone at `3e-4` where that is among the rates.
 
 # %% tags=["remove-stderr"]
 sets = [s for s in select(datasets, backbones, variant, store, data_root) if s.labelled]
@@ -452,8 +454,8 @@ effects[9] = f"gain of the converged probe on Flickr8k {span(converged.loc[conve
 effects[14] = f"standard error over test rows is {ratio.min():.1f} to {ratio.max():.1f} times the spread over seeds"
 effects[15] = f"the best λ on test rows gains {span(choice['best_gain'])}, {span(lost)} more than the chosen λ"
 of_rows = [(of(s.rows()), of(s.rows("train"))) for s in sets for of in (s.image_of, s.text_of)]
-moved = max((abs(mean_resultant_length(every) - mean_resultant_length(train)) for every, train in of_rows), default=0.0)
-effects[21] = f"R moves by at most {moved:.4f}"
+if of_rows:
+    effects[21] = f"R moves by at most {max(abs(mean_resultant_length(every) - mean_resultant_length(train)) for every, train in of_rows):.4f}"
 missing = executed["executed"].map({"here": "not measured on the sets audited so far"}).fillna("")
 executed["effect"] = executed["number"].map(effects).fillna(missing)
 executed = page.save_table(executed[["number", "topic", "executed", "how", "effect", "why_not"]], "protocol_differences")

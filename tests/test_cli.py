@@ -71,7 +71,18 @@ def test_lists_and_the_version(capsys):
     [
         (["cone", "ham1000", "lit-derm"], "did you mean 'ham10000'"),
         (["cone", *SET, "--out", "x.xls"], "must end in .csv or .parquet"),
-        (["cone", *SET, "--n-boot", "-3"], "n_boot is -3; an interval needs at least 2"),
+        (["cone", *SET, "--n-boot", "-3"], "'--n-boot': Input should be greater than or equal to 0"),
+        (["recommend", *SET, "--n-boot", "1"], "'--n-boot': Input should be greater than or equal to 2"),
+        (["recommend", *SET, "--out", "x.xlsx"], "must end in .csv or .parquet"),
+        (["recommend", *SET, "--save", "."], ". is a folder, a pipe or a device; give the name of a regular file"),
+        (
+            ["report", *SET, "--by", "a", "--how", "b", "--out", "."],
+            ". is a folder, a pipe or a device; give the name of a regular file",
+        ),
+        (
+            ["extract", "easy_vqa", "--backbone", "lit-derm", "--precision", "int8"],
+            "'int8' is not one of 'float32', 'bfloat16'",
+        ),
         (["cone", *SET, "--n-boot", "many"], "--n-boot"),
         (["cone", "ham10000"], "backbone"),
         (["sweep", *SET, "--settings", '{"protocol": "convergd"}'], "did you mean 'converged'"),

@@ -19,7 +19,7 @@ def test_every_encoder_and_data_set_is_listed_with_what_to_do(tmp_path, monkeypa
     monkeypatch.setattr(doctor, "HEADS", tmp_path)
     rows = {what: (status, how) for what, status, how in doctor.report()}
     assert rows["data set easy_vqa"][0] == "ready" and "physionet.org" in rows["data set mimic_cxr (credentialed)"][1]
-    assert rows["encoder lit-derm"][0] == "missing" and "studies/heads.py train" in rows["encoder lit-derm"][1]
+    assert rows["encoder lit-derm"][0] == "missing" and "set HELPERS_ROOT" in rows["encoder lit-derm"][1]
     with pytest.raises(FileNotFoundError, match="does not exist"):
         doctor.report(tmp_path / "nowhere")
 

@@ -52,3 +52,23 @@ def test_a_damaged_record_is_found(tmp_path, damaged):
     (tmp_path / "record.json").write_text(damaged)
     with pytest.raises(ValueError, match="record.json is damaged .*; make it again"):
         read_record(tmp_path / "record.json", dict, "make it again")
+
+
+def test_results_lie_in_the_checkout_or_the_named_folder_and_never_in_that_of_an_installed_package(tmp_path, monkeypatch):
+    monkeypatch.delenv("HELPERS_ROOT", raising=False)
+    checkout, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
+    (checkout / "src/helpers").mkdir(parents=True)
+    (checkout / "src/helpers/__init__.py").touch()
+    (checkout / "deep").mkdir()
+    elsewhere.mkdir()
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "lib/python3/site-packages/helpers/files.py"))
+    for here, root in ((checkout / "deep", checkout), (elsewhere, elsewhere)):
+        monkeypatch.chdir(here)
+        assert files.project_root() == root
+    with pytest.raises(FileNotFoundError, match="no data/published/table1.csv in .*elsewhere.*set HELPERS_ROOT to one"):
+        files.shipped_file("data/published/table1.csv")
+    monkeypatch.setenv("HELPERS_ROOT", str(checkout))
+    assert files.project_root() == checkout
+    monkeypatch.setenv("HELPERS_ROOT", str(tmp_path / "nowhere"))
+    with pytest.raises(NotADirectoryError, match="HELPERS_ROOT is .*nowhere, which is not a folder"):
+        files.project_root()

@@ -8,7 +8,21 @@ from conftest import ROOT
 from markdown_it import MarkdownIt
 
 from helpers import page as page_module
-from helpers.page import NOT_SHOWN, Page, check_parameters, fill, format_table, integer, many, number, optional, text
+from helpers.page import (
+    NOT_SHOWN,
+    SOURCE,
+    Page,
+    check_parameters,
+    count,
+    fill,
+    format_table,
+    integer,
+    many,
+    number,
+    optional,
+    span,
+    text,
+)
 
 SPEC = {"lam": number(0, 2), "names": many(text()), **dict.fromkeys(("store", "made_with", "results"), optional(text()))}
 GIVEN = {"lam": 0.5, "names": ["a"], "store": None, "made_with": None, "results": None}
@@ -18,6 +32,17 @@ GIVEN = {"lam": 0.5, "names": ["a"], "store": None, "made_with": None, "results"
 def test_an_unknown_name_of_a_plain_value_is_refused_with_the_nearest(value):
     with pytest.raises(ValueError, match="unknown parameter 'lamda'; did you mean 'lam'"):
         check_parameters(GIVEN | {"lamda": value}, SPEC)
+
+
+def test_a_folder_of_raw_data_must_exist():
+    given = dict.fromkeys(SOURCE) | {"datasets": [], "backbones": [], "variant": "clean"}
+    with pytest.raises(ValueError, match="^parameter 'data_root': /nonexistent does not exist; give the path"):
+        check_parameters(given | {"data_root": "/nonexistent"}, SOURCE)
+
+
+def test_a_number_has_its_noun_and_a_range_of_one_value_is_that_value():
+    assert (count(1, "embedding set"), count(1234, "set")) == ("1 embedding set", "1,234 sets")
+    assert (span(-0.02661, -0.02659), span(0.001, 0.01), span(0.2, 0.3, ".0%")) == ("-0.0266", "+0.0010 to +0.0100", "20% to 30%")
 
 
 def test_private_names_constants_and_objects_are_not_parameters():

@@ -29,6 +29,27 @@ def test_validation_alone_chooses_and_only_a_clear_gain_over_none_is_recommended
     assert other.chosen == found.chosen
 
 
+def test_untrained_probes_give_no_advice_and_a_warning_names_its_alignment():
+    with pytest.warns(UserWarning) as caught:
+        found = recommend(SAMPLE, ["centring"], "paper", n_boot=20, progress=False)
+    assert found.recommended == "none" and found.sentences().startswith(
+        "No advice: probes of protocol paper are not trained to conv"
+    )
+    good = replace(found, chosen="centring", table=found.table.assign(low=1.0))  # however clear the gain is
+    assert not good.sentences().startswith("Use") and "Validation chooses centring" in good.sentences()
+    assert {str(w.message).split(":")[0] for w in caught} == {"alignment none", "alignment centring"}
+
+
+def test_what_is_asked_is_checked_before_anything_is_trained_and_progress_is_shown(monkeypatch, capsys):
+    monkeypatch.setattr("helpers.recommend.sweep", lambda *_, **__: pytest.fail("trained"))
+    for options, why in (({"n_boot": 0}, "n_boot is 0"), ({"protocol": "convergd"}, "did you mean 'converged'")):
+        with pytest.raises(ValueError, match=why):
+            recommend(SAMPLE, ["centring"], **options)
+    monkeypatch.undo()
+    recommend(SAMPLE, ["centring"], n_boot=20)
+    assert "alignments: 100%" in capsys.readouterr().err
+
+
 def test_what_cannot_be_fitted_is_named_and_what_cannot_be_recommended_on_is_refused():
     result = recommend(embedding_set("binary", n=60, d=40), ["procrustes"], n_boot=20)
     assert list(result.table["alignment"]) == ["none"] and "rows" in result.impossible["procrustes"]

@@ -50,7 +50,7 @@ def _jupyter_book() -> tuple[str, str]:
 
 def _encoder(name: str, entry) -> tuple[str, str]:
     if entry.library == "lit" and not (HEADS / f"{name}.safetensors").is_file():
-        return MISSING, f"its head file is gone: git restore data/heads, or python studies/heads.py train DATASET --name {name}"
+        return MISSING, f"its head file is not in {HEADS}; run in a checkout that has it, or set HELPERS_ROOT to one"
     if entry.library in ("lit", "random"):
         return READY, entry.access
     texts = entry.text_tower or entry.repository  # open_clip reads the tokenizer from the repository of the text tower

@@ -26,9 +26,25 @@ RECORD = "provenance.json"  # file that marks the folder of a stored result
 
 
 def project_root() -> Path:
-    """Return the folder of this project: the working directory or the nearest one above that holds it, else the package's."""
+    """Return the folder of ``data`` and ``runs``: ``$HELPERS_ROOT``, else the checkout around the working directory or that of an
+    editable install, else the working directory itself.
+    """
+    if given := os.environ.get("HELPERS_ROOT"):
+        if not Path(given).is_dir():
+            raise NotADirectoryError(f"HELPERS_ROOT is {given}, which is not a folder; name the folder that holds data and runs")
+        return Path(given).resolve()
     here, mark = Path.cwd(), "src/helpers/__init__.py"
-    return next((f for f in (here, *here.parents) if (f / mark).is_file()), Path(__file__).resolve().parents[2])
+    checkouts = here, *here.parents, Path(__file__).resolve().parents[2]
+    return next((folder for folder in checkouts if (folder / mark).is_file()), here)
+
+
+def shipped_file(name: str) -> Path:
+    """Return a file that the repository ships and an installed package does not, such as ``data/published/table1.csv``."""
+    path = project_root() / name
+    if not path.is_file():
+        how = "run in a checkout of the repository, or set HELPERS_ROOT to one"
+        raise FileNotFoundError(f"there is no {name} in {project_root()}; only the repository holds it: {how}")
+    return path
 
 
 def below(root, name: str) -> Path:

@@ -111,10 +111,32 @@ def _as_list(value) -> list:
     return values
 
 
+def existing() -> ParameterType:
+    """Return the type of a path of something that exists."""
+
+    def check(value: str) -> str:
+        if not Path(value).exists():
+            raise ValueError(f"{value} does not exist; give the path of an existing folder or file, or leave it out")
+        return value
+
+    return Annotated[StrictStr, AfterValidator(check)]
+
+
+def count(n: int, what: str) -> str:
+    """Return a number and its noun, such as ``1 embedding set`` or ``6 embedding sets``."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def span(low: float, high: float, form: str = "+.4f") -> str:
+    """Return a range, such as ``+0.0012 to +0.0100``; one number where both ends print alike."""
+    ends = dict.fromkeys((format(low, form), format(high, form)))
+    return " to ".join(ends)
+
+
 NAME = text()
 SOURCE: dict[str, ParameterType] = {  # of every notebook that reads embeddings: which sets, and where they and the results are
     "datasets": many(NAME), "backbones": many(NAME), "variant": text(("clean", "authors"), "variant"),
-    "store": optional(NAME), "data_root": optional(NAME), "results": optional(NAME),
+    "store": optional(NAME), "data_root": optional(existing()), "results": optional(NAME),
 }  # fmt: skip
 HEADINGS = {
     "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",

@@ -1,17 +1,19 @@
 """Recommend an alignment, or none: validation rows choose, test rows judge, and ``none`` is the default."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from . import metrics
 from .alignment.estimator import StoredAlignment
 from .alignment.registry import COMPARED, make_alignment, with_none
-from .probing.protocol import Protocol
+from .probing.protocol import Protocol, resolve_protocol
 from .probing.result import Caution, SweepResult, edge_caution
 from .probing.sweep import sweep
 from .retrieval import recall_both_ways
@@ -33,9 +35,10 @@ class Recommendation:
 
     table: pd.DataFrame
     chosen: str  # of the highest validation AUC
-    recommended: str  # the same if its test gain is clear of zero, else "none"
+    recommended: str  # the same if its test gain is clear of zero and probes are converged, else "none"
     fitted: StoredAlignment  # the recommended one, on the training rows
     impossible: dict[str, str]  # why an alignment could not be fitted or applied, by name
+    protocol: Protocol  # of the probes; unless they are minimisers nothing is recommended
     cautions: tuple[str, ...] = ()  # why validation rows may have chosen badly, one sentence each
 
     def sentences(self) -> str:
@@ -43,13 +46,22 @@ class Recommendation:
         return " ".join([self._verdict(), *(f"Caution: {caution}." for caution in self.cautions)])
 
     def _verdict(self) -> str:
-        rows = self.table.set_index("alignment")
-        if self.chosen == "none":
+        rows, ending = self.table.set_index("alignment"), ""
+        if self.protocol.optimizer != "minimiser":
+            verdict = (
+                f"No advice: probes of protocol {self.protocol.name} are not trained to convergence, so a gain may be one of "
+                "faster training; protocol converged gives advice. Validation chooses"
+            )
+        elif self.chosen == "none":
             return "Do nothing: no alignment has a higher validation AUC than unaligned vectors."
+        elif self.recommended == self.chosen:
+            verdict = "Use"
+        else:
+            verdict, ending = "Do nothing: validation chooses", ", which is not a gain clear of zero"
+        if self.chosen == "none":
+            return f"{verdict} none."
         row, base = rows.loc[self.chosen], rows.loc["none"]
         gain = "changes test AUC by {difference:+.4f} (95 % bootstrap interval {low:+.4f} to {high:+.4f})".format(**row)
-        use = self.recommended == self.chosen
-        verdict, ending = ("Use", "") if use else ("Do nothing: validation chooses", ", which is not a gain clear of zero")
         costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in SIDE_EFFECTS)
         return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}."
 
@@ -73,12 +85,15 @@ def recommend(
     protocol: str | Protocol = "converged",
     seeds: Sequence[int] = (42,),
     n_boot: int = 1000,
+    progress: bool = True,
 ) -> Recommendation:
     """Train a probe on both modalities under every alignment, let validation choose and test rows judge.
 
     Alignments are fitted on the training rows and renormalise; ``none`` is always among them. Without validation rows, each seed
-    chooses some. Intervals resample test rows by group.
+    chooses some. Intervals resample test rows by group. Only probes trained to convergence lead to a recommendation.
     """
+    names, protocol = with_none(alignments), resolve_protocol(protocol)
+    bootstrap_counts(1, n_boot)  # refuses too few replicates before anything is trained
     if not embeddings.labelled:
         raise ValueError(NO_LABELS)
     for split in ("train", "test"):
@@ -87,14 +102,13 @@ def recommend(
                 f"{embeddings.dataset} has no {split} rows; alignments are fitted on train rows and judged on test rows"
             )
     results, facts, fitted, impossible = {}, [], {}, {}
-    for name in with_none(alignments):
+    for name in tqdm(names, desc="alignments", disable=not progress):
         try:
             alignment, moved = aligned(embeddings, name)
         except ValueError as error:
             impossible[name] = str(error)
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Caution)  # said once for all alignments
+        with naming_warnings(f"alignment {name}"):
             result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
         results[name], fitted[name] = result, alignment
         validation, loss = (result.summary(m, split)["mean"].iloc[0] for m, split in ((None, "val"), ("log_loss", "test")))
@@ -102,10 +116,21 @@ def recommend(
     table = pd.DataFrame(facts).merge(_differences(results, n_boot), on="alignment")
     chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
-    recommended = chosen if chosen != "none" and clear else "none"
+    recommended = chosen if chosen != "none" and clear and protocol.optimizer == "minimiser" else "none"
     edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
     cautions = tuple(filter(None, (edge, results["none"].provenance["few_validation"])))
-    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, cautions)
+    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, protocol, cautions)
+
+
+@contextmanager
+def naming_warnings(what: str) -> Iterator[None]:
+    """Put ``what`` before the warnings of the block; leave out cautions, which are said once for all alignments."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for found in caught:
+        if not issubclass(found.category, Caution):
+            warnings.warn(f"{what}: {found.message}", found.category, stacklevel=4)
 
 
 def aligned(embeddings: EmbeddingSet, name: str) -> tuple[StoredAlignment, EmbeddingSet]:

@@ -117,3 +117,16 @@ def test_every_entrance_takes_lambda_in_one_range(entrance):
     for lam in (2.001, -3.0, 1e20, -1e300, *[float("inf"), float("nan")] * (entrance != "name")):
         with pytest.raises(ValueError, match="must be a finite number between -2 and 2, got "):
             ENTRANCES[entrance](lam)
+
+
+@pytest.mark.parametrize("alignment", [GapAlignment(0.7), GapAlignment(0.7, alignment="scale-ratio"), make_alignment("realign")])
+def test_one_modality_alone_moves_as_in_both_and_labels_in_its_place_are_refused(alignment):
+    fitted = alignment.fit(IMAGE, TEXT)
+    image, text = fitted.transform(IMAGE, TEXT)
+    for alone, whole in ((fitted.transform(image=IMAGE), (image, None)), (fitted.transform(text=TEXT), (None, text))):
+        assert all(a is None if w is None else np.array_equal(a, w) for a, w in zip(alone, whole, strict=True))
+    with pytest.raises(ValueError, match="neither image nor text"):
+        fitted.transform()
+    for labels in (np.arange(50) % 2, None):
+        with pytest.raises(ValueError, match="got a text of shape .*in a scikit-learn pipeline.*use PairAlignment"):
+            clone(alignment).fit(IMAGE, labels)

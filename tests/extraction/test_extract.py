@@ -125,3 +125,8 @@ def test_outputs_references_and_options_that_do_not_fit_are_named(tmp_path, monk
     monkeypatch.setattr(backbone, "encode_pixels", Mock(side_effect=torch.cuda.OutOfMemoryError))
     with pytest.raises(RuntimeError, match="give a smaller --batch-size"):
         extract(dataset, backbone, tmp_path / "set", workers=0)
+
+
+def test_a_function_in_the_place_of_an_encoder_is_told_what_to_wrap_it_in(tmp_path):
+    with pytest.raises(ValueError, match="or a helpers.backbones.base.Backbone, got a function; wrap your functions in one"):
+        extract(synthetic_photographs(tmp_path, n=2, per_image=1), lambda images: images, tmp_path / "set", workers=0)

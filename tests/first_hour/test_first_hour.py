@@ -162,6 +162,7 @@ def test_a_mistake_at_the_command_line_ends_with_one_sentence(words, facts, bad,
 PARAMETERS = [
     ("03_lambda_sweep", ["-p", "lambdas", "[0, 7]"], ["'lambdas'", "7", "-2", "2"]),
     ("03_lambda_sweep", ["-p", "datasets", "ham1000"], ["did you mean 'ham10000'"]),
+    ("03_lambda_sweep", ["-p", "data_root", "/nonexistent"], ["'data_root'", "/nonexistent does not exist"]),
     ("02_r_table", ["-p", "store", "nowhere"], ["nowhere"]),
     ("02_r_table", ["-p", "contributed", "nowhere"], ["nowhere", "contributed"]),
     ("08_adapt", ["-p", "table", "nowhere.csv"], ["nowhere.csv"]),

@@ -8,6 +8,7 @@ from samples import embedding_set
 from sklearn.linear_model import LogisticRegression
 
 from helpers import PROTOCOLS, sweep
+from helpers.probing.descent import Fitted
 from helpers.probing.solver import minimise
 from helpers.probing.strength import _interpolated_minimum, _settled_minimum, choose_strength
 from helpers.probing.sweep import alignment_grid
@@ -52,11 +53,25 @@ def test_an_unsolved_problem_is_refused():
     p, val = problem_of(embeddings, ALIGNMENTS), torch.tensor(embeddings.rows("val"))
     parts = p.view, p.all_targets, p.objective, p.rows, val
     assert minimise(p, p.zeros(), 1e-5, 1e-8, max_iterations=2).optimality.max() > 1e-8
-    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="not even strength 1.0e[+]00 could be solved"):
+    with pytest.raises(RuntimeError, match="not even strength 1.0e[+]00 could be solved"):
         choose_strength(*parts, converged.replace(tolerance=1e-40), max_iterations=40)
-    with pytest.warns(UserWarning, match="strength 1.0e-09 and weaker ones were not solved"):
-        facts = choose_strength(*parts, converged.replace(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60).facts
+    facts = choose_strength(*parts, converged.replace(strengths=(1e-1, 1e-3, 1e-9)), max_iterations=60).facts
+    assert set(facts["unsolved"][~facts["unsolved"].isnan()].tolist()) == {1e-9}
     assert facts["strength"].min() >= 1e-3 and (facts["optimality"] <= 1e-8).all() and facts["strength_at_edge"].all()
+
+
+def test_a_sweep_names_once_the_set_and_the_alignments_whose_weak_strengths_were_not_solved(monkeypatch):
+    def stopped(view, *arguments, **options):
+        found = choose_strength(view, *arguments, **options)
+        unsolved = torch.tensor([torch.nan, 1e-6], dtype=torch.float64)[: view.n_alignments]
+        return Fitted(found.parameters, found.facts | {"unsolved": unsolved})
+
+    monkeypatch.setattr("helpers.probing.sweep.choose_strength", stopped)
+    with pytest.warns(UserWarning) as caught:
+        sweep(embedding_set(), [0, 1], features=["joint", "image"], protocol="converged", workers=1, progress=False)
+    (message,) = [str(found.message) for found in caught if "not solved" in str(found.message)]
+    where = "strengths of 1.0e-06 and weaker were not solved for lambda at lambda 1 (joint), lambda at lambda 1 (image)"
+    assert message.startswith(str(embedding_set().identity)) and where in message
 
 
 def test_strength_is_that_of_lowest_weighted_validation_loss():

@@ -26,6 +26,15 @@ class StoredAlignment(BaseEstimator):
         arrays = {name: np.ascontiguousarray(getattr(self, f"{name}_")) for name in self.arrays}
         return write_arrays(path, arrays, {"alignment": json.dumps({"name": self.name, "parameters": self.get_params()})})
 
+    def transform(self, image=None, text=None) -> tuple:
+        """Apply what was learned to image (n, d) and text (m, d), or to one of them, and return both; the other stays None.
+
+        float64 stays float64, other types become float32. In a pipeline of one matrix, use :class:`PairAlignment`.
+        """
+        if image is None and text is None:
+            raise ValueError("transform got neither image nor text; give rows (n, d) of at least one of them")
+        return tuple(None if x is None else self._move(x, what) for x, what in ((image, "image"), (text, "text")))
+
     def _checked(self, x, what: str) -> np.ndarray:
         """Return unit rows (n, d) of the dimension that ``fit`` saw."""
         check_is_fitted(self)
@@ -38,6 +47,16 @@ class StoredAlignment(BaseEstimator):
         """Set the fitted attributes; a subclass checks that the arrays fit together."""
         for name in self.arrays:
             setattr(self, f"{name}_", arrays[name])
+
+
+def fit_rows(image, text, pairs: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return the unit rows that an alignment learns from; labels in the place of the texts are refused with what takes them."""
+    if np.ndim(text) != 2:
+        raise ValueError(
+            f"fit takes image rows (n, d) and text rows (m, d), got a text of shape {np.shape(text)}; in a scikit-learn pipeline, "
+            "where the second argument is the labels, use PairAlignment"
+        )
+    return unit_both(image, text, pairs)
 
 
 class GapAlignment(StoredAlignment):
@@ -63,7 +82,7 @@ class GapAlignment(StoredAlignment):
     def fit(self, image, text) -> "GapAlignment":
         """Learn the means on (n, d) image and text rows; replace any earlier fit."""
         alignment = self._resolved()
-        image, text = unit_both(image, text)
+        image, text = fit_rows(image, text)
         self.n_features_in_ = image.shape[1]
         self.image_mean_, self.text_mean_ = mean_direction(image), mean_direction(text)
         self.gap_ = self.image_mean_ - self.text_mean_
@@ -72,15 +91,12 @@ class GapAlignment(StoredAlignment):
         self.text_inverse_norm_ = float((1 / _norms(text + text_shift, "text", alignment)).mean())
         return self
 
-    def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
-        """Apply the learned alignment to image (n, d) and text (m, d); float64 stays float64, other types become float32."""
-        image, text, alignment = self._checked(image, "image"), self._checked(text, "text"), self._resolved()
-        shifts = alignment.shifts(self.image_mean_, self.text_mean_)
-        shifted = [x + shift.astype(x.dtype) for x, shift in zip((image, text), shifts, strict=True)]
-        norms = _norms(shifted[0], "image", alignment), _norms(shifted[1], "text", alignment)
-        scales = alignment.scales(*norms, self.image_inverse_norm_, self.text_inverse_norm_)
-        image, text = shifted if "shift" in alignment.channels else (image, text)
-        return scales[0] * image, scales[1] * text
+    def _move(self, x, what: str) -> np.ndarray:
+        x, alignment, which = self._checked(x, what), self._resolved(), ("image", "text").index(what)
+        shifted = x + alignment.shifts(self.image_mean_, self.text_mean_)[which].astype(x.dtype)
+        norm = _norms(shifted, what, alignment)
+        scale = alignment.scales(norm, norm, self.image_inverse_norm_, self.text_inverse_norm_)[which]
+        return scale * (shifted if "shift" in alignment.channels else x)
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         self._resolved()

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from sklearn.linear_model import RidgeCV
 
-from ..arrays import distinct_rows, unit_both, unit_rows
-from .estimator import StoredAlignment
+from ..arrays import distinct_rows, unit_rows
+from .estimator import StoredAlignment, fit_rows
 
 RIDGE_STRENGTHS = np.logspace(-4, 3, 15)
 RANK = 1e-10  # variances below this share of the largest are rounding
@@ -34,7 +34,7 @@ class AffineAlignment(StoredAlignment):
 
     def fit(self, image, text) -> "AffineAlignment":
         """Learn both maps on (n, d) image and (m, d) text rows, brought to unit norm first; replace any earlier fit."""
-        image, text = (x.astype(np.float64) for x in unit_both(image, text, "pairs" in self.needs))
+        image, text = (x.astype(np.float64) for x in fit_rows(image, text, "pairs" in self.needs))
         for what, x in (("image", image), ("text", text)):
             if "spread" in self.needs and (x == x[0]).all():
                 raise ValueError(f"{self.name} cannot be fitted: {what} has one distinct vector in {len(x)} rows; use centring")
@@ -43,10 +43,6 @@ class AffineAlignment(StoredAlignment):
         self.n_features_in_ = image.shape[1]
         self.image_map_, self.image_shift_, self.text_map_, self.text_shift_ = self._solve(image, text)
         return self
-
-    def transform(self, image, text) -> tuple[np.ndarray, np.ndarray]:
-        """Apply the maps to image (n, d) and text (m, d); float64 stays, other types become float32; equal rows stay equal."""
-        return self._move(image, "image"), self._move(text, "text")
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
         super()._restore(arrays)

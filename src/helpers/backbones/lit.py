@@ -59,7 +59,7 @@ def load(name: str, source: str, device: str) -> Backbone:
     """Load the towers with a head file."""
     path = Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; train it with `python studies/heads.py train` or restore data/heads")
+        raise FileNotFoundError(f"{path} does not exist; run in a checkout of the repository or set HELPERS_ROOT to one")
     heads = read_heads(path)
     shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
     dim = shapes.get("image", (0,))[0]

@@ -5,9 +5,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import project_root
+
 DIMENSIONS = {"clip": 512, "siglip": 768, "biomedclip": 512, "medsiglip": 1152}  # projected features of the paper's encoders
 MASKED, TO_CONTEXT, UNMASKED = "masked", "to context", "to context, no mask"
-HEADS = Path(__file__).resolve().parents[3] / "data" / "heads"
+HEADS = project_root() / "data" / "heads"
 _FILE = tomllib.loads(Path(__file__).with_name("encoders.toml").read_text(encoding="utf-8"))
 
 

@@ -23,7 +23,7 @@ def _table_name(out: str | None) -> str | None:
     return _output(out)
 
 
-File = partial(typer.Option, callback=_output)  # to write
+File = partial(typer.Option, callback=_output)  # an option that names a file to write
 Dataset = Annotated[str, typer.Argument(help="Name of the data set; `datasets` lists them.")]
 Backbone = Annotated[str, typer.Argument(help="Name of the encoder; `backbones` lists them.")]
 Variant = Annotated[str, typer.Option(help="clean or authors.")]
@@ -33,7 +33,8 @@ Split = Annotated[str | None, typer.Option(help="One of the splits that the vari
 Missing = Annotated[Literal["error", "drop"] | None, typer.Option(help="Stop at a missing image, or drop its row.")]
 Option = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Option of the data set; repeatable.")]
 Table = Annotated[str | None, typer.Option(callback=_table_name, help="Write the table as .csv or .parquet.")]
-Replicates = Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")]
+Replicates = Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 for no intervals.")]
+SomeReplicates = Annotated[int, typer.Option(min=2, help="Bootstrap replicates.")]
 SetFolder = Annotated[str | None, typer.Option(help="Folder of the set; runs/embeddings/<dataset>/<variant>/<backbone>.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..probing.protocol import PROTOCOLS, Grid
-from .options import Backbone, Dataset, File, Replicates, Store, Table, Variant, app, listed, show_table
+from .options import Backbone, Dataset, File, Replicates, SomeReplicates, Store, Table, Variant, app, listed, show_table
 
 GRID = Grid()
 
@@ -100,17 +100,18 @@ def report(
     how: Annotated[str, typer.Option(metavar="SENTENCE", help="One sentence on data, machine and anything unusual.")],
     variant: Variant = "authors", store: Store = None,
     sweeps: Annotated[str | None, typer.Option(help="Folder of stored sweeps; runs/sweeps.")] = None,
-    n_boot: Replicates = 1000,
+    n_boot: SomeReplicates = 1000,
     out: Annotated[str | None, File(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
 ) -> None:  # fmt: skip
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
     from ..contributed import make_report
     from ..extraction.find import embeddings_for
     from ..probing.cache import cached_sweeps
-    from ..published import which_cell
+    from ..published import facts_of, which_cell
 
     embeddings = embeddings_for(dataset, backbone, variant, store)
     own = embeddings.identity
+    cell = which_cell(facts_of(embeddings))  # needs tables of the repository, so it comes before the work
     found = cached_sweeps(own, sweeps)
     written = make_report(embeddings, found, by, how, n_boot)
     path = written.save(out or f"{'--'.join(own.folder.parts)}.json")
@@ -118,7 +119,7 @@ def report(
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
     if not found:
         print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
-    print(which_cell(written.facts))
+    print(cell)
 
 
 @app.command()
@@ -126,7 +127,7 @@ def recommend(
     dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
     alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
     protocol: Annotated[str, typer.Option(help=f"Of the probe: {', '.join(PROTOCOLS)}.")] = "converged",
-    n_boot: Replicates = 1000,
+    n_boot: SomeReplicates = 1000,
     save: Annotated[str | None, File(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
     out: Table = None,
 ) -> None:  # fmt: skip

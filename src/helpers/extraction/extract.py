@@ -79,6 +79,11 @@ def extract(
     out, shard = Path(out), None if shard is None else _parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
     backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
+    if not isinstance(backbone, Backbone):
+        raise ValueError(
+            f"extract takes an encoder's name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; wrap your "
+            "functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
+        )
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):

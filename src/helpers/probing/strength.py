@@ -10,8 +10,6 @@ without any curvature in b. The predictions are the probe's own after a few Newt
 their means are exact. A class of a softmax without a training row is taken out, because its best bias is minus infinity.
 """
 
-import warnings
-
 import torch
 
 from .descent import Fitted, validation_loss
@@ -27,7 +25,7 @@ NEVER = -1e6  # logit of a class that is taken out
 def choose_strength(view: View, targets, objective: Objective, fit, val, protocol: Protocol, max_iterations: int = 1000) -> Fitted:
     """Find each alignment's strength of lowest validation loss, then solve there to the protocol's tolerance; all in float64."""
     problem, aim = Problem(view, targets, objective, fit), protocol.tolerance
-    strength, edge, parameters = _follow_path(problem, val, protocol, max_iterations)
+    strength, edge, parameters, unsolved = _follow_path(problem, val, protocol, max_iterations)
     for _ in range(ATTEMPTS):
         parameters = minimise(problem, parameters, strength, aim, max_iterations).parameters
         distance = certified_distance(problem, parameters, strength)
@@ -42,19 +40,21 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
         )
     loss = validation_loss(view, targets, objective, val)(parameters)
     facts = {"validation_loss": loss, "strength": strength, "strength_relative": strength / feature_variance(problem.blocks).cpu()}
-    return Fitted(parameters, facts | {"optimality": distance, "strength_at_edge": edge})
+    return Fitted(parameters, facts | {"optimality": distance, "strength_at_edge": edge, "unsolved": unsolved})
 
 
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
     """Return the strength of lowest validation loss (A,), whether it is the first or last one tried, and parameters near it.
 
-    The path ends once no alignment's loss has fallen for LOOK_AHEAD strengths, or before the first strength that is not solved.
+    The path ends once no alignment's loss has fallen for LOOK_AHEAD strengths, or before the first strength that is not solved;
+    the last value returned is that strength for the alignments whose probe was not, NaN for the others (A,).
     """
     losses, best, current, chosen = [], None, problem.zeros(), problem.zeros()
+    unsolved = torch.full((problem.view.n_alignments,), torch.nan, dtype=torch.float64)
     for strength in protocol.strengths:
         solution = minimise(problem, current, strength, protocol.tolerance, max_iterations)
-        if (solution.optimality > protocol.tolerance).any():
-            warnings.warn(f"strength {strength:.1e} and weaker ones were not solved and are not considered", stacklevel=4)
+        if (missed := solution.optimality > protocol.tolerance).any():
+            unsolved[missed.cpu()] = strength
             break
         current = solution.parameters
         losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val)(current).cpu())
@@ -66,7 +66,7 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
         raise RuntimeError(f"not even strength {protocol.strengths[0]:.1e} could be solved; check the embeddings for strange rows")
     strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
     edge = (best == 0) | (best == len(losses) - 1) if len(protocol.strengths) > 1 else best < 0  # one strength leaves no choice
-    return strength.exp(), edge, chosen
+    return strength.exp(), edge, chosen, unsolved
 
 
 def _settled_minimum(losses):

@@ -69,6 +69,7 @@ def sweep(
     not_learned = plan.classes_not_learned()
     _require_two_kinds(embeddings, splits, not_learned)
     runs = plan.execute([(f, s) for f in features for s in seeds], workers, progress)
+    _warn_of_unsolved(embeddings, runs)
     if at_end := sum(run.facts.get("epochs") == protocol.max_epochs for run in runs):
         warnings.warn(
             f"{at_end} of {len(runs)} probes of protocol {protocol.name!r} were still improving at epoch {protocol.max_epochs}, "
@@ -147,6 +148,19 @@ class _Plan:
         columns = zip(which, of_val, of_test, facts, strict=True)
         bar.update()
         return [Run(self.alignments[a], features, seed, v, t, dict(zip(found.facts, row, strict=True))) for a, v, t, row in columns]
+
+
+def _warn_of_unsolved(embeddings: EmbeddingSet, runs: list[Run]) -> None:
+    """Warn once of the strengths that the solver could not reach, with the set and the alignments that stopped it."""
+    stopped = [run for run in runs if run.facts.get("unsolved", np.nan) > 0]
+    if stopped:
+        where = dict.fromkeys(f"{r.alignment.name} at lambda {r.alignment.lambda_image:g} ({r.features})" for r in stopped)
+        weakest = max(run.facts["unsolved"] for run in stopped)
+        warnings.warn(
+            f"{embeddings.identity}: regularisation strengths of {weakest:.1e} and weaker were not solved "
+            f"for {', '.join(where)} and are not considered",
+            stacklevel=3,
+        )
 
 
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
