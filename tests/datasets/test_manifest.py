@@ -79,7 +79,7 @@ def spoil(table, line, column, value):
             {},
             r"no column 'text'.*did you mean 'texts'.*text= \(--option text=NAME",
         ),
-        (lambda t: spoil(t, 7, "label", ""), {}, r"manifest.csv line 7: label is missing"),
+        (lambda t: spoil(t, 7, "label", ""), {}, r"manifest.csv: label has 1 missing value.s. .1 empty., first at line 7"),
         (lambda t: t.assign(label="cat"), {}, "label holds one class only; a probe"),
         (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
         (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is not one of 0, 1"),
