@@ -28,7 +28,7 @@ LABEL = "label or drop these rows, or list a class of that name in classes (--cl
 USUAL = {  # option: names that its column often has
     "label": "label labels target class diagnosis y dx".split(),
     "split": "split splits fold partition subset".split(),
-    "group": "group groups patient patients patient_id subject subject_id pid".split(),
+    "group": "group groups patient patients patient_id subject subject_id".split(),
 }
 SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
 
@@ -77,7 +77,7 @@ def not_used(columns: Iterable, free: Iterable[str]) -> str:
     near = {name: [o for o in free if difflib.get_close_matches(name.lower(), USUAL[o], n=1, cutoff=0.8)] for name in told}
     shown = [f"{name} (perhaps the {' or '.join(options)})" for name, options in near.items() if options]
     shown = (shown + [name for name, options in near.items() if not options])[:12]
-    return "not used: " + ", ".join(shown + [f"{len(names) - len(shown)} other column(s) or array(s)"] * (len(names) > len(shown)))
+    return "not used: " + ", ".join(shown + [f"{len(names) - len(shown)} not named here"] * (len(names) > len(shown)))
 
 
 def split_names(values) -> np.ndarray:

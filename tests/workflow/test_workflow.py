@@ -115,7 +115,9 @@ def test_a_changed_module_runs_the_pages_that_import_it_and_no_sweep(project, mo
 def test_a_changed_image_matrix_or_parameter_reaches_the_pages_that_read_it(project):
     with changed(project / "data/embeddings/ham10000/authors/lit-derm/image.safetensors"):
         assert planned(project) == downstream({name for name, page in PAGES.items() if "authors" in page.reads.sets})
-    really = run_of(project, "--force", "--quiet", "all", "--", "book/executed/02_r_table.ipynb")  # Snakemake records its parameters
+    really = run_of(
+        project, "--force", "--quiet", "all", "--", "book/executed/02_r_table.ipynb"
+    )  # Snakemake records its parameters
     assert really.returncode == 0, really.stderr
     path = project / "config/demo.yml"
     with changed(path, path.read_text().replace("notebooks: {}", "notebooks: {02_r_table: {n_boot: 77}}")):

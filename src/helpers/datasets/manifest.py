@@ -74,7 +74,7 @@ def read(
     options = {"label": label, "split": split_column if given else None, "group": group}
     unused = [name for name in data if name not in (image, text, id, *label, *options.values())]
     notes = [f"columns {not_used(unused, [option for option, column in options.items() if column is None])}"] * bool(unused)
-    notes += [] if group else ["no group was given: rows of one image stay together, those of one patient may be on both sides"]
+    notes += [] if group else ["no group was given: images stay whole, but rows of one patient may be on both sides of the split"]
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **unlabelled}
@@ -131,7 +131,7 @@ def _read(path: Path) -> pd.DataFrame:
     if suffix != ".jsonl":
         return read_table(path, remedy=REMEDY)
     try:
-        return pd.read_json(path, lines=True, dtype=False, convert_dates=False).map(lambda cell: as_text(cell) or None)
+        return pd.read_json(path, lines=True, dtype=False).map(lambda cell: as_text(cell) or None)
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
 
