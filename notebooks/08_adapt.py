@@ -28,6 +28,8 @@
 # - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
 #   (`-p label_column '["edema", "effusion"]'`) make a multi-label task.
 # - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
+# - Labels, groups and splits are read as text. The check refuses a missing one (empty, NaN, None, NA or -1), names its line, and lists the
+#   columns that are not used.
 # - A split column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
 #   into 70 % train, 10 % validation and 20 % test.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
@@ -103,6 +105,8 @@ from helpers.probing.cache import run_sweep
 
 # %%
 own = table is not None or root is not None
+if not own and image_root is not None:
+    raise ValueError("image_root belongs to a table of your own; give table, or leave out image_root")
 if not own:
     vqa = load_dataset("easy_vqa")
     pictures = vqa.rows["image"].drop_duplicates().sample(n_images, random_state=0)
@@ -115,7 +119,7 @@ if not own:
         rows.set_axis([image_column, text_column, label_column[0]], axis=1).to_csv(folder / "easy_vqa.csv", index=False)
     root, table = str(page.results / page.name / "easy_vqa"), "easy_vqa.csv"
 where = {"root": table, "table": None} if root is None else {"root": root, "table": table}
-columns = {"split_column": split_column, "image_root": image_root if own else None, "missing_images": missing_images}
+columns = {"split_column": split_column, "image_root": image_root, "missing_images": missing_images}
 columns |= {"image": image_column, "text": text_column, "label": label_column if len(label_column) > 1 else label_column[0], "group": group_column}
 
 # %% tags=["hide-input"]

@@ -11,6 +11,7 @@ ZERO_NORM = 1e-8
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
 COLUMN_NAMES = ("pair_id", "image", "text", "label", "split", "group")  # one of them shows that a first line is a header
 BLOCK = 2**25  # numbers in a block: 256 MB in float64
+NAME = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}")  # of a column that a message may print; another may be a cell
 
 
 def choose(value: str, valid: Iterable[str], what: str) -> str:
@@ -32,7 +33,7 @@ def choose_column(column: str, columns: Iterable, source, others: Iterable[str] 
     if column in columns:
         return column
     near = difflib.get_close_matches(str(column), columns) if {*COLUMN_NAMES, *others} & {*columns} else []
-    near = [c for c in near if re.fullmatch(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}", c)]
+    near = [c for c in near if NAME.fullmatch(c)]
     hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
     raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
 
@@ -42,12 +43,25 @@ def place(keys: Iterable[str | int]) -> str:
     return ".".join(" ".join(str(key).split())[:40] for key in list(keys)[:5])
 
 
+def as_array(x, what: str) -> np.ndarray:
+    """Return ``x`` as an array: a torch tensor without its graph and device, and bfloat16, which numpy lacks, as float32."""
+    try:
+        if isinstance(x, list | tuple) and len(x) and hasattr(x[0], "detach"):
+            return np.stack([as_array(row, what) for row in x])
+        if hasattr(x, "detach"):
+            x = x.detach().cpu()
+            x = x.float() if str(x.dtype) == "torch.bfloat16" else x
+        return np.asarray(x)
+    except ValueError:
+        raise ValueError(f"{what} has rows of different length; give an array with as many numbers in each row") from None
+
+
 def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     """Return vectors (n, d) as a checked array, float64 or else float32; ``start`` is the number of a block's first row."""
-    x = np.asarray(x)
+    x = as_array(x, what)
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{what} must have shape (n, d) with n, d >= 1, got {x.shape}")
-    if not np.issubdtype(x.dtype, np.floating):
+    if not np.issubdtype(x.dtype, np.floating) and x.dtype.name != "bfloat16":
         raise ValueError(f"{what} must be floating point, got {x.dtype}; convert with .astype('float32')")
     x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
     _refuse(~np.isfinite(x).all(axis=1), what, "row(s) with non-finite values", start)

@@ -1,13 +1,15 @@
 """Describe what a probe predicts: the kind of task, its classes, and the label columns that hold it."""
 
+import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from .arrays import choose
+from .arrays import NAME, choose
 
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
@@ -20,7 +22,70 @@ NUMBERS = {"binary": (2, 2), "multiclass": (2, MOST_CLASSES), "multilabel": (1, 
 LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
 SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
 FEWEST_VALIDATION = 5  # rows of a class without which one row may decide what validation rows choose
+MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # in any case; only ``classes`` makes one a class
+INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
+FILL = "fill them in, or write otherwise a name that reads as missing"
+LABEL = (
+    "label or drop these rows (in a file: missing_labels='drop', --missing-labels drop or --option missing_labels=drop), "
+    "or list a class of that name in classes (--classes, or --option classes=)"
+)
+USUAL = {  # option: names that its column often has
+    "label": "label labels target class diagnosis y dx".split(),
+    "split": "split splits fold partition subset".split(),
+    "group": "group groups patient patients patient_id subject subject_id".split(),
+}
 SMALLEST_NAMED = 5  # rows of a class whose name a message may print; a rarer value may tell of one person
+
+
+def as_text(value) -> str | None:
+    """Return a cell as text: bytes decoded, a whole float as an integer, a list in full; None for a missing one."""
+    value = value.tolist() if hasattr(value, "tolist") and not isinstance(value, np.generic) else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
+
+
+def cells(values) -> np.ndarray:
+    """Return ids, groups, splits or labels as text without blanks at the ends, (n,); None for an empty one."""
+    return np.array([(as_text(value) or "").strip() or None for value in values], dtype=object)
+
+
+def unknown(texts, classes: Iterable = ()) -> np.ndarray:
+    """Return which cells hold no value, (n,) bool: empty ones, and words for missing unless ``classes`` lists them."""
+    words = {text for text in texts if text is not None and text.lower() in MISSING} - set(cells(classes))
+    return np.array([text is None or text in words for text in texts], dtype=bool)
+
+
+def known(values, what: str, remedy: str, classes: Iterable = (), first_line: int = 0, rows=None) -> np.ndarray:
+    """Return :func:`cells` (n,), none of which may be missing; the error counts every spelling and names the first row or line.
+
+    ``rows`` are their numbers (n,) if other rows were dropped.
+    """
+    texts = cells(values)
+    if (missing := unknown(texts, classes)).any():
+        written = ", ".join(f"{count} {text or 'empty'}" for text, count in Counter(texts[missing]).items())
+        row = missing.argmax() if rows is None else rows[missing.argmax()]
+        place = f"line {row + first_line}" if first_line else f"row {row}"
+        raise ValueError(f"{what} has {missing.sum()} missing value(s) ({written}), first at {place}; {remedy}")
+    return texts
+
+
+def indicators(labels) -> np.ndarray:
+    """Return 0 and 1 written as text or truth values as integers, (n, K); other cells stay, and :meth:`Task.targets` names one."""
+    coded = pd.DataFrame(labels, dtype=object).apply(lambda column: pd.Series(cells(column)).map(lambda c: INDICATORS.get(c, c)))
+    return coded.to_numpy(np.int64) if coded.isin([0, 1]).all(axis=None) else coded.to_numpy()
+
+
+def not_used(columns: Iterable, free: Iterable[str]) -> str:
+    """Return a clause that names columns without a use; a near one is proposed for each option in ``free``, which has no column."""
+    names = [str(column) for column in columns]
+    told = [name for name in names if NAME.fullmatch(name)]
+    near = {name: [o for o in free if difflib.get_close_matches(name.lower(), USUAL[o], n=1, cutoff=0.8)] for name in told}
+    shown = [f"{name} (perhaps the {' or '.join(options)})" for name, options in near.items() if options]
+    shown = (shown + [name for name, options in near.items() if not options])[:12]
+    return "not used: " + ", ".join(shown + [f"{len(names) - len(shown)} not named here"] * (len(names) > len(shown)))
 
 
 def common_names(classes, totals: pd.Series) -> str:
@@ -31,7 +96,7 @@ def common_names(classes, totals: pd.Series) -> str:
 
 def split_names(values) -> np.ndarray:
     """Return the names of splits in their one spelling, (n,); a value that names no split stays as it is."""
-    names = (str(v).strip().lower() for v in values)
+    names = (name and name.lower() for name in cells(values))
     return np.array([SPLIT_ALIASES.get(name, name) for name in names], dtype=object)
 
 
@@ -42,8 +107,9 @@ def is_text(name: str) -> bool:
 
 def class_names(labels, source) -> tuple[str, ...]:
     """Return the distinct labels in order, checked to be no texts, ids or measurements; errors name ``source``."""
-    labels = [str(label) for label in labels]
     classes = tuple(sorted(set(labels)))
+    if classes and all(name.startswith("[") and name.endswith("]") for name in classes):
+        raise ValueError(f"{source} holds lists; give a column of 0 and 1 per class (sklearn's MultiLabelBinarizer makes them)")
     if len(classes) < 2:
         raise ValueError(f"{source} holds one class only; a probe needs at least two")
     if len(classes) > MOST_CLASSES or len(classes) > max(2, len(labels) / 2):

@@ -79,7 +79,24 @@ def spoil(table, line, column, value):
             {},
             r"no column 'text'.*did you mean 'texts'.*text= \(--option text=NAME",
         ),
-        (lambda t: spoil(t, 7, "label", ""), {}, r"manifest.csv line 7: label is missing"),
+        (lambda t: spoil(t, 7, "label", ""), {}, r"manifest.csv: label has 1 missing value.s. .1 empty., first at line 7"),
+        (
+            lambda t: spoil(t, 7, "label", "None"),
+            {},
+            r"label has 1 missing value.s. .1 None., first at line 7; .*--option classes=",
+        ),
+        (lambda t: spoil(t, 7, "label", "-1"), {}, r"label has 1 missing value.s. .1 -1., first at line 7"),
+        (lambda t: spoil(t, 7, "patient", ""), {"group": "patient"}, r"patient has 1 missing value.s. .1 empty., first at line 7"),
+        (lambda t: spoil(t, 7, "patient", "NaN"), {"group": "patient"}, r"patient has 1 missing value.s. .1 NaN., first at line 7"),
+        (
+            lambda t: t.assign(tags="red|nan"),
+            {"label": "tags", "label_separator": "|"},
+            "line 2: tags has a name that reads as missing",
+        ),
+        (lambda t: t.assign(label='["a"]'), {}, "label holds lists"),
+        (lambda t: t, {"split_column": "fold"}, "no column 'fold'"),
+        (lambda t: t, {"label": "red,round", "label_separator": "|"}, "label_separator and classes are for one label column"),
+        (lambda t: t, {"label": "red,round", "classes": "a,b"}, "label_separator and classes are for one label column"),
         (lambda t: t.assign(label="cat"), {}, "label holds one class only; a probe"),
         (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
         (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is not one of 0, 1"),
@@ -112,6 +129,10 @@ def test_rows_with_a_missing_label_can_be_dropped_and_are_counted(tmp_path, tabl
     spoil(spoil(rows, 3, "label", ""), 9, "split", "secret").to_csv(tmp_path / "bad.csv", index=False)
     with pytest.raises(ValueError, match="bad.csv line 9: split"):  # the line in the file
         load_dataset("manifest", tmp_path / "bad.csv", "clean", label=label, missing_labels="drop")
+    rows = spoil(spoil(rows, 3, "label", "NA"), 9, "patient", "")
+    rows.to_csv(tmp_path / "gap.csv", index=False)
+    with pytest.raises(ValueError, match="gap.csv: patient has 1 missing value.s. .1 empty., first at line 9"):
+        load_dataset("manifest", tmp_path / "gap.csv", "clean", label=label, missing_labels="drop", group="patient")
     assert "rows without label" in str(check("manifest", tmp_path, "clean", label=label, missing_labels="drop", open_images=False))
 
 
@@ -151,3 +172,18 @@ def test_a_table_may_lie_apart_from_its_images_and_has_the_card_that_its_owner_g
     WRITE["csv"](table, tmp_path / "manifest.csv")
     dataset = load_dataset("manifest", tmp_path, title="owls", domain="medical", credentialed=True)
     assert dataset.name == "owls" and dataset.card.domain == "medical" and dataset.card.credentialed
+
+
+@pytest.mark.parametrize("suffix", WRITE)
+def test_metadata_is_text_a_listed_class_is_one_and_what_is_not_used_is_said(tmp_path, table, suffix):
+    table = table.drop(columns="split").assign(patient=[f"{i % 20:03d}" for i in range(60)], id=[f"{i:05d}" for i in range(60)])
+    WRITE[suffix](table.assign(label=["None", "mass "] * 30), tmp_path / f"manifest.{suffix}")
+    found = load_dataset("manifest", tmp_path, group="patient", classes="mass,None")
+    assert found.task.classes == ("mass", "None") and found.rows["label"].tolist() == ["None", "mass"] * 30
+    assert found.rows["group"].tolist() == table["patient"].tolist() and found.rows["pair_id"].tolist() == table["id"].tolist()
+    assert found.report["notes"] == ["columns not used: red, round, tags"]
+    report = check("manifest", tmp_path, classes="mass,None", open_images=False)
+    assert "columns not used: patient (perhaps the group), red, round, tags" in report.warnings
+    assert any("rows of one patient may be on both sides" in warning for warning in report.warnings) and report.usable
+    with pytest.raises(ValueError, match="is a table already; leave out table=x.csv"):
+        load_dataset("manifest", tmp_path / f"manifest.{suffix}", table="x.csv")

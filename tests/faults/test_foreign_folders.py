@@ -179,7 +179,7 @@ def cli(*words) -> int:
 
 
 def test_a_command_does_not_write_over_its_input_nor_over_another_table(tmp_path, capsys):
-    store = ("d", "b", "--variant", "v", "--store", tmp_path / "store", "--n-boot", 0)
+    store = ("d", "b", "--variant", "v", "--store", tmp_path / "store", "--n-boot", 2)
     folder = small(n=30).save(tmp_path / "store/d/v/b")
     before = files_of(folder)
     (tmp_path / "thesis.csv").write_text("a,b\n1,2\n")

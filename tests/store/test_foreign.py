@@ -148,15 +148,30 @@ def test_rows_with_a_missing_label_are_refused_or_dropped_and_counted(tmp_path, 
         command = ["import", str(tmp_path / "e.csv"), *where, "--overwrite", "--label", label]
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert (
-            "e.csv: 1 of 10 rows have a missing value in the label column, first row 3" in said and "--missing-labels drop" in said
-        )
+        assert "e.csv: labels has 1 missing value(s) (1 empty), first at row 3" in said and "--missing-labels drop" in said
         assert main([*command, "--missing-labels", "drop"]) == 0
         made = EmbeddingSet.load(tmp_path / "s")
         assert "1 rows with a missing label were dropped" in capsys.readouterr().out
         assert len(made) == 9 and made.provenance["imported_from"]["rows_without_label"] == 1
         assert made.task.classes == (("edema", "effusion") if several else ("0", "1"))
         np.testing.assert_allclose(made.image_of(), np.delete(image, 3, axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("word", ["", "NA", "none", "-1"])
+def test_every_spelling_of_a_missing_label_is_dropped_and_later_rows_keep_their_numbers(word, tmp_path):
+    about, image, text = table()
+    rows = with_vectors(about[["dx"]].assign(patient=[f"p{k}" for k in range(10)]), image, text)
+    rows.loc[3, "dx"] = word
+    rows.to_csv(tmp_path / "e.csv", index=False)
+    made = EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", group="patient", missing_labels="drop")
+    assert made.pairs["group"].tolist() == [f"p{k}" for k in range(10) if k != 3]
+    if word:
+        listed = [*made.task.classes, word]
+        assert len(EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", classes=listed, missing_labels="drop")) == 10
+    rows.loc[7, "patient"] = "NA"
+    rows.to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(ValueError, match=r"groups has 1 missing value\(s\) \(1 NA\), first at row 7; "):
+        EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", group="patient", missing_labels="drop")
 
 
 def test_equal_image_vectors_stay_together_in_a_random_split_and_are_named_in_a_given_one(tmp_path, capsys):
@@ -220,6 +235,142 @@ def test_a_table_without_a_header_prints_nothing_of_its_first_row(option, asked,
     with pytest.raises(ValueError, match=r"no column '\w+' among its 3; is its first line the header\?") as raised:
         EmbeddingSet.from_npz(tmp_path / "e.npy", table=tmp_path / "t.csv", **{option: asked})
     assert not any(word in str(raised.value) for word in ("Mabel", "Grupe", "HIV"))
+    with pytest.warns(UserWarning, match=r"t.csv: not used: 3 not named here$"):
+        EmbeddingSet.from_npz(tmp_path / "e.npy", table=tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("labels,split\na,train\nb,test\n")
     with pytest.raises(ValueError, match="did you mean 'labels'"):
         EmbeddingSet.from_npz(tmp_path / "e.npy", table=tmp_path / "t.csv", label="label")
+
+
+def arrays(n: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(np.random.default_rng(1).normal(size=(2, n, D)).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"duplicates": "drop"}, "no columns of coordinates; leave out duplicates"),
+        ({"image_prefix": "image_"}, "no columns of coordinates; leave out duplicates, image_prefix"),
+        ({"text": "text.npy"}, "has its own texts; leave out text"),
+        ({"label": ["a", "b"]}, "no table of columns"),
+        ({"label": "y"}, "no column 'y'"),
+        ({"classes": ["a", "b"]}, "classes describe labels, and there are none"),
+        ({"kind": "binary"}, "classes describe labels, and there are none"),
+    ],
+)
+def test_an_option_that_does_not_apply_to_arrays_is_refused(option, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image, text = arrays()
+    np.savez("e.npz", image=image, text=text)
+    np.save("text.npy", text)
+    with pytest.raises(ValueError, match=message):
+        EmbeddingSet.from_npz("e.npz", **option)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_ids_groups_and_labels_stay_text(ending, tmp_path):
+    about = pd.DataFrame({"id": [f"{k:04d}" for k in range(10)], "patient": ["7", "007", "1.1", "1.10", "1e2"] * 2})
+    rows = with_vectors(about.assign(label=["01", "1"] * 5), *table()[1:])
+    path = tmp_path / f"e.{ending}"
+    rows.to_parquet(path) if ending == "parquet" else rows.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
+    made = EmbeddingSet.from_csv(path, ids="id", group="patient")
+    assert made.pairs["pair_id"].tolist() == about["id"].tolist() and made.pairs["group"].tolist() == about["patient"].tolist()
+    assert made.task.classes == ("01", "1")
+
+
+def test_numbers_bytes_and_blanks_name_the_same_groups_and_classes():
+    image, text = arrays()
+    for labels in ([0.0, 1.0], [0, 1], np.array(["0", "1"], "S"), [" 0", "1 "]):
+        made = EmbeddingSet.from_arrays(image, text, np.resize(labels, 12), groups=np.resize(labels, 12), split=[b"Train "] * 12)
+        assert made.task.classes == ("0", "1") and set(made.pairs["group"]) == {"0", "1"} and set(made.pairs["split"]) == {"train"}
+
+
+MISSING = [np.nan, None, pd.NA, "", "  ", "nan", "None", "NA", "null", b"nan", -1, -1.0, "-1"]
+
+
+@pytest.mark.parametrize("missing", MISSING, ids=repr)
+@pytest.mark.parametrize("argument", ["labels", "groups", "ids", "split"])
+def test_a_missing_value_is_refused_with_its_row_and_count(argument, missing):
+    values = pd.array([f"v{k}" for k in range(12)], dtype=object)
+    values[[3, 5]] = missing
+    with pytest.raises(ValueError, match=rf"{argument} has 2 missing value.s. \(2 .*\), first at row 3; "):
+        EmbeddingSet.from_arrays(*arrays(), **({"labels": ["a", "b"] * 6} | {argument: values}))
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "-1"])
+def test_a_class_that_reads_as_missing_is_one_if_it_is_listed(word, tmp_path, capsys):
+    about, image, text = table()
+    with_vectors(about[["split"]].assign(label=[word, "lesion"] * 5), image, text).to_csv(tmp_path / "e.csv", index=False)
+    out = ["--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
+    assert main(["import", str(tmp_path / "e.csv"), *out]) == 2
+    assert f"labels has 5 missing value(s) (5 {word}), first at row 0" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "e.csv"), *out, f"--classes=lesion,{word}"]) == 0
+    assert EmbeddingSet.load(tmp_path / "s").targets.ravel().tolist() == [1, 0] * 5
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_metadata_that_is_not_used_is_listed_with_what_it_may_be(tmp_path, capsys):
+    image, text = arrays()
+    metadata = {"y": ["a", "b"] * 6, "patient_id": np.arange(12) // 2, "fold": np.arange(12) % 3, "age": np.arange(12)}
+    np.savez(tmp_path / "e.npz", image=image, text=text, **metadata)
+    with_vectors(pd.DataFrame(metadata).rename(columns={"y": "Diagnosis", "age": "secret words"}), image, text).to_csv(
+        tmp_path / "e.csv"
+    )
+    for name, label, other in (("e.npz", "y", "age"), ("e.csv", "Diagnosis", "2 not named here")):
+        near = rf"{label} .perhaps the label., patient_id .perhaps the group., fold .perhaps the split., {other}"
+        with pytest.warns(UserWarning, match=rf"{name}: not used: {near}$"):
+            EmbeddingSet.from_npz(tmp_path / name)
+        out = ["--dataset", "own", "--backbone", "b", "--out", str(tmp_path / name[2:])]
+        assert main(["import", str(tmp_path / name), *out, "--label", label]) == 0
+        said = capsys.readouterr().out
+        assert "rows were split at random" in said and "warning: no groups were given (--group): rows of one patient" in said
+        assert main(["import", str(tmp_path / name), *out, "--label", label, "--group", "patient_id", "--overwrite"]) == 0
+        said = capsys.readouterr().out
+        assert "whole groups were split at random" in said and "no groups" not in said
+        assert EmbeddingSet.load(tmp_path / name[2:]).pairs["group"].nunique() == 6
+
+
+def test_equal_image_and_text_vectors_are_refused(tmp_path):
+    image, text = arrays(10)
+    with pytest.raises(ValueError, match="image and text vectors are the same, as when one prefix or file is given for both"):
+        EmbeddingSet.from_arrays(image, image.copy())
+    with_vectors(table()[0], image, text).to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(ValueError, match="image_prefix and text_prefix are both 'img_emb_'; name the columns of each"):
+        EmbeddingSet.from_csv(tmp_path / "e.csv", text_prefix="img_emb_")
+
+
+def test_coordinates_padded_with_zeros_and_list_columns_are_read(tmp_path):
+    about, image, text = table()
+    rows = with_vectors(about[["dx"]], image, text).rename(columns=lambda c: re.sub(r"(?<=emb_)\d+", lambda m: m[0].zfill(3), c))
+    rows.assign(box=[[0, k] for k in range(10)]).to_parquet(tmp_path / "e.parquet")
+    with pytest.warns(UserWarning, match="not used: box"):
+        made = EmbeddingSet.from_csv(tmp_path / "e.parquet", "dx")
+    np.testing.assert_allclose(made.image_of(), image, atol=1e-6)
+    rows.assign(img_emb_7=0.5).to_parquet(tmp_path / "e.parquet")
+    with pytest.raises(ValueError, match=r"two columns img_emb_\* of one number"):
+        EmbeddingSet.from_csv(tmp_path / "e.parquet", "dx")
+
+
+def test_tensors_are_read_whatever_their_precision_and_graph():
+    import torch
+
+    image, text = map(torch.tensor, arrays())
+    exact = EmbeddingSet.from_arrays(image, text).image_of()
+    for tensors in ((image.requires_grad_(), text), (list(image), list(text)), (image.bfloat16(), text.bfloat16())):
+        labels = torch.arange(12) % 2
+        made = EmbeddingSet.from_arrays(*tensors, labels)
+        np.testing.assert_allclose(made.image_of(), exact, atol=1e-2 if tensors[0][0].dtype == torch.bfloat16 else 0)
+        assert made.task.classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([["a"], ["a", "b"]] * 6, "labels has rows of different length"),
+        (['["a"]', '["a", "b"]'] * 6, "holds lists; give a column of 0 and 1 per class"),
+        (dict.fromkeys(range(12), "a"), "labels is a dict; give a list"),
+    ],
+)
+def test_labels_of_another_form_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        EmbeddingSet.from_arrays(*arrays(), labels)

@@ -33,7 +33,7 @@ def test_saving_and_loading_changes_nothing(tmp_path):
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(2, 20), d=st.integers(1, 9), seed=st.integers(0, 99))
 def test_distinct_rows_are_stored_once_and_pairs_keep_their_vectors(n, d, seed):
-    image, text = np.random.default_rng(seed).choice([-1.0, 2.0, 3.0], size=(2, n, d))
+    image, text = np.random.default_rng(seed).choice([-1.0, 2.0, 3.0], size=(2, n, d)) + [[[0]], [[0.5]]]
     made = EmbeddingSet.from_arrays(image, text, ["x", "y"] * (n // 2) + ["x"] * (n % 2), ["train"] * n)
     np.testing.assert_allclose(made.image_of(), image / np.linalg.norm(image, axis=1, keepdims=True), atol=1e-6)
     assert len(made.image) == len(np.unique(image, axis=0)) and len(made.text) == len(np.unique(text, axis=0))

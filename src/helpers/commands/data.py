@@ -82,6 +82,8 @@ def extract(
     from ..extraction.extract import extract as encode
 
     rows = load_dataset(**copy_arguments(dataset, root, variant, split, missing_images, option))
+    for note in rows.report.get("notes", ()):
+        print(f"warning: {note}")
     encoder = load_backbone(backbone, device, weights)
     folder = out or own_folder(rows.name, rows.variant, encoder.name)
     embeddings = encode(
@@ -119,6 +121,7 @@ def import_(
     split: Annotated[str | None, typer.Option(help=SPLIT_COLUMN)] = None,
     group: Annotated[str | None, typer.Option(help="Column of rows that belong together, such as one patient's.")] = None,
     ids: Annotated[str | None, typer.Option(help="Column of unique names.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Class names in order, by commas; needed if one is None or NA.")] = None,
     image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of images.")] = "img_emb_",
     text_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of texts.")] = "text_emb_",
     duplicates: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a pair that occurs twice, or drop it.")] = "fail",
@@ -142,26 +145,26 @@ def import_(
     with naming(table or path, path):
         found = read_vectors(
             path, listed(label) if label and "," in label else label, text, table, split=split, group=group, ids=ids,
-            image_prefix=image_prefix, text_prefix=text_prefix, duplicates=duplicates, missing_labels=missing_labels,
-            dataset=dataset, variant=variant, backbone=backbone, source=source, revision=revision,
+            classes=classes.split(",") if classes else None, image_prefix=image_prefix, text_prefix=text_prefix,
+            duplicates=duplicates, missing_labels=missing_labels, dataset=dataset, variant=variant, backbone=backbone,
+            source=source, revision=revision,
         )  # fmt: skip
         embeddings = EmbeddingSet.from_arrays(**found)
-        split_is_missing = found["split"] is None and embeddings.labelled
-        if split_is_missing:  # where each row has one class, every class is divided in proportion
-            groups = pd.Series(embeddings.tied_groups)
-            embeddings = resplit(embeddings, by_group(groups, embeddings.pairs.get("label")))
+    split_is_missing, grouped = found["split"] is None and embeddings.labelled, found["groups"] is not None
+    if split_is_missing:  # where each row has one class, every class is divided in proportion
+        embeddings = resplit(embeddings, by_group(pd.Series(embeddings.tied_groups), embeddings.pairs.get("label")))
     embeddings.save(folder)
     announce(embeddings, folder)
     if dropped := embeddings.provenance["imported_from"].get("rows_without_label"):
         print(f"{dropped} rows with a missing label were dropped")
-    pairs = embeddings.pairs
     if split_is_missing:
-        print("no split was given: whole groups were split at random into 70 % train, 20 % test and 10 % val")
-        if tied := (pairs.groupby("image")["group"].transform("nunique") > 1).sum():
+        print(f"no split was given: {'whole groups' if grouped else 'rows'} were split at random, 70 % train, 20 % test, 10 % val")
+        if tied := (embeddings.pairs.groupby("image")["group"].transform("nunique") > 1).sum():
             print(f"{tied} rows share their image vector with a row of another group, and were kept in one split with it")
-    elif seen := seen_in_train(pairs)["image"].sum():
+    elif seen := seen_in_train(embeddings.pairs)["image"].sum():
         print(f"warning: {seen} test rows have an image vector that also occurs in train; test scores are too high for new images")
     if embeddings.labelled:
         about = Draft(embeddings.pairs, embeddings.task)
-        for sentence in (*find_split_problems(about), *find_warnings(about)):
+        ungrouped = [] if grouped else ["no groups were given (--group): rows of one patient may be on both sides of the split"]
+        for sentence in (*ungrouped, *find_split_problems(about), *find_warnings(about)):
             print(f"warning: {sentence}")

@@ -61,7 +61,7 @@ def check(
     problems += find_split_problems(dataset)
     synthetic = ", a synthetic miniature" if dataset.report.get("synthetic") else ""
     title = f"{dataset.name} {dataset.variant}{synthetic}, split {dataset.report['split']}, at {dataset.root}"
-    return Report(title, tuple(facts), tuple(find_warnings(dataset)), tuple(problems))
+    return Report(title, tuple(facts), (*dataset.report.get("notes", ()), *find_warnings(dataset)), tuple(problems))
 
 
 def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 from ..arrays import choose, choose_column
 from ..images import existing
 from ..store.disk import read_parquet
-from ..tasks import KINDS, SPLITS, Task, class_names, split_names
+from ..tasks import FILL, KINDS, LABEL, SPLITS, Task, as_text, cells, class_names, indicators, known, not_used, split_names, unknown
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
 from .tables import classes_of, first_file, read_table, refuse, unique
@@ -23,8 +23,8 @@ def read(
     root: Path, variant: str, split: str, image: str = "image", text: str = "text", label: str | Sequence[str] = "label",
     label_separator: str | None = None, group: str | None = None, id: str | None = None, split_column: str = "split",
     title: str | None = None, domain: str = "natural", credentialed: bool = False, table: str | None = None,
-    image_root: str | None = None, kind: str | None = None, missing_labels: str = "fail",
-    random_state: int = SEED,
+    image_root: str | None = None, kind: str | None = None, missing_labels: str = "fail", random_state: int = SEED,
+    classes: str | Sequence[str] | None = None,
 ) -> Draft:  # fmt: skip
     """Return the rows of a table. No error prints a cell, because the data may be confidential.
 
@@ -39,10 +39,12 @@ def read(
         title, domain, credentialed: entries of the card; the title is the file's name when None.
         table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
         image_root: another folder to which image paths are relative, such as a read-only drive.
-        kind: the kind of task you expect; another kind raises.
+        kind, classes: the kind of task you expect, another raises; class names in order, needed if one reads None, NA or -1.
         missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
+    if table is not None and root.is_file():
+        raise ValueError(f"root {root} is a table already; leave out table={table}, or give the folder as root")
     names = [f"manifest{suffix}" for suffix in SUFFIXES[:-1]] if table is None else [table]
     path = root if root.is_file() else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
@@ -51,30 +53,51 @@ def read(
     if len(label) == 1 and label[0] not in data and "," in label[0]:
         label = label[0].split(",")
     _require_columns(data, {"image": [image], "text": [text], "group": [group] if group else [], "label": label}, path)
-    for column in filter(None, (id, split_column if split == "given" else None)):
+    for column in filter(None, (id, split_column if split == "given" or split_column != "split" else None)):
         choose_column(column, data.columns, path)
     choose(domain, ("medical", "natural"), "domain")
+    classes = classes.split(",") if isinstance(classes, str) else classes
     drop = choose(missing_labels, ("fail", "drop"), "missing_labels") == "drop"
-    unlabelled = data[label].isna().any(axis=1) & drop
-    data = data[~unlabelled]  # the index still tells the line
-    task, labels = _labels(data, label, label_separator, path, kind)
+    data, dropped = _labelled(data, label, classes) if drop else (data, 0)
+    task, labels = _labels(data, label, label_separator, path, kind, classes)
     rows = pd.DataFrame({"text": data[text], "image": existing(images, _paths_inside(data[image], images, path)).to_numpy()})
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
-    rows["pair_id"] = unique(data[id], path) if id else [f"{i:07d}" for i in data.index]
-    rows["group"] = data[group].fillna(rows["pair_id"]) if group else data[image]
+    rows["pair_id"] = unique(_known(data[id], path), path) if id else [f"{i:07d}" for i in data.index]
+    rows["group"] = _known(data[group], path) if group else data[image]
     given = split_column in data and split != "made"
     if given:
-        names = pd.Series(split_names(data[split_column]), data.index, name=split_column)
-        rows["split"] = classes_of(names.where(data[split_column].notna()), SPLITS, path)
+        rows["split"] = classes_of(pd.Series(split_names(data[split_column]), data.index, name=split_column), SPLITS, path)
         refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
-    counts = {"rows_without_label": int(unlabelled.sum())} if drop else {}
+    counts = {"rows_without_label": dropped} if drop else {}
     counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
+    notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
-    rows = pd.concat([rows, labels], axis=1).reset_index(drop=True)
-    return Draft(rows, task, {"split_made": not given, "kind": task.kind, **counts}, card, images)
+    report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts}
+    return Draft(pd.concat([rows, labels], axis=1).reset_index(drop=True), task, report, card, images)
+
+
+def _notes(data: pd.DataFrame, used: tuple, options: dict[str, str | None]) -> list[str]:
+    """Return sentences on the columns that are not used, and on groups that were not given."""
+    unused = [name for name in data if name not in (*used, *options.values())]
+    notes = [f"columns {not_used(unused, [option for option, column in options.items() if column is None])}"] * bool(unused)
+    if options["group"] is None:
+        notes += ["no group was given: images stay whole, but rows of one patient may be on both sides of the split"]
+    return notes
+
+
+def _labelled(data: pd.DataFrame, label: list[str], classes) -> tuple[pd.DataFrame, int]:
+    """Return the rows without a missing label, and the number of the others; the index still tells the line."""
+    missing = np.any([unknown(cells(data[name]), classes or ()) for name in label], axis=0)
+    return data[~missing], int(missing.sum())
+
+
+def _known(column: pd.Series, path: Path, remedy: str = FILL, classes=()) -> pd.Series:
+    """Return a column without blanks at the ends; refuse a missing cell by its line."""
+    texts = known(column, f"{path}: {column.name}", remedy, classes, 2, column.index)
+    return pd.Series(texts, column.index, name=column.name, dtype=object)
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:
@@ -90,23 +113,29 @@ def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -
         raise ValueError(f"{path} has a header and no rows; {REMEDY}")
 
 
-def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None) -> tuple[Task, pd.DataFrame]:
+def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None, classes) -> tuple[Task, pd.DataFrame]:
     """Return the task that the label column or columns define, and its label columns as :class:`Task` names them."""
     column = data[names[0]]
     if len(names) > 1:
-        labels = data[names].replace({"0.0": "0", "1.0": "1", "False": "0", "True": "1"})
+        if separator or classes:
+            raise ValueError(
+                f"{path}: label_separator and classes are for one label column, and label names {len(names)}; drop them"
+            )
+        labels = pd.DataFrame(indicators(data[names]), data.index, names)
         for name in names:
-            classes_of(labels[name], ("0", "1"), path)
+            classes_of(labels[name], (0, 1), path)
         task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
     elif separator:
-        cells = column.fillna("").str.split(separator, regex=False).map(lambda cell: {name.strip() for name in cell} - {""})
-        task = Task("multilabel", tuple(sorted(set().union(*cells))))
-        labels = pd.DataFrame({name: cells.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
+        found = column.fillna("").str.split(separator, regex=False).map(lambda cell: set(cells(cell)) - {None})
+        every = np.array(sorted(set().union(*found)), dtype=object)
+        task = Task("multilabel", tuple(classes or every[~unknown(every)]))
+        strange = found.map(lambda cell: not cell <= set(task.classes))
+        refuse(strange, column, path, "has a name that reads as missing or is not in classes (--option classes=NAME,...)")
+        labels = pd.DataFrame({name: found.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
     else:
-        refuse(
-            column.isna(), column, path, "is missing; label such rows, or pass missing_labels='drop' (--option missing_labels=drop)"
-        )
-        classes = class_names(column, f"{path}: {column.name}")
+        column = _known(column, path, LABEL, classes or ())
+        classes = tuple(classes or class_names(column, f"{path}: {column.name}"))
+        classes_of(column, classes, path)
         task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
     if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
         found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
@@ -118,19 +147,13 @@ def _read(path: Path) -> pd.DataFrame:
     """Read the table as strings; missing cells stay missing."""
     suffix = choose(path.suffix.lower(), SUFFIXES, f"kind of table ({path.name})")
     if suffix == ".parquet":
-        return read_parquet(path, REMEDY).map(_cell)
+        return read_parquet(path, REMEDY).map(lambda cell: as_text(cell) or None)
     if suffix != ".jsonl":
         return read_table(path, remedy=REMEDY)
     try:
-        return pd.read_json(path, lines=True, dtype=False).map(_cell)
+        return pd.read_json(path, lines=True, dtype=False).map(lambda cell: as_text(cell) or None)
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
-
-
-def _cell(value) -> str | None:
-    if value is None or (np.isscalar(value) and pd.isna(value)) or value == "":
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _paths_inside(column: pd.Series, folder: Path, path: Path) -> pd.Series:

@@ -78,12 +78,7 @@ def extract(
     """
     out, shard = Path(out), None if shard is None else _parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
-    backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
-    if not isinstance(backbone, Backbone):
-        raise ValueError(
-            f"extract takes an encoder's name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; wrap your "
-            "functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
-        )
+    backbone = _backbone(backbone, device)
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):
@@ -103,6 +98,18 @@ def extract(
     if not shard:
         _clear(job.work, identity)  # also of a run that was killed when the set was whole
     return embeddings
+
+
+def _backbone(backbone, device: str | None) -> Backbone:
+    """Return an encoder as it is, or the one of a name; refuse anything else."""
+    if isinstance(backbone, str):
+        return load_backbone(backbone, device)
+    if isinstance(backbone, Backbone):
+        return backbone
+    raise ValueError(
+        f"extract takes an encoder's name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; wrap your "
+        "functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
+    )
 
 
 def _encoded(job: Job, keys, problems: list[tuple], identity: dict, usable_rows: Callable, command) -> EmbeddingSet | None:

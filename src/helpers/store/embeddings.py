@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
-from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
+from ..arrays import MappedRows, as_array, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
 from ..files import replacing_folder, sha256
 from ..statistics import group_codes, joined
-from ..tasks import OTHER_SPLITS, SPLITS, UNLABELLED, Task, class_names, split_names
+from ..tasks import FILL, LABEL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, cells, class_names, indicators, known, split_names
 from . import disk
 from .catalogue import NAMES, Identity
 from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE, TENSOR
@@ -137,7 +137,7 @@ class EmbeddingSet:
     def from_arrays(
         cls, image, text, labels=None, split=None, kind: str | None = None, groups=None, ids=None, classes=None, **provenance
     ) -> "EmbeddingSet":
-        """Make a set from one image vector and one text vector per pair.
+        """Make a set from one image vector and one text vector per pair; labels, splits, groups and ids are read as text.
 
         Args:
             image, text: (n, d) vectors of any norm; equal rows are stored once.
@@ -145,18 +145,21 @@ class EmbeddingSet:
             split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid`` and ``validation`` mean ``val``; train when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
-            classes: class names in order; sorted label values, or ``0..K-1``, when None.
+            classes: class names in order, needed if one reads as missing (nan, None, NA, -1); sorted, or ``0..K-1``, when None.
         """
         image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
         n = len(image)
-        labels = None if labels is None else np.asarray(labels)
         for name, values in {"text": text, "labels": labels, "split": split, "groups": groups, "ids": ids}.items():
+            if isinstance(values, dict | set | str):
+                raise ValueError(f"{name} is a {type(values).__name__}; give a list or array with one value per pair")
             if values is not None and len(values) != n:
                 raise ValueError(f"{name} has {len(values)} rows and image has {n}; every array needs one row per pair")
+        if np.array_equal(image, text):
+            raise ValueError("image and text vectors are the same, as when one prefix or file is given for both; give each its own")
         numbered = [f"{i:07d}" for i in range(n)]
-        ids, groups = (numbered if names is None else [str(name) for name in names] for names in (ids, groups))
-        splits = split_names(["train"] * n if split is None else split)
-        task, columns = _task_of(labels, kind, classes)
+        ids, groups = (numbered if v is None else known(v, name, FILL) for name, v in (("ids", ids), ("groups", groups)))
+        splits = split_names(["train"] * n if split is None else known(split, "split", FILL))
+        task, columns = _task_of(None if labels is None else as_array(labels, "labels"), kind, classes)
         pairs = pd.DataFrame({"pair_id": ids, "split": splits, "group": groups, **columns})
         image, pairs["image"] = distinct_rows(image)
         text, pairs["text"] = distinct_rows(text)
@@ -223,18 +226,22 @@ def _shared_image(expected: str, other: Path, directory: Path) -> str:
 
 def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task, dict]:
     """Return the task that the labels define, and the label columns."""
+    classes = None if classes is None else tuple(cells(classes))
     if labels is None:
+        if kind or classes:
+            raise ValueError("kind and classes describe labels, and there are none; give labels, or leave them out")
         return Task(UNLABELLED), {}
     if labels.ndim == 2:
-        task = Task(kind or "multilabel", tuple(classes if classes is not None else map(str, range(labels.shape[1]))))
+        labels = labels if labels.dtype.kind in "biuf" else indicators(labels)
+        for column in labels.T if not np.isin(labels, (0, 1)).all() else ():
+            known(column, "labels", LABEL)
+        task = Task(kind or "multilabel", classes or tuple(map(str, range(labels.shape[1]))))
         if len(task.columns) != labels.shape[1]:
             wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}"
             raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
         return task, dict(zip(task.columns, labels.T, strict=True))
-    if len(missing := np.flatnonzero(pd.isna(labels))):
-        raise ValueError(f"labels has {len(missing)} missing value(s), first at row {missing[0]}; drop or label those rows")
-    names = [str(v) for v in labels]
-    classes = tuple(classes) if classes is not None else class_names(names, "the array of labels")
+    names = known(labels, "labels", LABEL, classes or ())
+    classes = classes or class_names(names, "the array of labels")
     return Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes), {"label": names}
 
 

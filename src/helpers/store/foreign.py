@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..arrays import choose, choose_column, distinct_rows
+from ..arrays import COLUMN_NAMES, choose, choose_column, distinct_rows, embedding_matrix
 from ..files import check_file, sha256
+from ..tasks import FILL, as_text, cells, known, not_used, unknown
 from .disk import read_parquet
 
 TABLES, ARRAYS = (".csv", ".tsv", ".tab", ".txt", ".parquet"), (".npz", ".npy")
+IMAGE, TEXT = "img_emb_", "text_emb_"  # prefixes of coordinates in the authors' tables
+NUMBER = "([0-9]{1,6})"  # of a coordinate, perhaps padded with zeros
 REMEDY = "export the embeddings again"
 SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, as unit vectors
 OPTIONS = {"labels": "label", "split": "split", "groups": "group", "ids": "ids"}  # array -> option that names a column of it
@@ -39,10 +42,10 @@ def naming(path, *others) -> Iterator[None]:
 
 
 def read_vectors(
-    path, label=None, text=None, table=None, split=None, group=None, ids=None, kind=None, classes=None, image_prefix="img_emb_",
-    text_prefix="text_emb_", duplicates="fail", missing_labels="fail", source=None, revision=None, **provenance,
+    path, label=None, text=None, table=None, split=None, group=None, ids=None, kind=None, classes=None, image_prefix=IMAGE,
+    text_prefix=TEXT, duplicates="fail", missing_labels="fail", source=None, revision=None, **provenance,
 ) -> dict:  # fmt: skip
-    """Read image and text vectors of pairs, with their labels, splits and groups.
+    """Read image and text vectors of pairs, with their labels, splits and groups; warn of columns and arrays that are not used.
 
     Args:
         path: CSV or TSV (UTF-8, perhaps gzipped) or Parquet with a row per pair and a column per coordinate, as the authors'
@@ -51,8 +54,8 @@ def read_vectors(
             ``text_emb/text_emb_*.npy`` and optionally ``metadata/metadata_*.parquet``, as clip-retrieval writes it.
         label, split: columns of class names (or a list of 0/1 columns) and of ``train``, ``val``, ``test``; those if they exist.
         text: the NPY of text vectors (n, d), if ``path`` is the NPY of image vectors.
-        table: for arrays, a CSV, TSV or Parquet of the n rows; replaces labels in the NPZ or the folder's metadata.
-        group, ids: column that names groups of rows, and column of unique pair names.
+        table: for arrays, a CSV, TSV or Parquet of the n rows; its columns go before those of the NPZ or the folder's metadata.
+        group, ids: column that names groups of rows, and column of unique pair names. In an NPZ, these four name arrays.
         kind, classes: see :meth:`EmbeddingSet.from_arrays`.
         image_prefix, text_prefix: prefixes of the coordinate columns, numbered from 0.
         duplicates: ``fail`` on a pair that occurs twice in a table of coordinates, or ``drop`` the later one.
@@ -70,60 +73,80 @@ def read_vectors(
             raise ValueError(f"{path} is a table with its own texts and labels; give text and table for arrays alone")
         about, arrays = _from_columns(path, image_prefix, text_prefix, duplicates)
     elif path.is_dir() or _is(path, ARRAYS):
-        about, arrays = _from_arrays(path, text, table)
+        if (duplicates, image_prefix, text_prefix) != ("fail", IMAGE, TEXT):
+            raise ValueError(f"{path} has no columns of coordinates; leave out duplicates, image_prefix and text_prefix")
+        about, arrays = _from_arrays(path, text, table, () if table else (label, split, group, ids))
     else:
         raise ValueError(f"{path} must end in {', '.join((*TABLES, *ARRAYS))}, or be a folder with img_emb and text_emb")
-    if about is not None:
-        header = [str(name) for name in about.columns]
-        label = "label" if label is None and "label" in header else label
-        split = "split" if split is None and "split" in header else split
-        several = None if isinstance(label, str | None) else list(label)
-        asked = [name for name in (*(several or [label]), split, group, ids) if name]
-        for name in asked:  # a table with columns of coordinates has a header
-            choose_column(name, header, table or path, header if _is(path, TABLES) else asked)
-        columns = zip(OPTIONS, (several or label, split, group, ids), strict=True)
-        arrays |= {option: None if name is None else about[name].to_numpy() for option, name in columns}
-        if several and classes is None:
-            classes = [name.removeprefix("label_") for name in several]
-    elif given := [f"--{option}" for option, name in zip(OPTIONS.values(), (label, split, group, ids), strict=True) if name]:
-        raise ValueError(f"{path} has no table of columns; give it as table (--table), or leave out {', '.join(given)}")
-    arrays, dropped = _drop_unlabelled(arrays, missing_labels, path)
-    for name in ("split", "groups", "ids"):
-        if (values := arrays.get(name)) is not None and (missing := pd.isna(values)).any():
-            raise ValueError(f"{path}: {name} column has missing values, first at row {missing.argmax()}; fill them in")
+    columns = {"labels": label, "split": split, "groups": group, "ids": ids}
+    found = {"image": arrays["image"], "text": arrays["text"]} | _metadata(about, arrays, columns, path, table)
+    if not isinstance(columns["labels"], str | None) and classes is None:
+        classes = [name.removeprefix("label_") for name in columns["labels"]]
+    found, dropped = _labelled(found, classes) if missing_labels == "drop" else (found, 0)
     about_file = {"file": path.name, **({"rows_without_label": dropped} if dropped else {})}
     encoder = {name: value for name, value in (("source", source), ("revision", revision)) if value}
     return {
-        **{name: arrays.get(name) for name in ("image", "text", *OPTIONS)},
+        **found,
         **{"kind": kind, "classes": classes} | ({"encoder": encoder} if encoder else {}),
         **{"dataset": path.name.split(".")[0], "variant": "imported", "backbone": "unknown", **provenance},
         "imported_from": about_file | ({"sha256": sha256(path)} if path.is_file() else {}),
     }
 
 
-def _drop_unlabelled(arrays: dict, how: str, path: Path) -> tuple[dict, int]:
-    """Return the arrays without the rows that miss a label, and their number; refuse such rows unless ``how`` is ``drop``."""
-    labels = arrays.get("labels")
-    if labels is None or len(labels) != len(arrays["image"]) or not (missing := pd.isna(labels)).any():
-        return arrays, 0
-    missing = missing if labels.ndim == 1 else missing.any(axis=1)
-    if how == "fail":
-        told = f"{missing.sum()} of {len(labels)} rows have a missing value in the label column, first row {missing.argmax()}"
-        raise ValueError(f"{path}: {told}; label them, or pass missing_labels='drop' (--missing-labels drop) to import the others")
-    arrays = {name: None if values is None else np.asarray(values)[~missing] for name, values in arrays.items()}
-    labels = arrays["labels"]
-    if labels.dtype.kind == "f" and (labels == labels.round()).all():
-        arrays["labels"] = labels.astype(int)  # a missing value had made whole numbers, which name classes, floats
-    return arrays, int(missing.sum())
+def _labelled(found: dict, classes) -> tuple[dict, int]:
+    """Return the arrays without the rows that miss a label, and their number; errors name rows of the file."""
+    labels = found["labels"]
+    if labels is None or len(labels) != len(found["image"]):
+        return found, 0
+    labels = np.asarray(labels)
+    columns, named = (labels.T, ()) if labels.ndim == 2 else ([labels], classes or ())
+    missing = np.any([unknown(cells(column), named) for column in columns], axis=0)
+    for modality in ("image", "text"):
+        embedding_matrix(found[modality], modality)
+    kept = {name: values if values is None else np.asarray(values)[~missing] for name, values in found.items()}
+    rows = np.flatnonzero(~missing)
+    if missing.any() and labels.ndim == 1 and not classes:
+        texts = cells(kept["labels"])
+        if all(text.endswith(".0") for text in texts):  # so pandas writes whole numbers once one is missing
+            kept["labels"] = np.array([text.removesuffix(".0") for text in texts])
+    names = {n: known(kept[n], n, FILL, rows=rows) for n in ("split", "groups", "ids") if kept[n] is not None}
+    return kept | names, int(missing.sum())
+
+
+def _metadata(about: pd.DataFrame | None, arrays: dict, columns: dict, path: Path, table) -> dict:
+    """Return labels, split, groups and ids from the columns, or arrays of an NPZ, that ``columns`` names; warn of all others."""
+    source = arrays if about is None else about
+    header = [str(name) for name in source]
+    for option in ("labels", "split") if about is not None else ():
+        if columns[option] is None and OPTIONS[option] in header:
+            columns[option] = OPTIONS[option]
+    named = {each for name in columns.values() if name is not None for each in ([name] if isinstance(name, str) else name)}
+    if about is None and named and (path.suffix.lower() != ".npz" or not isinstance(columns["labels"], str | None)):
+        raise ValueError(f"{path} has no table of columns; give one as table (--table), or leave out label, split, group and ids")
+    for name in sorted(named):
+        choose_column(name, header, path if table is None else table, header if table is None else named)
+    chosen = {option: np.asarray(source[name]) for option, name in columns.items() if name is not None}
+    found = {option: arrays.get(option) for option in OPTIONS} | chosen
+    unused = [name for name in header if name not in named] if about is not None else []
+    unused += [name for name in arrays if name not in set(KNOWN) - set(chosen) and not (about is None and name in named)]
+    if unused:  # a first line that holds no name that is expected may be no header but a patient's row
+        unused = unused if table is None or {*COLUMN_NAMES, *named} & {*header} else [""] * len(unused)
+        free = [name for option, name in OPTIONS.items() if found[option] is None and option != "ids"]
+        warnings.warn(f"{path if table is None else table}: {not_used(unused, free)}", stacklevel=4)
+    return found
 
 
 def _is(path, endings: tuple[str, ...]) -> bool:
     return str(path).lower().removesuffix(".gz").endswith(endings)
 
 
-def _read_rows(path) -> pd.DataFrame:
-    """Read a Parquet table or, under any other ending, a delimited one."""
-    return read_parquet(path, REMEDY) if _is(path, (".parquet",)) else read_delimited(path, REMEDY, low_memory=False)
+def _read_rows(path, numbers: str = "(?!)") -> pd.DataFrame:
+    """Read a table as text, but columns whose names match ``numbers`` as they are; an empty cell is missing, a word is none."""
+    if _is(path, (".parquet",)):
+        table = read_parquet(path, REMEDY)
+        return table.assign(**{str(n): table[n].map(as_text) for n in table if not re.fullmatch(numbers, str(n))})
+    text = {name: str for name in read_delimited(path, REMEDY, nrows=0) if not re.fullmatch(numbers, str(name))}
+    return read_delimited(path, REMEDY, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
 
 
 def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
@@ -147,8 +170,11 @@ def read_delimited(path, remedy: str, separator: str | None = None, **options) -
 
 def _from_columns(path: Path, image_prefix: str, text_prefix: str, duplicates: str) -> tuple[pd.DataFrame, dict]:
     """Return the other columns and the vectors of a table, once its joining is checked."""
-    about, vectors = _read_rows(path), {}
-    for modality, prefix in (("image", image_prefix), ("text", text_prefix)):
+    prefixes = {"image": image_prefix, "text": text_prefix}
+    if image_prefix == text_prefix:
+        raise ValueError(f"{path}: image_prefix and text_prefix are both {image_prefix!r}; name the columns of each")
+    about, vectors = _read_rows(path, "|".join(re.escape(prefix) + NUMBER for prefix in prefixes.values())), {}
+    for modality, prefix in prefixes.items():
         about, vectors[modality] = _coordinates(about, prefix, path, modality)
     kept = np.setdiff1d(np.arange(len(about)), _repeats(about, vectors, duplicates, path))
     return about.iloc[kept], {modality: x[kept] for modality, x in vectors.items()}
@@ -156,7 +182,10 @@ def _from_columns(path: Path, image_prefix: str, text_prefix: str, duplicates: s
 
 def _coordinates(table: pd.DataFrame, prefix: str, path: Path, what: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the other columns, and the columns ``prefix0, prefix1, ...`` in numerical order as float32 (n, d)."""
-    names = {int(m[1]): name for name in table if (m := re.fullmatch(re.escape(prefix) + r"(0|[1-9][0-9]{0,5})", str(name)))}
+    numbered = [(int(m[1]), name) for name in table if (m := re.fullmatch(re.escape(prefix) + NUMBER, str(name)))]
+    names = dict(numbered)
+    if twice := [name for number, name in numbered if names[number] != name]:
+        raise ValueError(f"{path} has two columns {prefix}* of one number, one of them {twice[0]}; {REMEDY}")
     if not names:
         option = f"{what}_prefix (--{what}-prefix)"
         raise ValueError(f"{path} has no column {prefix}0; name the prefix of the coordinates with {option}, or add the header")
@@ -206,14 +235,16 @@ def _repeats(about: pd.DataFrame, vectors: dict[str, np.ndarray], duplicates: st
     return repeats
 
 
-def _from_arrays(path: Path, text, table) -> tuple[pd.DataFrame | None, dict]:
-    """Return the table of pairs, if there is one, and the arrays."""
-    about, arrays = _folder(path) if path.is_dir() else (None, _load(path))
+def _from_arrays(path: Path, text, table, named) -> tuple[pd.DataFrame | None, dict]:
+    """Return the table of pairs, if there is one, and the arrays, of which ``named`` ones are read too."""
+    about, arrays = _folder(path) if path.is_dir() else (None, _load(path, named))
     if isinstance(arrays, np.ndarray):
         if text is None and (arrays.ndim != 3 or len(arrays) != 2):
             how = "give (2, n, d) with images first, or the text vectors with text= (--text)"
             raise ValueError(f"{path} holds one array of shape {arrays.shape}; {how}")
         arrays = dict(zip(("image", "text"), arrays if text is None else (arrays, _load(Path(text))), strict=True))
+    elif text is not None:
+        raise ValueError(f"{path} has its own texts; leave out text (--text), which goes with an NPY of image vectors")
     about = about if table is None else _read_rows(table)
     for name in ("image", "text"):
         if name not in arrays:
@@ -223,21 +254,22 @@ def _from_arrays(path: Path, text, table) -> tuple[pd.DataFrame | None, dict]:
     return about, arrays
 
 
-def _load(path: Path):
-    """Read an NPY, or the arrays of an NPZ, without unpickling."""
+def _load(path: Path, named=()):
+    """Read an NPY, or the known and the ``named`` arrays of an NPZ, without unpickling; its other arrays are None."""
     check_file(path)
+    wanted = {*KNOWN, *(name for name in named if isinstance(name, str))}
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
             return stored
-        arrays = {name: stored[name] for name in KNOWN if name in stored.files}
+        arrays = {name: stored[name] if name in wanted else None for name in stored.files}
     except Exception as error:  # whatever numpy and the decompressors raise on a damaged header
         fault = f"cannot be read ({type(error).__name__}); it is no NPY or NPZ file, damaged or cut short"
         if "Object arrays" in str(error):
             fault = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
         raise ValueError(f"{path} {fault}") from None
-    for name in set(stored.files) - set(KNOWN):
-        if near := difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8):
+    for name in set(stored.files) - wanted:
+        if near := difflib.get_close_matches(name, set(KNOWN) - set(arrays), n=1, cutoff=0.8):
             raise ValueError(f"{path}: array {name[:40]!r} is unknown; did you mean {near[0]!r}? known are {', '.join(KNOWN)}")
     return arrays
 
