@@ -559,13 +559,14 @@ for claim in claims:
     rows.append({**row, "own_numbers": true_of(found[claim["id"]]), **judged(of), "why": of.why or claim["why"].format(**numbers), "our_evidence": ours})
 ledger = pd.DataFrame(rows)
 page.save_table(ledger, "claims")
-counts, own_counts = ledger["verdict"].value_counts(), ledger["own_numbers"].str.extract("^(yes|no number|no)", expand=False).value_counts()
+of_parts = ledger["own_numbers"].str.findall(r"(?:^|: )(yes|no number|no)\b").map(set)  # of the parts; one that is not true decides
+counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: next(a for a in ("no", "yes", "no number") if a in of)).value_counts()
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
 own = f"{own_counts.get('yes', 0)} true, {own_counts.get('no', 0)} not true, {own_counts.get('no number', 0)} without a published number"
 page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted, own_counts=own)
 lead.update(Markdown(
-    f"Of {len(ledger)} statements, {own_counts.get('yes', 0)} are true of the paper's own published numbers, {own_counts.get('no', 0)} are not, and for "
-    f"{own_counts.get('no number', 0)} no number was published; the rest is mixed. Beyond these numbers: {counted}."
+    f"Of {len(ledger)} statements, {own_counts.get('yes', 0)} are true of the paper's own published numbers, {own_counts.get('no', 0)} are not (a statement of two parts "
+    f"needs both), and for {own_counts.get('no number', 0)} no number was published. Beyond these numbers: {counted}."
 ))
 answers = {"where": "where in the paper", "own_numbers": "true of its own numbers?", "verdict": "beyond them?"}
 overview.update(format_table(ledger[["claim", *answers, "scope", "why"]].rename(columns=answers), stacked=True))

@@ -40,8 +40,8 @@ def loss_of(task, weighting, targets):
         if task.kind == "multiclass":
             # Class numbers as targets: the mean divides by the sum of weights; probabilities: it divides by the batch size.
             y = y.argmax(dim=1) if weighting == "authors-code-normalised" else y
-            return F.cross_entropy(logits, y, weight=None if weighting == "paper" else balanced)
-        if weighting == "balanced":
+            return F.cross_entropy(logits, y, weight=None if weighting in ("paper", "text") else balanced)
+        if weighting in ("balanced", "text"):
             return F.binary_cross_entropy_with_logits(
                 logits, y, weight=(n / 2 * (y / ones + (1 - y) / (n - ones))).to(logits.dtype)
             )

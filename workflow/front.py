@@ -77,7 +77,7 @@ def _test_bench() -> str:
     least, most = (f"{value:+.4f}".replace("-", "−") for value in (redrawn.mean().min(), redrawn.mean().max()))
     return (
         "**On our two small test-bench encoders**, λ = 1 changes the test AUC of a converged linear probe by at most "
-        f"{limits['gain'].abs().max():.3f} on the given splits. Over {redrawn.size().max()} redrawn splits the mean gain of "
+        f"{limits['gain'].abs().max():.4f} on the given splits. Over {redrawn.size().max()} redrawn splits the mean gain of "
         f"{len(redrawn)} embedding sets (two data sets, one of them under two texts, each with two heads on one pair of towers) is "
         f"{least} to {most}, positive in every split for {' and '.join(always) or 'none'}."
     )

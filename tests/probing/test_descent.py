@@ -78,7 +78,7 @@ def test_a_checkpoint_is_what_a_single_run_stopped_there_gives(optimizer, kind, 
     descent = Descent(optimizer, torch.tensor(np.repeat(rates, 3), dtype=dtype)[None, :, None])
     for updates, logits in zip((1, 5, 13), train_path(embeddings, view, descent, (1, 5, 13), 7, BATCH), strict=True):
         for r, rate in enumerate(rates):
-            protocol = Protocol(optimizer=optimizer, lr=rate, batch_size=BATCH, weighting="balanced")
+            protocol = Protocol(optimizer=optimizer, lr=rate, batch_size=BATCH, weighting="text")
             for a in (0, 2):
                 x = features_of(embeddings, grid[a], fit, fit)
                 alone = train_updates(x, embeddings.targets, embeddings.task, fit, 7, protocol, dtype, updates).numpy()
@@ -90,7 +90,7 @@ def test_a_checkpoint_is_what_a_single_run_stopped_there_gives(optimizer, kind, 
 def test_a_checkpoint_at_the_end_of_an_epoch_is_the_probe_of_the_protocol(name):
     protocol = PROTOCOLS[name].replace(batch_size=BATCH, max_epochs=3, weight_decay=0)
     embeddings = embedding_set()
-    p, test = problem_of(embeddings, alignment_grid([0, 1.0])), torch.tensor(embeddings.rows("test"))
+    p, test = problem_of(embeddings, alignment_grid([0, 1.0]), weighting="text"), torch.tensor(embeddings.rows("test"))
     fitted = train(p.view, p.all_targets, p.objective, p.rows, p.rows, 7, protocol)
     assert (fitted.facts["epochs"] == 3).all()  # the loss on the fit rows falls, so the last epoch is the best
     found = next(train_path(embeddings, p.view, Descent(protocol.optimizer, protocol.lr), [15], 7, BATCH))

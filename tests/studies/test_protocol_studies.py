@@ -69,7 +69,7 @@ def test_the_gain_along_training_is_that_of_single_runs():
     fit, test = embeddings.rows("train"), embeddings.rows("test")
     for name, lam in (("none", 0.0), ("lambda", 1.0)):
         x = features_of(embeddings, Alignment("lambda", lam, lam), fit, fit)
-        protocol = Protocol(optimizer="adamw", lr=0.003, batch_size=16, weighting="authors-code")  # for classes as balanced
+        protocol = Protocol(optimizer="adamw", lr=0.003, batch_size=16, weighting="text")
         aucs = []
         for seed in (1, 2):
             p = train_updates(x, embeddings.targets, embeddings.task, fit, seed, protocol, torch.float64, 9).numpy()
