@@ -88,12 +88,6 @@ def test_seeds_redraw_validation_by_group_only_where_none_is_given():
     assert run(embeddings, "converged", lambdas=[0]).runs["seed"].nunique() == 2
 
 
-def test_validation_rows_of_a_seed_share_no_image_vector_with_the_fit_rows():
-    embeddings = embedding_set(val=False, repeat=3)
-    split, images = split_rows(embeddings, 1), embeddings.pairs["image"].to_numpy()
-    assert len(split.val) and not set(images[split.fit]) & set(images[split.val])
-
-
 def one_validation_row() -> EmbeddingSet:
     """Return a set of which class akiec has one validation row, on the side of another class, and a rare class."""
     embeddings = embedding_set(d=8, n=240)

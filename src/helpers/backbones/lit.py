@@ -59,7 +59,8 @@ def load(name: str, source: str, device: str) -> Backbone:
     """Load the towers with a head file."""
     path = Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; run in a checkout of the repository or set HELPERS_ROOT to one")
+        how = "set HELPERS_ROOT to a checkout that has it, or train it with `python studies/heads.py train`"
+        raise FileNotFoundError(f"{path} does not exist; {how}")
     heads = read_heads(path)
     shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
     dim = shapes.get("image", (0,))[0]

@@ -109,7 +109,7 @@ def split_rows(embeddings, seed: int) -> Split:
             raise ValueError(f"there is no row in split {name!r}; a sweep needs train and test rows")
     if len(val):
         return Split(train, val, test, given=True)
-    groups, codes = np.unique(embeddings.tied_groups[train], return_inverse=True)
+    groups, codes = np.unique(embeddings.pairs["group"].to_numpy()[train].astype(str), return_inverse=True)
     if len(groups) < 2:
         raise ValueError("the training rows form a single group, from which no validation rows can be split off; give a val split")
     drawn = np.random.default_rng(seed).permutation(len(groups))[: max(1, round(VALIDATION_SHARE * len(groups)))]
