@@ -557,8 +557,7 @@ for claim in claims:
     row = {"claim": claim["statement"], "where": claim["where"], "test": claim["test"], "published_evidence": claim["evidence"].format(**numbers)}
     ours = own.get(claim["id"]) or None
     rows.append({**row, "own_numbers": true_of(found[claim["id"]]), **judged(of), "why": of.why or claim["why"].format(**numbers), "our_evidence": ours})
-ledger = pd.DataFrame(rows)
-page.save_table(ledger, "claims")
+ledger = page.save_table(pd.DataFrame(rows), "claims")
 of_parts = ledger["own_numbers"].str.findall(r"(?:^|: )(yes|no number|no)\b").map(set)  # of the parts; one that is not true decides
 counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: next(a for a in ("no", "yes", "no number") if a in of)).value_counts()
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
