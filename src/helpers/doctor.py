@@ -55,7 +55,8 @@ def _encoder(name: str, entry) -> tuple[str, str]:
         return READY, entry.access
     texts = entry.text_tower or entry.repository  # open_clip reads the tokenizer from the repository of the text tower
     needed = [(entry.repository, CONFIGURATION[entry.library]), (entry.repository, WEIGHTS), (texts, TOKENIZERS)]
-    needed += [(entry.text_tower, ("config.json",))] * bool(entry.text_tower)
+    if entry.text_tower:
+        needed.append((entry.text_tower, ("config.json",)))
     if all(any(isinstance(try_to_load_from_cache(where, file), str) for file in files) for where, files in needed):
         return READY, f"{entry.repository}, in the local model cache"
     return MISSING, entry.access

@@ -131,7 +131,8 @@ def claim_folder(folder: Path) -> None:
     if folder.is_dir() or not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.iterdir()) or (folder / MARK).is_file():  # in this order: another process may make it at the same time
-            return (folder / MARK).touch()
+            (folder / MARK).touch()
+            return
     raise FileExistsError(f"{folder} is needed for unfinished work and holds something else; move it, or give another output")
 
 

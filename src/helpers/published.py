@@ -47,7 +47,9 @@ def sweep_gains(sweep: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
 
     Rows are those of ``SweepResult.table``, perhaps with a column ``route``; the result has the paper's names, lambda, auc, gain.
     """
-    keys = [*NAMES, "protocol", "features", *["route"] * ("route" in sweep)]
+    keys = [*NAMES, "protocol", "features"]
+    if "route" in sweep:
+        keys.append("route")
     rows = in_paper_names(sweep).rename(columns={"lambda_image": "lambda"})
     macro, same = rows["class"].isna(), rows["lambda"] == rows["lambda_text"]
     rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]

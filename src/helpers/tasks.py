@@ -85,7 +85,9 @@ def not_used(columns: Iterable, free: Iterable[str]) -> str:
     near = {name: [o for o in free if difflib.get_close_matches(name.lower(), USUAL[o], n=1, cutoff=0.8)] for name in told}
     shown = [f"{name} (perhaps the {' or '.join(options)})" for name, options in near.items() if options]
     shown = (shown + [name for name, options in near.items() if not options])[:12]
-    return "not used: " + ", ".join(shown + [f"{len(names) - len(shown)} not named here"] * (len(names) > len(shown)))
+    if len(names) > len(shown):
+        shown.append(f"{len(names) - len(shown)} not named here")
+    return f"not used: {', '.join(shown)}"
 
 
 def common_names(classes, totals: pd.Series) -> str:

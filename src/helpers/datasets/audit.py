@@ -98,7 +98,7 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
         else:
             seen.add(file.sha256)
     sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"
-    return [sentence] * bool(unreadable), len(first_row) - len(unreadable) - len(seen)
+    return [sentence] if unreadable else [], len(first_row) - len(unreadable) - len(seen)
 
 
 def find_warnings(dataset: PairedDataset | Draft) -> list[str]:

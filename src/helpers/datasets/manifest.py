@@ -82,7 +82,8 @@ def read(
 def _notes(data: pd.DataFrame, used: tuple, options: dict[str, str | None]) -> list[str]:
     """Return sentences on the columns that are not used, and on groups that were not given."""
     unused = [name for name in data if name not in (*used, *options.values())]
-    notes = [f"columns {not_used(unused, [option for option, column in options.items() if column is None])}"] * bool(unused)
+    free = [option for option, column in options.items() if column is None]
+    notes = [f"columns {not_used(unused, free)}"] if unused else []
     if options["group"] is None:
         notes += ["no group was given: images stay whole, but rows of one patient may be on both sides of the split"]
     return notes

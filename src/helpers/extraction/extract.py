@@ -227,7 +227,9 @@ def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: 
     limit = f"more than max_skipped={max_skipped:.0%} allows" if on_error == "skip" else "pass --on-error skip to exclude them"
     lines = [f"row {e.row}{'' if private else f' ({e.pair_id})'}, {e.field}: {e.what}" for e in errors.head(SHOWN).itertuples()]
     lines = [f"{n_bad} of {n} rows cannot be encoded, {limit}; all are listed in {path}:", *lines]
-    raise InputError("\n  ".join(lines + [f"and {len(errors) - SHOWN} more"] * (len(errors) > SHOWN)))
+    if len(errors) > SHOWN:
+        lines.append(f"and {len(errors) - SHOWN} more")
+    raise InputError("\n  ".join(lines))
 
 
 def _provenance(job: Job, identity: dict, keys: pd.DataFrame, problems: list[tuple]) -> dict:

@@ -44,7 +44,9 @@ def metrics_table(task: Task, learned: np.ndarray, logits: Sequence, targets: Se
 
     Classes that are ``learned`` (K,) enter macro means if they are present in the rows.
     """
-    by_class = ["auc", "average_precision", "sensitivity_at_90_specificity", *["auc_hard"] * (task.kind == "multiclass")]
+    by_class = ["auc", "average_precision", "sensitivity_at_90_specificity"]
+    if task.kind == "multiclass":
+        by_class.append("auc_hard")
     names = [(metric, name) for metric in by_class for name in (*task.outputs, None)]
     names += [("classes_absent", None), ("accuracy", None), ("log_loss", None)]
     values, same = np.empty((len(logits), len(names))), defaultdict(list)
@@ -68,7 +70,9 @@ def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.nda
     for k in range(len(task.outputs)):
         ranking = metrics.Ranking(scores[..., k], positive[:, k])
         own = [ranking.auc(), ranking.average_precision(), ranking.sensitivity_at_specificity(0.9)]
-        by_class.append(own + [metrics.hard_auc(predicted == k, positive[:, k])] * (task.kind == "multiclass"))
+        if task.kind == "multiclass":
+            own.append(metrics.hard_auc(predicted == k, positive[:, k]))
+        by_class.append(own)
     values = np.ascontiguousarray(np.array(by_class).transpose(2, 1, 0))  # (p, metrics, K)
     present = positive.any(axis=0) & ~positive.all(axis=0) & learned
     macro = values[..., present].mean(axis=-1, keepdims=True) if present.any() else np.full((*values.shape[:2], 1), np.nan)
