@@ -40,7 +40,7 @@ lead = display(Markdown("The lead stands here once the page has run."), display_
 
 # %% [markdown]
 # The authors of the paper stored more results than they printed: the same embeddings under a probe with one hidden layer, and a longer
-# training of the linear probe on BRSET. Everything on this page is computed from these numbers. They come from the paper's own four encoders on
+# training of the linear probe on BRSET. All of this page but two sections on the test bench is computed from these numbers. They come from the paper's own four encoders on
 # four of its medical data sets. We recomputed none of them.
 #
 # Each point of the linear probe is the mean of five runs, each point of the hidden layer is one run. *Gain* is AUC(λ = 1) − AUC(λ = 0)
