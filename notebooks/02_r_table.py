@@ -151,7 +151,7 @@ apart = pd.DataFrame(apart, columns=[*paper.NAMES, "route", "why"])
 format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
 
 # %% [markdown]
-# {doc}`/book/contribute` says how to contribute a cell and what is checked. The reports of this build:
+# {doc}`/book/reexecute` says how to contribute a cell and what is checked. The reports of this build:
 
 # %% tags=["hide-input"]
 for file, reason in reports.refused.items():

@@ -52,7 +52,7 @@ overview = display(Markdown(""), display_id=True)
 # Each claim has two answers. *Its own numbers* says whether the sentence is true of Table 1, the curves of Fig. 3 and the authors' projections; their
 # longer training on BRSET is told in a row where it speaks against the claim, and not counted. *Beyond them* says whether these numbers can tell it of
 # other data sets. Where nothing was published, runs of the paper's own encoders on at least two of its data sets answer, and the row says how many, and
-# how many of them were contributed ({doc}`/book/contribute`). The two encoders of the test bench are shown apart and never decide.
+# how many of them were contributed ({doc}`/book/reexecute`). The two encoders of the test bench are shown apart and never decide.
 #
 # The published curves are of probes that had not converged, so an answer here does not say whether $\lambda$ would help a probe trained to the
 # end: {doc}`03_lambda_sweep` and {doc}`14_what_the_probe_lacks` do.

@@ -151,6 +151,31 @@ if not joint["lambda_image"] and advice.recommended == "none":
     page.show_text("Nothing: no alignment is recommended, so none is saved." + (caveat(protocol) or " Use the embeddings as they are."))
 
 # %% [markdown]
+# ## How to report it
+#
+# A paper that shifts embeddings should state ten things, because each of them can change the result more than the shift does.
+#
+# | State | Because | Shown in |
+# |---|---|---|
+# | whether the probe was trained to convergence, and how you know | an undertrained probe gains from anything that conditions its problem better | {doc}`03_lambda_sweep`, {doc}`12_protocol_audit` |
+# | which rows the gap was computed on | with test rows included, the alignment has seen the test set | {doc}`12_protocol_audit` |
+# | the gain of shift, scale, ratio and spread alone | a constant shift and a common scale act like a learning rate or a penalty | {doc}`/book/theory`, {doc}`03_lambda_sweep` |
+# | the metric, from scores or from hard predictions, and per class | AUC of hard predictions moves in steps of one test row | {doc}`12_protocol_audit` |
+# | the unit of the split: image, lesion, patient | siblings in train can raise AUC without a better encoder | {doc}`07_leakage_audit` |
+# | what the text was allowed to contain | a text that names the label gives it to the probe | {doc}`07_leakage_audit` |
+# | which rows $\lambda$ was selected on | the best point of a test curve is not a gain | this page |
+# | what each interval is over: seeds, test rows, groups or data sets | seeds do not show how another test set would differ | {doc}`03_lambda_sweep`, {doc}`04_discussion` |
+# | the gap that remains after alignment | renormalisation reopens it when the cones differ in width | {doc}`01_cone_effect`, {doc}`11_what_lambda_closes` |
+# | each text's length against the encoder's context, and its padding | a text that is cut or padded otherwise is another text | {doc}`09_data`, {doc}`/book/data_and_encoders` |
+#
+# AUC cannot show what an alignment does to retrieval, or whether a classifier still tells images from texts. If your application searches, report
+# recall in both directions and hubness, before and after. If it mixes modalities, report a held-out classifier of modality. A paragraph to start from:
+#
+# > The gap was computed on training rows (*n* = …). We selected λ on validation rows (grid …) and report its effect on *m* test rows, split by …,
+# > with a paired 95 % interval that resamples … . The probe was trained to … (certificate or curve in …). The same probe gains … with the
+# > shift alone and … with the scales alone.
+
+# %% [markdown]
 # ## What was not tested
 #
 # The answer holds for this set, this encoder, this task and a linear probe. The page does not measure another classifier on top.

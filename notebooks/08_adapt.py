@@ -262,7 +262,7 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 #
 # `fit` learns the gap from the rows it is given and from no other. Before you adopt a $\lambda$, ask three questions. Does the interval of the
 # gain exclude zero? Is the gain there for a converged probe? Does the whole of {eq}`eq-align` gain more than its
-# {doc}`shift and scales alone </book/theory>`? If not, tune the learning rate or the regularisation instead. {doc}`/book/report_it_well` lists
+# {doc}`shift and scales alone </book/theory>`? If not, tune the learning rate or the regularisation instead. {doc}`05_is_lambda_worth_it` lists
 # what a paper should say about it.
 #
 # ## What was not tested

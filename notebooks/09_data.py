@@ -35,7 +35,7 @@ from helpers.datasets.registry import dataset_root, domain, title
 from helpers.datasets.splits import seen_in_train, straddling
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table
-from helpers.plotting import FEATURES, GRID, INK, panels, share_legend
+from helpers.plotting import FEATURES, GRID, INK, log_axis, panels, share_legend
 from helpers.store.catalogue import stored
 from helpers.tasks import SPLITS, Task
 
@@ -243,7 +243,8 @@ for ax, (name, rows) in zip(axes, covered.items(), strict=True):
         occurrences = np.repeat(mine["occurrences"].to_numpy(), mine["items"].to_numpy())
         ranks = np.unique(np.geomspace(1, len(occurrences), 200).astype(int))
         ax.plot(ranks, np.cumsum(occurrences)[ranks - 1] / occurrences.sum(), line, color=FEATURES[what], label=what)
-    ax.set(title=name, xlabel="commonest items", xscale="log", ylim=(0, 1.02))
+    ax.set(title=name, xlabel="commonest items", ylim=(0, 1.02))
+    log_axis(ax.xaxis)
     ax.tick_params(labelleft=True)
     ax.grid(color=GRID)
 axes[0].set_ylabel("share of pairs")

@@ -107,7 +107,7 @@ page.show_text(
 # ## Closing the gap against lambda
 #
 # Each alignment is fitted on half of the pairs and measured on the other half, over five splits. Equal images, equal texts and rows of one
-# group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/statistics`). The shipped sets are measured on
+# group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/methods`). The shipped sets are measured on
 # validation and test rows only, because the heads of the test bench were trained on the training rows of one set each.
 #
 # - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero, so the first sentence of this page comes from

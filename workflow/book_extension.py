@@ -1,4 +1,4 @@
-"""Extend Sphinx: MathJax from the book itself, buttons that open templates, short references, and no script from elsewhere."""
+"""Extend Sphinx: MathJax from the book itself, buttons that open templates, folded parameters, short references, and no script from elsewhere."""
 
 import base64
 import hashlib
@@ -10,6 +10,7 @@ from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -18,6 +19,7 @@ from helpers.page import commit
 MATHJAX = "sphinx-mathjax-offline"  # its files are used, not its extension, which would serve fonts too
 SCRIPT = "tex-svg.js"  # draws with paths, so that it needs no font files
 EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
+PARAMETERS = {"tag_parameters", "tag_injected-parameters"}
 THEBE = re.compile(r"<script type=\"text/x-thebe-config\">.*?</script>|<script>kernelName = '[^'<]*'</script>", re.DOTALL)
 LINKED_OR_IMAGE = re.compile(r"<a\b[^>]*>.*?</a>|<img\b[^>]*\bsrc=\"(?P<source>[^\"]*_images/[^\"]+)\"[^>]*>", re.DOTALL)
 INLINE = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<code>.*?)</script>", re.DOTALL)
@@ -31,6 +33,7 @@ def setup(app) -> dict:
     # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
     app.add_config_value("book_extension", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
     app.connect("config-inited", _configure)
+    app.connect("doctree-resolved", _fold_parameters)
     app.connect("html-page-context", _change_page, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", _finish)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
@@ -50,6 +53,18 @@ def _configure(app, config) -> None:
     software = ", ".join(f"{name} {metadata.version(name)}" for name in ("jupyter-book", "sphinx"))
     said = f"Rendered from commit <code>{commit()}</code> with {software} and Python {platform.python_version()}."
     config.html_theme_options = {**config.html_theme_options, "extra_footer": said}
+
+
+def _fold_parameters(app, doctree, docname) -> None:
+    """Put the parameter cells of a page, the declared and the injected, under one line."""
+    cells = [n for n in doctree.findall(nodes.container) if not PARAMETERS.isdisjoint(n.get("classes", []))]
+    if cells and app.builder.format == "html":
+        fold = nodes.container(classes=["parameters"])
+        opening = '<details class="parameters"><summary>Parameters of this page</summary>'
+        cells[0].replace_self(fold)
+        for cell in cells[1:]:
+            cell.parent.remove(cell)
+        fold += [nodes.raw("", opening, format="html"), *cells, nodes.raw("", "</details>", format="html")]
 
 
 def _change_page(app, pagename, templatename, context, doctree) -> None:

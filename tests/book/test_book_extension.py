@@ -12,6 +12,7 @@ import pytest
 import yaml
 from book_extension import content_policy, link_figures, with_policy
 from conftest import ROOT
+from docutils import nodes
 from sphinx.errors import ExtensionError
 
 PAGE = """<html><head><meta charset="utf-8" /><script>let a = 1;</script><script src="x.js"></script></head>
@@ -61,3 +62,16 @@ def test_a_page_of_the_contents_that_was_not_built_is_named(tmp_path):
     app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path, builder=SimpleNamespace(format="html"))
     with pytest.raises(ExtensionError, match="^absent is in _toc.yml but was not built"):
         book_extension._finish(app, None)
+
+
+def test_declared_and_injected_parameters_stand_under_one_line():
+    document, fold = nodes.section(), ["cell", "tag_parameters"]
+    cells = [
+        nodes.container("", nodes.literal_block("", code), classes=c)
+        for code, c in (("a", fold), ("b", ["cell", "tag_injected-parameters"]))
+    ]
+    document += [nodes.paragraph("", "before"), *cells, nodes.paragraph("", "after")]
+    book_extension._fold_parameters(SimpleNamespace(builder=SimpleNamespace(format="html")), document, "page")
+    assert [child.astext() for child in document if child.tagname == "paragraph"] == ["before", "after"]
+    opening, *inside, closing = document[1].children
+    assert "<summary>" in opening.astext() and closing.astext() == "</details>" and inside == cells

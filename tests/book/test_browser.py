@@ -124,6 +124,22 @@ def points(page) -> list:
     return page.evaluate("document.querySelector('.lambda-sphere').data.slice(1, 3).map((t) => [t.x, t.y, t.z])")
 
 
+def test_no_figure_prints_mathematics_as_its_source(address):
+    figures = list((BOOK / "_images").glob("*.svg"))
+    printed = [f.name for f in figures if re.search(r"mathdefault|>[^<]*\$[^<]*<", f.read_text("utf-8"))]
+    assert figures and printed == []
+
+
+def test_a_wide_equation_opens_at_its_left_end_on_a_phone(tab, address):
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.goto(f"{address}/book/methods.html")
+    tab.wait_for_selector("div.math mjx-container")
+    order = "div => [div.querySelector('mjx-container').getBoundingClientRect().left, div.getBoundingClientRect().left]"
+    for equation in tab.locator("div.math:has(.eqno)").all():
+        left, box = equation.evaluate(order)
+        assert left >= box - 1
+
+
 def test_the_slider_moves_points_and_text_by_keyboard(tab, address):
     tab.goto(f"{address}/{SLIDER}.html")
     tab.wait_for_function("() => document.querySelector('.lambda-sphere')?.data?.length === 4")
@@ -169,9 +185,17 @@ def test_buttons_code_and_figures_open_under_the_policy(tab, address):
     tab.wait_for_function("() => document.fullscreenElement !== null")
     tab.evaluate("document.exitFullscreen()")
     assert tab.complaints == []
-    code = tab.locator("details.hide .highlight").first
-    assert not code.is_visible()
-    tab.locator("details.hide summary").first.click()
+    code, parameters = tab.locator("details.above-input .highlight").first, tab.locator("details.parameters .highlight").first
+    assert (
+        not code.is_visible() and not parameters.is_visible() and not tab.locator("details.above-input summary").first.is_visible()
+    )
+    tab.locator("details.parameters summary").click()
+    assert "n_boot" in parameters.inner_text()
+    tab.locator(".code-switch").click()
     assert code.is_visible() and "import" in code.inner_text()
+    tab.reload()  # the choice is remembered
+    assert code.is_visible()
+    tab.locator(".code-switch").click()
+    assert not code.is_visible()
     tab.locator("a.figure-link").first.press("Enter")
     tab.wait_for_url("**/_images/*")
