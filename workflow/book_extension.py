@@ -1,4 +1,4 @@
-"""Extend Sphinx: MathJax from the book itself, buttons that open templates, folded parameters, short references, and no script from elsewhere."""
+"""Extend Sphinx: MathJax from the book itself, buttons that open templates, folded parameters, no script from elsewhere."""
 
 import base64
 import hashlib
