@@ -18,29 +18,39 @@ datasets = []  # data sets; an empty list means all that are stored
 backbones = []  # encoders; an empty list means all that are stored
 variant = "clean"  # "clean" (no label proxies in the text) or "authors" (the authors' text)
 n_boot = 1000  # bootstrap replicates for intervals; 0 for none
+lambdas = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]  # stops of the slider
+points = 800  # points shown per modality, at most 800
 store = None  # folder of embedding sets; None for data/embeddings, then runs/embeddings
 data_root = None  # folder of raw data, to extract what is not stored
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+import json
+import os
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
-from helpers import mean_resultant_length
+from helpers import align, gap_vector, mean_resultant_length
 from helpers.arrays import unit_rows
 from helpers.cones import cone_table, undefined_quantities
 from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
-from helpers.files import project_root
-from helpers.geometry import effective_rank, principal_directions
-from helpers.page import SOURCE, Page, count, format_table, integer, span
-from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, plane, resultants, sample, share_legend
+from helpers.files import project_root, replacing
+from helpers.geometry import effective_rank, mean_direction, principal_directions
+from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span
+from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, resultants, share_legend
 from helpers.published import authors_pca, facts_of, table1, with_routes
 from helpers.published import datasets as paper_datasets
 
-page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
+kinds = {"n_boot": integer(0, 100_000), "lambdas": many(number(-2, 2), least=2), "points": integer(1, 800)}
+page = Page("01_cone_effect", globals(), {**SOURCE, **kinds})
 from helpers.heads import features_folder, shipped_features
 
 sets = select(datasets, backbones, variant, store, data_root)
@@ -52,8 +62,7 @@ geometry = page.save_table(with_routes(measured, map(facts_of, sets)), "cone_eff
 # %% tags=["hide-input"]
 gaps = geometry.loc[geometry["quantity"] == "gap_norm", "value"]
 page.show_text(
-    "On {sets} of this build, the gap between the mean image and the mean text is {range}, where two points opposite each other on the sphere "
-    "would be 2 apart.",
+    "Images and texts form two separate cones on {sets} of this build: their means lie {range} apart, where 2 is the maximum.",
     sets=count(len(sets), "embedding set"), range=span(gaps.min(), gaps.max(), ".2f"),
 )  # fmt: skip
 page.describe_sets(sets, [variant])
@@ -62,14 +71,86 @@ for reason in undefined_quantities(geometry):
 
 # %% [markdown]
 # Unit vectors in a narrow cone have a long mean. Its length is the mean resultant length $R$ ({eq}`eq-resultant`): 0 when directions
-# cancel, 1 when they coincide. Images and texts form one cone each. The vector between the two means is the modality gap $\Delta$
-# ({eq}`eq-gap`). {numref}`fig-resultants` gives the width of both cones with its interval.
+# cancel, 1 when they coincide. The vector from the mean text to the mean image is the modality gap $\Delta$ ({eq}`eq-gap`).
 #
-# ## Images and texts form two clouds
+# ## Images and texts form two cones
 #
-# We project both modalities on the first two principal directions of all vectors, centred. The encoders of the paper's Fig. 2
-# were trained on general or on medical data. The two shipped encoders are a test bench for that contrast: `lit-natural` was aligned on
-# photographs and `lit-derm` on skin lesions.
+# {numref}`fig-sphere` shows the vectors on the three directions that carry most of their squared length, rescaled to unit length. The view
+# distorts angles: vectors that differ outside these directions look closer than they are. {numref}`fig-resultants` gives the undistorted measure.
+
+# %% tags=["hide-input"]
+def mean_directions(embeddings, lambdas):
+    """Return the mean image vector and the mean text vector after Eq. 5 at each lambda, over all pairs: two arrays (lambdas, d)."""
+    image, text = embeddings.image_of(), embeddings.text_of()
+    gap = gap_vector(image, text)
+    means = [[mean_direction(moved) for moved in align(image, text, gap, lam)] for lam in lambdas]
+    return np.array(means).swapaxes(0, 1)
+
+
+def lambda_path(embeddings, lambdas):
+    """Measure the gap (Eq. 1) and both R (Eq. 7) that remain after Eq. 5, in all d dimensions: one row per lambda."""
+    image, text = mean_directions(embeddings, lambdas)
+    return pd.DataFrame(
+        {
+            "dataset": embeddings.dataset,
+            "backbone": embeddings.provenance.get("backbone", "own"),
+            "lambda": np.array(lambdas, dtype=float),
+            "residual_gap": np.linalg.norm(image - text, axis=1),
+            "R_image": np.linalg.norm(image, axis=1),
+            "R_text": np.linalg.norm(text, axis=1),
+        }
+    )
+
+
+def sphere_view(embeddings, lambdas, points=800, random_state=0):
+    """Return the data of one embedding set for the slider, rounded to four decimals.
+
+    The three shown directions carry most of the squared length of the uncentred vectors. The view divides a projected vector by its
+    own norm, so the factor by which Eq. 5 renormalises cancels: with B the three directions, unit(B x') = unit(B x -+ lambda/2 B Delta).
+    Three numbers per point and B Delta therefore give its exact place at every lambda. Each modality is sampled separately and in random
+    order, so that no point can be traced to its row or to its pair.
+
+    Returns:
+        ``name``, ``pairs``, ``share`` of the squared length shown, ``image`` and ``text`` as (3, points) coordinates at lambda = 0
+        before their norm is brought to 1, ``gap`` (3,), and per lambda ``lambdas``, ``residual``, ``r_image``, ``r_text`` and the
+        projected means ``mean_image``, ``mean_text`` (3,).
+    """
+    vectors = {"image": embeddings.image_of(), "text": embeddings.text_of()}
+    directions, shares = principal_directions(np.concatenate(list(vectors.values())), k=3, centred=False)
+    gap, both = gap_vector(*vectors.values()), sum(map(mean_direction, vectors.values()))
+    directions = facing(directions @ both, directions @ gap) @ directions
+    table, means = lambda_path(embeddings, lambdas), mean_directions(embeddings, lambdas) @ directions.T
+    rng = np.random.default_rng(random_state)
+    return {
+        "name": f"{title(table['dataset'].iloc[0])} · {table['backbone'].iloc[0]}",
+        "pairs": len(embeddings),
+        "share": float(shares.sum()),
+        **{name: rounded((x[rng.permutation(len(x))[:points]] @ directions.T).T) for name, x in vectors.items()},
+        "gap": rounded(directions @ gap, 6),
+        "lambdas": table["lambda"].tolist(),
+        "residual": rounded(table["residual_gap"]),
+        "r_image": rounded(table["R_image"]),
+        "r_text": rounded(table["R_text"]),
+        "mean_image": rounded(means[0]),
+        "mean_text": rounded(means[1]),
+    }
+
+
+def facing(both, gap):
+    """Return the rotation (3, 3) that sends ``both`` to the first axis, towards the reader, and ``gap`` to the right."""
+    axes = np.linalg.qr(np.stack([both, gap], axis=1), mode="complete")[0].T
+    axes[0] *= np.sign(axes[0] @ both) or 1
+    axes[1] *= np.sign(axes[1] @ gap) or 1
+    axes[2] *= np.sign(np.linalg.det(axes))
+    return axes
+
+
+def rounded(values, decimals=4):
+    """Return nested lists of rounded numbers, none of them a negative zero."""
+    return (np.round(np.asarray(values, dtype=np.float64), decimals) + 0.0).tolist()
+
+
+views = [sphere_view(s, lambdas, points) for s in sets]
 
 # %% tags=["hide-input"]
 def shows_the_contrast(names):
@@ -78,33 +159,23 @@ def shows_the_contrast(names):
 
 
 if shows_the_contrast((s.dataset, s.identity.backbone) for s in sets):
-    page.show_text("Both are shown on both kinds of data, in-domain and out-of-domain.")
+    page.show_text(
+        "The two encoders are a test bench: `lit-natural` was aligned on photographs and `lit-derm` on skin lesions, and each is shown on both."
+    )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts. At most 1,500 points per modality are shown; the directions come from all of them.", "name": "fig-plane"}, "image": {"alt": "Scatter plots, one per data set and encoder: image points and text points form two clouds whose separation differs by panel."}}
-plane(sets);
-
-# %% [markdown]
-# ## On the sphere, each cloud is a cap
-#
-# Here we project the uncentred vectors on the three directions that carry most of their squared length and rescale them to unit length.
-# The view shows the cones but distorts angles: two vectors that differ outside these three directions look closer
-# than they are. {numref}`fig-resultants` gives the undistorted measure.
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings in three uncentred principal directions, projected on the unit sphere. Angles are distorted.", "name": "fig-sphere"}, "image": {"alt": "Wire-frame unit spheres, one per data set and encoder, with image points and text points gathered in caps of different size and place."}}
-figure, axes = panels(len(sets), 2, 3.7, 3.5, subplot_kw={"projection": "3d"})
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test bench, counterpart of the paper's Fig. 2. Image and text embeddings in three uncentred principal directions, projected on the unit sphere. The arrow is the modality gap: it runs from the mean of the texts to the mean of the images, which lie inside the sphere.", "name": "fig-sphere"}, "image": {"alt": "Wire-frame unit spheres, one per data set and encoder, with image points and text points gathered in caps of different size and place, and an arrow from the mean text to the mean image."}}
+figure, axes = panels(len(sets), 4, 2.3, 2.6, subplot_kw={"projection": "3d"})
 u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
-for ax, s in zip(axes, sets, strict=True):
-    both = {"image": s.image_of(), "text": s.text_of()}
-    directions, shares = principal_directions(np.concatenate([*both.values()]), k=3, centred=False)
+for ax, view in zip(axes, views, strict=True):
     ax.plot_wireframe(np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v), color=GRID, linewidth=0.4)
-    for feature, x in both.items():
-        xyz = unit_rows(x[sample(len(s), 700)] @ directions.T)
-        ax.scatter(*xyz.T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
-    name = f"{title(s.dataset)} · {s.provenance.get('backbone', 'own')}"
-    ax.set(title=f"{name}\n{shares.sum():.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
-    ax.set_box_aspect((1, 1, 1), zoom=1.25)
+    for feature in ("image", "text"):
+        ax.scatter(*unit_rows(np.array(view[feature]).T).T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
+    tail, head = (np.array(view[f"mean_{feature}"][0]) for feature in ("text", "image"))
+    ax.quiver(*tail, *(head - tail), color=INK, linewidth=1.6, arrow_length_ratio=0.2, label="gap, from text to image")
+    ax.set(title=f"{view['name']}\n{view['share']:.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
+    ax.set_box_aspect((1, 1, 1), zoom=1.6)
     ax.set_axis_off()
-    ax.view_init(elev=18, azim=35)
+    ax.view_init(elev=18, azim=20)
 share_legend(figure, axes[0], markerscale=3);
 
 # %% [markdown]
@@ -127,7 +198,7 @@ shown = by_modality.reindex(columns=["R", "R_distinct", "distinct_share", "effec
 format_table(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
 
 # %% [markdown]
-# ## What is narrow before a head is trained
+# ## Frozen towers already produce narrow cones
 #
 # `lit-natural` and `lit-derm` share two frozen towers and differ in one linear head per tower. The towers' own features therefore show which
 # width the data bring along.
@@ -168,23 +239,6 @@ if {"flickr8k", "ham10000"} <= set(bench):
 # %% [markdown]
 # {doc}`10_where_the_gap_comes_from` trains more heads.
 #
-# ## The full shift leaves part of the gap
-#
-# Where two clouds lie far apart compared with their own spread, the gap and the first principal direction nearly coincide, and their cosine
-# says little. The share of the total variance along the gap then says more. After the alignment of {eq}`eq-align` with $\lambda = 1$
-# the two means coincide *before* renormalisation. The table gives the gap that renormalisation reopens, with the gap estimated on the same rows,
-# and its prediction to leading order from the two means ({doc}`/book/theory`). On other rows than those that estimated it more is left, because
-# their means differ by chance; {doc}`11_what_lambda_closes` takes that noise out.
-
-# %% tags=["hide-input"]
-joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
-headings = {
-    "gap_norm": "gap", "cos_gap_pc1": "cosine with PC 1", "gap_share": "variance along it", "pc1_share": "variance along PC 1",
-    "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
-}  # fmt: skip
-format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index())
-
-# %% [markdown]
 # ## Real encoders under the same measures
 #
 # Published vectors of real encoders give the same measures: CLIP, the medical ConVIRT {cite}`zhang2022convirt`, VideoCLIP {cite}`xu2021videoclip` and
@@ -192,6 +246,10 @@ format_table(joint.reindex(columns=list(headings)).rename(columns=headings).rese
 # The project ships these numbers and not the vectors; `studies/public_encoders.py` computes them.
 
 # %% tags=["hide-input"]
+headings = {
+    "gap_norm": "gap", "cos_gap_pc1": "cosine with PC 1", "gap_share": "variance along it", "pc1_share": "variance along PC 1",
+    "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
+}  # fmt: skip
 real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
 real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
 real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
@@ -301,11 +359,85 @@ right.set(ylim=(0, None), xlabel="λ", ylabel="norm of the gap")
 distinct_legend(figure, (left, right))
 
 # %% [markdown]
+# ## At λ = 1 part of the gap is left
+
+# %%
+path = page.save_table(pd.concat([lambda_path(s, lambdas) for s in sets], ignore_index=True), "lambda_path")
+
+# %% tags=["hide-input"]
+first, last = min(lambdas), max(lambdas)
+gaps = path.pivot_table(index=["dataset", "backbone"], columns="lambda", values="residual_gap")
+left = gaps[last] / gaps[first]
+page.show_text(
+    "Moving λ from {first:g} to {last:g} leaves {share} of the gap (embedding sets: {n}).",
+    first=first, last=last, share=span(left.min(), left.max(), ".1%"), n=len(sets),
+)  # fmt: skip
+
+# %% [markdown]
+# {eq}`eq-align` shifts every image vector by −λ/2 of the gap and every text vector by +λ/2, then rescales both to unit length. At λ = 1 the two
+# means coincide *before* they are rescaled. The gap that remains is real: renormalisation pulls the wider cone and the narrower one to different
+# depths. The table compares it with the prediction to leading order from the two means ({doc}`/book/theory`), on the rows that estimated the gap.
+# On other rows more is left, because their means differ by chance; {doc}`11_what_lambda_closes` takes that noise out.
+
+# %% tags=["hide-input"]
+joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
+format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index())
+
+# %% [markdown]
+# Where two clouds lie far apart compared with their own spread, the gap and the first principal direction nearly coincide, and their cosine
+# says little. The share of the total variance along the gap then says more.
+#
+# **Interactive view.** Move λ with the slider and watch the two cones meet on the sphere. Drag the sphere to turn it. Angles are distorted as in
+# {numref}`fig-sphere`; the two large points are the means, projected but not rescaled. The curves and the sentence are measured in all
+# dimensions, over all pairs.
+
+# %% tags=["hide-input"]
+assets = project_root() / "book/_static"  # the script of the slider, its style and its two templates
+templates = Environment(loader=FileSystemLoader(assets), autoescape=True)
+
+
+def slider(views, static="../../_static", file=""):
+    """Return the slider for one or more views as HTML, which loads only the book's own files.
+
+    Args:
+        static: path of those files relative to the page, here that of a page in ``book/executed``.
+        file: name of a separate page (:func:`standalone`) for readers whose page runs no scripts.
+    """
+    data = json.dumps({"views": views, "colours": FEATURES}, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return templates.get_template("lambda.html").render(
+        names=[view["name"] for view in views],
+        first=max(range(len(views)), key=lambda i: views[i]["residual"][-1]),  # where most of the gap is left
+        last=len(views[0]["lambdas"]) - 1,
+        static=static,
+        file=file,
+        data=Markup(data),
+        scripts=("plotly-gl3d.min.js", "lambda.js"),
+    )
+
+
+def standalone(views, path):
+    """Write the slider as a separate page, which opens from disk and reads the same files as the book."""
+    there = Path(os.path.relpath(assets, Path(path).resolve().parent)).as_posix()
+    with replacing(path) as temporary:
+        body = Markup(slider(views, there))
+        temporary.write_text(templates.get_template("lambda-page.html").render(body=body), encoding="utf-8")
+    return path
+
+
+alone = standalone(views, page.results / "slider.html")
+HTML(slider(views, file="/".join(alone.parts[-3:])))
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the gap and R in numbers"}
+stops = path[path["lambda"].isin(lambdas[:: max(1, (len(lambdas) - 1) // 4)])]
+format_table(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), **{"λ": "{:g}"})
+
+# %% [markdown]
 # ## What was not tested
 #
 # The sets of this page are few, and each differs from the others in more than its domain. They do not show what *causes* a narrow cone:
 # neither the training data nor the subject was varied alone. Pixel variance and repeated texts are two crude measures of diversity.
-# The paper's own encoders count only where {doc}`02_r_table` lists them as recomputed.
+# The paper's own encoders count only where {doc}`02_r_table` lists them as recomputed. A smaller gap does not mean that a probe reads the vectors
+# better: {doc}`03_lambda_sweep` measures that.
 #
 # ## How this page was made
 

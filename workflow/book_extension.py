@@ -30,8 +30,9 @@ CHARSET = re.compile(r"<meta charset=[^>]*>\n?")
 
 def setup(app) -> dict:
     """Register with Sphinx."""
-    # Sphinx writes all pages anew when a setting of kind "html" has changed; so it does when this file has.
-    app.add_config_value("book_extension", hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "html")
+    # Sphinx writes all pages anew, and copies static files, when a setting of kind "html" has changed: here when these files have.
+    changing = [Path(__file__), *sorted((Path(app.srcdir) / "book/_static").glob("*.*"))]
+    app.add_config_value("book_extension", hashlib.sha256(b"".join(p.read_bytes() for p in changing)).hexdigest(), "html")
     app.connect("config-inited", _configure)
     app.connect("doctree-resolved", _fold_parameters)
     app.connect("html-page-context", _change_page, priority=900)  # after the theme has made its buttons

@@ -19,7 +19,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 BOOK = ROOT / os.environ.get("BOOK", "_build/html")
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
 pytestmark = pytest.mark.heavy
-SLIDER = "book/executed/06_slider"
+SLIDER = "book/executed/01_cone_effect"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-unsafe-swiftshader"]
 
 
@@ -138,6 +138,17 @@ def test_a_wide_equation_opens_at_its_left_end_on_a_phone(tab, address):
     for equation in tab.locator("div.math:has(.eqno)").all():
         left, box = equation.evaluate(order)
         assert left >= box - 1
+
+
+@pytest.mark.parametrize(
+    ("word", "page"), [("cone", "The cone effect"), ("sweep", "The lambda sweep"), ("leakage", "Leakage audit")]
+)
+def test_search_finds_the_page_of_a_word_first(tab, address, word, page):
+    tab.goto(f"{address}/search.html?q={word}")
+    first = tab.locator("ul.search li > a").first
+    first.wait_for()
+    tab.wait_for_function("() => document.querySelector('#search-results h2')?.innerText !== 'Searching'")
+    assert first.inner_text() == page
 
 
 def test_the_slider_moves_points_and_text_by_keyboard(tab, address):

@@ -1,4 +1,4 @@
-"""The lambda slider of page 06 places points exactly by three numbers, draws curves of all dimensions, and loads from no host."""
+"""The lambda slider of page 01 places points exactly by three numbers, draws curves of all dimensions, and loads from no host."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from page_code import functions_of
 from helpers import align, gap_vector, mean_resultant_length
 
 LAMBDAS = [0.0, 0.3, 1.0]
-PAGE = functions_of("06_slider", "assets", "templates")
+PAGE = functions_of("01_cone_effect", "assets", "templates")
 FILES = ("plotly-gl3d.min.js", "lambda.js")
 
 

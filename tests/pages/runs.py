@@ -17,7 +17,7 @@ FROZEN = Path(__file__).parent / "frozen"
 PAGES = declared.read_pages(ROOT / "notebooks")
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift", "centred"]}
 SMALL = {
-    "01_cone_effect": {"n_boot": 20},
+    "01_cone_effect": {"n_boot": 20, "points": 50, "lambdas": [0, 0.5, 1]},
     "02_r_table": {"n_boot": 20},
     "03_lambda_sweep": SWEEP | {"n_boot": 100},
     "04_discussion": {},
@@ -25,7 +25,6 @@ SMALL = {
         "dataset": "flickr8k", "backbone": "lit-natural", "protocol": "authors-code", "lambdas": [0, 0.5], "seeds": [1],
         "n_boot": 100, "alignments": ["centring"],
     },
-    "06_slider": {"points": 50, "lambdas": [0, 0.5, 1]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
     "08_adapt": {"n_images": 40, "protocol": "authors-code", "lambdas": [0, 1], "seeds": [1], "n_boot": 100},
     "09_data": {},

@@ -19,11 +19,10 @@ from helpers.probing.protocol import Grid
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
 GRID = Grid.of(SWEEP)
 SMALL = {
-    "01_cone_effect": {"n_boot": 20},
+    "01_cone_effect": {"n_boot": 20, "points": 20, "lambdas": [0.0, 1.0]},
     "02_r_table": {"n_boot": 20},
     "03_lambda_sweep": {**SWEEP, "n_boot": 100},
     "05_is_lambda_worth_it": SWEEP | {"protocol": "authors-code", "n_boot": 100, "alignments": ["centring"]},
-    "06_slider": {"points": 20, "lambdas": [0.0, 1.0]},
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
 }
 MISSING = {"flickr8k": "Flickr8k (common)", "ham10000": "HAM10000 (", "*/*/lit-derm": "lit-derm", "ham10000/authors": "(authors)"}

@@ -12,7 +12,7 @@ from conftest import ROOT
 from page_code import functions_of
 
 SWEEP = functions_of("03_lambda_sweep")
-CHECKED_FIRST = ("01", "02", "03", "05", "06", "07", "08", "09", "11", "12")  # pages that import torch only after the check
+CHECKED_FIRST = ("01", "02", "03", "05", "07", "08", "09", "11", "12")  # pages that import torch only after the check
 
 
 def effects(*changes: float) -> pd.DataFrame:

@@ -84,10 +84,10 @@ def test_nothing_runs_again_when_nothing_has_changed_and_a_dry_run_changes_nothi
     def state():
         return {path: path.stat().st_mtime_ns for name in ("runs", "book", "data") for path in (project / name).rglob("*")}
 
-    with changed(project / "book/executed/06_slider.ipynb", "{"):
+    with changed(project / "book/executed/07_leakage_audit.ipynb", "{"):
         before = state()
         dry = run_of(project, "-n", "--", "notebooks")
-        assert "[damaged]  book/executed/06_slider.ipynb is cut off" in dry.stderr and state() == before
+        assert "[damaged]  book/executed/07_leakage_audit.ipynb is cut off" in dry.stderr and state() == before
     assert planned(project) == set()
 
 
