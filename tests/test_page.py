@@ -20,6 +20,7 @@ from helpers.page import (
     many,
     number,
     optional,
+    printed,
     span,
     text,
 )
@@ -42,7 +43,26 @@ def test_a_folder_of_raw_data_must_exist():
 
 def test_a_number_has_its_noun_and_a_range_of_one_value_is_that_value():
     assert (count(1, "embedding set"), count(1234, "set")) == ("1 embedding set", "1,234 sets")
-    assert (span(-0.02661, -0.02659), span(0.001, 0.01), span(0.2, 0.3, ".0%")) == ("-0.0266", "+0.0010 to +0.0100", "20% to 30%")
+    assert (span(-0.02661, -0.02659), span(0.001, 0.01), span(0.2, 0.3, ".0%")) == ("−0.0266", "+0.0010 to +0.0100", "20% to 30%")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("-0.0000 to +0.0033 (-0.12 to -0.1)", "0.0000 to +0.0033 (−0.12 to −0.1)"),
+        ("+0 % and -0.0%, +0.0100", "0 % and 0.0%, +0.0100"),
+        ("0.58 (0.58 to 0.58)", "0.58"), ("0.58 to 0.58.", "0.58."), ("-0.2 to -0.2, 10.5 to 0.5", "−0.2, 10.5 to 0.5"),
+        ("0.5 to 0.55, 5 to 5.1", "0.5 to 0.55, 5 to 5.1"), ("from 0.4 to 0.4", "from 0.4 to 0.4"),
+        ("-1e-05, 3e-4, +0e-3", "−1e-05, 3e-4, +0e-3"),
+        *[(same, same) for same in ("`-0.0` lambda-1 2026-11-30 ham10000-2", "```sh\nx -1\n```", "recall@1")],
+    ],
+)  # fmt: skip
+def test_a_number_has_a_true_minus_a_zero_no_sign_and_a_range_two_ends(given, shown):
+    assert printed(given) == fill(given.replace("{", "{{")) == shown
+    html = format_table(
+        pd.DataFrame({"words": [given.replace("`", "")], "x": [-0.00001], "n": [-3], "b": [True], "z": [-0.2]})
+    ).to_html()
+    assert all(f">{cell}<" in html for cell in ("0.000", "−3", "True", "−0.200"))
 
 
 def test_private_names_constants_and_objects_are_not_parameters():
@@ -101,7 +121,7 @@ def test_a_name_is_shown_and_does_nothing(name):
 def test_tables_have_headings_in_words_dashes_and_intervals_in_one_column():
     table = pd.DataFrame({"dataset": ["ham10000"] * 2, "p_value": [0.1, None], "low": [-0.05, None], "high": [0.25, None]})
     html = format_table(table, precision=2).to_html()
-    assert all(f">{cell}<" in html for cell in ("data set", "HAM10000", "p", "–", "-0.05 to 0.25", "95 % interval"))
+    assert all(f">{cell}<" in html for cell in ("data set", "HAM10000", "p", "–", "−0.05 to 0.25", "95 % interval"))
 
 
 def page(name: str, results, **values) -> Page:

@@ -11,8 +11,9 @@ import subprocess
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import metadata
-from numbers import Number
+from numbers import Integral, Number
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,8 +130,7 @@ def count(n: int, what: str) -> str:
 
 def span(low: float, high: float, form: str = "+.4f") -> str:
     """Return a range, such as ``+0.0012 to +0.0100``; one number where both ends print alike."""
-    ends = dict.fromkeys((format(low, form), format(high, form)))
-    return " to ".join(ends)
+    return printed(f"{low:{form}} to {high:{form}}")
 
 
 NAME = text()
@@ -150,14 +150,22 @@ def escape_markdown(value: str) -> str:
     return re.sub(r"([\\`*$~|<>\[\]{}&!#@]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(value.split()))
 
 
+def printed(words: str) -> str:
+    """Return text with true minus signs, zeros without a sign and one number for a range of equal ends; code stays as it is."""
+    parts = re.split(r"(`+[^`]*`+)", words)
+    for i in range(0, len(parts), 2):
+        part = re.sub(r"(?<![\w.)\]/@-])-(?=\d)", "−", parts[i])
+        part = re.sub(r"(?<![\w.])[−+](0(?:\.0+)?)(?![\d.,]*\d|e)", r"\1", part)
+        parts[i] = re.sub(r"(?<!from )(?<![\w.,−+])([−+]?\d[\d.,]*%?)(?: \(\1 to \1\)| to \1(?!\d|%|[.,]\d))", r"\1", part)
+    return "".join(parts)
+
+
 def fill(sentence: str, /, **values) -> str:
     """Return Markdown with escaped values filled in; ``sentence`` is the page's own text and contains no user's name."""
-    return sentence.format(**{n: v if isinstance(v, Number) else escape_markdown(str(v)) for n, v in values.items()})
+    return printed(sentence.format(**{n: v if isinstance(v, Number) else escape_markdown(str(v)) for n, v in values.items()}))
 
 
-def format_table(
-    table: pd.DataFrame, precision: int = 3, thousands: str | None = None, stacked: bool = False, **formats: str
-) -> Styler:
+def format_table(table: pd.DataFrame, precision: int = 3, stacked: bool = False, **formats: str) -> Styler:
     """Return a table in the style of the book; ``formats`` is by column; a narrow screen stacks a row's cells if ``stacked``."""
     for low, high, name in INTERVALS:
         if {low, high} <= set(table):
@@ -167,8 +175,12 @@ def format_table(
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
     styled = table.rename(columns=headings).style.hide(axis="index").format_index(axis=1, escape="html")
-    by_heading = {headings[c]: form for c, form in formats.items()}
-    styled = styled.format(by_heading, precision=precision, na_rep="–", thousands=thousands, escape="html")
+
+    def cell(value, form: str) -> str:
+        plain = f"{{:.{precision}f}}" if isinstance(value, Number) and not isinstance(value, Integral) else "{}"
+        return printed((form or plain).format(value))
+
+    styled = styled.format({headings[c]: partial(cell, form=formats.get(c, "")) for c in table}, na_rep="–", escape="html")
     styled = styled.set_table_attributes('class="stacked"') if stacked else styled
     names = [headings[c] for c in ("dataset", "backbone") if c in headings]
     return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
