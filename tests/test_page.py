@@ -1,5 +1,6 @@
 """A page checks its parameters, escapes names, writes and reads its tables, and says how to run it again."""
 
+import re
 import json
 
 import pandas as pd
@@ -63,6 +64,13 @@ def test_a_number_has_a_true_minus_a_zero_no_sign_and_a_range_two_ends(given, sh
         pd.DataFrame({"words": [given.replace("`", "")], "x": [-0.00001], "n": [-3], "b": [True], "z": [-0.2]})
     ).to_html()
     assert all(f">{cell}<" in html for cell in ("0.000", "−3", "True", "−0.200"))
+
+
+def test_a_table_has_its_caption_and_numbers_to_the_right():
+    html = format_table(pd.DataFrame({"name": ["a"], "x": [1.5], "low": [1.0], "high": [2.0]}), caption="Values of x.").to_html()
+    assert "<caption>Values of x.</caption>" in html
+    right = re.findall(r"#T_\w+_row0_col(\d)", html[: html.index("text-align: right")])
+    assert right == ["1", "2"]  # the value and its interval
 
 
 def test_private_names_constants_and_objects_are_not_parameters():

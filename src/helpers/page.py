@@ -165,8 +165,14 @@ def fill(sentence: str, /, **values) -> str:
     return printed(sentence.format(**{n: v if isinstance(v, Number) else escape_markdown(str(v)) for n, v in values.items()}))
 
 
-def format_table(table: pd.DataFrame, precision: int = 3, stacked: bool = False, **formats: str) -> Styler:
-    """Return a table in the style of the book; ``formats`` is by column; a narrow screen stacks a row's cells if ``stacked``."""
+def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", stacked: bool = False, **formats: str) -> Styler:
+    """Return a table in the style of the book: captioned, numbers to the right, with true minus signs.
+
+    Args:
+        precision: digits after the point of a number, where ``formats``, by column, does not say.
+        stacked: whether a narrow screen shows the cells of a row below each other.
+    """
+    right = {c for c in table if pd.api.types.is_numeric_dtype(table[c])} | {name for *_, name in INTERVALS}
     for low, high, name in INTERVALS:
         if {low, high} <= set(table):
             ends = zip(table[low], table[high], strict=True)
@@ -182,8 +188,13 @@ def format_table(table: pd.DataFrame, precision: int = 3, stacked: bool = False,
 
     styled = styled.format({headings[c]: partial(cell, form=formats.get(c, "")) for c in table}, na_rep="–", escape="html")
     styled = styled.set_table_attributes('class="stacked"') if stacked else styled
+    styled = styled.set_caption(caption) if caption else styled
     names = [headings[c] for c in ("dataset", "backbone") if c in headings]
-    return styled.set_properties(subset=names, **{"white-space": "nowrap"}) if names else styled
+    to_the_right = [headings[c] for c in table if c in right]
+    styled = styled.set_properties(subset=names, **{"white-space": "nowrap"}).set_properties(
+        subset=to_the_right, **{"text-align": "right"}
+    )
+    return styled.map_index(lambda heading: "text-align: right" if heading in to_the_right else "", axis=1)
 
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib")
