@@ -45,11 +45,11 @@ facts = [paper.facts_of(s) for s in sets]
 
 # %% [markdown]
 # The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities. We compute $R$ of every set of this
-# build and compare it where a set is a cell of the paper. The same rows under the same encoder have no sampling error. A cell therefore agrees
-# if it differs by no more than the rounding of the printed value and a numeric tolerance for decoding and arithmetic. Only where the authors'
+# build and compare it where a set is a cell of the paper. The same rows under the same encoder have no sampling error, so a cell agrees
+# if it differs by no more than rounding and a numeric tolerance for decoding and arithmetic. Only where the authors'
 # choice of rows cannot be repeated (Fakeddit) does the bootstrap interval decide.
 
-# %%
+# %% tags=["hide-input"]
 TOLERANCE = paper.ROUNDING + 0.0005  # and the largest change of R by image decoding and 32-bit arithmetic on other hardware
 CELL = ["dataset", "backbone", "modality"]
 NOT_RECOMPUTED, WEIGHTS = "not recomputed: ", "the weights of "
@@ -61,7 +61,7 @@ def missing_for(dataset: str, backbone: str, own: pd.DataFrame) -> str:
     both = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
     if len(both):
         return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
-    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
+    wanted = [name for name, there in ((f"the data of {dataset}", has_data), (WEIGHTS + backbone, has_weights)) if not there]
     return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
 
 
@@ -88,23 +88,33 @@ def compare_table1(ours: pd.DataFrame) -> pd.DataFrame:
     return table[["domain", "dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "route", "status"]]
 
 
+# %%
 ours = paper.with_routes(pd.concat([cone_table(s, n_boot) for s in sets], ignore_index=True), facts)
 table = page.save_table(compare_table1(reports.join(ours, "geometry")), "r_table")
 
 # %% tags=["hide-input"]
 filled, others = table["ours"].notna(), paper.is_contributed(table["route"])
 page.glue(n_cells=len(table), n_recomputed=int((filled & ~others).sum()))
+if filled.any():
+    sentence = "Of the {cells} cells of the paper's Table 1, this build recomputed {recomputed}, others contributed {contributed}, and {missing} are open."
+else:
+    sentence = "None of the {cells} cells of the paper's Table 1 has been recomputed yet: each needs data or weights that cannot be shipped."
 lead.update(Markdown(fill(
-    "Of the {cells} cells of the paper's Table 1, this build recomputed {recomputed}, others contributed {contributed}, and {missing} "
-    "were not recomputed. A cell that was not recomputed says what is missing.",
-    cells=len(table), recomputed=(filled & ~others).sum(), contributed=(filled & others).sum(), missing=(~filled).sum(),
+    sentence, cells=len(table), recomputed=(filled & ~others).sum(), contributed=(filled & others).sum(), missing=(~filled).sum()
 )))  # fmt: skip
 
-# %% [markdown]
-# ## The published values at a glance
+# %% tags=["hide-input"]
+names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))  # medical data sets above natural ones
+shown = table.assign(
+    cell=[f"{c.published:.3f} · " if pd.isna(c.ours) else f"{c.published:.3f} {c.ours:.3f}" for c in table.itertuples()], domain=table["domain"] + " data"
+)
+shown = shown.pivot_table(index=["domain", "dataset"], columns=["modality", "backbone"], values="cell", aggfunc="first", sort=False)
+shown = shown.reindex(columns=["text", "image"], level="modality").loc[["medical data", "natural data"]].rename_axis(index=[None, None], columns=[None, None])
+shown.style.set_caption("The paper's Table 1: published R, then the recomputed value, or a dot where there is none.").set_properties(
+    **{"text-align": "right", "white-space": "nowrap"}
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Published mean resultant lengths (the paper's Table 1); the dotted line separates medical from natural data sets. A cross marks a recomputed cell, a plus sign a contributed one.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
-names = list(dict.fromkeys(table.sort_values("domain", kind="stable")["dataset"]))  # medical data sets above natural ones
 figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
 for ax, modality in zip(axes, ("text", "image"), strict=True):
     for i, (backbone, key) in enumerate(paper.BACKBONES.items()):
@@ -120,68 +130,47 @@ for ax, modality in zip(axes, ("text", "image"), strict=True):
 axes[0].invert_yaxis()
 share_legend(figure, axes[0])
 
-# %% [markdown]
-# ### The same values as numbers
-
-# %% tags=["hide-input"]
-cells = table.pivot_table(index="dataset", columns=["modality", "backbone"], values="published", sort=False)
-cells.columns = [f"{modality}, {backbone}" for modality, backbone in cells.columns]
-format_table(cells.reset_index())
-
-# %% [markdown]
-# ## Recomputed and published cells compared
-#
-# The interval is that of the $R$ of as many rows of the same population. It does not cover another data set, another choice of text or
-# prompt, another checkpoint, or rows that depend on each other beyond the groups we know.
-
 # %% tags=["hide-input"]
 compared = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]
-format_table(compared) if len(compared) else page.show_text("This build recomputed no cell of the paper's Table 1; what each cell needs stands below.")
+if len(compared):
+    display(format_table(compared, caption="Recomputed and published cells. The interval is that of the R of as many rows of the same population."))
 
 # %% [markdown]
-# ## What counts as a cell, and what does not
+# ## What counts as a cell
 #
 # A set is a cell of the paper if it has the paper's number of pairs and test pairs, the encoder's dimension, its repository and a commit of
-# it, and if its record says how it was made: extracted by this package, or imported as vectors. A set that only has the names of a cell
-# stands here with the reason, and never in Table 1, the paper's Fig. 3 or the ledger.
+# it, and if its record says how it was made: extracted by this package, or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
 
 # %% tags=["hide-input"]
 apart = [(*f.names, f.route, "; ".join(faults)) for f in [*facts, *(report.facts for report in reports.reports)] if (faults := paper.cell_faults(f))]
-apart = pd.DataFrame(apart, columns=[*paper.NAMES, "route", "why"])
-format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
-
-# %% [markdown]
-# {doc}`/book/reexecute` says how to contribute a cell and what is checked. The reports of this build:
-
-# %% tags=["hide-input"]
+if apart:
+    apart = pd.DataFrame(apart, columns=[*paper.NAMES, "route", "why"])
+    display(format_table(apart, caption="Sets that match a cell by name alone: they are not counted.", stacked=True))
 for file, reason in reports.refused.items():
     page.show_text("{file} was refused: {reason}.", file=file, reason=reason)
 listing = pd.DataFrame([
     (*report.names, report.by, str(report.date), report.how, ", ".join(dict.fromkeys(protocol for protocol, *_ in report.sweep)),
-     "yes" if paper.cell_faults(report.facts) == [] else "no")
+     "no" if paper.cell_faults(report.facts) else "yes")
     for report in reports.reports
 ], columns=[*paper.NAMES, "by", "on", "how", "protocols", "fills a cell"])  # fmt: skip
-format_table(listing, stacked=True) if len(listing) else page.show_text("None was contributed.")
+if len(listing):
+    display(format_table(listing, caption="Contributed reports.", stacked=True))
 
 # %% [markdown]
-# ## The cells that were not recomputed, and what they need
-#
-# `python -m helpers doctor` says how to get each data set and encoder. With both, `snakemake --configfile config/paper.yml` fills the cells
-# ({doc}`/book/reexecute`).
+# `python -m helpers doctor` says how to get each data set and encoder. With both, `snakemake --configfile config/paper.yml` fills the cells.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: what the open cells need"}
 needed = []
 for dataset, cells in table[~filled].groupby("dataset", sort=False):
     parts = [part for status in cells["status"] for part in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
     weights = dict.fromkeys(part.removeprefix(WEIGHTS) for part in parts if part.startswith(WEIGHTS))
-    others = dict.fromkeys(part for part in parts if not part.startswith(WEIGHTS))
-    needed.append((dataset, len(cells), "; ".join([*others, *[WEIGHTS + ", ".join(weights)] * bool(weights)])))
+    missing = [part for part in dict.fromkeys(parts) if not part.startswith(WEIGHTS)]
+    if weights:
+        missing.append(WEIGHTS + ", ".join(weights))
+    needed.append((dataset, len(cells), "; ".join(missing)))
 format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stacked=True)
 
-# %% [markdown]
-# ## R of every set of this build
-
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: R of every set of this build"}
 if unpublished := sorted({s.identity.backbone for s in sets} - set(paper.BACKBONES.values())):
     page.show_text("Encoders that are not the paper's, whose values have no published counterpart: {names}.", names=", ".join(unpublished))
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]

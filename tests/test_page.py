@@ -1,7 +1,7 @@
 """A page checks its parameters, escapes names, writes and reads its tables, and says how to run it again."""
 
-import re
 import json
+import re
 
 import pandas as pd
 import pytest
