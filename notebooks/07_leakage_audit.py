@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from PIL import Image
 
 from helpers import PROTOCOLS, EmbeddingSet, load_dataset, metrics
@@ -41,7 +42,7 @@ from helpers.datasets.registry import title
 from helpers.datasets.splits import resplit, seen_in_train
 from helpers.extraction.find import in_both_variants
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, format_table, integer, many, text
+from helpers.page import SOURCE, Page, format_table, integer, many, span, text
 from helpers.plotting import SPARE, distinct_legend, effects, panels
 from helpers.retrieval import closest_training_rows
 from helpers.statistics import bootstrap_counts, percentile_interval
@@ -75,7 +76,7 @@ if not both:
     page.show_text("No data set is stored in both variants, so the two sections on real data are empty. The sets made on this page are shown below.")
 
 # %% [markdown]
-# A joint probe uses whatever the text says. A high AUC then says little about the encoders and less about $\lambda$. Labels leak in three ways:
+# A joint probe uses whatever the text says, so a high AUC may say little about the encoders and less about $\lambda$. Labels leak in three ways:
 #
 # - **The text contains the label, or a proxy of it.** A program extracted MIMIC-CXR's labels {cite}`irvin2019chexpert` from the
 #   reports used as text. BRSET's text lists findings of the same image. HAM10000's text begins with `dx_type`, the way the diagnosis was
@@ -86,29 +87,34 @@ if not both:
 # - **A text repeats, or is a key.** mBRSET's text is patient-level, so all images of a patient share one sentence. DAQUAR's questions end
 #   with the number of their image.
 #
-# The `authors` variant of a data set has all of this. The `clean` variant excludes proxies and findings of the same image and puts each
-# group on one side. It uses only the part of a MIMIC-CXR report that was written before the image ({doc}`/book/data_and_encoders`). This page
+# The `authors` variant of a data set has all of this. The `clean` variant excludes proxies and findings of the same image, puts each
+# group on one side, and uses only the part of a MIMIC-CXR report that was written before the image ({doc}`/book/data_and_encoders`). This page
 # measures what the difference is worth without any alignment ($\lambda = 0$).
 #
-# ## Many test rows share a group, an image or a text with train
+# ## What test rows share with train
 #
-# The table gives the share of test rows whose group, image or exact text also occurs in train. A repeated text is not a leak by itself:
-# short templates recur in any split, and a less specific text recurs more often. The next section measures what a repetition gives away.
+# A repeated text is not a leak by itself: short templates recur in any split. What a repetition gives away is measured below.
 
 # %% tags=["hide-input"]
 NAMES = ["dataset", "variant", "backbone"]
 shares = [{k: s.provenance[k] for k in NAMES} | seen_in_train(s.pairs).mean().to_dict() for s in [*clean, *authors]]
 shared = page.save_table(pd.DataFrame(shares, columns=[*NAMES, "group", "image", "text"]), "leakage_overlap")
-format_table(shared.drop(columns="backbone").drop_duplicates(), **dict.fromkeys(["group", "image", "text"], "{:.1%}")) if both else None
+if both:
+    shown = format_table(
+        shared.drop(columns="backbone").drop_duplicates(),
+        caption="Share of test rows whose group, image or exact text also occurs in train.",
+        **dict.fromkeys(["group", "image", "text"], "{:.1%}"),
+    )
+    display(shown)
 
 # %% [markdown]
 # ## Near-duplicates are shared rows that no exact comparison finds
 #
 # A cropped photograph or a report with one other word is a new row and almost the same vector. For each test row, the figure takes the
 # largest cosine to a training row. A steep end near 1 is a set of near-duplicates. Encoders with a narrow cone give high cosines to
-# everything, so that a threshold holds for one encoder only.
+# everything, so a threshold holds for one encoder only.
 
-# %%
+# %% tags=["hide-input"]
 thresholds, curves, closest = np.round(np.linspace(0, 1, 101), 2), [], []  # cosines
 for s in [*clean, *authors]:
     train, test, ids = s.rows("train"), s.rows("test"), s.pairs["pair_id"].to_numpy()
@@ -136,20 +142,19 @@ if curves:
         ax.set(title=modality, xlabel="cosine to the nearest training row", ylabel="share of test rows", ylim=(0, 1.02))
     distinct_legend(figure, axes);
 
-# %% [markdown]
-# The most similar pairs of a test and a training row that are not equal, by id. Ids are shown for data sets that need no credentials.
-
-# %% tags=["hide-input"]
-format_table(closest, precision=4) if len(closest) else page.show_text("No set is stored whose rows may be shown by id.")
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the most similar rows that are not equal, by id"}
+if len(closest):
+    display(format_table(closest, caption="Test and training rows, for data sets that need no credentials."))
+else:
+    page.show_text("No set is stored whose rows may be shown by id.")
 
 # %% [markdown]
 # ## Proxies in the text add to AUC
 #
-# We fit probes on text, image and both to each variant. Their AUCs are compared on the same test rows, matched by id, and the
-# interval resamples these rows together. *Text as key* uses no encoder: it scores a test row by the class frequencies of the train rows with
-# exactly the same text. It shows what the wording alone gives away.
+# We fit probes on text, image and both to each variant and compare their AUCs on the same test rows. *Text as key* uses no encoder: it scores a
+# test row by the class frequencies of the train rows with exactly the same text, and so shows what the wording alone gives away.
 
-# %%
+# %% tags=["hide-input"]
 @dataclass(frozen=True)
 class Scored:
     """Test rows as one probe or key scores them."""
@@ -230,50 +235,51 @@ columns = ["dataset", "backbone", "features", "class", *VARIANTS, "difference", 
 worth = page.save_table(pd.concat(compared, ignore_index=True)[columns] if compared else pd.DataFrame(columns=columns), "leakage_text")
 macro = worth[worth["class"].isna()].drop(columns="class").assign(seed_sd=float("nan"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What the authors' text adds to test AUC over the clean one: difference with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-leak-text"}, "image": {"alt": "Interval plots of the difference in test AUC between the authors' and the clean text for text, image and joint features and for the text as key, one panel per data set and encoder."}}
-effects(macro, "features") if both else None;
-
-# %% tags=["hide-input"]
-format_table(macro.drop(columns="seed_sd"), precision=4) if both else None
-
 # %% tags=["hide-input"]
 worth_of = {f.split()[-1]: sorted(macro.loc[macro["features"] == f, "difference"]) for f in ("text", "joint", "text as key")}
 if both:
     page.show_text(
         "With the `authors` text instead of the `clean` one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
-        "key, without any encoder, the text changes it by {key}. By class, text alone:",
-        **{name: " to ".join(dict.fromkeys(f"{d:+.3f}" for d in (values[0], values[-1]))) for name, values in worth_of.items()},
+        "key, without any encoder, the text changes it by {key}.",
+        **{name: span(values[0], values[-1], "+.3f") for name, values in worth_of.items()},
     )
-by_class = worth.loc[worth["class"].notna(), ["dataset", "backbone", "class", "authors", "clean", "difference", "low", "high"]]
-format_table(by_class) if both else None
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What the authors' text adds to test AUC over the clean one: difference with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-leak-text"}, "image": {"alt": "Interval plots of the difference in test AUC between the authors' and the clean text for text, image and joint features and for the text as key, one panel per data set and encoder."}}
+effects(macro, "features") if both else None;
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers, and by class"}
+if both:
+    by_class = worth.loc[worth["class"].notna(), ["dataset", "backbone", "class", "authors", "clean", "difference", "low", "high"]]
+    display(format_table(macro.drop(columns="seed_sd"), caption="Macro test AUC with either text."))
+    display(format_table(by_class, caption="Test AUC of the text alone, by class."))
 
 # %% [markdown]
-# ## How many captions name the label
+# ## Captions name the label
 #
-# The writer of a caption sees the picture. Flickr8k's labels are objects named in other captions of the same photograph. The table gives
-# the share of positives whose own text names the object too: for these, the probe only has to read.
+# The writer of a caption sees the picture. Flickr8k's labels are objects named in other captions of the same photograph. Where a positive's own
+# text names the object too, the probe only has to read.
 
 # %% tags=["hide-input"]
 found = stored(store)
 named = page.save_table(text_names_label(found[found["dataset"].isin(datasets or found["dataset"])]["path"]), "leakage_named")
-format_table(named, share="{:.1%}") if len(named) else page.show_text("No stored set has labels that its texts could name.")
+if len(named):
+    display(format_table(named, caption="Share of positives whose own text names the class.", share="{:.0%}"))
+else:
+    page.show_text("No stored set has labels that its texts could name.")
 
 # %% [markdown]
 # ## Siblings in train help as far as the group fixes the label
 #
 # The shipped HAM10000 has one image per lesion, so nothing straddles its split. We show group leakage on two sets made on this page.
-# In easy-VQA, questions share pictures. In a synthetic table in the layout of mBRSET, four images share a patient and the patient's sentence.
+# In easy-VQA, questions share pictures: the answer depends on the question as much as on the picture, while all questions on a picture share
+# the colour of its shape, as a patient's images share a disease. In a synthetic table in the layout of mBRSET, four images share a patient and the
+# patient's sentence; it shows that the procedure runs on that layout and is no evidence about mBRSET.
 #
-# The test rows are half of the rows of half of the groups, chosen at random several times. *By row*, train contains the other half of
-# these groups; *by group*, as many rows of other groups replace them. Test rows and sample size are equal, so the difference is the effect of
-# the siblings. easy-VQA has two tasks. The answer depends on the question as much as on the picture. All questions on a picture share
-# the colour of its shape, as a patient's images share a disease.
-#
-# The synthetic table follows rules: a patient's grade sets the sentence, and with some noise the colour of each image. Its values show that the
-# procedure runs on that layout. They are no evidence about mBRSET. To save time on so few rows, the converged probe tries no
-# regularisation strength below `1e-5`.
+# The test rows are half of the rows of half of the groups. *By row*, train contains the other half of these groups; *by group*, as many rows of
+# other groups replace them. Test rows and sample size are equal, so the difference is the effect of the siblings. To save time, the converged
+# probe tries no regularisation strength below `1e-5`.
 
-# %% tags=["remove-stderr"]
+# %% tags=["hide-input", "remove-stderr"]
 encoder = load_backbone(live_backbone)
 questions = load_dataset("easy_vqa")
 pictures = questions.rows["image"].drop_duplicates().sample(n_pictures, random_state=0)
@@ -356,13 +362,6 @@ drawn = page.save_table(pd.concat(live, ignore_index=True)[columns], "leakage_si
 by = drawn.groupby(["dataset", "backbone", "features"], sort=False)
 siblings = by[[*ARMS, "difference", "low", "high", "test_rows"]].mean().assign(seed_sd=by["difference"].std(ddof=1), draws=by.size()).reset_index()
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features: one panel each for the answers and the colours of easy-VQA and for the synthetic patients."}}
-probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
-effects(probed, "features", "draws");
-
-# %% tags=["hide-input"]
-format_table(siblings.rename(columns={"seed_sd": "sd over draws"}), precision=4, test_rows="{:.0f}")
-
 # %% tags=["hide-input"]
 value = siblings.set_index(["dataset", "features"])
 said = {"draws": n_draws}
@@ -377,6 +376,13 @@ page.show_text(
     "siblings change the probe of the text alone by {patients}.",
     **said,
 )
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features: one panel each for the answers and the colours of easy-VQA and for the synthetic patients."}}
+probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
+effects(probed, "features", "draws");
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+format_table(siblings.rename(columns={"seed_sd": "sd over draws"}), caption="Test AUC by row and by group, mean over draws.", test_rows="{:.0f}")
 
 # %% [markdown]
 # ## What was tested and what was not
