@@ -32,7 +32,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, display
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
@@ -195,7 +195,10 @@ by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
 
 # %% tags=["hide-input"]
 shown = by_modality.reindex(columns=["R", "R_distinct", "distinct_share", "effective_rank"]).reset_index()
-format_table(shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}), effective_rank="{:.1f}")
+format_table(
+    shown.rename(columns={"R_distinct": "R over distinct items", "distinct_share": "share of distinct items"}),
+    caption="Width of the cones and number of directions of their spread.", effective_rank="{:.0f}",
+)  # fmt: skip
 
 # %% [markdown]
 # ## Frozen towers already produce narrow cones
@@ -213,36 +216,31 @@ towers = [
 ]
 
 # %% tags=["hide-input"]
-format_table(pd.DataFrame(towers)) if towers else page.show_text("No data set is shown here under both encoders of the test bench.")
+if towers:
+    display(format_table(pd.DataFrame(towers), precision=2, caption="R of the towers' own features and of either encoder of the test bench."))
+else:
+    page.show_text("No data set is shown here under both encoders of the test bench.")
 
 # %% tags=["hide-input"]
 if {"flickr8k", "ham10000"} <= set(bench):
     R = pd.DataFrame(towers).set_index(["dataset", "modality"])
     photographs, captions, lesions, phrases = (R.loc[key] for d in ("flickr8k", "ham10000") for key in ((d, "image"), (d, "text")))
     page.show_text(
-        "In the towers, R of lesions is {lesions:.2f} and of photographs {photographs:.2f}; R of their texts is {phrases:.2f} and {captions:.2f}.",
+        "In the towers, R of lesions is {lesions:.2f} and of photographs {photographs:.2f}; R of their texts is {phrases:.2f} and {captions:.2f}. Lesion texts "
+        "have R = {own:.2f} under `lit-derm`, which was trained to tell them apart, and {other:.2f} under `lit-natural`, which was not.",
         lesions=lesions["towers"], photographs=photographs["towers"], phrases=phrases["towers"], captions=captions["towers"],
-    )  # fmt: skip
-    page.show_text(
-        "The head of `lit-natural`, trained on photographs, brings them to {own:.2f}; that of `lit-derm`, which saw lesions only, to {other:.2f}. "
-        "Our reading: the loss rewards any difference between pairs, so a head can keep what it was trained on in a narrow cone, and a head "
-        "that never saw photographs passes their spread on.",
-        own=photographs["lit-natural"], other=photographs["lit-derm"],
-    )  # fmt: skip
-    page.show_text(
-        "The texts of lesions come to {own:.2f} under `lit-derm`, whose training had to tell them apart, and to {other:.2f} under "
-        "`lit-natural`, for which they are nearly one sentence.",
         own=phrases["lit-derm"], other=phrases["lit-natural"],
     )  # fmt: skip
-    page.show_text("These readings fit the numbers of two encoders; no run of this page tests them.")
+    page.show_text(
+        "Photographs come to {own:.2f} under `lit-natural`, which was trained on them, and to {other:.2f} under `lit-derm`, which never saw any. Our reading, which "
+        "this page does not test: the loss rewards any difference between pairs, so a head can keep what it was trained on in a narrow cone.",
+        own=photographs["lit-natural"], other=photographs["lit-derm"],
+    )  # fmt: skip
 
 # %% [markdown]
-# {doc}`10_where_the_gap_comes_from` trains more heads.
+# ## Real encoders have a gap before and after training
 #
-# ## Real encoders under the same measures
-#
-# Published vectors of real encoders give the same measures: CLIP, the medical ConVIRT {cite}`zhang2022convirt`, VideoCLIP {cite}`xu2021videoclip` and
-# CLASP {cite}`clasp`, each with its twin of random weights.
+# CLIP, the medical ConVIRT {cite}`zhang2022convirt`, VideoCLIP {cite}`xu2021videoclip` and CLASP {cite}`clasp`, each with its twin of random weights.
 # The project ships these numbers and not the vectors; `studies/public_encoders.py` computes them.
 
 # %% tags=["hide-input"]
@@ -254,24 +252,20 @@ real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
 real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
 real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
 real_headings = {"R image": "R of images", "R text": "R of texts", **headings, "relative_modality_gap": "relative modality gap"}
-format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_headings))
+format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_headings), 2, caption="Published vectors of real encoders.")
 
 # %% [markdown]
 # ## The data differ in diversity before any encoder sees them
 #
-# Diversity can be measured without an encoder. For images it is the variance of a pixel
-# over images (in units of the full range, images reduced to 32 by 32 pixels); for texts it is the share of distinct texts. As a control,
-# we use a narrow natural subset, photographs of dogs: one subject, as dermatoscopic images show one subject.
+# For images, diversity is the variance of a pixel over images (in units of the full range, images reduced to 32 by 32 pixels); for texts it is the
+# share of distinct texts. As a control, we use a narrow natural subset: photographs of dogs.
 
 # %% tags=["hide-input"]
 raw = pd.concat([pd.read_csv(path) for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
 raw = raw[raw["subset"].isin(["all pairs", "dog"])]
-format_table(raw, pixel_variance="{:.4f}")
+format_table(raw, caption="Diversity of the data without an encoder.", pixel_variance="{:.4f}")
 
-# %% [markdown]
-# The cones of the same subsets under each encoder:
-
-# %%
+# %% tags=["hide-input"]
 def cones_of(s, rows, name):
     """Return R and effective rank of the images and texts of some rows of a set."""
     image, text = s.paired("image", rows), s.paired("text", rows)
@@ -285,10 +279,10 @@ subsets += [cones_of(s, np.flatnonzero(s.pairs["label_dog"] == 1), "photographs 
 narrow = page.save_table(pd.DataFrame(subsets), "narrow_subsets")
 
 # %% tags=["hide-input"]
-format_table(narrow, **dict.fromkeys(["effective rank image", "effective rank text"], "{:.1f}"))
+format_table(narrow, caption="Cones of the same subsets.", **dict.fromkeys(["effective rank image", "effective rank text"], "{:.0f}"))
 
 # %% [markdown]
-# ### Narrow subjects that are not medical
+# ### Narrow subjects have narrow cones without being medical
 #
 # Vectors that others published show more subjects. Most are of CLIP models, which differ, so the order is rough.
 
@@ -308,7 +302,7 @@ page.show_text(
     n=len(narrow_subjects), low=narrow_subjects["R of images"].min(), high=narrow_subjects["R of images"].max(), natural_low=natural_R.min(),
     natural_high=natural_R.max(), medical_low=medical_R.min(), medical_high=medical_R.max(),
 )  # fmt: skip
-format_table(ladder[["subject", "domain", "encoder", "pairs", "R of images", "R of texts", "gap"]])
+format_table(ladder[["subject", "domain", "encoder", "pairs", "R of images", "R of texts", "gap"]], 2, caption="Subjects by the width of their image cone.")
 
 # %% [markdown]
 # ## The gap of the authors' own embeddings
@@ -318,12 +312,12 @@ format_table(ladder[["subject", "domain", "encoder", "pairs", "R of images", "R 
 # first direction. The medical data sets have the wider gaps here. With so few data sets the exact permutation test cannot tell that from chance
 # ({doc}`/book/executed/04_discussion`).
 #
-# PC1 is an eigenvector of the pooled covariance $C = W + \Delta\Delta^\top/4$, with $W$ the mean covariance within a modality. For a unit vector
+# **How the bounds follow.** PC1 is an eigenvector of the pooled covariance $C = W + \Delta\Delta^\top/4$, with $W$ the mean covariance within a modality. For a unit vector
 # $u$ orthogonal to it, $u^\top\Delta = -4\, u^\top W e_1 / a$ with $a$ the gap along PC1. So the part of the gap outside PC1 is at most
 # $4\sqrt{W_{11}\lambda_2}/|a|$. It is also at most $2\sqrt{\lambda_2}$, because no direction orthogonal to PC1 carries more variance than PC2.
 # The smaller of the two counts. The gap within the plane is the lower bound.
 
-# %%
+# %% tags=["hide-input"]
 DIGITS = 0.000005  # half a unit of the fifth decimal, the last one of the authors' means and variances
 
 
@@ -342,6 +336,7 @@ def gap_bounds(pca: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "domain", "backbone", "lambda", "low", "high", "cosine_low"])
 
 
+# %%
 bounds = page.save_table(gap_bounds(authors_pca()), "authors_gaps")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Norm of the gap that the authors' stored CLIP projections allow. Left: without alignment; the bounds are narrower than the marks. Right: HAM10000 over $\\lambda$; where the band is wide the gap is no longer the first principal direction.", "name": "fig-authors-gaps"}, "image": {"alt": "Left, a dot plot of the gap under CLIP: BRSET and HAM10000 above Recipes5k, COCO-QA and Fakeddit. Right, the gap on HAM10000 falling with lambda."}}
@@ -381,7 +376,7 @@ page.show_text(
 
 # %% tags=["hide-input"]
 joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
-format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index())
+format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index(), caption="The gap before and after the shift at λ = 1.")
 
 # %% [markdown]
 # Where two clouds lie far apart compared with their own spread, the gap and the first principal direction nearly coincide, and their cosine
@@ -429,7 +424,7 @@ HTML(slider(views, file="/".join(alone.parts[-3:])))
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the gap and R in numbers"}
 stops = path[path["lambda"].isin(lambdas[:: max(1, (len(lambdas) - 1) // 4)])]
-format_table(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), **{"λ": "{:g}"})
+format_table(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), caption="Gap and R over λ.", **{"λ": "{:g}"})
 
 # %% [markdown]
 # ## What was not tested
