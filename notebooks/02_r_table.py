@@ -61,8 +61,8 @@ def missing_for(dataset: str, backbone: str, own: pd.DataFrame) -> str:
     both = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
     if len(both):
         return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
-    wanted = [f"the data of {dataset}"] * (not has_data) + [WEIGHTS + backbone] * (not has_weights)
-    return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
+    wanted = {f"the data of {dataset}": has_data, WEIGHTS + backbone: has_weights}
+    return " and ".join(what for what, there in wanted.items() if not there) or f"{dataset} was not embedded with {backbone}"
 
 
 def status(cell, mine: pd.DataFrame, same_rows: bool) -> str:
@@ -175,7 +175,7 @@ for dataset, cells in table[~filled].groupby("dataset", sort=False):
     parts = [part for status in cells["status"] for part in status.removeprefix(NOT_RECOMPUTED).split(" and ")]
     weights = dict.fromkeys(part.removeprefix(WEIGHTS) for part in parts if part.startswith(WEIGHTS))
     others = dict.fromkeys(part for part in parts if not part.startswith(WEIGHTS))
-    needed.append((dataset, len(cells), "; ".join([*others, *[WEIGHTS + ", ".join(weights)] * bool(weights)])))
+    needed.append((dataset, len(cells), "; ".join([*others, WEIGHTS + ", ".join(weights)] if weights else others)))
 format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stacked=True)
 
 # %% [markdown]
