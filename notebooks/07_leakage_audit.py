@@ -240,7 +240,7 @@ format_table(macro.drop(columns="seed_sd"), precision=4) if both else None
 worth_of = {f.split()[-1]: sorted(macro.loc[macro["features"] == f, "difference"]) for f in ("text", "joint", "text as key")}
 if both:
     page.show_text(
-        "With the `authors` text instead of the `clean` one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
+        "With the authors' text instead of the clean one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
         "key, without any encoder, the text changes it by {key}. By class, text alone:",
         **{name: " to ".join(dict.fromkeys(f"{d:+.3f}" for d in (values[0], values[-1]))) for name, values in worth_of.items()},
     )

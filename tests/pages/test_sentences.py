@@ -37,7 +37,9 @@ def test_only_a_protocol_that_is_not_trained_to_convergence_is_called_so(trained
 
 def test_one_set_has_one_value_and_a_range_has_two():
     one, two = (SWEEP.change_sentence("converged", effects(*changes), 0.5) for changes in ([-0.02663], [0.01, 0.0004]))
-    assert one.startswith("Under `converged` λ = 0.5 changes the joint test AUC by −0.0266 over 1 embedding set. Intervals (95 %) that ")
+    assert one.startswith(
+        "Under `converged` λ = 0.5 changes the joint test AUC by −0.0266 over 1 embedding set. Intervals (95 %) that "
+    )
     assert "that exclude zero: 1 of 1; " in one
     assert (
         "by +0.0004 to +0.0100 over 2 embedding sets" in two
