@@ -63,7 +63,7 @@ verdict = "so that it has settled" if falling <= heads / 2 else "so that it has 
 TRAINED = {"paper": "SGD as in the paper's text", "authors-code": "AdamW as in the authors' code", "converged": "the converged probe"}
 AXES = {"exact": "axes outside the span", "in-span": "axes inside the span"}
 clear = slopes[(slopes["low"] > 0) | (slopes["high"] < 0)]
-combinations = ", ".join(f"{title(r.dataset)} with {TRAINED[r.protocol]}, {AXES[r.dial]} ({r.slope:+.4f}, {span(r.low, r.high)})" for r in clear.itertuples())
+combinations = ", ".join(f"{title(r.dataset)} with {TRAINED[r.protocol]}, {AXES[r.dial]} ({r.slope:+.5f}, {span(r.low, r.high, '+.5f')})" for r in clear.itertuples())
 page.show_text(
     "At a temperature of {temperature:g} the gap of {heads} heads on {where_heads} first widens, on average from {start:.2f} to {peak:.2f}, and is {end:.2f} at "
     "epoch {epoch}, narrower than at initialisation in {narrower} heads and still falling in {falling}, {verdict}. With the gap set by hand "

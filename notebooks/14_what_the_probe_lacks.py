@@ -121,8 +121,8 @@ figure.legend(handles=handles, loc="outside lower center", ncols=4);
 runs = pd.concat([cells["hidden_gain"], cells["late_gain"]])
 averages = runs.groupby(level="dataset").mean()
 page.show_text(
-    "With one hidden layer λ = 1 raises AUC in {up} of {n} single runs; the mean change of a data set is {averages}, over {sets}. A single run says little, and no "
-    "interval over data sets could show that nothing is left of the gain.",
+    "With one hidden layer λ = 1 raises AUC in {up} of {n} single runs; the mean change of a data set is {averages}, over {sets}. A single run says little, and "
+    "so few data sets cannot show that the gain is zero.",
     up=int((runs > 0).sum()), n=len(runs), averages=span(averages.min(), averages.max()), sets=count(len(by_dataset), "data set"),
 )  # fmt: skip
 
@@ -194,9 +194,9 @@ robustness = page.save_table(
 held = robustness.set_index("what")["correlation with the gain"]
 page.show_text(
     "Freed of the shared noise the correlation (Pearson) is {freed:.2f}. With the room to grow held fixed, that of the deficit is {deficit:.2f}; with the deficit held fixed, "
-    "that of the room is {room:.2f}. No interval is given for these: sixteen cells of {n} do not allow one, and the checks cannot rule out a cause that both share.",
+    "that of the room is {room:.2f}. No interval is given for these: {cells} cells of {n} do not allow one, and the checks cannot rule out a cause that both share.",
     freed=held["Pearson, freed of the shared noise"], deficit=held["deficit, room to grow held fixed"], room=held["room to grow, deficit held fixed"],
-    n=count(len(by_dataset), "data set"),
+    cells=len(cells), n=count(len(by_dataset), "data set"),
 )  # fmt: skip
 format_table(robustness, precision=2)
 
