@@ -49,6 +49,18 @@ def test_one_set_has_one_value_and_a_range_has_two():
     assert SWEEP.change_sentence("converged", effects(0.0), 0.0) == "Under `converged` no λ above 0 was swept."
 
 
+def test_a_set_whose_gain_does_not_shrink_is_named_as_an_exception():
+    audit = functions_of("12_protocol_audit", "SETS")
+    gains = pd.DataFrame(
+        {"dataset": ["flickr8k", "ham10000"], "variant": "common", "backbone": "b", "gain": [-0.001, 0.01], "auc": 0.9}
+    )
+    limit, unaligned = gains.assign(gain=[0.003, 0.001]), gains.assign(gain=0.0, auc=[0.8, 0.95])
+    said = audit.training_sentence(gains, limit, unaligned)
+    assert "shrinks on 1 of 2 sets. It does not shrink on Flickr8k · b (-0.0010, then +0.0030). " in said
+    assert said.endswith("than with λ = 1 after these updates on 1 of 2.")
+    assert "It does not" not in audit.training_sentence(gains.iloc[1:], limit.iloc[1:], unaligned.iloc[1:])
+
+
 def test_early_stopping_is_said_to_act_rarely_only_where_it_does():
     rows = pd.DataFrame({"epochs": [100, 100, 30], "trained": [100, 100, 40]})
     assert SWEEP.epochs_sentence("paper", rows).endswith("for 67% of 3 probes: early stopping rarely acts, the epochs run out.")
