@@ -61,8 +61,8 @@ def missing_for(dataset: str, backbone: str, own: pd.DataFrame) -> str:
     both = own[(own["dataset"] == dataset) & (own["backbone"] == backbone)]
     if len(both):
         return f"no such row for {dataset} under {backbone} (there is {', '.join(sorted(set(both['variant'])))})"
-    wanted = [name for name, there in ((f"the data of {dataset}", has_data), (WEIGHTS + backbone, has_weights)) if not there]
-    return " and ".join(wanted) or f"{dataset} was not embedded with {backbone}"
+    wanted = {f"the data of {dataset}": has_data, WEIGHTS + backbone: has_weights}
+    return " and ".join(what for what, there in wanted.items() if not there) or f"{dataset} was not embedded with {backbone}"
 
 
 def status(cell, mine: pd.DataFrame, same_rows: bool) -> str:

@@ -147,8 +147,8 @@ def change_sentence(protocol, rows, lam):
     clear, same = ((rows["low"] > 0) | (rows["high"] < 0)).sum(), equivalent(rows["low"], rows["high"]).sum()
     return (
         f"Under `{protocol}`{caveat(protocol)} λ = {lam:g} changes the joint test AUC by {span(rows['difference'].min(), rows['difference'].max())} "
-        f"over {count(len(rows), 'embedding set')}. Of the 95 % intervals, {clear} of {len(rows)} exclude zero and {same} lie within ±{MARGIN:g}, the margin "
-        "within which we call a change none."
+        f"over {count(len(rows), 'embedding set')}. Intervals (95 %) that exclude zero: {clear} of {len(rows)}; that lie within ±{MARGIN:g}, the margin "
+        f"within which we call a change none: {same} of {len(rows)}."
     )
 
 
@@ -193,7 +193,7 @@ of_scores = summary[(summary["features"] == "joint") & (summary["lambda_image"] 
 at_zero = of_scores.groupby("protocol", sort=False)["mean"].agg(["min", "max"])
 if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.index:
     reached = "; ".join(f"`{protocol}` {low:.2f} to {high:.2f}" for protocol, low, high in at_zero.itertuples())
-    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. What lies far below `converged` was not trained to convergence.")
+    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. Values far below `converged` are of undertrained probes.")
 
 # %% tags=["hide-input"]
 runs = pd.concat([r.runs.assign(classes=r.task.n_outputs) for r in swept["lambda"]], ignore_index=True)
@@ -202,9 +202,8 @@ for name, mine in descents.groupby("protocol", sort=False):
     page.show_text(epochs_sentence(name, mine))
 given = [r.provenance["validation_given"] for r in swept["lambda"]]
 page.show_text(
-    "Validation rows are those of the data's own split in {given} of {of}, the same for every seed" + "; elsewhere a tenth of the training groups is "
-    "drawn per seed" * (sum(given) < len(given)) + ". The authors drew a tenth of the training rows anew for each seed, also across groups.",
-    given=sum(given), of=count(len(given), "sweep"),
+    "Validation rows are those of the data's own split in {given} of {of}, the same for every seed{elsewhere}. The authors drew a tenth of the training rows anew for each seed, also across groups.",
+    given=sum(given), of=count(len(given), "sweep"), elsewhere="" if all(given) else "; elsewhere a tenth of the training groups is drawn per seed",
 )  # fmt: skip
 
 # %% tags=["hide-input"]
@@ -221,8 +220,7 @@ for dataset, mine in named[named["share"] >= 0.5].groupby("dataset", sort=False)
 # ## AUC per class
 #
 # At the ends of the range, joint features, mean over seeds. The number of positive test rows stands beside each class. A macro AUC weighs all
-# classes alike: a class with a dozen positives has a very uncertain AUC, and carries as much of that uncertainty into the mean as a class with
-# a thousand carries of its own.
+# classes alike: a class with a dozen positives has an uncertain AUC and counts as much in the mean as one with a thousand.
 
 # %% tags=["hide-input"]
 classes = table[
@@ -270,8 +268,10 @@ format_table(marked(last)[columns], precision=4)
 # ## Choosing lambda honestly
 #
 # A lambda read off the test curve is flattered by the reading. Here it is chosen on validation rows, one for all seeds, and judged once on
-# test rows; a dash stands where 0 itself is chosen. The p-value is one-sided, of the statement that *some* $\lambda$ beats 0, all of them
-# counted (bootstrap distribution of the largest t). The last column corrects it for the sets and protocols of this table (Holm). Joint features.
+# test rows; a dash stands where 0 itself is chosen. The p-value is one-sided, of the statement that *some* $\lambda$ of this page beats 0, all of
+# them counted (bootstrap distribution of the largest t). The last column corrects it for the sets and protocols of this table (Holm). Joint features.
+# {doc}`05_is_lambda_worth_it` tries fewer values of $\lambda$ and so has another p-value; {doc}`12_protocol_audit` has fewer seeds and so may choose
+# another $\lambda$.
 
 # %%
 chosen = page.save_table(
@@ -296,8 +296,8 @@ format_table(marked(of_joint)[[*columns, "p_holm"]], precision=4, lambda_image="
 #
 # The alignment shifts both modalities, scales both, scales them differently, and scales rows differently ({doc}`/book/theory`). Each part
 # can act alone, and each can be the one that is switched off; centring every modality on its own mean is the natural alternative that has no
-# $\lambda$. The parts interact (a shift acts through the spread, for one), so they need not add up to the whole: what a part gives alone and
-# what is lost without it are two questions.
+# $\lambda$. The parts interact (a shift acts through the spread, for one), so they need not add up to the whole: the effect of a part alone and
+# the loss when it is removed differ.
 
 # %%
 parts = last
@@ -313,7 +313,7 @@ if unfinished:
     effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
 
 # %% tags=["hide-input"]
-page.show_text("Under `{protocol}`" + ", which is not trained to convergence" * bool(caveat(shown)) + ":", protocol=shown)
+page.show_text("Under `{protocol}`" + (", which is not trained to convergence:" if caveat(shown) else ":"), protocol=shown)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
 effects(marked(parts[parts["protocol"] == shown]), "alignment");
@@ -339,7 +339,8 @@ if "lambda" in by_name and set(CHANNELS) <= set(by_name):
 # %% [markdown]
 # All sixteen subsets of the four parts settle what belongs to which. The average of a part is over all orders in which the four can be switched
 # on, so that averages add up to the whole; what a part gives *alone* and what is *lost without it* differ where parts interact.
-# `studies/channel_factorial.py` trained these probes; the repository ships the result.
+# `studies/channel_factorial.py` trained these probes with one seed, so their numbers differ from those above, which are means over the seeds of this
+# page; the repository ships the result.
 
 # %% tags=["hide-input"]
 subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
@@ -447,9 +448,9 @@ for ax, (dataset, backbone) in zip(axes, names, strict=True):
     for marker, (name, curve) in zip(MARKERS, mine.groupby("protocol", sort=False), strict=False):
         hard = bool((curve["metric"] == "auc_hard").any())
         style = {"color": SHADES.get(name, INK), "linestyle": "--" if hard else "-", "marker": marker, "markersize": 3.5}
-        ax.plot(curve["lambda"], curve["gain"], label=f"{name}{' (hard labels)' * hard}", zorder=3, **style)
+        ax.plot(curve["lambda"], curve["gain"], label=f"{name} (hard labels)" if hard else name, zorder=3, **style)
     ax.axhline(0, color=INK, linewidth=0.8)
-    ax.set(title=f"{title(dataset)} · {backbone}{' *' * ((dataset, backbone) in marks)}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
+    ax.set(title=f"{title(dataset)} · {backbone}{' *' if (dataset, backbone) in marks else ''}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
     ax.tick_params(labelbottom=True)
 distinct_legend(figure, axes);
 

@@ -50,7 +50,7 @@ page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **kinds})
 from helpers.probing.cache import run_sweep
 from helpers.recommend import recommend, snippet
 
-embeddings = select([dataset] * bool(dataset), [backbone] * bool(backbone), variant, store, data_root)[-1]
+embeddings = select([dataset] if dataset else [], [backbone] if backbone else [], variant, store, data_root)[-1]
 page.describe_sets([embeddings], [variant])
 grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(0.0, max(lambdas)))
 embeddings
@@ -73,15 +73,16 @@ def caveat(protocol):
 
 # %% tags=["hide-input"]
 name = f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}"
-test = "The test that some λ beats 0 gives a one-sided p of {p:.3f}, corrected for trying all of them." + caveat(protocol)
+test = "The test that some λ of this page beats 0 gives a one-sided p of {p:.3f}, corrected for trying all {tried}." + caveat(protocol)
+tried = len([lam for lam in lambdas if lam])
 if joint["lambda_image"]:
     page.show_text(
         "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f}; its 95 % interval of {low:+.4f} to {high:+.4f} "
         "{clear} zero. " + test,
-        name=name, p=p_value, clear="excludes" if joint["low"] > 0 or joint["high"] < 0 else "includes", **joint[["lambda_image", "difference", "low", "high"]],
+        name=name, p=p_value, tried=tried, clear="excludes" if joint["low"] > 0 or joint["high"] < 0 else "includes", **joint[["lambda_image", "difference", "low", "high"]],
     )  # fmt: skip
 else:
-    page.show_text("For {name}, validation rows select no alignment (λ = 0). " + test, name=name, p=p_value)
+    page.show_text("For {name}, validation rows select no alignment (λ = 0). " + test, name=name, p=p_value, tried=tried)
 for caution in swept.cautions:
     page.show_text("**Caution:** {caution}.", caution=caution)
 
@@ -89,7 +90,7 @@ for caution in swept.cautions:
 # ## The numbers behind the answer
 #
 # Validation rows select the $\lambda$ with the highest mean AUC over seeds. The change is that of test AUC from $\lambda = 0$, with a 95 % bootstrap
-# interval. A true gain below the minimum detectable one would be missed in more than one test set of five.
+# interval. {doc}`03_lambda_sweep` tries more values of $\lambda$, so its p-value for the same set differs. A true gain below the minimum detectable one would be missed in more than one test set of five.
 
 # %% tags=["hide-input"]
 shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
@@ -128,7 +129,7 @@ format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4)
 # %% [markdown]
 # ## What to take home
 #
-# An alignment is learned on the training rows only. Its λ is the value that validation rows select.
+# An alignment is learned on the training rows only.
 
 # %% tags=["hide-input"]
 name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))
@@ -139,16 +140,19 @@ def from_project(path):
     return path.relative_to(project_root()) if path.is_relative_to(project_root()) else path
 
 
+if advice.recommended != "none":
+    path = from_project(advice.save(page.results.resolve() / f"{name}--{advice.recommended}.safetensors"))
+    page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
+else:
+    page.show_text("No alignment is recommended." + (caveat(protocol) or " Use the embeddings as they are."))
 if joint["lambda_image"]:
     train = embeddings.rows("train")
     alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
     path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
-    page.show_text("The shift at the selected λ is saved." + caveat(protocol) + "\n\n```python\n" + snippet("{path}") + "\n```", path=path)
-if advice.recommended != "none":
-    path = from_project(advice.save(page.results.resolve() / f"{name}--{advice.recommended}.safetensors"))
-    page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
-if not joint["lambda_image"] and advice.recommended == "none":
-    page.show_text("Nothing: no alignment is recommended, so none is saved." + (caveat(protocol) or " Use the embeddings as they are."))
+    page.show_text(
+        "The shift at λ = {lam:g}, which validation rows select, is saved for comparison; that is no recommendation.\n\n```python\n" + snippet("{path}") + "\n```",
+        lam=joint["lambda_image"], path=path,
+    )  # fmt: skip
 
 # %% [markdown]
 # ## How to report it

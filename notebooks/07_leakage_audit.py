@@ -239,7 +239,7 @@ macro = worth[worth["class"].isna()].drop(columns="class").assign(seed_sd=float(
 worth_of = {f.split()[-1]: sorted(macro.loc[macro["features"] == f, "difference"]) for f in ("text", "joint", "text as key")}
 if both:
     page.show_text(
-        "With the `authors` text instead of the `clean` one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
+        "With the authors' text instead of the clean one, AUC changes by {text} for a probe of the text alone and by {joint} for the joint probe. As a "
         "key, without any encoder, the text changes it by {key}.",
         **{name: span(values[0], values[-1], "+.3f") for name, values in worth_of.items()},
     )

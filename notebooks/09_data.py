@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 
 from helpers import EmbeddingSet, load_dataset
 from helpers.arrays import choose
@@ -34,7 +35,7 @@ from helpers.datasets.describe import class_balance, text_lengths, texts_cut, to
 from helpers.datasets.registry import dataset_root, domain, title
 from helpers.datasets.splits import seen_in_train, straddling
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, format_table
+from helpers.page import SOURCE, Page, count, fill, format_table
 from helpers.plotting import FEATURES, GRID, INK, log_axis, panels, share_legend
 from helpers.store.catalogue import stored
 from helpers.tasks import SPLITS, Task
@@ -42,6 +43,7 @@ from helpers.tasks import SPLITS, Task
 page = Page("09_data", globals(), {name: reader for name, reader in SOURCE.items() if name != "variant"})
 encoders = backbones or [name for name, entry in REGISTRY.items() if entry.library != "random"]
 tokenizers, unavailable = tokenizers_at_hand(encoders)
+lead = display(Markdown(""), display_id=True)  # filled in below, once everything is counted
 
 
 # %% tags=["remove-stderr"]
@@ -107,11 +109,6 @@ empty = {"dataset": str, "variant": str, "unit": str, "limit": int, "length": in
 lengths = pd.concat(counted, ignore_index=True) if counted else pd.DataFrame(columns=list(empty)).astype(empty)
 lengths = page.save_table(lengths, "data_lengths")
 cut = page.save_table(texts_cut(lengths), "data_texts_cut")
-page.show_text(
-    "This page describes {n} data sets by counts alone: how rare a class is, how often a text recurs, and whether an encoder sees a text to its end. "
-    "The largest share of pairs whose text an encoder cuts is {cut:.1%}.",
-    n=len({d.name for d in here}), cut=float(cut["share_cut"].max()) if len(cut) else 0.0,
-)  # fmt: skip
 
 # %% [markdown]
 # What a probe can reach, how narrow a cone is and what a split gives away depend on these properties before they depend on an encoder. The page
@@ -131,7 +128,8 @@ table = page.save_table(pd.DataFrame(rows), "data_overview")
 
 # %% tags=["hide-input"]
 shown = table[["dataset", "variant", "from", "task", "pairs", "distinct_images", "distinct_texts", "distinct_groups", "train", "val", "test"]]
-format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), thousands=",")
+counts = ["pairs", "images", "texts", "groups", "train", "val", "test"]
+format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), **dict.fromkeys(counts, "{:,}"))
 
 # %% tags=["hide-input"]
 format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"])) if unread else None
@@ -155,6 +153,18 @@ for d in here:
     share = counts["positives"] / counts["split"].map(d.rows["split"].value_counts())
     parts.append(counts.assign(dataset=d.name, variant=d.variant, share=share))
 classes = page.save_table(pd.concat(parts, ignore_index=True)[["dataset", "variant", "class", "split", "positives", "share"]], "data_classes")
+
+# %% tags=["hide-input"]
+few, longest = table.loc[(table["distinct_texts"] / table["pairs"]).idxmin()], float(cut["share_cut"].max()) if len(cut) else 0.0
+said = ["Data sets differ before an encoder sees them."]
+for row in classes[(classes["split"] == "test") & (classes["positives"] > 0)].sort_values("positives").head(1).itertuples():
+    said.append(fill("The rarest class, {of} of {name}, has {n}.", of=row[3], name=title(row.dataset), n=count(int(row.positives), "positive test row")))
+said.append(fill(
+    "On {name} ({variant} text) {texts:,} distinct texts stand for {pairs:,} pairs, and {known:.0%} of the test rows have a text that occurs in train too.",
+    name=title(few["dataset"]), variant=few["variant"], texts=int(few["distinct_texts"]), pairs=int(few["pairs"]), known=few["text_in_train"],
+))  # fmt: skip
+said.append(f"Encoders cut the text of at most {longest:.1%} of the pairs of a set." if longest else "No text counted here is longer than an encoder's context.")
+lead.update(Markdown(" ".join(said)))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
 SHOWN = 16  # most classes in a panel

@@ -37,7 +37,7 @@ from helpers.datasets.registry import title
 from helpers.files import project_root
 from helpers.geometry import effective_rank
 from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
-from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
+from helpers.page import NAME, Page, format_table, integer, many, number, optional, span, text
 from helpers.plotting import SPARE, distinct_legend, log_axis, panels
 from helpers.separation import half_of_groups, tied_groups
 
@@ -60,9 +60,10 @@ start, peak, end, last_change = paths.first(), paths.max(), paths.last(), paths.
 falling, narrower, heads = int((last_change < -SETTLED).sum()), int((end < start).sum()), len(end)
 verdict = "so that it has settled" if falling <= heads / 2 else "so that it has not settled"
 
+TRAINED = {"paper": "SGD as in the paper's text", "authors-code": "AdamW as in the authors' code", "converged": "the converged probe"}
 AXES = {"exact": "axes outside the span", "in-span": "axes inside the span"}
 clear = slopes[(slopes["low"] > 0) | (slopes["high"] < 0)]
-combinations = ", ".join(f"{title(r.dataset)} under {r.protocol}, {AXES[r.dial]} ({r.slope:+.4f}, {r.low:+.4f} to {r.high:+.4f})" for r in clear.itertuples())
+combinations = ", ".join(f"{title(r.dataset)} with {TRAINED[r.protocol]}, {AXES[r.dial]} ({r.slope:+.5f}, {span(r.low, r.high, '+.5f')})" for r in clear.itertuples())
 page.show_text(
     "At a temperature of {temperature:g} the gap of {heads} heads on {where_heads} first widens, on average from {start:.2f} to {peak:.2f}, and is {end:.2f} at "
     "epoch {epoch}, narrower than at initialisation in {narrower} heads and still falling in {falling}, {verdict}. With the gap set by hand "
@@ -142,7 +143,7 @@ for (name, rate), alike in several.groupby(["dataset", "rate"]):
     page.show_text(
         "{name} at rate {rate:g}: the gap is {gaps} over {seeds} training seeds. {lost}",
         name=title(name), rate=rate, seeds=alike["random_state"].nunique(),
-        gaps=", ".join(f"{part['gap'].min():.2f} to {part['gap'].max():.2f} at {words[t]}" for t, part in of.items()),
+        gaps=", ".join(f"{span(part['gap'].min(), part['gap'].max(), '.2f')} at {words[t]}" for t, part in of.items()),
         lost=" ".join(
             f"Against a learned temperature, {t} changes recall@10 by {lost.mean():+.3f} ({lost.min():+.3f} to {lost.max():+.3f})."
             for t, lost in ((t, part["recall"] - of[LEARNED]["recall"]) for t, part in of.items() if t != LEARNED)
@@ -209,7 +210,8 @@ distinct_legend(figure, axes)
 
 # %% [markdown]
 # All settings share the rows and labels of one data set, so a permutation of the settings would find patterns in random labels. The table
-# gives slopes instead: gain per unit of the gap, within pairs of R, over redrawn splits of rows. Its interval covers other rows and other labels of the kind.
+# gives slopes instead: gain per unit of the gap, within pairs of R, over redrawn splits of rows, so that they are not the slopes of the points above, which
+# are of the given split. The interval covers other rows and other labels of the kind; the number of splits in the table is small, and the interval wide.
 
 # %% tags=["hide-input"]
 shown = slopes.assign(dial=slopes["dial"].map(AXES)).rename(columns={"dial": "how the gap is set"})

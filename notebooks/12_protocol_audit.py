@@ -41,7 +41,7 @@ from helpers.alignment.shift import CHANNELS
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, format_table, integer, many, number
+from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span
 from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
@@ -82,12 +82,23 @@ def of_set(table, names):
 gain_of_all = paths[paths["alignment"] == "lambda"]
 published = gain_of_all[(gain_of_all["optimizer"] == "adamw") & np.isclose(gain_of_all["rate"], 3e-4) & (gain_of_all["updates"] == BRSET_UPDATES)]
 converged = limits[limits["alignment"] == "lambda"]
-page.show_text(
-    "On the {n} shipped sets of our two small test-bench encoders, with AdamW, the rate and the number of updates behind the paper's Fig. 3, λ = 1 changes the AUC by "
-    "{low:+.4f} to {high:+.4f}; with the converged probe it changes it by {converged_low:+.4f} to {converged_high:+.4f}. What λ gains before that "
-    "limit is what training has not yet reached.",
-    n=len(published), low=published["gain"].min(), high=published["gain"].max(), converged_low=converged["gain"].min(), converged_high=converged["gain"].max(),
-)  # fmt: skip
+
+
+def training_sentence(published, converged, unaligned):
+    """What the gain of λ = 1 is when training stops and at the minimum, for every set or with the exceptions; ``unaligned`` has the AUC of λ = 0 there."""
+    both = published.merge(converged, on=SETS, suffixes=("", "_limit")).merge(unaligned[[*SETS, "auc"]], on=SETS, suffixes=("", "_unaligned"))
+    shrinks, trained_on = both["gain_limit"] < both["gain"], both["auc_unaligned"] > both["auc"]
+    others = "; ".join(f"{set_title(r[:3])} ({r.gain:+.4f}, then {r.gain_limit:+.4f})" for r in both.loc[~shrinks, [*SETS, "gain", "gain_limit"]].itertuples(index=False))
+    except_for = f" It does not shrink on {others}." if others else ""
+    return (
+        f"On {count(len(both), 'shipped set')} of our two small test-bench encoders, with AdamW, the rate and the number of updates behind the paper's Fig. 3, λ = 1 "
+        f"changes the AUC by {span(both['gain'].min(), both['gain'].max())} (mean of two seeds, loss of the paper's text); with the converged probe it changes it by "
+        f"{span(both['gain_limit'].min(), both['gain_limit'].max())}. Between the two the gain shrinks on {shrinks.sum()} of {len(both)} sets.{except_for} Converged "
+        f"without λ, the probe has a higher AUC than with λ = 1 after these updates on {trained_on.sum()} of {len(both)}."
+    )
+
+
+page.show_text("{sentence}", sentence=training_sentence(published, converged, limits[limits["alignment"] == "none"]))
 
 # %% [markdown]
 # The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
@@ -139,7 +150,7 @@ distinct_legend(figure, axes);
 # %% tags=["hide-input"]
 clear = (converged["low"] > 0) | (converged["high"] < 0)
 page.show_text(
-    "Of the converged gains, {clear} of {n} have an interval that excludes zero, and {same} have one within ±{margin:g}, the margin within which we call a change none.",
+    "Intervals of converged gains that exclude zero: {clear} of {n}; that lie within ±{margin:g}, the margin within which we call a change none: {same} of {n}.",
     clear=clear.sum(), n=len(clear), same=int(equivalent(converged["low"], converged["high"]).sum()), margin=MARGIN,
 )  # fmt: skip
 
@@ -279,7 +290,7 @@ if len(here):
     )  # fmt: skip
 
 # %% [markdown]
-# ## A scale is another rate, a shift another conditioning
+# ## Rescaling acts like a learning rate, shifting like preconditioning
 #
 # A probe on features $s(x + c)$ with weights $W$ has the logits of a probe on unscaled features with weights $sW$ and bias $b + W \cdot sc$; written
 # in these, its steps are those of the unscaled probe under other settings. SGD takes $s^2$ times the rate, AdamW $s$
@@ -349,6 +360,7 @@ if sets:
 #
 # ## One difference at a time
 #
+# Two seeds, where {doc}`03_lambda_sweep` has five.
 # The first leg leads from the paper's text to the code, the second from the code to a converged probe. Bars are cumulative: each step
 # is added to those before it. The interval is of the change that the step makes, paired over test rows. An AUC of hard labels is on another
 # scale than an AUC of scores, so steps between them are changes of the measure, not of the probe.
@@ -417,15 +429,20 @@ format_table(alone.drop(columns="number").rename(columns=headings), precision=4)
 # %% [markdown]
 # ## Validation rows, seeds and the choice of lambda
 #
-# Validation rows are not a field of a protocol: these are changes from the given rows to rows drawn per seed. What the authors' text
-# adds is measured in {doc}`07_leakage_audit`.
+# The table shows the change when validation rows are drawn anew for each seed instead of taken from the data's split, and the change from the clean
+# to the authors' text ({doc}`07_leakage_audit`).
 
 # %% tags=["hide-input"]
-format_table(data.drop(columns="number"), precision=4)
+changes = {
+    f"change of {what}": [f"{m:+.4f} ({span(low, high)})" for m, low, high in data[[f"{name}_change{end}" for end in ("", "_low", "_high")]].to_numpy()]
+    for name, what in (("auc", "AUC at λ = 0"), ("gain", "the gain"))
+}  # fmt: skip
+format_table(data[[*SETS, "protocol", "difference"]].assign(**changes))
 
 # %% [markdown]
 # Under `authors-code`: the spread of the gain over seeds beside its standard error over test rows, and the $\lambda$ that is
-# best on test rows beside the one that validation rows choose.
+# best on test rows beside the one that validation rows choose. `studies/protocol_steps.py` has two seeds and {doc}`03_lambda_sweep` five, so its
+# gains and chosen $\lambda$ of the same sets differ from these.
 
 # %% tags=["hide-input"]
 format_table(choice.drop(columns=["protocol", "p_value"]), precision=4, best_lambda="{:g}", chosen_lambda="{:g}")
@@ -436,23 +453,23 @@ format_table(choice.drop(columns=["protocol", "p_value"]), precision=4, best_lam
 # Which of them were executed, how, and with which effect, as the range over sets.
 
 # %% tags=["hide-input"]
-def span(values, digits=4):
-    return f"{values.min():+.{digits}f} to {values.max():+.{digits}f}"
+def range_of(values, digits=4):
+    return span(values.min(), values.max(), f"+.{digits}f")
 
 
 listed, execution = protocol_differences(), pd.read_csv(project_root() / "data/published/protocol_execution.csv", keep_default_na=False)
 executed = listed[["number", "topic"]].merge(execution, on="number", validate="one_to_one")
 effects = {}
 for n, rows in alone.groupby("number"):
-    effects[n] = "; ".join(f"{r.step}: gain {r.gain_low:+.4f} to {r.gain_high:+.4f}, AUC(0) {r.auc_low:+.3f} to {r.auc_high:+.3f}" for r in rows.itertuples())
+    effects[n] = "; ".join(f"{r.step}: gain {span(r.gain_low, r.gain_high)}, AUC(0) {span(r.auc_low, r.auc_high, '+.3f')}" for r in rows.itertuples())
 for n, rows in data.groupby("number"):
     by_protocol = rows.groupby("protocol", sort=False)
-    effects[n] = "; ".join(f"{p}: gain {span(mine['gain_change'])}, AUC(0) {span(mine['auc_change'], 3)}" for p, mine in by_protocol)
+    effects[n] = "; ".join(f"{p}: gain {range_of(mine['gain_change'])}, AUC(0) {range_of(mine['auc_change'], 3)}" for p, mine in by_protocol)
 ratio, lost = choice["standard_error"] / choice["seed_sd"], choice["best_gain"] - choice["chosen_gain"]
-effects[5] = f"gain of the converged probe {span(converged['gain'])}"
-effects[9] = f"gain of the converged probe on Flickr8k {span(converged.loc[converged['dataset'] == 'flickr8k', 'gain'])}"
+effects[5] = f"gain of the converged probe {range_of(converged['gain'])}"
+effects[9] = f"gain of the converged probe on Flickr8k {range_of(converged.loc[converged['dataset'] == 'flickr8k', 'gain'])}"
 effects[14] = f"standard error over test rows is {ratio.min():.1f} to {ratio.max():.1f} times the spread over seeds"
-effects[15] = f"the best λ on test rows gains {span(choice['best_gain'])}, {span(lost)} more than the chosen λ"
+effects[15] = f"the best λ on test rows gains {range_of(choice['best_gain'])}, {range_of(lost)} more than the chosen λ"
 of_rows = [(of(s.rows()), of(s.rows("train"))) for s in sets for of in (s.image_of, s.text_of)]
 if of_rows:
     effects[21] = f"R moves by at most {max(abs(mean_resultant_length(every) - mean_resultant_length(train)) for every, train in of_rows):.4f}"

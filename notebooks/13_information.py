@@ -49,7 +49,7 @@ from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, read_json
 from helpers.heads import Settings, embeddings_under, shipped_features, training_path
 from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
-from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
+from helpers.page import NAME, Page, count, format_table, integer, many, number, optional, span, text
 from helpers.plotting import INK, MARKERS, PALE, distinct_legend, panels
 from helpers.statistics import MARGIN, corrected_interval, equivalent
 from helpers.store.catalogue import SHIPPED_SETS
@@ -68,6 +68,7 @@ measured = project_root() / "data/measured"
 shipped = pd.read_csv(measured / "information.csv")
 gains = pd.read_csv(measured / "repeated_splits.csv", dtype={"split": str})
 random = pd.read_csv(measured / "random_networks.csv")
+residual = pd.read_csv(measured / "residual_gap.csv")
 
 
 def at_the_end(*quantities):
@@ -88,14 +89,15 @@ def ends(name, values):
 
 # %% tags=["hide-input"]
 gap, label = at_the_end("gap"), at_the_end("image", "text", "both")
+left = residual[residual["alignment"] == "lambda-1"].merge(gap[SET], on=SET)["share"]  # unbiased, as on page 11
 ridge = at_the_end("ridge_text_from_image", "ridge_image_from_text")
 entropy = label[SET].merge(at_the_end("entropy")[[*SET, "value"]], on=SET)["value"].to_numpy()
 page.show_text(
-    "On {sets} sets of our two test-bench encoders λ = {last:g} leaves {left_low:.0%} to {left_high:.0%} of the measured gap, while the mutual information of image "
-    "and text, and of both with the label, stays what it was: Eq. 5 can be undone, here to {error:.0e} in every coordinate. What a converged linear probe can use of it about the label changes "
+    "On {sets} of our two test-bench encoders λ = {last:g} leaves {left_low:.0%} to {left_high:.0%} of the gap, once the sampling noise of finite rows is taken out, "
+    "while the mutual information of image and text, and of both with the label, stays what it was: Eq. 5 can be undone, here to {error:.0e} in every coordinate. What a converged linear probe can use of it about the label changes "
     "by {label_low:+.3f} to {label_high:+.3f} bits, at most {share:.1%} of the entropy of the label and clearly in {clear} of {n} cases; the share of the other "
     "modality's variance that a ridge regression explains changes by {ridge_low:+.3f} to {ridge_high:+.3f}.",
-    last=gap["lambda"].max(), sets=len(gap), **ends("left", gap["value"] / (gap["value"] - gap["change"])), error=at_the_end("recovered")["value"].max(),
+    last=gap["lambda"].max(), sets=count(len(gap), "set"), **ends("left", left), error=at_the_end("recovered")["value"].max(),
     share=np.abs(label["change"].to_numpy() / entropy).max(), clear=clear(label), n=len(label), **ends("label", label["change"]), **ends("ridge", ridge["change"]),
 )  # fmt: skip
 
@@ -169,7 +171,7 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# ## What cannot move, and what a linear classifier can use
+# ## What λ cannot change, and what a linear probe can use
 #
 # For $\lambda \lVert\Delta\rVert / 2 < 1$ the aligned map is one-to-one ({doc}`/book/theory`), so no mutual information depends on $\lambda$. What can
 # change is predictive information {cite}`xu2020usable`: how many bits of log loss the best linear probe saves on test rows against the
@@ -232,7 +234,7 @@ distinct_legend(figure, axes)
 # %% [markdown]
 # ## Attraction, repulsion and the bound
 #
-# One batch holds all test pairs, at most `MOST` of `studies/information.py`. Closing the gap raises all cosines by a common amount. Attraction
+# One batch holds all test pairs, at most 500 of them. Closing the gap raises all cosines by a common amount. Attraction
 # and repulsion both carry it, and it cancels from their sum. SigLIP's sigmoid loss {cite}`zhai2023siglip` has a bias in its place: with the bias that
 # suits $\lambda = 0$ it explodes, with the best bias at each $\lambda$ it does not.
 
@@ -250,8 +252,8 @@ draw_changes(["bound", "bound_best_temperature", *lengths], "bits")
 short, longer = (at_the_end(quantity)["change"] for quantity in (lengths[0], lengths[-1]))
 page.show_text(
     "A neural estimate of the information between the modalities changes by {short_low:+.2f} to {short_high:+.2f} bits after short training and by "
-    "{longer_low:+.2f} to {longer_high:+.2f} bits after longer training. The truth is constant, so all of this is the estimator's: how fast a critic learns depends "
-    "on the geometry.",
+    "{longer_low:+.2f} to {longer_high:+.2f} bits after longer training. The true information is constant, so these changes are artefacts of the estimator: how fast a critic "
+    "learns depends on the geometry.",
     **ends("short", short), **ends("longer", longer),
 )  # fmt: skip
 
@@ -338,7 +340,7 @@ format_table(towers.drop(columns=["depth"]))
 
 # %% tags=["hide-input"]
 ratios = random[(random["data"] == RATIO) & (random["output"] == "unit") & ~random["inputs"].isin(["images", "texts"])]
-cells = ratios.assign(ratio=[f"{v:.2f}" if pd.isna(low) else f"{v:.2f} ({low:.2f} to {high:.2f})" for v, low, high in zip(ratios["value"], ratios["low"], ratios["high"], strict=True)])
+cells = ratios.assign(ratio=[f"{v:.2f}" if pd.isna(low) else f"{v:.2f} ({span(low, high, '.2f')})" for v, low, high in zip(ratios["value"], ratios["low"], ratios["high"], strict=True)])
 format_table(cells.pivot_table(index=["inputs", "network"], columns="depth", values="ratio", aggfunc="first", sort=False).reset_index())
 
 # %% [markdown]
@@ -424,10 +426,10 @@ diversity = page.save_table(pd.DataFrame(rows, columns=["spread", "network", "de
 
 # %% tags=["hide-input"]
 page.show_text(
-    "With the distances to the mean cut to {spreads}, the data-induced variance falls to {ratios} of what it was, clearly in {clear} of {n} combinations of "
+    "With the distances to the mean cut to {spreads} of what they were, the data-induced variance falls to {ratios} of its own, clearly in {clear} of {n} combinations of "
     "spread, activation and depth: less diverse inputs give less data-induced variance, as Eq. 4 says, in these networks.",
     spreads=", ".join(f"{s:g}" for s in diversity["spread"].unique()), clear=int((diversity["high"] < 1).sum()), n=len(diversity),
-    ratios=", ".join(f"{of.min():.2f} to {of.max():.2f}" for _, of in diversity.groupby("spread", sort=False)["ratio"]),
+    ratios=", ".join(span(of.min(), of.max(), ".2f") for _, of in diversity.groupby("spread", sort=False)["ratio"]),
 ) if (diversity["high"] < 1).all() else page.show_text(
     "The data-induced variance falls clearly in {clear} of {n} combinations of spread, activation and depth.", clear=int((diversity["high"] < 1).sum()), n=len(diversity)
 )  # fmt: skip
@@ -446,7 +448,7 @@ figure, (ax,) = panels(1, 1, 6.4, 0.62 * len(sets) + 1.2)
 for i, names in enumerate(sets):
     own = of_set(gains, names)
     redrawn = own[own["split"] != "fixed"]
-    first = "_" * (i > 0)  # one entry of the legend for all sets
+    first = "_" if i else ""  # one entry of the legend for all sets
     ax.plot(redrawn["gain"], np.full(len(redrawn), i - 0.18), "o", color=PALE, markersize=4, label=first + "one redrawn split")
     for row in of_set(summary, names).itertuples():
         ax.plot([row.low, row.high], [i, i], color=INK, linewidth=1, label=first + "corrected 95 % interval of their mean")

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from helpers.datasets.registry import title
 from helpers.files import project_root, replacing
+from helpers.page import span
 from helpers.plotting import INK, colour, use_style
 from helpers.published import BACKBONES, authors_sweep
 
@@ -24,6 +25,7 @@ MARKERS = dict(zip(DATASETS.values(), "osD^", strict=True))
 FIGURE, README = ROOT / "book" / "_static" / "finding.svg", ROOT / "README.md"
 BEGIN, END = "<!-- finding: written by python workflow/front.py -->", "<!-- end of finding -->"
 KEYS = ["dataset", "backbone"]
+TEXTS = {"clean": "the clean text", "authors": "the authors' text"}
 
 
 def ends(curves: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -56,16 +58,17 @@ def sentences() -> list[str]:
     linear, hidden = published()
     low, high = over_datasets(linear)
     longer, short = ends(authors_sweep(longer=True), "auc_mean"), linear.loc[["BRSET"]]
-    up, down = int((longer["start"] > short["start"]).sum()), int((longer["gain"] < short["gain"]).sum())
+    both = int(((longer["start"] > short["start"]) & (longer["gain"] < short["gain"])).sum())
     return [
         "**In the authors' own results** (four encoders, four medical data sets, none recomputed here) λ = 1 raises the test AUC "
         f"of the linear probe in {int((linear['gain'] > 0).sum())} of {len(linear)} curves, by {linear['gain'].min():.4f} to "
         f"{linear['gain'].max():.4f}.",
         f"**With one hidden layer** on the same vectors it raises AUC in {int((hidden['gain'] > 0).sum())} of {len(hidden)} single "
-        "runs. The linear probe's gain follows what that probe lacks against the hidden layer: rank correlation "
+        "runs, and the linear probe's gain follows what that probe lacks against the hidden layer: rank correlation "
         f"{rank_correlation(linear):.2f} over {len(linear)} curves (95 % interval over data sets {low:.2f} to {high:.2f}).",
-        f"**Trained longer** on BRSET, the authors' linear probe has a higher AUC and a smaller gain for {min(up, down)} of "
-        f"{len(longer)} encoders. This fits unfinished training; that a smaller gap holds more information is not shown.",
+        f"**Trained longer** on BRSET, the authors' linear probe has a higher AUC and a smaller gain for {both} of {len(longer)} "
+        f"encoders ({span(longer['gain'].min(), longer['gain'].max())}), which fits unfinished training and does not show that a "
+        "smaller gap holds more information.",
         _test_bench(),
     ]
 
@@ -73,13 +76,17 @@ def sentences() -> list[str]:
 def _test_bench() -> str:
     limits = pd.read_csv(LIMITS).query("alignment == 'lambda'")
     redrawn = pd.read_csv(SPLITS).query("split != 'fixed'").groupby(["dataset", "variant", "backbone"])["gain"]
-    always = [f"{title(d)} ({v}) under {b}" for (d, v, b), gains in redrawn if (gains > 0).all()]
-    least, most = (f"{value:+.4f}".replace("-", "−") for value in (redrawn.mean().min(), redrawn.mean().max()))
+    always: dict[str, list[str]] = {}
+    for (dataset, variant, backbone), gains in redrawn:
+        if (gains > 0).all():
+            always.setdefault(f"{title(dataset)} under {backbone}", []).append(TEXTS.get(variant, "its only text"))
+    where = " and ".join(f"{name} with {' or '.join(texts)}" for name, texts in always.items())
+    mean = redrawn.mean()
     return (
         "**On our two small test-bench encoders**, λ = 1 changes the test AUC of a converged linear probe by at most "
-        f"{limits['gain'].abs().max():.4f} on the given splits. Over {redrawn.size().max()} redrawn splits the mean gain of "
-        f"{len(redrawn)} embedding sets (two data sets, one of them under two texts, each with two heads on one pair of towers) is "
-        f"{least} to {most}, positive in every split for {' and '.join(always) or 'none'}."
+        f"{limits['gain'].abs().max():.4f} on the given splits of {len(redrawn)} embedding sets (two data sets, one of them under "
+        f"two texts, each with two heads on one pair of towers), and by {span(mean.min(), mean.max())} as a mean "
+        f"over {redrawn.size().max()} redrawn splits, positive in every split for {where or 'none'}."
     )
 
 

@@ -287,11 +287,9 @@ class Page:
         self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
         straddled = {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}
         for dataset, groups in ((of, n) for of, n in straddled.items() if n):
-            sentence = "{dataset}: {groups} groups are in more than one split; test scores are too high for unseen groups."
-            self.show_text(sentence, dataset=dataset, groups=groups)
+            self.show_text("{of}: groups in several splits: {n}; test scores are too high for unseen groups.", of=dataset, n=groups)
         store = self.parameters.get("store")
-        path = Path(store or "", NOT_SHOWN)
-        for line in reasons(read_json(path)) if path.is_file() else ():
+        for line in reasons(read_json(path)) if (path := Path(store or "", NOT_SHOWN)).is_file() else ():
             self.show_text("Not part of this run: {line}", line=line)
         named = any(self.parameters.get(name) for name in ("datasets", "dataset", "backbones", "backbone"))
         absent = [] if named else [s for variant in variants for s in shipped_but_not_stored(variant, store)]

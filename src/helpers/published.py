@@ -130,7 +130,7 @@ def with_routes(table: pd.DataFrame, facts: Iterable[SetFacts]) -> pd.DataFrame:
     keys = list(zip(*(table[name] for name in NAMES), strict=True))
     apart = {key for key in set(keys) if (cell_faults(known[key]) if key in known else _is_named_like_a_cell(key))}
     routes = [known[key].route if key in known else "unknown" for key in keys]
-    return table.assign(backbone=[key[2] + APART * (key in apart) for key in keys], route=routes)
+    return table.assign(backbone=[key[2] + APART if key in apart else key[2] for key in keys], route=routes)
 
 
 def is_contributed(routes: pd.Series) -> np.ndarray:

@@ -57,7 +57,7 @@ class Recommendation:
         elif self.recommended == self.chosen:
             verdict = "Use"
         else:
-            verdict, ending = "Do nothing: validation chooses", ", which is not a gain clear of zero"
+            verdict, ending = "Do nothing. The validation rows choose", ", which is not a gain clear of zero"
         if self.chosen == "none":
             return f"{verdict} none."
         row, base = rows.loc[self.chosen], rows.loc["none"]

@@ -38,10 +38,27 @@ def test_only_a_protocol_that_is_not_trained_to_convergence_is_called_so(trained
 def test_one_set_has_one_value_and_a_range_has_two():
     one, two = (SWEEP.change_sentence("converged", effects(*changes), 0.5) for changes in ([-0.02663], [0.01, 0.0004]))
     assert one.startswith(
-        "Under `converged` λ = 0.5 changes the joint test AUC by -0.0266 over 1 embedding set. Of the 95 % intervals, 1 of 1 "
+        "Under `converged` λ = 0.5 changes the joint test AUC by −0.0266 over 1 embedding set. Intervals (95 %) that "
     )
-    assert "by +0.0004 to +0.0100 over 2 embedding sets" in two and "1 of 2 exclude zero and 1 lie within ±0.005" in two
+    assert "that exclude zero: 1 of 1; " in one
+    assert (
+        "by +0.0004 to +0.0100 over 2 embedding sets" in two
+        and "zero: 1 of 2; that lie within ±0.005, " in two
+        and two.endswith(": 1 of 2.")
+    )
     assert SWEEP.change_sentence("converged", effects(0.0), 0.0) == "Under `converged` no λ above 0 was swept."
+
+
+def test_a_set_whose_gain_does_not_shrink_is_named_as_an_exception():
+    audit = functions_of("12_protocol_audit", "SETS")
+    gains = pd.DataFrame(
+        {"dataset": ["flickr8k", "ham10000"], "variant": "common", "backbone": "b", "gain": [-0.001, 0.01], "auc": 0.9}
+    )
+    limit, unaligned = gains.assign(gain=[0.003, 0.001]), gains.assign(gain=0.0, auc=[0.8, 0.95])
+    said = audit.training_sentence(gains, limit, unaligned)
+    assert "shrinks on 1 of 2 sets. It does not shrink on Flickr8k · b (-0.0010, then +0.0030). " in said
+    assert said.endswith("than with λ = 1 after these updates on 1 of 2.")
+    assert "It does not" not in audit.training_sentence(gains.iloc[1:], limit.iloc[1:], unaligned.iloc[1:])
 
 
 def test_early_stopping_is_said_to_act_rarely_only_where_it_does():

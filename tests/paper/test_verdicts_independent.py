@@ -242,6 +242,11 @@ def test_both_columns_of_every_claim_are_recomputed(ledger):
     assert ledger["scope"].str.contains("of .* case").sum() == len(DECIDED)
 
 
+def test_of_two_parts_the_weaker_verdict_stands(ledger):
+    (row,) = ledger[ledger["claim"].str.startswith("Medical pretraining alleviates")].to_dict("records")
+    assert row["verdict"] == "not resolved" and row["scope"] == "SigLIP to MedSigLIP: suggested on average only"
+
+
 def test_bounds_behind_the_exact_verdicts():
     cells = TABLE1.pivot(index=["dataset", "backbone"], columns="modality", values="R")
     assert (cells.sum(axis=1) / 2 + 0.0005 < 1).all()  # the map can be undone in every cell

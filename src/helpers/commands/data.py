@@ -29,7 +29,7 @@ def datasets() -> None:
     from ..datasets import DATASETS
 
     for name, entry in DATASETS.items():
-        card, marked = entry.card, " (credentialed)" * entry.card.credentialed
+        card, marked = entry.card, " (credentialed)" if entry.card.credentialed else ""
         print(f"{name:<12} {card.domain:<8} {card.title}{marked}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
 
 
