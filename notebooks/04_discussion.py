@@ -19,13 +19,14 @@ results = None  # folder with the tables of notebooks 01 and 03; None for ./resu
 made_with = None  # JSON of fingerprints of the parameters of 01 and 03, from the workflow; None takes any
 
 # %% tags=["hide-input", "remove-stderr"]
+from html import escape
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from scipy.stats import ttest_1samp, ttest_ind
 
 from helpers import mean_resultant_length
@@ -33,12 +34,12 @@ from helpers import published as paper
 from helpers.contributed import Contributed
 from helpers.datasets.registry import title
 from helpers.files import project_root
-from helpers.page import Page, count, escape_markdown, format_table, optional, printed, span, text
+from helpers.page import Page, count, format_table, optional, printed, span, text
 from helpers.probing.protocol import PROTOCOLS
 from helpers.statistics import holm, permutation_p
 
 page = Page("04_discussion", globals(), {name: optional(text()) for name in ("contributed", "results", "made_with")})
-lead = display(Markdown(""), display_id=True)  # like the overview, filled in below, once the claims are judged
+lead = display(Markdown(""), display_id=True)  # like the cards, filled in below, once the claims are judged
 geometry = page.read_table("cone_effect", "01_cone_effect")
 sweep, selected = (page.read_table(name, "03_lambda_sweep") for name in ("lambda_sweep", "lambda_selected"))
 page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
@@ -47,27 +48,25 @@ geometry = reports.join(geometry, "geometry")
 sweep, selected = (reports.join(t, name, ("dataset", "backbone", "protocol")) for t, name in ((sweep, "sweep"), (selected, "selected")))
 
 # %% [markdown]
-# Each claim has two answers. *Is it true of the authors' numbers?* counts all that they printed or stored for the claim: Table 1, the sixteen curves of
-# Fig. 3, the four curves of a longer training on BRSET, and the projections. One rule serves every claim. A sentence about every case (all, always,
-# consistently, steadily) is true if every number bears it out, and not true if one lies against it by more than rounding. A sentence about an average is
-# true if the mean has the claimed sign. The answer says in how many cases the sentence is true. Curves are of the paper's linear probe;
-# {doc}`14_what_the_probe_lacks` has the authors' results with a hidden layer.
+# Each claim has two answers. *In the authors' numbers* counts all that they printed or stored for it: Table 1, the sixteen curves of Fig. 3, four curves
+# of a longer training on BRSET, and the projections. A sentence about every case (all, always, consistently, steadily) is true if every number bears it
+# out, and not true if one lies against it by more than rounding. A sentence about an average is true if the mean has the claimed sign.
 #
-# *Can it be told beyond them?* asks whether these numbers can tell it of other data sets; the rule below decides. Where nothing was published, runs of the
-# paper's own encoders on at least two of its data sets answer, and the row says how many, and how many of them were contributed ({doc}`/book/reexecute`).
-# The two encoders of the test bench are shown apart and never decide. The published curves are of probes that had not converged, so an answer here does
-# not say whether $\lambda$ would help a probe trained to the end: {doc}`03_lambda_sweep` does.
+# *Beyond them* says whether these numbers can tell it of other data sets, by the rule below. Where nothing was published, runs of the paper's own
+# encoders on at least two of its data sets answer; the test bench never decides. The published curves are of linear probes that had not converged, so an
+# answer here does not say whether $\lambda$ would help a probe trained to the end: {doc}`03_lambda_sweep` and {doc}`14_what_the_probe_lacks` do.
+
+# %% tags=["hide-input"]
+cards = display(HTML(""), display_id=True)
 
 # %% [markdown]
 # ## The rule behind the verdicts
 #
-# One table decides what can be told beyond the numbers. The first line that applies gives the verdict, and the code that judges is the code that prints
-# it. The units are data sets, not curves or cells; only the drop near $\lambda = 1$ is compared between curves, which favours the claim. Where a claim can
-# be analysed in several defensible ways (with and without the hard-label AUC of HAM10000, absolute or relative to the headroom $1 - \mathrm{AUC}(0)$), all
-# are run and the largest p-value decides. Where a claim concerns two pairs of encoders, each pair is judged and the weaker verdict stands.
-#
-# Holm's correction runs over all distinct tests of this page. It is strict: eight data sets cannot give an exact p-value small enough to pass it. Read
-# *suggested* and *points the other way* as: clear when tested alone, not among so many claims.
+# The first line of the table that applies gives the verdict beyond the numbers. The units are data sets, not curves or cells; only the drop near
+# $\lambda = 1$ is compared between curves, which favours the claim. Where a claim can be analysed in several defensible ways (with and without the
+# hard-label AUC of HAM10000, absolute or relative to the headroom $1 - \mathrm{AUC}(0)$), all are run and the largest p-value decides. Where a claim
+# concerns two pairs of encoders, the weaker verdict stands. Holm's correction runs over all distinct tests of this page and is strict: eight data sets
+# cannot give an exact p-value small enough to pass it. Read *suggested* and *points the other way* as: clear when tested alone.
 
 # %%
 LEVEL = 0.05  # of p-values after Holm's correction over all claims
@@ -117,26 +116,19 @@ def own_numbers(part) -> str:
     return f"{answer}, {true.sum()} of {len(true)}"
 # %% tags=["hide-input"]
 page.show_text(
-    "In the second answer, a single case counts against a claim where it lies below zero beyond its uncertainty: rounding for values of Table 1, {clear} "
-    "standard errors over seeds for a curve. Such errors are unpaired, because published spreads are those of levels, and hold for the stored test rows "
-    "only: seeds say how much the training varies, not how much another test set would.",
-    clear=CLEAR,
-)
+    "A single case counts against a claim where it lies below zero beyond its uncertainty: rounding for Table 1, {clear} standard errors over seeds for a "
+    "curve. These errors are unpaired, because published spreads are those of levels, and say nothing of another test set.", clear=CLEAR,
+)  # fmt: skip
 decisions = pd.DataFrame([(i, found, verdict) for i, (found, verdict, _) in enumerate(RULES, start=1)], columns=["order", "what is found", "verdict"])
-format_table(decisions, stacked=True)
-
-# %% [markdown]
-# ## The answers
-# %% tags=["hide-input"]
-overview = display(Markdown(""), display_id=True)
+format_table(decisions, caption="The first line that applies gives the verdict.", stacked=True)
 
 # %% [markdown]
 # ## The tests
 #
-# A claim has one part, or one for each of its subjects. A part holds mean effects with Student's or Welch's interval, one for each defensible analysis,
-# and the lowest and highest value of each single case. All are positive if the claim is right.
+# A part of a claim holds mean effects with Student's or Welch's interval, one for each defensible analysis, and the lowest and highest value of each
+# single case. All are positive if the claim is right.
 
-# %%
+# %% tags=["hide-input"]
 class Effect(NamedTuple):
     """A mean effect with its 95 % interval, two-sided p-value and number of independent units; ``how`` names the analysis."""
 
@@ -192,7 +184,7 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
 #
 # `data/published/claims.yml` holds each statement, its place in the paper, and the sentences that the numbers below fill in.
 
-# %%
+# %% tags=["hide-input"]
 claims = yaml.safe_load((project_root() / "data/published/claims.yml").read_text("utf-8"))
 found = {claim["id"]: finding() for claim in claims}  # without a test where nothing below replaces it
 NARROW = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
@@ -263,7 +255,7 @@ found["all_activations"] = finding(part(cases=cone, universal=True, stored=cone[
 # ({doc}`01_cone_effect`). At $\lambda = 1$ both shifted means are $m = (\mu_v + \mu_t)/2$, and to leading order renormalisation leaves the gap $\lVert m
 # \rVert\, | 1/\sqrt{\lVert m \rVert^2 + 1 - R_t^2} - 1/\sqrt{\lVert m \rVert^2 + 1 - R_v^2} |$.
 
-# %%
+# %% tags=["hide-input"]
 def residual_range(r_image: float, r_text: float, steps: int = 1001) -> tuple[float, float]:
     """Return the least and largest residual gap at lambda = 1 that two mean resultant lengths allow, over all cosines of the means."""
     m = np.linspace(abs(r_image - r_text) / 2, (r_image + r_text) / 2, steps)
@@ -320,8 +312,7 @@ found["removes_information"] = finding(part(cases=np.column_stack([np.full(len(h
 # ### Claims on downstream gains, from the authors' stored curves
 #
 # These are the curves behind the paper's Fig. 3, and those of a longer-trained probe on BRSET that the paper does not report.
-
-# %%
+# %% tags=["hide-input"]
 FAR = 0.1  # share of the headroom 1 - AUC(0) that the best lambda must recover for the pretrained gap to be far from optimal
 LONGER = "longer-trained"
 stored = pd.concat([paper.authors_sweep().assign(probe="Fig. 3"), paper.authors_sweep(longer=True).assign(probe=LONGER)], ignore_index=True)
@@ -417,7 +408,7 @@ found["medical_gain_steadily"] = finding(
 # %% [markdown]
 # ### Own runs of the paper's encoders, where published numbers cannot decide
 
-# %%
+# %% tags=["hide-input"]
 hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
 labels, scores = paper.sweep_gains(sweep, "auc_hard").assign(metric=paper.HARD_AUC), paper.sweep_gains(sweep).assign(metric=paper.SCORE_AUC)
 gains = pd.concat([labels[labels["protocol"].isin(hard)], scores]).drop_duplicates([*paper.NAMES, "protocol", "features", "lambda"])
@@ -525,10 +516,7 @@ own = {
     "moderate_helps": gains_at(0.5), "declines_near_one": resolution_of_seeds(), "task_dependent": selected_gains(),
 }  # fmt: skip
 
-# %% [markdown]
-# ## The evidence for each claim
-
-# %%
+# %% tags=["hide-input"]
 judged_by = {name: claim if claim.parts else recomputed.get(name) or claim for name, claim in found.items()}
 distinct = sorted({part.p for claim in judged_by.values() for part in claim.parts if part.p == part.p})  # a test may serve two claims
 p_holm = dict(zip(distinct, holm(distinct).tolist(), strict=True))
@@ -570,24 +558,36 @@ lead.update(Markdown(
     f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts needs both), "
     f"and for {none} there is no number. Beyond these numbers: {counted}."
 ))
-beyond = [f"{row.verdict} ({row.scope})" if row.scope else row.verdict for row in ledger.itertuples()]
-headings = {"where": "where in the paper", "own_numbers": "true of the authors' numbers?", "beyond": "can it be told beyond them?"}
-overview.update(format_table(ledger.assign(beyond=beyond)[["claim", *headings, "why"]].rename(columns=headings), stacked=True))
-# %% tags=["hide-input"]
-blocks, given = [], {}
+
+def said(words: str) -> str:
+    """Return words for HTML: escaped, with true minus signs, a capital first and a full stop."""
+    return escape(printed(words[0].upper() + words[1:].rstrip("."))) + "."
+
+def badge(question: str, answer: str) -> str:
+    kind = {"yes": "for", "holds": "for", "no": "against", "contradicted": "against"}.get(answer.split(",")[0].split(" ")[0], "open")
+    return f'<span class="badge {kind if answer != "no number" else "open"}">{question}: <b>{escape(printed(answer))}</b></span>'
+
+html, topic, given = [], None, {}
 for number, row in enumerate(ledger.itertuples(), start=1):
-    answers = f"of the authors' numbers *{row.own_numbers}*, beyond them *{beyond[number - 1]}*"
-    head = f"**{number}. {row.claim}** ({row.where}): {answers}. {row.why[0].upper()}{row.why[1:]}"
-    lines = [head, "", f"- Test: {row.test}", f"- Published: {row.published_evidence}"]
+    if claims[number - 1]["topic"] != topic:
+        topic = claims[number - 1]["topic"]
+        html.append(f'<p class="claims-topic">{topic}</p>')
+    beyond = f"{row.verdict} ({row.scope})" if row.scope else row.verdict
+    evidence = {"Test": row.test, "Published": row.published_evidence}
     if pd.notna(row.effect):
         interval = f" [{row.low:.4f}, {row.high:.4f}]" if pd.notna(row.low) else ""
         tested = f", p = {row.p:.2g}, after Holm {row.p_holm:.2g}" if pd.notna(row.p) else ""
-        lines.append(f"- Effect: {row.effect:.4f}{interval}, n = {row.n}{tested}")
+        evidence["Effect"] = f"{row.effect:.4f}{interval}, n = {row.n}{tested}"
     if pd.notna(row.our_evidence):
         first = given.setdefault(row.our_evidence, number)  # what already stands under an earlier claim becomes a reference to it
-        lines.append(f"- Our runs: {escape_markdown(row.our_evidence) if first == number else f'as under claim {first}'}")
-    blocks.append("\n".join(lines))
-Markdown(printed("\n\n".join(blocks)))
+        evidence["Our runs"] = row.our_evidence if first == number else f"as under claim {first}"
+    items = "".join(f"<li><b>{name}:</b> {said(words)}</li>" for name, words in evidence.items())
+    html.append(
+        f'<div class="claim"><p><b>{number}. {escape(row.claim)}</b> <span class="where">{escape(row.where)}</span></p>'
+        f"<p>{badge('in the authors’ numbers', row.own_numbers)} {badge('beyond them', beyond)}</p>"
+        f'<p>{said(row.why)}</p><details class="evidence"><summary>Evidence</summary><ul>{items}</ul></details></div>'
+    )
+cards.update(HTML("\n".join(html)))
 
 # %% [markdown]
 # ## What was not tested

@@ -1,7 +1,7 @@
 """Print the built book as one PDF with the system's Chromium: ``python workflow/pdf.py``.
 
 The articles of all pages become one document in the order of the table of contents. Links between pages become links within it,
-folded code is left to the notebooks, and the slider is replaced by a still picture with a link.
+folded code and the API are left to the web, a title and the contents come first, and the slider is replaced by a still picture with a link.
 """
 
 import os
@@ -27,7 +27,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-unsafe-swiftshader")
 FROM_DISK = "--allow-file-access-from-files"
 SECONDS = 900
-LEFT_OUT = "script, .headerlink, details.hide, .lambda-turn, .copybtn, .toctree-wrapper, .thebe-launch-button, nav"
+LEFT_OUT = (
+    "script, .headerlink, details.hide, details.parameters, .lambda-turn, .copybtn, .toctree-wrapper, .thebe-launch-button, nav"
+)
+ONLINE = ("book/api",)  # pages that nobody prints
 INTERACTIVE = ".lambda-view"
 NO_BUTTONS = "<style>.lambda-turn { display: none }</style>"
 
@@ -75,6 +78,8 @@ def one_document(site: Path, pages: list[str], address: str, still: str = "") ->
         article = article_of(site, page)
         for element in article.select(LEFT_OUT):
             element.decompose()
+        for evidence in article.select("details"):
+            evidence["open"] = ""
         article["id"] = f"p{number}"
         for element in article.select("[id]"):
             element["id"] = f"p{number}-{element['id']}"
@@ -130,11 +135,13 @@ def print_book(site: Path, out: Path) -> Path:
     """Print the built book in ``site`` as one PDF and return its path."""
     site = Path(site).resolve()
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-    pages = list(parse_toc_yaml(ROOT / "_toc.yml"))
+    pages = [page for page in parse_toc_yaml(ROOT / "_toc.yml") if page not in ONLINE]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         document = one_document(site, pages, published_address(config), take_still(site, pages, work))
-        html = TEMPLATES.get_template("print.html").render(title=config["title"], body=Markup(str(document)), site=site.as_uri())
+        contents = [(f"#{a['id']}", a.h1.get_text(" ", strip=True).rstrip("#").strip()) for a in document.select("article") if a.h1]
+        given = {"title": config["title"], "author": config["author"], "contents": contents, "site": site.as_uri()}
+        html = TEMPLATES.get_template("print.html").render(body=Markup(str(document)), **given)
         (work / "book.html").write_text(html, "utf-8")
         with replacing(out) as temporary:
             options = ("--no-pdf-header-footer", "--generate-pdf-document-outline", "--virtual-time-budget=120000")
