@@ -1,7 +1,7 @@
 """Print the built book as one PDF with the system's Chromium: ``python workflow/pdf.py``.
 
-The articles of all pages become one document in the order of the table of contents. Links between pages become links within it,
-folded code and the API are left to the web, a title and the contents come first, and the slider is replaced by a still picture with a link.
+The articles of all pages but the API become one document in the order of the table of contents, after a title and the contents.
+Links between pages become links within it, folded code is left to the notebooks, and the slider is replaced by a still picture.
 """
 
 import os
