@@ -85,7 +85,7 @@ path = page.save_table(pd.concat([lambda_path(s, lambdas) for s in sets], ignore
 first, last = min(lambdas), max(lambdas)
 gaps = path.pivot_table(index=["dataset", "backbone"], columns="lambda", values="residual_gap")
 left = gaps[last] / gaps[first]
-sentence = "Moving λ from {first:g} to {last:g} leaves {least:.1%} to {most:.1%} of the gap (embedding sets: {n})."
+sentence = "Moving λ from {first:g} to {last:g} leaves {least:.1%} to {most:.1%} of the gap of the same pairs that it is measured on (embedding sets: {n})."
 lead.update(Markdown(fill(sentence, first=first, last=last, least=left.min(), most=left.max(), n=len(sets))))
 
 
