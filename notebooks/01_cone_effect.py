@@ -364,7 +364,7 @@ first, last = min(lambdas), max(lambdas)
 gaps = path.pivot_table(index=["dataset", "backbone"], columns="lambda", values="residual_gap")
 left = gaps[last] / gaps[first]
 page.show_text(
-    "Moving λ from {first:g} to {last:g} leaves {share} of the gap (embedding sets: {n}).",
+    "Moving λ from {first:g} to {last:g} leaves {share} of the gap of the pairs that estimated it (embedding sets: {n}).",
     first=first, last=last, share=span(left.min(), left.max(), ".1%"), n=len(sets),
 )  # fmt: skip
 

@@ -554,10 +554,10 @@ counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: n
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
 yes, no, none = (own_counts.get(answer, 0) for answer in ("yes", "no", "no number"))
 page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted, own_counts=f"{yes} true, {no} not true, {none} without a published number")
-lead.update(Markdown(
+lead.update(Markdown(printed(
     f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts needs both), "
     f"and for {none} there is no number. Beyond these numbers: {counted}."
-))
+)))
 
 def said(words: str) -> str:
     """Return words for HTML: escaped, with true minus signs, a capital first and a full stop."""

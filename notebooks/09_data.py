@@ -35,7 +35,7 @@ from helpers.datasets.describe import class_balance, text_lengths, texts_cut, to
 from helpers.datasets.registry import dataset_root, domain, title
 from helpers.datasets.splits import seen_in_train, straddling
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, count, fill, format_table
+from helpers.page import SOURCE, Page, count, fill, format_table, printed
 from helpers.plotting import FEATURES, GRID, INK, log_axis, panels, share_legend
 from helpers.store.catalogue import stored
 from helpers.tasks import SPLITS, Task
@@ -164,7 +164,7 @@ said.append(fill(
     name=title(few["dataset"]), variant=few["variant"], texts=int(few["distinct_texts"]), pairs=int(few["pairs"]), known=few["text_in_train"],
 ))  # fmt: skip
 said.append(f"Encoders cut the text of at most {longest:.1%} of the pairs of a set." if longest else "No text counted here is longer than an encoder's context.")
-lead.update(Markdown(" ".join(said)))
+lead.update(Markdown(printed(" ".join(said))))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
 SHOWN = 16  # most classes in a panel

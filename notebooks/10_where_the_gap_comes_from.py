@@ -99,7 +99,7 @@ def separability(image, text):
 
 
 rows = []
-for temperature, rate, seed in product([*temperatures, *[LEARNED] * learned], rates, seeds):
+for temperature, rate, seed in product([*temperatures, LEARNED] if learned else temperatures, rates, seeds):
     for trained in training_path(pairs, Settings(temperature, rate, max(1, *epochs), seed)):
         if trained.epoch in epochs:
             image, texts = trained.project(held_out.image, held_out.text[held_out.first])

@@ -67,6 +67,6 @@ def _data_set(name: str, data_root, n_stored: int) -> tuple[str, str]:
     try:
         load_dataset(name, root, entry.variants[0])
     except (OSError, ValueError) as error:
-        there = f"embeddings under {n_stored} encoder{'s' * (n_stored > 1)}; for the images: "
+        there = f"embeddings under {n_stored} encoder{'s' if n_stored > 1 else ''}; for the images: "
         return (STORED, f"{there}{error}") if n_stored else (MISSING, str(error))
     return READY, f"python -m helpers extract {name} --backbone NAME{f' --root {root}' if root else ''}"

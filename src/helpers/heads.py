@@ -150,7 +150,7 @@ def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
     learned = settings.temperature == LEARNED
     start = START_TEMPERATURE if learned else float(settings.temperature)
     log_scale = torch.tensor(-math.log(start), dtype=torch.float32, requires_grad=learned)
-    optimizer = torch.optim.AdamW([*weights.values(), *[log_scale] * learned], lr=settings.rate)
+    optimizer = torch.optim.AdamW([*weights.values(), log_scale] if learned else [*weights.values()], lr=settings.rate)
     order, rng = torch.Generator().manual_seed(settings.random_state + 1), np.random.default_rng(settings.random_state)
     images, texts = torch.from_numpy(pairs.image), torch.from_numpy(pairs.text)
 

@@ -125,7 +125,7 @@ def existing() -> ParameterType:
 
 def count(n: int, what: str) -> str:
     """Return a number and its noun, such as ``1 embedding set`` or ``6 embedding sets``."""
-    return f"{n:,} {what}{'s' * (n != 1)}"
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def span(low: float, high: float, form: str = "+.4f") -> str:

@@ -116,6 +116,16 @@ def test_an_own_table_is_not_called_pictures_of_easy_vqa(own):
     assert ("easy-VQA" in text) == ("small and synthetic" in text) == (not own) and ("pairs.csv" in text) == own
 
 
+def test_every_sentence_of_a_page_is_shown_by_the_one_function_that_formats_numbers():
+    """Markdown is made from a constant, or from what ``printed``, ``fill`` (which prints) or ``Page.show_text`` returns."""
+    for path in sorted((ROOT / "notebooks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Markdown":
+                (content,) = node.args
+                made_by = ast.unparse(content.func) if isinstance(content, ast.Call) else None
+                assert isinstance(content, ast.Constant) or made_by in ("printed", "fill"), f"{path.name}:{node.lineno}"
+
+
 def test_parameters_are_checked_before_torch_is_imported():
     for path in sorted((ROOT / "notebooks").glob("*.py")):
         if path.name[:2] in CHECKED_FIRST:

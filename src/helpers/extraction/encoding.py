@@ -94,7 +94,7 @@ def _inspect_text(text) -> Finding:
         content = hashlib.sha256(text.encode()).hexdigest()
     except UnicodeEncodeError:
         return Finding(error="text is not valid Unicode (lone surrogates, from a wrong encoding); read the table as UTF-8")
-    return Finding(content, ("text has replacement characters; it was read in the wrong encoding",) * ("\ufffd" in text))
+    return Finding(content, ("text has replacement characters; it was read in the wrong encoding",) if "\ufffd" in text else ())
 
 
 def _inspect_files(root: Path, paths: list, cache: Path | None) -> dict[str | None, Finding]:

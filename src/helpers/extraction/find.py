@@ -40,7 +40,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
 
     root = dataset_root(data_root, dataset)
     out = (project_root() / OWN if store is None else Path(store)) / identity.folder
-    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant}{' --root ROOT' * bool(root)}"
+    command = f"python -m helpers extract {dataset} --backbone {backbone} --variant {variant}{' --root ROOT' if root else ''}"
     made = extract(load_dataset(dataset, root, variant), load_backbone(backbone), out, command=command)
     assert made is not None  # only a shard returns None
     return made
