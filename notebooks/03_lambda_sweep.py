@@ -13,13 +13,9 @@
 # %% [markdown]
 # # The lambda sweep
 #
-# A linear probe predicts the labels from the concatenated image and text vectors, after both were shifted along the gap by
-# $\lambda$ and renormalised. The paper's Fig. 3 plots its test AUC against $\lambda$. The protocols that can train the probe are `paper`
-# (SGD, as the text says), `authors-code` (AdamW and hard-label multi-class AUC, as the code does) and `converged` (the minimiser
-# of the same loss with a regularisation strength chosen on validation data). Conclusions about $\lambda$ rest on `converged`. The other two are
-# not trained to convergence: their best epoch is usually the last one allowed, so what they reach depends on scale and shift. The published
-# curves, and the verdicts on them in {doc}`04_discussion`, come from such probes; they say what those probes gained, not what the
-# embeddings hold.
+# The paper's Fig. 3 plots the test AUC of a linear probe against $\lambda$. Here the probe is trained as the paper's text says (`paper`, SGD), as its
+# code does (`authors-code`, AdamW and hard-label multi-class AUC), and to convergence (`converged`). Conclusions about $\lambda$ rest on `converged`: the
+# other two usually hit the epoch limit, so their AUC depends on the scale and offset of the features.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list means all that are stored
@@ -43,8 +39,10 @@ from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import display
+from scipy.stats import t as student
 
 from helpers import PROTOCOLS
 from helpers import published as paper
@@ -54,11 +52,11 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json
 from helpers.page import SOURCE, Page, count, format_table, integer, many, number, optional, span, text
-from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, curves, distinct_legend, effects, panels
+from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, distinct_legend, effects, panels
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
-from helpers.statistics import MARGIN, equivalent, holm
+from helpers.statistics import MARGIN, corrected_interval, equivalent, holm
 from helpers.store.catalogue import folder_name, stored
 
 page = Page(
@@ -172,206 +170,11 @@ for name in filter(None, (shown, unfinished)):
     page.show_text(change_sentence(name, last[last["protocol"] == name], max(lambdas)))
 
 # %% [markdown]
-# ## AUC against lambda
+# ## The paper's Fig. 3
 #
-# A converged probe has no seed of its own: where the data bring their own validation split it is one and the same solution, and has no bar.
-
-# %% tags=["hide-input"]
-page.show_text(f"{count(len(seeds), 'seed')} and {count(summary['lambda_image'].nunique(), 'value')} of λ.")
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
-curves(marked(summary));
-
-# %% tags=["hide-input"]
-ends = marked(summary[(summary["features"] == "joint") & summary["lambda_image"].isin([min(lambdas), max(lambdas)])])
-wide = ends.pivot(index=["dataset", "backbone", "protocol"], columns="lambda_image", values=["mean", "sd"])
-wide.columns = [f"{'AUC' if value == 'mean' else 'sd'}, λ = {lam:g}" for value, lam in wide.columns]
-format_table(wide.reset_index(), precision=4)
-
-# %% tags=["hide-input"]
-of_scores = summary[(summary["features"] == "joint") & (summary["lambda_image"] == 0) & (summary["metric"] == "auc")]
-at_zero = of_scores.groupby("protocol", sort=False)["mean"].agg(["min", "max"])
-if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.index:
-    reached = "; ".join(f"`{protocol}` {low:.2f} to {high:.2f}" for protocol, low, high in at_zero.itertuples())
-    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. Values far below `converged` are of undertrained probes.")
-
-# %% tags=["hide-input"]
-runs = pd.concat([r.runs.assign(classes=r.task.n_outputs) for r in swept["lambda"]], ignore_index=True)
-descents = runs[runs["epochs"].notna()]
-for name, mine in descents.groupby("protocol", sort=False):
-    page.show_text(epochs_sentence(name, mine))
-given = [r.provenance["validation_given"] for r in swept["lambda"]]
-page.show_text(
-    "Validation rows are those of the data's own split in {given} of {of}, the same for every seed{elsewhere}. The authors drew a tenth of the training rows anew for each seed, also across groups.",
-    given=sum(given), of=count(len(given), "sweep"), elsewhere="" if all(given) else "; elsewhere a tenth of the training groups is drawn per seed",
-)  # fmt: skip
-
-# %% tags=["hide-input"]
-found = stored(store)
-named = text_names_label(found.merge(table[["dataset", "variant"]].drop_duplicates())["path"])
-for dataset, mine in named[named["share"] >= 0.5].groupby("dataset", sort=False):
-    most = mine.loc[mine["share"].idxmax()]
-    page.show_text(
-        "The text of {name} often names the label itself ({label}: {share:.0%} of its positives), so joint features can add little over text alone there.",
-        name=title(dataset), label=most["class"], share=most["share"],
-    )  # fmt: skip
-
-# %% [markdown]
-# ## AUC per class
-#
-# At the ends of the range, joint features, mean over seeds. The number of positive test rows stands beside each class. A macro AUC weighs all
-# classes alike: a class with a dozen positives has an uncertain AUC and counts as much in the mean as one with a thousand.
-
-# %% tags=["hide-input"]
-classes = table[
-    table["class"].notna()
-    & (table["metric"] == "auc")
-    & (table["split"] == "test")
-    & (table["features"] == "joint")
-    & (table["protocol"] == shown)
-    & table["lambda_image"].isin([min(lambdas), max(lambdas)])
-]
-wide = marked(classes).pivot_table(index=["dataset", "class"], columns=["backbone", "lambda_image"], values="value", sort=False)
-wide.columns = [f"{backbone}, λ = {lam:g}" for backbone, lam in wide.columns]
-positives = {
-    (r.provenance["dataset"], name): int(count)
-    for r in swept["lambda"]
-    for name, count in zip(r.task.outputs, r.targets.sum(axis=0), strict=True)
-}
-wide.insert(0, "test positives", [positives[key] for key in wide.index])
-format_table(wide.reset_index())
-
-# %% tags=["hide-input"]
-rare = {key: count for key, count in positives.items() if count < 20}
-if rare:
-    page.show_text(
-        "Classes with fewer than 20 positive test rows, on which a macro AUC rests as much as on any other: {classes}.",
-        classes=", ".join(f"{title(d)} {name} ({count})" for (d, name), count in rare.items()),
-    )
-
-# %% [markdown]
-# ## How large is the effect, and how sure
-#
-# Two kinds of uncertainty must be kept apart. The spread over seeds says how much the training varies on one and the same test set;
-# the bootstrap interval says how much the difference could vary with another test set of this size. Judge a difference by its interval. The
-# minimum detectable difference describes the test set before the result is known: an effect of that size would be missed in one test
-# set of five, a smaller one more often.
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
-effects(marked(last));
-
-# %% tags=["hide-input"]
-columns = ["dataset", "backbone", "protocol", "auc", "difference", "low", "high", "seed_sd", "minimum_detectable"]
-format_table(marked(last)[columns], precision=4)
-
-# %% [markdown]
-# ## Choosing lambda honestly
-#
-# A lambda read off the test curve is flattered by the reading. Here it is chosen on validation rows, one for all seeds, and judged once on
-# test rows; a dash stands where 0 itself is chosen. The p-value is one-sided, of the statement that *some* $\lambda$ of this page beats 0, all of
-# them counted (bootstrap distribution of the largest t). The last column corrects it for the sets and protocols of this table (Holm). Joint features.
-# {doc}`05_is_lambda_worth_it` tries fewer values of $\lambda$ and so has another p-value; {doc}`12_protocol_audit` has fewer seeds and so may choose
-# another $\lambda$.
-
-# %%
-chosen = page.save_table(
-    pd.concat(
-        [
-            r.selected(n_boot=n_boot)
-            .merge(r.some_lambda_beats_zero(n_boot=n_boot)[["features", "p_value"]], how="left")
-            .assign(**{name: r.provenance[name] for name in ("dataset", "backbone", "protocol")})
-            for r in swept["lambda"]
-        ],
-        ignore_index=True,
-    ),
-    "lambda_selected",
-)
-columns = ["dataset", "backbone", "protocol", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable", "p_value"]
-of_joint = chosen[chosen["features"] == "joint"]
-of_joint = of_joint.assign(p_holm=holm(of_joint["p_value"]))
-format_table(marked(of_joint)[[*columns, "p_holm"]], precision=4, lambda_image="{:g}")
-
-# %% [markdown]
-# ## Which part of the alignment does it
-#
-# The alignment shifts both modalities, scales both, scales them differently, and scales rows differently ({doc}`/book/theory`). Each part
-# can act alone, and each can be the one that is switched off; centring every modality on its own mean is the natural alternative that has no
-# $\lambda$. The parts interact (a shift acts through the spread, for one), so they need not add up to the whole: the effect of a part alone and
-# the loss when it is removed differ.
-
-# %%
-parts = last
-if swept.get("alignments"):
-    parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["alignments"]], ignore_index=True)
-    parts = parts[(parts["lambda_image"] == max(alignment_lambdas)) | (parts["alignment"] == "centred")]
-parts = page.save_table(parts, "channel_effects")
-if unfinished:
-    page.show_text("Under `{protocol}`, which is not trained to convergence:", protocol=unfinished)
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
-if unfinished:
-    effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
-
-# %% tags=["hide-input"]
-page.show_text("Under `{protocol}`" + (", which is not trained to convergence:" if caveat(shown) else ":"), protocol=shown)
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
-effects(marked(parts[parts["protocol"] == shown]), "alignment");
-
-# %% tags=["hide-input"]
-final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (parts["alignment"] != "lambda")]
-alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
-whole = last[last["protocol"] == shown]
-page.show_text(
-    "Under `{protocol}`" + caveat(shown) + " the largest absolute change of AUC over {sets} is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
-    "clear of zero in {clear} of {of}." + (f" Parts at λ = {max(alignment_lambdas):g}: {alone_by}." if alone_by else ""),
-    protocol=shown, lam=max(lambdas), largest=whole["difference"].abs().max(), clear=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()), of=len(whole),
-    sets=count(len(whole), "embedding set"),
-)  # fmt: skip
-
-# %% tags=["hide-input"]
-by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)
-if "lambda" in by_name and set(CHANNELS) <= set(by_name):
-    sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
-    page.show_text("Do the parts add up? The whole beside the sum of the four parts alone, joint features:")
-    display(format_table(marked(sums), precision=4))
-
-# %% [markdown]
-# All sixteen subsets of the four parts settle what belongs to which. The average of a part is over all orders in which the four can be switched
-# on, so that averages add up to the whole; what a part gives *alone* and what is *lost without it* differ where parts interact.
-# `studies/channel_factorial.py` trained these probes with one seed, so their numbers differ from those above, which are means over the seeds of this
-# page; the repository ships the result.
-
-# %% tags=["hide-input"]
-subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
-subsets = of_this_page(subsets, table)
-keys = ["dataset", "backbone", "protocol", "channel"]
-if len(subsets):
-    of_parts = subsets[subsets["channel"] != "all"].pivot_table(index=keys, columns="measure", values="difference", sort=False)
-    display(format_table(of_parts.reset_index(), precision=4))
-else:
-    page.show_text("No set of this page is among them.")
-
-# %% tags=["hide-input"]
-gap = subsets[subsets["measure"] == "whole minus sum"]
-if len(gap):
-    most = gap.loc[gap["difference"].abs().idxmax()]
-    page.show_text(
-        "The whole differs from the sum of its parts alone by up to {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; {name}, {encoder}, "
-        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of}. Seeds per case: {seeds}.",
-        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=count(len(gap), "case"), seeds=int(gap["n_seeds"].max()),
-        **most[["difference", "low", "high", "protocol"]],
-    )  # fmt: skip
-
-# %% [markdown]
-# A shift cannot move a converged probe at all, and a common scale only through the choice of the regularisation strength.
-#
-# ## The paper's Fig. 3: published and recomputed curves
-#
-# What can be set beside the authors' stored curves is the gain $\mathrm{AUC}(\lambda) - \mathrm{AUC}(0)$: the
-# authors' AUC of HAM10000 is that of hard arg-max predictions, the others' of scores, and each metric has its own axis. A curve counts as
-# recomputed under the `authors-code` protocol with the authors' text (named first or second in `variant`), for a set that
-# {doc}`02_r_table` accepts as a cell.
+# The authors' AUC of HAM10000 is that of hard arg-max predictions, the others' of scores. A curve counts as recomputed under the `authors-code` protocol
+# with the authors' text, for a set that {doc}`02_r_table` accepts as a cell. The probes behind these curves had not converged:
+# {doc}`14_what_the_probe_lacks` compares them with the authors' own runs of a hidden layer.
 
 # %% tags=["hide-input", "remove-stderr"]
 def compare_sweep(own: pd.DataFrame) -> pd.DataFrame:
@@ -408,7 +211,16 @@ page.show_text(
     n=len(by_curve), recomputed=int((by_curve & ~given).sum()), contributed=int((by_curve & given).sum()),
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published gain in AUC over $\\lambda = 0$ (grey) and recomputed where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published, the paper's Fig. 3: test AUC of the linear probe against $\\lambda$, mean over five seeds; on HAM10000 of hard labels.", "name": "fig-published-auc"}, "image": {"alt": "Four line plots of the published test AUC against lambda, one panel per data set and one line per encoder."}}
+published = authors_sweep()
+figure, axes = panels(published["dataset"].nunique(), 4, 2.35, 2.4)
+for ax, (dataset, curves_there) in zip(axes, published.groupby("dataset"), strict=True):
+    for marker, (backbone, curve) in zip(MARKERS, curves_there.groupby("backbone"), strict=False):
+        ax.plot(curve["lambda"], curve["auc_mean"], color=colour(paper.BACKBONES[backbone]), marker=marker, markersize=3, label=backbone)
+    ax.set(title=dataset, xlabel="λ", ylabel="test AUC" if ax is axes[0] else "")
+distinct_legend(figure, axes)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$ (grey), and recomputed where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
 datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
 shape = (2.05 * len(backbones_there) + 0.6, 1.75 * len(datasets_there) + 0.5)
 figure, axes = plt.subplots(len(datasets_there), len(backbones_there), figsize=shape, squeeze=False, sharex=True, sharey="row")
@@ -430,14 +242,19 @@ for (i, dataset), (j, backbone) in product(enumerate(datasets_there), enumerate(
 distinct_legend(figure, axes.ravel());
 
 # %% [markdown]
-# The sets of this build, whatever their text and encoder. A published curve stands behind a set only where data set and encoder are the paper's.
+# ## The test bench: AUC against λ
+#
+# A converged probe has no seed of its own: where the data bring their own validation split it is one and the same solution, and has no bar.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain in test AUC over $\\lambda = 0$ of the sets of this build by protocol, joint features; a published curve of the same data set and encoder, where there is one, in grey.", "name": "fig-gains"}, "image": {"alt": "Line plots of the gain in test AUC against lambda, one panel per data set and encoder with a line per protocol."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
+curves(marked(summary));
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test bench: gain in test AUC over $\\lambda = 0$ by protocol, joint features; a published curve of the same data set and encoder, where there is one, in grey.", "name": "fig-gains"}, "image": {"alt": "Line plots of the gain in test AUC against lambda, one panel per data set and encoder with a line per protocol."}}
 joint = summary[summary["features"] == "joint"].rename(columns={"lambda_image": "lambda"})
 start = joint[joint["lambda"] == 0].set_index(["dataset", "backbone", "protocol"])["mean"].rename("start")
 own = joint.join(start, on=["dataset", "backbone", "protocol"]).assign(gain=lambda t: t["mean"] - t["start"])
 own = own.assign(dataset=own["dataset"].map(paper_name), backbone=own["backbone"].map(paper_name))
-published, marks = authors_sweep(), {(paper_name(d), paper_name(b)) for d, b in lone}
+marks = {(paper_name(d), paper_name(b)) for d, b in lone}
 names = list(dict.fromkeys(zip(own["dataset"], own["backbone"], strict=True)))
 figure, axes = panels(len(names), 2 if len(names) <= 6 else 4, 3.9 if len(names) <= 6 else 2.6, 2.7, sharex=True)
 for ax, (dataset, backbone) in zip(axes, names, strict=True):
@@ -454,12 +271,79 @@ for ax, (dataset, backbone) in zip(axes, names, strict=True):
     ax.tick_params(labelbottom=True)
 distinct_legend(figure, axes);
 
-# %% [markdown]
-# ## Within subgroups
-#
-# Test AUC within each subgroup at the ends of the range, joint features. A difference between subgroups of a few dozen rows is mostly chance.
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC at the ends of the range"}
+ends = marked(summary[(summary["features"] == "joint") & summary["lambda_image"].isin([min(lambdas), max(lambdas)])])
+wide = ends.pivot(index=["dataset", "backbone", "protocol"], columns="lambda_image", values=["mean", "sd"])
+wide.columns = [f"{'AUC' if value == 'mean' else 'sd'}, λ = {lam:g}" for value, lam in wide.columns]
+format_table(wide.reset_index(), caption="Joint test AUC, mean and standard deviation over seeds.")
 
 # %% tags=["hide-input"]
+of_scores = summary[(summary["features"] == "joint") & (summary["lambda_image"] == 0) & (summary["metric"] == "auc")]
+at_zero = of_scores.groupby("protocol", sort=False)["mean"].agg(["min", "max"])
+if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.index:
+    reached = "; ".join(f"`{protocol}` {low:.2f} to {high:.2f}" for protocol, low, high in at_zero.itertuples())
+    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. Values far below `converged` are of undertrained probes.")
+
+# %% tags=["hide-input"]
+runs = pd.concat([r.runs.assign(classes=r.task.n_outputs) for r in swept["lambda"]], ignore_index=True)
+descents = runs[runs["epochs"].notna()]
+for name, mine in descents.groupby("protocol", sort=False):
+    page.show_text(epochs_sentence(name, mine))
+given = [r.provenance["validation_given"] for r in swept["lambda"]]
+page.show_text(
+    "Validation rows are those of the data's own split in {given} of {of}, the same for every seed{elsewhere}. The authors drew a tenth of the training rows anew for each seed, also across groups.",
+    given=sum(given), of=count(len(given), "sweep"), elsewhere="" if all(given) else "; elsewhere a tenth of the training groups is drawn per seed",
+)  # fmt: skip
+
+# %% tags=["hide-input"]
+found = stored(store)
+named = text_names_label(found.merge(table[["dataset", "variant"]].drop_duplicates())["path"])
+for dataset, mine in named[named["share"] >= 0.5].groupby("dataset", sort=False):
+    most = mine.loc[mine["share"].idxmax()]
+    page.show_text(
+        "The text of {name} often names the label itself ({label}: {share:.0%} of its positives), so joint features can add little over text alone there.",
+        name=title(dataset), label=most["class"], share=most["share"],
+    )  # fmt: skip
+
+# %% [markdown]
+# ## How large is the effect, and how sure
+#
+# The spread over seeds says how much training varies on one test set; the bootstrap interval says how much the difference could vary with another test
+# set of this size. Judge a difference by its interval. An effect of the smallest detectable size would be missed in one test set of five.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
+effects(marked(last));
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+columns = ["dataset", "backbone", "protocol", "auc", "difference", "low", "high", "seed_sd", "minimum_detectable"]
+format_table(marked(last)[columns], precision=4, caption="Change of the joint test AUC from λ = 0 to the largest λ.")
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC per class"}
+classes = table[
+    table["class"].notna()
+    & (table["metric"] == "auc")
+    & (table["split"] == "test")
+    & (table["features"] == "joint")
+    & (table["protocol"] == shown)
+    & table["lambda_image"].isin([min(lambdas), max(lambdas)])
+]
+wide = marked(classes).pivot_table(index=["dataset", "class"], columns=["backbone", "lambda_image"], values="value", sort=False)
+wide.columns = [f"{backbone}, λ = {lam:g}" for backbone, lam in wide.columns]
+positives = {
+    (r.provenance["dataset"], name): int(count)
+    for r in swept["lambda"]
+    for name, count in zip(r.task.outputs, r.targets.sum(axis=0), strict=True)
+}
+wide.insert(0, "test positives", [positives[key] for key in wide.index])
+display(format_table(wide.reset_index(), caption="Joint test AUC by class at the ends of the range, mean over seeds."))
+rare = {key: count for key, count in positives.items() if count < 20}
+if rare:
+    page.show_text(
+        "Macro AUC weights classes equally, so its uncertainty is dominated by classes with few positives, here {classes}.",
+        classes=", ".join(f"{title(d)} {name} ({count})" for (d, name), count in rare.items()),
+    )
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC within subgroups"}
 ends, within = [min(lambdas), max(lambdas)], []
 for result in (r for r in swept["lambda"] if r.provenance["protocol"] == shown):
     for column, subgroup in result.subgroups.items():
@@ -474,14 +358,160 @@ if within:
     keys = ["dataset", "backbone", "subgroup", "level", "n_rows", "n_classes"]
     wide = within.pivot_table(index=keys, columns="lambda_image", values="auc", sort=False)
     wide.columns = [f"AUC, λ = {lam:g}" for lam in wide.columns]
-    display(format_table(wide.reset_index(), precision=3))
+    display(format_table(wide.reset_index(), caption="Joint test AUC within subgroups; a difference between a few dozen rows is mostly chance."))
 else:
     page.show_text("None of these sets records subgroups.")
 
 # %% [markdown]
+# ## Over redrawn splits the gain of a converged probe stays small
+#
+# One fixed split is one draw. `studies/repeated_splits.py` redraws training, validation and test rows by group. Heads that were trained on the data set are
+# trained anew on each redrawn training part, or rows that they have seen would become test rows. Splits share rows, so the interval has the correction of
+# {cite}`nadeau2003inference`: $s\sqrt{1/J + n_{test}/n_{train}}$ over $J$ splits with Student's t.
+
+# %% tags=["hide-input"]
+SET = ["dataset", "variant", "backbone"]
+redrawn = pd.read_csv(project_root() / "data/measured/repeated_splits.csv", dtype={"split": str})
+rows = []
+for names, own in redrawn[redrawn["split"] != "fixed"].groupby([*SET, "heads"], sort=False):
+    gain = own["gain"].to_numpy()
+    row = dict(zip([*SET, "heads"], names, strict=True)) | {"splits": len(gain), "auc_at_zero": own["auc_at_zero"].mean(), "gain": gain.mean()}
+    row["low"], row["high"] = corrected_interval(gain, float((own["test"] / own["train"]).mean()))
+    row["plain_low"], row["plain_high"] = corrected_interval(gain, 0.0)
+    half = student.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) * np.sqrt(1 + 1 / len(gain))  # of one more split
+    row["next_low"], row["next_high"] = gain.mean() - half, gain.mean() + half
+    rows.append(row | {"sd": gain.std(ddof=1), "positive": float(np.mean(gain > 0))})
+over_splits = pd.DataFrame(rows)
+fixed = redrawn[redrawn["split"] == "fixed"].set_index(SET)["gain"]
+few, many_splits = over_splits["splits"].min(), over_splits["splits"].max()
+page.show_text(
+    "Over {drawn} redrawn splits of each of {n} sets, the mean gain of λ = 1 under a converged probe is {gain} in AUC, and its "
+    "corrected interval excludes zero on {clear} of them and lies within ±{margin:g}, where we call a change none, on {same}. The gain of a single split has a standard deviation of "
+    "{sd} over splits, and the gain of the fixed split lies within the prediction interval of one more split on {inside} of {n} sets.",
+    drawn=f"{few}" if few == many_splits else f"{few} to {many_splits}", n=len(over_splits), clear=int(((over_splits["low"] > 0) | (over_splits["high"] < 0)).sum()),
+    same=int(equivalent(over_splits["low"], over_splits["high"]).sum()), margin=MARGIN, inside=sum(row.next_low <= fixed[row.dataset, row.variant, row.backbone] <= row.next_high for row in over_splits.itertuples()),
+    gain=span(over_splits["gain"].min(), over_splits["gain"].max()), sd=span(over_splits["sd"].min(), over_splits["sd"].max(), ".4f"),
+)  # fmt: skip
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 under a converged probe over redrawn splits, with corrected and uncorrected 95 % intervals of the mean, beside the fixed split with its bootstrap interval over test rows.", "name": "fig-redrawn-splits"}, "image": {"alt": "One row per embedding set with a dot for the gain on each redrawn split, a thick and a thin interval of their mean, and a diamond with its interval for the fixed split."}}
+of_studies = [tuple(names) for names in redrawn[SET].drop_duplicates().to_numpy()]
+
+
+def of_set(table, names):
+    return table[(table[SET] == list(names)).all(axis=1)]
+
+
+figure, (ax,) = panels(1, 1, 6.4, 0.62 * len(of_studies) + 1.2)
+for i, names in enumerate(of_studies):
+    own = of_set(redrawn, names)
+    drawn = own[own["split"] != "fixed"]
+    first = "_" if i else ""  # one entry of the legend for all sets
+    ax.plot(drawn["gain"], np.full(len(drawn), i - 0.18), "o", color=PALE, markersize=4, label=first + "one redrawn split")
+    for row in of_set(over_splits, names).itertuples():
+        ax.plot([row.low, row.high], [i, i], color=INK, linewidth=1, label=first + "corrected 95 % interval of their mean")
+        ax.plot([row.plain_low, row.plain_high], [i, i], color=INK, linewidth=4, label=first + "uncorrected interval")
+    for row in own[own["split"] == "fixed"].itertuples():
+        error = np.maximum([[row.gain - row.low], [row.high - row.gain]], 0)
+        style = {"fmt": "D", "color": "#d55e00", "markersize": 4, "capsize": 2}
+        ax.errorbar([row.gain], [i + 0.22], xerr=error, label=first + "the fixed split, bootstrap interval", **style)
+ax.axvline(0, color=INK, linewidth=0.8)
+ax.set(yticks=range(len(of_studies)), yticklabels=[f"{title(d)}{'' if v == 'common' else f', {v} text'}, {b}" for d, v, b in of_studies], xlabel="gain of λ = 1 in test AUC, converged probe")
+ax.invert_yaxis()
+figure.legend(loc="outside lower center", ncols=2);
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+format_table(over_splits, 4, caption="Gain over redrawn splits.", positive="{:.0%}", auc_at_zero="{:.3f}")
+
+# %% [markdown]
+# ## Choosing λ on validation rows
+#
+# The best $\lambda$ of a test curve is flattered. Here $\lambda$ is chosen on validation rows, one for all seeds, and judged once on test rows. The p-value is
+# one-sided, of the statement that *some* $\lambda$ of this page beats 0, and counts all of them; the last column is corrected over this table (Holm).
+# {doc}`05_is_lambda_worth_it` tries fewer values of $\lambda$, and {doc}`12_protocol_audit` has fewer seeds, so both may differ.
+
+# %%
+chosen = page.save_table(
+    pd.concat(
+        [
+            r.selected(n_boot=n_boot)
+            .merge(r.some_lambda_beats_zero(n_boot=n_boot)[["features", "p_value"]], how="left")
+            .assign(**{name: r.provenance[name] for name in ("dataset", "backbone", "protocol")})
+            for r in swept["lambda"]
+        ],
+        ignore_index=True,
+    ),
+    "lambda_selected",
+)
+columns = ["dataset", "backbone", "protocol", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable", "p_value"]
+of_joint = chosen[chosen["features"] == "joint"]
+of_joint = of_joint.assign(p_holm=holm(of_joint["p_value"]))
+format_table(
+    marked(of_joint)[[*columns, "p_holm"]].rename(columns={"p_holm": "p (Holm)"}), 4, caption="Gain of the λ that validation rows choose.", lambda_image="{:g}"
+)
+
+# %% [markdown]
+# ## Which part of the alignment does it
+#
+# The alignment shifts both modalities, scales both, scales them differently, and scales rows differently ({doc}`/book/theory`). A shift cannot move a
+# converged probe at all, and a common scale only through the choice of the regularisation strength. The parts interact, so the effect of a part alone
+# and the loss when it is removed differ. Centring every modality on its own mean is the natural alternative without $\lambda$.
+
+# %%
+parts = last
+if swept.get("alignments"):
+    parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["alignments"]], ignore_index=True)
+    parts = parts[(parts["lambda_image"] == max(alignment_lambdas)) | (parts["alignment"] == "centred")]
+parts = page.save_table(parts, "channel_effects")
+if unfinished:
+    page.show_text("Under `{protocol}`, which is not trained to convergence:", protocol=unfinished)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
+if unfinished:
+    effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
+
+# %% tags=["hide-input"]
+page.show_text("Under `{protocol}`" + (", which is not trained to convergence:" if caveat(shown) else ":"), protocol=shown)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
+effects(marked(parts[parts["protocol"] == shown]), "alignment");
+
+# %% tags=["hide-input"]
+final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (parts["alignment"] != "lambda")]
+alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
+whole = last[last["protocol"] == shown]
+page.show_text(
+    "Under `{protocol}`" + caveat(shown) + " the largest absolute change of AUC over {sets} is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
+    "clear of zero in {clear} of {of}." + (f" Parts at λ = {max(alignment_lambdas):g}: {alone_by}." if alone_by else ""),
+    protocol=shown, lam=max(lambdas), largest=whole["difference"].abs().max(), clear=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()), of=len(whole),
+    sets=count(len(whole), "embedding set"),
+)  # fmt: skip
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the parts and their sum"}
+by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)
+if "lambda" in by_name and set(CHANNELS) <= set(by_name):
+    sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
+    display(format_table(marked(sums), precision=4, caption="Do the parts add up? The whole beside the sum of the four parts alone, joint features."))
+subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
+subsets = of_this_page(subsets, table)
+keys = ["dataset", "backbone", "protocol", "channel"]
+if len(subsets):
+    of_parts = subsets[subsets["channel"] != "all"].pivot_table(index=keys, columns="measure", values="difference", sort=False)
+    caption = "All sixteen subsets of the parts, with one seed (studies/channel_factorial.py): averages are over all orders of switching on."
+    display(format_table(of_parts.reset_index(), precision=4, caption=caption))
+gap = subsets[subsets["measure"] == "whole minus sum"]
+if len(gap):
+    most = gap.loc[gap["difference"].abs().idxmax()]
+    page.show_text(
+        "The whole differs from the sum of its parts alone by up to {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; {name}, {encoder}, "
+        "`{protocol}`); the interval of this difference excludes zero in {clear} of {of}. Seeds per case: {seeds}.",
+        name=title(most["dataset"]), encoder=most["backbone"], clear=int(((gap["low"] > 0) | (gap["high"] < 0)).sum()), of=count(len(gap), "case"), seeds=int(gap["n_seeds"].max()),
+        **most[["difference", "low", "high", "protocol"]],
+    )  # fmt: skip
+
+# %% [markdown]
 # ## What was not tested
 #
-# One test set per data set, and linear probes only: a redrawn split, or a reader that is not linear, may gain more or less. Lambda is the
+# Linear probes only: another classifier may gain more or less. $\lambda$ is the
 # same for images and texts, and the gap is estimated on training rows (on all rows under `authors-code`).
 #
 # ## How this page was made

@@ -28,10 +28,10 @@ SMALL = {
     "07_leakage_audit": {"protocol": "authors-code", "n_pictures": 40, "n_fundus": 80, "n_draws": 1, "n_boot": 100},
     "08_adapt": {"n_images": 40, "protocol": "authors-code", "lambdas": [0, 1], "seeds": [1], "n_boot": 100},
     "09_data": {},
-    "10_where_the_gap_comes_from": {"temperatures": [0.01], "epochs": [0, 1]},
+    "10_where_the_gap_comes_from": {"temperatures": [0.01], "epochs": [0, 1], "networks": 3, "depths": [1]},
     "11_what_lambda_closes": {"alignments": ["none", "lambda-1"], "task_alignments": ["lambda-1"], "n_boot": 100},
     "12_protocol_audit": {"updates": 12, "seeds": [1]},
-    "13_information": {"lambdas": [0, 1], "networks": 3, "depths": [1], "n_boot": 20},
+    "13_information": {"lambdas": [0, 1], "n_boot": 20},
     "14_what_the_probe_lacks": {},
 }  # fmt: skip
 REAL_SETS = ("05_is_lambda_worth_it", "10_where_the_gap_comes_from", "11_what_lambda_closes", "13_information")

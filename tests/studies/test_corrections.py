@@ -144,7 +144,7 @@ def test_slopes_are_stored_for_both_dials_and_all_protocols():
 
 
 def test_less_diverse_inputs_alone_give_less_data_induced_variance():
-    (path,) = (ROOT / "tests/pages/frozen/13_information").glob("diversity_alone-*.csv")
+    (path,) = (ROOT / "tests/pages/frozen/10_where_the_gap_comes_from").glob("diversity_alone-*.csv")
     by_network = pd.read_csv(path).pivot(index=["network", "depth"], columns="spread", values="ratio")
     assert (by_network.diff(axis=1).iloc[:, 1:] > 0).all(axis=None) and (pd.read_csv(path)["high"] < 1).all()
 
