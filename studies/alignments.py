@@ -26,7 +26,7 @@ MOST = 1000  # pairs of a set that are measured
 SIZES = (50, 100, 150, 250, 350, 500, 1000)  # pairs in a gallery
 FIT = 150  # pairs that an alignment is fitted on, the same number for every gallery and set
 DRAWS = 20
-NULL_DRAWS = 40  # cuts of both halves that the null of a gap rests on, for each split
+NULL_DRAWS = 20  # cuts of both halves that the null of a gap rests on, for each split
 CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
 RECALLS = ("recall_image_to_text", "recall_text_to_image")
 
