@@ -80,7 +80,7 @@ page.show_text(
 
 of_clip = of_set.xs(CLIP, level="backbone").droplevel(["dataset", "variant"])["value"]
 page.show_text(
-    "The measured gap, noise included, is after λ = 1 on average larger than the 95 % quantile of what noise alone shows in {clear} of {n} sets. On {name} it is "
+    "On one split, the gap measured after λ = 1, noise included, exceeds the 95 % quantile of what noise alone shows in {clear} of {n} sets. On {name} it is "
     "{gap:.1%} of the gap without alignment, and noise alone shows {noise:.1%}.",
     clear=int((shifted.loc["gap", "value"] > shifted.loc["gap_null_95", "value"]).sum()), n=len(left), name=CLIP,
     gap=of_clip["lambda-1", "gap"] / of_clip["none", "gap"], noise=of_clip["lambda-1", "gap_null"] / of_clip["none", "gap"],

@@ -89,6 +89,19 @@ def test_a_gap_that_is_left_does_not_widen_its_null_and_too_few_rows_have_none()
     assert not {"gap_null", "gap_null_95"} & measured["procrustes"]  # ten rows suffice for eight dimensions, and five do not
 
 
+def test_the_stored_noise_is_that_which_others_found_on_these_vectors():
+    """Shares of the gap without alignment after λ = 1, gap and noise alone; that of ConVIRT is real."""
+    table = (
+        pd.read_csv(ROOT / alignments_public.OUT[0]).query("renormalise").set_index(["backbone", "alignment", "measure"])["value"]
+    )
+    published = {"CLIP ViT-B/16": (0.100, 0.094), "CLASP": (0.180, 0.180), "VideoCLIP": (0.200, 0.180)}
+    for encoder, shares in published.items():
+        of = table[encoder]
+        assert [of["lambda-1", m] / of["none", "gap"] for m in ("gap", "gap_null")] == pytest.approx(shares, abs=0.005)
+        assert of["lambda-1", "gap"] < of["lambda-1", "gap_null_95"]
+    assert table["ConVIRT", "lambda-1", "gap"] > 1.5 * table["ConVIRT", "lambda-1", "gap_null_95"]
+
+
 def test_the_largest_gallery_holds_all_other_pairs_and_agrees_with_a_full_sort():
     image, text = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs(noise=0.6))
     table = study.gallery_changes(image, text, alignments=["lambda-1"], sizes=[20, 80], n_fit=40, n_draws=3)
