@@ -525,7 +525,7 @@ bench = both_gaps[both_gaps["variant"] != "public"]
 of_recall_at_1 = both_gaps[["gap", "distribution_gap"]].corrwith(both_gaps["recall"], method="spearman")
 page.show_text(
     "Over the {n} sets the rank correlation of recall@1 (galleries of equal size) is {distribution:+.2f} with the distribution gap and {gap:+.2f} with the gap. "
-    "{bench} of them are {data} data sets under {encoders} test-bench encoders, so the sets depend on one another: this order holds for them and need not for others.",
+    "{bench} of them come from {data} data sets and {encoders} test-bench encoders, so the sets depend on one another: this order need not hold for others.",
     n=len(both_gaps), bench=len(bench), data=bench["dataset"].nunique(), encoders=bench["backbone"].nunique(), distribution=of_recall_at_1["distribution_gap"], gap=of_recall_at_1["gap"],
 )  # fmt: skip
 

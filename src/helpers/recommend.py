@@ -120,11 +120,9 @@ def recommend(
             results[name], measured = _by_probe(moved, protocol, seeds) if labelled else _by_retrieval(moved)
         facts.append({"alignment": name, **measured, **_side_effects(moved)})
     groups = {split: embeddings.pairs["group"].to_numpy()[embeddings.rows(split)] for split in ("val", "test")}
-    if labelled:
-        groups["test"] = results["none"].groups  # the same groups, in the order in which its sweep numbers them
     few = [split for split, of in groups.items() if 0 < len(np.unique(of)) < FEWEST_GROUPS]
-    differences = _differences(results, groups["test"], n_boot).rename(columns={"test": f"test_{score}"})
-    table = pd.DataFrame(facts).merge(differences, on="alignment")
+    differences = _differences(results, results["none"].groups if labelled else groups["test"], n_boot)
+    table = pd.DataFrame(facts).merge(differences.rename(columns={"test": f"test_{score}"}), on="alignment")
     chosen = table.loc[table[f"validation_{score}"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
     clear = "test" not in few and table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if clear and protocol.optimizer == "minimiser" else "none"

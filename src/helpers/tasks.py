@@ -16,10 +16,7 @@ SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
 OTHER_SPLITS = ("dev", "develop", "development", "training", "testing", "eval", "evaluation", "holdout", "unlabeled", "unlabelled")
 KINDS = ("binary", "multiclass", "multilabel")
 UNLABELLED = "unlabelled"
-NO_LABELS = (
-    "this embedding set has no labels, which a probe needs; make it again with labels (import --label COLUMN), or use `recommend`, "
-    "which judges pairs without labels by retrieval"
-)
+NO_LABELS = "this set has no labels, which a probe needs; make it again with labels (import --label COLUMN), or use `recommend`"
 MOST_CLASSES = 1000
 NUMBERS = {"binary": (2, 2), "multiclass": (2, MOST_CLASSES), "multilabel": (1, MOST_CLASSES), UNLABELLED: (0, 0)}  # of classes
 LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
