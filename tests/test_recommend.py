@@ -124,7 +124,7 @@ def test_imported_pairs_without_labels_reach_recommend_and_report_and_no_advice_
     np.savez(tmp_path / "own.npz", image=pairs.image_of(), text=pairs.text_of())
     assert main(["import", str(tmp_path / "own.npz"), "--dataset", "own", "--backbone", "clip"]) == 0
     said = capsys.readouterr().out
-    assert "no split was given: rows were split at random, 70 % train, 20 % test, 10 % val" in said and "unlabelled" in said
+    assert "rows were split at random, 70 % train, 20 % test, 10 % val" in said and "no groups were given" in said
     assert main(["recommend", "own", "clip", "--alignments", "centring", "--n-boot", "50"]) == 0
     said = capsys.readouterr().out
     assert "No labels: judged by retrieval" in said and "validation_recall" in said

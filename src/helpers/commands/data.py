@@ -163,8 +163,9 @@ def import_(
             print(f"{tied} rows share their image vector with a row of another group, and were kept in one split with it")
     elif seen := seen_in_train(embeddings.pairs)["image"].sum():
         print(f"warning: {seen} test rows have an image vector that also occurs in train; test scores are too high for new images")
+    if not grouped:
+        print("warning: no groups were given (--group): rows of one patient may be on both sides of the split")
     if embeddings.labelled:
         about = Draft(embeddings.pairs, embeddings.task)
-        ungrouped = [] if grouped else ["no groups were given (--group): rows of one patient may be on both sides of the split"]
-        for sentence in (*ungrouped, *find_split_problems(about), *find_warnings(about)):
+        for sentence in (*find_split_problems(about), *find_warnings(about)):
             print(f"warning: {sentence}")
