@@ -34,6 +34,8 @@
 #   into 70 % train, 10 % validation and 20 % test.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
 #   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
+# - Pairs without labels are imported as vectors (`python -m helpers import`). `python -m helpers cone`, `python -m helpers recommend` and
+#   {doc}`11_what_lambda_closes` need no labels.
 # - An encoder of your own, two functions from images and from texts to vectors, is wrapped as {ref}`this recipe <own-encoder>` shows.
 
 # %% tags=["parameters"]

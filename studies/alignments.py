@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from helpers import EmbeddingSet
+from helpers import EmbeddingSet, gap_vector
 from helpers.alignment.registry import COMPARED, make_alignment
 from helpers.arrays import distinct_codes, unit_both
 from helpers.files import project_root, replacing
@@ -26,6 +26,7 @@ MOST = 1000  # pairs of a set that are measured
 SIZES = (50, 100, 150, 250, 350, 500, 1000)  # pairs in a gallery
 FIT = 150  # pairs that an alignment is fitted on, the same number for every gallery and set
 DRAWS = 20
+NULL_DRAWS = 20  # cuts of both halves that the null of a gap rests on, for each split
 CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
 RECALLS = ("recall_image_to_text", "recall_text_to_image")
 
@@ -85,6 +86,7 @@ def compare_alignments(image, text, groups=None, moves=MOVES, n_splits: int = 5)
                 continue
             measured = {"modality_auc": modality_auc(fit_image, fit_text, held_image, held_text, tied[fit])}
             measured |= _held_out(held_image, held_text, renormalise)
+            measured |= _null_of(name, image, text, tied, fit) if renormalise else {}
             records += [(name, renormalise, split, measure, value, "") for measure, value in measured.items()]
     return pd.DataFrame(records, columns=["alignment", "renormalise", "split", "measure", "value", "reason"])
 
@@ -111,13 +113,36 @@ def summarise(comparison: pd.DataFrame) -> pd.DataFrame:
     return everything.assign(splits=everything["splits"].fillna(0).astype(int), reason=everything["reason"].fillna(""))
 
 
-def expected_gap(image, text) -> float:
-    r"""Return the gap that n independent pairs show on average if the true gap is zero and the alignment has no error.
+def null_gaps(name: str, image, text, groups, fit: np.ndarray, n_draws: int = NULL_DRAWS) -> np.ndarray:
+    """Return gaps (n_draws,) that sampling alone makes if the alignment learns from one half of pairs and the other is measured.
 
-    This is :math:`\sqrt{\mathrm{tr}\,\mathrm{Cov}(v - t) / n}`, a lower bound: groups and the rows of the fit add to it.
+    Each draw cuts both halves in two by whole groups, and repeats the fit and the measurement on either part. The two parts have
+    the same expected gap vector, which their difference removes. They have half of the rows, so half of their difference is as
+    long as the noise of the whole, to leading order: the errors of the fitted rows, of the measured ones and of groups are in it.
+
+    Args:
+        image, text: (n, d) unit vectors of pairs; ``groups`` (n,) are whole numbers, and ``fit`` (n,) tells which rows are fitted.
     """
-    image, text = unit_both(image, text, pairs=True)
-    return float(np.sqrt((image - text).astype(np.float64).var(axis=0, ddof=1).sum() / len(image)))
+    found = []
+    for draw in range(n_draws):
+        first = np.empty(len(fit), dtype=bool)
+        for half in (fit, ~fit):
+            first[half] = half_of_groups(groups[half], draw)
+        gaps = []
+        for part in (first, ~first):
+            alignment = make_alignment(name).fit(image[fit & part], text[fit & part])
+            gaps.append(gap_vector(*alignment.transform(image[~fit & part], text[~fit & part])))
+        found.append(np.linalg.norm(gaps[0] - gaps[1]) / 2)
+    return np.array(found)
+
+
+def _null_of(name: str, image, text, groups, fit: np.ndarray) -> dict[str, float]:
+    """Return mean and 95 % quantile of :func:`null_gaps`; nothing if a half of the fitted rows is too few for the alignment."""
+    try:
+        gaps = null_gaps(name, image, text, groups, fit)
+    except ValueError:
+        return {}
+    return {"gap_null": float(gaps.mean()), "gap_null_95": float(np.quantile(gaps, 0.95, method="weibull"))}
 
 
 def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[str, float]:
@@ -128,7 +153,6 @@ def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[s
         return recalls
     return recalls | {
         "gap": gap_norm(image, text),
-        "gap_null": expected_gap(image, text),
         "relative_gap": relative_modality_gap(image, text),
         "mixing": mixing_at_k(image, text),
         "largest_hub": float(hubness(image, text)[0]),

@@ -7,9 +7,10 @@ import pytest
 from samples import embedding_set
 
 from helpers import EmbeddingSet
-from helpers.alignment.registry import load_alignment
+from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cli import main
 from helpers.recommend import recommend, snippet
+from helpers.retrieval import recall_both_ways
 
 NAMES = ("centring", "lambda-1", "cca")
 SAMPLE = embedding_set("binary", n=200)
@@ -54,18 +55,86 @@ def test_what_cannot_be_fitted_is_named_and_what_cannot_be_recommended_on_is_ref
     result = recommend(embedding_set("binary", n=60, d=40), ["procrustes"], n_boot=20)
     assert list(result.table["alignment"]) == ["none"] and "rows" in result.impossible["procrustes"]
     assert "Do nothing" in result.sentences()
-    trained, unlabelled = (
-        replace(SAMPLE, pairs=SAMPLE.pairs.assign(split="train")),
-        EmbeddingSet.from_arrays(SAMPLE.image, SAMPLE.text),
-    )
+    trained = replace(SAMPLE, pairs=SAMPLE.pairs.assign(split="train"))
     refused = [
-        (unlabelled, NAMES, "no labels"),
+        (EmbeddingSet.from_arrays(SAMPLE.image, SAMPLE.text), NAMES, "no test rows.*resplit of helpers.datasets.splits"),
         (SAMPLE, ["centering"], "did you mean 'centring'"),
         (trained, NAMES, "no test rows"),
     ]
     for embeddings, names, why in refused:
         with pytest.raises(ValueError, match=why):
             recommend(embeddings, names)
+
+
+def unlabelled(n=200, val=True, hubs=0.0, **options) -> EmbeddingSet:
+    """Return pairs without labels whose texts are noisy images; ``hubs`` draws some texts close to all images, by a common part."""
+    rng = np.random.default_rng(1)
+    image = rng.normal(size=(n, 12))
+    text = image + 0.7 * rng.normal(size=(n, 12)) + hubs * rng.random((n, 1)) * np.eye(12)[0]
+    split = np.repeat(["train", "val" if val else "train", "test"], [n // 2, n // 5, n - n // 2 - n // 5])
+    return EmbeddingSet.from_arrays(image + 3 * np.eye(12)[0], text - 3 * np.eye(12)[0], split=split, **options)
+
+
+def test_pairs_without_labels_are_judged_by_retrieval_on_held_out_rows_and_by_separation():
+    pairs = unlabelled(hubs=2.0)
+    found = recommend(pairs, ["centring", "lambda-1"], n_boot=200, progress=False)
+    table, test = found.table.set_index("alignment"), pairs.rows("test")
+    v, t = (
+        make_alignment("centring")
+        .fit(*(of(pairs.rows("train")) for of in (pairs.image_of, pairs.text_of)))
+        .transform(pairs.image_of(test), pairs.text_of(test))
+    )
+    assert table.loc["centring", "test_recall"] == pytest.approx(np.mean(recall_both_ways(v, t, 1)))
+    base = np.mean(recall_both_ways(pairs.image_of(test), pairs.text_of(test), 1))
+    assert table.loc["none", "test_recall"] == pytest.approx(base) and table.loc["none", "modality_auc"] > 0.99
+    assert found.recommended == found.chosen != "none" and table.loc[found.chosen, "low"] > 0
+    said = found.sentences()
+    assert said.startswith("No labels: judged by retrieval") and f"Use {found.chosen}: it changes test recall@1 by +" in said
+    assert "modality auc 0.997 to" in said and "AUC" not in said and "log loss" not in said
+
+
+def test_noise_recommends_nothing_and_one_unit_of_few_rows_decides_nothing():
+    rng = np.random.default_rng(2)
+    noise = replace(unlabelled(), text=rng.permutation(unlabelled().text))
+    assert recommend(noise, NAMES, n_boot=200, progress=False).recommended == "none"
+    few = unlabelled(hubs=2.0, groups=np.repeat(np.arange(25), 8))  # the test rows are eight groups
+    found = recommend(few, ["centring"], n_boot=50, progress=False)
+    assert found.table.set_index("alignment").loc["centring", "difference"] > 0
+    assert found.recommended == "none" and "the test rows form fewer than 10 independent groups" in found.sentences()
+
+
+def test_without_validation_rows_those_that_choose_are_not_fitted_on():
+    rng = np.random.default_rng(3)
+    split = np.repeat(["train", "test"], [140, 40])
+    pairs = EmbeddingSet.from_arrays(rng.normal(size=(180, 60)), rng.normal(size=(180, 60)), split=split)
+    found = recommend(pairs, ["procrustes"], n_boot=20, progress=False).table.set_index("alignment")
+    image, text = make_alignment("procrustes").fit(pairs.image, pairs.text).transform(pairs.image, pairs.text)
+    assert np.mean(recall_both_ways(image, text, 1)) > 0.9  # of rows that were fitted on, although pairs are unrelated
+    assert found.loc["procrustes", "validation_recall"] < 0.3
+    with pytest.raises(ValueError, match="protocol paper trains probes, which need labels"):
+        recommend(pairs, ["ridge"], "paper")
+    one_text = replace(pairs, text=np.repeat(pairs.text[:1], len(pairs.text), axis=0))
+    with pytest.raises(ValueError, match="text has one distinct vector in"):
+        recommend(one_text, ["ridge"])
+
+
+def test_imported_pairs_without_labels_reach_recommend_and_report_and_no_advice_must_fail(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HELPERS_ROOT", str(tmp_path))
+    pairs = unlabelled(hubs=2.0)
+    np.savez(tmp_path / "own.npz", image=pairs.image_of(), text=pairs.text_of())
+    assert main(["import", str(tmp_path / "own.npz"), "--dataset", "own", "--backbone", "clip"]) == 0
+    said = capsys.readouterr().out
+    assert "rows were split at random, 70 % train, 20 % test, 10 % val" in said and "no groups were given" in said
+    assert main(["recommend", "own", "clip", "--alignments", "centring", "--n-boot", "50"]) == 0
+    said = capsys.readouterr().out
+    assert "No labels: judged by retrieval" in said and "validation_recall" in said
+    assert main(["recommend", "own", "clip", "--protocol", "paper"]) == 2 and "leave it out" in capsys.readouterr().err
+    assert main(["sweep", "own", "clip"]) == 2 and "use `recommend`" in capsys.readouterr().err
+    monkeypatch.delenv("HELPERS_ROOT")  # a report reads the paper's tables
+    where = ["--variant", "clean", "--store", str(tmp_path / "runs/embeddings"), "--out", str(tmp_path / "r.json")]
+    assert main(["report", "own", "clip", *where, "--by", "A", "--how", "One machine.", "--n-boot", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "no labels, so its report holds geometry alone" in said and "run `python -m helpers sweep" not in said
 
 
 def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):

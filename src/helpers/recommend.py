@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,16 +14,18 @@ from tqdm import tqdm
 from . import metrics
 from .alignment.estimator import StoredAlignment
 from .alignment.registry import COMPARED, make_alignment, with_none
-from .probing.protocol import Protocol, resolve_protocol
+from .probing.protocol import Protocol, resolve_protocol, split_rows
 from .probing.result import Caution, SweepResult, edge_caution
 from .probing.sweep import sweep
-from .retrieval import recall_both_ways
-from .separation import relative_modality_gap
-from .statistics import bootstrap_counts, percentile_interval
+from .retrieval import recall_both_ways, retrieval_ranks, several_distinct
+from .separation import modality_auc, relative_modality_gap
+from .statistics import bootstrap_counts, group_codes, joined, percentile_interval
 from .store.embeddings import EmbeddingSet
-from .tasks import NO_LABELS
 
-SIDE_EFFECTS = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
+SIDE_EFFECTS = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap", "modality_auc")
+FEWEST_GROUPS = 10  # of test rows; fewer give an interval that is too short
+MOST_PAIRS = 1000  # that the classifier of the modality learns from, and is judged on
+NO_PROBE = "No labels: judged by retrieval (recall@1, mean of both directions) and by separation of modalities, not by a probe."
 
 
 @dataclass(frozen=True)
@@ -30,30 +33,32 @@ class Recommendation:
     """Result of :func:`recommend`.
 
     ``table`` has one row per alignment: alignment, validation_auc, test_auc, difference (from none), low, high, and side effects on
-    the test rows: log_loss, recall@10 both ways, relative_gap.
+    the test rows: log_loss, recall@10 both ways, relative_gap. Without labels recall takes the place of AUC, and the AUC with which
+    a classifier tells images from texts, modality_auc, that of log_loss.
     """
 
     table: pd.DataFrame
-    chosen: str  # of the highest validation AUC
+    chosen: str  # of the highest validation AUC, or recall
     recommended: str  # the same if its test gain is clear of zero and probes are converged, else "none"
     fitted: StoredAlignment  # the recommended one, on the training rows
     impossible: dict[str, str]  # why an alignment could not be fitted or applied, by name
-    protocol: Protocol  # of the probes; unless they are minimisers nothing is recommended
-    cautions: tuple[str, ...] = ()  # why validation rows may have chosen badly, one sentence each
+    protocol: Protocol | None  # of the probes, without labels None; unless they are minimisers nothing is recommended
+    cautions: tuple[str, ...] = ()  # why the choice or its interval may be poor, one sentence each
 
     def sentences(self) -> str:
         """Return sentences on the recommendation, its uncertainty and its side effects, and the cautions."""
-        return " ".join([self._verdict(), *(f"Caution: {caution}." for caution in self.cautions)])
+        said = [self._verdict(), *(f"Caution: {caution}." for caution in self.cautions)]
+        return " ".join(said if self.protocol else [NO_PROBE, *said])
 
     def _verdict(self) -> str:
-        rows, ending = self.table.set_index("alignment"), ""
-        if self.protocol.optimizer != "minimiser":
+        rows, ending, judged = self.table.set_index("alignment"), "", "AUC" if self.protocol else "recall@1"
+        if self.protocol and self.protocol.optimizer != "minimiser":
             verdict = (
                 f"No advice: probes of protocol {self.protocol.name} are not trained to convergence, so a gain may be one of "
                 "faster training; protocol converged gives advice. Validation chooses"
             )
         elif self.chosen == "none":
-            return "Do nothing: no alignment has a higher validation AUC than unaligned vectors."
+            return f"Do nothing: no alignment has a higher validation {judged} than unaligned vectors."
         elif self.recommended == self.chosen:
             verdict = "Use"
         else:
@@ -61,9 +66,9 @@ class Recommendation:
         if self.chosen == "none":
             return f"{verdict} none."
         row, base = rows.loc[self.chosen], rows.loc["none"]
-        gain = "changes test AUC by {difference:+.4f} (95 % bootstrap interval {low:+.4f} to {high:+.4f})".format(**row)
-        costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in SIDE_EFFECTS)
-        return f"{verdict} {self.chosen}: it {gain}{ending}. Elsewhere on the test rows: {costs}."
+        gain = "by {difference:+.4f} (95 % bootstrap interval {low:+.4f} to {high:+.4f})".format(**row)
+        costs = "; ".join(f"{m.replace('_', ' ')} {base[m]:.3f} to {row[m]:.3f}" for m in SIDE_EFFECTS if m in row)
+        return f"{verdict} {self.chosen}: it changes test {judged} {gain}{ending}. Elsewhere on the test rows: {costs}."
 
     def save(self, path) -> Path:
         """Save the fitted alignment as safetensors."""
@@ -87,39 +92,100 @@ def recommend(
     n_boot: int = 1000,
     progress: bool = True,
 ) -> Recommendation:
-    """Train a probe on both modalities under every alignment, let validation choose and test rows judge.
+    """Judge every alignment by a probe on both modalities, or by retrieval if there are no labels; validation chooses, test judges.
 
     Alignments are fitted on the training rows and renormalise; ``none`` is always among them. Without validation rows, each seed
-    chooses some. Intervals resample test rows by group. Only probes trained to convergence lead to a recommendation.
+    chooses some; retrieval takes those of the first seed and fits on the others. Intervals resample test rows by group, in one
+    gallery for all. Only probes trained to convergence lead to a recommendation, and only ``FEWEST_GROUPS`` groups of test rows.
     """
     names, protocol = with_none(alignments), resolve_protocol(protocol)
     bootstrap_counts(1, n_boot)  # refuses too few replicates before anything is trained
-    if not embeddings.labelled:
-        raise ValueError(NO_LABELS)
     for split in ("train", "test"):
         if not len(embeddings.rows(split)):
             raise ValueError(
-                f"{embeddings.dataset} has no {split} rows; alignments are fitted on train rows and judged on test rows"
+                f"{embeddings.dataset} has no {split} rows; alignments are fitted on train rows and judged on test rows. "
+                "Give the set a split: `import` draws one, and so do by_group and resplit of helpers.datasets.splits"
             )
-    results, facts, fitted, impossible = {}, [], {}, {}
+    labelled, score = embeddings.labelled, "auc" if embeddings.labelled else "recall"
+    embeddings = embeddings if labelled else _for_retrieval(embeddings, protocol, seeds[0])
+    results: dict[str, Any] = {}
+    facts, fitted, impossible = [], {}, {}
     for name in tqdm(names, desc="alignments", disable=not progress):
         try:
-            alignment, moved = aligned(embeddings, name)
+            fitted[name], moved = aligned(embeddings, name)
         except ValueError as error:
             impossible[name] = str(error)
             continue
         with naming_warnings(f"alignment {name}"):
-            result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
-        results[name], fitted[name] = result, alignment
-        validation, loss = (result.summary(m, split)["mean"].iloc[0] for m, split in ((None, "val"), ("log_loss", "test")))
-        facts.append({"alignment": name, "validation_auc": validation, "log_loss": loss, **_side_effects(moved)})
-    table = pd.DataFrame(facts).merge(_differences(results, n_boot), on="alignment")
-    chosen = table.loc[table["validation_auc"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
-    clear = table.set_index("alignment").loc[chosen, "low"] > 0
-    recommended = chosen if chosen != "none" and clear and protocol.optimizer == "minimiser" else "none"
+            results[name], measured = _by_probe(moved, protocol, seeds) if labelled else _by_retrieval(moved)
+        facts.append({"alignment": name, **measured, **_side_effects(moved)})
+    groups = {split: embeddings.pairs["group"].to_numpy()[embeddings.rows(split)] for split in ("val", "test")}
+    few = [split for split, of in groups.items() if 0 < len(np.unique(of)) < FEWEST_GROUPS]
+    differences = _differences(results, results["none"].groups if labelled else groups["test"], n_boot)
+    table = pd.DataFrame(facts).merge(differences.rename(columns={"test": f"test_{score}"}), on="alignment")
+    chosen = table.loc[table[f"validation_{score}"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
+    clear = "test" not in few and table.set_index("alignment").loc[chosen, "low"] > 0
+    recommended = chosen if clear and protocol.optimizer == "minimiser" else "none"
+    cautions = [f"the {split} rows form fewer than {FEWEST_GROUPS} independent groups, too few to judge by" for split in few]
+    cautions += _of_sweeps(results) if labelled else []
+    of_probes = protocol if labelled else None
+    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, of_probes, tuple(cautions))
+
+
+def _by_probe(moved: EmbeddingSet, protocol: Protocol, seeds: Sequence[int]) -> tuple[SweepResult, dict[str, float]]:
+    """Return the sweep of moved pairs without a further shift, its validation AUC and the log loss of the test rows."""
+    result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
+    validation, loss = (result.summary(m, split)["mean"].iloc[0] for m, split in ((None, "val"), ("log_loss", "test")))
+    return result, {"validation_auc": validation, "log_loss": loss}
+
+
+def _of_sweeps(results: dict[str, SweepResult]) -> list[str]:
+    """Return the cautions of probes: a regularisation strength at the edge, classes with few validation rows."""
     edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
-    cautions = tuple(filter(None, (edge, results["none"].provenance["few_validation"])))
-    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, protocol, cautions)
+    return list(filter(None, (edge, results["none"].provenance["few_validation"])))
+
+
+def _for_retrieval(embeddings: EmbeddingSet, protocol: Protocol, seed: int) -> EmbeddingSet:
+    """Return the set with validation rows, and with pairs that share an image, a text or a group as one group."""
+    if protocol.name != "converged":
+        raise ValueError(f"protocol {protocol.name} trains probes, which need labels, and this set has none; leave it out")
+    pairs = embeddings.pairs
+    tied = joined(group_codes(pairs["group"]), pairs["image"].to_numpy(), pairs["text"].to_numpy())
+    embeddings = replace(embeddings, pairs=pairs.assign(group=tied))
+    embeddings.pairs.loc[split_rows(embeddings, seed).val, "split"] = "val"
+    for rows in map(embeddings.rows, ("val", "test")):
+        several_distinct(embeddings.image_of(rows), "image")
+        several_distinct(embeddings.text_of(rows), "text")
+    return embeddings
+
+
+def _by_retrieval(moved: EmbeddingSet) -> tuple[np.ndarray, dict[str, float]]:
+    """Return recall@1 of each test pair (n_test,), 0, 1/2 or 1 of two directions, that of validation rows, and modality_auc."""
+    hits = []
+    for rows in map(moved.rows, ("val", "test")):
+        image, text = moved.image_of(rows), moved.text_of(rows)
+        hits.append(((retrieval_ranks(image, text) < 1).astype(float) + (retrieval_ranks(text, image) < 1)) / 2)
+    fit, test = (np.sort(np.random.default_rng(0).permutation(moved.rows(s))[:MOST_PAIRS]) for s in ("train", "test"))
+    learnt, judged = ((moved.image_of(rows), moved.text_of(rows)) for rows in (fit, test))
+    try:
+        area = modality_auc(*learnt, *judged, moved.pairs["group"].to_numpy()[fit])
+    except ValueError:  # too few distinct pairs for three folds
+        area = np.nan
+    return hits[1], {"validation_recall": hits[0].mean(), "modality_auc": area}
+
+
+def _differences(results: dict, groups: np.ndarray, n_boot: int) -> pd.DataFrame:
+    """Return the test score of each alignment, its difference from none, and the paired bootstrap interval of the difference."""
+    weights = bootstrap_counts(len(groups), n_boot, groups=groups)
+    points, drawn = {}, {}
+    for name, result in results.items():
+        if isinstance(result, SweepResult):
+            points[name] = float(metrics.macro_auc(result.headline_scores, result.targets).mean())
+            drawn[name] = metrics.macro_auc(result.headline_scores, result.targets, weights).mean(axis=0)
+        else:
+            points[name], drawn[name] = result.mean(), weights @ result / weights.sum(axis=1)
+    rows = [(n, points[n], points[n] - points["none"], *percentile_interval(drawn[n] - drawn["none"])) for n in results]
+    return pd.DataFrame(rows, columns=["alignment", "test", "difference", "low", "high"])
 
 
 @contextmanager
@@ -148,14 +214,4 @@ def _side_effects(embeddings: EmbeddingSet) -> dict[str, float]:
         recalls = recall_both_ways(image, text, 10)
     except ValueError:
         recalls = np.nan, np.nan
-    return dict(zip(SIDE_EFFECTS[1:], (*recalls, relative_modality_gap(image, text)), strict=True))
-
-
-def _differences(results: dict[str, SweepResult], n_boot: int) -> pd.DataFrame:
-    """Return the test AUC of each alignment, its difference from none, and the paired bootstrap interval of the difference."""
-    base = results["none"]
-    weights = bootstrap_counts(len(base.targets), n_boot, groups=base.groups)
-    drawn = {n: metrics.macro_auc(r.headline_scores, r.targets, weights).mean(axis=0) for n, r in results.items()}
-    auc = {n: float(metrics.macro_auc(r.headline_scores, r.targets).mean()) for n, r in results.items()}
-    rows = [(n, auc[n], auc[n] - auc["none"], *percentile_interval(drawn[n] - drawn["none"])) for n in results]
-    return pd.DataFrame(rows, columns=["alignment", "test_auc", "difference", "low", "high"])
+    return dict(zip(SIDE_EFFECTS[1:4], (*recalls, relative_modality_gap(image, text)), strict=True))

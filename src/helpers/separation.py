@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
@@ -72,9 +71,11 @@ def tied_groups(image, text, groups=None) -> np.ndarray:
 
 def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:
     """Return a mask (n,) of the rows of a random half of the groups (n,)."""
-    names = np.random.default_rng(random_state).permutation(np.unique(groups))
-    sizes = pd.Series(groups).value_counts()[names].cumsum()
-    return np.isin(groups, names[: max(1, int((sizes <= len(groups) / 2).sum()))])
+    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(random_state).permutation(len(names))
+    chosen = np.zeros(len(names), dtype=bool)
+    chosen[order[: max(1, int((sizes[order].cumsum() <= len(groups) / 2).sum()))]] = True
+    return chosen[codes]
 
 
 def similarity_blocks(queries: np.ndarray, corpus: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

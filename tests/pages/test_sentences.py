@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
 from page_code import functions_of
+
+from helpers import EmbeddingSet
 
 SWEEP = functions_of("03_lambda_sweep")
 CHECKED_FIRST = ("01", "02", "03", "05", "07", "08", "09", "11", "12")  # pages that import torch only after the check
@@ -133,3 +136,35 @@ def test_parameters_are_checked_before_torch_is_imported():
             imports = [n for n in ast.parse(before).body if isinstance(n, ast.Import | ast.ImportFrom)]
             code = "\n".join(map(ast.unparse, imports)) + "\nimport sys; sys.exit('torch' in sys.modules)"
             assert subprocess.run([sys.executable, "-c", code]).returncode == 0, path.name
+
+
+@pytest.mark.parametrize(
+    ("split", "labelled", "said"),
+    [
+        (("train", "val", "test"), False, "has no labels, which say what is relevant"),
+        (("train", "train", "test"), True, "has no validation rows, whose texts search"),
+        (("train", "train", "train"), False, None),
+    ],
+)
+def test_page_11_measures_an_own_set_without_labels_or_validation_rows_and_says_what_it_leaves_out(split, labelled, said, tmp_path):
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(60, 8)) + 1
+    labels = np.array(["a", "b"])[np.arange(60) % 2] if labelled else None
+    vectors = image, image + rng.normal(size=(60, 8)) - 2
+    own = EmbeddingSet.from_arrays(*vectors, labels, np.repeat(split, 20), dataset="own", variant="clean", backbone="clip")
+    shown, tables = [], {}
+    page = SimpleNamespace(
+        show_text=lambda sentence, **values: shown.append(sentence.format(**values)),
+        save_table=lambda table, name: tables.setdefault(name, table),
+    )
+    names = vars(functions_of("11_what_lambda_closes")) | {
+        "embeddings_for": lambda *_: own, "dataset": "own", "backbone": "clip", "n_boot": 20, "page": page,
+    }  # fmt: skip
+    starts = "def penalty_of_renormalising", "def cosine_counts", "CHANGES = "
+    if said is None:
+        with pytest.raises(ValueError, match="own has no test rows"):
+            exec(cell("11_what_lambda_closes", starts[0]), names)
+        return
+    for start in starts:
+        exec(cell("11_what_lambda_closes", start), names)
+    assert set(tables) == {"alignment_penalty", "alignment_cosines"} and f"Not measured: own / clean / clip {said}." in shown[-1]

@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 from scipy.stats import t
 
+from helpers import gap_norm
 from helpers.alignment.registry import make_alignment
 from helpers.separation import half_of_groups
 from helpers.statistics import corrected_interval
@@ -51,13 +52,54 @@ def test_summaries_have_the_interval_of_nadeau_and_bengio_and_count_failed_split
     assert table["reason"].to_dict() == {"none": "", "centring": "", "cca": "too few rows", "whitening": "too few rows"}
 
 
-def test_a_zero_gap_shows_this_much_on_finite_rows():
-    rng = np.random.default_rng(0)
-    v, u = rng.normal(size=(2, 200, 50, 4))
-    v, u = (x / np.linalg.norm(x, axis=2, keepdims=True) for x in (v, v + u))
-    squares = np.square(v.mean(axis=1) - u.mean(axis=1)).sum(axis=1)
-    expected = [study.expected_gap(*of) for of in zip(v, u, strict=True)]
-    assert np.sqrt(squares.mean()) == pytest.approx(np.mean(expected), rel=0.08)
+def cones_of_one_width(rng, groups, d=8):
+    """Pairs of two cones that differ in the sign of one coordinate alone: without it no gap is left. Groups share directions."""
+    cones = []
+    for sign in (1, -1):
+        across = rng.normal(size=(groups.max() + 1, d - 1))[groups] + rng.normal(size=(len(groups), d - 1))
+        across *= 0.6 / np.linalg.norm(across, axis=1, keepdims=True)
+        cones.append(np.column_stack([np.full(len(groups), 0.8 * sign), across]))
+    return cones
+
+
+@pytest.mark.parametrize("name", ["lambda-1", "centring"])
+def test_the_null_of_a_gap_is_as_large_as_the_gap_of_the_same_procedure_where_none_is_left(name):
+    """Its 95 % quantile holds its level; the noise of held-out rows alone, each a group of its own, is half of it."""
+    groups, gaps, nulls, rows_alone = np.repeat(np.arange(60), 4), [], [], []
+    for seed in range(25):
+        image, text = cones_of_one_width(np.random.default_rng(seed), groups)
+        fit = half_of_groups(groups, 0)
+        v, u = make_alignment(name).fit(image[fit], text[fit]).transform(image[~fit], text[~fit])
+        gaps.append(gap_norm(v, u))
+        nulls.append(study.null_gaps(name, image, text, groups, fit, 10))
+        rows_alone.append(np.sqrt((v - u).var(axis=0, ddof=1).sum() / len(v)))
+    assert np.sqrt(np.mean(np.square(nulls))) == pytest.approx(np.sqrt(np.mean(np.square(gaps))), rel=0.12)
+    above = np.array(gaps) > np.quantile(nulls, 0.95)
+    assert above.sum() <= 4 and np.mean(rows_alone) < 0.6 * np.mean(gaps)  # chance exceeds 4 of 25 once in thirty times
+
+
+def test_a_gap_that_is_left_does_not_widen_its_null_and_too_few_rows_have_none():
+    image, text = cones_of_one_width(np.random.default_rng(0), groups := np.repeat(np.arange(60), 4))
+    fit = half_of_groups(groups, 0)
+    left, closed = (study.null_gaps(name, image, text, groups, fit, 10).mean() for name in ("none", "lambda-1"))
+    assert gap_norm(image, text) > 1.5 and left < closed < 0.4
+    table = study.compare_alignments(image[::12], text[::12], moves=[("none", True), ("procrustes", True)], n_splits=1)
+    measured = table[table["measure"].notna()].groupby("alignment")["measure"].agg(set)
+    assert {"gap_null", "gap_null_95"} <= measured["none"] and "gap" in measured["procrustes"]
+    assert not {"gap_null", "gap_null_95"} & measured["procrustes"]  # ten rows suffice for eight dimensions, and five do not
+
+
+def test_the_stored_noise_is_that_which_others_found_on_these_vectors():
+    """Shares of the gap without alignment after λ = 1, gap and noise alone; that of ConVIRT is real."""
+    table = (
+        pd.read_csv(ROOT / alignments_public.OUT[0]).query("renormalise").set_index(["backbone", "alignment", "measure"])["value"]
+    )
+    published = {"CLIP ViT-B/16": (0.100, 0.094), "CLASP": (0.180, 0.180), "VideoCLIP": (0.200, 0.180)}
+    for encoder, shares in published.items():
+        of = table[encoder]
+        assert [of["lambda-1", m] / of["none", "gap"] for m in ("gap", "gap_null")] == pytest.approx(shares, abs=0.005)
+        assert of["lambda-1", "gap"] < of["lambda-1", "gap_null_95"]
+    assert table["ConVIRT", "lambda-1", "gap"] > 1.5 * table["ConVIRT", "lambda-1", "gap_null_95"]
 
 
 def test_the_largest_gallery_holds_all_other_pairs_and_agrees_with_a_full_sort():

@@ -11,7 +11,7 @@ from .options import Dataset, Missing, Option, Root, SetFolder, Split, Variant, 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
 IMPORTED = "Table of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d), or of images with --text; folder of img_emb/, text_emb/."
-SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
+SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group."
 
 
 @app.command()
@@ -150,7 +150,7 @@ def import_(
             source=source, revision=revision,
         )  # fmt: skip
         embeddings = EmbeddingSet.from_arrays(**found)
-    split_is_missing, grouped = found["split"] is None and embeddings.labelled, found["groups"] is not None
+    split_is_missing, grouped = found["split"] is None, found["groups"] is not None
     if split_is_missing:  # where each row has one class, every class is divided in proportion
         embeddings = resplit(embeddings, by_group(pd.Series(embeddings.tied_groups), embeddings.pairs.get("label")))
     embeddings.save(folder)
@@ -163,8 +163,9 @@ def import_(
             print(f"{tied} rows share their image vector with a row of another group, and were kept in one split with it")
     elif seen := seen_in_train(embeddings.pairs)["image"].sum():
         print(f"warning: {seen} test rows have an image vector that also occurs in train; test scores are too high for new images")
+    if not grouped:
+        print("warning: no groups were given (--group): rows of one patient may be on both sides of the split")
     if embeddings.labelled:
         about = Draft(embeddings.pairs, embeddings.task)
-        ungrouped = [] if grouped else ["no groups were given (--group): rows of one patient may be on both sides of the split"]
-        for sentence in (*ungrouped, *find_split_problems(about), *find_warnings(about)):
+        for sentence in (*find_split_problems(about), *find_warnings(about)):
             print(f"warning: {sentence}")

@@ -117,7 +117,9 @@ def report(
     path = written.save(out or f"{'--'.join(own.folder.parts)}.json")
     protocols = ", ".join(result.provenance["protocol"] for result in found) or "none stored"
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
-    if not found:
+    if not embeddings.labelled:
+        print("the set has no labels, so its report holds geometry alone; a sweep needs labels")
+    elif not found:
         print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
     print(cell)
 
@@ -126,12 +128,12 @@ def report(
 def recommend(
     dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
     alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
-    protocol: Annotated[str, typer.Option(help=f"Of the probe: {', '.join(PROTOCOLS)}.")] = "converged",
+    protocol: Annotated[str, typer.Option(help=f"Of the probe, which needs labels: {', '.join(PROTOCOLS)}.")] = "converged",
     n_boot: SomeReplicates = 1000,
     save: Annotated[str | None, File(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
     out: Table = None,
 ) -> None:  # fmt: skip
-    """Say which alignment, if any, is worth using on an embedding set, and save it."""
+    """Say which alignment, if any, is worth using, by a probe or, without labels, by retrieval; save it."""
     from ..alignment.registry import COMPARED
     from ..extraction.find import embeddings_for
     from ..files import project_root
