@@ -11,10 +11,7 @@
 # ---
 
 # %% [markdown]
-# # What lambda closes and what it does not
-#
-# Moving λ to 1 shrinks the distance between the mean image and the mean text. It need not mix the modalities, and it changes which text
-# is nearest to an image. This page measures both on held-out pairs, for λ and for the alignments that one could use instead.
+# # What λ closes and what it does not
 
 # %% tags=["parameters"]
 alignments = []  # alignments of the heat maps; an empty list means all
@@ -110,9 +107,9 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# A change counts as clear when its 95 % interval excludes zero. Nothing here corrects for the number of sets and measures.
+# A change is clear when its 95 % interval excludes zero; nothing here corrects for the number of sets and measures.
 #
-# ## Closing the gap against lambda
+# ## Closing the gap against λ
 #
 # Each alignment is fitted on half of the pairs and measured on the other half, over five splits. Equal images, equal texts and rows of one
 # group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/methods`). The shipped sets are measured on
@@ -154,16 +151,15 @@ distinct_legend(figure, axes)
 # %% [markdown]
 # ## The other alignments
 #
-# Beside λ stand centring, as in GR-CLIP {cite}`li2025mixed`, ReAlign {cite}`yu2026realign`, LEACE {cite}`belrose2023leace`, Procrustes
-# {cite}`schonemann1966procrustes` and canonical correlations {cite}`hotelling1936relations`. All renormalise to unit length. Each cell gives the value on held-out pairs and half the length of its 95 % interval.
-# Violet is better than no alignment and orange worse. Bold marks a change whose interval excludes zero, and a frame the best alignment of
-# a set; where intervals overlap, the order may be chance. A modality AUC is best at one half and mixing at 1, where nothing tells images from
-# texts. A dash means that the set has too few pairs for that alignment.
+# The others are centring, as in GR-CLIP {cite}`li2025mixed`, ReAlign {cite}`yu2026realign`, LEACE {cite}`belrose2023leace`, Procrustes
+# {cite}`schonemann1966procrustes` and canonical correlations {cite}`hotelling1936relations`. All renormalise. A cell gives the value on held-out pairs and half the length of its 95 % interval.
+# Violet is better than no alignment and orange worse; bold marks a clear change, and a frame the best alignment of a set, which may be chance where
+# intervals overlap. A modality AUC is best at one half and mixing at 1. A dash means that the set has too few pairs for that alignment.
 
 # %% tags=["hide-input"]
 LESS_IS_BETTER = re.compile("gap|hub|loss|brier|calibration|spread")
 BEST_AT = {"modality_auc": 0.5, "mixing": 1.0}  # images and texts cannot be told apart, and mix as by chance
-CELL = 0.53, 0.3  # inches
+CELL = 0.53, 0.36  # inches
 
 
 def merit(measures, values):
@@ -189,14 +185,14 @@ def draw_panel(ax, rows, names, digits=2):
     clear, half = (wide["change_low"] > 0) | (wide["change_high"] < 0), (wide["high"] - wide["low"]) / 2
     for (i, j), value in np.ndenumerate(wide["value"]):
         shown = "–" if np.isnan(value) else f"{value:.{digits}f}\n±{half[i, j]:.{digits}f}"
-        cell = ax.text(j, i, shown, ha="center", va="center", fontsize=6, color=INK, weight="bold" if clear[i, j] else "normal")
+        cell = ax.text(j, i, shown, ha="center", va="center", fontsize=8, color=INK, weight="bold" if clear[i, j] else "normal")
         cell.set_in_layout(False)  # it lies inside the axes, and measuring hundreds of texts takes long
     for i, of in enumerate(wide["merit"]):
         if not np.isnan(of).all():
             ax.add_patch(Rectangle((np.nanargmax(of) - 0.47, i - 0.44), 0.94, 0.88, fill=False, color=INK, linewidth=1.2))
     ax.set(xticks=range(len(names)), yticks=range(len(sets)))
-    ax.set_xticklabels(names, rotation=30, ha="right", fontsize=7)
-    ax.set_yticklabels(sets, fontsize=7)
+    ax.set_xticklabels(names, rotation=30, ha="right", fontsize=8)
+    ax.set_yticklabels(sets, fontsize=8)
     ax.grid(False)
 
 
@@ -204,7 +200,7 @@ def heat_map(rows, measures, digits=2):
     """A panel per measure."""
     rows, names = named_sets(rows), list(dict.fromkeys(rows["alignment"]))
     most = max(rows.loc[rows["measure"] == m, "set"].nunique() for m in measures)
-    figure, axes = panels(len(measures), 1, 1.9 + CELL[0] * len(names), 0.95 + CELL[1] * most)
+    figure, axes = panels(len(measures), 1, 1.7 + CELL[0] * len(names), 0.95 + CELL[1] * most)
     for ax, measure in zip(axes, measures, strict=True):
         draw_panel(ax, rows[rows["measure"] == measure], names, digits=digits)
         ax.set_title(measure.replace("_", " "), fontsize=9)
@@ -218,11 +214,9 @@ heat_map(among[among["renormalise"]], ["gap", "modality_auc", "mixing"])
 heat_map(among[among["renormalise"]], RECALLS)
 
 # %% [markdown]
-# ### How the loss depends on the size of the gallery
+# ### The loss of recall against the size of the gallery
 #
-# Alignments are fitted on the same number of pairs of every set (`FIT` in `studies/alignments.py`), and other pairs form galleries of
-# growing size. We show the change of recall@1 as a share of the recall without alignment. In HAM10000 texts repeat, so that a gallery has
-# fewer texts than pairs.
+# Alignments are fitted on the same number of pairs of every set, and other pairs form galleries of growing size.
 
 # %% tags=["hide-input"]
 SEARCHABLE = 0.2  # a lower recall leaves too few hits for a change relative to them
@@ -275,7 +269,7 @@ distinct_legend(figure, axes)
 # mean squared norm of shifted candidates, $\beta = -\frac12 (1 + s / n^2)$ near the right one. The gap comes from the training rows, and
 # recall@1 is over the test rows.
 
-# %%
+# %% tags=["hide-input"]
 def penalty_of_renormalising(queries, candidates, gap):
     """The penalty to which Eq. 5 at λ = 1 amounts to first order, for unit vectors of pairs and the gap towards the queries."""
     queries, candidates = queries - gap / 2, candidates + gap / 2
@@ -322,7 +316,7 @@ distinct_legend(figure, axes)
 #
 # The same set: alignments are fitted on the training rows, and the test rows are counted. Retrieval works as far as the two histograms differ.
 
-# %%
+# %% tags=["hide-input"]
 def cosine_counts(image, text, edges):
     """Counts of the cosines of pairs, and of the other combinations of an image and a text, but those of an equal image or text."""
     image, text = unit_both(image, text, pairs=True)
@@ -448,17 +442,16 @@ show_what_holds(page.save_table(count_clear(tasks_of_all), "alignment_counts"))
 tasks_shown = tasks_of_all[tasks_of_all["alignment"].isin(alignments or COMPARED)]
 heat_map(tasks_shown, ["probe_auc", "zero_shot_auc", "recall@10_image_to_text", "recall@10_text_to_image"], digits=3)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Transfer: a probe trained on one modality and scored on the other, laid out as in the figure above.", "name": "fig-tasks-transfer"}, "image": {"alt": "Heat maps of AUC and log loss of probes trained on texts and scored on images, and the reverse."}}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: transfer between the modalities", "figure": {"caption": "Transfer: a probe trained on one modality and scored on the other, laid out as in the figure above.", "name": "fig-tasks-transfer"}, "image": {"alt": "Heat maps of AUC and log loss of probes trained on texts and scored on images, and the reverse."}}
 heat_map(tasks_shown, [f"{way}_{measure}" for way in ("text_to_image", "image_to_text") for measure in ("auc", "log_loss")], digits=3)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Calibration of the joint probe and its spread over subgroups, laid out as in the figures above.", "name": "fig-tasks-calibration"}, "image": {"alt": "Heat maps of log loss, calibration error and subgroup spreads, with sets as rows and alignments as columns."}}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: calibration and subgroups", "figure": {"caption": "Calibration of the joint probe and its spread over subgroups, laid out as in the figures above.", "name": "fig-tasks-calibration"}, "image": {"alt": "Heat maps of log loss, calibration error and subgroup spreads, with sets as rows and alignments as columns."}}
 heat_map(tasks_shown, ["log_loss", "calibration_error", *sorted(m for m in tasks_shown["measure"].dropna().unique() if m.endswith("_spread"))], digits=3)
 
 # %% [markdown]
 # ### Few labels
 #
-# The same probe learns from few labelled rows, drawn several times; the last point has all training rows. Every alignment sees the same
-# draws. Intervals resample draws and test rows, except for all rows, which are drawn once.
+# The same probe learns from few labelled rows, drawn several times; the last point has all training rows.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of AUC from no alignment against the number of labelled training rows, with 95 % bootstrap intervals. Numbers below the axis are labelled rows and the AUC without an alignment.", "name": "fig-label-curves"}, "image": {"alt": "Line plots of the change in AUC against the number of labelled rows, one panel per set and one line per alignment."}}
 labels = tasks_of_all["measure"].str.extract(r"auc_(\d+)_labels")[0].astype(float).where(tasks_of_all["measure"] != "probe_auc", np.inf)
@@ -482,23 +475,21 @@ distinct_legend(figure, axes)
 # %% [markdown]
 # ### The same under the protocol of the authors' code
 #
-# AdamW with an early stop need not reach the minimum, so an alignment also acts as a learning rate ({doc}`/book/theory`). The AUC of
-# several classes is that of arg-max predictions. Alignments are fitted on training rows here too.
+# AdamW with an early stop need not reach the minimum, so an alignment also acts as a learning rate ({doc}`/book/theory`).
 
 # %% tags=["hide-input"]
 tasks_of_code = page.save_table(tasks_stored[tasks_stored["protocol"] == "authors-code"], "alignment_tasks_authors_code")
 show_what_holds(count_clear(tasks_of_code))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Joint probe and transfer under the protocol of the authors' code, laid out as in the figures above. The result table `alignment_tasks_authors_code` has the log loss too.", "name": "fig-tasks-authors-code"}, "image": {"alt": "Heat maps of probe AUC and transfer AUC in both directions under the authors' protocol."}}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same under the protocol of the authors' code", "figure": {"caption": "Joint probe and transfer under the protocol of the authors' code, laid out as in the figures above. The result table `alignment_tasks_authors_code` has the log loss too.", "name": "fig-tasks-authors-code"}, "image": {"alt": "Heat maps of probe AUC and transfer AUC in both directions under the authors' protocol."}}
 heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or COMPARED)], ["probe_auc", "text_to_image_auc", "image_to_text_auc"], digits=3)
 
 # %% [markdown]
 # ## Robustness and storage
 #
 # {cite}`chowers2026robustness` find that a smaller gap makes retrieval more robust at the same accuracy. We count the images whose nearest text stays the
-# same when both modalities get noise, or are stored with 16 levels a coordinate, on the held-out halves of all sets. Their shift moves images by the part
-# of the gap that is orthogonal to the texts. Renormalising expands what a shift has shortened, so that the same noise weighs less: both forms are shown.
-# `studies/robustness.py` measures this.
+# same when both modalities get noise, or are stored with 16 levels a coordinate. Their shift moves images by the part of the gap that is orthogonal to the
+# texts. Renormalising expands what a shift has shortened, so that the same noise weighs less: both forms are shown (`studies/robustness.py`).
 
 # %% tags=["hide-input"]
 robust = pd.read_csv(project_root() / "data/measured/robustness.csv")
@@ -513,10 +504,10 @@ for move in of.index.unique("move"):
         move=move, n=robust.groupby(SET).ngroups, **of.loc[move, "rises"], **of.loc[move, "falls"].add_suffix("_falls"),
     )  # fmt: skip
 of_clip = robust[robust["backbone"] == CLIP].assign(form=lambda t: t["renormalise"].map({True: "renormalised", False: "as shifted"}))
-format_table(of_clip[["move", "form", "measure", "value", "low", "high", "change", "change_low", "change_high"]], precision=2)
+format_table(of_clip[["move", "form", "measure", "value", "low", "high", "change", "change_low", "change_high"]], 2, caption="CLIP on MS COCO.")
 
 # %% [markdown]
-# The table is that of CLIP on MS COCO. A second measure of the gap is the *distribution gap*, what is left once each modality is centred
+# A second measure of the gap is the *distribution gap*, what is left once each modality is centred
 # {cite}`liu2026geometry`; here it is the mean distance of pairs then.
 
 # %% tags=["hide-input"]
@@ -530,18 +521,16 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# ### What could not be fitted, and why
+# ### Procrustes, CCA and whitening need as many rows as dimensions
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: what could not be fitted, and why"}
 columns = [*SET, "alignment", "renormalise", "splits", "reason"]
-format_table(measured.loc[measured["reason"] != "", columns].drop_duplicates(columns[:-2]).drop(columns="variant"))
+format_table(measured.loc[measured["reason"] != "", columns].drop_duplicates(columns[:-2]).drop(columns="variant"), caption="Alignments that could not be fitted.")
 
 # %% [markdown]
-# ## Without renormalising
+# ## Renormalising can make the modality visible again
 #
-# Renormalising can make the modality visible again. All alignments were measured without it, on the same splits. Their recall by inner
-# product is in the result table `alignments`. By cosine it would be that of the renormalised form, except for `realign`, which moves texts
-# again. Other measures need unit vectors.
+# All alignments were also measured without renormalising, on the same splits.
 
 # %% tags=["hide-input"]
 rows = measured[(measured["measure"] == "modality_auc") & (measured["alignment"] != "none")]
@@ -554,20 +543,13 @@ page.show_text(
     **dict(zip([*SET, "alignment"], most, strict=True)), before=both.loc[most, False], after=both.loc[most, True],
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Modality AUC without renormalising, to be compared with the same panel above. Cells, colours, bold and frames as there.", "name": "fig-not-renormalised"}, "image": {"alt": "Heat map of modality AUC for alignments that do not renormalise, with sets as rows and alignments as columns."}}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: modality AUC without renormalising", "figure": {"caption": "Modality AUC without renormalising, to be compared with the same panel above. Cells, colours, bold and frames as there.", "name": "fig-not-renormalised"}, "image": {"alt": "Heat map of modality AUC for alignments that do not renormalise, with sets as rows and alignments as columns."}}
 heat_map(among[~among["renormalise"]], ["modality_auc"])
 
 # %% [markdown]
-# ## How to get these numbers again
-#
-# `make measured` makes the tables of the shipped sets again. It takes many minutes, so building the book uses the stored ones.
-# `python studies/alignments.py` measures what alignments close and the galleries, `python studies/alignments_tasks.py` the tasks of labels
-# under two protocols, and `python studies/alignments_public.py` the vectors of real encoders that {cite}`liang2022mind` published, which are
-# not part of the project. `python studies/prompts.py` encodes the prompts in `data/prompts`. All tables are in `data/measured`, with the
-# number of pairs, the rows they come from and the number of splits or draws.
-#
 # ## What was not tested
 #
+# `make measured` makes the tables of this page again; `python studies/alignments_public.py` needs the vectors that {cite}`liang2022mind` published.
 # Whether the loss of recall grows further in larger galleries was not measured. The encoders with published vectors have no labels, so tasks of
 # labels are measured on the test bench alone. {doc}`05_is_lambda_worth_it` recommends an alignment, or none, for one set and task.
 
