@@ -32,6 +32,7 @@ from itertools import product
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -102,20 +103,15 @@ page.show_text("{sentence}", sentence=training_sentence(published, converged, li
 
 # %% [markdown]
 # The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
-# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers, so we could not
-# check that the stored curves are those it shows. We take them to be, because the script that draws such a figure reads them. None of this
-# is about intent; it decides which protocol a number belongs to.
-#
-# Text and code also differ in class weights: the text names plain cross-entropy for several classes, the code weighs each class by $N/(K n_k)$. `converged`
-# follows the text; `converged-balanced` has the weights. The last step of the charts below shows what they cost.
+# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers; we take the
+# stored curves to be those it shows, because the script that draws such a figure reads them.
 
 # %% [markdown]
-# ## The gain of lambda depends on how far the probe is trained
+# ## The gain of λ depends on how far the probe is trained
 #
-# Everything but the training is that of the protocol `converged`: the loss, the rows of the gap and the AUC of scores. The black line is
-# the minimum of that loss, with its interval. At most `2,300` updates at a rate of `3e-4` made the published curves on BRSET; the authors
-# also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. All curves are of the test bench; the marks say only where
-# these settings lie on them. Batches are of `512` rows here.
+# Everything but the training is that of `converged`. At most `2,300` updates at a learning rate of `3e-4` made the published curves on BRSET; the authors
+# also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. All curves are of the test bench, with batches of `512` rows; the
+# marks say only where the authors' settings lie on them.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Test bench: gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding
@@ -154,11 +150,7 @@ page.show_text(
     clear=clear.sum(), n=len(clear), same=int(equivalent(converged["low"], converged["high"]).sum()), margin=MARGIN,
 )  # fmt: skip
 
-# %% [markdown]
-# The map shows the same for every rate: an AdamW probe of ten times the rate is about where the slower one is after ten times the updates, so
-# the colours run along diagonals.
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 over updates and learning rate. Red: λ helps, blue: it harms, white: no change. Marks are the authors' two stored BRSET settings and the rate of the paper's text.", "name": "fig-gain-map"}, "image": {"alt": "Heat maps of the gain of lambda = 1 over updates and learning rate, one panel per shipped set and optimiser, with marks at the authors' stored settings."}}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same for every learning rate", "figure": {"caption": "Gain of λ = 1 over updates and learning rate: an AdamW probe of ten times the rate is about where the slower one is after ten times the updates. Red: λ helps, blue: it harms, white: no change. Marks are the authors' two stored BRSET settings and the rate of the paper's text.", "name": "fig-gain-map"}, "image": {"alt": "Heat maps of the gain of lambda = 1 over updates and learning rate, one panel per shipped set and optimiser, with marks at the authors' stored settings."}}
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 SETTINGS = [*AUTHORS, ("sgd", 3e-4, 2300, "s", "the paper's text, as many updates")]
 
@@ -225,10 +217,9 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # %% [markdown]
 # ### Trained on this page
 #
-# The smallest labelled set of this page is trained in the same way, if there is one. One run follows all probes of an optimiser and a seed:
-# $\lambda = 0$ and 1 at every rate, and each channel alone at `3e-4` where that is among the rates.
+# The smallest labelled set of this page is trained in the same way, if there is one.
 
-# %% tags=["remove-stderr"]
+# %% tags=["hide-input", "remove-stderr"]
 sets = [s for s in select(datasets, backbones, variant, store, data_root) if s.labelled]
 page.describe_sets(sets, [variant])
 zero, one, *channels = alignment_grid([0.0, 1.0], ("lambda", *CHANNELS))
@@ -292,13 +283,12 @@ if len(here):
 # %% [markdown]
 # ## Rescaling acts like a learning rate, shifting like preconditioning
 #
-# A probe on features $s(x + c)$ with weights $W$ has the logits of a probe on unscaled features with weights $sW$ and bias $b + W \cdot sc$; written
-# in these, its steps are those of the unscaled probe under other settings. SGD takes $s^2$ times the rate, AdamW $s$
-# times the rate and $1/s$ times the weight decay; the rate of the bias stays, and initial weights are multiplied by $s$. A ratio of scales
-# is the same per modality; at the minimum it is a regularisation strength per modality. A shift mixes the steps of weights and bias under SGD; at the
-# minimum it is free. Lines are probes on aligned features; rings are unaligned probes whose settings were changed as predicted.
+# A probe on features $s(x + c)$ takes the steps of a probe on the unaligned features under other settings: SGD with $s^2$ times the learning rate, AdamW
+# with $s$ times the rate and $1/s$ times the weight decay. A ratio of scales is the same per modality. A shift mixes the steps of weights and bias under
+# SGD; AdamW divides each entry of a gradient by its own size, so no other rate of it is equivalent. The spread gives every row its own scale, which no
+# rate can replace.
 
-# %% tags=["remove-stderr"]
+# %% tags=["hide-input", "remove-stderr"]
 PREDICTABLE = [("sgd", "common-scale"), ("sgd", "scale-ratio"), ("sgd", "shift"), ("adamw", "common-scale"), ("adamw", "scale-ratio")]
 RATES = {"sgd": 0.03, "adamw": 3e-4}
 
@@ -355,15 +345,11 @@ if sets:
     page.show_text("The largest difference between a predicted and a seen logit is {apart:.1g}.", apart=matched["largest"].max())
 
 # %% [markdown]
-# AdamW divides each entry of a gradient by its own size, so a shift is equivalent to no other rate of it. The spread gives every row its own
-# scale, which no rate can replace.
-#
 # ## One difference at a time
 #
-# Two seeds, where {doc}`03_lambda_sweep` has five.
-# The first leg leads from the paper's text to the code, the second from the code to a converged probe. Bars are cumulative: each step
-# is added to those before it. The interval is of the change that the step makes, paired over test rows. An AUC of hard labels is on another
-# scale than an AUC of scores, so steps between them are changes of the measure, not of the probe.
+# The first leg leads from the paper's text to the code, the second from the code to a converged probe. Each step is added to those before it; its
+# interval is paired over test rows. Steps between an AUC of hard labels and one of scores change the measure, not the probe. The last step shows what
+# the code's class weights $N/(K n_k)$ cost: the text names plain cross-entropy for several classes. Two seeds, where {doc}`03_lambda_sweep` has five.
 
 # %% tags=["hide-input"]
 audited, every = len(steps[SETS].drop_duplicates()), len(shipped[SETS].drop_duplicates())
@@ -407,14 +393,10 @@ def draw_bars(ax, bars, value):
 
 waterfall("gain");
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "AUC without alignment along the same steps.", "name": "fig-waterfall-auc"}, "image": {"alt": "Waterfall charts of the AUC at lambda = 0, one panel per set, with one bar per protocol difference and its interval."}}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC along the same steps", "figure": {"caption": "AUC without alignment along the same steps.", "name": "fig-waterfall-auc"}, "image": {"alt": "Waterfall charts of the AUC at lambda = 0, one panel per set, with one bar per protocol difference and its interval."}}
 waterfall("auc");
 
-# %% [markdown]
-# Each step alone, on the start of its leg: the smallest and the largest change over the sets. `clear` counts sets whose interval of the
-# change of the gain excludes zero; nothing corrects for the number of steps.
-
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: each step alone"}
 of_steps = steps[steps["mode"] == "alone"]
 clear = (of_steps["gain_change_low"] > 0) | (of_steps["gain_change_high"] < 0)
 alone = of_steps.assign(clear=clear).groupby(["leg", "step", "number"], sort=False).agg(
@@ -424,35 +406,30 @@ alone = of_steps.assign(clear=clear).groupby(["leg", "step", "number"], sort=Fal
 headings = {
     "auc_low": "AUC at λ = 0, smallest change", "auc_high": "largest", "gain_low": "gain, smallest change", "gain_high": "largest ",
 }  # fmt: skip
-format_table(alone.drop(columns="number").rename(columns=headings), precision=4)
+caption = "Each step alone, on the start of its leg: smallest and largest change over the sets, and in how many sets the change of the gain is clear."
+format_table(alone.drop(columns="number").rename(columns=headings), precision=4, caption=caption)
 
 # %% [markdown]
-# ## Validation rows, seeds and the choice of lambda
+# ## Validation rows, seeds and the choice of λ
 #
-# The table shows the change when validation rows are drawn anew for each seed instead of taken from the data's split, and the change from the clean
-# to the authors' text ({doc}`07_leakage_audit`).
+# Redrawing validation rows for each seed instead of taking the data's split, and the authors' text instead of the clean one
+# ({doc}`07_leakage_audit`), change AUC and gain as the details show; so does the choice of $\lambda$ on validation or on test rows.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: validation rows, text, seeds and the choice of λ"}
 changes = {
     f"change of {what}": [f"{m:+.4f} ({span(low, high)})" for m, low, high in data[[f"{name}_change{end}" for end in ("", "_low", "_high")]].to_numpy()]
     for name, what in (("auc", "AUC at λ = 0"), ("gain", "the gain"))
 }  # fmt: skip
-format_table(data[[*SETS, "protocol", "difference"]].assign(**changes))
-
-# %% [markdown]
-# Under `authors-code`: the spread of the gain over seeds beside its standard error over test rows, and the $\lambda$ that is
-# best on test rows beside the one that validation rows choose. `studies/protocol_steps.py` has two seeds and {doc}`03_lambda_sweep` five, so its
-# gains and chosen $\lambda$ of the same sets differ from these.
-
-# %% tags=["hide-input"]
-format_table(choice.drop(columns=["protocol", "p_value"]), precision=4, best_lambda="{:g}", chosen_lambda="{:g}")
+display(format_table(data[[*SETS, "protocol", "difference"]].assign(**changes), caption="Change by one difference of the data."))
+caption = "Under authors-code with two seeds: the λ that is best on test rows beside the one that validation rows choose."
+display(format_table(choice.drop(columns=["protocol", "p_value"]), 4, caption, best_lambda="{:g}", chosen_lambda="{:g}"))
 
 # %% [markdown]
 # ## All differences
 #
-# Which of them were executed, how, and with which effect, as the range over sets.
+# {doc}`04_discussion` tests those that bear on a claim.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: which differences were executed, how, and with which effect"}
 def range_of(values, digits=4):
     return span(values.min(), values.max(), f"+.{digits}f")
 
@@ -476,36 +453,23 @@ if of_rows:
 missing = executed["executed"].map({"here": "not measured on the sets audited so far"}).fillna("")
 executed["effect"] = executed["number"].map(effects).fillna(missing)
 executed = page.save_table(executed[["number", "topic", "executed", "how", "effect", "why_not"]], "protocol_differences")
-format_table(executed.rename(columns={"number": "no.", "why_not": "why not"}))
-
-# %% [markdown]
-# ### Where text and code contradict each other
+format_table(executed.rename(columns={"number": "no.", "why_not": "why not"}), caption="Effects are ranges over sets.")
 
 # %% tags=["hide-input"]
 words = listed.rename(columns={"number": "no.", "paper": "the paper says", "code": "the code does", "consequence": "what follows"})
 words = {kind: rows.drop(columns="kind").replace("`", "", regex=True) for kind, rows in words.groupby("kind")}
-format_table(words["contradicts"])
+format_table(words["contradicts"], caption="Where text and code contradict each other.")
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: differences that bear on a claim, and where the text is silent"}
+display(format_table(words["bears on a claim"], caption="What bears on a claim."))
+display(format_table(words["silent"], caption="Where the text is silent."))
 
 # %% [markdown]
-# ### What bears on a claim
+# ## Trained longer, the authors' own probe gains less
 #
-# {doc}`04_discussion` tests these.
-
-# %% tags=["hide-input"]
-format_table(words["bears on a claim"])
-
-# %% [markdown]
-# ### Where the text is silent
-
-# %% tags=["hide-input"]
-format_table(words["silent"])
-
-# %% [markdown]
-# ## The curves behind the paper's Fig. 3
-#
-# Gains in AUC over $\lambda = 0$, means of five seeds. HAM10000's AUC is that of hard arg-max predictions, on which a step of one
-# test row is large, so its gains are not on the scale of the others. The spread is that of the AUC over seeds. The same seeds are used at
-# every $\lambda$, so the spread of a difference is smaller, but it was not published; a drop cannot be judged by the spread of a level.
+# The authors' repository also holds BRSET results of the same linear probe with smaller batches and a higher learning rate, a configuration that the
+# paper does not report, on one fixed test set. {doc}`14_what_the_probe_lacks` and {doc}`04_discussion` use these curves. On HAM10000 the published AUC
+# is that of hard predictions, so its gains are not on the scale of the others.
 
 # %% tags=["hide-input"]
 def ends_of(curves):
@@ -518,23 +482,19 @@ def ends_of(curves):
     return pd.DataFrame(rows, columns=["data set", "encoder", *heads])
 
 
-format_table(ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"]), precision=5, **{"best λ": "{:.1f}"})
-
-# %% [markdown]
-# The authors' repository also holds BRSET results of the same linear probe with smaller batches and a higher rate. Its AUC is
-# higher for every encoder, least for MedSigLIP, so the published probe had not converged. The gain from $\lambda$ shrinks for all four
-# encoders and changes its sign for MedSigLIP, whose curve falls from each $\lambda$ to the next.
-
-# %% tags=["hide-input"]
 probes = {"batch 512, rate 3e-4 (the paper's Fig. 3)": authors_sweep(), "batch 32, rate 1e-3": authors_sweep(longer=True)}
 of_probes = pd.concat([ends_of(curves[curves["dataset"] == "BRSET"]).assign(probe=probe) for probe, curves in probes.items()])
 of_probes = of_probes.rename(columns={"gain at λ = 1": "gain"}).sort_values("encoder", kind="stable")
-format_table(of_probes[["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]], precision=4, **{"best λ": "{:.1f}", "gain": "{:+.4f}"})
+format_table(
+    of_probes[["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]], 4, "Published: BRSET after either training.", **{"best λ": "{:.1f}", "gain": "{:+.4f}"}
+)
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: all sixteen curves"}
+format_table(
+    ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"]), 5, "Published gains, means of five seeds; the spread is that of the AUC.", **{"best λ": "{:.1f}"}
+)
 
 # %% [markdown]
-# These four curves are stored results of the same authors, so {doc}`04_discussion` uses them for every claim they bear on, whether they
-# support it or not. They are of a configuration that the paper does not report, on one fixed test set.
-#
 # ## What was not tested
 #
 # - No difference was run on the paper's own data sets and encoders; the shipped sets have other encoders and fewer rows.
