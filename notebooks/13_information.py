@@ -197,7 +197,7 @@ page.show_text(
 embeddings = embeddings_for(dataset, backbone, variant, store)
 of_label, between = label_information(embeddings, lambdas, n_boot), modality_information(embeddings, lambdas, n_boot)
 
-# %%
+# %% tags=["hide-input"]
 record = read_json(HEADS / f"{backbone}.json") if (HEADS / f"{backbone}.json").is_file() else None
 value = temperature or (float(record["objective"]["temperature"]) if record else 0.01)
 rng = np.random.default_rng(0)
@@ -236,7 +236,7 @@ live = page.save_table(live, "information")
 keys = [*SET, "quantity", "lambda"]
 beside = live.merge(shipped[[*keys, "change"]].rename(columns={"change": "shipped change"}), on=keys, how="left")
 last = beside[(beside["lambda"] == max(lambdas)) & ~beside["quantity"].str.contains("least_|most_|entropy")]
-format_table(last[["quantity", "value", "low", "high", "change", "change_low", "change_high", "shipped change"]])
+format_table(last[["quantity", "value", "low", "high", "change", "change_low", "change_high", "shipped change"]], caption="This set at the largest λ, beside the shipped change.")
 
 # %% [markdown]
 # ## What was not tested

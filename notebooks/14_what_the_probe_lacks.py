@@ -39,12 +39,10 @@ if set(exclude) == set(DATASETS.values()):
 lead = display(Markdown("The lead stands here once the page has run."), display_id=True)
 
 # %% [markdown]
-# The authors of the paper stored more results than they printed: the same embeddings under a probe with one hidden layer, and a longer
-# training of the linear probe on BRSET. All of this page but two sections on the test bench is computed from these numbers. They come from the paper's own four encoders on
-# four of its medical data sets. We recomputed none of them.
-#
-# Each point of the linear probe is the mean of five runs, each point of the hidden layer is one run. *Gain* is AUC(λ = 1) − AUC(λ = 0)
-# of the linear probe. *Deficit* is what the linear probe lacks at λ = 0 against the hidden layer on the same vectors.
+# The authors stored more results than they printed: the same embeddings under a probe with one hidden layer, and a longer training of the linear probe
+# on BRSET, with the paper's own four encoders on four of its medical data sets. All of this page but two sections on the test bench is computed from
+# these numbers; we recomputed none of them. *Gain* is AUC(λ = 1) − AUC(λ = 0) of the linear probe (mean of five runs). *Deficit* is what that probe lacks
+# at λ = 0 against the hidden layer (one run) on the same vectors.
 
 # %%
 KEYS = ["dataset", "backbone"]
@@ -143,15 +141,12 @@ for (dataset, backbone), axes in zip(product(by_dataset, BACKBONES), grid.ravel(
 figure.supxlabel("λ")
 figure.supylabel("change of AUC from λ = 0")
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3);
-# %% [markdown]
-# The slope of a straight line through all eleven values of λ uses more than the two ends. Its mean over the hidden-layer runs, with the standard
-# error over data sets:
-
-# %%
+# %% tags=["hide-input"]
 slopes = hidden.groupby([*KEYS, "fusion"])[["lambda", "auc"]].apply(lambda run: np.polyfit(run["lambda"], run["auc"], 1)[0])
 of_datasets = slopes.groupby(level="dataset").mean()
 page.show_text(
-    "Mean slope of the hidden layer's AUC in λ: {mean:+.4f}, standard error {error:.4f} over {n} data sets; of the linear probe: {linear:+.4f}.",
+    "A straight line through all eleven λ has a mean slope of {mean:+.4f} for the hidden layer (standard error {error:.4f} over {n} data sets) and of "
+    "{linear:+.4f} for the linear probe.",
     mean=of_datasets.mean(), error=of_datasets.sem(), n=len(of_datasets),
     linear=linear.groupby(KEYS)[["lambda", "auc"]].apply(lambda run: np.polyfit(run["lambda"], run["auc"], 1)[0]).mean(),
 )  # fmt: skip
@@ -165,7 +160,7 @@ page.show_text(
 # - **One data set.** MIMIC-CXR's labels may differ between the two experiments, and HAM10000's metric is of hard labels.
 
 
-# %%
+# %% tags=["hide-input"]
 def partial(table: pd.DataFrame, one: str, fixed: str) -> float:
     """Return the rank correlation of a column with the gain once both are freed of a third by least squares on ranks."""
     x, y, z = (rankdata(table[column]) for column in (one, "gain", fixed))
@@ -198,14 +193,14 @@ page.show_text(
     freed=held["Pearson, freed of the shared noise"], deficit=held["deficit, room to grow held fixed"], room=held["room to grow, deficit held fixed"],
     cells=len(cells), n=count(len(by_dataset), "data set"),
 )  # fmt: skip
-format_table(robustness, precision=2)
+format_table(robustness, precision=2, caption="Correlation of gain and deficit under each check.")
 
 # %% [markdown]
 # ## Longer training on BRSET
 #
 # The same linear probe with batches of 32 at a learning rate of 1e-3 instead of 512 at 3e-4, at most 36,600 updates instead of 2,300.
 
-# %%
+# %% tags=["hide-input"]
 UPDATES = {"short": 2_300 * 3e-4, "long": 36_600 * 1e-3}  # updates times learning rate
 longer = authors_sweep(longer=True).rename(columns={"auc_mean": "auc"})
 if "BRSET" in by_dataset:
@@ -222,9 +217,9 @@ if "BRSET" in by_dataset:
         up=int((trained["AUC after longer training"] > trained["AUC"]).sum()), n=len(trained),
         down=int((trained["gain after longer training"] < trained["gain"]).sum()),
     )  # fmt: skip
-format_table(page.save_table(trained, "longer_training"), precision=4) if "BRSET" in by_dataset else page.show_text(
-    "BRSET is excluded."
-)
+    display(format_table(page.save_table(trained, "longer_training"), 4, caption="Published: BRSET after either training."))
+else:
+    page.show_text("BRSET is excluded.")
 
 # %% [markdown]
 # ## The same relation on the test bench, executed
@@ -234,7 +229,7 @@ format_table(page.save_table(trained, "longer_training"), precision=4) if "BRSET
 # The linear probe of 2,300 updates has the class weights and gap rows of the authors' code here and stops early, {doc}`12_protocol_audit` trains it
 # with two seeds on the loss of the paper's text, so its gains there differ.
 
-# %%
+# %% tags=["hide-input"]
 SET = ["dataset", "variant", "backbone"]
 executed = pd.read_csv(project_root() / "data/measured/hidden_layer.csv")
 executed["set"] = [f"{title(d)}{'' if v == 'common' else f', {v} text'}, {b}" for d, v, b in executed[SET].itertuples(index=False)]
@@ -256,16 +251,16 @@ page.show_text(
     converged_low=gains["gain, converged"].min(), converged_high=gains["gain, converged"].max(),
     below=f"{int((bench['hidden layer'] < bench['converged']).sum())} of {len(bench)}",
 )  # fmt: skip
-format_table(bench.rename(columns={name: f"AUC, {name}" for name in ("authors-code-matched", "hidden layer", "converged")}), precision=4)
+headings = {name: f"AUC, {name}" for name in ("authors-code-matched", "hidden layer", "converged")}
+format_table(bench.rename(columns=headings), 4, caption="Test bench: AUC at λ = 0 and gain of λ = 1, mean of five seeds.")
 
 # %% [markdown]
 # ## Is medical data more sensitive?
 #
-# On the test bench HAM10000 gains more than Flickr8k after 2,300 updates. But it has six times the rows and another kind of task. So each head sees as
+# On the test bench HAM10000 gains more than Flickr8k after 2,300 updates, but it has six times the rows and another kind of task. So each head sees as
 # many rows of both sets, none of which it was trained on, with labels that are predicted one by one without class weights, over redrawn splits
-# (`studies/matched_sensitivity.py`). Labels of at least one row in twenty are kept, which are more on Flickr8k than on HAM10000; the table counts
-# them. Bits are the log loss per label saved by λ = 1. Intervals allow for the rows that splits share. The last rows are the contrast. Rows and splits
-# differ from those of {doc}`03_lambda_sweep` and {doc}`12_protocol_audit`, and so do the gains.
+# (`studies/matched_sensitivity.py`). Labels of at least one row in twenty are kept, which are more on Flickr8k than on HAM10000. Bits are the log loss
+# per label saved by λ = 1. Rows and splits differ from those of {doc}`03_lambda_sweep` and {doc}`12_protocol_audit`, and so do the gains.
 
 # %% tags=["hide-input"]
 sensitivity = pd.read_csv(project_root() / "data/measured/matched_sensitivity.csv", dtype={"variant": str}).fillna({"variant": ""})
@@ -277,7 +272,9 @@ page.show_text(
     "stand for their domains.",
     more=int((contrasts["gain"] > 0).sum()), n=len(contrasts), clear=int((clear["low"] > 0).sum()), listed=f": {listed}" if len(clear) else "",
 )  # fmt: skip
-format_table(sensitivity.drop(columns="variant"), precision=4, labels="{:.0f}")
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the matched sets and their contrast"}
+format_table(sensitivity.drop(columns="variant"), 4, caption="Test bench, matched rows and labels; the last rows are the contrast.", labels="{:.0f}")
 
 # %% [markdown]
 # ## How much of the gain a common scale predicts
@@ -292,7 +289,7 @@ format_table(sensitivity.drop(columns="variant"), precision=4, labels="{:.0f}")
 # share of the deficit as the mean of BRSET's encoders. So only CLIP on BRSET is a prediction without a free assumption.
 
 
-# %%
+# %% tags=["hide-input"]
 def log_scale(R_image: float, R_text: float, gap: float) -> float:
     """Return ln s at λ = 1; the spread of the norms within a modality is neglected."""
     difference, closed = (R_image**2 - R_text**2) / 2, gap**2 / 4
@@ -328,7 +325,9 @@ page.show_text(
     "to an unfinished probe; the shift, which mixes the steps of weights and bias, is not in this prediction.",
     order=order, inside=int(predictions["within"].sum()), n=len(predictions), median=explained.median(), lie="lies" if predictions["within"].sum() == 1 else "lie",
 )  # fmt: skip
-format_table(predictions, precision=4)
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: predicted and published gains"}
+format_table(predictions, precision=4, caption="Gain that a common scale predicts, and the published one.")
 
 # %% [markdown]
 # ## What each modality and each head is worth, without λ
@@ -350,9 +349,8 @@ wide = (
 )
 wide["dataset"] = wide["dataset"].replace({"fakeddit": "Fakeddit", "mbrset": "mBRSET"})
 wide["encoder"] = wide["encoder"].replace({name: printed for printed, name in BACKBONES.items()})
-format_table(
-    wide.rename(columns={"image_only": "image", "text_only": "text", "mlp_early": "hidden, early", "mlp_late": "hidden, late"})
-)
+headings = {"image_only": "image", "text_only": "text", "mlp_early": "hidden, early", "mlp_late": "hidden, late"}
+format_table(wide.rename(columns=headings), caption="Published AUC with 95 % intervals.")
 
 # %% [markdown]
 # ## What was not tested
