@@ -11,12 +11,9 @@
 # ---
 
 # %% [markdown]
-# # Is lambda worth it on my data?
+# # Is λ worth it on my data?
 #
-# This page answers for one embedding set. It selects $\lambda$ on validation rows, measures the gain of that choice on test rows with an
-# interval, and shows which part of the alignment the gain comes from.
-#
-# Run it on your own set by parameters alone. To make a set from images and texts, start with {doc}`08_adapt`.
+# This page answers for one embedding set, by parameters alone; {doc}`08_adapt` makes a set from your images and texts.
 
 # %% tags=["parameters"]
 dataset = None  # a stored data set, or one of the registry with data_root; None for the last that is stored
@@ -89,19 +86,18 @@ for caution in swept.cautions:
 # %% [markdown]
 # ## The numbers behind the answer
 #
-# Validation rows select the $\lambda$ with the highest mean AUC over seeds. The change is that of test AUC from $\lambda = 0$, with a 95 % bootstrap
-# interval. {doc}`03_lambda_sweep` tries more values of $\lambda$, so its p-value for the same set differs. A true gain below the minimum detectable one would be missed in more than one test set of five.
+# Validation rows select the $\lambda$ with the highest mean AUC over seeds; test rows judge it once. {doc}`03_lambda_sweep` tries more values of
+# $\lambda$, so its p-value for the same set differs. A gain below the smallest detectable one would be missed in more than one test set of five.
 
 # %% tags=["hide-input"]
 shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
-format_table(worth[shown], precision=4, lambda_image="{:g}")
+format_table(worth[shown], precision=4, caption="Test AUC at the selected λ, by what the probe sees.", lambda_image="{:g}")
 
 # %% [markdown]
 # ## The part of the alignment that the change comes from
 #
-# The figure shows each of the four channels alone at the largest $\lambda$, the other three without it, and centring per modality
-# ({doc}`/book/theory`). Channels interact, so the parts need not add up to the whole. If shift or scale alone gives the whole gain, tune the
-# learning rate or the regularisation instead.
+# Each of the four channels acts alone at the largest $\lambda$, or is the one left out ({doc}`/book/theory`). If shift or scale alone gives the whole
+# gain, tune the learning rate or the regularisation instead.
 
 # %% tags=["remove-stderr"]
 parts = run_sweep(embeddings, protocol, grid.arguments("alignments")).effects(n_boot=n_boot)
@@ -111,11 +107,10 @@ parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"]
 effects(parts, "alignment");
 
 # %% [markdown]
-# ## The alternatives to lambda
+# ## The alternatives to λ
 #
-# The same probe is trained under each alignment, fitted on the training rows. Validation rows choose one; test rows judge it. The table
-# also shows what the alignment changes elsewhere: log loss, retrieval among test rows, and the relative gap. The default is to do nothing:
-# an alignment is recommended only if its test gain is clear of zero and its probe is trained to convergence.
+# The same probe is trained under each alignment, fitted on the training rows. Validation rows choose one; test rows judge it. An alignment is
+# recommended only if its test gain is clear of zero and its probe is trained to convergence.
 
 # %% tags=["remove-stderr"]
 advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_boot)
@@ -124,7 +119,7 @@ advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_bo
 page.show_text("{sentences}", sentences=advice.sentences())
 for alignment, reason in advice.impossible.items():
     page.show_text("Not tried: {alignment} ({reason}).", alignment=alignment, reason=reason)
-format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4)
+format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4, caption="What each alignment changes on test rows.")
 
 # %% [markdown]
 # ## What to take home

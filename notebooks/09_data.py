@@ -46,7 +46,7 @@ tokenizers, unavailable = tokenizers_at_hand(encoders)
 lead = display(Markdown(""), display_id=True)  # filled in below, once everything is counted
 
 
-# %% tags=["remove-stderr"]
+# %% tags=["hide-input", "remove-stderr"]
 @dataclass
 class Described:
     """Pairs of one variant of a data set and, if known, the lengths of its texts.
@@ -103,7 +103,7 @@ for name in sorted(asked, key=lambda n: (domain(n) != "natural", n)):
 if not here:
     raise ValueError(f"nothing is stored or unpacked of {', '.join([*absent, *dict(unread)])}; set store or data_root")
 
-# %%
+# %% tags=["hide-input"]
 counted = [d.lengths for d in here if d.lengths is not None]
 empty = {"dataset": str, "variant": str, "unit": str, "limit": int, "length": int, "pairs": int, "texts": int}
 lengths = pd.concat(counted, ignore_index=True) if counted else pd.DataFrame(columns=list(empty)).astype(empty)
@@ -111,13 +111,11 @@ lengths = page.save_table(lengths, "data_lengths")
 cut = page.save_table(texts_cut(lengths), "data_texts_cut")
 
 # %% [markdown]
-# What a probe can reach, how narrow a cone is and what a split gives away depend on these properties before they depend on an encoder. The page
-# reads raw copies (easy-VQA comes with a Python package) and stored embedding sets. For the shipped sets it also reads the
-# lengths of their texts, which were counted once on the raw data.
+# The page reads raw copies (easy-VQA comes with a Python package) and stored embedding sets. {doc}`/book/data_and_encoders` says how to get the others.
 #
 # ## The data sets available here
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for d in here:
     sizes, shared = d.rows["split"].value_counts(), seen_in_train(d.rows).mean()
@@ -129,7 +127,8 @@ table = page.save_table(pd.DataFrame(rows), "data_overview")
 # %% tags=["hide-input"]
 shown = table[["dataset", "variant", "from", "task", "pairs", "distinct_images", "distinct_texts", "distinct_groups", "train", "val", "test"]]
 counts = ["pairs", "images", "texts", "groups", "train", "val", "test"]
-format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), **dict.fromkeys(counts, "{:,}"))
+caption = "Pairs, distinct items and splits; an image counts once however many questions are asked about it."
+format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), caption=caption, **dict.fromkeys(counts, "{:,}"))
 
 # %% tags=["hide-input"]
 format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"])) if unread else None
@@ -138,15 +137,11 @@ format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"]
 page.show_text("Not available here: {absent}.", absent=", ".join(absent) or "none")
 
 # %% [markdown]
-# {doc}`/book/data_and_encoders` says how to get each data set. The columns *images* and *texts* count distinct items: an image counts once
-# however many questions are asked about it.
-#
 # ## Some classes are rare
 #
-# AUC does not depend on how frequent a class is, but its uncertainty does, and so does what an unweighted loss learns first. A stratified split
-# gives a class the same share in every part; other splits do so only roughly.
+# AUC does not depend on how frequent a class is, but its uncertainty does.
 
-# %%
+# %% tags=["hide-input"]
 parts = []
 for d in here:
     counts = class_balance(d).rename_axis(columns="split").stack().rename("positives").reset_index()
@@ -208,13 +203,13 @@ for ax, (name, rows) in zip(axes, words.items(), strict=True):
     ax.set(title=name, xlabel="words in a text", ylabel="share of pairs", xlim=(0, None));
 
 # %% [markdown]
-# An encoder cuts a text that is longer than its context, special tokens included. For each data set and encoder, the table gives the share of
-# pairs whose text is cut and the longest text, counted by the encoder's own tokenizer.
+# An encoder cuts a text that is longer than its context, special tokens included, as its own tokenizer counts them.
 
 # %% tags=["hide-input"]
 share = cut["share_cut"].map("{:.1%}".format) + " (longest " + cut["longest"].astype(str) + ")"
 by_encoder = cut.assign(share=share, encoder=cut["encoder"] + ", " + cut["limit"].astype(str) + " tokens")
-format_table(by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="share").rename_axis(columns=None).reset_index())
+by_encoder = by_encoder.pivot(index=["dataset", "variant"], columns="encoder", values="share").rename_axis(columns=None).reset_index()
+format_table(by_encoder, caption="Share of pairs whose text is cut, and the longest text in tokens.")
 
 # %% tags=["hide-input"]
 longest = cut.loc[cut["longest"].idxmax()] if len(cut) else None
@@ -226,17 +221,15 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# Encoders that share a tokenizer are listed once, so `lit-natural` stands for `lit-derm` too. `python -m helpers doctor` says how to get
-# absent tokenizers. With `data_root`, the table covers raw copies of the other data sets
-# as well. There it matters: in the authors' template, BRSET's sentence with findings exceeds the context of CLIP.
-# `python -m helpers check` prints the shares for one copy.
+# Encoders that share a tokenizer are listed once, so `lit-natural` stands for `lit-derm` too. With `data_root`, the table covers raw copies of the other
+# data sets as well. There it matters: in the authors' template, BRSET's sentence with findings exceeds the context of CLIP.
 #
 # ## Few items can account for many pairs
 #
 # A text made from a template recurs, and a picture recurs with each question about it. The fewer items account for the pairs, the fewer
 # points form the cone, whatever the encoder.
 
-# %%
+# %% tags=["hide-input"]
 parts = []
 for d in here:
     for what in ("image", "text"):
@@ -263,13 +256,13 @@ share_legend(figure, axes[0]);
 # %% [markdown]
 # ## Test rows that share something with train
 #
-# The table gives the number of groups on both sides of a split, and the share of test rows whose group (patient, lesion, picture), image or
-# exact text also occurs in train. {doc}`07_leakage_audit` measures the effect on AUC.
+# {doc}`07_leakage_audit` measures the effect on AUC.
 
 # %% tags=["hide-input"]
 shared = table[["dataset", "variant", "straddling_groups", "group_in_train", "image_in_train", "text_in_train"]]
 shared = shared.rename(columns=lambda c: c.replace("_", " "))
-format_table(shared, **dict.fromkeys([c for c in shared if c.endswith("in train")], "{:.1%}"))
+caption = "Groups on both sides of a split, and share of test rows whose group, image or exact text also occurs in train."
+format_table(shared, caption=caption, **dict.fromkeys([c for c in shared if c.endswith("in train")], "{:.1%}"))
 
 # %% [markdown]
 # ## What was not tested
