@@ -142,13 +142,13 @@ format_table(compared) if len(compared) else page.show_text("This build recomput
 # ## What counts as a cell, and what does not
 #
 # A set is a cell of the paper if it has the paper's number of pairs and test pairs, the encoder's dimension, its repository and a commit of
-# it, and if its record says how it was made: extracted by this package, or imported as vectors. A set that only has the names of a cell
-# stands here with the reason, and never in Table 1, the paper's Fig. 3 or the ledger.
+# it, and if its record says how it was made: extracted by this package, or imported as vectors. A set that matches a cell only by name is listed
+# here with the reason and is not counted.
 
 # %% tags=["hide-input"]
 apart = [(*f.names, f.route, "; ".join(faults)) for f in [*facts, *(report.facts for report in reports.reports)] if (faults := paper.cell_faults(f))]
 apart = pd.DataFrame(apart, columns=[*paper.NAMES, "route", "why"])
-format_table(apart, stacked=True) if len(apart) else page.show_text("No set of this build or of a report is named like a cell without being one.")
+format_table(apart, stacked=True) if len(apart) else page.show_text("There is none here.")
 
 # %% [markdown]
 # {doc}`/book/contribute` says how to contribute a cell and what is checked. The reports of this build:
