@@ -237,7 +237,8 @@ format_table(page.save_table(trained, "longer_training"), precision=4) if "BRSET
 # %%
 SET = ["dataset", "variant", "backbone"]
 executed = pd.read_csv(project_root() / "data/measured/hidden_layer.csv")
-executed["set"] = [f"{title(d)}{'' if v == 'common' else f', {v} text'}, {b}" for d, v, b in executed[SET].itertuples(index=False)]
+TEXTS = {"clean": ", clean text", "authors": ", authors' text"}
+executed["set"] = [f"{title(d)}{TEXTS.get(v, '')}, {b}" for d, v, b in executed[SET].itertuples(index=False)]
 means = executed[executed["lambda"].isin([0, 1])].pivot_table(index="set", columns=["probe", "lambda"], values="auc", sort=False)
 bench = pd.DataFrame({name: means[name, 0.0] for name in ("authors-code-matched", "hidden layer", "converged")})
 gains = pd.DataFrame({f"gain, {name}": means[name, 1.0] - means[name, 0.0] for name in bench})
@@ -262,10 +263,10 @@ format_table(bench.rename(columns={name: f"AUC, {name}" for name in ("authors-co
 # ## Is medical data more sensitive?
 #
 # On the test bench HAM10000 gains more than Flickr8k after 2,300 updates. But it has six times the rows and another kind of task. So each head sees as
-# many rows of both sets, none of which it was trained on (texts recur, so some are not new to it), with labels that are predicted one by one without class weights, over redrawn splits
-# (`studies/matched_sensitivity.py`). Labels of at least one row in twenty are kept, which are more on Flickr8k than on HAM10000; the table counts
-# them. Bits are the log loss per label saved by λ = 1. Intervals allow for the rows that splits share. The last rows are the contrast. Rows and splits
-# differ from those of {doc}`03_lambda_sweep` and {doc}`12_protocol_audit`, and so do the gains.
+# many rows of both sets, none of which it was trained on (texts recur, so some are not new to it), over redrawn splits
+# (`studies/matched_sensitivity.py`). Labels are predicted one by one without class weights. Those of at least one row in twenty are kept, which are
+# more on Flickr8k than on HAM10000; the table counts them. Bits are the log loss per label saved by λ = 1. Intervals allow for the rows that splits
+# share. The last rows are the contrast. Rows and splits differ from those of {doc}`03_lambda_sweep` and {doc}`12_protocol_audit`, and so do the gains.
 
 # %% tags=["hide-input"]
 sensitivity = pd.read_csv(project_root() / "data/measured/matched_sensitivity.csv", dtype={"variant": str}).fillna({"variant": ""})
