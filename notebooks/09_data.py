@@ -155,8 +155,8 @@ said = ["Data sets differ before an encoder sees them."]
 for row in classes[(classes["split"] == "test") & (classes["positives"] > 0)].sort_values("positives").head(1).itertuples():
     said.append(fill("The rarest class, {of} of {name}, has {n}.", of=row[3], name=title(row.dataset), n=count(int(row.positives), "positive test row")))
 said.append(fill(
-    "On {name} ({variant} text) {texts:,} distinct texts stand for {pairs:,} pairs, and {known:.0%} of the test rows have a text that occurs in train too.",
-    name=title(few["dataset"]), variant=few["variant"], texts=int(few["distinct_texts"]), pairs=int(few["pairs"]), known=few["text_in_train"],
+    "On {name}{of_text} {texts:,} distinct texts stand for {pairs:,} pairs, and {known:.0%} of the test rows have a text that occurs in train too.",
+    name=title(few["dataset"]), of_text={"clean": " (clean text)", "authors": " (authors' text)"}.get(few["variant"], ""), texts=int(few["distinct_texts"]), pairs=int(few["pairs"]), known=few["text_in_train"],
 ))  # fmt: skip
 said.append(f"Encoders cut the text of at most {longest:.1%} of the pairs of a set." if longest else "No text counted here is longer than an encoder's context.")
 lead.update(Markdown(printed(" ".join(said))))

@@ -62,6 +62,7 @@ from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
 
 SETS = ["dataset", "variant", "backbone"]
+TEXTS = {"clean": " (clean text)", "authors": " (authors' text)"}
 folder = project_root() / "data/measured"
 steps, data, choice = (pd.read_csv(folder / f"protocol_{name}.csv") for name in ("steps", "data", "choice"))
 shipped, limits = pd.read_csv(folder / "training_gain.csv"), pd.read_csv(folder / "training_gain_limit.csv")
@@ -72,7 +73,7 @@ paths = pd.concat([shipped, pd.read_csv(longer)], ignore_index=True) if longer.i
 def set_title(names):
     """Return a panel's title: data set, text where there are several, encoder; from (dataset, variant, backbone)."""
     dataset, variant, backbone = names
-    return f"{title(dataset)}{'' if variant in ('common', 'own') else f' ({variant} text)'} · {backbone}"
+    return f"{title(dataset)}{TEXTS.get(variant, '')} · {backbone}"
 
 
 def of_set(table, names):

@@ -110,11 +110,12 @@ page.show_text(
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of predictive information about the label from λ = 0, by source, and of what linear maps know of the other modality, with paired 95 % intervals; one line per measured set. A ridge regression's share of explained variance, and the Gaussian information of ten canonical pairs in bits.", "name": "fig-information-change"}, "image": {"alt": "Line plots against lambda of the change of information about the label in image, text and both, and of the explained variance and canonical information between the modalities, one line per embedding set."}}
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", "#56b4e9", "#8c564b")
 sets = [tuple(names) for names in shipped[SET].drop_duplicates().to_numpy()]
+TEXTS = {"clean": ", clean text", "authors": ", authors' text"}
 
 
 def named(dataset, variant, backbone):
     """How a legend calls a set."""
-    return f"{title(dataset)}{'' if variant == 'common' else f', {variant} text'}, {backbone}"
+    return f"{title(dataset)}{TEXTS.get(variant, '')}, {backbone}"
 
 
 def of_set(table, names):

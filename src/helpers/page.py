@@ -180,7 +180,7 @@ def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", sta
             table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
-    styled = table.rename(columns=headings).style.hide(axis="index").format_index(axis=1, escape="html")
+    styled = table.rename(columns=headings).reset_index(drop=True).style.hide(axis="index").format_index(axis=1, escape="html")
 
     def cell(value, form: str) -> str:
         plain = f"{{:.{precision}f}}" if isinstance(value, Number) and not isinstance(value, Integral) else "{}"

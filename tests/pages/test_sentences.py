@@ -53,7 +53,7 @@ def test_one_set_has_one_value_and_a_range_has_two():
 
 
 def test_a_set_whose_gain_does_not_shrink_is_named_as_an_exception():
-    audit = functions_of("12_protocol_audit", "SETS")
+    audit = functions_of("12_protocol_audit", "SETS", "TEXTS")
     gains = pd.DataFrame(
         {"dataset": ["flickr8k", "ham10000"], "variant": "common", "backbone": "b", "gain": [-0.001, 0.01], "auc": 0.9}
     )
