@@ -31,7 +31,6 @@ from helpers.extraction.encoding import image_batches
 from helpers.files import replacing, replacing_folder, sha256
 from helpers.heads import (
     BATCH,
-    COLUMNS,
     FILES,
     LEARNED,
     PROVENANCE,
@@ -42,6 +41,7 @@ from helpers.heads import (
     shipped_features,
     training_path,
 )
+from helpers.schemas import CAPTIONS
 from helpers.store.disk import write_record
 
 
@@ -80,7 +80,7 @@ def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFea
         "run": {"command": command, "seconds": round(time.time() - started, 1)},
     }
     image, text = (features.astype(np.float16).astype(np.float32) for features in (image, text))
-    return TowerFeatures(image, text, texts[COLUMNS], record)
+    return TowerFeatures(image, text, texts[list(CAPTIONS)], record)
 
 
 def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:

@@ -185,7 +185,7 @@ def shown_store(store: str, shown: Iterable[SetName], excluded: dict[str, str], 
         for name in shown:
             folder.joinpath(*name).parent.mkdir(parents=True, exist_ok=True)
             folder.joinpath(*name).symlink_to(Path(store).joinpath(*name).absolute())
-        write_json(folder / NOT_SHOWN, excluded)
+        write_json(folder / NOT_SHOWN, excluded, part_of_result=True)
     return str(folder)
 
 

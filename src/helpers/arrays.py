@@ -102,6 +102,17 @@ def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.nda
     return norm
 
 
+def check_vectors(x, shape: tuple[int | None, int | None], what: str, unit: bool = False) -> np.ndarray:
+    """Return stored vectors of this shape (None: any length) as a checked array; rows have a direction, or norm 1 if ``unit``."""
+    x = embedding_matrix(x, what)
+    if any(wanted not in (None, found) for wanted, found in zip(shape, x.shape, strict=True)):
+        raise ValueError(f"{what} has shape {x.shape}, expected {' x '.join(str(n or 'n') for n in shape)}")
+    norm = row_norms(x, what)
+    if unit and np.abs(norm - 1).max() > 1e-3:
+        raise ValueError(f"{what} has rows whose norm is not 1")
+    return x
+
+
 def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
     numbers: dict[bytes, int] = {}

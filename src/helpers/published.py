@@ -10,7 +10,7 @@ import pandas as pd
 
 from .backbones.registry import DIMENSIONS, REGISTRY
 from .datasets import canonical_variant
-from .files import shipped_file
+from .schemas import shipped_table
 from .store.embeddings import EmbeddingSet
 
 BACKBONES = {"CLIP": "clip", "SigLIP": "siglip", "BioMedCLIP": "biomedclip", "MedSigLIP": "medsiglip"}
@@ -23,7 +23,7 @@ APART = " (not the paper's cell)"
 
 
 def _read(name: str) -> pd.DataFrame:
-    return pd.read_csv(shipped_file(f"data/published/{name}.csv"))
+    return shipped_table(f"published/{name}")
 
 
 # The eight data sets (``rows_known``: can the authors' choice of rows be repeated), Table 1, means and variances of the authors'

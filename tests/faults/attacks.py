@@ -20,11 +20,12 @@ from safetensors.torch import save_file
 
 from helpers import EmbeddingSet, GapAlignment
 from helpers.alignment.registry import load_alignment, make_alignment
-from helpers.backbones.lit import read_heads
+from helpers.backbones.lit import IMAGE_WIDTH, TEXT_WIDTH, read_heads
 from helpers.extraction.encoding import intact, read_note
 from helpers.files import read_arrays, sha256, write_arrays
-from helpers.heads import COLUMNS, TowerFeatures
+from helpers.heads import TowerFeatures
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.schemas import CAPTIONS
 from helpers.store.disk import PROVENANCE, write_record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
@@ -84,7 +85,9 @@ def an_alignment(folder: Path, name: str = "lambda") -> Path:
 
 def bare_heads(folder: Path) -> Path:
     """Heads without a record, as of weights from elsewhere."""
-    save_file({"image": torch.ones(4, 12).half(), "text": torch.ones(4, 9).half()}, folder / "lit-small.safetensors")
+    save_file(
+        {"image": torch.ones(2, IMAGE_WIDTH).half(), "text": torch.ones(2, TEXT_WIDTH).half()}, folder / "lit-small.safetensors"
+    )
     return folder / "lit-small.safetensors"
 
 
@@ -95,8 +98,8 @@ def heads(folder: Path) -> Path:
 
 
 def features(folder: Path) -> Path:
-    captions = pd.DataFrame([["common", f"p{i}", 0, i, i, "train"] for i in range(6)], columns=COLUMNS)
-    image, text = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
+    captions = pd.DataFrame([["common", f"p{i}", 0, i, i, "train"] for i in range(6)], columns=list(CAPTIONS))
+    image, text = (np.random.default_rng(0).normal(size=(6, width)) for width in (IMAGE_WIDTH, TEXT_WIDTH))
     return save_features(TowerFeatures(image, text, captions, {"dataset": "d", "counts": {"images": 6}}), folder / "features")
 
 

@@ -190,7 +190,7 @@ def test_a_command_does_not_write_over_its_input_nor_over_another_table(tmp_path
     assert cli("recommend", *store, "--save", folder / "image.safetensors") == 2
     assert cli("sweep", *store[:6], "--export", folder / "pairs.parquet") == 2
     said = capsys.readouterr().err
-    assert said.count("a folder of stored results; give an output elsewhere") == 5 and "earlier version of this table" in said
+    assert said.count("a folder of stored results; give an output elsewhere") == 5 and "earlier version of this file" in said
     assert files_of(folder) == before and (tmp_path / "thesis.csv").read_text() == "a,b\n1,2\n"
     assert cli("cone", *store, "--out", tmp_path / "new.csv") == cli("cone", *store, "--out", tmp_path / "new.csv") == 0
 

@@ -75,7 +75,12 @@ def test_a_record_cannot_name_other_files_or_files_outside_its_store(name, path,
 
 @pytest.mark.parametrize(
     ("column", "value", "must"),
-    [("image", 0.0, "whole numbers"), ("text", None, "whole numbers"), ("group", 1.5, "texts"), ("split", None, "texts")],
+    [
+        ("image", 0.0, "integer"),
+        ("text", None, "integer"),
+        ("group", 1.5, "string"),
+        ("split", None, "string"),
+    ],
 )
 def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value, must, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
@@ -85,7 +90,7 @@ def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value
     record = record_of(folder)
     record["files"]["pairs"]["sha256"] = sha256(folder / "pairs.parquet")
     write_record(folder / PROVENANCE, record)
-    with pytest.raises(ValueError, match=f"column '{column}' must hold {must} in every row"):
+    with pytest.raises(ValueError, match=f"column '{column}', row 0: Input should be a valid {must}"):
         EmbeddingSet.load(folder)
 
 
