@@ -4,6 +4,7 @@ The shipped tables share one vocabulary: a column name means the same in all of 
 repeats no value, which may be a patient's.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -52,27 +53,26 @@ READ = {  # result tables that a page reads, by name
 }
 
 Setting = Annotated[float | Text, Field(union_mode="left_to_right")]  # such as a temperature, or ``learned``
-SHIPPED: dict[Any, str] = {  # type: columns that hold it in a shipped table; those not listed hold text
+SHIPPED: dict[Any, str] = {  # type: columns that hold it in shipped tables, or in the one named; those not listed hold text
     Share: "R R_image R_text auc auc_mean auc_at_zero auroc ci_low ci_high acc_mean accuracy f1_mean macro_f1 p_value recall "
     "separability distinct_text_share",
     Length: "gap distribution_gap",
     Change: "gain gain_low gain_high best_gain chosen_gain chosen_low chosen_high auc_change auc_change_low auc_change_high "
-    "gain_change gain_change_low gain_change_high slope mean_pc1 mean_pc2",
+    "gain_change gain_change_low gain_change_high slope mean_pc1 mean_pc2 measured/channel_factorial:difference",
     Positive: "auc_std seed_sd standard_error var_pc1 var_pc2 pixel_variance loss rank_image rank_text epochs texts",
     float: "value low high value_low value_high change change_low change_high relative relative_low relative_high growth "
     "growth_low growth_high share share_low share_high",
-    Change | Text: "difference",
     # the others say of what a row tells, and no two rows of a table are alike in all of them
     Lambda: "lambda best_lambda chosen_lambda",
     Count: "n pairs n_images n_seeds d draws epoch gallery items labels length lesion_in_train limit networks random_state seed "
-    "seeds splits test test_images train updates depth",
-    Count | Text: "rows",
+    "seeds splits test test_images train updates depth published/datasets:rows",
     Annotated[float, Field(ge=0, multiple_of=1)]: "number test_rows",  # which pandas reads as float where some are empty
     Setting: "setting temperature rate reached",
     bool: "renormalise",
+    Features: "modality",
 }
 KINDS = {column: kind for kind, columns in SHIPPED.items() for column in columns.split()}
-MEASURES = (Share, Length, Change, Positive, float)
+MEASURES = [measure for kind in (Share, Length, Change, Positive, float) for measure in (kind, kind | None)]
 MIDDLES = ("value", "gain", "slope", "difference", "auroc", "gap")  # the number that the columns low and high of a table are around
 MAY_BE_EMPTY = set(
     "auc_change auc_change_low auc_change_high change change_low change_high classes epochs gain_change gain_change_low "
@@ -96,15 +96,18 @@ def usable(path, remake: str) -> Iterator[None]:
         raise UnusableRecord(f"{path}: {error}; {remake}") from None
 
 
-def shipped_table(name: str, **options) -> pd.DataFrame:
-    """Return ``data/<name>.csv`` of the repository as ``pandas.read_csv`` reads it, once its checksum and content are checked."""
+def shipped_table(name: str, columns: str = "", keys: tuple[list[str], ...] = (), **options) -> pd.DataFrame:
+    """Return ``data/<name>.csv`` of the repository as ``pandas.read_csv`` reads it, once its checksum and content are checked.
+
+    ``columns`` are those it must have; each combination of the values of ``keys``, such as a curve and a lambda, is one row.
+    """
     path = shipped_file(f"data/{name}.csv")
     with usable(path, "restore it"):
         table = pd.read_csv(path, **options)
-        kinds = {name: KINDS.get(name, Text) for name in table}
-        check_table(table.replace("", None), {name: kinds[name] | None if name in MAY_BE_EMPTY else kinds[name] for name in table})
-        if table.duplicated([name for name in table if kinds[name] not in MEASURES]).any():
-            raise ValueError("two of its rows tell of the same thing")
+        kinds = {c: KINDS.get(f"{name}:{c}") or KINDS.get(c, Text) for c in columns.split() or table}
+        check_table(table.replace("", None), {c: kind | None if c in MAY_BE_EMPTY else kind for c, kind in kinds.items()})
+        if table.empty or keys and len(table) != math.prod(len(table[key].drop_duplicates()) for key in keys):
+            raise ValueError("its rows are not one for each combination of its keys")
     return table
 
 
@@ -125,4 +128,6 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
         for smaller, larger in pairwise((low, middle, low.replace("low", "high"))):
             if len(wrong := np.flatnonzero(table[smaller].astype(float) > table[larger].astype(float) + SLACK)):
                 raise ValueError(f"row {wrong[0]}: {smaller} is larger than {larger}")
+    if len(twice := np.flatnonzero(table.duplicated([name for name, kind in columns.items() if kind not in MEASURES]))):
+        raise ValueError(f"row {twice[0]} tells of the same thing as an earlier one")
     return table

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -180,12 +180,13 @@ class SweepResult:
         provenance = read_record(directory / PROVENANCE, Provenance, remake, FILES).model_dump(exclude={"format", "files"})
         table, runs, rows = (read_intact(directory / name, pd.read_parquet, remake) for name in FILES[:3])
         arrays, task = read_intact(directory / FILES[3], load_file, remake), provenance.pop("task")
-        for name, part, schema in zip(FILES, (table, runs, rows), (SCORES, RUNS, dict.fromkeys(rows, Any)), strict=False):
+        for name, part, schema in ((FILES[0], table, SCORES), (FILES[1], runs, RUNS)):
             with usable(directory / name, remake):
                 check_table(part, schema)
         with usable(directory, remake):
             task = Task(task.get("kind"), tuple(task.get("classes", ())))
-            vectors, groups = [arrays.get(name, np.empty(0)) for name in ("scores", "targets")], rows.pop("group").to_numpy()
+            vectors = [arrays.get(name, np.empty(0)) for name in ("scores", "targets")]
+            groups = rows.pop("group").to_numpy() if "group" in rows else np.empty(0)
             return cls(table, runs, *vectors, groups, task, provenance, rows)._of_one_sweep()
 
     def _of_one_sweep(self) -> "SweepResult":
@@ -193,10 +194,12 @@ class SweepResult:
         about, shape = self.provenance, (len(self.runs), self.provenance["rows"].get("test"), self.task.n_outputs)
         if self.scores.shape != shape or self.scores.dtype != np.float32 or not np.isfinite(self.scores).all():
             raise ValueError(f"its scores are not finite numbers {shape} of runs, test rows and classes")
-        if self.targets.shape != shape[1:] or not np.isin(self.targets, (0, 1)).all() or len(self.groups) != shape[1]:
+        if self.targets.shape != shape[1:] or not np.isin(self.targets, (0, 1)).all():
             raise ValueError(f"its targets are not 0 and 1 of {shape[1]} test rows")
-        if self.runs.duplicated(RUN).any() or any(set(self.runs[name]) != {about[name]} for name in RUN[:4]):
-            raise ValueError("its runs occur twice, or their names are not those of its record")
+        if self.groups.shape != shape[1:2] or self.groups.dtype.kind not in "iu":
+            raise ValueError(f"its groups are not the numbers of {shape[1]} test rows")
+        if any(set(self.runs[name]) != {about[name]} for name in RUN[:4]):
+            raise ValueError("the names of its runs are not those of its record")
         at_zero = self.runs[(self.runs["alignment"] == "lambda") & (self.runs[inference.LAMBDAS] == 0).all(axis=1)]
         if set(at_zero["features"]) != set(self.runs["features"]) or not set(about["classes_not_learned"]) <= {*self.task.outputs}:
             raise ValueError("it has no run at lambda = 0, or its task lacks a class of its record")
