@@ -42,6 +42,7 @@ from helpers.published import datasets as paper_datasets
 
 page = Page("01_cone_effect", globals(), {**SOURCE, "n_boot": integer(0, 100_000)})
 from helpers.heads import features_folder, shipped_features
+from helpers.schemas import shipped_table
 
 sets = select(datasets, backbones, variant, store, data_root)
 
@@ -192,7 +193,7 @@ format_table(joint.reindex(columns=list(headings)).rename(columns=headings).rese
 # The project ships these numbers and not the vectors; `studies/public_encoders.py` computes them.
 
 # %% tags=["hide-input"]
-real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
+real = shipped_table("measured/public_encoders")
 real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
 real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
 real_headings = {"R image": "R of images", "R text": "R of texts", **headings, "relative_modality_gap": "relative modality gap"}
@@ -206,7 +207,7 @@ format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_he
 # we use a narrow natural subset, photographs of dogs: one subject, as dermatoscopic images show one subject.
 
 # %% tags=["hide-input"]
-raw = pd.concat([pd.read_csv(path) for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
+raw = pd.concat([shipped_table(f"diversity/{path.stem}") for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
 raw = raw[raw["subset"].isin(["all pairs", "dog"])]
 format_table(raw, pixel_variance="{:.4f}")
 
@@ -235,7 +236,7 @@ format_table(narrow, **dict.fromkeys(["effective rank image", "effective rank te
 # Vectors that others published show more subjects. Most are of CLIP models, which differ, so the order is rough.
 
 # %% tags=["hide-input"]
-ladder = pd.read_csv(project_root() / "data/published/public_ladder.csv")
+ladder = shipped_table("published/public_ladder")
 ladder = ladder[ladder["quantity"].isin(["R", "gap_norm"])].assign(what=lambda t: t["quantity"] + " " + t["modality"])
 ladder = ladder.pivot_table(index=["domain", "subject", "encoder", "pairs"], columns="what", values="value").reset_index()
 ladder = ladder.rename(columns={"R image": "R of images", "R text": "R of texts", "gap_norm joint": "gap"}).sort_values("R of images", ascending=False)

@@ -58,6 +58,7 @@ from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, curves, distinct_leg
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
+from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, equivalent, holm
 from helpers.store.catalogue import folder_name, stored
 
@@ -342,7 +343,7 @@ if "lambda" in by_name and set(CHANNELS) <= set(by_name):
 # `studies/channel_factorial.py` trained these probes; the repository ships the result.
 
 # %% tags=["hide-input"]
-subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
+subsets = shipped_table("measured/channel_factorial")
 subsets = of_this_page(subsets, table)
 keys = ["dataset", "backbone", "protocol", "channel"]
 if len(subsets):

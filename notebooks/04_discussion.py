@@ -32,7 +32,7 @@ from helpers import mean_resultant_length
 from helpers import published as paper
 from helpers.contributed import Contributed
 from helpers.datasets.registry import title
-from helpers.files import project_root
+from helpers.files import shipped_file
 from helpers.page import Page, escape_markdown, format_table, optional, text
 from helpers.probing.protocol import PROTOCOLS
 from helpers.statistics import holm, permutation_p
@@ -190,7 +190,7 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
 # `data/published/claims.yml` holds each statement, its place in the paper, and the sentences that the numbers below fill in.
 
 # %%
-claims = yaml.safe_load((project_root() / "data/published/claims.yml").read_text("utf-8"))
+claims = yaml.safe_load(shipped_file("data/published/claims.yml").read_text("utf-8"))
 found = {claim["id"]: finding() for claim in claims}  # without a test where nothing below replaces it
 NARROW = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
 COUNTERPARTS = {"CLIP": "BioMedCLIP", "SigLIP": "MedSigLIP"}  # generalist and medical encoder of one family of training objective

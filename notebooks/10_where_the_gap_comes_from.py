@@ -34,11 +34,11 @@ from sklearn.metrics import roc_auc_score
 
 from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
-from helpers.files import project_root
 from helpers.geometry import effective_rank
 from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
 from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
 from helpers.plotting import SPARE, distinct_legend, log_axis, panels
+from helpers.schemas import shipped_table
 from helpers.separation import half_of_groups, tied_groups
 
 spec = {
@@ -49,7 +49,7 @@ spec = {
 page = Page("10_where_the_gap_comes_from", globals(), spec)
 # Tables of studies/gap_study.py: heads along a long training, heads trained as long as the shipped ones, and gains with a gap set by hand.
 study, several, by_hand, slopes = (
-    pd.read_csv(project_root() / f"data/measured/{name}.csv") for name in ("gap_study", "gap_heads", "gap_dials", "gap_slopes")
+    shipped_table(f"measured/{name}") for name in ("gap_study", "gap_heads", "gap_dials", "gap_slopes")
 )
 
 # %% tags=["hide-input"]

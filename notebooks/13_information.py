@@ -46,11 +46,12 @@ from helpers.backbones.registry import HEADS
 from helpers.datasets.registry import title
 from helpers.datasets.splits import redrawn_split, resplit
 from helpers.extraction.find import embeddings_for
-from helpers.files import project_root, read_json
+from helpers.files import read_json
 from helpers.heads import Settings, embeddings_under, shipped_features, training_path
 from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
 from helpers.page import NAME, Page, format_table, integer, many, number, optional, text
 from helpers.plotting import INK, MARKERS, PALE, distinct_legend, panels
+from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, corrected_interval, equivalent
 from helpers.store.catalogue import SHIPPED_SETS
 
@@ -64,10 +65,9 @@ if lambdas[0] != 0:
     raise ValueError(f"lambdas must start at 0, with which the others are compared, got {lambdas}")
 SET = ["dataset", "variant", "backbone"]
 RATIO = "medical / natural"
-measured = project_root() / "data/measured"
-shipped = pd.read_csv(measured / "information.csv")
-gains = pd.read_csv(measured / "repeated_splits.csv", dtype={"split": str})
-random = pd.read_csv(measured / "random_networks.csv")
+shipped = shipped_table("measured/information")
+gains = shipped_table("measured/repeated_splits", dtype={"split": str})
+random = shipped_table("measured/random_networks")
 
 
 def at_the_end(*quantities):
@@ -346,7 +346,7 @@ format_table(cells.pivot_table(index=["inputs", "network"], columns="depth", val
 # vectors is $1 - R^2$.
 
 # %% tags=["hide-input"]
-public = pd.read_csv(measured / "public_encoders.csv")
+public = shipped_table("measured/public_encoders")
 one = public[(public["weights"] == "random") & (public["quantity"] == "R")]
 format_table(one.assign(data_induced=1 - one["value"] ** 2)[["encoder", "domain", "pairs", "modality", "value", "data_induced"]].rename(columns={"value": "R"}))
 
