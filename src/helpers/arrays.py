@@ -8,6 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 ZERO_NORM = 1e-8
+LARGE = {"float32": 1e18, "float64": 1e150}  # a row with a larger number is scaled first, because squares overflow
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
 COLUMN_NAMES = ("pair_id", "image", "text", "label", "split", "group")  # one of them shows that a first line is a header
 BLOCK = 2**25  # numbers in a block: 256 MB in float64
@@ -84,7 +85,19 @@ def same_dimension(image, text, pairs: bool = False) -> None:
 def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``; refuse rows without a direction."""
     x = embedding_matrix(x, what, start)
+    largest = np.maximum(x.max(axis=1, keepdims=True), -x.min(axis=1, keepdims=True))
+    if largest.max() > LARGE[x.dtype.name]:
+        x = np.where(largest > LARGE[x.dtype.name], x / np.maximum(largest, 1), x)
     return x / row_norms(x, what, start)
+
+
+def squarable(*matrices) -> tuple[float, list]:
+    """Return a number and the matrices divided by it, so that no square overflows their type; 1 unless they hold huge numbers."""
+    plain = [x for x in matrices if isinstance(x, np.ndarray)]  # memory-mapped rows are unit
+    largest = max((max(float(x.max()), -float(x.min())) for x in plain), default=1.0)
+    if largest <= min((LARGE[x.dtype.name] for x in plain), default=largest):
+        return 1.0, [*matrices]
+    return largest, [x / x.dtype.type(largest) for x in matrices]
 
 
 def unit_both(image, text, pairs: bool = False) -> tuple[np.ndarray, np.ndarray]:

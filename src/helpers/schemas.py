@@ -7,6 +7,7 @@ repeats no value, which may be a patient's.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -111,6 +112,11 @@ def shipped_table(name: str, columns: str = "", keys: tuple[list[str], ...] = ()
     return table
 
 
+@cache
+def _column_of(kind: Any) -> TypeAdapter:
+    return TypeAdapter(list[kind], config=STRICT)
+
+
 def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     """Return a table with these columns alone, values of their types in every row, and numbers inside their intervals."""
     if list(table) != list(columns):
@@ -118,7 +124,7 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     for name, kind in columns.items():
         values = table[name].astype(object).where(table[name].notna(), None).tolist()
         try:
-            TypeAdapter(list[kind], config=STRICT).validate_python(values)  # type: ignore[valid-type]
+            _column_of(kind).validate_python(values)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(f"column {name!r}, row {first['loc'][0]}: {first['msg']}") from None
