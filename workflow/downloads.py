@@ -58,18 +58,14 @@ def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = 
 
 
 def files_of_site(site: Path) -> list[Path]:
-    """Return the files of a built site that ``_toc.yml`` declares or its builder makes: pages, their sources, the pictures they show.
+    """Return the files of a built site that ``_toc.yml`` declares or its builder makes: pages, their sources and their pictures.
 
     A file that an earlier build or a user left is not packed, and named on the standard output.
     """
     contents = yaml.safe_load((project_root() / "_toc.yml").read_text("utf-8"))
     named = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
-    allowed = {
-        *OF_BUILDER,
-        *(f"{name}.html" for name in named),
-        *(f"{FOLDER}/{name}" for name in ("notebooks.zip", "tables.zip", PDF)),
-    }
-    allowed |= {f"_sources/{name}{ending}" for name in named for ending in (".md", ".ipynb")}
+    allowed = {*OF_BUILDER, *(f"{FOLDER}/{name}" for name in ("notebooks.zip", "tables.zip", PDF))}
+    allowed |= {name for page in named for name in (f"{page}.html", f"_sources/{page}.md", f"_sources/{page}.ipynb")}
     shown = "".join(page.read_text("utf-8") for name in named if (page := site / f"{name}.html").is_file())
     files = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*")) if path.is_file()}
     allowed |= {name for name in files if name.startswith("_static/") and Path(name).suffix in OF_A_PAGE}

@@ -57,8 +57,10 @@ def test_archives_hold_what_they_are_named_after_and_are_equal_if_contents_are(b
     assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]  # no archive of nothing
 
 
-LEFT = ["notes.txt", "book/executed/99_private.html", "_sources/book/executed/99_private.ipynb", "_images/of-an-earlier-build.svg",
-        "_static/pairs.parquet", "_static/own.csv", "downloads/raw.zip", ".ab.unfinished/x.html", "08_adapt/embeddings.csv"]  # fmt: skip
+LEFT = [
+    "notes.txt", "book/executed/99_private.html", "_sources/book/executed/99_private.ipynb", "_images/of-an-earlier-build.svg",
+    "_static/pairs.parquet", "_static/own.csv", "downloads/raw.zip", ".ab.unfinished/x.html", "08_adapt/embeddings.csv",
+]  # fmt: skip
 
 
 def test_the_archive_of_the_site_holds_what_its_pages_declare_and_names_what_it_leaves_out(built, capsys):
