@@ -165,7 +165,7 @@ def slider(views, static="../../_static", file=""):
 def standalone(views, path):
     """Write the slider as a separate page, which opens from disk and reads the same files as the book."""
     there = Path(os.path.relpath(assets, Path(path).resolve().parent)).as_posix()
-    with replacing(path) as temporary:
+    with replacing(path, is_ours=lambda earlier: "<title>Moving lambda by hand</title>" in earlier.read_text("utf-8")) as temporary:
         body = Markup(slider(views, there))
         temporary.write_text(templates.get_template("lambda-page.html").render(body=body), encoding="utf-8")
     return path

@@ -179,7 +179,6 @@ STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # checksummed: w
     "heads": (heads, partial(read, read_heads)),
     "tower features": (features, partial(read, TowerFeatures.load)),
     "contributed report": (a_report, partial(read, load_report)),
-    "result table": (a_result, partial(read, resealed.read_result)),
     "prompts": (a_prompt, partial(read, prompts_under)),
 }
 GIVEN: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # by others, without a checksum
@@ -264,10 +263,10 @@ SEALED: dict[str, tuple] = {  # reader, change and new seal, oracle, maker
 }
 
 
-def sealed_anew(what: str, seed: int) -> bool:
-    """A stored thing is changed as ``seed`` says, and its checksums with it; tell whether it is read."""
+def sealed_anew(what: str, seed: int) -> None:
+    """A stored thing is changed as ``seed`` says, and its checksums with it."""
     reads, change, oracle, make = SEALED[what]
-    return resealed.attack(reads, change, oracle, partial(fresh, make), seed)
+    resealed.attack(reads, change, oracle, partial(fresh, make), seed)
 
 
 TARGETS: dict[str, tuple] = {
