@@ -1,6 +1,7 @@
 """Make and read contributed reports: numbers of one embedding set and their origin, and no other content."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain
@@ -65,7 +66,7 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
         yield "there are no pairs, images, texts or dimensions", min(n["images"], n["texts"], self.dimensions) == 0
 
     def _faults_of_geometry(self) -> Iterator[tuple[str, bool]]:
-        n, values = self.counts, {row[:2]: row[2] for row in self.geometry}
+        n, values = self.counts, {row[:2]: math.nan if row[2] is None else row[2] for row in self.geometry}
         yield "a quantity is given twice", len(values) < len(self.geometry)
         largest = LARGEST_VALUE | {"effective_rank": min(self.dimensions, n["pairs"])}
         for modality, quantity, value, low, high in self.geometry:
@@ -73,12 +74,12 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
             numbers = [x for x in (value, low, high) if x is not None]
             yield f"{quantity} is outside its range", any(not -SLACK <= x <= largest[quantity] + SLACK for x in numbers)
             yield f"{quantity} is outside its interval, or has half of one", len(numbers) == 2 or not _inside(value, low, high)
-        for modality in ("image", "text"):
-            share, expected = values.get((modality, "distinct_share")), n[f"{modality}s"] / n["pairs"]
-            yield f"distinct_share is not of its {modality}s", share is not None and abs(share - expected) > SLACK
-        image, text, gap = (values.get(key) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
-        possible = None not in (image, text, gap) and abs(image - text) - SLACK <= gap <= image + text + SLACK
-        yield "two R and a gap of a length that such means can have are needed", not possible
+        for modality, items in (("image", n["images"]), ("text", n["texts"])):
+            off = abs(values.get((modality, "distinct_share"), math.nan) - items / n["pairs"])
+            yield f"distinct_share is not that of its {items} {modality}s", off > SLACK
+        image, text, gap = (values.get(key, math.nan) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
+        triangle = abs(image - text) - SLACK <= gap <= image + text + SLACK
+        yield "two R and a gap of a length that such means can have are needed", not triangle
 
     def _faults_of_sweeps(self) -> Iterator[tuple[str, bool]]:
         sweep, means = pd.DataFrame(self.sweep, columns=COLUMNS["sweep"]), {}

@@ -90,14 +90,15 @@ class TowerFeatures:
             command = f"python studies/heads.py features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
         provenance = read_record(path, FeaturesRecord, remedy, FILES).model_dump()
-        read = (read_intact(directory / file, load_file, remedy).get("features", ()) for file in FILES[:2])
         captions = read_parquet(directory / FILES[2], remedy)
+        image, text = (read_intact(directory / file, load_file, remedy).get("features", ()) for file in FILES[:2])
         with usable(directory, remedy):
             check_table(captions, CAPTIONS)
             if captions.duplicated(["variant", "pair_id", "caption"]).any():
                 raise ValueError("a caption is listed twice")
-            sizes = {m: (captions[m].max() + 1, width) for m, width in (("image", IMAGE_WIDTH), ("text", TEXT_WIDTH))}
-            return cls(*(check_vectors(x, size, m) for x, (m, size) in zip(read, sizes.items(), strict=True)), captions, provenance)
+            image = check_vectors(image, (captions["image"].max() + 1, IMAGE_WIDTH), "image")
+            text = check_vectors(text, (captions["text"].max() + 1, TEXT_WIDTH), "text")
+        return cls(image, text, captions, provenance)
 
 
 def features_folder() -> Path:

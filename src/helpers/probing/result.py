@@ -185,9 +185,9 @@ class SweepResult:
                 check_table(part, schema)
         with usable(directory, remake):
             task = Task(task.get("kind"), tuple(task.get("classes", ())))
-            vectors = [arrays.get(name, np.empty(0)) for name in ("scores", "targets")]
+            scores, targets = (arrays.get(name, np.empty(0)) for name in ("scores", "targets"))
             groups = rows.pop("group").to_numpy() if "group" in rows else np.empty(0)
-            return cls(table, runs, *vectors, groups, task, provenance, rows)._of_one_sweep()
+            return cls(table, runs, scores, targets, groups, task, provenance, rows)._of_one_sweep()
 
     def _of_one_sweep(self) -> "SweepResult":
         """Return the result; a ValueError if its record, tables, scores and rows contradict each other."""
