@@ -37,7 +37,7 @@ SCORES = RUN | {"split": Literal[SPLITS], "metric": str, "class": str | None, "v
 SCORES |= STRENGTHS | {"optimality": Positive | None}
 RUNS = RUN | {"epochs": Positive | None, "trained": Positive | None, "validation_loss": Positive | None, **STRENGTHS}
 RUNS |= {"strength_at_edge": bool | None, "optimality": Positive | None}
-PAIRS = {"pair_id": str, "split": str, "group": str | int, "image": Count, "text": Count}
+PAIRS = {"pair_id": str | int, "split": str, "group": str | int, "image": Count, "text": Count}
 CAPTIONS = {"variant": str, "pair_id": str, "caption": Count, "image": Count, "text": Count, "split": Literal[SPLITS]}
 LARGEST_VALUE = dict.fromkeys(("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_share"), 1)
 LARGEST_VALUE |= {"gap_norm": 2, "residual_gap": 2, "residual_gap_predicted": 2, "effective_rank": 100_000}
@@ -134,6 +134,10 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
         for smaller, larger in pairwise((low, middle, low.replace("low", "high"))):
             if len(wrong := np.flatnonzero(table[smaller].astype(float) > table[larger].astype(float) + SLACK)):
                 raise ValueError(f"row {wrong[0]}: {smaller} is larger than {larger}")
+    if {"quantity", "value"} <= set(columns):
+        largest = table["quantity"].map(LARGEST_VALUE)  # none for quantities of a study
+        if len(wrong := np.flatnonzero((table["value"] > largest + SLACK) | largest.notna() & (table["value"] < -SLACK))):
+            raise ValueError(f"row {wrong[0]}: value is outside the range of its quantity")
     if len(twice := np.flatnonzero(table.duplicated([name for name, kind in columns.items() if kind not in MEASURES]))):
         raise ValueError(f"row {twice[0]} tells of the same thing as an earlier one")
     return table

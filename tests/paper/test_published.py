@@ -190,6 +190,7 @@ WRONG = [
     ("published/table1", {"dataset": lambda t: t["dataset"].where(t.index > 0, "x")}, "one for each combination of its keys"),
     ("published/authors_lambda_sweep", {"lambda": lambda t: t["lambda"] * 9}, "column 'lambda'"),
     ("published/public_ladder", {"value": 500.0}, "row 0: value is larger than high"),
+    ("published/public_ladder", {"value": 2.0, "low": 1.0, "high": 3.0}, "row 0: value is outside the range of its quantity"),
     ("measured/training_gain", {"gain": 3.0}, "column 'gain', row 0: Input should be less than or equal to 1"),
     ("measured/residual_gap", {"gap": -1.0}, "column 'gap', row 0: Input should be greater than"),
     ("measured/repeated_splits", {"train": 0.5}, "column 'train', row 0: Input should be a valid integer"),
