@@ -18,7 +18,7 @@ from .datasets.registry import domain
 from .files import checksum_of, project_root, read_json, write_json
 from .probing.result import TIES, SweepResult
 from .published import NAMES, SetFacts, cell_faults, facts_of, with_routes
-from .schemas import LARGEST_VALUE, SLACK, Change, Count, Features, Lambda, Share
+from .schemas import LARGEST_VALUE, QUANTITIES, SLACK, Change, Count, Features, Lambda, Share
 from .store.embeddings import EmbeddingSet
 
 LARGEST = 1_000_000  # bytes of a report
@@ -48,7 +48,7 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     dimensions: Count
     counts: dict[Literal["pairs", "images", "texts", "train", "val", "test"], Count]
     encoder: dict[Literal[ENCODER], Word | None]  # type: ignore[valid-type]
-    geometry: list[tuple[Features, Literal[tuple(LARGEST_VALUE)], float | None, float | None, float | None]]  # type: ignore[valid-type]
+    geometry: list[tuple[Features, Literal[QUANTITIES], float | None, float | None, float | None]]  # type: ignore[valid-type]
     sweep: list[tuple[Protocol, Features, Literal[METRICS], Lambda, Count, Share]]  # type: ignore[valid-type]
     selected: list[tuple[Protocol, Features, Lambda, Share, Share, Change, Change | None, Change | None]]
 

@@ -41,8 +41,10 @@ PAIRS = {"pair_id": str | int, "split": str, "group": str | int, "image": Count,
 CAPTIONS = {"variant": str, "pair_id": str, "caption": Count, "image": Count, "text": Count, "split": Literal[SPLITS]}
 LARGEST_VALUE = dict.fromkeys(("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_share"), 1)
 LARGEST_VALUE |= {"gap_norm": 2, "residual_gap": 2, "residual_gap_predicted": 2, "effective_rank": 100_000}
+QUANTITIES = tuple(LARGEST_VALUE)
+LARGEST_VALUE |= dict.fromkeys(("auc", "auc_hard", "average_precision", "sensitivity_at_90_specificity", "accuracy"), 1)
 INTERVAL = dict.fromkeys(("value", "low", "high"), float | None)
-CONES = NAMES | {"domain": str, "modality": Features, "quantity": Literal[tuple(LARGEST_VALUE)], **INTERVAL, "route": str}
+CONES = NAMES | {"domain": str, "modality": Features, "quantity": Literal[QUANTITIES], **INTERVAL, "route": str}
 GAIN = {"auc_at_zero": Share, "auc": Share, "difference": Change, "low": Change | None, "high": Change | None}
 READ = {  # result tables that a page reads, by name
     "cone_effect": CONES,
@@ -134,10 +136,10 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
         for smaller, larger in pairwise((low, middle, low.replace("low", "high"))):
             if len(wrong := np.flatnonzero(table[smaller].astype(float) > table[larger].astype(float) + SLACK)):
                 raise ValueError(f"row {wrong[0]}: {smaller} is larger than {larger}")
-    if {"quantity", "value"} <= set(columns):
-        largest = table["quantity"].map(LARGEST_VALUE)  # none for quantities of a study
+    for what in ({"quantity", "metric"} if "value" in columns else set()) & set(columns):
+        largest = table[what].map(LARGEST_VALUE)  # none for quantities of a study
         if len(wrong := np.flatnonzero((table["value"] > largest + SLACK) | largest.notna() & (table["value"] < -SLACK))):
-            raise ValueError(f"row {wrong[0]}: value is outside the range of its quantity")
+            raise ValueError(f"row {wrong[0]}: value is outside the range of its {what}")
     if len(twice := np.flatnonzero(table.duplicated([name for name, kind in columns.items() if kind not in MEASURES]))):
         raise ValueError(f"row {twice[0]} tells of the same thing as an earlier one")
     return table
