@@ -48,6 +48,7 @@ from helpers.page import SOURCE, Page, count, format_table, integer, many, numbe
 from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, resultants, share_legend
 from helpers.published import authors_pca, facts_of, table1, with_routes
 from helpers.published import datasets as paper_datasets
+from helpers.schemas import shipped_table
 
 kinds = {"n_boot": integer(0, 100_000), "lambdas": many(number(-2, 2), least=2), "points": integer(1, 800)}
 page = Page("01_cone_effect", globals(), {**SOURCE, **kinds})
@@ -248,7 +249,7 @@ headings = {
     "gap_norm": "gap", "cos_gap_pc1": "cosine with PC 1", "gap_share": "variance along it", "pc1_share": "variance along PC 1",
     "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "as predicted",
 }  # fmt: skip
-real = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
+real = shipped_table("measured/public_encoders")
 real = real.assign(quantity=real["quantity"].where(real["modality"] == "joint", real["quantity"] + " " + real["modality"]))
 real = real.pivot_table(index=["encoder", "weights"], columns="quantity", values="value", sort=False).reset_index()
 real_headings = {"R image": "R of images", "R text": "R of texts", **headings, "relative_modality_gap": "relative modality gap"}
@@ -261,7 +262,7 @@ format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_he
 # share of distinct texts. As a control, we use a narrow natural subset: photographs of dogs.
 
 # %% tags=["hide-input"]
-raw = pd.concat([pd.read_csv(path) for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
+raw = pd.concat([shipped_table(f"diversity/{path.stem}") for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
 raw = raw[raw["subset"].isin(["all pairs", "dog"])]
 format_table(raw, caption="Diversity of the data without an encoder.", pixel_variance="{:.4f}")
 
@@ -287,7 +288,7 @@ format_table(narrow, caption="Cones of the same subsets.", **dict.fromkeys(["eff
 # Vectors that others published show more subjects. Most are of CLIP models, which differ, so the order is rough.
 
 # %% tags=["hide-input"]
-ladder = pd.read_csv(project_root() / "data/published/public_ladder.csv")
+ladder = shipped_table("published/public_ladder")
 ladder = ladder[ladder["quantity"].isin(["R", "gap_norm"])].assign(what=lambda t: t["quantity"] + " " + t["modality"])
 ladder = ladder.pivot_table(index=["domain", "subject", "encoder", "pairs"], columns="what", values="value").reset_index()
 ladder = ladder.rename(columns={"R image": "R of images", "R text": "R of texts", "gap_norm joint": "gap"}).sort_values("R of images", ascending=False)
@@ -413,7 +414,7 @@ def slider(views, static="../../_static", file=""):
 def standalone(views, path):
     """Write the slider as a separate page, which opens from disk and reads the same files as the book."""
     there = Path(os.path.relpath(assets, Path(path).resolve().parent)).as_posix()
-    with replacing(path) as temporary:
+    with replacing(path, is_ours=lambda earlier: "<title>Moving λ by hand</title>" in earlier.read_text("utf-8")) as temporary:
         body = Markup(slider(views, there))
         temporary.write_text(templates.get_template("lambda-page.html").render(body=body), encoding="utf-8")
     return path

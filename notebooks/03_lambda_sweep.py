@@ -56,6 +56,7 @@ from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, dist
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
+from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, corrected_interval, equivalent, holm
 from helpers.store.catalogue import folder_name, stored
 
@@ -371,7 +372,7 @@ else:
 
 # %% tags=["hide-input"]
 SET = ["dataset", "variant", "backbone"]
-redrawn = pd.read_csv(project_root() / "data/measured/repeated_splits.csv", dtype={"split": str})
+redrawn = shipped_table("measured/repeated_splits", dtype={"split": str})
 rows = []
 for names, own in redrawn[redrawn["split"] != "fixed"].groupby([*SET, "heads"], sort=False):
     gain = own["gain"].to_numpy()
@@ -491,7 +492,7 @@ by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "bac
 if "lambda" in by_name and set(CHANNELS) <= set(by_name):
     sums = pd.DataFrame({"whole": by_name["lambda"], "sum of the parts": by_name[list(CHANNELS)].sum(axis=1)}).reset_index()
     display(format_table(marked(sums), precision=4, caption="Do the parts add up? The whole beside the sum of the four parts alone, joint features."))
-subsets = pd.read_csv(project_root() / "data/measured/channel_factorial.csv")
+subsets = shipped_table("measured/channel_factorial")
 subsets = of_this_page(subsets, table)
 keys = ["dataset", "backbone", "protocol", "channel"]
 if len(subsets):

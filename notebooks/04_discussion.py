@@ -33,9 +33,10 @@ from helpers import mean_resultant_length
 from helpers import published as paper
 from helpers.contributed import Contributed
 from helpers.datasets.registry import title
-from helpers.files import project_root
+from helpers.files import shipped_file
 from helpers.page import Page, count, format_table, optional, printed, span, text
 from helpers.probing.protocol import PROTOCOLS
+from helpers.schemas import shipped_table
 from helpers.statistics import holm, permutation_p
 
 page = Page("04_discussion", globals(), {name: optional(text()) for name in ("contributed", "results", "made_with")})
@@ -185,7 +186,7 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
 # `data/published/claims.yml` holds each statement, its place in the paper, and the sentences that the numbers below fill in.
 
 # %% tags=["hide-input"]
-claims = yaml.safe_load((project_root() / "data/published/claims.yml").read_text("utf-8"))
+claims = yaml.safe_load(shipped_file("data/published/claims.yml").read_text("utf-8"))
 found = {claim["id"]: finding() for claim in claims}  # without a test where nothing below replaces it
 NARROW = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
 COUNTERPARTS = {"CLIP": "BioMedCLIP", "SigLIP": "MedSigLIP"}  # generalist and medical encoder of one family of training objective
@@ -499,10 +500,10 @@ def selected_gains() -> str:
 
 def contrasts(name: str, value: str, sets, of: str) -> str:
     """Effects in a table of data/measured with their intervals; ``sets`` chooses rows, ``of`` names each."""
-    rows = pd.read_csv(project_root() / f"data/measured/{name}.csv").query(sets)
+    rows = shipped_table(f"measured/{name}").query(sets)
     return "; ".join(f"{of.format(**row)} {row[value]:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})" for row in rows.to_dict("records"))
 
-random = pd.read_csv(project_root() / "data/measured/random_networks.csv").query("data == 'medical / natural' and depth > 0")["value"]
+random = shipped_table("measured/random_networks").query("data == 'medical / natural' and depth > 0")["value"]
 own = {
     "diversity": f"under networks with random weights the data induce {random.min():.2f} to {random.max():.2f} times as much variance on HAM10000 as on Flickr8k, less "
     f"in {(random < 1).sum()} of {len(random)} combinations of network, input and output; page 13 varies diversity alone",

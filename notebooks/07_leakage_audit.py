@@ -41,10 +41,10 @@ from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.datasets.splits import resplit, seen_in_train
 from helpers.extraction.find import in_both_variants
-from helpers.files import project_root
 from helpers.page import SOURCE, Page, format_table, integer, many, span, text
 from helpers.plotting import SPARE, distinct_legend, effects, panels
 from helpers.retrieval import closest_training_rows
+from helpers.schemas import shipped_table
 from helpers.statistics import bootstrap_counts, percentile_interval
 from helpers.store.catalogue import stored
 from helpers.tasks import Task
@@ -62,7 +62,7 @@ spec = {
 page = Page("07_leakage_audit", globals(), {**source, **spec})
 from helpers import extract, load_backbone, sweep
 
-straddling = pd.read_csv(project_root() / "data/audit/ham10000_straddling.csv").set_index("class")
+straddling = shipped_table("audit/ham10000_straddling").set_index("class")
 page.show_text(
     "Some texts of the paper's data sets give the label away, and some splits put one patient or lesion on both sides. In HAM10000, split as the authors "
     "split it, {lesions:,.0f} of the {images:,.0f} test images show a lesion that is also in train; among the melanomas it is {mel} of {of_mel}.",

@@ -37,6 +37,7 @@ from helpers.datasets.splits import seen_in_train, straddling
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, count, fill, format_table, printed
 from helpers.plotting import FEATURES, GRID, INK, log_axis, panels, share_legend
+from helpers.schemas import shipped_table
 from helpers.store.catalogue import stored
 from helpers.tasks import SPLITS, Task
 
@@ -74,7 +75,7 @@ def raw_copy(name: str):
 def shipped_lengths(name: str, variant: str, pairs: int) -> pd.DataFrame | None:
     """Return the shipped table of :func:`text_lengths`, unless it counts another number of pairs."""
     path = project_root() / "data/text_lengths" / f"{name}-{variant}.csv"
-    counted = pd.read_csv(path) if path.is_file() else None
+    counted = shipped_table(f"text_lengths/{path.stem}") if path.is_file() else None
     return counted if counted is not None and counted.loc[counted["unit"] == "words", "pairs"].sum() == pairs else None
 
 

@@ -40,11 +40,11 @@ from sklearn.metrics import roc_auc_score
 from helpers.arrays import unit_rows
 from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
-from helpers.files import project_root
 from helpers.geometry import effective_rank
 from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
 from helpers.page import NAME, Page, format_table, integer, many, number, optional, span, text
 from helpers.plotting import MARKERS, SPARE, distinct_legend, log_axis, panels
+from helpers.schemas import shipped_table
 from helpers.separation import half_of_groups, tied_groups
 
 spec = {
@@ -55,9 +55,9 @@ spec = {
 page = Page("10_where_the_gap_comes_from", globals(), spec)
 # Tables of studies/gap_study.py: heads along a long training, heads trained as long as the shipped ones, and gains with a gap set by hand.
 study, several, by_hand, slopes = (
-    pd.read_csv(project_root() / f"data/measured/{name}.csv") for name in ("gap_study", "gap_heads", "gap_dials", "gap_slopes")
+    shipped_table(f"measured/{name}") for name in ("gap_study", "gap_heads", "gap_dials", "gap_slopes")
 )
-random = pd.read_csv(project_root() / "data/measured/random_networks.csv")  # of studies/random_networks.py: Eq. 3 and 4
+random = shipped_table("measured/random_networks")  # of studies/random_networks.py: Eq. 3 and 4
 RATIO = "medical / natural"
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", *SPARE)
 
@@ -281,7 +281,7 @@ ratios = random[(random["data"] == RATIO) & (random["output"] == "unit") & ~rand
 cells = ratios.assign(ratio=[f"{v:.2f}" if pd.isna(low) else f"{v:.2f} ({span(low, high, '.2f')})" for v, low, high in zip(ratios["value"], ratios["low"], ratios["high"], strict=True)])
 cells = cells.pivot_table(index=["inputs", "network"], columns="depth", values="ratio", aggfunc="first", sort=False).reset_index()
 display(format_table(cells, caption="The ratio that Eq. 4 bounds by one, perceptrons by their hidden layers."))
-public = pd.read_csv(project_root() / "data/measured/public_encoders.csv")
+public = shipped_table("measured/public_encoders")
 one = public[(public["weights"] == "random") & (public["quantity"] == "R")]
 format_table(one.assign(data_induced=1 - one["value"] ** 2)[["encoder", "domain", "pairs", "modality", "value", "data_induced"]].rename(columns={"value": "R"}), caption="Real architectures with random weights, one network each; the data-induced variance of unit vectors is 1 − R².")
 

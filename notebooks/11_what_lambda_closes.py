@@ -34,10 +34,10 @@ from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.arrays import distinct_codes, unit_both
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.files import project_root
 from helpers.page import NAME, Page, format_table, integer, many, optional, text
 from helpers.plotting import INK, MARKERS, SPARE, distinct_legend, panels
 from helpers.retrieval import mixed_search_ndcg, retrieval_ranks, several_distinct
+from helpers.schemas import shipped_table
 from helpers.separation import similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
 
@@ -52,7 +52,7 @@ plt.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", 
 
 def stored(name):
     """Rows of a table of `make measured`; an alignment that could not be fitted has a reason and no measure."""
-    table = pd.read_csv(project_root() / f"data/measured/alignments_{name}.csv", dtype={"reason": str})
+    table = shipped_table(f"measured/alignments_{name}", dtype={"reason": str})
     return table.assign(reason=table["reason"].fillna("")) if "reason" in table else table
 
 
@@ -61,7 +61,7 @@ CLIP = "CLIP ViT-B/16"
 SEPARABLE = 0.9  # modalities with a higher held-out AUC count as separable
 measured = page.save_table(pd.concat([stored("public"), stored("shipped")], ignore_index=True), "alignments")
 galleries = page.save_table(pd.concat([stored("galleries_public"), stored("galleries_shipped")], ignore_index=True), "alignment_galleries")
-tasks_stored, residual = stored("tasks"), pd.read_csv(project_root() / "data/measured/residual_gap.csv")
+tasks_stored, residual = stored("tasks"), shipped_table("measured/residual_gap")
 
 # %% tags=["hide-input"]
 of_set = measured[measured["renormalise"] & measured["measure"].notna()].set_index(["alignment", "measure", *SET]).sort_index()
@@ -492,7 +492,7 @@ heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or COMPARED)],
 # texts. Renormalising expands what a shift has shortened, so that the same noise weighs less: both forms are shown (`studies/robustness.py`).
 
 # %% tags=["hide-input"]
-robust = pd.read_csv(project_root() / "data/measured/robustness.csv")
+robust = shipped_table("measured/robustness")
 moves = robust[(robust["move"] != "none") & ~((robust["measure"] == "recall") & ~robust["renormalise"])]
 counted = moves.assign(rises=moves["change_low"] > 0, falls=moves["change_high"] < 0).groupby(["move", "renormalise", "measure"], sort=False)
 counted = counted[["rises", "falls"]].sum().reset_index()
@@ -511,7 +511,7 @@ format_table(of_clip[["move", "form", "measure", "value", "low", "high", "change
 # {cite}`liu2026geometry`; here it is the mean distance of pairs then.
 
 # %% tags=["hide-input"]
-both_gaps = pd.read_csv(project_root() / "data/measured/distribution_gap.csv")
+both_gaps = shipped_table("measured/distribution_gap")
 bench = both_gaps[both_gaps["variant"] != "public"]
 of_recall_at_1 = both_gaps[["gap", "distribution_gap"]].corrwith(both_gaps["recall"], method="spearman")
 page.show_text(

@@ -47,6 +47,7 @@ from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, inter
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
 from helpers.published import authors_sweep, protocol_differences
+from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, bootstrap_counts, equivalent, percentile_interval
 
 spec = {
@@ -64,8 +65,8 @@ from helpers.probing.views import build_view
 SETS = ["dataset", "variant", "backbone"]
 TEXTS = {"clean": " (clean text)", "authors": " (authors' text)"}
 folder = project_root() / "data/measured"
-steps, data, choice = (pd.read_csv(folder / f"protocol_{name}.csv") for name in ("steps", "data", "choice"))
-shipped, limits = pd.read_csv(folder / "training_gain.csv"), pd.read_csv(folder / "training_gain_limit.csv")
+steps, data, choice = (shipped_table(f"measured/protocol_{name}") for name in ("steps", "data", "choice"))
+shipped, limits = shipped_table("measured/training_gain"), shipped_table("measured/training_gain_limit")
 longer = folder / "training_gain_longer.csv"  # hours of training, so it is not shipped
 paths = pd.concat([shipped, pd.read_csv(longer)], ignore_index=True) if longer.is_file() else shipped
 
@@ -435,7 +436,7 @@ def range_of(values, digits=4):
     return span(values.min(), values.max(), f"+.{digits}f")
 
 
-listed, execution = protocol_differences(), pd.read_csv(project_root() / "data/published/protocol_execution.csv", keep_default_na=False)
+listed, execution = protocol_differences(), shipped_table("published/protocol_execution", keep_default_na=False)
 executed = listed[["number", "topic"]].merge(execution, on="number", validate="one_to_one")
 effects = {}
 for n, rows in alone.groupby("number"):

@@ -36,10 +36,11 @@ from helpers import align, gap_norm, gap_vector
 from helpers.backbones.registry import HEADS
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.files import project_root, read_json
+from helpers.files import read_json
 from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
 from helpers.page import NAME, Page, count, format_table, integer, many, number, optional, text
 from helpers.plotting import INK, MARKERS, distinct_legend, panels
+from helpers.schemas import shipped_table
 from helpers.store.catalogue import SHIPPED_SETS
 
 spec = {
@@ -50,9 +51,8 @@ page = Page("13_information", globals(), spec)
 if lambdas[0] != 0:
     raise ValueError(f"lambdas must start at 0, with which the others are compared, got {lambdas}")
 SET = ["dataset", "variant", "backbone"]
-measured = project_root() / "data/measured"
-shipped = pd.read_csv(measured / "information.csv")
-residual = pd.read_csv(measured / "residual_gap.csv")
+shipped = shipped_table("measured/information")
+residual = shipped_table("measured/residual_gap")
 
 
 def at_the_end(*quantities):

@@ -27,10 +27,10 @@ from IPython.display import Markdown, display
 from scipy.stats import rankdata, spearmanr
 
 from helpers.datasets.registry import title
-from helpers.files import project_root
 from helpers.page import NAME, Page, count, format_table, many, optional, printed, span, text
 from helpers.plotting import colour
 from helpers.published import BACKBONES, authors_pca, authors_sweep, table1
+from helpers.schemas import shipped_table
 
 DATASETS = {"brset": "BRSET", "ham10000": "HAM10000", "mbrset": "mBRSET", "mimic": "MIMIC-CXR"}
 page = Page("14_what_the_probe_lacks", globals(), {"exclude": many(text(DATASETS.values(), "data set")), "results": optional(NAME)})
@@ -47,7 +47,7 @@ lead = display(Markdown("The lead stands here once the page has run."), display_
 # %%
 KEYS = ["dataset", "backbone"]
 every_linear = authors_sweep().rename(columns={"auc_mean": "auc"})
-every_hidden = pd.read_csv(project_root() / "data/published/authors_hidden_layer.csv").rename(columns={"encoder": "backbone"})
+every_hidden = shipped_table("published/authors_hidden_layer").rename(columns={"encoder": "backbone"})
 every_hidden["dataset"] = every_hidden["dataset"].map(DATASETS)
 linear, hidden = (table[~table["dataset"].isin(exclude)] for table in (every_linear, every_hidden))
 
@@ -231,7 +231,7 @@ else:
 
 # %% tags=["hide-input"]
 SET = ["dataset", "variant", "backbone"]
-executed = pd.read_csv(project_root() / "data/measured/hidden_layer.csv")
+executed = shipped_table("measured/hidden_layer")
 TEXTS = {"clean": ", clean text", "authors": ", authors' text"}
 executed["set"] = [f"{title(d)}{TEXTS.get(v, '')}, {b}" for d, v, b in executed[SET].itertuples(index=False)]
 means = executed[executed["lambda"].isin([0, 1])].pivot_table(index="set", columns=["probe", "lambda"], values="auc", sort=False)
@@ -264,7 +264,7 @@ format_table(bench.rename(columns=headings), 4, caption="Test bench: AUC at λ =
 # per label saved by λ = 1. Rows and splits differ from those of {doc}`03_lambda_sweep` and {doc}`12_protocol_audit`, and so do the gains.
 
 # %% tags=["hide-input"]
-sensitivity = pd.read_csv(project_root() / "data/measured/matched_sensitivity.csv", dtype={"variant": str}).fillna({"variant": ""})
+sensitivity = shipped_table("measured/matched_sensitivity", dtype={"variant": str}).fillna({"variant": ""})
 contrasts = sensitivity[sensitivity["dataset"].str.contains("minus")]
 clear = contrasts[(contrasts["low"] > 0) | (contrasts["high"] < 0)]
 listed = "; ".join(f"{r.measure} under {r.backbone}, {r.training} ({r.gain:+.4f}, {r.low:+.4f} to {r.high:+.4f})" for r in clear.itertuples())
@@ -337,7 +337,7 @@ format_table(predictions, precision=4, caption="Gain that a common scale predict
 # published downstream numbers on natural data of the paper.
 
 # %% tags=["hide-input"]
-heads = pd.read_csv(project_root() / "data/published/authors_fusion_heads.csv")
+heads = shipped_table("published/authors_fusion_heads")
 heads["cell"] = [
     f"{value:.3f} ({low:.3f} to {high:.3f})"
     for value, low, high in zip(heads["auroc"], heads["ci_low"], heads["ci_high"], strict=True)

@@ -28,10 +28,9 @@ from helpers.datasets import DATASETS, PairedDataset, canonical_variant, load_da
 from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
-from helpers.files import replacing, replacing_folder, sha256
+from helpers.files import below, replacing, replacing_folder, sha256
 from helpers.heads import (
     BATCH,
-    COLUMNS,
     FILES,
     LEARNED,
     PROVENANCE,
@@ -42,7 +41,8 @@ from helpers.heads import (
     shipped_features,
     training_path,
 )
-from helpers.store.disk import write_record
+from helpers.schemas import CAPTIONS
+from helpers.store.disk import read_record, write_record
 
 
 def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
@@ -80,7 +80,7 @@ def tower_features(variants: list[PairedDataset], command: str = "") -> TowerFea
         "run": {"command": command, "seconds": round(time.time() - started, 1)},
     }
     image, text = (features.astype(np.float16).astype(np.float32) for features in (image, text))
-    return TowerFeatures(image, text, texts[COLUMNS], record)
+    return TowerFeatures(image, text, texts[list(CAPTIONS)], record)
 
 
 def _captions(dataset: PairedDataset, number: dict[str, int]) -> pd.DataFrame:
@@ -153,8 +153,9 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
     losses = []
     for heads in training_path(pairs, settings):
         losses.append(heads.loss)
-    path = (HEADS if out is None else Path(out)) / f"{name}.safetensors"
-    with replacing(path) as temporary:
+    path = below(HEADS if out is None else Path(out), f"{name}.safetensors")
+    beside = path.with_suffix(".json")
+    with replacing(path, is_ours=lambda _: read_record(beside, dict, "")["run"]["command"] == command) as temporary:
         temporary.write_bytes(save({m: getattr(heads, m).astype(np.float16) for m in ("image", "text")}))
     record = {
         "name": name,
@@ -173,7 +174,7 @@ def train(features: TowerFeatures, variant: str, name: str, out=None, settings: 
         "held_out": held_out_measures(heads, held_out),
         "run": {"command": command, "seconds": round(time.time() - started, 1), "threads": torch.get_num_threads()},
     }
-    write_record(path.with_suffix(".json"), {**record, "sha256": sha256(path)})
+    write_record(beside, {**record, "sha256": sha256(path)})
     return record
 
 

@@ -7,12 +7,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from helpers import EmbeddingSet, load_backbone
-from helpers.arrays import choose, unit_rows
-from helpers.files import project_root, replacing
+from helpers.arrays import check_vectors, choose, unit_rows
+from helpers.files import project_root, read_arrays, write_arrays
 from helpers.store.catalogue import folder_name
 
 FOLDER = project_root() / "data" / "prompts"
@@ -39,9 +37,7 @@ def encode_prompts(dataset: str, backbone, folder: Path = FOLDER) -> Path:
     vectors = unit_rows(backbone.encode_texts(list(prompts.values())), "prompts").astype(np.float32)
     about = {"prompts": json.dumps(prompts), "fingerprint": json.dumps(backbone.fingerprint, sort_keys=True)}
     path = folder / dataset / f"{backbone.name}.safetensors"
-    with replacing(path) as temporary:
-        temporary.write_bytes(save({"prompts": vectors}, about | {"command": "python studies/prompts.py"}))
-    return path
+    return write_arrays(path, {"prompts": vectors}, about | {"command": "python studies/prompts.py"})
 
 
 def prompts_of(embeddings: EmbeddingSet, folder: Path = FOLDER) -> np.ndarray | None:
@@ -50,11 +46,11 @@ def prompts_of(embeddings: EmbeddingSet, folder: Path = FOLDER) -> np.ndarray | 
     if not path.is_file():
         return None
     try:
-        with safe_open(path, "numpy") as stored:
-            vectors, about = stored.get_tensor("prompts"), stored.metadata()
+        arrays, about = read_arrays(path)
         names, encoder = list(json.loads(about["prompts"])), json.loads(about["fingerprint"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-        raise ValueError(f"{path} holds no prompts; make it again with `python studies/prompts.py`") from None
+        vectors = check_vectors(arrays["prompts"], (len(names), embeddings.dim), "prompts", unit=True)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} holds no prompts ({error}); make it again with `python studies/prompts.py`") from None
     classes = embeddings.task.outputs
     if encoder != embeddings.provenance.get("encoder") or not set(classes) <= set(names):
         return None

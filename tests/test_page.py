@@ -1,10 +1,17 @@
 """A page checks its parameters, escapes names, writes and reads its tables, and says how to run it again."""
 
+import io
 import json
 import re
+import sys
+from contextlib import suppress
+from functools import partial
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import ROOT
 from markdown_it import MarkdownIt
 
@@ -25,6 +32,10 @@ from helpers.page import (
     span,
     text,
 )
+from helpers.schemas import READ
+
+sys.path.append(str(ROOT / "tests/faults"))
+from damage import flipped  # noqa: E402
 
 SPEC = {"lam": number(0, 2), "names": many(text()), **dict.fromkeys(("store", "made_with", "results"), optional(text()))}
 GIVEN = {"lam": 0.5, "names": ["a"], "store": None, "made_with": None, "results": None}
@@ -160,10 +171,63 @@ def test_a_missing_damaged_or_undeclared_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="t.parquet is missing; run notebooks/maker.ipynb"):
         page("reader", tmp_path).read_table("t", "maker")
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match="is damaged; run notebooks/maker.ipynb"):
+    with pytest.raises(ValueError, match="was changed after its page wrote it; remove it and run notebooks/maker.ipynb"):
         page("reader", tmp_path).read_table("t", "maker")
     with pytest.raises(ValueError, match="does not declare that 01_cone_effect writes the table 'other'"):
         page("01_cone_effect", tmp_path).save_table(pd.DataFrame(), "other")
+
+
+def edited(path, seal: bool = False, **columns) -> None:
+    """Change columns of a result table and keep what its page noted, with a fitting checksum if ``seal``."""
+    content = pq.read_table(path)
+    table = content.to_pandas().assign(**columns)
+    changed = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(content.schema.metadata)
+    about = json.loads(content.schema.metadata[page_module.MADE_BY])
+    about |= {"sha256": page_module.checksum_of_table(changed)} if seal else {}
+    pq.write_table(changed.replace_schema_metadata({**changed.schema.metadata, page_module.MADE_BY: json.dumps(about)}), path)
+
+
+def test_a_result_table_that_was_edited_or_holds_what_cannot_be_is_not_read_by_another_page(tmp_path):
+    row = dict.fromkeys(READ["lambda_sweep"]) | {"features": "joint", "seed": 1, "split": "test", "metric": "auc", "value": 0.9}
+    row |= dict.fromkeys(("dataset", "variant", "backbone", "protocol", "alignment", "route"), "x")
+    rows = pd.DataFrame([row | {"lambda_image": lam, "lambda_text": lam} for lam in (0.0, 1.0)])
+    maker, path = page("maker", tmp_path), tmp_path / "lambda_sweep.parquet"
+    maker.save_table(rows, "lambda_sweep")
+    read = partial(page("reader", tmp_path).read_table, "lambda_sweep", "maker")
+    assert len(read()) == 2
+    edited(path, value=[0.9, 0.999])
+    with pytest.raises(ValueError, match="lambda_sweep.parquet is damaged, or was changed after its page wrote it"):
+        read()
+    maker.save_table(rows, "lambda_sweep")
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 8 * 401 + 1):
+        path.write_bytes(flipped(whole, bit))
+        with suppress(ValueError):  # or the bit holds no cell
+            pd.testing.assert_frame_equal(read(), pd.read_parquet(io.BytesIO(whole)))
+    rows.to_parquet(path)  # without the mark
+    with pytest.raises(ValueError, match="was changed after its page wrote it"):
+        read()
+    wrong = {
+        "value": ([0.9, 1.1], "row 1: value is outside the range of its metric"),
+        "lambda_image": ([0.0, 7.0], "row 1: "),
+        "split": ("all", "row 0: "),
+    }
+    wrong |= {
+        "seed": ([1, None], "column 'seed', row 0: "),
+        "lambda_text": (0.0, "the same thing"),
+        "more": (1, "its columns must be"),
+    }
+    for column, (values, why) in wrong.items():
+        path.unlink()
+        maker.save_table(rows, "lambda_sweep")
+        edited(path, seal=True, **{column: values} | ({"lambda_image": 0.0} if column == "lambda_text" else {}))
+        with pytest.raises(ValueError, match=f"lambda_sweep.parquet: .*{why}.*; remove it and run notebooks/maker.ipynb"):
+            read()
+
+
+def test_every_result_table_that_a_page_reads_has_a_schema():
+    declared = yaml.safe_load((ROOT / "notebooks/pages.yml").read_text("utf-8")).values()
+    assert {table for page in declared for table in page["reads"].get("tables", [])} == set(READ)
 
 
 def test_a_page_says_which_sets_are_not_part_of_the_run(tmp_path, said):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
@@ -173,6 +172,16 @@ def set_files(store: str, dataset: str, variant: str, backbone: str) -> list[str
     return [str(folder / RECORD), *map(os.path.normpath, named)]
 
 
+def clear_links(folder: Path) -> None:
+    """Remove the links and the list that an earlier run left; refuse a folder that holds anything else."""
+    found = [folder] if folder.is_symlink() else sorted(folder.rglob("*"), reverse=True)
+    links = [path for path in found if path.is_symlink() or path == folder / NOT_SHOWN]
+    if strange := [path for path in found if path == folder or path not in links and not path.is_dir()]:
+        raise ValueError(f"{strange[0]} is none of the links that the workflow keeps there; move it elsewhere")
+    for path in found:
+        path.unlink() if path in links else path.rmdir()
+
+
 def shown_store(store: str, shown: Iterable[SetName], excluded: dict[str, str], write: bool, folder: Path = LINKS) -> str:
     """Return the store that the pages read: the configured one, or where some sets are excluded, a folder of links to the others.
 
@@ -181,11 +190,11 @@ def shown_store(store: str, shown: Iterable[SetName], excluded: dict[str, str], 
     if not excluded:
         return store
     if write:
-        shutil.rmtree(folder, ignore_errors=True)
+        clear_links(folder)
         for name in shown:
             folder.joinpath(*name).parent.mkdir(parents=True, exist_ok=True)
             folder.joinpath(*name).symlink_to(Path(store).joinpath(*name).absolute())
-        write_json(folder / NOT_SHOWN, excluded)
+        write_json(folder / NOT_SHOWN, excluded, part_of_result=True)
     return str(folder)
 
 

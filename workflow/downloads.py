@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from declarations import NOTEBOOKS, read_pages
 
-from helpers.files import UNFINISHED, project_root, replacing
+from helpers.files import project_root, replacing
 
 SITE, EXECUTED, TABLES = (project_root() / name for name in ("_build/html", "book/executed", "runs/book/tables"))
 FOLDER, PDF = "downloads", "modality-gap-book.pdf"
+OF_BUILDER = ("index.html", "search.html", "genindex.html", "py-modindex.html", "searchindex.js", "objects.inv", ".buildinfo")
+OF_A_PAGE = (".css", ".js", ".map", ".svg", ".png", ".html", ".md", ".po", ".mo", ".woff2", ".ttf", ".txt")  # files in ``_static``
 EPOCH = (1980, 1, 1, 0, 0, 0)
 STORED = {".png", ".woff2", ".gz", ".zip", ".parquet", ".safetensors"}  # compressed already
 OF_A_ROW = re.compile(r"(.*_)?(ids?|uid|mrn|patient|subject|person)|row|group|image|text|report|caption|path|file", re.IGNORECASE)
@@ -46,12 +49,30 @@ def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = 
     results = [tables / f"{table}.parquet" for page in pages.values() for table in page.writes.get("tables", [])]
     for table in filter(Path.is_file, results):
         refuse_ids(pq.read_schema(table), table)
-    for folder, listed, name in ((executed, notebooks, "notebooks"), (tables, results, "tables"), (site, site.rglob("*"), "site")):
-        files = [file for file in listed if file.is_file() and not file.name.endswith(UNFINISHED)]
+    for folder, listed, name in ((executed, notebooks, "notebooks"), (tables, results, "tables"), (site, None, "site")):
+        files = [file for file in listed or files_of_site(site) if file.is_file()]
         if files:  # an archive of nothing is not made
             written.append(write_archive(target / f"{name}.zip", [(file, file.relative_to(folder).as_posix()) for file in files]))
         fill_panel(site)
     return written
+
+
+def files_of_site(site: Path) -> list[Path]:
+    """Return the files of a built site that ``_toc.yml`` declares or its builder makes: pages, their sources and their pictures.
+
+    A file that an earlier build or a user left is not packed, and named on the standard output.
+    """
+    contents = yaml.safe_load((project_root() / "_toc.yml").read_text("utf-8"))
+    named = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
+    allowed = {*OF_BUILDER, *(f"{FOLDER}/{name}" for name in ("notebooks.zip", "tables.zip", PDF))}
+    allowed |= {name for page in named for name in (f"{page}.html", f"_sources/{page}.md", f"_sources/{page}.ipynb")}
+    shown = "".join(page.read_text("utf-8") for name in named if (page := site / f"{name}.html").is_file())
+    files = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*")) if path.is_file()}
+    allowed |= {name for name in files if name.startswith("_static/") and Path(name).suffix in OF_A_PAGE}
+    allowed |= {name for name in files if name.startswith("_images/") and name in shown}
+    for name in files.keys() - allowed - {f"{FOLDER}/site.zip"}:
+        print(f"not packed into site.zip, as no page declares it: {name}")
+    return [path for name, path in files.items() if name in allowed]
 
 
 def refuse_ids(schema: pa.Schema, table: Path) -> None:

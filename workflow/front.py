@@ -11,15 +11,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from helpers.datasets.registry import title
-from helpers.files import project_root, replacing
+from helpers.files import project_root, replacing, shipped_file
 from helpers.page import span
 from helpers.plotting import INK, colour, use_style
 from helpers.published import BACKBONES, authors_sweep
+from helpers.schemas import shipped_table
 
 ROOT = project_root()
-HIDDEN = ROOT / "data" / "published" / "authors_hidden_layer.csv"
-SPLITS = ROOT / "data" / "measured" / "repeated_splits.csv"
-LIMITS = ROOT / "data" / "measured" / "training_gain_limit.csv"
 DATASETS = {"brset": "BRSET", "ham10000": "HAM10000", "mbrset": "mBRSET", "mimic": "MIMIC-CXR"}
 MARKERS = dict(zip(DATASETS.values(), "osD^", strict=True))
 FIGURE, README = ROOT / "book" / "_static" / "finding.svg", ROOT / "README.md"
@@ -37,7 +35,7 @@ def ends(curves: pd.DataFrame, value: str) -> pd.DataFrame:
 def published() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the authors' linear probes (start, gain, deficit) and hidden layers (start, gain), by data set and encoder."""
     linear = ends(authors_sweep(), "auc_mean")
-    hidden = pd.read_csv(HIDDEN).rename(columns={"encoder": "backbone"})
+    hidden = shipped_table("published/authors_hidden_layer").rename(columns={"encoder": "backbone"})
     hidden = ends(hidden.assign(dataset=hidden["dataset"].map(DATASETS)), "auc")
     return linear.assign(deficit=hidden.xs("early", level="fusion")["start"] - linear["start"]), hidden
 
@@ -74,8 +72,8 @@ def sentences() -> list[str]:
 
 
 def _test_bench() -> str:
-    limits = pd.read_csv(LIMITS).query("alignment == 'lambda'")
-    redrawn = pd.read_csv(SPLITS).query("split != 'fixed'").groupby(["dataset", "variant", "backbone"])["gain"]
+    limits = shipped_table("measured/training_gain_limit").query("alignment == 'lambda'")
+    redrawn = shipped_table("measured/repeated_splits").query("split != 'fixed'").groupby(["dataset", "variant", "backbone"])["gain"]
     always: dict[str, list[str]] = {}
     for (dataset, variant, backbone), gains in redrawn:
         if (gains > 0).all():
@@ -124,7 +122,8 @@ def write_figure(path: Path = FIGURE) -> Path:
 
 def data_digest() -> str:
     """Return the SHA-256 of the tables behind the figure."""
-    return hashlib.sha256(HIDDEN.read_bytes() + HIDDEN.with_name("authors_lambda_sweep.csv").read_bytes()).hexdigest()
+    paths = (shipped_file(f"data/published/{name}.csv") for name in ("authors_hidden_layer", "authors_lambda_sweep"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def in_readme(text: str) -> str:

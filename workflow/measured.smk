@@ -38,6 +38,10 @@ for path in sorted(Path("studies").glob("*.py")):
             print(f"[skipped]  {name} ({tables}): {absent[0]} is not there; set MEASURED_ROOT to its folder", file=sys.stderr)
 
 
+onsuccess:
+    print("[measured]  once the tables in data/ are as they should be, accept them: python studies/checksums.py", file=sys.stderr)
+
+
 rule measured:
     input:
         [f"runs/measured/{study}" for study in STUDIES],

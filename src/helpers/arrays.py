@@ -8,6 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 ZERO_NORM = 1e-8
+LARGE = {"float32": 1e18, "float64": 1e150}  # a row with a larger number is scaled first, because squares overflow
 NORM_BLOCK = 2**12  # rows whose norms are computed at a time; all at once would need two more copies of them
 COLUMN_NAMES = ("pair_id", "image", "text", "label", "split", "group")  # one of them shows that a first line is a header
 BLOCK = 2**25  # numbers in a block: 256 MB in float64
@@ -84,7 +85,19 @@ def same_dimension(image, text, pairs: bool = False) -> None:
 def unit_rows(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     """Return the rows of ``x`` (n, d) divided by their L2 norm, in the precision of ``x``; refuse rows without a direction."""
     x = embedding_matrix(x, what, start)
+    largest = np.maximum(x.max(axis=1, keepdims=True), -x.min(axis=1, keepdims=True))
+    if largest.max() > LARGE[x.dtype.name]:
+        x = np.where(largest > LARGE[x.dtype.name], x / np.maximum(largest, 1), x)
     return x / row_norms(x, what, start)
+
+
+def squarable(*matrices) -> tuple[float, list]:
+    """Return a number and the matrices divided by it, so that no square overflows their type; 1 unless they hold huge numbers."""
+    plain = [x for x in matrices if isinstance(x, np.ndarray)]  # memory-mapped rows are unit
+    largest = max((max(float(x.max()), -float(x.min())) for x in plain), default=1.0)
+    if largest <= min((LARGE[x.dtype.name] for x in plain), default=largest):
+        return 1.0, [*matrices]
+    return largest, [x / x.dtype.type(largest) for x in matrices]
 
 
 def unit_both(image, text, pairs: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +113,17 @@ def row_norms(x: np.ndarray, what: str = "embeddings", start: int = 0) -> np.nda
     _refuse(norm[:, 0] < ZERO_NORM, what, "zero-norm row(s)", start)
     _refuse(~np.isfinite(norm[:, 0]), what, f"row(s) with a norm beyond {x.dtype}", start)
     return norm
+
+
+def check_vectors(x, shape: tuple[int | None, int | None], what: str, unit: bool = False) -> np.ndarray:
+    """Return stored vectors of this shape (None: any length) as a checked array; rows have a direction, or norm 1 if ``unit``."""
+    x = embedding_matrix(x, what)
+    if any(wanted not in (None, found) for wanted, found in zip(shape, x.shape, strict=True)):
+        raise ValueError(f"{what} has shape {x.shape}, expected {' x '.join(str(n or 'n') for n in shape)}")
+    norm = row_norms(x, what)
+    if unit and np.abs(norm - 1).max() > 1e-3:
+        raise ValueError(f"{what} has rows whose norm is not 1")
+    return x
 
 
 def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,28 +1,30 @@
 """Make and read contributed reports: numbers of one embedding set and their origin, and no other content."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from datetime import date
-from itertools import groupby, product
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
 
 from .arrays import place
 from .cones import cone_table
 from .datasets.registry import domain
 from .files import checksum_of, project_root, read_json, write_json
-from .probing.result import SweepResult
+from .probing.result import TIES, SweepResult
 from .published import NAMES, SetFacts, cell_faults, facts_of, with_routes
+from .schemas import LARGEST_VALUE, QUANTITIES, SLACK, Change, Count, Features, Lambda, Share
 from .store.embeddings import EmbeddingSet
 
 LARGEST = 1_000_000  # bytes of a report
-SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
+OF_A_MODALITY = ("R", "R_distinct", "effective_rank", "distinct_share")
+METRICS = ("auc", "auc_hard")
 ENCODER = ("source", "revision", "weights", "preprocessing", "tokenizer", "padding", "context_length")  # of the record of a set
-LARGEST_VALUE = dict.fromkeys(("R", "R_distinct", "distinct_share", "cos_gap_pc1", "gap_share", "pc1_share"), 1)
-LARGEST_VALUE |= {"gap_norm": 2, "residual_gap": 2, "residual_gap_predicted": 2, "effective_rank": 100_000}
 COLUMNS = {
     "geometry": ["modality", "quantity", "value", "low", "high"],
     "sweep": ["protocol", "features", "metric", "lambda_image", "seed", "value"],
@@ -31,11 +33,6 @@ COLUMNS = {
 
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
-Count = Annotated[int, Field(ge=0, lt=2**32)]
-Lambda = Annotated[float, Field(ge=-2, le=2)]
-Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK)]
-Change = Annotated[float, Field(ge=-1, le=1)]
-Features = Literal["joint", "image", "text"]
 Protocol = Literal["paper", "authors-code", "converged"]
 
 
@@ -51,31 +48,54 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     dimensions: Count
     counts: dict[Literal["pairs", "images", "texts", "train", "val", "test"], Count]
     encoder: dict[Literal[ENCODER], Word | None]  # type: ignore[valid-type]
-    geometry: list[tuple[Features, Literal[tuple(LARGEST_VALUE)], float | None, float | None, float | None]]  # type: ignore[valid-type]
-    sweep: list[tuple[Protocol, Features, Literal["auc", "auc_hard"], Lambda, Count, Share]]
+    geometry: list[tuple[Features, Literal[QUANTITIES], float | None, float | None, float | None]]  # type: ignore[valid-type]
+    sweep: list[tuple[Protocol, Features, Literal[METRICS], Lambda, Count, Share]]  # type: ignore[valid-type]
     selected: list[tuple[Protocol, Features, Lambda, Share, Share, Change, Change | None, Change | None]]
 
     @model_validator(mode="after")
     def _possible(self):
-        n, chosen = self.counts, {row[:2] for row in self.selected}
-        values: dict[tuple, float] = {row[:2]: float("nan") if row[2] is None else row[2] for row in self.geometry}
-        counted = len(n) == 6 and n["pairs"] == n["train"] + n["val"] + n["test"] >= max(n.values())
-        image, text, gap = (values.get(key, float("nan")) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
-        triangle = abs(image - text) - SLACK <= gap <= image + text + SLACK
-        numbers = [(x, LARGEST_VALUE[quantity]) for _, quantity, *three in self.geometry for x in three if x is not None]
-        curves = [[row[3:5] for row in rows] for _, rows in groupby(sorted(self.sweep), lambda row: row[:3])]
-        grids = [sorted(product({0.0, *(lam for lam, _ in points)}, {seed for _, seed in points})) for points in curves]
-        faults = {
-            "the counts of pairs, splits and distinct items do not add up": not counted,
-            "a quantity is outside its range": any(not -SLACK <= x <= most + SLACK for x, most in numbers),
-            "an interval is reversed": any(low is not None and high is not None and low > high for *_, low, high in self.geometry),
-            "a quantity or a choice is given twice": len(values) < len(self.geometry) or len(chosen) < len(self.selected),
-            "two R and a gap of a length that such means can have are needed": not triangle,
-            "a curve needs lambda = 0, and each lambda and seed once": curves != grids,
-        }
-        if any(faults.values()):
-            raise ValueError(next(fault for fault, found in faults.items() if found))
+        faults = chain(self._faults_of_counts(), self._faults_of_geometry(), self._faults_of_sweeps())
+        if fault := next((fault for fault, found in faults if found), None):
+            raise ValueError(fault)
         return self
+
+    def _faults_of_counts(self) -> Iterator[tuple[str, bool]]:
+        n = self.counts
+        whole = len(n) == 6 and n["pairs"] == n["train"] + n["val"] + n["test"] >= max(n["images"], n["texts"])
+        yield "the counts of pairs, splits and distinct items do not add up", not whole
+        yield "there are no pairs, images, texts or dimensions", min(n["images"], n["texts"], self.dimensions) == 0
+
+    def _faults_of_geometry(self) -> Iterator[tuple[str, bool]]:
+        n, values = self.counts, {row[:2]: math.nan if row[2] is None else row[2] for row in self.geometry}
+        yield "a quantity is given twice", len(values) < len(self.geometry)
+        largest = LARGEST_VALUE | {"effective_rank": min(self.dimensions, n["pairs"])}
+        for modality, quantity, value, low, high in self.geometry:
+            yield f"{quantity} is not of {modality}", (modality == "joint") == (quantity in OF_A_MODALITY)
+            numbers = [x for x in (value, low, high) if x is not None]
+            yield f"{quantity} is outside its range", any(not -SLACK <= x <= largest[quantity] + SLACK for x in numbers)
+            yield f"{quantity} is outside its interval, or has half of one", len(numbers) == 2 or not _inside(value, low, high)
+        for modality, items in (("image", n["images"]), ("text", n["texts"])):
+            off = abs(values.get((modality, "distinct_share"), math.nan) - items / n["pairs"])
+            yield f"distinct_share is not that of its {items} {modality}s", off > SLACK
+        image, text, gap = (values.get(key, math.nan) for key in (("image", "R"), ("text", "R"), ("joint", "gap_norm")))
+        triangle = abs(image - text) - SLACK <= gap <= image + text + SLACK
+        yield "two R and a gap of a length that such means can have are needed", not triangle
+
+    def _faults_of_sweeps(self) -> Iterator[tuple[str, bool]]:
+        sweep, means = pd.DataFrame(self.sweep, columns=COLUMNS["sweep"]), {}
+        for curve, rows in sweep.groupby(COLUMNS["sweep"][:3]):
+            lambdas = rows["lambda_image"].unique()
+            yield "two lambdas of a curve are nearly equal", len(np.unique(lambdas.round(6))) < len(lambdas)
+            grid = rows.pivot_table("value", "seed", "lambda_image", aggfunc="count", fill_value=0)
+            yield "a curve needs lambda = 0, and each lambda and seed once", 0 not in lambdas or (grid != 1).any(axis=None)
+            means[curve] = rows.groupby("lambda_image")["value"].mean()
+        yield "a choice is given twice", len({row[:2] for row in self.selected}) < len(self.selected)
+        for protocol, features, lam, *scores, change, low, high in self.selected:
+            yield "a gain is not the difference of its two AUCs", abs(scores[1] - scores[0] - change) > SLACK
+            yield "a gain is outside its interval", not _inside(change, low, high)
+            curves = [mean for metric in METRICS if (mean := means.get((protocol, features, metric))) is not None]
+            fits = [lam in mean and np.allclose([mean[0], mean[lam]], scores, rtol=0, atol=TIES) for mean in curves]
+            yield "a choice is no point of its curve", not any(fits)
 
     @property
     def facts(self) -> SetFacts:
@@ -108,9 +128,14 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
         if result.provenance["embeddings"] != embeddings.fingerprint:
             raise ValueError(f"the sweep under {protocol} was made from other embeddings than the geometry; run it again")
         same = result.table.query("alignment == 'lambda' and lambda_image == lambda_text and split == 'test' and `class`.isna()")
-        content["sweep"] += _rows("sweep", same[same["metric"].isin(["auc", "auc_hard"])].assign(protocol=protocol))
+        content["sweep"] += _rows("sweep", same[same["metric"].isin(METRICS)].assign(protocol=protocol))
         content["selected"] += _rows("selected", result.selected(n_boot=n_boot).assign(protocol=protocol))
     return _validated(content, "the report cannot be made")
+
+
+def _inside(value: float | None, low: float | None, high: float | None) -> bool:
+    """Tell whether a value lies in its interval, or has none."""
+    return low is None or high is None or value is not None and low - SLACK <= value <= high + SLACK
 
 
 def _rows(part: str, table: pd.DataFrame) -> list[list]:

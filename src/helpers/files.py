@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ UNFINISHED, LOCK = ".unfinished", ".lock"  # ending of every temporary folder, a
 MOVED = "moved--"  # prefix of a folder while another takes its place
 MARK = "made-by-helpers"  # file that marks a working folder; a folder without it is the user's
 RECORD = "provenance.json"  # file that marks the folder of a stored result
+CHECKSUMS = "SHA256SUMS"  # file of a folder of shipped files, as the program sha256sum writes it
 
 
 def project_root() -> Path:
@@ -39,11 +40,16 @@ def project_root() -> Path:
 
 
 def shipped_file(name: str) -> Path:
-    """Return a file that the repository ships and an installed package does not, such as ``data/published/table1.csv``."""
+    """Return a file that only the repository holds, such as ``data/published/table1.csv``, once its checksum is compared."""
     path = project_root() / name
-    if not path.is_file():
-        how = "run in a checkout of the repository, or set HELPERS_ROOT to one"
-        raise FileNotFoundError(f"there is no {name} in {project_root()}; only the repository holds it: {how}")
+    sums = path.parent / CHECKSUMS
+    for file in (path, sums):
+        if not file.is_file():
+            what, how = f"{Path(name).parent}/{file.name}", "run in a checkout of the repository, or set HELPERS_ROOT to one"
+            raise FileNotFoundError(f"there is no {what} in {project_root()}; only the repository holds it: {how}")
+    if f"{sha256(path)}  {path.name}" not in sums.read_text("utf-8", "replace").splitlines():
+        how = "restore it; if a study wrote it anew, accept it with `python studies/checksums.py`"
+        raise ValueError(f"{path} does not match its checksum in {CHECKSUMS}; {how}")
     return path
 
 
@@ -70,13 +76,23 @@ def check_output(path) -> Path:
     return path
 
 
+def is_earlier(path: Path, is_ours: Callable[[Path], bool]) -> bool:
+    """Tell whether a file may be replaced: there is none, it is empty, or ``is_ours`` reads our mark or the same fields in it."""
+    with suppress(Exception):  # whatever the library of the format raises on other bytes
+        return not path.exists() or not path.stat().st_size or is_ours(path)
+    return False
+
+
 @contextmanager
-def replacing(path: Path, part_of_result: bool = False) -> Iterator[Path]:
+def replacing(path: Path, part_of_result: bool = False, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a path to write a file to; on success it becomes ``path`` in one step, on failure it is removed.
 
-    An output is checked by :func:`check_output`, unless it is ``part_of_result``.
+    An output is checked by :func:`check_output`, unless it is ``part_of_result``. Where the user names it, ``is_ours`` tells an
+    earlier result, see :func:`is_earlier`; any other file stays.
     """
     path = Path(path) if part_of_result else check_output(path)
+    if is_ours and not part_of_result and not is_earlier(path, is_ours):
+        raise FileExistsError(f"{path} is not an earlier version of this file; remove it, or give another name")
     with _folder_beside(path) as folder:
         yield folder / path.name
         _flush(folder / path.name)
@@ -216,8 +232,8 @@ def checksum_of(value) -> str:
 
 
 def write_json(path: Path, value, part_of_result: bool = False) -> None:
-    """Write ``value`` as indented, key-sorted JSON."""
-    with replacing(path, part_of_result) as temporary:
+    """Write ``value`` as indented, key-sorted JSON; an earlier version has the same keys."""
+    with replacing(path, part_of_result, lambda file: set(read_json(file)) == set(value)) as temporary:
         temporary.write_text(json_text(value), encoding="utf-8")
 
 
@@ -230,9 +246,9 @@ def read_json(path: Path):
         raise ValueError(f"{path} is not valid JSON ({error}); restore or regenerate it") from None
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> Path:
-    """Write arrays and metadata as one safetensors file, with a checksum over both."""
-    with replacing(path) as temporary:
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str], part_of_result: bool = False) -> Path:
+    """Write arrays and metadata as one safetensors file, with a checksum over both; an earlier version has the same metadata."""
+    with replacing(path, part_of_result, lambda file: set(_metadata(file)) == {*metadata, "sha256"}) as temporary:
         save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
     return Path(path)
 
@@ -241,8 +257,8 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return arrays and metadata that :func:`write_arrays` wrote; a ValueError says in a few words how a file is damaged."""
     check_file(path)
     try:
+        metadata = _metadata(path)
         with safe_open(path, framework="numpy") as stream:
-            metadata = dict(stream.metadata() or {})
             arrays = {key: stream.get_tensor(key) for key in stream.keys()}
     except FileNotFoundError:
         raise
@@ -252,6 +268,11 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if expected != _checksum_of_arrays(arrays, metadata):
         raise ValueError("its checksum does not match its content" if expected else "it has no checksum")
     return arrays, metadata
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="numpy") as stream:
+        return dict(stream.metadata() or {})
 
 
 def _checksum_of_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

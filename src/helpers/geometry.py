@@ -5,7 +5,7 @@ from itertools import chain
 
 import numpy as np
 
-from .arrays import as_rows, blocks, mean_of, same_dimension, unit_blocks
+from .arrays import as_rows, blocks, mean_of, same_dimension, squarable, unit_blocks
 
 ROUNDING = 1e-24  # a variance below this share of the mean squared norm is rounding of equal rows in float64
 
@@ -44,7 +44,7 @@ def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarra
 
     ``x`` is a matrix (n, d) or a tuple of several. The largest entry of a direction in absolute value is positive.
     """
-    matrices = [as_rows(part) for part in (x if isinstance(x, tuple) else (x,))]
+    _, matrices = squarable(*(as_rows(part) for part in (x if isinstance(x, tuple) else (x,))))
     if not 1 <= k <= matrices[0].shape[1]:
         raise ValueError(f"k must be between 1 and d = {matrices[0].shape[1]}, got {k}")
     values, vectors = _spectrum(lambda: chain(*map(blocks, matrices)), centred)
@@ -58,7 +58,7 @@ def effective_rank(x) -> float:
 
     1 if one direction carries all variance, d if all carry the same. Roy and Vetterli, EUSIPCO 2007, for the covariance.
     """
-    x = as_rows(x)
+    _, (x,) = squarable(as_rows(x))
     values, _ = _spectrum(lambda: blocks(x))
     squared_norms = np.concatenate([np.square(block, dtype=np.float64).sum(axis=1) for block in blocks(x)])
     if values.sum() <= ROUNDING * squared_norms.mean():

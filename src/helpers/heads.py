@@ -11,16 +11,16 @@ import torch
 from safetensors.numpy import load_file
 from torch.nn.functional import cross_entropy, normalize
 
-from .arrays import choose, unit_rows
+from .arrays import check_vectors, choose, unit_rows
 from .backbones.lit import IMAGE_WIDTH, TEXT_WIDTH
-from .files import project_root, sha256
+from .files import project_root
 from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
-from .store.disk import read_record
+from .schemas import CAPTIONS, check_table, usable
+from .store.disk import Record, read_intact, read_parquet, read_record
 from .store.embeddings import EmbeddingSet
 
 PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors", "captions.parquet")
-COLUMNS = ["variant", "pair_id", "caption", "image", "text", "split"]
 LEARNED = "learned"  # a temperature that is trained with the heads
 START_TEMPERATURE = 0.07  # initial value of a learned temperature, as in CLIP
 DIM, BATCH = 256, 256
@@ -42,6 +42,13 @@ class TrainingPairs:
     def first(self) -> np.ndarray:
         """Return the row numbers of the data set's own texts, (n,)."""
         return np.array([several[0] for several in self.choices])
+
+
+class FeaturesRecord(Record, extra="allow"):
+    """Record of tower features; further fields pass through unchanged."""
+
+    dataset: str
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,16 @@ class TowerFeatures:
         if not path.is_file():
             command = f"python studies/heads.py features {directory.name} --root FOLDER"
             raise FileNotFoundError(f"no features in {directory}; make them with `{command}`")
-        provenance = read_record(path, dict, remedy)
-        files = provenance.get("files")
-        for file in (directory / name for name in FILES):
-            if not isinstance(files, dict) or not file.is_file() or sha256(file) != files.get(file.name):
-                raise ValueError(f"{file} does not match the checksum in {PROVENANCE}; {remedy}")
-        image, text = (load_file(directory / f"{m}.safetensors")["features"].astype(np.float32) for m in ("image", "text"))
-        return cls(image, text, pd.read_parquet(directory / "captions.parquet"), provenance)
+        provenance = read_record(path, FeaturesRecord, remedy, FILES).model_dump()
+        captions = read_parquet(directory / FILES[2], remedy)
+        image, text = (read_intact(directory / file, load_file, remedy).get("features", ()) for file in FILES[:2])
+        with usable(directory, remedy):
+            check_table(captions, CAPTIONS)
+            if captions.duplicated(["variant", "pair_id", "caption"]).any():
+                raise ValueError("a caption is listed twice")
+            image = check_vectors(image, (captions["image"].max() + 1, IMAGE_WIDTH), "image")
+            text = check_vectors(text, (captions["text"].max() + 1, TEXT_WIDTH), "text")
+        return cls(image, text, captions, provenance)
 
 
 def features_folder() -> Path:

@@ -30,6 +30,7 @@ from .arrays import choose
 from .datasets.registry import title
 from .datasets.splits import straddling
 from .files import below, project_root, read_json, replacing
+from .schemas import READ, check_table, usable
 from .store.catalogue import SHIPPED, shipped_but_not_stored
 
 ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below make some
@@ -212,6 +213,19 @@ def commit() -> str:
         return "unknown (not a git checkout)"
 
 
+def write_result(path: Path, table: pd.DataFrame, **about: str) -> None:
+    """Write a result table with how it was made and its checksum; an earlier result table is replaced, any other file stays."""
+    content = pa.Table.from_pandas(table, preserve_index=False)
+    made_by = json.dumps({**about, "sha256": checksum_of_table(content)})
+    with replacing(path, is_ours=lambda file: MADE_BY in pq.read_schema(file).metadata) as temporary:
+        pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
+
+
+def checksum_of_table(table: pa.Table) -> str:
+    """Return the SHA-256 over the cells of a result table, which does not depend on how its file is laid out."""
+    return hashlib.sha256(table.to_pandas().to_csv(index=False).encode()).hexdigest()
+
+
 def notebook_defaults(notebook: Path) -> dict[str, Any]:
     """Return the parameters of a notebook and their defaults, from its cell tagged ``parameters``."""
     from papermill import inspect_notebook
@@ -249,27 +263,29 @@ class Page:
         page = yaml.safe_load(declared.read_text("utf-8")).get(self.name) if declared.is_file() else None
         if page is not None and name not in page.get("writes", {}).get("tables", []):
             raise ValueError(f"notebooks/pages.yml does not declare that {self.name} writes the table {name!r}; add it there")
-        content = pa.Table.from_pandas(table, preserve_index=False)
-        made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint})
-        with replacing(below(self.results, f"{name}.parquet")) as temporary:
-            pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
+        write_result(below(self.results, f"{name}.parquet"), table, notebook=self.name, parameters=self.fingerprint)
         return table
 
     def read_table(self, name: str, maker: str) -> pd.DataFrame:
-        """Return a result table that the notebook ``maker`` wrote, with the parameters that the workflow expects if any."""
+        """Return a result table as the notebook ``maker`` wrote it, with the parameters that the workflow expects if any."""
         path = below(self.results, f"{name}.parquet")
         how = f"run notebooks/{maker}.ipynb with the same results folder first"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; {how}")
         try:
             content = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError):
-            raise ValueError(f"{path} is damaged; {how}") from None
+            made_by = json.loads((content.schema.metadata or {})[MADE_BY])
+            intact = made_by["sha256"] == checksum_of_table(content)
+        except Exception:  # whatever the library of the format raises on malformed bytes
+            intact = False
+        if not intact:
+            raise ValueError(f"{path} is damaged, or was changed after its page wrote it; remove it and {how}")
         wanted = json.loads(self.parameters.get("made_with") or "{}").get(maker)
-        made_by = json.loads((content.schema.metadata or {}).get(MADE_BY, b"{}"))
         if wanted is not None and made_by.get("parameters") != wanted:
             raise ValueError(f"{path} was made with other parameters than the book's; remove it and build the book again")
-        return content.to_pandas()
+        table = content.to_pandas()
+        with usable(path, f"remove it and {how}"):
+            return check_table(table, READ[name]) if name in READ else table
 
     def glue(self, **values) -> None:
         """Make numbers and words available to other pages by name, as plain Python values."""

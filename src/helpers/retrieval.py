@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import rankdata, skew
 
-from .arrays import distinct_codes, embedding_matrix, same_dimension, unit_both, unit_rows
+from .arrays import distinct_codes, embedding_matrix, same_dimension, squarable, unit_both, unit_rows
 from .separation import enough_rows, nearest, similarity_blocks
 
 FEWEST_PAIRS, MOST_PAIRS = 30, 1000  # fewer pairs do not tell a working encoder from chance, and more are not needed
@@ -30,9 +30,10 @@ def retrieval_ranks(image, text, penalty=0.0, unit: bool = True) -> np.ndarray:
     checked = unit_rows if unit else embedding_matrix
     image, text = checked(image, "image"), checked(text, "text")
     same_dimension(image, text, pairs=True)
+    scale, (image, text) = squarable(image, text)
     (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
-    added[candidate] = penalty
+    added[candidate] = np.asarray(penalty) / scale / scale
     order = np.argsort(query, kind="stable")
     ends = np.searchsorted(query[order], np.arange(len(queries) + 1))
     ranks = np.empty(len(queries), dtype=np.int64)

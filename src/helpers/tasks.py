@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -48,8 +49,8 @@ def as_text(value) -> str | None:
 
 
 def cells(values) -> np.ndarray:
-    """Return ids, groups, splits or labels as text without blanks at the ends, (n,); None for an empty one."""
-    return np.array([(as_text(value) or "").strip() or None for value in values], dtype=object)
+    """Return ids, groups, splits or labels in one spelling, (n,): no blanks at the ends, Unicode form NFC, None if empty."""
+    return np.array([unicodedata.normalize("NFC", as_text(value) or "").strip() or None for value in values], dtype=object)
 
 
 def unknown(texts, classes: Iterable = ()) -> np.ndarray:
@@ -138,6 +139,8 @@ class Task:
             raise ValueError(f"a {self.kind} task has {least} to {most} classes, got {found}; check kind and classes")
         if (distinct := len(set(self.classes))) < found:
             raise ValueError(f"only {distinct} of {found} class names are distinct; class names must differ")
+        if other := [i for i, name in enumerate(cells(self.classes)) if name != self.classes[i]]:
+            raise ValueError(f"the name of class {other[0]} is empty, has blanks at its ends or is not Unicode NFC; rename it")
         if texts := [i for i, c in enumerate(self.classes) if is_text(c)]:
             limits = f"at most {LONGEST_CLASS} characters and {MOST_WORDS} words"
             raise ValueError(f"the name of class {texts[0]} reads as a text; give class names of {limits} as labels")

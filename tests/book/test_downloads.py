@@ -52,9 +52,30 @@ def test_archives_hold_what_they_are_named_after_and_are_equal_if_contents_are(b
     assert names["notebooks.zip"] == ["04_discussion.ipynb"] and names["tables.zip"] == ["claims.parquet"]
     assert {"book/intro.html", "_static/a.css", "downloads/notebooks.zip"} <= set(names["site.zip"])
     assert "downloads/site.zip" not in names["site.zip"]
-    assert not any(b"Zebrafinch77" in archive for name, archive in first.items() if name != "site.zip")
+    assert not any(b"Zebrafinch77" in archive for archive in first.values())
     (built[2] / "claims.parquet").unlink()
     assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]  # no archive of nothing
+
+
+LEFT = [
+    "notes.txt", "book/executed/99_private.html", "_sources/book/executed/99_private.ipynb", "_images/of-an-earlier-build.svg",
+    "_static/pairs.parquet", "_static/own.csv", "downloads/raw.zip", ".ab.unfinished/x.html", "08_adapt/embeddings.csv",
+]  # fmt: skip
+
+
+def test_the_archive_of_the_site_holds_what_its_pages_declare_and_names_what_it_leaves_out(built, capsys):
+    site = built[0]
+    for name in (*LEFT, "_images/shown.svg"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text("Zebrafinch77" if name in LEFT else "<svg/>")
+    (site / "book/intro.html").write_text(f'<html>{PANEL}<img src="../_images/shown.svg"></html>')
+    make_downloads(*built)
+    with zipfile.ZipFile(site / "downloads/site.zip") as archive:
+        names = archive.namelist()
+        assert not any(b"Zebrafinch77" in archive.read(name) for name in names)
+    assert {"index.html", "book/intro.html", "_static/a.css", "_images/shown.svg", "downloads/notebooks.zip"} <= set(names)
+    said = capsys.readouterr().out
+    assert all(f"as no page declares it: {name}\n" in said for name in LEFT) and "site.zip\n" not in said
 
 
 @pytest.mark.parametrize("column", ["pair_id", "patient", "group", "Subject_ID", "study_id", "image", "text"])

@@ -27,10 +27,10 @@ def extraction(dataset, out: Path, workers: int = 0, shard: str | None = None, c
     tqdm.set_lock(threading.RLock())  # the inherited one is shared with the parent, and a killed process never gives it back
     encoding.CHUNK, write, written = 8, encoding.write_arrays, []
 
-    def write_or_die(*arguments):
+    def write_or_die(*arguments, **options):
         if len(written) == chunks:
             os.kill(os.getpid(), signal.SIGKILL)
-        written.append(write(*arguments))
+        written.append(write(*arguments, **options))
 
     encoding.write_arrays = write_or_die
     try:

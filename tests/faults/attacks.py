@@ -8,11 +8,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import resealed
 import torch
 from damage import SWEEP, damaged, edits, flipped, for_sweep, one_sentence, small
 from hypothesis import strategies as st
@@ -20,15 +22,18 @@ from safetensors.torch import save_file
 
 from helpers import EmbeddingSet, GapAlignment
 from helpers.alignment.registry import load_alignment, make_alignment
-from helpers.backbones.lit import read_heads
+from helpers.backbones.lit import IMAGE_WIDTH, TEXT_WIDTH, read_heads
+from helpers.contributed import load_report, make_report
 from helpers.extraction.encoding import intact, read_note
 from helpers.files import read_arrays, sha256, write_arrays
-from helpers.heads import COLUMNS, TowerFeatures
+from helpers.heads import TowerFeatures
+from helpers.page import Page, text
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.disk import PROVENANCE, write_record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
 from heads import save_features  # noqa: E402
+from prompts import prompts_of  # noqa: E402
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(("../../x", "/etc/hostname")),
@@ -84,7 +89,9 @@ def an_alignment(folder: Path, name: str = "lambda") -> Path:
 
 def bare_heads(folder: Path) -> Path:
     """Heads without a record, as of weights from elsewhere."""
-    save_file({"image": torch.ones(4, 12).half(), "text": torch.ones(4, 9).half()}, folder / "lit-small.safetensors")
+    save_file(
+        {"image": torch.ones(2, IMAGE_WIDTH).half(), "text": torch.ones(2, TEXT_WIDTH).half()}, folder / "lit-small.safetensors"
+    )
     return folder / "lit-small.safetensors"
 
 
@@ -94,10 +101,38 @@ def heads(folder: Path) -> Path:
     return path
 
 
+CAPTIONS = ["variant", "pair_id", "caption", "image", "text", "split"]
+
+
 def features(folder: Path) -> Path:
-    captions = pd.DataFrame([["common", f"p{i}", 0, i, i, "train"] for i in range(6)], columns=COLUMNS)
-    image, text = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
+    captions = pd.DataFrame([["common", f"p{i}", 0, i, i, "train"] for i in range(6)], columns=CAPTIONS)
+    image, text = (np.random.default_rng(0).normal(size=(6, width)) for width in (IMAGE_WIDTH, TEXT_WIDTH))
     return save_features(TowerFeatures(image, text, captions, {"dataset": "d", "counts": {"images": 6}}), folder / "features")
+
+
+def a_report(folder: Path) -> Path:
+    return make_report(for_sweep(), [load_cached(fresh(a_sweep))], "A. Reader", "By hand.", n_boot=20).save(folder / "report.json")
+
+
+def a_result(folder: Path) -> Path:
+    page = Page("any", {"results": str(folder)}, {"results": text()})
+    page.save_table(load_cached(fresh(a_sweep)).table.assign(route="extracted"), "lambda_sweep")
+    return folder / "lambda_sweep.parquet"
+
+
+def a_prompt(folder: Path) -> Path:
+    vectors = np.eye(3, 4, dtype=np.float32)
+    about = {
+        "prompts": json.dumps({c: f"a photo of {c}" for c in "abc"}),
+        "fingerprint": "{}",
+        "command": "python studies/prompts.py",
+    }
+    return write_arrays(folder / "d/b.safetensors", {"prompts": vectors}, about)
+
+
+def prompts_under(path: Path) -> np.ndarray | None:
+    made = small()
+    return prompts_of(replace(made, provenance=made.provenance | {"encoder": {}}), path.parents[1])
 
 
 CHUNK = "image-000000.safetensors"
@@ -143,6 +178,8 @@ STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # checksummed: w
     "affine alignment": (partial(an_alignment, name="centring"), partial(read, load_alignment)),
     "heads": (heads, partial(read, read_heads)),
     "tower features": (features, partial(read, TowerFeatures.load)),
+    "contributed report": (a_report, partial(read, load_report)),
+    "prompts": (a_prompt, partial(read, prompts_under)),
 }
 GIVEN: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # by others, without a checksum
     "head file": (bare_heads, partial(read, read_heads)),
@@ -203,8 +240,37 @@ def edited(what: str, file: int, changes) -> None:
     change(what, file, lambda data: damaged(data, changes))
 
 
-FILE = st.integers(0, 60)
+FILE, SEED = st.integers(0, 60), st.integers(0, 2**32)
+BOTH_RECORDS, OWN_RECORD = ("provenance.json", "settings.json"), ("provenance.json",)
+SEALED: dict[str, tuple] = {  # reader, change and new seal, oracle, maker
+    "cached sweep": (load_cached, partial(resealed.change_folder, records=BOTH_RECORDS), resealed.sweep_is_possible, a_sweep),
+    "tower features": (
+        TowerFeatures.load,
+        partial(resealed.change_folder, records=OWN_RECORD),
+        resealed.features_are_possible,
+        features,
+    ),
+    "heads": (read_heads, resealed.change_heads, resealed.heads_are_possible, heads),
+    "contributed report": (load_report, resealed.change_report, resealed.report_is_possible, a_report),
+    "published tables": (
+        resealed.read_published,
+        resealed.change_published,
+        resealed.published_is_possible,
+        resealed.published_copy,
+    ),
+    "result table": (resealed.read_result, resealed.change_result, resealed.result_is_possible, a_result),
+    "prompts": (prompts_under, resealed.change_prompts, resealed.prompts_are_possible, a_prompt),
+}
+
+
+def sealed_anew(what: str, seed: int) -> None:
+    """A stored thing is changed as ``seed`` says, and its checksums with it."""
+    reads, change, oracle, make = SEALED[what]
+    resealed.attack(reads, change, oracle, partial(fresh, make), seed)
+
+
 TARGETS: dict[str, tuple] = {
+    **{f"{what}, sealed anew": (partial(sealed_anew, what), SEED) for what in SEALED},
     "record of a set, values": (provenance_values, FILE, JSON),
     "pairs": (partial(content_with_its_checksum, "pairs"), edits()),
     "vectors": (partial(content_with_its_checksum, "image"), edits()),

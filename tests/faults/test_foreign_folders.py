@@ -4,11 +4,13 @@ import ast
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 
+import heads as study
 import numpy as np
 import pandas as pd
 import pytest
-from attacks import a_set, a_sweep, features, fresh, save_features
+from attacks import a_report, a_set, a_sweep, features, fresh, save_features
 from conftest import ROOT
 from damage import SWEEP, for_sweep, small
 from photographs import synthetic_photographs
@@ -19,10 +21,12 @@ from helpers import EmbeddingSet, GapAlignment, extract, files
 from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cli import main
 from helpers.cones import cone_table, undefined_quantities
+from helpers.contributed import load_report
 from helpers.files import read_arrays, write_arrays
-from helpers.heads import TowerFeatures
+from helpers.heads import Settings, TowerFeatures
+from helpers.page import write_result
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
-from helpers.store.disk import read_record
+from helpers.store.disk import read_record, write_table
 
 
 def files_of(folder) -> dict[str, bytes]:
@@ -190,7 +194,7 @@ def test_a_command_does_not_write_over_its_input_nor_over_another_table(tmp_path
     assert cli("recommend", *store, "--save", folder / "image.safetensors") == 2
     assert cli("sweep", *store[:6], "--export", folder / "pairs.parquet") == 2
     said = capsys.readouterr().err
-    assert said.count("a folder of stored results; give an output elsewhere") == 5 and "earlier version of this table" in said
+    assert said.count("a folder of stored results; give an output elsewhere") == 5 and "earlier version of this file" in said
     assert files_of(folder) == before and (tmp_path / "thesis.csv").read_text() == "a,b\n1,2\n"
     assert cli("cone", *store, "--out", tmp_path / "new.csv") == cli("cone", *store, "--out", tmp_path / "new.csv") == 0
 
@@ -231,3 +235,70 @@ def test_a_pipe_in_a_set_is_one_sentence(name, tmp_path):
     os.mkfifo(folder / name)
     with pytest.raises((ValueError, OSError), match="a pipe or a device|is damaged"):
         EmbeddingSet.load(folder)
+
+
+TWO = np.random.default_rng(0).normal(size=(2, 30, 4))
+WRITES = {  # one file of ours at a path that the user names; and the same kind of file by somebody else
+    "report.json": (lambda path: load_report(fresh(a_report)).save(path), lambda path: path.write_text('{"name": "thesis"}')),
+    "alignment.safetensors": (
+        lambda path: GapAlignment(0.5).fit(*TWO).save(path),
+        lambda path: save_file({"weights": TWO}, path, metadata={"format": "pt"}),
+    ),
+    "other.safetensors": (
+        lambda path: make_alignment("centring").fit(*TWO).save(path),
+        lambda path: write_arrays(path, {"prompts": TWO[0]}, {"prompts": "{}"}),
+    ),
+    "result.parquet": (
+        lambda path: write_result(path, pd.DataFrame({"x": [1.5]}), notebook="a"),
+        lambda path: pd.DataFrame({"x": [1.5]}).to_parquet(path),
+    ),
+    "table.csv": (lambda path: write_table(pd.DataFrame({"x": [1]}), path), lambda path: path.write_text("x,y\n1,2\n")),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_result_of_ours_is_replaced_and_a_file_of_somebody_else_of_that_name_is_not(name, tmp_path):
+    ours, theirs = WRITES[name]
+    path = tmp_path / name
+    path.touch()  # empty, as by mktemp
+    ours(path)
+    first = path.read_bytes()
+    ours(path)
+    assert path.read_bytes() == first
+    for foreign in (theirs, lambda path: path.write_bytes(b"irreplaceable"), lambda path: path.write_text("[1, 2]")):
+        path.unlink()
+        foreign(path)
+        before = path.read_bytes()
+        with pytest.raises(
+            FileExistsError, match=f"{name} is not an earlier version of this file; remove it, or give another name"
+        ):
+            ours(path)
+        assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_every_write_of_the_package_says_what_it_may_replace():
+    """A call of ``replacing`` names how an earlier version is known, or that the file is part of a result in a folder of ours."""
+    calls = [
+        call
+        for path in (ROOT / "src/helpers").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "replacing"
+    ]
+    assert len(calls) >= 4
+    assert all(len(call.args) > 1 or {key.arg for key in call.keywords} & {"is_ours", "part_of_result"} for call in calls)
+
+
+def test_heads_stay_in_their_folder_and_replace_only_those_of_the_same_command(tmp_path):
+    stored = replace(TowerFeatures.load(fresh(features)), provenance={"dataset": "d", "towers": {}})
+    rows = pd.concat(
+        [stored.captions, stored.captions.assign(split="test", pair_id=[f"t{i}" for i in range(6)])], ignore_index=True
+    )
+    train = partial(study.train, replace(stored, captions=rows), "common", out=tmp_path, settings=Settings(epochs=1))
+    with pytest.raises(ValueError, match="is no file name"):
+        train("../../esc")
+    train("lit-small", command="one")
+    train("lit-small", command="one")
+    before = files_of(tmp_path)
+    with pytest.raises(FileExistsError, match="lit-small.safetensors is not an earlier version of this file"):
+        train("lit-small", command="two")
+    assert files_of(tmp_path) == before

@@ -1,5 +1,6 @@
 """Stored files under attack: a result or one sentence, whatever the bytes; a kill loses nothing; names are names."""
 
+import json
 import multiprocessing
 import shutil
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from attacks import FILE, STORED, TARGETS, flip_is_found, is_read_whole, record_of
+import resealed
+from attacks import FILE, STORED, TARGETS, a_sweep, flip_is_found, fresh, is_read_whole, record_of
 from damage import few, many, one_sentence, small
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,8 @@ from helpers import EmbeddingSet
 from helpers.cli import main
 from helpers.extraction.find import embeddings_for
 from helpers.files import LOCK, UNFINISHED, sha256
+from helpers.probing.cache import load_cached
+from helpers.schemas import UnusableRecord
 from helpers.store import folder_name, stored
 from helpers.store.disk import PROVENANCE, write_record
 
@@ -75,7 +79,12 @@ def test_a_record_cannot_name_other_files_or_files_outside_its_store(name, path,
 
 @pytest.mark.parametrize(
     ("column", "value", "must"),
-    [("image", 0.0, "whole numbers"), ("text", None, "whole numbers"), ("group", 1.5, "texts"), ("split", None, "texts")],
+    [
+        ("image", 0.0, "integer"),
+        ("text", None, "integer"),
+        ("group", 1.5, "string"),
+        ("split", None, "string"),
+    ],
 )
 def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value, must, tmp_path):
     folder = small().save(tmp_path / "d" / "v" / "b")
@@ -85,8 +94,44 @@ def test_a_column_of_another_type_or_with_a_missing_value_is_named(column, value
     record = record_of(folder)
     record["files"]["pairs"]["sha256"] = sha256(folder / "pairs.parquet")
     write_record(folder / PROVENANCE, record)
-    with pytest.raises(ValueError, match=f"column '{column}' must hold {must} in every row"):
+    with pytest.raises(ValueError, match=f"column '{column}', row 0: Input should be a valid {must}"):
         EmbeddingSet.load(folder)
+
+
+CONTRADICTIONS = {
+    "a test AUC that the scores do not give": ("table.parquet", lambda t: t.assign(value=0.999), "are not those of its scores"),
+    "a missing column": ("table.parquet", lambda t: t.drop(columns="metric"), "table.parquet: its columns must be"),
+    "a share above 1 on validation": (
+        "table.parquet", lambda t: t.assign(value=t["value"].mask((t["split"] == "val") & (t["metric"] == "auc"), 1.5)), "outside the range of its metric",
+    ),
+    "a lambda out of range": ("runs.parquet", lambda t: t.assign(lambda_text=1e20), "column 'lambda_text', row 0"),
+    "another encoder": ("runs.parquet", lambda t: t.assign(backbone="other"), "names of its runs are not those of its record"),
+    "a run twice": ("runs.parquet", lambda t: pd.concat([t, t]), "tells of the same thing as an earlier one"),
+    "fewer test rows": ("test_rows.parquet", lambda t: t.iloc[1:], "its groups are not the numbers of 10 test rows"),
+    "test rows without groups": ("test_rows.parquet", lambda t: t.rename(columns={"group": "x"}), "its groups are not the numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_cached_sweep_that_contradicts_itself_is_refused_although_its_checksums_fit(name):
+    file, change, why = CONTRADICTIONS[name]
+    folder = fresh(a_sweep)
+    change(pd.read_parquet(folder / file)).to_parquet(folder / file, index=False)
+    for record in ("provenance.json", "settings.json"):
+        resealed.seal(folder / record, json.loads((folder / record).read_text()))
+    with pytest.raises(UnusableRecord, match=f"{why}.*; make it anew with `python -m helpers sweep d b --variant v`"):
+        load_cached(folder)
+
+
+@pytest.mark.parametrize("record", ["provenance.json", "settings.json"])
+def test_a_record_of_a_sweep_that_lists_no_files_is_refused(record):
+    folder = fresh(a_sweep)
+    content = {key: value for key, value in json.loads((folder / record).read_text()).items() if key != "files"}
+    resealed.seal(folder / record, content)
+    if record == "provenance.json":
+        resealed.seal(folder / "settings.json", json.loads((folder / "settings.json").read_text()))
+    with pytest.raises(UnusableRecord, match="is damaged or missing"):
+        load_cached(folder)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

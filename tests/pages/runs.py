@@ -13,6 +13,8 @@ import pandas as pd
 from configuration import set_files
 from conftest import ROOT, small_set
 
+from helpers.files import CHECKSUMS
+
 FROZEN = Path(__file__).parent / "frozen"
 PAGES = declared.read_pages(ROOT / "notebooks")
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift", "centred"]}
@@ -103,6 +105,8 @@ def prepare(name: str, folder: Path, tables: Path | None) -> list[Path]:
     for glob in (f"notebooks/{name}.ipynb", "notebooks/pages.yml", *PAGES[name].reads.files):
         for path in ROOT.glob(glob):
             copy(path.relative_to(ROOT), folder)
+    for path in ROOT.glob(f"data/*/{CHECKSUMS}"):
+        copy(path.relative_to(ROOT), folder)
     stored_sets(folder, name)
     decoys = []
     for path in (*ROOT.glob("data/*/**/*"), ROOT / REPORT):

@@ -2,15 +2,19 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
+import zipfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import miniatures as miniature
+import nbconvert
 import pandas as pd
 import pytest
 from conftest import ROOT
+from downloads import make_downloads
 from miniatures import release
 from tiny_encoders import clip_folder
 
@@ -117,3 +121,21 @@ def test_the_marker_is_in_what_a_stored_set_keeps_and_nowhere_where_others_may_l
     assert [p for p in tables if pd.read_parquet(p).astype(str).apply(lambda c: c.str.contains(MARKER)).any(axis=None)] == []
     problems = pd.read_csv(folder / "store/mbrset/clean/tiny.problems.csv")
     assert list(problems["row"]) and "pair_id" not in problems and (problems["severity"] == "error").any()
+
+
+def test_no_archive_and_no_converted_page_holds_the_marker(chain, tmp_path):
+    folder, _ = chain
+    shutil.copytree(folder / "pages", tmp_path / "site/book/executed")
+    for name in ("index.html", "book/intro.html"):
+        (tmp_path / "site" / name).write_text("<html></html>")
+    archives = make_downloads(tmp_path / "site", folder / "executed", folder / "results")
+    assert {path.name for path in archives} == {"notebooks.zip", "tables.zip", "site.zip"}
+    for path in archives:
+        with zipfile.ZipFile(path) as archive:
+            held = {name: archive.read(name) for name in archive.namelist()}
+        assert held and not [name for name, data in held.items() if MARKER.encode() in name.encode() + data]
+        for name in (name for name in held if name.endswith(".parquet")):
+            assert MARKER not in pd.read_parquet(io.BytesIO(held[name])).to_csv()
+    for page in (folder / "executed").glob("*.ipynb"):
+        for exporter in (nbconvert.HTMLExporter, nbconvert.MarkdownExporter, nbconvert.PythonExporter):
+            assert MARKER not in exporter().from_filename(str(page))[0]

@@ -12,7 +12,9 @@ from conftest import ROOT
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from helpers.page import write_result
 from helpers.published import authors_pca
+from helpers.schemas import READ
 
 
 def code_cells(name: str) -> list[str]:
@@ -46,8 +48,9 @@ def ledger(geometry=None, sweep=None, selected=None, **parameters) -> pd.DataFra
     """Return the table of claims that page 04 writes from own runs; small tables of the test bench where none are given."""
     folder = Path(mkdtemp())
     for name, table in {"cone_effect": geometry, "lambda_sweep": sweep, "lambda_selected": selected}.items():
-        (BENCH[name]() if table is None else table).to_parquet(folder / f"{name}.parquet")
-    definitions("01_cone_effect")["gap_bounds"](authors_pca()).to_parquet(folder / "authors_gaps.parquet")
+        whole = (BENCH[name]() if table is None else table).reindex(columns=list(READ[name]))
+        write_result(folder / f"{name}.parquet", whole)
+    write_result(folder / "authors_gaps.parquet", definitions("01_cone_effect")["gap_bounds"](authors_pca()))
     run_page("04_discussion", results=str(folder), **parameters)
     return pd.read_parquet(folder / "claims.parquet")
 
@@ -79,7 +82,8 @@ def sweep(protocol="converged", metric="auc", scores=(0.90, 0.92, 0.91)) -> pd.D
 
 def selected() -> pd.DataFrame:
     row = dict(dataset="ham10000", variant="clean", backbone="lit-derm", protocol="converged", features="joint", lambda_image=0.4)
-    return pd.DataFrame([{**row, "difference": 0.003, "low": 0.001, "high": 0.005, "route": "extracted"}])
+    row |= {"alignment": "lambda", "lambda_text": 0.4, "auc_at_zero": 0.9, "auc": 0.903}
+    return pd.DataFrame([{**row, "difference": 0.003, "low": 0.001, "high": 0.005}])
 
 
 def of_the_paper(values: dict[str, tuple[float, float]], quantity="gap_norm", **other) -> pd.DataFrame:

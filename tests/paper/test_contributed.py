@@ -83,6 +83,10 @@ def test_what_cannot_be_reported_is_refused(cell, swept):
             make_report(embeddings, [swept], by, "H", n_boot=2)
 
 
+def with_value(rows: list[list], quantity: str, value: float) -> list[list]:
+    return [[*row[:2], value, None, None] if row[1] == quantity else row for row in rows]
+
+
 HOSTILE = {
     "markup in the name": {"by": "<script>alert(1)</script>"},
     "a link in the sentence": {"how": "[look](javascript:alert)"},
@@ -102,6 +106,19 @@ HOSTILE = {
     "a curve without zero": {"sweep": lambda rows: [row for row in rows if row[3]]},
     "a seed twice": {"sweep": lambda rows: [*rows, rows[0]]},
     "a gain above one": {"selected 5": 2.0},
+    "no image": {"counts": lambda n: n | {"images": 0}},
+    "no dimension": {"dimensions": 0},
+    "R outside its own interval": {"geometry 2": 0.5},
+    "half an interval": {"geometry 4": None},
+    "a gap of the images": {"geometry": lambda rows: [*rows, ["image", "gap_norm", 0.5, None, None]]},
+    "a share of other images": {"geometry": lambda rows: with_value(rows, "distinct_share", 0.9)},
+    "more directions than dimensions": {"geometry": lambda rows: with_value(rows, "effective_rank", 9e3)},
+    "a gain that is no difference": {"selected 5": 0.5},
+    "a gain outside its interval": {"selected": lambda rows: [[*rows[0][:6], 0.5, 0.6]]},
+    "a choice that is not in the curve": {"selected 2": 0.77},
+    "a choice with the AUC of no lambda": {"selected": lambda rows: [[*rows[0][:3], 0.3, 0.3, 0.0, -0.1, 0.1]]},
+    "a choice of features without a curve": {"selected 1": "image"},
+    "two lambdas that round to one": {"sweep": lambda rows: rows + [[*r[:3], r[3] + 1e-9, *r[4:]] for r in rows if r[3]]},
 }  # fmt: skip
 
 

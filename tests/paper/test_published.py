@@ -1,16 +1,33 @@
 """The published files are whole, own results stand beside the cell or curve that they recompute, and what counts as a cell."""
 
+import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from checksums import FOLDERS, accept
+from conftest import ROOT
 from pages import definitions
 
 from helpers import EmbeddingSet, published
 from helpers.backbones.registry import REGISTRY
 from helpers.cones import cone_table
-from helpers.published import APART, BACKBONES, DIMENSIONS, SetFacts, cell_faults, datasets, facts_of, which_cell, with_routes
+from helpers.published import (
+    APART,
+    BACKBONES,
+    DIMENSIONS,
+    SetFacts,
+    authors_sweep,
+    cell_faults,
+    datasets,
+    facts_of,
+    table1,
+    which_cell,
+    with_routes,
+)
+from helpers.schemas import shipped_table
 
 COMPARE = definitions("02_r_table")["compare_table1"]
 CELL = SetFacts(("ham10000", "authors", "clip"), 10_015, 2_003, 512, REGISTRY["clip"].source, "a" * 40, "extracted")
@@ -139,3 +156,59 @@ def test_a_class_named_macro_is_a_class_and_no_mean():
     sweep = our_sweep()
     named = sweep.assign(**{"class": "macro", "value": 1.0})
     pd.testing.assert_frame_equal(published.sweep_gains(pd.concat([sweep, named])), published.sweep_gains(sweep))
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A project of the shipped tables alone, in which they may be changed."""
+    for name in ("published", "measured"):
+        shutil.copytree(ROOT / "data" / name, tmp_path / "data" / name)
+    monkeypatch.setenv("HELPERS_ROOT", str(tmp_path))
+    return tmp_path / "data"
+
+
+def changed(path, **columns) -> None:
+    pd.read_csv(path).assign(**columns).to_csv(path, index=False)
+
+
+def test_a_changed_shipped_table_is_read_only_once_it_is_accepted(copy):
+    changed(copy / "published/table1.csv", R=0.5)
+    with pytest.raises(ValueError, match="table1.csv does not match its checksum in SHA256SUMS; restore it; if a study wrote it"):
+        table1()
+    assert len(authors_sweep()) == 176  # of the same folder
+    accept(copy / "published")
+    assert set(table1()["R"]) == {0.5}
+    (copy / "published/SHA256SUMS").unlink()
+    with pytest.raises(FileNotFoundError, match="there is no data/published/SHA256SUMS"):
+        table1()
+
+
+WRONG = [
+    ("published/table1", {"R": 1.2}, "column 'R', row 0: Input should be less than"),
+    ("published/table1", {"R": None}, "column 'R', row 0: Input should be a valid number"),
+    ("published/table1", {"modality": "image"}, "tells of the same thing as an earlier one"),
+    ("published/table1", {"dataset": lambda t: t["dataset"].where(t.index > 0, "x")}, "one for each combination of its keys"),
+    ("published/authors_lambda_sweep", {"lambda": lambda t: t["lambda"] * 9}, "column 'lambda'"),
+    ("published/public_ladder", {"value": 500.0}, "row 0: value is larger than high"),
+    ("published/public_ladder", {"value": 2.0, "low": 1.0, "high": 3.0}, "row 0: value is outside the range of its quantity"),
+    ("measured/training_gain", {"gain": 3.0}, "column 'gain', row 0: Input should be less than or equal to 1"),
+    ("measured/residual_gap", {"gap": -1.0}, "column 'gap', row 0: Input should be greater than"),
+    ("measured/repeated_splits", {"train": 0.5}, "column 'train', row 0: Input should be a valid integer"),
+    ("measured/gap_heads", {"recall": "x"}, "column 'recall', row 0: Input should be a valid number"),
+]
+
+
+@pytest.mark.parametrize(("name", "columns", "why"), WRONG)
+def test_a_shipped_table_with_a_number_that_cannot_be_is_refused_although_its_checksum_fits(name, columns, why, copy):
+    path = copy / f"{name}.csv"
+    changed(path, **columns)
+    accept(path.parent)
+    read = {"published/table1": table1, "published/authors_lambda_sweep": authors_sweep}.get(name, partial(shipped_table, name))
+    with pytest.raises(ValueError, match=f"{path.name}: .*{why}.*; restore it"):
+        read()
+
+
+def test_every_shipped_table_fits_its_checksum_and_the_vocabulary_of_its_columns():
+    names = [path.relative_to(ROOT / "data").with_suffix("").as_posix() for path in (ROOT / "data").glob("*/*.csv")]
+    assert len(names) == 40 and all(len(shipped_table(name)) for name in names)
+    assert {name.partition("/")[0] for name in names} == set(FOLDERS)

@@ -8,6 +8,7 @@ import pytest
 
 from helpers import EmbeddingSet
 from helpers.cli import main
+from helpers.tasks import Task
 
 D = 12
 
@@ -283,6 +284,31 @@ def test_numbers_bytes_and_blanks_name_the_same_groups_and_classes():
     for labels in ([0.0, 1.0], [0, 1], np.array(["0", "1"], "S"), [" 0", "1 "]):
         made = EmbeddingSet.from_arrays(image, text, np.resize(labels, 12), groups=np.resize(labels, 12), split=[b"Train "] * 12)
         assert made.task.classes == ("0", "1") and set(made.pairs["group"]) == {"0", "1"} and set(made.pairs["split"]) == {"train"}
+
+
+ALIKE = [("a", "a "), ("a", "\ta"), ("naïve", "nai\u0308ve"), ("Å", "\u212b"), ("한", "\u1112\u1161\u11ab")]
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_two_spellings_that_look_alike_are_one_class_one_group_and_one_id(one, other, tmp_path):
+    image, text = arrays()
+    names = [one, other, "z"] * 4
+    made = EmbeddingSet.from_arrays(image, text, names, groups=names)
+    assert len(made.task.classes) == len(set(made.pairs["group"])) == 2
+    with pytest.raises(ValueError, match="ids must differ"):
+        EmbeddingSet.from_arrays(image, text, ids=[one, other, *map(str, range(10))])
+    with pytest.raises(ValueError, match="the name of class 1 is empty, has blanks at its ends or is not Unicode NFC; rename it"):
+        Task("binary", (one, other))
+    with_vectors(pd.DataFrame({"label": names}), image, text).to_csv(tmp_path / "e.csv", index=False)
+    assert EmbeddingSet.from_csv(tmp_path / "e.csv").task == made.task
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\u3000"])
+def test_an_empty_class_name_is_a_missing_label_however_it_is_written(empty):
+    with pytest.raises(ValueError, match="labels has 4 missing value"):
+        EmbeddingSet.from_arrays(*arrays(), [empty, "a", "b"] * 4)
+    with pytest.raises(ValueError, match="the name of class 0 is empty"):
+        Task("binary", (empty, "a"))
 
 
 MISSING = [np.nan, None, pd.NA, "", "  ", "nan", "None", "NA", "null", b"nan", -1, -1.0, "-1"]

@@ -2,8 +2,8 @@
 
     python tests/verification/faults.py [--cases 10000] [--flips 1000] [--json tests/verification/results/faults.json]
 
-The attacks are those of ``tests/faults``. An uncaught error is anything but a result or one sentence that names the file; a flipped
-bit is missed where the changed file is read as if it were whole.
+The attacks are those of ``tests/faults``. An uncaught error is all but a possible result or one sentence that names the file; a
+flipped bit is missed where the changed file is read as if it were whole.
 """
 
 import argparse

@@ -78,6 +78,23 @@ def test_a_faulty_set_is_named_and_excluded_and_the_others_are_shown(store, tmp_
     assert json.loads((links / NOT_SHOWN).read_text()) == excluded
     assert configuration.shown_store(source, shown, {}, True, links) == source
     assert configuration.shown_store(source, [], excluded, False, links) == str(links) and len([*links.glob("*/*/*")]) == 5
+    assert configuration.shown_store(source, shown[:2], excluded, True, links) == str(links) and len([*links.glob("*/*/*")]) == 2
+    assert len(configuration.shown_sets(read({"store": source}))[0]) == 5  # what the links led to is untouched
+
+
+@pytest.mark.parametrize("mine", ["ham10000/notes.txt", "ham10000/clean/own/thesis.txt", NOT_SHOWN + ".bak", "."])
+def test_a_folder_of_links_that_holds_something_else_is_left_and_named(mine, tmp_path):
+    links, elsewhere = tmp_path / "links", tmp_path / "elsewhere"
+    if mine == ".":
+        elsewhere.mkdir()
+        links.symlink_to(elsewhere)
+        (elsewhere / "thesis.txt").write_text("irreplaceable")
+    else:
+        (links / mine).parent.mkdir(parents=True)
+        (links / mine).write_text("irreplaceable")
+    with pytest.raises(ValueError, match="is none of the links that the workflow keeps there"):
+        configuration.shown_store(str(tmp_path), [], {"a/b/c": "why"}, True, links)
+    assert [p.read_text() for p in tmp_path.rglob("*.*") if p.is_file()] == ["irreplaceable"]
 
 
 def test_the_files_of_a_set_include_a_matrix_that_it_shares(monkeypatch):

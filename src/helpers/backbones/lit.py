@@ -15,7 +15,9 @@ from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModel, AutoTokenizer
 
+from ..arrays import check_vectors
 from ..files import sha256
+from ..schemas import usable
 from ..store.disk import read_record
 from .base import SAFE, Backbone, encoder, guarded, weights_hash
 from .registry import MASKED
@@ -62,10 +64,6 @@ def load(name: str, source: str, device: str) -> Backbone:
         how = "set HELPERS_ROOT to a checkout that has it, or train it with `python studies/heads.py train`"
         raise FileNotFoundError(f"{path} does not exist; {how}")
     heads = read_heads(path)
-    shapes = {modality: tuple(matrix.shape) for modality, matrix in heads.items()}
-    dim = shapes.get("image", (0,))[0]
-    if shapes != {"image": (dim, IMAGE_WIDTH), "text": (dim, TEXT_WIDTH)}:
-        raise ValueError(f"{path} holds {shapes}, expected image (d, {IMAGE_WIDTH}) and text (d, {TEXT_WIDTH})")
     image, text, hashes = towers(device)
     image_head, text_head = (heads[modality].to(device, torch.float32).T.contiguous() for modality in ("image", "text"))
     about = {"backbone": name, "source": "EfficientNet-Lite0 (ImageNet), all-MiniLM-L6-v2, linear heads"}
@@ -75,14 +73,20 @@ def load(name: str, source: str, device: str) -> Backbone:
 
 
 def read_heads(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a head file; if it has a record, they must match the checksum there."""
+    """Return the heads image (d, 1280) and text (d, 384) of a file; if it has a record, they must match the checksum there."""
     how, record = "restore it or train the heads again", path.with_suffix(".json")
     if record.is_file() and read_record(record, dict, how).get("sha256") != sha256(path):
         raise ValueError(f"{path} does not match the checksum in {record.name}; {how}")
     try:
-        return load_file(path)
+        heads = load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); {how}") from None
+    with usable(path, how):
+        if set(heads) != {"image", "text"}:
+            raise ValueError("it must hold the tensors image and text alone")
+        dim = len(check_vectors(heads["image"], (None, IMAGE_WIDTH), "image"))
+        check_vectors(heads["text"], (dim, TEXT_WIDTH), "text")
+    return heads
 
 
 def _efficientnet():

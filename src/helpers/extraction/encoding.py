@@ -144,7 +144,7 @@ def encode(job: Job, keys: pd.DataFrame) -> dict[str, tuple[np.ndarray, dict[str
             else:
                 for path, contents in new.items():
                     vectors = job.backbone.encode_texts(sources[contents], job.precision, bar.update)
-                    write_arrays(path, {"embeddings": vectors}, {"failed": "{}"})
+                    write_arrays(path, {"embeddings": vectors}, {"failed": "{}"}, part_of_result=True)
         if not job.shard:
             parts, records = zip(*(read_arrays(path) for path in chunks), strict=True)
             failed = {content: why for record in records for content, why in json.loads(record["failed"]).items()}
@@ -171,7 +171,7 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
                 raise ValueError(f"row {row}: image {CHANGED} (finished chunks are cached)")
             failed |= {order[i]: why for i, why in reasons.items()}
             bar.update(len(numbers) + len(reasons))
-        write_arrays(path, {"embeddings": np.stack(list(vectors.values()))}, {"failed": json.dumps(failed)})
+        write_arrays(path, {"embeddings": np.stack(list(vectors.values()))}, {"failed": json.dumps(failed)}, part_of_result=True)
 
 
 def image_batches(files: list[Path], preprocess: Callable, batches: list, workers: int | None = None, contents=None) -> Iterator:

@@ -98,7 +98,7 @@ def _record(folder: Path, embeddings: EmbeddingSet, arguments: dict) -> CacheRec
 
 def _read_record(folder: Path) -> CacheRecord:
     """Return the record of an intact cached sweep, once it is checked to lie where it was stored."""
-    record = read_record(folder / RECORD, CacheRecord, _remake(folder))
+    record = read_record(folder / RECORD, CacheRecord, _remake(folder), (*FILES, PROVENANCE))
     if record.place != list(folder.absolute().parts[-5:]):
         raise UnusableRecord(f"{folder} holds the sweep of {'/'.join(record.place)}; move it back there, or {_remake(folder)}")
     return record

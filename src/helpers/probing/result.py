@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,19 @@ from safetensors.numpy import load_file, save_file
 from .. import metrics
 from ..datasets import DATASETS
 from ..files import replacing_folder
+from ..schemas import RUNS, SCORES, Count, check_table, usable
 from ..store.disk import PROVENANCE, Record, read_intact, read_record, write_record, write_table
 from ..tasks import Task, few_validation_rows
 from . import inference
 from .scoring import metrics_table, ranking_scores
 
-FACTS = ["epochs", "trained", "validation_loss", "strength", "strength_relative", "strength_at_edge", "optimality"]
 RUN = [*inference.KEYS, "seed"]
-COLUMNS = [*RUN, "split", "metric", "class", "value", "epochs", "strength", "strength_relative", "optimality"]
+FACTS = [name for name in RUNS if name not in RUN]  # of the training of a probe
+KEYS_OF_SCORES = [name for name in SCORES if name not in ("split", "value")]
+FIRM, TIES = (
+    ["auc", "auc_hard", "accuracy", "log_loss"],
+    1e-3,
+)  # metrics that ties of float32 move by less
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
@@ -34,9 +40,9 @@ class Provenance(Record):
     variant: str
     backbone: str
     protocol: str
-    headline_metric: str
+    headline_metric: Literal["auc", "auc_hard"]
     embeddings: str
-    rows: dict[str, int]
+    rows: dict[str, Count]
     validation_given: bool
     classes_not_learned: list[str]
     few_validation: str | None = None
@@ -67,7 +73,7 @@ class SweepResult:
         names["protocol"] = protocol.name
         keys = [(r.alignment.name, r.features, r.alignment.lambda_image, r.alignment.lambda_text, r.seed) for r in runs]
         keys = pd.DataFrame(keys, columns=RUN[4:]).assign(**names, **{fact: [r.facts.get(fact) for r in runs] for fact in FACTS})
-        keys, targets, task, split = keys[[*RUN, *FACTS]], embeddings.targets, embeddings.task, next(iter(splits.values()))
+        keys, targets, task, split = keys[list(RUNS)], embeddings.targets, embeddings.task, next(iter(splits.values()))
         learned, of_val = learned_classes(task, not_learned), {seed: targets[own.val] for seed, own in splits.items()}
         val = metrics_table(task, learned, [r.val_scores for r in runs], [of_val[r.seed] for r in runs], workers)
         test = metrics_table(task, learned, [r.test_scores for r in runs], [targets[split.test]] * len(runs), workers)
@@ -85,7 +91,7 @@ class SweepResult:
             "classes_not_learned": list(not_learned),
             "few_validation": few_validation_rows(task, embeddings.pairs, [own.val for own in splits.values()]),
         }
-        return cls(table[COLUMNS], keys, scores, targets[split.test], groups, task, provenance, subgroups)
+        return cls(table[list(SCORES)], keys, scores, targets[split.test], groups, task, provenance, subgroups)
 
     def __repr__(self) -> str:
         about = " ".join(str(self.provenance.get(k, "?")) for k in ("dataset", "variant", "backbone", "protocol"))
@@ -171,12 +177,44 @@ class SweepResult:
         directory = Path(directory)
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(f"no sweep result in {directory} ({PROVENANCE} is missing); {MAKE}")
-        provenance = read_record(directory / PROVENANCE, Provenance, remake).model_dump(exclude={"format", "files"})
+        provenance = read_record(directory / PROVENANCE, Provenance, remake, FILES).model_dump(exclude={"format", "files"})
         table, runs, rows = (read_intact(directory / name, pd.read_parquet, remake) for name in FILES[:3])
-        arrays = read_intact(directory / FILES[3], load_file, remake)
-        task = provenance.pop("task")
-        groups, task = rows.pop("group").to_numpy(), Task(task["kind"], tuple(task["classes"]))
-        return cls(table, runs, arrays["scores"], arrays["targets"], groups, task, provenance, rows)
+        arrays, task = read_intact(directory / FILES[3], load_file, remake), provenance.pop("task")
+        for name, part, schema in ((FILES[0], table, SCORES), (FILES[1], runs, RUNS)):
+            with usable(directory / name, remake):
+                check_table(part, schema)
+        with usable(directory, remake):
+            task = Task(task.get("kind"), tuple(task.get("classes", ())))
+            scores, targets = (arrays.get(name, np.empty(0)) for name in ("scores", "targets"))
+            groups = rows.pop("group").to_numpy() if "group" in rows else np.empty(0)
+            return cls(table, runs, scores, targets, groups, task, provenance, rows)._of_one_sweep()
+
+    def _of_one_sweep(self) -> "SweepResult":
+        """Return the result; a ValueError if its record, tables, scores and rows contradict each other."""
+        about, shape = self.provenance, (len(self.runs), self.provenance["rows"].get("test"), self.task.n_outputs)
+        if self.scores.shape != shape or self.scores.dtype != np.float32 or not np.isfinite(self.scores).all():
+            raise ValueError(f"its scores are not finite numbers {shape} of runs, test rows and classes")
+        if self.targets.shape != shape[1:] or not np.isin(self.targets, (0, 1)).all():
+            raise ValueError(f"its targets are not 0 and 1 of {shape[1]} test rows")
+        if self.groups.shape != shape[1:2] or self.groups.dtype.kind not in "iu":
+            raise ValueError(f"its groups are not the numbers of {shape[1]} test rows")
+        if any(set(self.runs[name]) != {about[name]} for name in RUN[:4]):
+            raise ValueError("the names of its runs are not those of its record")
+        at_zero = self.runs[(self.runs["alignment"] == "lambda") & (self.runs[inference.LAMBDAS] == 0).all(axis=1)]
+        if set(at_zero["features"]) != set(self.runs["features"]) or not set(about["classes_not_learned"]) <= {*self.task.outputs}:
+            raise ValueError("it has no run at lambda = 0, or its task lacks a class of its record")
+        scored = metrics_table(self.task, self.learned, list(self.scores), [self.targets] * len(self.runs)).join(
+            self.runs, on="run"
+        )
+        val, test = (self.table[self.table["split"] == split].reset_index(drop=True) for split in ("val", "test"))
+        keys = [part[KEYS_OF_SCORES].astype(object) for part in (scored, val, test)]
+        keys = [part.where(part.notna(), None) for part in keys]
+        if not keys[0].equals(keys[1]) or not keys[0].equals(keys[2]) or about["headline_metric"] not in set(test["metric"]):
+            raise ValueError("its table has other rows than its runs and metrics")
+        firm = test["metric"].isin(FIRM)
+        if not np.allclose(test["value"][firm], scored["value"][firm], rtol=0, atol=TIES, equal_nan=True):
+            raise ValueError("its test metrics are not those of its scores")
+        return self
 
 
 def edge_caution(runs: pd.DataFrame) -> str | None:

@@ -16,21 +16,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_file, check_output, checksum_of, remove_stale, replacing, sha256, write_json
+from ..files import check_file, checksum_of, remove_stale, replacing, sha256, write_json
+from ..schemas import PAIRS, UnusableRecord, check_table, usable
 
 FORMAT = 2
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
-COLUMNS = ("pair_id", "split", "group", "image", "text")  # of the table of pairs, beside the labels
 SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
 IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
 ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds to wait for an absent one
 DAMAGE = "restore it, or make the set again with --overwrite"
-
-
-class UnusableRecord(ValueError):
-    """Error for a stored result that is damaged or has another format; names the file and how to make it again."""
 
 
 class Record(BaseModel):
@@ -49,8 +45,8 @@ def write_record(path: Path, record: Record | dict, files: Iterable[str] = ()) -
     write_json(path, {**content, "record_sha256": checksum_of(content)}, part_of_result=True)
 
 
-def read_record(path: Path, model: Any, remake: str) -> Any:
-    """Read a record of :func:`write_record` as ``model``, and check it and its files; ``remake`` says how to make it again."""
+def read_record(path: Path, model: Any, remake: str, files: Iterable[str] = ()) -> Any:
+    """Read a record of :func:`write_record` as ``model``, and check it and its files, among them ``files``."""
     path = Path(path)
     if not path.parent.exists():
         remove_stale(path.parent.parent)  # puts it back if a killed writer had moved it aside
@@ -69,9 +65,10 @@ def read_record(path: Path, model: Any, remake: str) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise UnusableRecord(f"{path}: {place(first['loc'])}: {first['msg']}; {remake}") from None
-    for name, expected in record.files.items() if isinstance(record, Record) else ():
+    hashes = record.files if isinstance(record, Record) else {}
+    for name in {*hashes, *files}:
         file = path.parent / name
-        if not file.is_file() or sha256(file) != expected:
+        if not file.is_file() or sha256(file) != hashes.get(name):
             raise UnusableRecord(f"{file} is damaged or missing (its checksum does not match its content); {remake}")
     return record
 
@@ -160,13 +157,10 @@ def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
 def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:
     """Return the table of pairs; an error names the file and the column but no cell."""
     pairs = read_parquet(path, DAMAGE, data)
-    if not pairs.columns.is_unique or not set(COLUMNS) <= set(pairs):
-        raise ValueError(f"{path} must have each of the columns {', '.join(COLUMNS)} once; {DAMAGE}")
-    for name in COLUMNS:
-        number, column = name in ("image", "text"), pairs[name]
-        fits = pd.api.types.is_integer_dtype(column) or not number and pd.api.types.is_string_dtype(column)
-        if not fits or column.isna().any():
-            raise ValueError(f"{path}: column {name!r} must hold {'whole numbers' if number else 'texts'} in every row; {DAMAGE}")
+    if not pairs.columns.is_unique or not set(PAIRS) <= set(pairs):
+        raise ValueError(f"{path} must have each of the columns {', '.join(PAIRS)} once; {DAMAGE}")
+    with usable(path, DAMAGE):
+        check_table(pairs[list(PAIRS)], PAIRS)
     return pairs
 
 
@@ -180,10 +174,8 @@ def columns_of(path: Path) -> list[str] | None:
 
 def write_table(table: pd.DataFrame, path) -> Path:
     """Write a table as CSV or Parquet, by the ending; a file that is no earlier table of these columns is not replaced."""
-    path = check_output(path)
-    if path.exists() and columns_of(path) != list(table):
-        raise FileExistsError(f"{path} is not an earlier version of this table; remove it, or give another name")
-    with replacing(path) as temporary:
+    path = Path(path)
+    with replacing(path, is_ours=lambda file: columns_of(file) == list(table)) as temporary:
         (table.to_parquet if path.suffix == ".parquet" else table.to_csv)(temporary, index=False)
     return path
 

@@ -20,7 +20,6 @@ from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE, TENSOR
 from .foreign import naming, read_vectors
 
 OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")  # of the record, no provenance
-LARGE = 1e18  # above this, the square of a norm overflows float32
 
 
 @dataclass(frozen=True)
@@ -250,9 +249,6 @@ def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:
     if isinstance(matrix, MappedRows):
         return matrix
     matrix = np.asarray(matrix)
-    largest = np.abs(matrix).max(axis=1, keepdims=True)
-    if float(largest.max()) > LARGE:
-        matrix = np.where(largest > LARGE, matrix / np.maximum(largest, 1), matrix)
     unit = np.ascontiguousarray(unit_rows(matrix, what), dtype=np.float32)
     if matrix.dtype == np.float32:
         already = np.abs(np.linalg.norm(matrix.astype(np.float64), axis=1) - 1) < 1e-6
