@@ -408,7 +408,6 @@ found["medical_gain_steadily"] = finding(
 
 # %% [markdown]
 # ### Own runs of the paper's encoders, where published numbers cannot decide
-
 # %% tags=["hide-input"]
 hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
 labels, scores = paper.sweep_gains(sweep, "auc_hard").assign(metric=paper.HARD_AUC), paper.sweep_gains(sweep).assign(metric=paper.SCORE_AUC)
@@ -593,8 +592,8 @@ cards.update(HTML("\n".join(html)))
 # %% [markdown]
 # ## What was not tested
 #
-# Claims on the paper's downstream results rest on four medical data sets and on means and standard deviations over five seeds. The authors' row-level
-# scores are not public, so no interval over test rows can be given for the published curves. A verdict on one data set says nothing about another.
+# Claims on downstream results rest on four medical data sets and on means and standard deviations over five seeds. The authors' row-level scores are
+# not public, so no interval over test rows can be given for the published curves.
 #
 # ## How this page was made
 # %% tags=["hide-input"]
