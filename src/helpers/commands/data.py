@@ -72,7 +72,7 @@ def extract(
     dtype: Annotated[Literal["float32", "float16"], typer.Option(help="Of the stored vectors.")] = "float32",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images.")] = None,
     on_error: Annotated[Literal["fail", "skip"], typer.Option(help="Fail on rows that cannot be encoded, or skip them.")] = "fail",
-    max_skipped: Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that skip may exclude.")] = 0.05,
+    max_skipped: Annotated[float | None, typer.Option(min=0, max=1, help="Largest share of rows to skip; 0.05.")] = None,
     image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set that is damaged or made from other data.")] = False,
 ) -> None:  # fmt: skip

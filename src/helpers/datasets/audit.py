@@ -1,12 +1,13 @@
 """Audit a copy of a data set before any encoder: report whether it is usable, and what to know of its pairs, classes and splits."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from ..images import inspect_image
+from ..images import NO_WINDOW, SIXTEEN_BITS, inspect_image
 from ..tasks import SPLITS, common_names, few_validation_rows
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
 from .registry import Draft, PairedDataset, load_dataset
@@ -53,8 +54,8 @@ def check(
         except FileNotFoundError as error:
             problems.append(str(error))
     if open_images:
-        unreadable, duplicates = _images(dataset, private=dataset.card.credentialed or name == "manifest")
-        facts.append(f"images with the same bytes as another: {duplicates}")
+        unreadable, found = _images(dataset, private=dataset.card.credentialed or name == "manifest")
+        facts += found
         problems += unreadable
     if dataset.variant == "clean" and len(straddling(dataset.rows)):
         problems.append("the clean variant must keep groups whole, and does not")
@@ -87,18 +88,23 @@ def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:
     ]
 
 
-def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
-    """Return a sentence on the images that cannot be decoded, and the number of images with the bytes of an earlier one."""
-    first_row = dataset.rows["image"].drop_duplicates()
-    unreadable, seen = [], set()
+def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]]:
+    """Return a sentence on the images that cannot be decoded, for each reason, and facts: copies, and what decoding changes."""
+    first_row, window = dataset.rows["image"].drop_duplicates(), dataset.report.get("window")
+    unreadable, changes, seen = {}, Counter(), set()
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
-        file = inspect_image(dataset.root, path, pixels=True)
+        file = inspect_image(dataset.root, path, pixels=True, window=window)
         if file.error:
-            unreadable.append(f"row {row}" + ("" if private else f" ({path}: {file.error})"))
+            unreadable.setdefault(file.error, []).append(f"row {row}" + ("" if private else f" ({path})"))
         else:
             seen.add(file.sha256)
-    sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"
-    return [sentence] if unreadable else [], len(first_row) - len(unreadable) - len(seen)
+        changes.update(file.notes)
+    told = [f"{len(rows)} images cannot be decoded, {', '.join(rows[:SHOWN])}: {why}" for why, rows in unreadable.items()]
+    if window and not any(SIXTEEN_BITS in text for text in (*changes, *unreadable)):
+        told.append(NO_WINDOW)
+    copies = len(first_row) - sum(map(len, unreadable.values())) - len(seen)
+    converted = ", ".join(f"{note} ({count})" for note, count in changes.items()) or "nothing"
+    return told, [f"images with the same bytes as another: {copies}", f"converted by decoding: {converted}"]
 
 
 def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
