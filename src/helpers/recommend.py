@@ -20,7 +20,7 @@ from .retrieval import recall_both_ways
 from .separation import relative_modality_gap
 from .statistics import bootstrap_counts, percentile_interval
 from .store.embeddings import EmbeddingSet
-from .tasks import NO_LABELS
+from .tasks import NO_LABELS, text_decides
 
 SIDE_EFFECTS = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap")
 
@@ -101,6 +101,8 @@ def recommend(
             raise ValueError(
                 f"{embeddings.dataset} has no {split} rows; alignments are fitted on train rows and judged on test rows"
             )
+    if decided := text_decides(embeddings.task, embeddings.pairs):
+        warnings.warn(decided, stacklevel=2)  # before the work
     results, facts, fitted, impossible = {}, [], {}, {}
     for name in tqdm(names, desc="alignments", disable=not progress):
         try:
@@ -118,7 +120,7 @@ def recommend(
     clear = table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if chosen != "none" and clear and protocol.optimizer == "minimiser" else "none"
     edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
-    cautions = tuple(filter(None, (edge, results["none"].provenance["few_validation"])))
+    cautions = tuple(filter(None, (edge, results["none"].provenance["few_validation"], decided)))
     return Recommendation(table, chosen, recommended, fitted[recommended], impossible, protocol, cautions)
 
 

@@ -43,7 +43,7 @@ class Backbone:
     @property
     def identity(self) -> dict:
         """Return what the vectors depend on: the fingerprint without names, equal for one encoder from the hub or a folder."""
-        return {key: value for key, value in self.fingerprint.items() if key not in ("backbone", "source", "revision")}
+        return {key: value for key, value in self.fingerprint.items() if key not in ("backbone", "source", "revision", "cased")}
 
     def encode_images(self, images: Iterable) -> np.ndarray:
         """Return the unit vectors of PIL images, float32 (n, d)."""
@@ -87,7 +87,7 @@ class Backbone:
 def encoder(about: dict, weights: str, settings, padding: str, tokenizer: Tokenizer, **parts) -> Backbone:
     """Return an encoder of ``parts`` with its fingerprint; ``weights`` is their hash, ``settings`` are those of preprocessing."""
     how = {"weights": weights, "preprocessing": settings_hash(settings), "tokenizer": tokenizer.hash}
-    fingerprint = {**about, **how, "context_length": tokenizer.context_length, "padding": padding}
+    fingerprint = {**about, **how, "context_length": tokenizer.context_length, "padding": padding, "cased": tokenizer.cased}
     ids = torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=parts["device"])
     with torch.inference_mode():
         known = {"name": about["backbone"], "dim": parts["text_features"](ids, ids).shape[1], "fingerprint": fingerprint}

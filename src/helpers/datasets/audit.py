@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from ..images import NO_WINDOW, SIXTEEN_BITS, inspect_image
-from ..tasks import SPLITS, common_names, few_validation_rows
+from ..tasks import SPLITS, common_names, few_validation_rows, text_decides
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
 from .registry import Draft, PairedDataset, load_dataset
 from .splits import seen_in_train, straddling
@@ -102,7 +103,7 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]
     told = [f"{len(rows)} images cannot be decoded, {', '.join(rows[:SHOWN])}: {why}" for why, rows in unreadable.items()]
     if window and not any(SIXTEEN_BITS in text for text in (*changes, *unreadable)):
         told.append(NO_WINDOW)
-    copies = len(first_row) - sum(map(len, unreadable.values())) - len(seen)
+    copies = len(first_row) - sum(len(rows) for rows in unreadable.values()) - len(seen)
     converted = ", ".join(f"{note} ({count})" for note, count in changes.items()) or "nothing"
     return told, [f"images with the same bytes as another: {copies}", f"converted by decoding: {converted}"]
 
@@ -126,6 +127,14 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
             found.append(f"{len(absent)} classes have no {split} row{names}; they drop out of the mean over classes")
     if "val" in balance and (few := few_validation_rows(dataset.task, rows, [np.flatnonzero(rows["split"] == "val")])):
         found.append(few)
+    if "text" in rows and (told := text_decides(dataset.task, rows)):
+        found.append(told)
+    alike = pd.Series(balance.index, balance.index).groupby(balance.index.str.casefold()).filter(lambda names: len(names) > 1)
+    if len(alike):
+        names = common_names(alike, balance.sum(axis=1))
+        found.append(
+            f"{len(alike)} classes differ from another in upper and lower case alone{names}; write them alike if they are one"
+        )
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():

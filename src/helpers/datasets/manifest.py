@@ -73,12 +73,11 @@ def read(
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
     counts = {"rows_without_label": dropped} if drop else {}
-    counts |= {} if window is None else {"window": window}
     counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
     notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
-    report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts}
+    report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
     return Draft(pd.concat([rows, labels], axis=1).reset_index(drop=True), task, report, card, images)
 
 
