@@ -35,6 +35,7 @@ class Backbone:
     text_features: Callable  # of ids and attention mask, int64 tensors (b, L): (b, d) projected features
     pad_to_context: bool  # every text, for a tower that does not mask padding exactly
     device: str
+    logit: tuple[float, float] = (100.0, 0.0)  # scale and bias by which a cosine becomes the model's own score
     fingerprint: dict  # hashes of weights, preprocessing and tokenizer settings; JSON-serialisable
 
     def __repr__(self) -> str:

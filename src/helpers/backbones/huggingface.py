@@ -50,6 +50,7 @@ def load(name: str, source: str, device: str) -> Backbone:
         told = "its tokenizer tells upper from lower case, and SigLIP was trained on lower case; give such texts"
         warnings.warn(f"{name}: {told}", stacklevel=2)
     parts = {"preprocess": partial(pixels, processor), "text_features": text_features, "device": device}
+    parts["logit"] = float(model.logit_scale.exp()), float(getattr(model, "logit_bias", 0))
     parts["image_features"] = lambda batch: _pooled(model.get_image_features(pixel_values=batch))
     return encoder(about, weights_hash(model), settings, padding, tokenizer, **parts)
 
