@@ -92,20 +92,19 @@ def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:
 def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]]:
     """Return a sentence on the images that cannot be decoded, for each reason, and facts: copies, and what decoding changes."""
     first_row, window = dataset.rows["image"].drop_duplicates(), dataset.report.get("window")
-    unreadable, changes, seen = {}, Counter(), set()
+    unreadable, changes, read = {}, Counter(), []
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
         file = inspect_image(dataset.root, path, pixels=True, window=window)
         if file.error:
             unreadable.setdefault(file.error, []).append(f"row {row}" + ("" if private else f" ({path})"))
         else:
-            seen.add(file.sha256)
+            read.append(file.sha256)
         changes.update(file.notes)
     told = [f"{len(rows)} images cannot be decoded, {', '.join(rows[:SHOWN])}: {why}" for why, rows in unreadable.items()]
     if window and not any(SIXTEEN_BITS in text for text in (*changes, *unreadable)):
         told.append(NO_WINDOW)
-    copies = len(first_row) - sum(len(rows) for rows in unreadable.values()) - len(seen)
     converted = ", ".join(f"{note} ({count})" for note, count in changes.items()) or "nothing"
-    return told, [f"images with the same bytes as another: {copies}", f"converted by decoding: {converted}"]
+    return told, [f"images with the same bytes as another: {len(read) - len(set(read))}", f"converted by decoding: {converted}"]
 
 
 def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
