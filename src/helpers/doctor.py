@@ -111,20 +111,17 @@ def examine(backbone: Backbone, image: Path | str | None = None) -> list[Row]:
 
 
 def _known_outputs(backbone: Backbone, image: Path | str | None) -> list[Row]:
-    """Compare the logits of an image with those that are known of it."""
-    every, names = tomllib.loads(KNOWN.read_text("utf-8"))["known"] if KNOWN.is_file() else [], set(backbone.fingerprint.values())
-    known = [k for k in every if not names.isdisjoint(k["encoders"])]
-    if not known or image is None:
-        get = " or ".join(k["get"] for k in known)
-        return [("known outputs", MISSING, f"give --image FILE, from {get}" if get else f"none are published for {backbone.name}")]
-    content = sha256(Path(image))
-    of_image = [k for k in known if content == (k["sha256"] or content) and (k["sha256"] or k["image"] == Path(image).name)]
-    if not of_image:
-        return [("known outputs", MISSING, f"none for an image of SHA-256 {content}; get {' or '.join(k['get'] for k in known)}")]
-    rows, (scale, bias) = [], backbone.logit
-    for k in of_image:
-        logits = scale * backbone.encode_texts(k["texts"]) @ backbone.encode_images([decode(Path(image))])[0] + bias
-        away = float(np.abs(logits - k["logits"]).max())
-        told = f"{np.round(logits, 4).tolist()}, at most {away:.4f} from {k['logits']} ({k['source']})"
-        rows.append(("known outputs", READY if away <= k["tolerance"] else WRONG, told))
-    return rows
+    """Compare the logits of an image with those that are known of it, by its SHA-256 or, where none is known, by its name."""
+    every = tomllib.loads(KNOWN.read_text("utf-8"))["known"] if KNOWN.is_file() else []
+    known = [k for k in every if {backbone.name, backbone.fingerprint.get("source")} & {*k["encoders"]}]
+    rows, path = [], Path(image or "")
+    content, name = (sha256(path), path.name) if image else ("", "")
+    for k in known:
+        if name and (k["sha256"] == content or (k["sha256"], k["image"]) == ("", name)):
+            scale, bias = backbone.logit
+            logits = scale * backbone.encode_texts(k["texts"]) @ backbone.encode_images([decode(path)])[0] + bias
+            away = float(np.abs(logits - k["logits"]).max())
+            told = f"{np.round(logits, 4).tolist()}, at most {away:.4f} from {k['logits']} ({k['source']})"
+            rows.append(("known outputs", READY if away <= k["tolerance"] else WRONG, told))
+    get = f"give --image FILE, from {' or '.join(k['get'] for k in known)}" if known else f"none are published for {backbone.name}"
+    return rows or [("known outputs", MISSING, get + (f"; {name} has SHA-256 {content}" if name else ""))]

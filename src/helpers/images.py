@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -98,17 +97,12 @@ def _sixteen_bits(image: Image.Image) -> bool:
     return image.mode.startswith("I") or any(re.search("(?<!BGR);16", str(tile.args)) for tile in image.tile)
 
 
-def limits_of(window: str) -> tuple[float, float] | None:
+def limits_of(window: str) -> tuple[int, int] | None:
     """Return the values of ``LOW,HIGH`` that become black and white, or None for ``minmax``, the range of each image."""
-    if window == "minmax":
-        return None
-    try:
-        low, high = map(float, window.split(","))
-        if -math.inf < low < high < math.inf:
-            return low, high
-    except ValueError:
-        pass
-    raise ValueError(f"window is {window!r}; give LOW,HIGH such as 0,4095 for 12 bits, or minmax for the range of each image")
+    found = re.fullmatch(r"(-?\d+),(-?\d+)|minmax", window)
+    if found is None or (found[1] and int(found[1]) >= int(found[2])):
+        raise ValueError(f"window is {window!r}; give LOW,HIGH such as 0,4095 for 12 bits, or minmax for the range of each image")
+    return (int(found[1]), int(found[2])) if found[1] else None
 
 
 def _to_eight_bits(image: Image.Image, window: str | None) -> Image.Image:

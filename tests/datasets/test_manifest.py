@@ -200,7 +200,4 @@ def test_a_text_that_determines_the_label_and_classes_that_differ_in_case_are_to
     WRITE["csv"](table, tmp_path / "manifest.csv")
     warnings = check("manifest", tmp_path).warnings
     assert not any("text alone" in w for w in (*by_two, *warnings))
-    assert (
-        "6 classes differ from another in upper and lower case alone: C0, C1, C2, c0, c1 ...; write them alike if they are one"
-        in warnings
-    )
+    assert "6 classes differ from another in case alone: C0, C1, C2, c0, c1 ...; write them alike if they are one" in warnings

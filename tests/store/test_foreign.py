@@ -397,4 +397,4 @@ def test_import_tells_that_the_text_alone_determines_the_label(tmp_path, capsys)
     assert main(["import", str(tmp_path / "x.npz"), "--dataset", "x", "--backbone", "y", "--out", str(tmp_path / "set")]) == 0
     said = capsys.readouterr().out
     assert "warning: the text alone determines the label (2 distinct texts" in said
-    assert "warning: 2 classes differ from another in upper and lower case alone: Cat, cat" in said
+    assert "warning: 2 classes differ from another in case alone: Cat, cat" in said

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from ..images import NO_WINDOW, SIXTEEN_BITS, inspect_image
@@ -128,12 +127,9 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
         found.append(few)
     if "text" in rows and (told := text_decides(dataset.task, rows)):
         found.append(told)
-    alike = pd.Series(balance.index, balance.index).groupby(balance.index.str.casefold()).filter(lambda names: len(names) > 1)
-    if len(alike):
+    if len(alike := balance.index[balance.index.str.casefold().duplicated(keep=False)]):
         names = common_names(alike, balance.sum(axis=1))
-        found.append(
-            f"{len(alike)} classes differ from another in upper and lower case alone{names}; write them alike if they are one"
-        )
+        found.append(f"{len(alike)} classes differ from another in case alone{names}; write them alike if they are one")
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():

@@ -177,9 +177,7 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
         write_arrays(path, {"embeddings": np.stack(list(vectors.values()))}, {"failed": json.dumps(failed)})
 
 
-def image_batches(
-    files: list[Path], preprocess: Callable, batches: list, workers: int | None = None, contents=None, window: str | None = None
-) -> Iterator:
+def image_batches(files: list[Path], preprocess: Callable, batches: list, workers=None, contents=None, window=None) -> Iterator:
     """Yield ``(numbers, pixels, reasons)`` for each batch of numbers of files, decoded in ``workers`` processes, at most 8 if None.
 
     ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` says of each other image why it cannot be decoded, such as
