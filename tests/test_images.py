@@ -47,6 +47,16 @@ def test_a_tiff_whose_zero_is_white_and_colours_of_16_bits(tmp_path):
     assert inspect_image(tmp_path, "full.png").error is None and np.asarray(decode(tmp_path / "full.png")).max() == 255
 
 
+def test_an_encoder_that_is_given_grey_of_16_bits_takes_the_same_levels_or_refuses():
+    full = Image.fromarray((RAMP * 16 + 15).astype(np.uint16))
+    alike = linear_backbone().encode_images([full, Image.fromarray(np.floor((RAMP * 16.0 + 15) / 257 + 0.5).astype(np.uint8))])
+    np.testing.assert_allclose(alike[0], alike[1], atol=1e-6)
+    with pytest.raises(ValueError, match="uses 12 of 16 bits"):
+        linear_backbone().encode_images([Image.fromarray(RAMP)])
+    with pytest.raises(ValueError, match="floating-point"):
+        linear_backbone().encode_images([Image.new("F", (9, 9))])
+
+
 def test_dicom_is_named(tmp_path):
     (tmp_path / "x.dcm").write_bytes(bytes(128) + b"DICM" + bytes(50))
     assert "DICOM" in inspect_image(tmp_path, "x.dcm").error and "window" in inspect_image(tmp_path, "x.dcm").error

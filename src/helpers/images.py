@@ -71,30 +71,27 @@ def decode(path: Path, content: str | None = None, window: str | None = None) ->
             deep = _sixteen_bits(image)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            upright = _to_eight_bits(image, window) if deep else image  # Pillow would clip 16-bit grey at 255
-            return upright if upright.mode == "RGB" else upright.convert("RGB")
+            if deep and image.mode[0] not in "IF" and (window or max(b for _, b in image.convert("RGB").getextrema()) < 128):
+                raise ValueError(f"image has {SIXTEEN_BITS} in several channels and may use fewer; convert it to 8 bits first")
+            return as_rgb(image, window)
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
 
 def _open(stream) -> Image.Image:
-    """Return a Pillow image after reading its header alone; refuse one too large to decode or with undefined pixel values."""
+    """Return a Pillow image after reading its header alone; refuse one too large to decode."""
     if stream.read(132)[128:] == b"DICM":
         raise ValueError(DICOM)
     image = Image.open(stream, formats=FORMATS)
-    if image.mode == "F":
-        fault = "image has floating-point pixels, whose range is unknown; convert it to 8 bits first"
-    elif image.width * image.height > MAX_PIXELS:
-        fault = f"image has {image.width} x {image.height} pixels, the limit is {MAX_PIXELS:,}; resize it first"
-    else:
-        return image
-    image.close()
-    raise ValueError(fault)
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise ValueError(f"image has {image.width} x {image.height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
+    return image
 
 
 def _sixteen_bits(image: Image.Image) -> bool:
-    """Return whether the file of an image that is not loaded has 16 bits a channel; of colours Pillow reads the upper 8."""
-    return image.mode.startswith("I") or any(re.search("(?<!BGR);16", str(tile.args)) for tile in image.tile)
+    """Return whether the file of an image that is not loaded has 16 bits a channel or more; of colours Pillow reads 8."""
+    return image.mode[0] in "IF" or any(re.search("(?<!BGR);16", str(tile.args)) for tile in image.tile)
 
 
 def limits_of(window: str) -> tuple[int, int] | None:
@@ -105,15 +102,19 @@ def limits_of(window: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found[1] else None
 
 
+def as_rgb(image: Image.Image, window: str | None = None) -> Image.Image:
+    """Return a loaded image as 8-bit RGB; Pillow alone would clip grey of more bits at 255."""
+    if image.mode == "F":
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+    image = _to_eight_bits(image, window) if image.mode.startswith("I") else image
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 def _to_eight_bits(image: Image.Image, window: str | None) -> Image.Image:
     """Scale grey of 16 bits to 8 bits by rounding, values beyond the window cut.
 
     Without a window, an image that leaves the upper bit empty is refused: it may hold 12 bits, and would be almost black.
     """
-    if not image.mode.startswith("I"):
-        if window or max(high for _, high in image.convert("RGB").getextrema()) < 128:
-            raise ValueError(f"image has {SIXTEEN_BITS} in several channels and may use fewer; convert it to 8 bits first")
-        return image
     wide = image.convert("I")
     darkest, brightest = wide.getextrema()
     bits = brightest.bit_length()

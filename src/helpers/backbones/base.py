@@ -14,6 +14,7 @@ from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 
 from ..arrays import choose, unit_rows
+from ..images import as_rgb
 from .registry import MASKED, REGISTRY
 from .tokenizer import Tokenizer, settings_hash
 
@@ -48,7 +49,7 @@ class Backbone:
 
     def encode_images(self, images: Iterable) -> np.ndarray:
         """Return the unit vectors of PIL images, float32 (n, d)."""
-        pixels = [self.preprocess(image.convert("RGB")) for image in images]
+        pixels = [self.preprocess(as_rgb(image)) for image in images]
         starts = range(0, len(pixels), IMAGES_PER_BATCH)
         return np.concatenate([self.encode_pixels(np.stack(pixels[i : i + IMAGES_PER_BATCH])) for i in starts])
 

@@ -140,10 +140,8 @@ def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_e
     choose(precision, PRECISIONS, "precision")
     choose(dtype, ("float32", "float16"), "dtype")
     choose(on_error, ("fail", "skip"), "on_error")
-    if max_skipped is not None and on_error != "skip":
-        raise ValueError("max_skipped applies to on_error='skip' (--on-error skip) alone; give both, or leave it out")
-    if max_skipped is not None and not 0 <= max_skipped <= 1:
-        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
+    if max_skipped is not None and (on_error != "skip" or not 0 <= max_skipped <= 1):
+        raise ValueError(f"max_skipped={max_skipped} must be a share between 0 and 1, and applies to on_error='skip' alone")
     if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
         raise FileNotFoundError(f"image_from: no embeddings in {image_from}; give the folder of a set")
     folder, target = root.resolve(), out.resolve()
