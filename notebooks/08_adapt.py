@@ -32,7 +32,7 @@
 #   columns that are not used.
 # - A split column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
 #   into 70 % train, 10 % validation and 20 % test.
-# - A grey image of 16 bits needs a `window`, such as `-p window 0,4095` for 12 bits. With `-p on_error skip`, rows that cannot be encoded are
+# - A grey image of sixteen bits needs a `window`, such as `-p window 0,4095` where twelve are used. With `-p on_error skip`, rows that cannot be encoded are
 #   excluded, counted and listed.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
 #   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
