@@ -50,7 +50,7 @@ def read(
     path = root if root.is_file() else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
     data = _read(path)
-    limits_of(window or "minmax")  # refuses another form before any image is read
+    limits_of("minmax" if window is None else window)  # refuses another form before any image is read
     label = [label] if isinstance(label, str) else list(label)
     if len(label) == 1 and label[0] not in data and "," in label[0]:
         label = label[0].split(",")
