@@ -129,3 +129,9 @@ def test_known_outputs_of_real_weights_say_where_they_come_from():
 @pytest.mark.parametrize("options", [["--image", "x.png"], ["--weights", "x"], ["--encoder", "clip", "--root", "."]])
 def test_options_that_do_not_belong_together_are_refused(options, capsys):
     assert main(["doctor", *options]) == 2 and "belong to --encoder" in capsys.readouterr().err
+
+
+def test_an_image_that_is_not_there_is_named_before_an_encoder_is_loaded(monkeypatch, capsys):
+    monkeypatch.setattr("helpers.backbones.load_backbone", lambda *_, **__: pytest.fail("loaded"))
+    assert main(["doctor", "--encoder", "clip", "--image", "nowhere.png"]) == 2
+    assert "--image nowhere.png is no file" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
     image, text = embeddings.image_of(rows), embeddings.text_of(rows)
     (low, high), level = np.quantile(image @ text.T, [0.01, 0.99]), image.mean(axis=0) @ text.mean(axis=0)
     pairs, suspicion = np.einsum("ij,ij->i", image, text).mean(), sanity_check(image, text)["suspicion"]
-    added = round(pairs - level, 2) + 0.0  # never "-0.00"
+    low, high, pairs, level, added = (round(float(x), 2) + 0.0 for x in (low, high, pairs, level, pairs - level))  # no "-0.00"
     shared = [mean_resultant_length(distinct_codes(x)[0]) ** 2 for x in (image, text)]
     found = [
         f"98 % of the cosines of an image with a text lie between {low:.2f} and {high:.2f}.",

@@ -26,6 +26,8 @@ def doctor(
 
     if encoder is None and (image or weights) or encoder and root:
         raise ValueError("--image and --weights belong to --encoder, and --root does not; give them apart")
+    if image and not Path(image).is_file():
+        raise FileNotFoundError(f"--image {image} is no file; give an image of which outputs of the encoder are known")
     if encoder is None:
         rows = report(root)
     else:
