@@ -81,9 +81,7 @@ def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
                 found.append(f"Length orders the texts (rank correlation {order:.2f}): padding may be pooled; check the mask.")
         _, first, code = np.unique(texts, return_index=True, return_inverse=True)
         if (same := np.einsum("ij,ij->i", text, text[first[code]]).min()) < SAME:
-            found.append(
-                f"Equal texts have vectors with a cosine down to {same:.2f}: a vector depends on its batch; encode them again."
-            )
+            found.append(f"Equal texts have vectors with a cosine down to {same:.2f}: a vector depends on its batch; encode again.")
     return found
 
 

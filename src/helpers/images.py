@@ -111,10 +111,7 @@ def as_rgb(image: Image.Image, window: str | None = None) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image, window: str | None) -> Image.Image:
-    """Scale grey of 16 bits to 8 bits by rounding, values beyond the window cut.
-
-    Without a window, an image that leaves the upper bit empty is refused: it may hold 12 bits, and would be almost black.
-    """
+    """Scale grey of 16 bits to 8 by rounding; refuse one that leaves the upper bit empty: at 12 bits it would be almost black."""
     wide = image.convert("I")
     darkest, brightest = wide.getextrema()
     bits = brightest.bit_length()

@@ -190,12 +190,8 @@ def few_validation_rows(task: Task, pairs: pd.DataFrame, parts: Iterable[np.ndar
 def text_decides(task: Task, pairs: pd.DataFrame) -> str | None:
     """Return a sentence if equal texts always have equal labels and most rows repeat a text, else None."""
     by_text = pairs.groupby("text")[task.columns]
-    several = by_text.transform("size") > 1
-    if several.mean() <= 0.5 or (by_text.nunique() > 1).any(axis=None):
+    if (by_text.transform("size") > 1).mean() <= 0.5 or (by_text.nunique() > 1).any(axis=None):
         return None
     labels = pairs[["text", *task.columns]].drop_duplicates().value_counts(task.columns)
     each = f"{by_text.ngroups} distinct texts, {labels.min():,} to {labels.max():,} for each of {len(labels)} labels"
-    return (
-        f"the text alone determines the label ({each}), so that a probe on text or on both reads the label from the text: "
-        "leave the label out of the text, or probe the image alone"
-    )
+    return f"the text alone determines the label ({each}): leave the label out of the text, or probe the image alone"
