@@ -31,6 +31,7 @@ results = None  # folder for result tables and the alignment; None for ./results
 # %% tags=["hide-input", "remove-stderr"]
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment.registry import ALIGNMENTS, COMPARED
+from helpers.cones import diagnose
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
@@ -105,6 +106,16 @@ parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"]
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone.", "name": "fig-worth-channels"}, "image": {"alt": "Interval plot of the change in test AUC by channel of the alignment."}}
 effects(parts, "alignment");
+
+# %% [markdown]
+# ## What the cosines of this set consist of
+#
+# The cosine of a pair is a level common to all images and texts, plus what pairing adds. Where all are similar, or scores are below another
+# encoder's, these lines name the cause. `python -m helpers cone` prints them too.
+
+# %% tags=["hide-input"]
+for sentence in diagnose(embeddings):
+    page.show_text("{sentence}", sentence=sentence)
 
 # %% [markdown]
 # ## The alternatives to λ

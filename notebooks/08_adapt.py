@@ -32,6 +32,8 @@
 #   columns that are not used.
 # - A split column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
 #   into 70 % train, 10 % validation and 20 % test.
+# - A grey image of sixteen bits needs a `window`, such as `-p window 0,4095` where twelve are used. With `-p on_error skip`, rows that cannot be encoded are
+#   excluded, counted and listed.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
 #   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
 # - Pairs without labels are imported as vectors (`python -m helpers import`). `python -m helpers cone`, `python -m helpers recommend` and
@@ -48,6 +50,10 @@ split_column = "split"  # column with train, val, test; a split is made where th
 image_root = None  # folder from which image paths count; None for the folder of the table
 missing_images = "error"  # "error" stops at an image that is not there, "drop" excludes its row
 group_column = None  # column of what must stay on one side of a split; None for the image
+classes = None  # class names in order, needed if one is called None, NA or -1
+window = None  # "LOW,HIGH" or "minmax": grey values of 16-bit images that become black and white
+on_error = "fail"  # "fail" stops at a row that cannot be encoded, "skip" excludes it
+max_skipped = None  # largest share of rows that "skip" may exclude; None for 0.05
 overwrite = False  # True replaces a set in keep that was made from other data or by another encoder
 credentialed = False  # True hides ids of rows and groups in every message
 n_images = 200  # pictures taken from easy-VQA; ignored with a table of your own
@@ -69,11 +75,11 @@ import pandas as pd
 from IPython.display import display
 
 from helpers import PROTOCOLS
-from helpers.cones import cone_table
+from helpers.cones import cone_table, diagnose
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import below, replacing_folder
-from helpers.page import Page, integer, many, number, optional, text
+from helpers.page import Page, count, integer, many, number, optional, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
@@ -89,6 +95,10 @@ page = Page(
         "credentialed": bool,
         "overwrite": bool,
         "missing_images": text(MISSING_IMAGES, "missing_images"),
+        "classes": optional(many(text(), least=1)),
+        "window": optional(text()),
+        "on_error": text(("fail", "skip"), "on_error"),
+        "max_skipped": optional(number(0, 1)),
         "n_images": integer(40, 5000),
         "protocol": text(PROTOCOLS, "protocol"),
         "lambdas": many(number(-2, 2), least=1),
@@ -122,6 +132,8 @@ if not own:
     root, table = str(page.results / page.name / "easy_vqa"), "easy_vqa.csv"
 where = {"root": table, "table": None} if root is None else {"root": root, "table": table}
 columns = {"split_column": split_column, "image_root": image_root, "missing_images": missing_images}
+given = {"classes": classes[0] if classes and len(classes) == 1 else classes, "window": window}  # one text may name several by commas
+columns |= {name: value for name, value in given.items() if value is not None}
 columns |= {"image": image_column, "text": text_column, "label": label_column if len(label_column) > 1 else label_column[0], "group": group_column}
 
 # %% tags=["hide-input"]
@@ -135,10 +147,11 @@ else:
 # ## Check the data before anything is computed
 #
 # The check reports counts, missing and damaged files, class balance, duplicates, texts that the encoder would cut, and groups on both sides of
-# the split. It stops at a fault that makes the table unusable and names its line.
+# the split. It stops at a fault that makes the table unusable and names its line. With `on_error = "skip"`, images are opened by the extraction
+# alone, which lists those that it excludes.
 
 # %% tags=["remove-stderr"]
-report = check("manifest", **where, **columns, credentialed=credentialed, tokenizers=[backbone])
+report = check("manifest", **where, **columns, credentialed=credentialed, tokenizers=[backbone], open_images=on_error == "fail")
 print("\n".join(str(report).splitlines()[1:]))
 if not report.usable:
     raise ValueError(f"the table cannot be used: {report.problems[0]}")
@@ -152,7 +165,10 @@ if not report.usable:
 data = load_dataset("manifest", **where, **columns, credentialed=credentialed)
 store = page.results / page.name / "embeddings" if keep is None else Path(keep)
 out = below(store, data.name) / data.variant / folder_name(backbone)
-embeddings = extract(data, load_backbone(backbone), out, overwrite=overwrite or keep is None)
+anew = overwrite or keep is None
+embeddings = extract(data, load_backbone(backbone), out, overwrite=anew, on_error=on_error, max_skipped=max_skipped)
+for why, n in embeddings.provenance["skipped"].items():
+    page.show_text("Excluded: {rows} ({why}).", rows=count(n, "row"), why=why)
 embeddings
 
 # %% [markdown]
@@ -166,6 +182,14 @@ geometry = page.save_table(cone_table(embeddings, n_boot), "adapt_cone")
 
 # %% tags=["hide-input"]
 geometry[["modality", "quantity", "value", "low", "high"]].style.format(precision=3, na_rep="").hide(axis="index")
+
+# %% [markdown]
+# What makes cosines of images with texts all alike, low or unstable? A shared component, the common level of this encoder, padding that is
+# pooled, or a vector that depends on its batch.
+
+# %% tags=["hide-input"]
+for sentence in diagnose(embeddings, data.rows.set_index("pair_id")["text"][embeddings.pairs["pair_id"]]):
+    page.show_text("{sentence}", sentence=sentence)
 
 # %% [markdown]
 # ## Sweep lambda

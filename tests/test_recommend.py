@@ -1,6 +1,7 @@
 """Recommendation: validation chooses, nothing is the default, and what is saved is what was fitted on training rows."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from helpers.alignment.registry import load_alignment, make_alignment
 from helpers.cli import main
 from helpers.recommend import recommend, snippet
 from helpers.retrieval import recall_both_ways
+from helpers.tasks import text_decides
 
 NAMES = ("centring", "lambda-1", "cca")
 SAMPLE = embedding_set("binary", n=200)
@@ -143,3 +145,18 @@ def test_the_command_saves_what_its_snippet_loads(store, tmp_path, capsys):
     assert main([*command, "--alignments", "centring", "--protocol", "authors-code", "--n-boot", "50"]) == 0
     assert snippet(path) in capsys.readouterr().out and (tmp_path / "t.csv").is_file()
     np.testing.assert_allclose(np.linalg.norm(load_alignment(path).transform(np.eye(12), np.eye(12))[0], axis=1), 1)
+
+
+def test_a_text_that_determines_the_label_is_told_before_any_work(monkeypatch):
+    text = np.eye(6)[(SAMPLE.pairs["label"] == "malignant").astype(int)]
+    decided = EmbeddingSet.from_arrays(SAMPLE.image_of(), text, SAMPLE.pairs["label"], SAMPLE.pairs["split"])
+    monkeypatch.setattr("helpers.recommend.aligned", Mock(side_effect=KeyboardInterrupt))
+    with (
+        pytest.warns(UserWarning, match="text alone determines the label .2 distinct texts, 1 to 1"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        recommend(decided, ["centring"], n_boot=20, progress=False)
+    monkeypatch.undo()
+    with pytest.warns(UserWarning, match="text alone"):
+        found = recommend(decided, [], n_boot=20, progress=False)
+    assert "Caution: the text alone determines the label" in found.sentences() and text_decides(SAMPLE.task, SAMPLE.pairs) is None

@@ -48,8 +48,11 @@ def clip_folder(folder: Path) -> Path:
     return folder
 
 
-def siglip_folder(folder: Path, spiece: bool = False) -> Path:
-    """Save a transformers SiglipModel with its image processor and a unigram tokenizer: ``tokenizer.json`` or ``spiece.model``."""
+def siglip_folder(folder: Path, spiece: bool = False, cased: bool = False) -> Path:
+    """Save a transformers SiglipModel with its image processor and a unigram tokenizer: ``tokenizer.json`` or ``spiece.model``.
+
+    One that is ``cased`` does not lower the case of texts, as in the files of SigLIP 2 in 2025.
+    """
     import sentencepiece
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
@@ -70,7 +73,8 @@ def siglip_folder(folder: Path, spiece: bool = False) -> Path:
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
         return folder
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Metaspace()
+    tokenizer.normalizer = normalizers.Sequence([] if cased else [normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side="right", **tokens).save_pretrained(folder)
     return folder

@@ -73,7 +73,9 @@ def sentences() -> list[str]:
 
 def _test_bench() -> str:
     limits = shipped_table("measured/training_gain_limit").query("alignment == 'lambda'")
-    redrawn = shipped_table("measured/repeated_splits").query("split != 'fixed'").groupby(["dataset", "variant", "backbone"])["gain"]
+    redrawn = (
+        shipped_table("measured/repeated_splits").query("split != 'fixed'").groupby(["dataset", "variant", "backbone"])["gain"]
+    )
     always: dict[str, list[str]] = {}
     for (dataset, variant, backbone), gains in redrawn:
         if (gains > 0).all():

@@ -45,7 +45,12 @@ def place(keys: Iterable[str | int]) -> str:
 
 
 def as_array(x, what: str) -> np.ndarray:
-    """Return ``x`` as an array: a torch tensor without its graph and device, and bfloat16, which numpy lacks, as float32."""
+    """Return ``x`` as an array: a torch tensor without its graph and device, and bfloat16, which numpy lacks, as float32.
+
+    Masked values are refused, because an array without their mask would hold whatever lies under it.
+    """
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(f"{what} has {np.ma.count_masked(x)} masked values; fill them, or leave out their rows")
     try:
         if isinstance(x, list | tuple) and len(x) and hasattr(x[0], "detach"):
             return np.stack([as_array(row, what) for row in x])

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from .alignment.shift import predicted_residual_gap, residual_gap
-from .arrays import blocks
+from .arrays import blocks, distinct_codes
 from .datasets.registry import domain
 from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
+from .retrieval import MOST_PAIRS, sanity_check
 from .statistics import bootstrap_interval
 from .store.embeddings import EmbeddingSet
 
+COMMON, ORDERED, SAME = 0.9, 0.8, 0.999  # share, rank correlation and cosine beyond which a diagnosis is named
 COLUMNS = ["dataset", "variant", "backbone", "domain", "modality", "quantity", "value", "low", "high"]
 
 
@@ -47,6 +50,39 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
     names = embeddings.identity.columns
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
+
+
+def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
+    """Return sentences on what makes the cosines of a set alike, low or unstable, from at most 1,000 random pairs.
+
+    With ``texts``, one string per pair, also on whether length orders text vectors and whether equal texts have different vectors.
+    """
+    rows = np.sort(np.random.default_rng(0).permutation(len(embeddings))[:MOST_PAIRS])
+    image, text = embeddings.image_of(rows), embeddings.text_of(rows)
+    (low, high), level = np.quantile(image @ text.T, [0.01, 0.99]), image.mean(axis=0) @ text.mean(axis=0)
+    pairs, suspicion = np.einsum("ij,ij->i", image, text).mean(), sanity_check(image, text)["suspicion"]
+    low, high, pairs, level, added = (round(float(x), 2) + 0.0 for x in (low, high, pairs, level, pairs - level))  # no "-0.00"
+    shared = [mean_resultant_length(distinct_codes(x)[0]) ** 2 for x in (image, text)]
+    found = [
+        f"98 % of the cosines of an image with a text lie between {low:.2f} and {high:.2f}.",
+        f"Pairs have {pairs:.2f} on average: {level:.2f} is common to all images and texts, and pairing adds {added:.2f}.",
+        suspicion or "Another encoder has another common level: compare ranks with it, such as recall, and not cosines.",
+        f"A component common to all is {shared[0]:.0%} of an image vector and {shared[1]:.0%} of a text vector (squared length).",
+    ]
+    for what, share in zip(("image", "text"), shared, strict=True):
+        if share > COMMON:
+            found.append(f"Every {what} is similar to every other because of this component; centring removes it.")
+    if texts is not None:
+        texts = np.asarray(texts, dtype=object)[rows]
+        lengths = [len(words) for words in texts]
+        if len(set(lengths)) > 1 and not _all_equal(text):
+            along = (text - text.mean(axis=0)) @ principal_directions((text,), k=1)[0][0]
+            if (order := abs(spearmanr(lengths, along)[0])) > ORDERED:
+                found.append(f"Length orders the texts (rank correlation {order:.2f}): padding may be pooled; check the mask.")
+        _, first, code = np.unique(texts, return_index=True, return_inverse=True)
+        if (same := np.einsum("ij,ij->i", text, text[first[code]]).min()) < SAME:
+            found.append(f"Equal texts have vectors with a cosine down to {same:.2f}: a vector depends on its batch; encode again.")
+    return found
 
 
 def undefined_quantities(geometry: pd.DataFrame) -> list[str]:

@@ -1,16 +1,28 @@
-"""Report what is ready on this machine, what is missing, and the command or page to get it; the report downloads nothing."""
+"""Report what is ready on this machine, what is missing and how to get it, without a download; and prove a loaded encoder."""
 
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from pathlib import Path
 
+import numpy as np
 import torch
 from huggingface_hub import try_to_load_from_cache
+from PIL import Image, ImageDraw
 
+from .backbones.base import Backbone
 from .backbones.registry import HEADS, REGISTRY
 from .datasets import DATASETS, load_dataset
 from .datasets.registry import dataset_root
+from .files import project_root, sha256
+from .images import decode
+from .retrieval import sanity_check
 from .store.catalogue import stored
 
-READY, STORED, MISSING = "ready", "stored", "missing"
+READY, STORED, MISSING, WRONG, DOUBTFUL = "ready", "stored", "missing", "WRONG", "doubtful"
+KNOWN = project_root() / "data" / "known_outputs.toml"
+SAME = 0.9999  # cosine of two encodings of one input, from which rounding alone separates them
+COLOURS, SHAPES = "red green blue yellow orange purple black brown pink cyan".split(), ("ellipse", "rectangle", "line")
 NO_CUDA = "no CUDA device found by torch; everything runs on the CPU, extraction of large data sets slowly"
 Row = tuple[str, str, str]  # what, status, how to get it
 CONFIGURATION = {"transformers": ("config.json",), "open_clip": ("open_clip_config.json",)}
@@ -70,3 +82,46 @@ def _data_set(name: str, data_root, n_stored: int) -> tuple[str, str]:
         there = f"embeddings under {n_stored} encoder{'s' if n_stored > 1 else ''}; for the images: "
         return (STORED, f"{there}{error}") if n_stored else (MISSING, str(error))
     return READY, f"python -m helpers extract {name} --backbone NAME{f' --root {root}' if root else ''}"
+
+
+def examine(backbone: Backbone, image: Path | str | None = None) -> list[Row]:
+    """Return rows ``(what, status, how)`` on known outputs, pairing, case, batches and padding; ``WRONG`` marks a broken loader.
+
+    ``image`` is a file of which outputs of these weights are known. Pairing is tested on drawn shapes, which an encoder of a narrow
+    domain may never have seen, so that a failure is ``doubtful``.
+    """
+    pictures, captions = [], []
+    for colour, shape in product(COLOURS, SHAPES):
+        pictures.append(Image.new("RGB", (224, 224), "white"))
+        getattr(ImageDraw.Draw(pictures[-1]), shape)((40, 60, 184, 164), fill=colour, width=12)
+        captions.append(f"a {colour} {shape} on a white background")
+    images, limit = backbone.encode_images(pictures), backbone.tokenizer.context_length
+    found = sanity_check(images, backbone.encode_texts(captions))
+    batch = images[0] @ backbone.encode_images(pictures[:1])[0]
+    padding = backbone.encode_texts(["dog", "word " * limit])[0] @ backbone.encode_texts(["dog"])[0]
+    doubt, case = found["suspicion"], "different" if backbone.tokenizer.cased else "the same"
+    padded = f"padded to {limit} tokens" if backbone.pad_to_context else "padding is masked"
+    return [
+        *_known_outputs(backbone, image),
+        ("pairing", DOUBTFUL if doubt else READY, doubt or f"drawn shapes find their captions, AUC {found['auc']:.2f}"),
+        ("case", READY, f"texts in upper and in lower case are {case} to the tokenizer"),
+        ("batch", READY if batch >= SAME else WRONG, f"an image alone and among others: cosine {batch:.4f}"),
+        ("padding", READY if padding >= SAME else WRONG, f"a text alone and beside a long one: cosine {padding:.4f}; {padded}"),
+    ]
+
+
+def _known_outputs(backbone: Backbone, image: Path | str | None) -> list[Row]:
+    """Compare the logits of an image with those that are known of it, by its SHA-256 or, where none is known, by its name."""
+    every = tomllib.loads(KNOWN.read_text("utf-8"))["known"] if KNOWN.is_file() else []
+    known = [k for k in every if {backbone.name, backbone.fingerprint.get("source")} & {*k["encoders"]}]
+    rows, path = [], Path(image or "")
+    content, name = (sha256(path), path.name) if image else ("", "")
+    for k in known:
+        if name and (k["sha256"] == content or (k["sha256"], k["image"]) == ("", name)):
+            scale, bias = backbone.logit
+            logits = scale * backbone.encode_texts(k["texts"]) @ backbone.encode_images([decode(path)])[0] + bias
+            away = float(np.abs(logits - k["logits"]).max())
+            told = f"{np.round(logits, 4).tolist()}, at most {away:.4f} from {k['logits']} ({k['source']})"
+            rows.append(("known outputs", READY if away <= k["tolerance"] else WRONG, told))
+    get = f"give --image FILE, from {' or '.join(k['get'] for k in known)}" if known else f"none are published for {backbone.name}"
+    return rows or [("known outputs", MISSING, get + (f"; {name} has SHA-256 {content}" if name else ""))]

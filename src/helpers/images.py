@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ MAX_BYTES = 1_000_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 CHANGED = "file was replaced after it was inspected; run again"
+DICOM = "file is DICOM, which is not read; convert it to PNG with its window, as the book's 'Data and encoders' shows"
+SIXTEEN_BITS, NO_WINDOW = "16 bits", "window was given, but no image has 16 bits; leave it out"
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class Finding:
     error: str | None = None
 
 
-def inspect_image(root: Path, relative: str, pixels: bool = False) -> Finding:
-    """Hash an image file and read its header; with ``pixels``, also decode it as extraction does."""
+def inspect_image(root: Path, relative: str, pixels: bool = False, window: str | None = None) -> Finding:
+    """Hash an image file and read its header; with ``pixels``, or of 16 bits, also decode it as extraction does."""
     if not isinstance(relative, str) or not relative:
         return Finding(error=f"image path is {relative!r}, expected a path relative to the data root")
     if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
@@ -38,57 +41,89 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> Finding:
     try:
         if not 0 < (size := path.stat().st_size) <= MAX_BYTES:
             return Finding(error=f"file has {size:,} bytes, must have between 1 and {MAX_BYTES:,}; get it again, or resize it")
-        with _open(path) as image:
+        with path.open("rb") as stream, _open(stream) as image:
+            deep = _sixteen_bits(image)
             changes = {
                 f"mode {image.mode} converted to RGB": image.mode not in ("RGB", "L"),
+                f"{SIXTEEN_BITS} reduced to 8, window {window or '0,65535'}": deep,
                 "first frame of several used": getattr(image, "n_frames", 1) > 1,
                 "turned upright by its EXIF orientation": image.getexif().get(0x0112, 1) != 1,
             }
         content = sha256(path)
-        if pixels:
-            decode(path, content)
+        if pixels or deep:
+            decode(path, content, window)
         return Finding(content, tuple(note for note, applies in changes.items() if applies))
     except Exception as error:  # Pillow raises many types on broken files; each becomes a row of the report
         return Finding(error=_reason(error))
 
 
-def decode(path: Path, content: str | None = None) -> Image.Image:
+def decode(path: Path, content: str | None = None, window: str | None = None) -> Image.Image:
     """Read the first frame of an image file as upright 8-bit RGB, or raise a ValueError without the path.
 
-    ``content`` is the SHA-256 that the file must have; alpha is ignored, and 16 bits are scaled to 8.
+    ``content`` is the SHA-256 that the file must have; alpha is ignored. ``window`` says which grey values of 16 bits become black
+    and white, see :func:`limits_of`; without it, an image that may hold fewer bits is refused.
     """
     try:
         data = Path(path).read_bytes()
         if content is not None and hashlib.sha256(data).hexdigest() != content:
             raise ValueError(CHANGED)
         with _open(io.BytesIO(data)) as image:
+            deep = _sixteen_bits(image)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            upright = _to_eight_bits(image) if image.mode.startswith("I") else image  # Pillow would clip 16-bit grey at 255
-            return upright if upright.mode == "RGB" else upright.convert("RGB")
+            if deep and image.mode[0] not in "IF" and (window or max(b for _, b in image.convert("RGB").getextrema()) < 128):
+                raise ValueError(f"image has {SIXTEEN_BITS} in several channels and may use fewer; convert it to 8 bits first")
+            return as_rgb(image, window)
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
 
-def _open(source) -> Image.Image:
-    """Return a Pillow image after reading its header alone; refuse one too large to decode or with undefined pixel values."""
-    image = Image.open(source, formats=FORMATS)
+def _open(stream) -> Image.Image:
+    """Return a Pillow image after reading its header alone; refuse one too large to decode."""
+    if stream.read(132)[128:] == b"DICM":
+        raise ValueError(DICOM)
+    image = Image.open(stream, formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise ValueError(f"image has {image.width} x {image.height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
+    return image
+
+
+def _sixteen_bits(image: Image.Image) -> bool:
+    """Return whether the file of an image that is not loaded has 16 bits a channel or more; of colours Pillow reads 8."""
+    return image.mode[0] in "IF" or any(re.search("(?<!BGR);16", str(tile.args)) for tile in image.tile)
+
+
+def limits_of(window: str) -> tuple[int, int] | None:
+    """Return the values of ``LOW,HIGH`` that become black and white, or None for ``minmax``, the range of each image."""
+    found = re.fullmatch(r"(-?\d+),(-?\d+)|minmax", window)
+    if found is None or (found[1] and int(found[1]) >= int(found[2])):
+        raise ValueError(f"window is {window!r}; give LOW,HIGH such as 0,4095 for 12 bits, or minmax for the range of each image")
+    return (int(found[1]), int(found[2])) if found[1] else None
+
+
+def as_rgb(image: Image.Image, window: str | None = None) -> Image.Image:
+    """Return a loaded image as 8-bit RGB; Pillow alone would clip grey of more bits at 255."""
     if image.mode == "F":
-        fault = "image has floating-point pixels, whose range is unknown; convert it to 8 bits first"
-    elif image.width * image.height > MAX_PIXELS:
-        fault = f"image has {image.width} x {image.height} pixels, the limit is {MAX_PIXELS:,}; resize it first"
-    else:
-        return image
-    image.close()
-    raise ValueError(fault)
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+    image = _to_eight_bits(image, window) if image.mode.startswith("I") else image
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits by rounding."""
+def _to_eight_bits(image: Image.Image, window: str | None) -> Image.Image:
+    """Scale grey of 16 bits to 8 by rounding; refuse one that leaves the upper bit empty: at 12 bits it would be almost black."""
     wide = image.convert("I")
-    if min(wide.getextrema()) < 0 or max(wide.getextrema()) > 65535:
-        raise ValueError("image has pixels beyond 16 bits, whose range is unknown; convert it to 8 bits first")
-    return wide.point([(value + 128) // 257 for value in range(65536)], "L")
+    darkest, brightest = wide.getextrema()
+    bits = brightest.bit_length()
+    if window is None and (darkest < 0 or bits != 16):
+        held = f"uses {bits} of {SIXTEEN_BITS}" if darkest >= 0 and bits < 16 else f"has values beyond {SIXTEEN_BITS}"
+        how = f"give a table's option window=LOW,HIGH, such as window=0,{2**bits - 1} (window=0,65535 to use all of them)"
+        raise ValueError(f"grey image {held}, so that black and white are not known; {how}, or convert it to 8 bits")
+    low, high = limits_of(window or "0,65535") or (darkest, max(brightest, darkest + 1))
+    scale = 255 / (high - low)
+    grey = wide.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")  # cuts at 0 and 255
+    inverted = getattr(image, "tag_v2", {}).get(262) == 0  # TIFF's WhiteIsZero, which Pillow applies to 8 bits alone
+    return ImageOps.invert(grey) if inverted else grey
 
 
 def _reason(error: Exception) -> str:

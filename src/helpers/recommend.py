@@ -21,6 +21,7 @@ from .retrieval import recall_both_ways, retrieval_ranks, several_distinct
 from .separation import modality_auc, relative_modality_gap
 from .statistics import bootstrap_counts, group_codes, joined, percentile_interval
 from .store.embeddings import EmbeddingSet
+from .tasks import text_decides
 
 SIDE_EFFECTS = ("log_loss", "recall@10_image_to_text", "recall@10_text_to_image", "relative_gap", "modality_auc")
 FEWEST_GROUPS = 10  # of test rows; fewer give an interval that is too short
@@ -110,6 +111,9 @@ def recommend(
     embeddings = embeddings if labelled else _for_retrieval(embeddings, protocol, seeds[0])
     results: dict[str, Any] = {}
     facts, fitted, impossible = [], {}, {}
+    decided = text_decides(embeddings.task, embeddings.pairs) if labelled else None
+    if decided:
+        warnings.warn(decided, stacklevel=2)  # before the work
     for name in tqdm(names, desc="alignments", disable=not progress):
         try:
             fitted[name], moved = aligned(embeddings, name)
@@ -127,7 +131,7 @@ def recommend(
     clear = "test" not in few and table.set_index("alignment").loc[chosen, "low"] > 0
     recommended = chosen if clear and protocol.optimizer == "minimiser" else "none"
     cautions = [f"the {split} rows form fewer than {FEWEST_GROUPS} independent groups, too few to judge by" for split in few]
-    cautions += _of_sweeps(results) if labelled else []
+    cautions += [*_of_sweeps(results), *([decided] if decided else [])] if labelled else []
     of_probes = protocol if labelled else None
     return Recommendation(table, chosen, recommended, fitted[recommended], impossible, of_probes, tuple(cautions))
 

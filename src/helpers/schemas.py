@@ -69,7 +69,8 @@ SHIPPED: dict[Any, str] = {  # type: columns that hold it in shipped tables, or 
     Lambda: "lambda best_lambda chosen_lambda",
     Count: "n pairs n_images n_seeds d draws epoch gallery items labels length lesion_in_train limit networks random_state seed "
     "seeds splits test test_images train updates depth published/datasets:rows measured/matched_sensitivity:rows",
-    Annotated[float, Field(ge=0, multiple_of=1)]: "number test_rows measured/matched_sensitivity:labels",  # which pandas reads as float where some are empty
+    # whole numbers that pandas reads as float where some are empty
+    Annotated[float, Field(ge=0, multiple_of=1)]: "number test_rows measured/matched_sensitivity:labels",
     Setting: "setting temperature rate reached",
     bool: "renormalise",
     Features: "modality",
@@ -79,8 +80,8 @@ MEASURES = [measure for kind in (Share, Length, Change, Positive, float) for mea
 MIDDLES = ("value", "gain", "slope", "difference", "auroc", "gap")  # the number that the columns low and high of a table are around
 MAY_BE_EMPTY = set(
     "auc_change auc_change_low auc_change_high change change_low change_high classes epochs gain_change gain_change_low "
-    "gain_change_high how labels low high loss measure number rank_image rank_text reason recall seed_sd share share_low share_high "
-    "test_rows value variant why_not".split()
+    "gain_change_high how labels low high loss measure number rank_image rank_text reason recall seed_sd share share_low "
+    "share_high test_rows value variant why_not".split()
 )
 
 

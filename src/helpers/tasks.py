@@ -43,7 +43,7 @@ def as_text(value) -> str | None:
     value = value.tolist() if hasattr(value, "tolist") and not isinstance(value, np.generic) else value
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if value is np.ma.masked or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return None
     return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
 
@@ -188,3 +188,13 @@ def few_validation_rows(task: Task, pairs: pd.DataFrame, parts: Iterable[np.ndar
         return None
     who = f"{len(few)} of {len(totals)} classes have fewer than {FEWEST_VALIDATION} validation rows{common_names(few, totals)}"
     return f"{who}; one such row may decide the regularisation strength and lambda: give more validation rows, or merge classes"
+
+
+def text_decides(task: Task, pairs: pd.DataFrame) -> str | None:
+    """Return a sentence if equal texts always have equal labels and most rows repeat a text, else None."""
+    by_text = pairs.groupby("text")[task.columns]
+    if (by_text.transform("size") > 1).mean() <= 0.5 or (by_text.nunique() > 1).any(axis=None):
+        return None
+    labels = pairs[["text", *task.columns]].drop_duplicates().value_counts(task.columns)
+    each = f"{by_text.ngroups} distinct texts, {labels.min():,} to {labels.max():,} for each of {len(labels)} labels"
+    return f"the text alone determines the label ({each}): leave the label out of the text, or probe the image alone"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from functools import partial
 
 import numpy as np
@@ -238,3 +239,19 @@ def test_the_recipe_of_the_book_for_any_two_functions_works():
     recipe = next(part for part in (ROOT / "book/data_and_encoders.md").read_text("utf-8").split("```") if "def colours" in part)
     exec(recipe.removeprefix("python"), found := {})
     assert found["mine"].encode_texts(["two words"]).shape == (1, 3)
+
+
+def test_a_tokenizer_that_tells_upper_from_lower_case_is_recorded_and_one_of_siglip_is_warned_of(checkpoints, tmp_path):
+    with pytest.warns(UserWarning, match="cased: its tokenizer tells upper from lower case, and SigLIP was trained on lower case"):
+        cased = load_backbone(str(siglip_folder(tmp_path / "cased", cased=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = {kind: load_backbone(str(folder)) for kind, folder in checkpoints.items()}
+    assert {kind: backbone.fingerprint["cased"] for kind, backbone in found.items()} == {
+        "clip": False, "siglip": False, "siglip-spiece": False, "open_clip": False,
+    }  # fmt: skip
+    assert cased.fingerprint["cased"] and "cased" not in cased.identity  # sets that were stored without it stay valid
+    upper, lower = cased.encode_texts(["No pleural effusion", "no pleural effusion"])
+    assert upper @ lower < 0.9999
+    upper, lower = found["siglip"].encode_texts(["No pleural effusion", "no pleural effusion"])
+    np.testing.assert_array_equal(upper, lower)

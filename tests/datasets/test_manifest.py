@@ -187,3 +187,17 @@ def test_metadata_is_text_a_listed_class_is_one_and_what_is_not_used_is_said(tmp
     assert any("rows of one patient may be on both sides" in warning for warning in report.warnings) and report.usable
     with pytest.raises(ValueError, match="is a table already; leave out table=x.csv"):
         load_dataset("manifest", tmp_path / f"manifest.{suffix}", table="x.csv")
+
+
+def test_a_text_that_determines_the_label_and_classes_that_differ_in_case_are_told(tmp_path, table):
+    table["text"] = "a picture of class " + table["label"]
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    (told,) = [w for w in check("manifest", tmp_path).warnings if "the text alone determines the label" in w]
+    assert "3 distinct texts, 1 to 1 for each of 3 labels" in told
+    by_two = check("manifest", tmp_path, label="red,round").warnings  # of two labels, the text tells neither
+    table.loc[3, "text"] = "a picture of class c1"
+    table["label"] = table["label"].where(table.index % 2 == 0, table["label"].str.upper())
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    warnings = check("manifest", tmp_path).warnings
+    assert not any("text alone" in w for w in (*by_two, *warnings))
+    assert "6 classes differ from another in case alone: C0, C1, C2, c0, c1 ...; write them alike if they are one" in warnings

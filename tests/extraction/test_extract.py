@@ -114,7 +114,8 @@ def test_outputs_references_and_options_that_do_not_fit_are_named(tmp_path, monk
     for options, error, message in (
         ({"image_from": tmp_path / "nosuchset"}, FileNotFoundError, r"image_from: no embeddings in .*nosuchset"),
         ({"on_error": "skipp"}, ValueError, "did you mean 'skip'"),
-        ({"max_skipped": 5}, ValueError, "between 0 and 1, got 5"),
+        ({"max_skipped": 5, "on_error": "skip"}, ValueError, "max_skipped=5 must be a share between 0 and 1"),
+        ({"max_skipped": 0.5}, ValueError, "applies to on_error='skip' alone"),
         ({"precision": "bf16"}, ValueError, "did you mean 'bfloat16'"),
         ({"batch_size": 0}, ValueError, "at least 1, got 0"),
         *(({"shard": shard}, ValueError, "shard") for shard in ("0/3", "4/3", "1", "a/b", (1, 2, 3))),

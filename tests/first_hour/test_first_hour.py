@@ -98,6 +98,28 @@ def test_an_own_table_is_checked_encoded_and_swept(pictures, tmp_path):
     assert (tmp_path / "results/adapt_sweep.parquet").is_file()
 
 
+def test_radiographs_of_12_bits_with_a_broken_one_and_a_class_called_none_are_windowed_skipped_and_listed(tmp_path):
+    (tmp_path / "study").mkdir()
+    for i in range(40):
+        Image.fromarray(np.roll(np.arange(4096, dtype=np.uint16), 67 * i).reshape(64, 64)).save(tmp_path / f"study/{i}.png")
+    (tmp_path / "study/7.png").write_bytes(b"broken")
+    rows = {
+        "image": [f"{i}.png" for i in range(40)],
+        "text": [f"finding {i % 9}" for i in range(40)],
+        "label": ["None", "effusion"] * 20,
+    }
+    pd.DataFrame(rows).to_csv(tmp_path / "study/pairs.csv", index=False)
+    given = {"table": "../study/pairs.csv", "window": "0,4095", "on_error": "skip", "classes": "None,effusion", "lambdas": "[0,1]"}
+    (tmp_path / "out").mkdir()
+    words = [word for name, value in given.items() for word in ("-p", name, value)]
+    done = papermill("08_adapt", *words, *SMALL, "-p", "seeds", "[1]", where=tmp_path / "out")
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads(next((tmp_path / "out/results").rglob("provenance.json")).read_text())
+    assert record["task"]["classes"] == ["None", "effusion"] and record["converted"]["16 bits reduced to 8, window 0,4095"] == 39
+    shown = (tmp_path / "out/out.ipynb").read_text()
+    assert "Excluded: 1 row (file is no image" in shown and "is common to all images and texts, and pairing adds" in shown
+
+
 @pytest.mark.parametrize("name", ["mine.npz", "mine.csv"])
 def test_own_vectors_are_imported_measured_swept_and_reported(tmp_path, name):
     rng, n, d = np.random.default_rng(1), 300, 6

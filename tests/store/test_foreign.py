@@ -400,3 +400,27 @@ def test_tensors_are_read_whatever_their_precision_and_graph():
 def test_labels_of_another_form_are_refused(labels, message):
     with pytest.raises(ValueError, match=message):
         EmbeddingSet.from_arrays(*arrays(), labels)
+
+
+def test_masked_values_are_refused_or_missing_and_never_read_as_what_lies_under_the_mask():
+    rng = np.random.default_rng(0)
+    image, text, labels = rng.normal(size=(6, 3)), rng.normal(size=(6, 3)), np.ma.array([0, 1] * 3, mask=[0, 0, 1, 0, 0, 0])
+    for arrays, message in (
+        ({"image": np.ma.masked_less(image, image.min() + 0.1), "text": text}, "image has 1 masked values; fill them"),
+        ({"image": image, "text": text, "labels": labels}, "labels has 1 masked values"),
+        ({"image": image, "text": text, "groups": labels}, r"groups has 1 missing value.s. .1 empty., first at row 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            EmbeddingSet.from_arrays(**arrays)
+    whole = EmbeddingSet.from_arrays(np.ma.array(image, mask=False), text, labels.filled(1))
+    assert whole.pairs["label"].tolist() == ["0", "1", "1", "1", "0", "1"]
+
+
+def test_import_tells_that_the_text_alone_determines_the_label(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    labels = np.array(["Cat", "cat"] * 20)
+    np.savez(tmp_path / "x.npz", image=rng.normal(size=(40, 4)), text=np.eye(4)[(labels == "cat").astype(int)], labels=labels)
+    assert main(["import", str(tmp_path / "x.npz"), "--dataset", "x", "--backbone", "y", "--out", str(tmp_path / "set")]) == 0
+    said = capsys.readouterr().out
+    assert "warning: the text alone determines the label (2 distinct texts" in said
+    assert "warning: 2 classes differ from another in case alone: Cat, cat" in said

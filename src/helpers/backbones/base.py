@@ -14,6 +14,7 @@ from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 
 from ..arrays import choose, unit_rows
+from ..images import as_rgb
 from .registry import MASKED, REGISTRY
 from .tokenizer import Tokenizer, settings_hash
 
@@ -35,6 +36,7 @@ class Backbone:
     text_features: Callable  # of ids and attention mask, int64 tensors (b, L): (b, d) projected features
     pad_to_context: bool  # every text, for a tower that does not mask padding exactly
     device: str
+    logit: tuple[float, float] = (100.0, 0.0)  # scale and bias by which a cosine becomes the model's own score
     fingerprint: dict  # hashes of weights, preprocessing and tokenizer settings; JSON-serialisable
 
     def __repr__(self) -> str:
@@ -43,11 +45,11 @@ class Backbone:
     @property
     def identity(self) -> dict:
         """Return what the vectors depend on: the fingerprint without names, equal for one encoder from the hub or a folder."""
-        return {key: value for key, value in self.fingerprint.items() if key not in ("backbone", "source", "revision")}
+        return {key: value for key, value in self.fingerprint.items() if key not in ("backbone", "source", "revision", "cased")}
 
     def encode_images(self, images: Iterable) -> np.ndarray:
         """Return the unit vectors of PIL images, float32 (n, d)."""
-        pixels = [self.preprocess(image.convert("RGB")) for image in images]
+        pixels = [self.preprocess(as_rgb(image)) for image in images]
         starts = range(0, len(pixels), IMAGES_PER_BATCH)
         return np.concatenate([self.encode_pixels(np.stack(pixels[i : i + IMAGES_PER_BATCH])) for i in starts])
 
@@ -87,7 +89,7 @@ class Backbone:
 def encoder(about: dict, weights: str, settings, padding: str, tokenizer: Tokenizer, **parts) -> Backbone:
     """Return an encoder of ``parts`` with its fingerprint; ``weights`` is their hash, ``settings`` are those of preprocessing."""
     how = {"weights": weights, "preprocessing": settings_hash(settings), "tokenizer": tokenizer.hash}
-    fingerprint = {**about, **how, "context_length": tokenizer.context_length, "padding": padding}
+    fingerprint = {**about, **how, "context_length": tokenizer.context_length, "padding": padding, "cased": tokenizer.cased}
     ids = torch.ones((1, tokenizer.context_length), dtype=torch.int64, device=parts["device"])
     with torch.inference_mode():
         known = {"name": about["backbone"], "dim": parts["text_features"](ids, ids).shape[1], "fingerprint": fingerprint}

@@ -1,5 +1,6 @@
 """Load dual encoders of the transformers library: CLIP, SigLIP, any model with ``get_image_features`` and ``get_text_features``."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def load(name: str, source: str, device: str) -> Backbone:
 
     commit = None if Path(source).is_dir() else revision(source, "config.json")
     about, tokenizer = {"backbone": name, "source": public(source), "revision": commit}, load_tokenizer(name, source)
+    if padding == UNMASKED and tokenizer.cased:  # as SigLIP 2 came in 2025, whose texts were in lower case in training
+        told = "its tokenizer tells upper from lower case, and SigLIP was trained on lower case; give such texts"
+        warnings.warn(f"{name}: {told}", stacklevel=2)
     parts = {"preprocess": partial(pixels, processor), "text_features": text_features, "device": device}
+    parts["logit"] = float(model.logit_scale.exp()), float(getattr(model, "logit_bias", 0))
     parts["image_features"] = lambda batch: _pooled(model.get_image_features(pixel_values=batch))
     return encoder(about, weights_hash(model), settings, padding, tokenizer, **parts)
 

@@ -21,6 +21,11 @@ class Tokenizer:
     lengths: Callable[[list[str]], list[int]]  # of texts, before the cut
     hash: str  # of vocabulary and rules
 
+    @property
+    def cased(self) -> bool:
+        """Return whether upper and lower case give different tokens."""
+        return self.ids(["No pleural effusion"]) != self.ids(["no pleural effusion"])
+
     def count(self, texts: Iterable[str]) -> list[int]:
         """Return the length of each text in tokens, before it is cut at ``context_length``."""
         texts = list(texts)

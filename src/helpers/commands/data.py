@@ -15,12 +15,28 @@ SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a rand
 
 
 @app.command()
-def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None) -> None:
-    """Say what is ready on this machine, what is missing and how to get it."""
-    from ..doctor import report
+def doctor(
+    root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Load this encoder and prove it.")] = None,
+    image: Annotated[str | None, typer.Option(help="File of which outputs of the encoder are known.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights.")] = None,
+) -> int:
+    """Say what is ready here, what is missing and how to get it; or prove an encoder, exit code 1 if it is wrong."""
+    from ..doctor import WRONG, examine, report
 
-    for row in report(root):
+    if encoder is None and (image or weights) or encoder and root:
+        raise ValueError("--image and --weights belong to --encoder, and --root does not; give them apart")
+    if image and not Path(image).is_file():
+        raise FileNotFoundError(f"--image {image} is no file; give an image of which outputs of the encoder are known")
+    if encoder is None:
+        rows = report(root)
+    else:
+        from ..backbones import load_backbone
+
+        rows = examine(load_backbone(encoder, weights=weights), image)
+    for row in rows:
         print("{:<36}  {:<8}  {}".format(*row))
+    return int(any(status == WRONG for _, status, _ in rows))
 
 
 @app.command()
@@ -72,7 +88,7 @@ def extract(
     dtype: Annotated[Literal["float32", "float16"], typer.Option(help="Of the stored vectors.")] = "float32",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images.")] = None,
     on_error: Annotated[Literal["fail", "skip"], typer.Option(help="Fail on rows that cannot be encoded, or skip them.")] = "fail",
-    max_skipped: Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that skip may exclude.")] = 0.05,
+    max_skipped: Annotated[float | None, typer.Option(min=0, max=1, help="Largest share of rows to skip; 0.05.")] = None,
     image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set that is damaged or made from other data.")] = False,
 ) -> None:  # fmt: skip

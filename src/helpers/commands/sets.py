@@ -17,14 +17,15 @@ def cone(
     dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None, n_boot: Replicates = 1000,
     out: Table = None,
 ) -> None:  # fmt: skip
-    """Measure the cones and the gap of an embedding set."""
-    from ..cones import cone_table
+    """Measure the cones and the gap of an embedding set, and say what makes its cosines alike or low."""
+    from ..cones import cone_table, diagnose
     from ..extraction.find import embeddings_for
 
     embeddings = embeddings_for(dataset, backbone, variant, store)
     table = cone_table(embeddings, n_boot)
     print(embeddings)
     show_table(table, out, ["modality", "quantity", "value", "low", "high"])
+    print("\n".join(diagnose(embeddings)))
 
 
 def _of_grid(name: str, help_text: str) -> typer.models.OptionInfo:

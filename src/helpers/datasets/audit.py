@@ -1,13 +1,14 @@
 """Audit a copy of a data set before any encoder: report whether it is usable, and what to know of its pairs, classes and splits."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from ..images import inspect_image
-from ..tasks import SPLITS, common_names, few_validation_rows
+from ..images import NO_WINDOW, SIXTEEN_BITS, inspect_image
+from ..tasks import SPLITS, common_names, few_validation_rows, text_decides
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
 from .registry import Draft, PairedDataset, load_dataset
 from .splits import seen_in_train, straddling
@@ -53,8 +54,8 @@ def check(
         except FileNotFoundError as error:
             problems.append(str(error))
     if open_images:
-        unreadable, duplicates = _images(dataset, private=dataset.card.credentialed or name == "manifest")
-        facts.append(f"images with the same bytes as another: {duplicates}")
+        unreadable, found = _images(dataset, private=dataset.card.credentialed or name == "manifest")
+        facts += found
         problems += unreadable
     if dataset.variant == "clean" and len(straddling(dataset.rows)):
         problems.append("the clean variant must keep groups whole, and does not")
@@ -87,18 +88,22 @@ def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:
     ]
 
 
-def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
-    """Return a sentence on the images that cannot be decoded, and the number of images with the bytes of an earlier one."""
-    first_row = dataset.rows["image"].drop_duplicates()
-    unreadable, seen = [], set()
+def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]]:
+    """Return a sentence on the images that cannot be decoded, for each reason, and facts: copies, and what decoding changes."""
+    first_row, window = dataset.rows["image"].drop_duplicates(), dataset.report.get("window")
+    unreadable, changes, read = {}, Counter(), []
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
-        file = inspect_image(dataset.root, path, pixels=True)
+        file = inspect_image(dataset.root, path, pixels=True, window=window)
         if file.error:
-            unreadable.append(f"row {row}" + ("" if private else f" ({path}: {file.error})"))
+            unreadable.setdefault(file.error, []).append(f"row {row}" + ("" if private else f" ({path})"))
         else:
-            seen.add(file.sha256)
-    sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"
-    return [sentence] if unreadable else [], len(first_row) - len(unreadable) - len(seen)
+            read.append(file.sha256)
+        changes.update(file.notes)
+    told = [f"{len(rows)} images cannot be decoded, {', '.join(rows[:SHOWN])}: {why}" for why, rows in unreadable.items()]
+    if window and not any(SIXTEEN_BITS in text for text in (*changes, *unreadable)):
+        told.append(NO_WINDOW)
+    converted = ", ".join(f"{note} ({count})" for note, count in changes.items()) or "nothing"
+    return told, [f"images with the same bytes as another: {len(read) - len(set(read))}", f"converted by decoding: {converted}"]
 
 
 def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
@@ -120,6 +125,11 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
             found.append(f"{len(absent)} classes have no {split} row{names}; they drop out of the mean over classes")
     if "val" in balance and (few := few_validation_rows(dataset.task, rows, [np.flatnonzero(rows["split"] == "val")])):
         found.append(few)
+    if "text" in rows and (told := text_decides(dataset.task, rows)):
+        found.append(told)
+    if len(alike := balance.index[balance.index.str.casefold().duplicated(keep=False)]):
+        names = common_names(alike, balance.sum(axis=1))
+        found.append(f"{len(alike)} classes differ from another in case alone{names}; write them alike if they are one")
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import choose, choose_column
-from ..images import existing
+from ..images import existing, limits_of
 from ..store.disk import read_parquet
 from ..tasks import FILL, KINDS, LABEL, SPLITS, Task, as_text, cells, class_names, indicators, known, not_used, split_names, unknown
 from .registry import DATASETS, Draft
@@ -24,7 +24,7 @@ def read(
     label_separator: str | None = None, group: str | None = None, id: str | None = None, split_column: str = "split",
     title: str | None = None, domain: str = "natural", credentialed: bool = False, table: str | None = None,
     image_root: str | None = None, kind: str | None = None, missing_labels: str = "fail", random_state: int = SEED,
-    classes: str | Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None, window: str | None = None,
 ) -> Draft:  # fmt: skip
     """Return the rows of a table. No error prints a cell, because the data may be confidential.
 
@@ -41,6 +41,7 @@ def read(
         image_root: another folder to which image paths are relative, such as a read-only drive.
         kind, classes: the kind of task you expect, another raises; class names in order, needed if one reads None, NA or -1.
         missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
+        window: grey values of 16-bit images that become black and white: ``LOW,HIGH``, or ``minmax`` for each image's own.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
     if table is not None and root.is_file():
@@ -49,6 +50,7 @@ def read(
     path = root if root.is_file() else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
     data = _read(path)
+    limits_of("minmax" if window is None else window)  # refuses another form before any image is read
     label = [label] if isinstance(label, str) else list(label)
     if len(label) == 1 and label[0] not in data and "," in label[0]:
         label = label[0].split(",")
@@ -75,7 +77,7 @@ def read(
     notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
-    report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts}
+    report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
     return Draft(pd.concat([rows, labels], axis=1).reset_index(drop=True), task, report, card, images)
 
 

@@ -23,7 +23,7 @@ from ..backbones.base import TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
 from ..files import claim_folder, read_arrays, write_arrays
-from ..images import CHANGED, Finding, decode, inspect_image
+from ..images import CHANGED, NO_WINDOW, SIXTEEN_BITS, Finding, decode, inspect_image
 from ..store.disk import read_record, write_record
 
 CHUNK = 256  # most items that a kill can cost, and the unit that shards divide among them
@@ -78,12 +78,14 @@ def inspect(dataset: PairedDataset, work: Path | None = None) -> tuple[pd.DataFr
     keys, problems = [], []
     named = [path if isinstance(path, str) else None for path in dataset.rows["image"]]
     with FileLock(work / "lock-files") if work else nullcontext():  # one shard inspects for all
-        found = _inspect_files(dataset.root, list(dict.fromkeys(named)), work and work / "files.json")
+        found = _inspect_files(dataset.root, list(dict.fromkeys(named)), work and work / "files.json", dataset.report.get("window"))
     for row, (path, text) in enumerate(zip(named, dataset.rows["text"], strict=True)):
         for field, finding in (pair := {"image": found[path], "text": _inspect_text(text)}).items():
             problems += [(row, field, "error", finding.error)] if finding.error else []
             problems += [(row, field, "note", note) for note in finding.notes]
         keys.append([finding.sha256 for finding in pair.values()])
+    if dataset.report.get("window") and not any(SIXTEEN_BITS in problem[3] for problem in problems):
+        raise ValueError(NO_WINDOW)
     return pd.DataFrame(keys, columns=["image", "text"]), problems
 
 
@@ -97,20 +99,20 @@ def _inspect_text(text) -> Finding:
     return Finding(content, ("text has replacement characters; it was read in the wrong encoding",) if "\ufffd" in text else ())
 
 
-def _inspect_files(root: Path, paths: list, cache: Path | None) -> dict[str | None, Finding]:
+def _inspect_files(root: Path, paths: list, cache: Path | None, window: str | None) -> dict[str | None, Finding]:
     """Return what :func:`inspect_image` finds for each path; a usable file in ``cache`` is read again only if it changed."""
     stamps, known = {}, (cache and intact(read_note, cache)) or {}
     for path in paths:
         with suppress(OSError, TypeError, ValueError):
             status = os.stat(root / path)
-            stamps[path] = [status.st_size, status.st_mtime_ns]
+            stamps[path] = [status.st_size, status.st_mtime_ns, *filter(None, [window])]
     same = [path for path in paths if path in known and known[path][2] == stamps.get(path)]
     found = {path: Finding(known[path][0], tuple(known[path][1])) for path in same}
     new = [path for path in paths if path not in found]
     with progress(total=len(new), desc="inspecting files", unit="file") as bar, ThreadPoolExecutor(min(8, cpu_count())) as pool:
         for start in range(0, len(new), FILES_PER_RECORD):
             some = new[start : start + FILES_PER_RECORD]
-            for path, file in zip(some, pool.map(partial(inspect_image, root), some), strict=True):
+            for path, file in zip(some, pool.map(partial(inspect_image, root, window=window), some), strict=True):
                 found[path] = file
                 bar.update()
             if cache:
@@ -122,6 +124,7 @@ def plan(job: Job, keys: pd.DataFrame, modality: str) -> dict[Path, list[str]]:
     """Cut the distinct items into chunks: files, named by a hash of all that their vectors depend on, and contents."""
     size = max(1, CHUNK // job.batch_size) * job.batch_size if modality == "image" else CHUNK
     settings = [job.backbone.identity, job.precision, job.batch_size, TEXTS_PER_BATCH, modality]
+    settings += filter(None, [job.dataset.report.get("window")])
     contents = list(dict.fromkeys(keys[modality]))
     chunks = [contents[i : i + size] for i in range(0, len(contents), size)]
     return {job.work / f"{modality}-{n:06d}-{settings_hash([settings, c])}.safetensors": c for n, c in enumerate(chunks)}
@@ -157,7 +160,7 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
     size, order = job.batch_size, [content for contents in chunks.values() for content in contents]
     files = [Path(job.dataset.root) / path for path in paths[order]]
     batches = [list(range(i, min(i + size, len(order)))) for i in range(0, len(order), size)]  # only the last chunk is not full
-    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, order)
+    stream = image_batches(files, job.backbone.preprocess, batches, job.workers, order, job.dataset.report.get("window"))
     for path, contents in chunks.items():
         vectors, failed = dict.fromkeys(contents, np.zeros(job.backbone.dim, dtype=np.float32)), {}
         for _ in range(0, len(contents), size):
@@ -174,13 +177,13 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
         write_arrays(path, {"embeddings": np.stack(list(vectors.values()))}, {"failed": json.dumps(failed)}, part_of_result=True)
 
 
-def image_batches(files: list[Path], preprocess: Callable, batches: list, workers: int | None = None, contents=None) -> Iterator:
+def image_batches(files: list[Path], preprocess: Callable, batches: list, workers=None, contents=None, window=None) -> Iterator:
     """Yield ``(numbers, pixels, reasons)`` for each batch of numbers of files, decoded in ``workers`` processes, at most 8 if None.
 
     ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` says of each other image why it cannot be decoded, such as
     other ``contents`` (SHA-256). Without workers, with few batches or too little shared memory, this process decodes.
     """
-    decoded = partial(_decoded, files, preprocess, contents)
+    decoded = partial(_decoded, files, preprocess, contents, window)
     first = decoded(batches[0])
     cuda = torch.cuda.is_available()
     workers = min(cpu_count() if cuda else max(1, cpu_count() // 2), 8) if workers is None else workers
@@ -195,11 +198,11 @@ def image_batches(files: list[Path], preprocess: Callable, batches: list, worker
     yield from stream
 
 
-def _decoded(files: list[Path], preprocess: Callable, contents: list[str] | None, batch: list[int]) -> tuple:
+def _decoded(files: list[Path], preprocess: Callable, contents: list[str] | None, window: str | None, batch: list[int]) -> tuple:
     numbers, arrays, reasons = [], [], {}
     for number in batch:
         try:
-            image = decode(files[number], contents[number] if contents else None)
+            image = decode(files[number], contents[number] if contents else None, window)
         except ValueError as error:
             reasons[number] = str(error)
         else:

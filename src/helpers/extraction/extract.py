@@ -51,7 +51,7 @@ def extract(
     dtype: str = "float32",
     workers: int | None = None,
     on_error: str = "fail",
-    max_skipped: float = 0.05,
+    max_skipped: float | None = None,
     overwrite: bool = False,
     image_from: Path | str | None = None,
     command: str = "helpers.extract, called from Python",
@@ -70,7 +70,7 @@ def extract(
         precision, dtype: number types of the encoder, ``float32``, or ``bfloat16`` or ``float16`` by autocast, and of the stored
             vectors, ``float32`` or ``float16``. Vectors are normalised in ``float32``.
         workers: number of processes that decode images, by the number of cores when None; 0 decodes in this process.
-        on_error, max_skipped: ``fail`` on rows that cannot be encoded, or ``skip`` them up to this share of all rows;
+        on_error, max_skipped: ``fail`` on rows that cannot be encoded, or ``skip`` them up to this share of all rows (0.05);
             ``<out>.problems.csv`` lists them in both cases.
         overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
         image_from: folder of a set with the same image vectors, to which the new set then refers.
@@ -78,6 +78,7 @@ def extract(
     """
     out, shard = Path(out), None if shard is None else _parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
+    max_skipped = 0.05 if max_skipped is None else max_skipped
     backbone = _backbone(backbone, device)
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
@@ -132,15 +133,15 @@ def _encoded(job: Job, keys, problems: list[tuple], identity: dict, usable_rows:
     return EmbeddingSet(**vectors, pairs=pairs, task=job.dataset.task, provenance=provenance)
 
 
-def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_error, max_skipped: float, image_from) -> None:
+def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_error, max_skipped, image_from) -> None:
     """Refuse unknown options and an output that would change the data or a folder that is not an embedding set."""
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     choose(precision, PRECISIONS, "precision")
     choose(dtype, ("float32", "float16"), "dtype")
     choose(on_error, ("fail", "skip"), "on_error")
-    if not 0 <= max_skipped <= 1:
-        raise ValueError(f"max_skipped is a share of the rows, between 0 and 1, got {max_skipped}")
+    if max_skipped is not None and (on_error != "skip" or not 0 <= max_skipped <= 1):
+        raise ValueError(f"max_skipped={max_skipped} must be a share between 0 and 1, and applies to on_error='skip' alone")
     if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
         raise FileNotFoundError(f"image_from: no embeddings in {image_from}; give the folder of a set")
     folder, target = root.resolve(), out.resolve()
@@ -187,13 +188,14 @@ def _parse_shard(shard) -> tuple[int, int]:
 
 def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
     """Return what decides whether a stored set can be reused."""
+    window = filter(None, [job.dataset.report.get("window")])
     rows = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
     return {
         "dataset": job.dataset.name,
         "variant": job.dataset.variant,
         "backbone": job.backbone.name,
         "encoder": job.backbone.identity,
-        "data_manifest": settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task)]),
+        "data_manifest": settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task), *window]),
         "precision": job.precision,
         "dtype": dtype,
     }
