@@ -1,7 +1,7 @@
 """Install what a lock file pins into ``.venv``: ``python workflow/environment.py requirements.lock``.
 
-uv installs: the one of this machine, else the one that the lock file pins. Where uv fails, as behind a mirror that only the
-configuration of pip names, pip installs. A CPU build of torch that is in ``.venv`` already is kept, and no CUDA package is installed.
+uv installs: the one of this machine, else the one that the lock file pins. Where uv fails, as behind a mirror that only pip is
+told of, pip installs. A CPU build of torch that is in ``.venv`` already is kept, and no CUDA package is installed.
 """
 
 import re
