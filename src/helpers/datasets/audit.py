@@ -9,10 +9,8 @@ from tqdm import tqdm
 from ..images import inspect_image
 from ..tasks import SPLITS, common_names, few_validation_rows
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
-from .registry import Draft, PairedDataset, load_dataset
+from .registry import SHOWN, Draft, PairedDataset, read_copy
 from .splits import seen_in_train, straddling
-
-SHOWN = 12  # most classes, and most examples of a fault, that the report prints
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,13 @@ def check(
     names of encoders: the report counts the texts they cut if their tokenizer files are on this machine.
     """
     try:
-        dataset = load_dataset(name, root, variant, split, "drop", **options)
+        dataset, faults = read_copy(name, root, variant, split, missing_images, **options)
     except (OSError, ValueError, ImportError) as error:
-        return Report(f"{name} {variant}" + (f" at {root}" if root else ""), problems=(str(error),))
-    facts, problems = _facts(dataset, tokenizers), []
-    if dataset.report["rows_without_image"]:
-        try:
-            load_dataset(name, root, variant, split, missing_images, **options)
-        except FileNotFoundError as error:
-            problems.append(str(error))
+        dataset, faults = None, [error]
+    problems = [str(fault) for fault in faults]
+    if dataset is None:
+        return Report(f"{name} {variant}" + (f" at {root}" if root else ""), problems=tuple(problems))
+    facts = _facts(dataset, tokenizers)
     if open_images:
         unreadable, duplicates = _images(dataset, private=dataset.card.credentialed or name == "manifest")
         facts.append(f"images with the same bytes as another: {duplicates}")
@@ -94,7 +90,7 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
         file = inspect_image(dataset.root, path, pixels=True)
         if file.error:
-            unreadable.append(f"row {row}" + ("" if private else f" ({path}: {file.error})"))
+            unreadable.append(dataset.place(row) + ("" if private else f" ({path}: {file.error})"))
         else:
             seen.add(file.sha256)
     sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"
