@@ -14,7 +14,7 @@ IMPORTED = "Table of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d), or of im
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap doctor --root /data")
 def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None) -> None:
     """Say what is ready on this machine, what is missing and how to get it."""
     from ..doctor import report
@@ -23,7 +23,7 @@ def doctor(root: Annotated[str | None, typer.Option(help="Folder that holds data
         print("{:<36}  {:<8}  {}".format(*row))
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap datasets")
 def datasets() -> None:
     """List the data sets, their variants and how to get them."""
     from ..datasets import DATASETS
@@ -33,7 +33,7 @@ def datasets() -> None:
         print(f"{name:<12} {card.domain:<8} {card.title}{marked}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap backbones")
 def backbones() -> None:
     """List the encoders and how to get them."""
     from ..backbones.registry import REGISTRY
@@ -43,7 +43,7 @@ def backbones() -> None:
     print("any other: transformers:<id>, open_clip:<architecture>/<tag>, open_clip:hf-hub:<id>, <owner>/<name>, or a folder")
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap check manifest --root pairs.csv --option label=diagnosis --option group=patient")
 def check(
     dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
     option: Option = None, no_images: Annotated[bool, typer.Option("--no-images", help="Do not open the images.")] = False,
@@ -58,7 +58,7 @@ def check(
     return 0 if report.usable else 1
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap extract ham10000 --backbone clip --root /data/ham10000")
 def extract(
     context: typer.Context, dataset: Dataset,
     backbone: Annotated[str, typer.Option(help="Name, id or folder of the encoder; `backbones` lists them.")],
@@ -66,11 +66,11 @@ def extract(
     option: Option = None,
     shard: Annotated[str | None, typer.Option(help="k/n: only the k-th of n parts; a call without it joins them.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images encoded at a time; 256 on CUDA, else 32.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda if there is one.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights; else the model hub.")] = None,
     precision: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the encoder.")] = "float32",
     dtype: Annotated[Literal["float32", "float16"], typer.Option(help="Of the stored vectors.")] = "float32",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images; by the number of cores.")] = None,
     on_error: Annotated[Literal["fail", "skip"], typer.Option(help="Fail on rows that cannot be encoded, or skip them.")] = "fail",
     max_skipped: Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that skip may exclude.")] = 0.05,
     image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
@@ -107,7 +107,7 @@ def _extract_command(given: dict[str, Any], backbone: str) -> str:
     return shlex.join(words)
 
 
-@app.command("import")
+@app.command("import", epilog="Example: modality-gap import vectors.npz --dataset mine --backbone clip")
 def import_(
     path: Annotated[str, typer.Argument(help=IMPORTED)],
     dataset: Annotated[str, typer.Option(help="Name to give.")],
@@ -115,12 +115,12 @@ def import_(
     source: Annotated[str | None, typer.Option(help="Repository of the encoder, openai/clip-vit-base-patch32; recorded.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of that repository, 40 hexadecimal digits; recorded.")] = None,
     variant: Annotated[str, typer.Option(help="clean, authors, common or a name of your own.")] = "clean",
-    text: Annotated[str | None, typer.Option(help="NPY of text vectors.")] = None,
+    text: Annotated[str | None, typer.Option(help="NPY of text vectors; none if the file holds both.")] = None,
     table: Annotated[str | None, typer.Option(help="CSV, TSV or Parquet of labels, splits and groups, for arrays.")] = None,
     label: Annotated[str | None, typer.Option(help="Label column, or 0/1 columns; `label` if there is one.")] = None,
     split: Annotated[str | None, typer.Option(help=SPLIT_COLUMN)] = None,
     group: Annotated[str | None, typer.Option(help="Column of rows that belong together, such as one patient's.")] = None,
-    ids: Annotated[str | None, typer.Option(help="Column of unique names.")] = None,
+    ids: Annotated[str | None, typer.Option(help="Column of unique names; else row numbers.")] = None,
     classes: Annotated[str | None, typer.Option(help="Class names in order, by commas; needed if one is None or NA.")] = None,
     image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of images.")] = "img_emb_",
     text_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of texts.")] = "text_emb_",
