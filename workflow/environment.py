@@ -65,8 +65,8 @@ def install(lock: Path, environment: Path) -> None:
 if __name__ == "__main__":
     lock, environment = Path(sys.argv[1]), Path(".venv")
     print(f"[env]      .venv from {lock}")
-    if "--new" in sys.argv:
-        venv.create(environment, clear=not cpu_builds(environment), with_pip=True)
+    if "--new" in sys.argv and not cpu_builds(environment):
+        venv.create(environment, clear=True, symlinks=True, with_pip=True)
     try:
         install(lock, environment)
     except subprocess.CalledProcessError as error:
