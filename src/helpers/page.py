@@ -7,6 +7,7 @@ import math
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -176,6 +177,7 @@ def format_table(
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib")
 OF_THE_WORKFLOW = ("results", "made_with")
+OF_THE_BOOK = "runs/book/tables"  # results folder of the workflow
 NOT_SHOWN = "not_shown.json"  # in the store of a build: why each set that was excluded or skipped is not shown
 MADE_BY = b"modality-gap-book"
 
@@ -218,17 +220,29 @@ class Page:
         self.parameters = check_parameters(namespace, spec)
         self.results = Path(self.parameters.get("results") or "results")
         self.results.mkdir(parents=True, exist_ok=True)
+        by_hand = self.results.resolve() != (project_root() / OF_THE_BOOK).resolve()
+        self.sweeps = self.results / "sweeps" if by_hand else None  # cache of a run by hand; the book's is the workflow's
         use_style()
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it."""
+        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it.
+
+        One of other parameters is copied to ``<name>.<fingerprint>.parquet`` first.
+        """
         declared = project_root() / "notebooks/pages.yml"
         page = yaml.safe_load(declared.read_text("utf-8")).get(self.name) if declared.is_file() else None
         if page is not None and name not in page.get("writes", {}).get("tables", []):
             raise ValueError(f"notebooks/pages.yml does not declare that {self.name} writes the table {name!r}; add it there")
         content = pa.Table.from_pandas(table, preserve_index=False)
         made_by = json.dumps({"notebook": self.name, "parameters": self.fingerprint})
-        with replacing(below(self.results, f"{name}.parquet")) as temporary:
+        path = below(self.results, f"{name}.parquet")
+        former = _maker(path).get("parameters", self.fingerprint)
+        if former != self.fingerprint:
+            aside = path.with_suffix(f".{former}.parquet")
+            with replacing(aside) as temporary:
+                shutil.copy(path, temporary)
+            self.show_text("`{path}` held the results of other parameters; they are now in `{aside}`.", path=path, aside=aside.name)
+        with replacing(path) as temporary:
             pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
         return table
 
@@ -243,8 +257,7 @@ class Page:
         except (pa.ArrowInvalid, OSError):
             raise ValueError(f"{path} is damaged; {how}") from None
         wanted = json.loads(self.parameters.get("made_with") or "{}").get(maker)
-        made_by = json.loads((content.schema.metadata or {}).get(MADE_BY, b"{}"))
-        if wanted is not None and made_by.get("parameters") != wanted:
+        if wanted is not None and _maker(path).get("parameters") != wanted:
             raise ValueError(f"{path} was made with other parameters than the book's; remove it and build the book again")
         return content.to_pandas()
 
@@ -302,6 +315,13 @@ class Page:
         sizes["fingerprint"] = lambda s: s.fingerprint[:16]
         if rows := [s.identity.columns | {name: of(s) for name, of in sizes.items()} for s in sets]:
             display(format_table(pd.DataFrame(rows)))
+
+
+def _maker(path: Path) -> dict:
+    """Return the notebook and the parameters that a result table records; nothing where it records none or is damaged."""
+    with suppress(pa.ArrowInvalid, OSError, ValueError):
+        return json.loads((pq.read_schema(path).metadata or {}).get(MADE_BY, b"{}"))
+    return {}
 
 
 def _under(pairs: Iterable[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""The package without a checkout: a wheel in a fresh environment, used in an empty folder by the console command and from Python."""
+"""The package without a checkout: a wheel in a fresh environment and an empty folder, by the console command and from Python."""
 
 import os
 import subprocess
