@@ -111,6 +111,7 @@ for note in notes:
 lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
 sets = select(datasets, backbones, variant[0], store, data_root, excluded=lone)
 page.describe_sets(sets, variant)
+sets = page.labelled(sets, needed=not lone)
 
 # %% tags=["remove-stderr"]
 swept = {part: [cached_or_new(s, p, part, arguments, sweeps, page.sweeps) for s in sets for p in protocol] + alone[part] for part, arguments in grids.items()}
@@ -392,7 +393,7 @@ also = []
 for other in variant[1:]:
     found, _ = from_elsewhere({"lambda": grids["lambda"]}, ["authors-code"], other)
     there = {(r.provenance["dataset"], r.provenance["backbone"]) for r in found["lambda"]}
-    more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.provenance["variant"] == other]
+    more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.labelled and s.provenance["variant"] == other]
     also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps, page.sweeps) for s in more]
     sets += more
 reports = Contributed(contributed)

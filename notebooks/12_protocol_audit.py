@@ -218,7 +218,7 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # $\lambda = 0$ and 1 at every rate, and each channel alone at `3e-4` where that is among the rates.
 
 # %% tags=["remove-stderr"]
-sets = [s for s in select(datasets, backbones, variant, store, data_root) if s.labelled]
+sets = page.labelled(select(datasets, backbones, variant, store, data_root))
 page.describe_sets(sets, [variant])
 zero, one, *channels = alignment_grid([0.0, 1.0], ("lambda", *CHANNELS))
 

@@ -31,6 +31,7 @@ from .datasets.registry import title
 from .datasets.splits import straddling
 from .files import below, project_root, read_json, replacing
 from .store.catalogue import SHIPPED, shipped_but_not_stored
+from .tasks import NO_LABELS
 
 ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below make some
 
@@ -291,6 +292,15 @@ class Page:
                 "`{folder}`; `python -m helpers extract DATASET --variant VARIANT --backbone NAME --root FOLDER` makes them.",
                 folder=SHIPPED, sets=_under((f"{title(dataset)} ({variant})", backbone) for dataset, variant, backbone in absent),
             )  # fmt: skip
+
+    def labelled(self, sets: Sequence, needed: bool = False) -> list:
+        """Return the sets with labels, and show which have none; a ValueError if labels are ``needed`` and no set has any."""
+        without = [(title(s.dataset), s.identity.backbone) for s in sets if not s.labelled]
+        if needed and len(without) == len(sets):
+            raise ValueError(f"{_under(without)}: {NO_LABELS}")
+        if without:
+            self.show_text("Without labels, which a probe needs, and so not among the probes: {sets}.", sets=_under(without))
+        return [s for s in sets if s.labelled]
 
     def show_footer(self, sets: Iterable = ()) -> None:
         """Show how this page was made: the command that repeats it, parameters, software, run time, and the sets it read."""
