@@ -90,7 +90,9 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
         file = inspect_image(dataset.root, path, pixels=True)
         if file.error:
-            unreadable.append(dataset.place(row) + ("" if private else f" ({path}: {file.error})"))
+            unreadable.append(
+                (dataset.lines[row] if dataset.lines else f"row {row}") + ("" if private else f" ({path}: {file.error})")
+            )
         else:
             seen.add(file.sha256)
     sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"

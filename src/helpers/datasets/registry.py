@@ -74,7 +74,7 @@ class PairedDataset:
     card: Card
     root: Path
     report: dict = field(default_factory=dict)  # counts of excluded rows by reason; no row is dropped silently
-    lines: Sequence[str] = ()  # place of each row in a table of one's own, such as ``pairs.csv line 7``
+    lines: Sequence[str] = ()  # of a table of one's own, such as ``pairs.csv line 7``, one a row
 
     def __post_init__(self):
         for column in REQUIRED_COLUMNS:
@@ -87,10 +87,6 @@ class PairedDataset:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def place(self, row: int) -> str:
-        """Return where a row stands: its line in the table, else its number."""
-        return self.lines[row] if self.lines else f"row {row}"
 
     def __repr__(self) -> str:
         """Return counts only, so that no text or id reaches an output by accident."""

@@ -71,8 +71,9 @@ def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments:
     """Return the cached sweep if it is up to date, else that of :func:`run_once`; raise if the cached one is damaged."""
     folder = _folder(embeddings.identity, protocol, part, sweeps)
     cached = load_cached(folder) if (folder / RECORD).is_file() else None
-    up_to_date = cached and is_up_to_date(folder, embeddings, arguments)
-    return cached.warn() if up_to_date else run_once(embeddings, protocol, part, arguments, own)
+    if cached and is_up_to_date(folder, embeddings, arguments):
+        return cached.warn()
+    return run_once(embeddings, protocol, part, arguments, own)
 
 
 def run_once(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, own) -> SweepResult:
