@@ -11,6 +11,7 @@ import miniatures
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import typer
 
 from helpers import EmbeddingSet
@@ -122,6 +123,22 @@ def test_every_command_shows_an_example_that_its_options_take():
         start, program, given, *words = shlex.split(command.epilog)
         assert (start, program, given) == ("Example:", "modality-gap", name)
         command.make_context(name, words)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--backbone", "clipp"], "did you mean 'clip'"), (["--backbone", "lit-derm", "--shard", "4/3"], "must look like '3/16'"),
+        (["--backbone", "lit-derm", "--out", "{taken}"], "something that is not an embedding set"),
+        (["--backbone", "lit-derm", "--device", "cuda"], "torch finds no CUDA device"),
+    ],
+)  # fmt: skip
+def test_an_extraction_checks_its_options_before_it_reads_the_rows(words, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (tmp_path / "notes.txt").touch()
+    with patch("helpers.datasets.load_dataset", side_effect=AssertionError("rows were read first")):
+        assert main(["extract", "easy_vqa", *(word.format(taken=tmp_path) for word in words)]) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_the_usage_line_names_the_program_that_was_called(monkeypatch, capsys):

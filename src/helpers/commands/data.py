@@ -80,11 +80,18 @@ def extract(
     from ..backbones import load_backbone
     from ..datasets import load_dataset
     from ..extraction.extract import extract as encode
+    from ..extraction.extract import parse_shard
+    from ..files import refuse_other_content
+    from ..store.disk import FILES, PROVENANCE
 
-    rows = load_dataset(**copy_arguments(dataset, root, variant, split, missing_images, option))
+    of_the_copy = copy_arguments(dataset, root, variant, split, missing_images, option)
+    parse_shard(shard)
+    if out:
+        refuse_other_content(Path(out), PROVENANCE, FILES.values(), "an embedding set")
+    encoder = load_backbone(backbone, device, weights)  # before the rows, which may take minutes to read
+    rows = load_dataset(**of_the_copy)
     for note in rows.report.get("notes", ()):
         print(f"warning: {note}")
-    encoder = load_backbone(backbone, device, weights)
     folder = out or own_folder(rows.name, rows.variant, encoder.name)
     embeddings = encode(
         rows, encoder, folder, batch_size, shard, precision=precision, dtype=dtype, workers=workers, on_error=on_error,
