@@ -208,6 +208,7 @@ def test_a_check_tells_every_fault_at_once_with_file_and_line(tmp_path, table):
         "2 images cannot be decoded: manifest.csv line 30, manifest.csv line 33",
     ]  # fmt: skip
     assert [fact for fact in told if fact not in " ".join(report.problems)] == [] and not report.usable
+    assert "groups are in more than one split, the first in train (manifest.csv line 3)" in str(report.warnings)
     assert len(report.problems) == len(told) and "secret" not in str(report) and "55 pairs" in report.facts[0]
     with pytest.raises(ValueError, match="first at line 20"):
         load_dataset("manifest", tmp_path, group="patient")

@@ -90,13 +90,17 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], int]:
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
         file = inspect_image(dataset.root, path, pixels=True)
         if file.error:
-            unreadable.append(
-                (dataset.lines[row] if dataset.lines else f"row {row}") + ("" if private else f" ({path}: {file.error})")
-            )
+            unreadable.append(_place(dataset, row) + ("" if private else f" ({path}: {file.error})"))
         else:
             seen.add(file.sha256)
     sentence = f"{len(unreadable)} images cannot be decoded: {', '.join(unreadable[:SHOWN])}; get them again"
     return [sentence] if unreadable else [], len(first_row) - len(unreadable) - len(seen)
+
+
+def _place(dataset: PairedDataset | Draft, row: int) -> str:
+    """Return the line of a row in a table of one's own, else its number."""
+    lines = getattr(dataset, "lines", ())
+    return lines[row] if lines else f"row {row}"
 
 
 def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
@@ -104,12 +108,12 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     rows, balance, found = dataset.rows.reset_index(drop=True), class_balance(dataset), []
     again = rows.duplicated(["image", "text"])
     if again.any():
-        where = f"the first is row {again.idxmax()}; each counts again: remove them if unintended"
+        where = f"the first is {_place(dataset, again.idxmax())}; each counts again: remove them if unintended"
         found.append(f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}")
     groups = straddling(rows)
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
-        where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
+        where = " and ".join(f"{split} ({_place(dataset, row)})" for row, split in splits.items())
         found.append(f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for others")
     for split in balance:
         absent = balance.index[balance[split] == 0]
@@ -121,7 +125,9 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():
-            found.append(f"{empty.sum()} rows have no label, first row {empty.idxmax()}; they count as negative for every class")
+            found.append(
+                f"{empty.sum()} rows have no label, first {_place(dataset, empty.idxmax())}; they count as negative for every class"
+            )
     return found
 
 
