@@ -141,6 +141,13 @@ def test_a_table_of_other_parameters_is_kept_and_named_and_one_of_the_same_is_re
     assert pd.read_parquet(tmp_path / "t.parquet")["value"].tolist() == [3] and len(said) == 1
 
 
+def test_a_folder_of_results_with_backslashes_is_refused_and_not_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"parameter 'results': C:.results has a backslash; write the folder with slashes"):
+        page("maker", "C:\\results")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_page_caches_sweeps_beside_its_tables_but_not_those_of_the_book(tmp_path, monkeypatch):
     assert page("maker", tmp_path).sweeps == tmp_path / "sweeps"
     monkeypatch.setenv("HELPERS_ROOT", str(tmp_path))

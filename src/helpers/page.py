@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import math
+import os
 import platform
 import re
 import shlex
@@ -220,6 +221,8 @@ class Page:
         self.fingerprint = parameters_fingerprint({parameter: namespace.get(parameter) for parameter in spec})
         self.parameters = check_parameters(namespace, spec)
         self.results = Path(self.parameters.get("results") or "results")
+        if os.sep == "/" and "\\" in str(self.results):
+            raise ValueError(f"parameter 'results': {self.results} has a backslash; write the folder with slashes")
         self.results.mkdir(parents=True, exist_ok=True)
         by_hand = self.results.resolve() != (project_root() / OF_THE_BOOK).resolve()
         self.sweeps = self.results / "sweeps" if by_hand else None  # cache of a run by hand; the book's is the workflow's
