@@ -1,10 +1,13 @@
-# Needs python3 (3.11 or newer) and make; everything else is installed into .venv from requirements.lock.
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv from requirements.lock, what only
+# tests need from requirements-test.lock.
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
 CONFIG ?= config/demo.yml
 PORT ?= 8000
 BIN := .venv/bin
-STAMP := .venv/.lock-$(shell $(PYTHON) -c "import hashlib; print(hashlib.sha256(open('requirements.lock','rb').read()).hexdigest()[:16])")
+DIGEST := import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest()[:16])
+STAMP := .venv/.lock-$(shell $(PYTHON) -c "$(DIGEST)" requirements.lock)
+TEST_STAMP := .venv/.lock-test-$(shell $(PYTHON) -c "$(DIGEST)" requirements-test.lock)
 # The caches of tools stay in the project; nothing is fetched from a model hub; threads are the workflow's to give out. Paths reach
 # the shell as variables, never as text of a command.
 export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
@@ -33,11 +36,11 @@ measured: $(STAMP)  ## run the studies that make data/measured again (many minut
 	@mkdir -p "$$MPLCONFIGDIR" runs/logs
 	@$(BIN)/python -m snakemake --snakefile workflow/measured.smk --cores $(CORES) --nolock --rerun-incomplete --show-failed-logs
 
-test: $(STAMP)  ## run the tests, but for the heavy ones
+test: $(TEST_STAMP)  ## run the tests, but for the heavy ones
 	@mkdir -p "$$MPLCONFIGDIR"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not heavy"
 
-test-heavy: $(STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
+test-heavy: $(TEST_STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
 	@mkdir -p "$$MPLCONFIGDIR"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
 
@@ -51,9 +54,11 @@ serve: book  ## build the book and serve it on http://localhost:8000
 notebooks: $(STAMP)  ## write the .ipynb files from their .py sources
 	@$(BIN)/jupytext --quiet --update --to ipynb --update-metadata '{"jupytext": null}' notebooks/*.py
 
+PINS := --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11
+
 lock:  ## pin every package anew (needs uv)
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra book --extra test \
-		--python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile $(PINS) --extra book pyproject.toml -o requirements.lock
+	uv pip compile $(PINS) --group pyproject.toml:test --constraints requirements.lock -o requirements-test.lock
 
 clean:  ## remove what was built; the environment and your own embeddings and sweeps stay
 	rm -rf _build book/executed book/generated runs/book runs/logs runs/benchmarks runs/checks runs/cones runs/*.json .snakemake .pytest_cache .ruff_cache .hypothesis
@@ -64,7 +69,8 @@ help:  ## show this list
 # The environment is made anew when the lock has changed, and kept otherwise.
 $(STAMP): requirements.lock pyproject.toml
 	@if [ -f $@ ]; then touch $@; else \
-		echo "[env]      .venv from requirements.lock"; \
-		$(PYTHON) -m venv --clear .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(PYTHON) workflow/environment.py requirements.lock --new && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && touch $@; fi
+
+$(TEST_STAMP): $(STAMP) requirements-test.lock
+	@if [ -f $@ ]; then touch $@; else $(BIN)/python workflow/environment.py requirements-test.lock && touch $@; fi

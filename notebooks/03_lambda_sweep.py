@@ -110,9 +110,10 @@ for note in notes:
 lone = {(r.provenance["dataset"], r.provenance["backbone"]) for r in alone["lambda"]}
 sets = select(datasets, backbones, variant[0], store, data_root, excluded=lone)
 page.describe_sets(sets, variant)
+sets = page.labelled(sets, needed=not lone)
 
 # %% tags=["remove-stderr"]
-swept = {part: [cached_or_new(s, p, part, arguments, sweeps) for s in sets for p in protocol] + alone[part] for part, arguments in grids.items()}
+swept = {part: [cached_or_new(s, p, part, arguments, sweeps, page.sweeps) for s in sets for p in protocol] + alone[part] for part, arguments in grids.items()}
 facts = [facts_of(s) for s in sets]
 table = pd.concat([r.table for r in swept["lambda"]], ignore_index=True)
 page.save_table(with_routes(table, facts), "lambda_sweep")
@@ -197,8 +198,8 @@ also = []
 for other in variant[1:]:
     found, _ = from_elsewhere({"lambda": grids["lambda"]}, ["authors-code"], other)
     there = {(r.provenance["dataset"], r.provenance["backbone"]) for r in found["lambda"]}
-    more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.provenance["variant"] == other]
-    also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps) for s in more]
+    more = [s for s in select(datasets, backbones, other, store, data_root, excluded=there) if s.labelled and s.provenance["variant"] == other]
+    also += found["lambda"] + [cached_or_new(s, "authors-code", "lambda", grids["lambda"], sweeps, page.sweeps) for s in more]
     sets += more
 reports = Contributed(contributed)
 ours = with_routes(pd.concat([table, *[r.table for r in also]], ignore_index=True), map(facts_of, sets))

@@ -45,7 +45,7 @@ spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": t
 kinds = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
 kinds["alignments"] = many(text(ALIGNMENTS, "alignment"))
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **kinds})
-from helpers.probing.cache import run_sweep
+from helpers.probing.cache import run_once
 from helpers.recommend import recommend, snippet
 
 embeddings = select([dataset] if dataset else [], [backbone] if backbone else [], variant, store, data_root)[-1]
@@ -54,7 +54,7 @@ grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(
 embeddings
 
 # %% tags=["remove-stderr"]
-swept = run_sweep(embeddings, protocol, grid.arguments("lambda"))
+swept = run_once(embeddings, protocol, "lambda", grid.arguments("lambda"), page.sweeps)
 worth = page.save_table(swept.selected(n_boot=n_boot), "worth_it")
 best = swept.some_lambda_beats_zero(n_boot=n_boot)
 joint, p_value = worth[worth["features"] == "joint"].iloc[0], best.loc[best["features"] == "joint", "p_value"].iloc[0]
@@ -101,7 +101,7 @@ format_table(worth[shown], precision=4, caption="Test AUC at the selected λ, by
 # gain, tune the learning rate or the regularisation instead.
 
 # %% tags=["remove-stderr"]
-parts = run_sweep(embeddings, protocol, grid.arguments("alignments")).effects(n_boot=n_boot)
+parts = run_once(embeddings, protocol, "alignments", grid.arguments("alignments"), page.sweeps).effects(n_boot=n_boot)
 parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "centred")], "worth_it_channels")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone.", "name": "fig-worth-channels"}, "image": {"alt": "Interval plot of the change in test AUC by channel of the alignment."}}

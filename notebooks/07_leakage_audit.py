@@ -41,7 +41,7 @@ from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.datasets.splits import resplit, seen_in_train
 from helpers.extraction.find import in_both_variants
-from helpers.page import SOURCE, Page, format_table, integer, many, span, text
+from helpers.page import SOURCE, Page, count, format_table, integer, many, span, text
 from helpers.plotting import SPARE, distinct_legend, effects, panels
 from helpers.retrieval import closest_training_rows
 from helpers.schemas import shipped_table
@@ -364,13 +364,13 @@ siblings = by[[*ARMS, "difference", "low", "high", "test_rows"]].mean().assign(s
 
 # %% tags=["hide-input"]
 value = siblings.set_index(["dataset", "features"])
-said = {"draws": n_draws}
+said = {"draws": count(n_draws, "random choice")}
 for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour", "easy-VQA: colour", "joint"), ("patients", "synthetic patients", "text")):
     row = value.loc[(name, feature)]
     said[short] = f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
     said[f"{short}_key"] = value.loc[(name, f"{designs[name][1]} as key"), "by row"]
 page.show_text(
-    "Over {draws} random choices of the test groups, siblings change the joint probe's AUC by {answer} for the answer and by {colour} for the colour, on "
+    "Over {draws} of the test groups, siblings change the joint probe's AUC by {answer} for the answer and by {colour} for the colour, on "
     "the same pictures; intervals are means of the 95 % intervals. The picture as a key, with no encoder, reaches {answer_key:.2f} and {colour_key:.2f}. "
     "Under a split by group a key carries no information (AUC 0.5). Among the synthetic patients the sentence as a key reaches {patients_key:.2f}, and "
     "siblings change the probe of the text alone by {patients}.",

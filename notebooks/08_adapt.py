@@ -110,7 +110,7 @@ page = Page(
 
 # %% tags=["remove-stderr"]
 from helpers import EmbeddingSet, extract, load_backbone, load_dataset
-from helpers.probing.cache import run_sweep
+from helpers.probing.cache import run_once
 
 # %% [markdown]
 # ## A table with one row per pair
@@ -195,7 +195,8 @@ for sentence in diagnose(embeddings, data.rows.set_index("pair_id")["text"][embe
 # ## Sweep lambda
 
 # %% tags=["remove-stderr"]
-swept = run_sweep(embeddings, protocol, Grid(lambdas=lambdas, seeds=seeds, features=features).arguments("lambda"))
+grid = Grid(lambdas=lambdas, seeds=seeds, features=features)
+swept = run_once(embeddings, protocol, "lambda", grid.arguments("lambda"), page.sweeps)
 page.save_table(swept.table, "adapt_sweep")
 effect = page.save_table(swept.effects(n_boot=n_boot), "adapt_effects")
 

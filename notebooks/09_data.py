@@ -178,7 +178,7 @@ def by_set(table: pd.DataFrame, columns: list[str]) -> dict[str, pd.DataFrame]:
     return found
 
 
-shares = by_set(classes, ["class", "split", "share", "positives"])
+shares = by_set(classes, ["class", "split", "share", "positives"]) or {"no labels here, no classes counted": classes}
 most = max(min(SHOWN, rows["class"].nunique()) for rows in shares.values())
 figure, axes = panels(len(shares), 2, 3.9, 0.9 + 0.19 * most)
 for ax, (name, rows) in zip(axes, shares.items(), strict=True):

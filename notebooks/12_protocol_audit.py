@@ -222,7 +222,7 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # The smallest labelled set of this page is trained in the same way, if there is one.
 
 # %% tags=["hide-input", "remove-stderr"]
-sets = [s for s in select(datasets, backbones, variant, store, data_root) if s.labelled]
+sets = page.labelled(select(datasets, backbones, variant, store, data_root))
 page.describe_sets(sets, [variant])
 zero, one, *channels = alignment_grid([0.0, 1.0], ("lambda", *CHANNELS))
 

@@ -1,14 +1,17 @@
 """``python -m helpers`` prints its results and exits with the right code."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import miniatures
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import typer
 
 from helpers import EmbeddingSet
@@ -112,6 +115,54 @@ def test_the_doctor_finds_the_data_sets_of_a_folder_and_an_unusable_one_is_exit_
     status = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
     assert " ready " in status["data set brset (credentialed)"] and " missing " in status["data set mbrset (credentialed)"]
     assert main(["check", "ham10000", "--root", str(tmp_path)]) == 1 and "NOT usable" in capsys.readouterr().out
+
+
+def test_every_command_shows_an_example_that_its_options_take():
+    commands = typer.main.get_command(app).commands
+    for name, command in commands.items():
+        start, program, given, *words = shlex.split(command.epilog)
+        assert (start, program, given) == ("Example:", "modality-gap", name)
+        command.make_context(name, words)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--backbone", "clipp"], "did you mean 'clip'"), (["--backbone", "lit-derm", "--shard", "4/3"], "must look like '3/16'"),
+        (["--backbone", "lit-derm", "--out", "{taken}"], "something that is not an embedding set"),
+        (["--backbone", "lit-derm", "--device", "cuda"], "torch finds no CUDA device"),
+    ],
+)  # fmt: skip
+def test_an_extraction_checks_its_options_before_it_reads_the_rows(words, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (tmp_path / "notes.txt").touch()
+    with patch("helpers.datasets.load_dataset", side_effect=AssertionError("rows were read first")):
+        assert main(["extract", "easy_vqa", *(word.format(taken=tmp_path) for word in words)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_usage_line_names_the_program_that_was_called(monkeypatch, capsys):
+    for called, shown in (("/usr/bin/modality-gap", "modality-gap"), ("helpers/__main__.py", "python -m helpers")):
+        monkeypatch.setattr(sys, "argv", [called, "cone", "--help"])
+        assert main() == 0 and f"Usage: {shown} cone" in capsys.readouterr().out
+        assert main(["cone"]) == 2 and f"`{shown} cone --help` lists the arguments" in capsys.readouterr().err
+
+
+def test_a_report_leaves_out_other_protocols_by_name_and_needs_no_table_of_the_paper(store, tmp_path, monkeypatch, capsys):
+    where, own = ["--store", str(store), "--sweeps", str(tmp_path)], ["--lambdas", "0,1", "--alignments", ""]
+    for protocol in ("authors-code", "authors-code-matched"):
+        assert main(["sweep", *SET, *where, *own, "--protocol", protocol, "--seeds", "1", "--features", "joint"]) == 0
+    monkeypatch.setenv("HELPERS_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    report = ["report", *SET, *where, "--variant", "clean", "--n-boot", "2", "--by", "N", "--how"]
+    assert main([*report, "H"]) == 0
+    said = capsys.readouterr().out
+    assert "sweeps: authors-code\n" in said and "compares the paper's protocols: authors-code-matched" in said
+    assert "is not known here: there is no data/published/datasets.csv" in said
+    assert len(list(tmp_path.glob("ham10000--clean--lit-derm.json"))) == 1
+    with patch("helpers.contributed.cone_table", side_effect=AssertionError("computed before the sentence was read")):
+        assert main([*report, "a <b>"]) == 2
+    assert "how is 'a <b>'; give one line" in capsys.readouterr().err
 
 
 def test_every_argument_has_help():

@@ -167,6 +167,32 @@ def test_a_table_made_with_other_parameters_than_the_books_is_refused(tmp_path):
     assert len(page("reader", tmp_path).read_table("t", "maker")) == 1
 
 
+def test_a_table_of_other_parameters_is_kept_and_named_and_one_of_the_same_is_replaced(tmp_path, said):
+    tables = [pd.DataFrame({"value": [value]}) for value in (1, 2, 3)]
+    for table, lam in zip(tables, (0.5, 0.5, 0.7), strict=True):
+        page("maker", tmp_path, lam=lam).save_table(table, "t")
+    (aside,) = tmp_path.glob("t.*.parquet")
+    assert pd.read_parquet(aside)["value"].tolist() == [2] and pd.read_parquet(tmp_path / "t.parquet")["value"].tolist() == [3]
+    (told,) = said
+    assert "held the results of other parameters" in told and aside.name in told
+    (tmp_path / "t.parquet").write_text("damaged")
+    page("maker", tmp_path, lam=0.7).save_table(tables[2], "t")
+    assert pd.read_parquet(tmp_path / "t.parquet")["value"].tolist() == [3] and len(said) == 1
+
+
+def test_a_folder_of_results_with_backslashes_is_refused_and_not_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"parameter 'results': C:.results has a backslash; write the folder with slashes"):
+        page("maker", "C:\\results")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_caches_sweeps_beside_its_tables_but_not_those_of_the_book(tmp_path, monkeypatch):
+    assert page("maker", tmp_path).sweeps == tmp_path / "sweeps"
+    monkeypatch.setenv("HELPERS_ROOT", str(tmp_path))
+    assert page("maker", tmp_path / "runs/book/tables").sweeps is None
+
+
 def test_a_missing_damaged_or_undeclared_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="t.parquet is missing; run notebooks/maker.ipynb"):
         page("reader", tmp_path).read_table("t", "maker")

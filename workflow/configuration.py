@@ -20,6 +20,7 @@ from helpers.files import read_json, write_json
 from helpers.page import NOT_SHOWN, first_problem
 from helpers.store.catalogue import folder_name, stored
 from helpers.store.disk import Record, UnusableRecord, read_record
+from helpers.tasks import UNLABELLED
 
 LINKS = Path("runs/book/embeddings")  # to the sets that the book shows, where some of the store are excluded
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
@@ -128,7 +129,8 @@ def set_fault(folder: Path) -> str | None:
             check_name(part)
         if not (folder / RECORD).is_file():
             return None
-        read_json(folder / RECORD)
+        if (read_json(folder / RECORD).get("task") or {}).get("kind") == UNLABELLED:
+            return "it has no labels, which the probes of the book need; make it again with labels"
         splits = set(pq.read_table(folder / "pairs.parquet", columns=["split"])["split"].to_pylist())
     except (ValueError, OSError, pa.ArrowException) as error:
         return " ".join(str(error).split())

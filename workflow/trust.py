@@ -17,6 +17,7 @@ ROOT = project_root()
 PAGE = ROOT / "book" / "trust.yml"
 RESULTS = ROOT / "tests" / "verification" / "results"
 FOLDERS = ("src", "notebooks", "studies", "benchmarks", "workflow", "tests")
+FOR_TESTS = "for the tests"
 NOT_STORED = "No run is stored in `tests/verification/results/{name}`: no figures here. The script named above makes them.\n"
 
 
@@ -79,9 +80,9 @@ def _table(rows: list, columns: list[str], formats: dict[str, str], name: str) -
 
 def dependencies() -> dict[str, str]:
     """Return every package that ``pyproject.toml`` names, and what it is needed for: to run, the book or the tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    groups = {"to run": project["dependencies"]}
-    groups |= {f"for the {extra}": of for extra, of in project["optional-dependencies"].items()}
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    groups = {"to run": named["project"]["dependencies"], "for the book": named["project"]["optional-dependencies"]["book"]}
+    groups[FOR_TESTS] = named["dependency-groups"]["test"]
     return {re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0]: role for role, lines in groups.items() for line in lines}
 
 
@@ -108,9 +109,11 @@ def normalised(package: str) -> str:
 
 
 def licences() -> str:
-    """Return every package that ``pyproject.toml`` names with its reason and its licence, as the installed package states it."""
+    """Return every package that the project and its book need, with its reason and the licence that the package states."""
     imported, modules, reasons, rows = imported_modules(), modules_of(), stated()["reasons"], []
     for package, role in dependencies().items():
+        if role == FOR_TESTS:
+            continue  # `make book` does not install it
         used = ", ".join(f"`{name}`" for name in sorted(modules.get(normalised(package), set()) & imported))
         why = f"imported as {used}" if used else reasons.get(package, "not imported")
         rows.append((package, role, why, _licence(package)))

@@ -1,8 +1,12 @@
-"""Run one step by hand: ``python -m helpers COMMAND``; exits with 0, 1 for unusable data, 2 for bad input, 130 if interrupted."""
+"""Run one step by hand, ``modality-gap COMMAND`` or ``python -m helpers COMMAND``.
+
+Exits with 0, 1 for unusable data, 2 for bad input, 130 if interrupted.
+"""
 
 import sys
 import warnings
 from functools import partial
+from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
@@ -14,11 +18,12 @@ from .commands.options import app
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    program = "modality-gap" if Path(sys.argv[0]).stem == "modality-gap" else "python -m helpers"
     warnings.showwarning = partial(_say, "warning")  # type: ignore[assignment]
     try:
-        return app(arguments, prog_name="python -m helpers", standalone_mode=False) or 0
+        return app(arguments, prog_name=program, standalone_mode=False) or 0
     except TyperException as error:
-        command = " ".join(["python -m helpers", *arguments[:1], "--help"])
+        command = " ".join([program, *arguments[:1], "--help"])
         return _say("error", f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         if "--debug" in arguments:

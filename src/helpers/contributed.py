@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from .arrays import place
 from .cones import cone_table
@@ -34,6 +34,7 @@ COLUMNS = {
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
 Protocol = Literal["paper", "authors-code", "converged"]
+REPORTED = get_args(Protocol)
 
 
 class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
@@ -114,6 +115,11 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
     """Return the report of an embedding set and of its sweeps, one per protocol, by a contributor ``name`` who says ``how``."""
     if embeddings.identity.synthetic:
         raise ValueError(f"{embeddings.dataset} says nothing about the real data set; report real data")
+    for field, value in (("by", name), ("how", how)):
+        try:
+            TypeAdapter(Sentence).validate_python(value)
+        except ValidationError:
+            raise ValueError(f"{field} is {value!r}; give one line of at most 300 characters, without <>`$\\{{}}|[]") from None
     facts, encoder = facts_of(embeddings), embeddings.provenance.get("encoder") or {}
     counts = {"pairs": len(embeddings), "images": len(embeddings.image), "texts": len(embeddings.text)}
     content: dict[str, Any] = {

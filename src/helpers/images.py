@@ -155,6 +155,6 @@ def locate(names: Iterable[str], found: dict[str, str]) -> pd.Series:
     return pd.Series([found.get(str(name)) for name in names], dtype=object)
 
 
-def existing(root: Path, paths: Iterable[str]) -> pd.Series:
-    """Return relative paths as given, or None for a missing file; in deep folders this is cheaper than listing."""
-    return pd.Series([path if os.path.isfile(root / path) else None for path in paths], dtype=object)
+def existing(root: Path, paths: Iterable[str | None]) -> pd.Series:
+    """Return relative paths as given, or None for a missing file and for None; in deep folders this is cheaper than listing."""
+    return pd.Series([path if path and os.path.isfile(root / path) else None for path in paths], dtype=object)

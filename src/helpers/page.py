@@ -4,9 +4,11 @@ import ast
 import hashlib
 import json
 import math
+import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -32,6 +34,7 @@ from .datasets.splits import straddling
 from .files import below, project_root, read_json, replacing
 from .schemas import READ, check_table, usable
 from .store.catalogue import SHIPPED, shipped_but_not_stored
+from .tasks import NO_LABELS
 
 ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below make some
 
@@ -200,6 +203,7 @@ def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", sta
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib")
 OF_THE_WORKFLOW = ("results", "made_with")
+OF_THE_BOOK = "runs/book/tables"  # results folder of the workflow
 NOT_SHOWN = "not_shown.json"  # in the store of a build: why each set that was excluded or skipped is not shown
 MADE_BY = b"modality-gap-book"
 
@@ -254,16 +258,30 @@ class Page:
         self.fingerprint = parameters_fingerprint({parameter: namespace.get(parameter) for parameter in spec})
         self.parameters = check_parameters(namespace, spec)
         self.results = Path(self.parameters.get("results") or "results")
+        if os.sep == "/" and "\\" in str(self.results):
+            raise ValueError(f"parameter 'results': {self.results} has a backslash; write the folder with slashes")
         self.results.mkdir(parents=True, exist_ok=True)
+        by_hand = self.results.resolve() != (project_root() / OF_THE_BOOK).resolve()
+        self.sweeps = self.results / "sweeps" if by_hand else None  # cache of a run by hand; the book's is the workflow's
         use_style()
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it."""
+        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it.
+
+        One of other parameters is copied to ``<name>.<fingerprint>.parquet`` first.
+        """
         declared = project_root() / "notebooks/pages.yml"
         page = yaml.safe_load(declared.read_text("utf-8")).get(self.name) if declared.is_file() else None
         if page is not None and name not in page.get("writes", {}).get("tables", []):
             raise ValueError(f"notebooks/pages.yml does not declare that {self.name} writes the table {name!r}; add it there")
-        write_result(below(self.results, f"{name}.parquet"), table, notebook=self.name, parameters=self.fingerprint)
+        path = below(self.results, f"{name}.parquet")
+        former = _maker(path).get("parameters", self.fingerprint)
+        if former != self.fingerprint:
+            aside = path.with_suffix(f".{former}.parquet")
+            with replacing(aside) as temporary:
+                shutil.copy(path, temporary)
+            self.show_text("`{path}` held the results of other parameters; they are now in `{aside}`.", path=path, aside=aside.name)
+        write_result(path, table, notebook=self.name, parameters=self.fingerprint)
         return table
 
     def read_table(self, name: str, maker: str) -> pd.DataFrame:
@@ -316,6 +334,15 @@ class Page:
                 folder=SHIPPED, sets=_under((f"{title(dataset)} ({variant})", backbone) for dataset, variant, backbone in absent),
             )  # fmt: skip
 
+    def labelled(self, sets: Sequence, needed: bool = False) -> list:
+        """Return the sets with labels, and show which have none; a ValueError if labels are ``needed`` and no set has any."""
+        without = [(title(s.dataset), s.identity.backbone) for s in sets if not s.labelled]
+        if needed and len(without) == len(sets):
+            raise ValueError(f"{_under(without)}: {NO_LABELS}")
+        if without:
+            self.show_text("Without labels, which a probe needs, and so not among the probes: {sets}.", sets=_under(without))
+        return [s for s in sets if s.labelled]
+
     def show_footer(self, sets: Iterable = ()) -> None:
         """Show how this page was made: the command that repeats it, parameters, software, run time, and the sets it read."""
         notebook = f"notebooks/{self.name}.ipynb"
@@ -339,6 +366,13 @@ class Page:
         sizes["fingerprint"] = lambda s: s.fingerprint[:16]
         if rows := [s.identity.columns | {name: of(s) for name, of in sizes.items()} for s in sets]:
             display(format_table(pd.DataFrame(rows)))
+
+
+def _maker(path: Path) -> dict:
+    """Return the notebook and the parameters that a result table records; nothing where it records none or is damaged."""
+    with suppress(pa.ArrowInvalid, OSError, ValueError):
+        return json.loads((pq.read_schema(path).metadata or {}).get(MADE_BY, b"{}"))
+    return {}
 
 
 def _under(pairs: Iterable[tuple[str, str]]) -> str:

@@ -105,7 +105,11 @@ def spoil(table, line, column, value):
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"line 2: group is in two splits; keep it in one \(2 such"),
         (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),
         (lambda t: spoil(t, 4, "image", ""), {}, r"manifest.csv line 4: image is missing"),
-        (lambda t: spoil(t, 4, "image", "pictures/none.png"), {}, r"1 of 60 pairs have no image.*first row 2; complete"),
+        (
+            lambda t: spoil(t, 4, "image", "pictures/none.png"),
+            {},
+            r"1 of 60 pairs have no image.*first manifest.csv line 4; complete",
+        ),
         (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text is also on line 3"),
         (lambda t: t.set_axis([*t.columns[:-1], "text"], axis=1), {}, r"columns 2 and 8 have the same name"),
         (lambda t: t.iloc[:0], {}, r"manifest.csv has a header and no rows; save it again"),
@@ -201,3 +205,27 @@ def test_a_text_that_determines_the_label_and_classes_that_differ_in_case_are_to
     warnings = check("manifest", tmp_path).warnings
     assert not any("text alone" in w for w in (*by_two, *warnings))
     assert "6 classes differ from another in case alone: C0, C1, C2, c0, c1 ...; write them alike if they are one" in warnings
+
+
+def test_a_check_tells_every_fault_at_once_with_file_and_line(tmp_path, table):
+    faults = {3: ("patient", "p9"), 12: ("image", "pictures/gone.png"), 15: ("image", "../out.png"), 18: ("split", "secret"),
+              20: ("label", ""), 25: ("image", "")}  # fmt: skip
+    for line, (column, value) in faults.items():
+        table = spoil(table, line, column, value)
+    for line in (30, 33):
+        (tmp_path / table["image"][line - 2]).write_bytes(b"no picture")
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    report = check("manifest", tmp_path, group="patient")
+    told = [
+        "label has 1 missing value(s) (1 empty), first at line 20", "line 25: image is missing", "line 15: image leads out of",
+        "line 18: split is not one of", "line 3: group is in two splits", "first manifest.csv line 12; complete",
+        "2 images cannot be decoded: manifest.csv line 30, manifest.csv line 33",
+    ]  # fmt: skip
+    assert [fact for fact in told if fact not in " ".join(report.problems)] == [] and not report.usable
+    assert "groups are in more than one split, the first in train (manifest.csv line 3)" in str(report.warnings)
+    assert len(report.problems) == len(told) and "secret" not in str(report) and "55 pairs" in report.facts[0]
+    with pytest.raises(ValueError, match="first at line 20"):
+        load_dataset("manifest", tmp_path, group="patient")
+    assert check("manifest", tmp_path, group="patient", missing_images="drop").problems == tuple(
+        fault for fault in report.problems if "no image file" not in fault
+    )

@@ -60,9 +60,10 @@ def test_make_passes_paths_on_as_they_are(tmp_path):
     """Every command of `make book` and `make test` goes to a stand-in for Python, which notes what it was given."""
     folder = tmp_path / "a clöne x & $(touch HIT)"
     (folder / ".venv/bin").mkdir(parents=True)
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", "requirements-test.lock"):
         shutil.copy(ROOT / name, folder)
-    (folder / f".venv/.lock-{sha256((ROOT / 'requirements.lock').read_bytes()).hexdigest()[:16]}").touch()
+    for stamp, name in (("lock", "requirements.lock"), ("lock-test", "requirements-test.lock")):
+        (folder / f".venv/.{stamp}-{sha256((ROOT / name).read_bytes()).hexdigest()[:16]}").touch()
     (folder / ".venv/bin/python").write_text(STUB)
     (folder / ".venv/bin/python").chmod(0o755)
     for target in ("test", "test-heavy", "book"):

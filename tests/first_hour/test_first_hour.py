@@ -156,7 +156,7 @@ COMMANDS = [
     (["import", "{bad}/text.parquet", "--dataset", "a", "--backbone", "b"], ["text.parquet"]),
     (["import", "{bad}/pickled.npz", "--dataset", "a", "--backbone", "b"], ["pickled.npz"]),
     (["check", "manifest", "--root", "{bad}/empty.csv"], ["empty.csv"]),
-    (["extract", "ham10000", "--backbone", "clipp", "--root", "{bad}", "--out", "x"], ["HAM10000_metadata"]),
+    (["extract", "ham10000", "--backbone", "clipp", "--root", "{bad}", "--out", "x"], ["did you mean 'clip'"]),
     (["report", "ham1000", "clip", "--by", "a", "--how", "b"], ["did you mean 'ham10000'"]),
 ]
 

@@ -1,5 +1,7 @@
 """The notebooks and their declarations in pages.yml: each pair is in step, carries no outputs, and says what it must."""
 
+import subprocess
+
 import declarations as declared
 import jupytext
 import nbformat
@@ -26,6 +28,16 @@ def test_the_generated_notebook_is_what_its_source_says_without_outputs(source):
     assert [c for c in code if "parameters" in c.metadata.get("tags", [])] == code[:1]
     # papermill cannot read a default that holds an equals sign; a comment says what each parameter is
     assert all(line.count("=") == 1 and "#" in line for line in code[0].source.splitlines())
+
+
+def test_what_running_a_notebook_in_the_checkout_leaves_is_ignored():
+    left = ["out.ipynb", "out.html", "results/t.parquet"]  # papermill and nbconvert, as README runs them
+    left += [f"notebooks/{name}" for name in ("03_lambda_sweep.nbconvert.ipynb", "03_lambda_sweep.html", "results/t.parquet")]
+    left += ["notebooks/03_lambda_sweep.md", "notebooks/03_lambda_sweep_files/a.png", "notebooks/.ipynb_checkpoints/a.ipynb"]
+    found = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.split() == left
+    known = subprocess.run(["git", "ls-files", "-ci", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    assert known.stdout == ""  # nothing of the repository is ignored
 
 
 @EACH

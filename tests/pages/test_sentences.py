@@ -1,6 +1,7 @@
 """Sentences of pages hold for the sets and protocols that were asked for, and parameters are checked before heavy imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, small_set
 from page_code import functions_of
+from test_missing_sets import run_page
 
 from helpers import EmbeddingSet
+from helpers.page import notebook_defaults
+from runs import SMALL
 
 SWEEP = functions_of("03_lambda_sweep")
 CHECKED_FIRST = ("01", "02", "03", "05", "07", "08", "09", "11", "12")  # pages that import torch only after the check
@@ -168,3 +172,61 @@ def test_page_11_measures_an_own_set_without_labels_or_validation_rows_and_says_
     for start in starts:
         exec(cell("11_what_lambda_closes", start), names)
     assert set(tables) == {"alignment_penalty", "alignment_cosines"} and f"Not measured: own / clean / clip {said}." in shown[-1]
+
+
+ONE_OF_MANY = r"\b1 (?:embedding set|data set|encoder|curve|probe|seed|sweep|group|row|random choice)s\b"
+EVERYWHERE = ONE_OF_MANY + r"|(?<![\d.])([-+]?\d[\d.]*%?) to \1(?![\d.%])|\bnan\b"
+OTHERS = r"Flickr8k|HAM10000|lit-natural|lit-derm"  # sets and encoders of the tests that are not in the case
+CASES = {  # case: what its pages must not say, and the pages it is run on
+    "one": (r"Flickr8k|lit-natural|[Uu]nder `(?:paper|converged)`|both kinds", ("01", "02", "03", "05")),
+    "own": (OTHERS, ("01", "02", "03", "05", "07", "09", "12")),
+    "unlabelled beside": (OTHERS, ("01", "02", "03", "05", "09", "12")),
+    "unlabelled alone": (OTHERS + r"|\bAUC\b", ("01", "02", "09", "12")),
+}
+SHIPPED_STUDIES = ("07", "09", "12")  # pages that also show shipped tables or other raw data, whose sets they may name
+
+
+def sets_of(case: str, folder: Path) -> Path:
+    """Store the sets of a case: one of two shipped names under one of two encoders, an own set, or pairs without labels."""
+    own = small_set("mine", "clean", "enc", False, 3)
+    if case == "one":
+        for seed, (dataset, encoder) in enumerate(
+            [("ham10000", "lit-derm"), ("ham10000", "lit-natural"), ("flickr8k", "lit-derm")]
+        ):
+            small_set(dataset, "clean", encoder, False, seed).save(folder / dataset / "clean" / encoder)
+    elif case != "unlabelled alone":
+        own.save(folder / "mine/clean/enc")
+    if case.startswith("unlabelled"):
+        loose = EmbeddingSet.from_arrays(own.image_of(), own.text_of(), dataset="loose", variant="clean", backbone="enc")
+        loose.save(folder / "loose/clean/enc")
+    return folder
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("case", "number"), [(case, number) for case, (_, pages) in CASES.items() for number in pages])
+def test_a_page_says_nothing_that_its_case_forbids(case, number, tmp_path):
+    name = next(page for page in SMALL if page.startswith(number))
+    asked = (
+        {"datasets": ["ham10000"], "backbones": ["lit-derm"], "dataset": "ham10000", "backbone": "lit-derm"}
+        if case == "one"
+        else {}
+    )
+    asked |= {"dataset": "mine", "backbone": "enc"} if number == "05" and case != "one" else {}
+    given = SMALL[name] | asked | {"variant": ["clean"] if number == "03" else "clean", "sweeps": str(tmp_path / "sweeps")}
+    given |= {"store": str(sets_of(case, tmp_path / "store")), "results": str(tmp_path / "results")}
+    _, said = run_page(name, **{k: v for k, v in given.items() if k in notebook_defaults(ROOT / f"notebooks/{name}.ipynb")})
+    prose = re.sub(r"(?s)<(table|style|svg|script|div).*?</\1>", "", said.partition("Run this page again")[0])
+    prose = re.sub(r"No embeddings of .* are stored here.*", "", prose)
+    assert re.findall(EVERYWHERE, prose) == [], prose[:1500]
+    assert number in SHIPPED_STUDIES or re.findall(CASES[case][0], prose) == [], prose[:1500]
+    told = "Without labels, which a probe needs, and so not among the probes: loose under enc." in prose
+    assert told == (case.startswith("unlabelled") and number in ("03", "12"))
+
+
+@pytest.mark.parametrize("number", ["03", "05"])
+def test_a_page_of_probes_refuses_unlabelled_pairs_alone_in_one_sentence(number, tmp_path):
+    name = next(page for page in SMALL if page.startswith(number))
+    store = str(sets_of("unlabelled alone", tmp_path / "store"))
+    given = {"variant": ["clean"]} if number == "03" else {"dataset": "loose", "backbone": "enc"}
+    with pytest.raises(ValueError, match="embedding set has no labels, which a probe needs; make it again with labels"):
+        run_page(name, **SMALL[name] | given | {"store": store, "results": str(tmp_path / "results")})

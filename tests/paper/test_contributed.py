@@ -78,7 +78,11 @@ def test_our_own_cell_and_the_oldest_report_stand(report, folder):
 def test_what_cannot_be_reported_is_refused(cell, swept):
     synthetic = EmbeddingSet(cell.image, cell.text, cell.pairs, cell.task, cell.provenance | {"data_report": {"synthetic": True}})
     other = EmbeddingSet(cell.text, cell.image, cell.pairs, cell.task, cell.provenance)
-    for embeddings, by, why in ((synthetic, "N", "synthetic"), (other, "N", "other embeddings"), (cell, "<b>N</b>", "by: ")):
+    for embeddings, by, why in (
+        (synthetic, "N", "synthetic"),
+        (other, "N", "other embeddings"),
+        (cell, "<b>N</b>", "by is '<b>N</b>'"),
+    ):
         with pytest.raises(ValueError, match=why):
             make_report(embeddings, [swept], by, "H", n_boot=2)
 

@@ -7,9 +7,20 @@ import pandas as pd
 import pytest
 from samples import embedding_set
 
-from helpers.probing.cache import cached_or_new, cached_sweeps, is_up_to_date, load_cached, run_sweep, stored_or_run, sweep_folder
+from helpers.probing import cache
+from helpers.probing.cache import (
+    cached_or_new,
+    cached_sweeps,
+    is_up_to_date,
+    load_cached,
+    run_once,
+    run_sweep,
+    stored_or_run,
+    sweep_folder,
+)
 from helpers.probing.protocol import Grid
 from helpers.probing.result import Caution
+from helpers.probing.sweep import sweep
 
 ARGUMENTS = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 EMBEDDINGS = embedding_set()
@@ -38,10 +49,30 @@ def test_other_settings_are_run_and_stored_and_all_protocols_are_found(cached, t
     other = ARGUMENTS | {"lambdas": [0.0, 0.5]}
     for protocol in ("converged", "paper"):
         folder = sweep_folder(*MADE[:3], protocol, "lambda", tmp_path)
-        assert stored_or_run(EMBEDDINGS, protocol, "lambda", other, tmp_path, 1)[1] == f"stored: {folder}"
+        replaced = ", in place of another" if protocol == "converged" else ""
+        assert stored_or_run(EMBEDDINGS, protocol, "lambda", other, tmp_path, 1)[1] == f"stored: {folder}{replaced}"
     found = cached_sweeps(EMBEDDINGS.identity, tmp_path)
     assert [result.provenance["protocol"] for result in found] == ["paper", "converged"]
     assert all(result.runs["lambda_image"].max() == 0.5 for result in found)
+
+
+def test_a_run_by_hand_trains_once_and_keeps_sweeps_of_other_settings_and_embeddings(tmp_path, monkeypatch):
+    trained: list[str] = []
+
+    def counted(embeddings, **given):
+        trained.append(embeddings.fingerprint)
+        return sweep(embeddings, **given)
+
+    monkeypatch.setattr(cache, "sweep", counted)
+    other, shifted = embedding_set(seed=1), ARGUMENTS | {"lambdas": [0.0, 0.5]}
+    for embeddings, arguments in ((EMBEDDINGS, ARGUMENTS), (EMBEDDINGS, shifted), (other, ARGUMENTS)):
+        first = run_once(embeddings, "converged", "lambda", arguments, tmp_path)
+        pd.testing.assert_frame_equal(run_once(embeddings, "converged", "lambda", arguments, tmp_path).table, first.table)
+    assert trained == [EMBEDDINGS.fingerprint, EMBEDDINGS.fingerprint, other.fingerprint]
+    cached_or_new(EMBEDDINGS, "converged", "lambda", ARGUMENTS, tmp_path / "none", tmp_path)
+    assert len(trained) == len(list(tmp_path.glob("*/sample/common/normal/converged/lambda/settings.json"))) == 3
+    run_once(EMBEDDINGS, "converged", "lambda", ARGUMENTS, None)
+    assert len(trained) == 4
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"format": 2}', "[" * 100_000])

@@ -14,7 +14,7 @@ IMPORTED = "Table of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d), or of im
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group."
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap doctor --root /data")
 def doctor(
     root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Load this encoder and prove it.")] = None,
@@ -39,7 +39,7 @@ def doctor(
     return int(any(status == WRONG for _, status, _ in rows))
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap datasets")
 def datasets() -> None:
     """List the data sets, their variants and how to get them."""
     from ..datasets import DATASETS
@@ -49,7 +49,7 @@ def datasets() -> None:
         print(f"{name:<12} {card.domain:<8} {card.title}{marked}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap backbones")
 def backbones() -> None:
     """List the encoders and how to get them."""
     from ..backbones.registry import REGISTRY
@@ -59,7 +59,7 @@ def backbones() -> None:
     print("any other: transformers:<id>, open_clip:<architecture>/<tag>, open_clip:hf-hub:<id>, <owner>/<name>, or a folder")
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap check manifest --root pairs.csv --option label=diagnosis --option group=patient")
 def check(
     dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
     option: Option = None, no_images: Annotated[bool, typer.Option("--no-images", help="Do not open the images.")] = False,
@@ -74,7 +74,7 @@ def check(
     return 0 if report.usable else 1
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap extract ham10000 --backbone clip --root /data/ham10000")
 def extract(
     context: typer.Context, dataset: Dataset,
     backbone: Annotated[str, typer.Option(help="Name, id or folder of the encoder; `backbones` lists them.")],
@@ -82,11 +82,11 @@ def extract(
     option: Option = None,
     shard: Annotated[str | None, typer.Option(help="k/n: only the k-th of n parts; a call without it joins them.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images encoded at a time; 256 on CUDA, else 32.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda if there is one.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights; else the model hub.")] = None,
     precision: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the encoder.")] = "float32",
     dtype: Annotated[Literal["float32", "float16"], typer.Option(help="Of the stored vectors.")] = "float32",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images; by the number of cores.")] = None,
     on_error: Annotated[Literal["fail", "skip"], typer.Option(help="Fail on rows that cannot be encoded, or skip them.")] = "fail",
     max_skipped: Annotated[float | None, typer.Option(min=0, max=1, help="Largest share of rows to skip; 0.05.")] = None,
     image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
@@ -96,11 +96,18 @@ def extract(
     from ..backbones import load_backbone
     from ..datasets import load_dataset
     from ..extraction.extract import extract as encode
+    from ..extraction.extract import parse_shard
+    from ..files import refuse_other_content
+    from ..store.disk import FILES, PROVENANCE
 
-    rows = load_dataset(**copy_arguments(dataset, root, variant, split, missing_images, option))
+    of_the_copy = copy_arguments(dataset, root, variant, split, missing_images, option)
+    parse_shard(shard)
+    if out:
+        refuse_other_content(Path(out), PROVENANCE, FILES.values(), "an embedding set")
+    encoder = load_backbone(backbone, device, weights)  # before the rows, which may take minutes to read
+    rows = load_dataset(**of_the_copy)
     for note in rows.report.get("notes", ()):
         print(f"warning: {note}")
-    encoder = load_backbone(backbone, device, weights)
     folder = out or own_folder(rows.name, rows.variant, encoder.name)
     embeddings = encode(
         rows, encoder, folder, batch_size, shard, precision=precision, dtype=dtype, workers=workers, on_error=on_error,
@@ -123,7 +130,7 @@ def _extract_command(given: dict[str, Any], backbone: str) -> str:
     return shlex.join(words)
 
 
-@app.command("import")
+@app.command("import", epilog="Example: modality-gap import vectors.npz --dataset mine --backbone clip")
 def import_(
     path: Annotated[str, typer.Argument(help=IMPORTED)],
     dataset: Annotated[str, typer.Option(help="Name to give.")],
@@ -131,12 +138,12 @@ def import_(
     source: Annotated[str | None, typer.Option(help="Repository of the encoder, openai/clip-vit-base-patch32; recorded.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of that repository, 40 hexadecimal digits; recorded.")] = None,
     variant: Annotated[str, typer.Option(help="clean, authors, common or a name of your own.")] = "clean",
-    text: Annotated[str | None, typer.Option(help="NPY of text vectors.")] = None,
+    text: Annotated[str | None, typer.Option(help="NPY of text vectors; none if the file holds both.")] = None,
     table: Annotated[str | None, typer.Option(help="CSV, TSV or Parquet of labels, splits and groups, for arrays.")] = None,
     label: Annotated[str | None, typer.Option(help="Label column, or 0/1 columns; `label` if there is one.")] = None,
     split: Annotated[str | None, typer.Option(help=SPLIT_COLUMN)] = None,
     group: Annotated[str | None, typer.Option(help="Column of rows that belong together, such as one patient's.")] = None,
-    ids: Annotated[str | None, typer.Option(help="Column of unique names.")] = None,
+    ids: Annotated[str | None, typer.Option(help="Column of unique names; else row numbers.")] = None,
     classes: Annotated[str | None, typer.Option(help="Class names in order, by commas; needed if one is None or NA.")] = None,
     image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of images.")] = "img_emb_",
     text_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of texts.")] = "text_emb_",

@@ -12,7 +12,7 @@ from .options import Backbone, Dataset, File, Replicates, SomeReplicates, Store,
 GRID = Grid()
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap cone ham10000 lit-derm --out cone.csv")
 def cone(
     dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None, n_boot: Replicates = 1000,
     out: Table = None,
@@ -33,7 +33,7 @@ def _of_grid(name: str, help_text: str) -> typer.models.OptionInfo:
     return typer.Option(help=help_text, show_default=",".join(map(str, getattr(GRID, name))), metavar="VALUE,...")
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap sweep ham10000 lit-derm --protocol converged --lambdas 0,0.5,1 --seeds 42")
 def sweep(
     context: typer.Context, dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
     protocol: Annotated[str | None, _of_grid("protocol", f"How probes are trained: {', '.join(PROTOCOLS)}.")] = None,
@@ -94,7 +94,7 @@ def _value(word: str):
         return word  # a name, or no number, which the grid refuses
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap report ham10000 clip --by 'A. Name' --how 'Official release, one GPU.'")
 def report(
     dataset: Dataset, backbone: Backbone,
     by: Annotated[str, typer.Option(metavar="NAME", help="Who contributes the numbers, as the book will print it.")],
@@ -105,27 +105,32 @@ def report(
     out: Annotated[str | None, File(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
 ) -> None:  # fmt: skip
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
-    from ..contributed import make_report
+    from ..contributed import REPORTED, make_report
     from ..extraction.find import embeddings_for
     from ..probing.cache import cached_sweeps
     from ..published import facts_of, which_cell
 
     embeddings = embeddings_for(dataset, backbone, variant, store)
     own = embeddings.identity
-    cell = which_cell(facts_of(embeddings))  # needs tables of the repository, so it comes before the work
-    found = cached_sweeps(own, sweeps)
+    cached = cached_sweeps(own, sweeps)
+    found = [result for result in cached if result.provenance["protocol"] in REPORTED]
     written = make_report(embeddings, found, by, how, n_boot)
     path = written.save(out or f"{'--'.join(own.folder.parts)}.json")
     protocols = ", ".join(result.provenance["protocol"] for result in found) or "none stored"
     print(f"{embeddings}\nwritten: {path}, {path.stat().st_size:,} bytes of numbers; sweeps: {protocols}")
+    if apart := [name for result in cached if (name := result.provenance["protocol"]) not in REPORTED]:
+        print(f"not in the report, which compares the paper's protocols: {', '.join(apart)}")
     if not embeddings.labelled:
         print("the set has no labels, so its report holds geometry alone; a sweep needs labels")
     elif not found:
         print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
-    print(cell)
+    try:
+        print(which_cell(facts_of(embeddings)))
+    except FileNotFoundError as error:
+        print(f"whether it fills a cell of the paper is not known here: {error}")
 
 
-@app.command()
+@app.command(epilog="Example: modality-gap recommend ham10000 lit-derm --alignments lambda-1,centring")
 def recommend(
     dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
     alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",

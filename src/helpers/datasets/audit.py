@@ -10,10 +10,8 @@ from tqdm import tqdm
 from ..images import NO_WINDOW, SIXTEEN_BITS, inspect_image
 from ..tasks import SPLITS, common_names, few_validation_rows, text_decides
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
-from .registry import Draft, PairedDataset, load_dataset
+from .registry import SHOWN, Draft, PairedDataset, read_copy
 from .splits import seen_in_train, straddling
-
-SHOWN = 12  # most classes, and most examples of a fault, that the report prints
 
 
 @dataclass(frozen=True)
@@ -44,15 +42,13 @@ def check(
     names of encoders: the report counts the texts they cut if their tokenizer files are on this machine.
     """
     try:
-        dataset = load_dataset(name, root, variant, split, "drop", **options)
+        dataset, faults = read_copy(name, root, variant, split, missing_images, **options)
     except (OSError, ValueError, ImportError) as error:
-        return Report(f"{name} {variant}" + (f" at {root}" if root else ""), problems=(str(error),))
-    facts, problems = _facts(dataset, tokenizers), []
-    if dataset.report["rows_without_image"]:
-        try:
-            load_dataset(name, root, variant, split, missing_images, **options)
-        except FileNotFoundError as error:
-            problems.append(str(error))
+        dataset, faults = None, [error]
+    problems = [str(fault) for fault in faults]
+    if dataset is None:
+        return Report(f"{name} {variant}" + (f" at {root}" if root else ""), problems=tuple(problems))
+    facts = _facts(dataset, tokenizers)
     if open_images:
         unreadable, found = _images(dataset, private=dataset.card.credentialed or name == "manifest")
         facts += found
@@ -95,7 +91,7 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]
     for row, path in tqdm(first_row.items(), total=len(first_row), desc="images", unit="image", leave=False):
         file = inspect_image(dataset.root, path, pixels=True, window=window)
         if file.error:
-            unreadable.setdefault(file.error, []).append(f"row {row}" + ("" if private else f" ({path})"))
+            unreadable.setdefault(file.error, []).append(_place(dataset, row) + ("" if private else f" ({path})"))
         else:
             read.append(file.sha256)
         changes.update(file.notes)
@@ -106,17 +102,23 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]
     return told, [f"images with the same bytes as another: {len(read) - len(set(read))}", f"converted by decoding: {converted}"]
 
 
+def _place(dataset: PairedDataset | Draft, row: int) -> str:
+    """Return the line of a row in a table of one's own, else its number."""
+    lines = getattr(dataset, "lines", ())
+    return lines[row] if lines else f"row {row}"
+
+
 def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     """Return warnings, one sentence each, about pairs, groups, classes and labels; they do not prevent use."""
     rows, balance, found = dataset.rows.reset_index(drop=True), class_balance(dataset), []
     again = rows.duplicated(["image", "text"])
     if again.any():
-        where = f"the first is row {again.idxmax()}; each counts again: remove them if unintended"
+        where = f"the first is {_place(dataset, again.idxmax())}; each counts again: remove them if unintended"
         found.append(f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}")
     groups = straddling(rows)
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
-        where = " and ".join(f"{split} (row {row})" for row, split in splits.items())
+        where = " and ".join(f"{split} ({_place(dataset, row)})" for row, split in splits.items())
         found.append(f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for others")
     for split in balance:
         absent = balance.index[balance[split] == 0]
@@ -133,7 +135,9 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():
-            found.append(f"{empty.sum()} rows have no label, first row {empty.idxmax()}; they count as negative for every class")
+            found.append(
+                f"{empty.sum()} rows have no label, first {_place(dataset, empty.idxmax())}; they count as negative for every class"
+            )
     return found
 
 

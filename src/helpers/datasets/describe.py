@@ -21,6 +21,8 @@ _tokenizer = cache(load_tokenizer)
 def class_balance(dataset: PairedDataset | Draft) -> pd.DataFrame:
     """Return the number of positives per class (rows) and split (columns), for splits that have rows."""
     task, rows = dataset.task, dataset.rows
+    if not task.classes:  # no labels
+        return pd.DataFrame(columns=pd.Index([], name="split"), index=pd.Index([], name="class"), dtype=int)
     if task.kind == "multilabel":
         counts = rows[task.columns].set_axis(task.classes, axis=1).groupby(rows["split"]).sum().T
     else:

@@ -1,6 +1,7 @@
 """Read any table of yours: one row per pair, with an image path, a text and one or more label columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -61,15 +62,27 @@ def read(
     classes = classes.split(",") if isinstance(classes, str) else classes
     drop = choose(missing_labels, ("fail", "drop"), "missing_labels") == "drop"
     data, dropped = _labelled(data, label, classes) if drop else (data, 0)
-    task, labels = _labels(data, label, label_separator, path, kind, classes)
-    rows = pd.DataFrame({"text": data[text], "image": existing(images, _paths_inside(data[image], images, path)).to_numpy()})
+    faults: list[Exception] = []  # of rows; they are noted, so that a check tells all of them
+    with _noting(faults):
+        task, labels = _labels(data, label, label_separator, path, kind, classes)
+    if faults:
+        data, _ = _labelled(data, label, classes)
+        task, labels = _labels(data, label, label_separator, path, kind, classes)
+    paths = _paths_inside(data[image], images, path, faults)
+    rows = pd.DataFrame({"text": data[text], "image": existing(images, paths).to_numpy()})
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
-    rows["pair_id"] = unique(_known(data[id], path), path) if id else [f"{i:07d}" for i in data.index]
-    rows["group"] = _known(data[group], path) if group else data[image]
+    rows["pair_id"], rows["group"] = [f"{i:07d}" for i in data.index], data[image]
+    with _noting(faults):
+        rows["pair_id"] = unique(_known(data[id], path), path) if id else rows["pair_id"]
+    with _noting(faults):
+        rows["group"] = _known(data[group], path) if group else rows["group"]
     given = split_column in data and split != "made"
     if given:
-        rows["split"] = classes_of(pd.Series(split_names(data[split_column]), data.index, name=split_column), SPLITS, path)
-        refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
+        rows["split"] = pd.Series(split_names(data[split_column]), data.index, name=split_column)
+        with _noting(faults):
+            classes_of(rows["split"].rename(split_column), SPLITS, path)
+        with _noting(faults):
+            refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
     counts = {"rows_without_label": dropped} if drop else {}
@@ -78,7 +91,17 @@ def read(
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
-    return Draft(pd.concat([rows, labels], axis=1).reset_index(drop=True), task, report, card, images)
+    usable = rows["split"].isin(SPLITS) & paths.notna()
+    return Draft(pd.concat([rows, labels], axis=1)[usable], task, report, card, images, path, faults)
+
+
+@contextmanager
+def _noting(faults: list[Exception]) -> Iterator[None]:
+    """Note that some rows are refused, and go on."""
+    try:
+        yield
+    except ValueError as error:
+        faults.append(error)
 
 
 def _notes(data: pd.DataFrame, used: tuple, options: dict[str, str | None]) -> list[str]:
@@ -159,11 +182,13 @@ def _read(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
 
 
-def _paths_inside(column: pd.Series, folder: Path, path: Path) -> pd.Series:
-    """Return paths of images relative to ``folder``; refuse one that leads out of it."""
-    refuse(column.isna(), column, path, "is missing")
-    paths = column.map(lambda cell: PurePosixPath(cell.replace("\\", "/")))
+def _paths_inside(column: pd.Series, folder: Path, path: Path, faults: list[Exception]) -> pd.Series:
+    """Return paths of images relative to ``folder``, None for a missing one and one that leads out of it, which are noted."""
+    with _noting(faults):
+        refuse(column.isna(), column, path, "is missing")
+    paths = column.fillna("").map(lambda cell: PurePosixPath(cell.replace("\\", "/")))
     paths = paths.map(lambda own: own.relative_to(folder) if own.is_relative_to(folder) else own)
     outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts)
-    refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
-    return paths.map(str)
+    with _noting(faults):
+        refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
+    return paths.map(str).astype(object).where(~outside & column.notna(), None)

@@ -16,6 +16,7 @@ from ..tasks import SPLITS, Task
 
 SYNTHETIC = "SYNTHETIC.txt"  # marks the folder of a miniature
 MISSING_IMAGES = ("error", "drop")
+SHOWN = 12  # most examples of a fault in a message
 REQUIRED_COLUMNS = ("pair_id", "image", "text", "split", "group")
 
 
@@ -54,6 +55,8 @@ class Draft:
     report: dict = field(default_factory=dict)
     card: Card | None = None
     root: Path | None = None
+    table: Path | None = None  # then the index of ``rows`` tells their lines
+    faults: list[Exception] = field(default_factory=list)  # of rows that are left out here or lack a name of their own
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class PairedDataset:
     card: Card
     root: Path
     report: dict = field(default_factory=dict)  # counts of excluded rows by reason; no row is dropped silently
+    lines: Sequence[str] = ()  # of a table of one's own, such as ``pairs.csv line 7``, one a row
 
     def __post_init__(self):
         for column in REQUIRED_COLUMNS:
@@ -167,6 +171,16 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
         missing_images: ``error``, or ``drop`` to exclude and count pairs without an image file; the card's default when None.
         options: see ``DATASETS[name].options``.
     """
+    dataset, faults = read_copy(name, root, variant, split, missing_images, **options)
+    if dataset is None or faults:
+        raise faults[0]
+    return dataset
+
+
+def read_copy(
+    name: str, root=None, variant: str = "authors", split=None, missing_images=None, **options
+) -> tuple[PairedDataset | None, list[Exception]]:
+    """As :func:`load_dataset`; return the usable rows, None if there are none, and the faults of the others; the rest is raised."""
     entry = DATASETS[choose(name, DATASETS, "data set")]
     variant = canonical_variant(name, variant)
     offered = entry.card.splits[variant]
@@ -176,22 +190,26 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     for option in options:
         choose(option, entry.options, f"option of {name}")
     draft = entry.read(root, variant, split, **options)
-    card, root, rows = draft.card or entry.card, draft.root or root, draft.rows.reset_index(drop=True)
+    card, root, rows, faults = draft.card or entry.card, draft.root or root, draft.rows.reset_index(drop=True), [*draft.faults]
     name = draft.card.title if draft.card else name
+    places = [f"{draft.table.name} line {line + 2}" if draft.table else f"row {line}" for line in draft.rows.index]
     if "image" not in rows:
         rows["image"] = locate(rows["pair_id"], index_images(root, card.folders))
     absent = rows["image"].isna()
     if absent.any() and (policy == "error" or absent.all()):
         private = card.credentialed or entry.name == "manifest"
-        first = f"first row {absent.idxmax()}" + ("" if private else f" ({rows['pair_id'][absent.idxmax()]})")
+        named = [places[row] + ("" if private else f" ({rows['pair_id'][row]})") for row in rows.index[absent][:SHOWN]]
         drop = "complete them, or exclude these pairs with missing_images='drop' (--missing-images drop)"
         remedy = "check root and the image folder" if absent.all() else drop
-        raise FileNotFoundError(f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}, {first}; {remedy}")
+        what = f"{name}: {absent.sum()} of {len(rows)} pairs have no image file under {root}"
+        faults.append(FileNotFoundError(f"{what}, first {', '.join(named)}; {remedy}"))
     blank = rows["text"].isna() | (rows["text"].astype(str).str.strip() == "")
-    rows = rows[~absent & ~blank].reset_index(drop=True)
+    used = ~absent & ~blank
+    if not used.any():
+        return None, faults or [ValueError(f"{name}: no pair under {root} has both an image and a text")]
+    rows = rows[used].reset_index(drop=True)
     rows = rows[[*REQUIRED_COLUMNS, *(c for c in rows if c not in REQUIRED_COLUMNS)]]
-    if not len(rows):
-        raise ValueError(f"{name}: no pair under {root} has both an image and a text")
     report = {"split": split, "rows_without_image": int(absent.sum()), "rows_without_text": int((blank & ~absent).sum())}
     report |= draft.report | ({"synthetic": True} if (root / SYNTHETIC).is_file() else {})
-    return PairedDataset(name, variant, rows, draft.task, card, root, report)
+    lines = [place for place, kept in zip(places, used, strict=True) if kept] if draft.table else ()
+    return PairedDataset(name, variant, rows, draft.task, card, root, report, lines), faults

@@ -76,7 +76,7 @@ def extract(
         image_from: folder of a set with the same image vectors, to which the new set then refers.
         command: command that makes the set again, for its provenance; without folders of the machine.
     """
-    out, shard = Path(out), None if shard is None else _parse_shard(shard)
+    out, shard = Path(out), parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
     max_skipped = 0.05 if max_skipped is None else max_skipped
     backbone = _backbone(backbone, device)
@@ -178,7 +178,10 @@ def _explaining_errors(out: Path) -> Iterator[None]:
         raise OSError(f"{what}; make room or give another output than {out}, finished chunks remain") from error
 
 
-def _parse_shard(shard) -> tuple[int, int]:
+def parse_shard(shard) -> tuple[int, int] | None:
+    """Return the two numbers of a shard such as ``3/16``; None stays None."""
+    if shard is None:
+        return None
     with suppress(ValueError, TypeError):
         k, n = map(int, shard.split("/") if isinstance(shard, str) else shard)
         if 1 <= k <= n:

@@ -11,7 +11,7 @@ from ..arrays import choose
 from ..backbones import REGISTRY, load_backbone
 from ..datasets.registry import DATASETS, canonical_variant, dataset_root, domain, load_dataset
 from ..files import project_root
-from ..store.catalogue import NAMES, OWN, SHIPPED, Identity, folder_name, stored
+from ..store.catalogue import NAMES, OWN, SHIPPED, SHIPPED_SETS, Identity, folder_name, stored
 from ..store.embeddings import EmbeddingSet
 
 
@@ -108,4 +108,6 @@ def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
     if identity.dataset not in DATASETS:
         return f"{missing}; import them with `python -m helpers import FILE --dataset {identity.dataset} {names}`"
     make = f"python -m helpers extract {identity.dataset} {names} --root FOLDER"
-    return f"{missing}; make them with `{make}`; a notebook also makes them from its data_root"
+    shipped = any((identity.dataset, identity.variant, identity.backbone or s[2]) == s for s in SHIPPED_SETS)
+    have = "run in a checkout of the repository, which ships them, or set HELPERS_ROOT to one; or " if shipped else ""
+    return f"{missing}; {have}make them with `{make}`; a notebook also makes them from its data_root"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from ..files import project_root, refuse_other_content, replacing_folder
+from ..files import checksum_of, project_root, refuse_other_content, replacing_folder
 from ..store.catalogue import Identity, check_folder
 from ..store.disk import Record, UnusableRecord, read_record, write_record
 from ..store.embeddings import EmbeddingSet
@@ -67,11 +67,21 @@ def load_cached(folder) -> SweepResult:
     return SweepResult.load(folder, _remake(Path(folder)))
 
 
-def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None) -> SweepResult:
-    """Return the cached sweep if it is up to date, else run a new one without storing it; raise if the cached one is damaged."""
+def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None, own=None) -> SweepResult:
+    """Return the cached sweep if it is up to date, else that of :func:`run_once`; raise if the cached one is damaged."""
     folder = _folder(embeddings.identity, protocol, part, sweeps)
     cached = load_cached(folder) if (folder / RECORD).is_file() else None
-    return cached.warn() if cached and is_up_to_date(folder, embeddings, arguments) else run_sweep(embeddings, protocol, arguments)
+    if cached and is_up_to_date(folder, embeddings, arguments):
+        return cached.warn()
+    return run_once(embeddings, protocol, part, arguments, own)
+
+
+def run_once(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, own) -> SweepResult:
+    """Return the sweep from the cache ``own``, by embeddings and settings, or run it and store it there; None for no cache."""
+    if own is None:
+        return run_sweep(embeddings, protocol, arguments)
+    key = checksum_of([ENGINE, embeddings.fingerprint, arguments])[:16]
+    return stored_or_run(embeddings, protocol, part, arguments, Path(own) / key)[0]
 
 
 def stored_or_run(
@@ -82,7 +92,8 @@ def stored_or_run(
     if is_up_to_date(folder, embeddings, arguments):
         (folder / RECORD).touch()
         return load_cached(folder).warn(), f"up to date: {folder}"
-    return run_sweep(embeddings, protocol, arguments, folder, workers), f"stored: {folder}"
+    replaced = ", in place of another" if (folder / RECORD).exists() else ""
+    return run_sweep(embeddings, protocol, arguments, folder, workers), f"stored: {folder}{replaced}"
 
 
 def cached_sweeps(identity: Identity, sweeps=None) -> list[SweepResult]:
