@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     except TyperException as error:
         command = " ".join(["python -m helpers", *arguments[:1], "--help"])
         return _say("error", f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error:
         if "--debug" in arguments:
             raise
         return _say("error", error)

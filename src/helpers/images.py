@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .files import sha256
+from .files import check_memory, memory_limit, sha256
 
-MAX_PIXELS = 100_000_000
-MAX_BYTES = 1_000_000_000
+BYTES_PER_PIXEL, OF_WEBP = 40, 64  # in memory while several are decoded; the library of WebP makes more copies
+SHORTER_SIDE = 1024  # pixels; no known encoder asks for more, so that an image is at most enlarged to it
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 CHANGED = "file was replaced after it was inspected; run again"
@@ -36,18 +36,21 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> Finding:
         return Finding(error="image path leaves the data root; give a path below it")
     path = Path(root) / relative
     try:
-        if not 0 < (size := path.stat().st_size) <= MAX_BYTES:
-            return Finding(error=f"file has {size:,} bytes, must have between 1 and {MAX_BYTES:,}; get it again, or resize it")
+        if not (size := path.stat().st_size):
+            return Finding(error="file has 0 bytes; get it again")
+        check_memory("file", size)
         with _open(path) as image:
             changes = {
                 f"mode {image.mode} converted to RGB": image.mode not in ("RGB", "L"),
-                "first frame of several used": getattr(image, "n_frames", 1) > 1,
+                "first frame of several used": getattr(image, "is_animated", False),  # their number would take long to count
                 "turned upright by its EXIF orientation": image.getexif().get(0x0112, 1) != 1,
             }
         content = sha256(path)
         if pixels:
             decode(path, content)
         return Finding(content, tuple(note for note, applies in changes.items() if applies))
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow raises many types on broken files; each becomes a row of the report
         return Finding(error=_reason(error))
 
@@ -66,21 +69,32 @@ def decode(path: Path, content: str | None = None) -> Image.Image:
             ImageOps.exif_transpose(image, in_place=True)
             upright = _to_eight_bits(image) if image.mode.startswith("I") else image  # Pillow would clip 16-bit grey at 255
             return upright if upright.mode == "RGB" else upright.convert("RGB")
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
 
 def _open(source) -> Image.Image:
-    """Return a Pillow image after reading its header alone; refuse one too large to decode or with undefined pixel values."""
+    """Return a Pillow image after reading its header alone; refuse one too large to decode or with undefined pixel values.
+
+    An encoder makes the shorter side its own, so a long and thin image is measured as it will be then.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's own limit must not be below one that was raised
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, int(memory_limit() / BYTES_PER_PIXEL))
     image = Image.open(source, formats=FORMATS)
-    if image.mode == "F":
-        fault = "image has floating-point pixels, whose range is unknown; convert it to 8 bits first"
-    elif image.width * image.height > MAX_PIXELS:
-        fault = f"image has {image.width} x {image.height} pixels, the limit is {MAX_PIXELS:,}; resize it first"
-    else:
-        return image
-    image.close()
-    raise ValueError(fault)
+    try:
+        if image.mode == "F":
+            raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
+        short, long = sorted(max(1, side) for side in image.size)
+        pixels = max(short, SHORTER_SIDE) * long * max(1, SHORTER_SIDE / short)
+        resized = f", which an encoder enlarges to {pixels:,.0f}" if short < SHORTER_SIDE else ""
+        each = OF_WEBP if image.format == "WEBP" else BYTES_PER_PIXEL
+        check_memory(f"decoding images of {image.width} x {image.height} pixels{resized}, several at a time,", pixels * each)
+    except ValueError:
+        image.close()
+        raise
+    return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

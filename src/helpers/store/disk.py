@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_file, check_output, checksum_of, remove_stale, replacing, sha256, write_json
+from ..files import check_file, check_memory, check_output, checksum_of, does_not_fit, memory_limit, remove_stale
+from ..files import replacing, sha256, write_json
 
 FORMAT = 2
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
@@ -25,6 +27,7 @@ SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+
 IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
+PER_VALUE = 40  # bytes of memory that a value of a table takes while it is read and used
 ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds to wait for an absent one
 DAMAGE = "restore it, or make the set again with --overwrite"
 
@@ -82,6 +85,8 @@ def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
         return read(check_file(file))
     except (FileNotFoundError, NotADirectoryError):
         raise
+    except MemoryError:
+        raise does_not_fit(file) from None
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise UnusableRecord(f"{file} is damaged ({type(error).__name__}); {remake}") from None
 
@@ -148,13 +153,46 @@ def _matrix(data: np.ndarray, path: Path) -> np.ndarray:
 
 
 def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
-    """Return the table of a Parquet file, or of its bytes ``data``."""
+    """Return the table of a Parquet file, or of its bytes ``data``, if it fits into the limit of memory."""
     try:
-        table = pq.read_table(check_file(path) if data is None else pa.BufferReader(data))
-        table.validate(full=True)
-        return table.to_pandas(ignore_metadata=True)
+        source = check_file(path) if data is None else pa.BufferReader(data)
+        needed = parquet_memory(source)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+    check_memory(str(path), needed)
+    try:
+        table = pq.read_table(source)
+        table.validate(full=True)
+        return table.to_pandas(ignore_metadata=True)
+    except MemoryError:
+        raise does_not_fit(path) from None
+    except Exception as error:  # whatever the library of the format raises on malformed bytes
+        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+
+
+def parquet_memory(source) -> float:
+    """Return the bytes of memory that a Parquet table takes, from the metadata of its row groups and the lengths of its texts.
+
+    A text that a dictionary holds once may stand in every row, so texts are counted before they are written out.
+    """
+    about = pq.ParquetFile(source).metadata
+    chunks = [about.row_group(i).column(k) for i in range(about.num_row_groups) for k in range(about.num_columns)]
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    needed = float(sum(chunk.total_uncompressed_size + PER_VALUE * chunk.num_values for chunk in (*chunks, *texts)))
+    longest = sum(chunk.total_uncompressed_size * chunk.num_values for chunk in texts)
+    if needed + longest <= memory_limit() or needed > memory_limit():
+        return needed
+    names = list(dict.fromkeys(chunk.path_in_schema for chunk in texts))
+    table = pq.ParquetFile(source, read_dictionary=names).read(list({name.split(".")[0] for name in names}))
+    return needed + 2 * sum(_length(part) for column in table.columns for part in column.chunks)
+
+
+def _length(array: pa.Array) -> int:
+    """Return how many bytes an array takes once every text stands in its row."""
+    if isinstance(array, pa.DictionaryArray):
+        return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
+    inner = array.flatten() if hasattr(array, "flatten") else []
+    return array.nbytes + sum(map(_length, [inner] if isinstance(inner, pa.Array) else inner))
 
 
 def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:
