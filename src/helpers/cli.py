@@ -7,6 +7,7 @@ from functools import partial
 import typer
 from typer.exceptions import TyperException
 
+from .arrays import shortened
 from .commands import data, sets  # noqa: F401 (they add their commands to the app)
 from .commands.options import app
 
@@ -30,5 +31,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say(kind: str, message, *_, **__) -> int:
-    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{kind}: {shortened(' '.join(str(message).split()))}", file=sys.stderr)
     return 2

@@ -32,6 +32,10 @@ class Unwritable(OSError):
     """Error on a full disk or a folder that cannot be written; names the file."""
 
 
+class TooLarge(ValueError):
+    """Error for a file that would take more memory than the limit."""
+
+
 def project_root() -> Path:
     """Return the folder of ``data`` and ``runs``: ``$HELPERS_ROOT``, else the checkout around the working directory or that of an
     editable install, else the working directory itself.
@@ -88,12 +92,14 @@ def check_memory(what: str, needed: float) -> None:
     """Refuse, before it is read, what would take more bytes of memory than the limit."""
     if needed > (limit := memory_limit()):
         much = f"{what} would take at least {needed / 1e9:,.1f} GB of memory, and the limit is {limit / 1e9:g} GB"
-        raise ValueError(f"{much}; if you trust the file, raise it: `python -m helpers --memory GB ...`, or the variable {MEMORY}")
+        raise TooLarge(f"{much}; if you trust the file, raise it: `python -m helpers --memory GB ...`, or the variable {MEMORY}")
 
 
-def does_not_fit(path) -> MemoryError:
-    """Return the error that a file could not be read because memory ran out, which is no damage."""
-    return MemoryError(f"{path} does not fit into the free memory; end other programs, or read it on a larger machine")
+def unreadable(error: Exception, path, sentence: str, kind: type[Exception] = ValueError) -> Exception:
+    """Return the error for a file that a library failed to read: the sentence, unless it is too large, which is no damage."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return MemoryError(f"{path} does not fit into the free memory; end other programs, or read it on a larger machine")
+    return error if isinstance(error, TooLarge) else kind(sentence)
 
 
 def check_writable(path) -> Path:
@@ -108,13 +114,12 @@ def _naming_the_output(path: Path) -> Iterator[None]:
     """Turn an error on a full disk or a folder that cannot be written into one sentence that names the file."""
     try:
         yield
-    except Unwritable:
-        raise
     except (OSError, SafetensorError) as error:  # the writer of arrays raises the latter
         if isinstance(error, OSError) and error.errno not in ABOUT_THE_OUTPUT:
             raise
-        why = getattr(error, "strerror", error)
-        raise Unwritable(f"{path} cannot be written ({why}); make room or give another output") from error
+        raise Unwritable(
+            f"{path} cannot be written ({getattr(error, 'strerror', error)}); make room or give another output"
+        ) from error
 
 
 def check_output(path) -> Path:
@@ -217,20 +222,18 @@ def _folder_beside(path: Path) -> Iterator[Path]:
     """Yield a new, locked temporary folder beside ``path``; remove it at the end."""
     with _naming_the_output(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(path.parent)
-    while True:
-        with _naming_the_output(path):
+        remove_stale(path.parent)
+        while True:
             folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
-        lock = FileLock(folder / LOCK)
-        with suppress(FileNotFoundError):  # another process took it for stale before it was locked
-            lock.acquire()
-            break
-    try:
-        with _naming_the_output(path):
+            lock = FileLock(folder / LOCK)
+            with suppress(FileNotFoundError):  # another process took it for stale before it was locked
+                lock.acquire()
+                break
+        try:
             yield folder
-    finally:
-        _discard(folder)
-        lock.release()
+        finally:
+            _discard(folder)
+            lock.release()
 
 
 def _discard(folder: Path) -> None:
@@ -279,11 +282,24 @@ def write_json(path: Path, value, part_of_result: bool = False) -> None:
         temporary.write_text(json_text(value), encoding="utf-8")
 
 
+def parse_json(text: str | bytes):
+    """Return the value of JSON text; refuse a key that stands twice, of which Python would take the last."""
+
+    def unique(pairs: list[tuple]) -> dict:
+        if len(found := dict(pairs)) < len(pairs):
+            raise ValueError(
+                f"the key {next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))!r:.60} stands twice"
+            )
+        return found
+
+    return json.loads(text, object_pairs_hook=unique)
+
+
 def read_json(path: Path):
     """Read a JSON file; a ValueError names one that is not JSON."""
     check_file(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}); restore or regenerate it") from None
 
@@ -304,10 +320,8 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             arrays = {key: stream.get_tensor(key) for key in stream.keys()}
     except FileNotFoundError:
         raise
-    except MemoryError:
-        raise does_not_fit(path) from None
     except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise ValueError(type(error).__name__) from None
+        raise unreadable(error, path, type(error).__name__) from None
     expected = metadata.pop("sha256", None)
     if expected != _checksum_of_arrays(arrays, metadata):
         raise ValueError("its checksum does not match its content" if expected else "it has no checksum")

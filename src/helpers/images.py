@@ -49,8 +49,6 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> Finding:
         if pixels:
             decode(path, content)
         return Finding(content, tuple(note for note, applies in changes.items() if applies))
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow raises many types on broken files; each becomes a row of the report
         return Finding(error=_reason(error))
 
@@ -69,8 +67,6 @@ def decode(path: Path, content: str | None = None) -> Image.Image:
             ImageOps.exif_transpose(image, in_place=True)
             upright = _to_eight_bits(image) if image.mode.startswith("I") else image  # Pillow would clip 16-bit grey at 255
             return upright if upright.mode == "RGB" else upright.convert("RGB")
-    except MemoryError:
-        raise
     except Exception as error:
         raise ValueError(_reason(error)) from None
 
@@ -83,17 +79,13 @@ def _open(source) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's own limit must not be below one that was raised
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, int(memory_limit() / BYTES_PER_PIXEL))
     image = Image.open(source, formats=FORMATS)
-    try:
-        if image.mode == "F":
-            raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
-        short, long = sorted(max(1, side) for side in image.size)
-        pixels = max(short, SHORTER_SIDE) * long * max(1, SHORTER_SIDE / short)
-        resized = f", which an encoder enlarges to {pixels:,.0f}" if short < SHORTER_SIDE else ""
-        each = OF_WEBP if image.format == "WEBP" else BYTES_PER_PIXEL
-        check_memory(f"decoding images of {image.width} x {image.height} pixels{resized}, several at a time,", pixels * each)
-    except ValueError:
-        image.close()
-        raise
+    short, long = sorted(image.size)
+    pixels = long * max(short, SHORTER_SIDE) * max(1, SHORTER_SIDE / short)
+    resized = f", which an encoder enlarges to {pixels:,.0f}" if short < SHORTER_SIDE else ""
+    each = OF_WEBP if image.format == "WEBP" else BYTES_PER_PIXEL
+    check_memory(f"decoding images of {image.width} x {image.height} pixels{resized}, several at a time,", pixels * each)
+    if image.mode == "F":
+        raise ValueError("image has floating-point pixels, whose range is unknown; convert it to 8 bits first")
     return image
 
 
@@ -108,6 +100,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 def _reason(error: Exception) -> str:
     """Return one sentence without the path, which may hold a patient's number."""
     match error:
+        case MemoryError():
+            raise error  # which is no fault of the image
         case UnidentifiedImageError():
             return f"file is no image in a supported format ({', '.join(FORMATS)})"
         case OSError():

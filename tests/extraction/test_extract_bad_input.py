@@ -94,9 +94,7 @@ def test_an_absurdly_large_image_is_refused_before_it_is_decoded(tmp_path, monke
     Image.new("1", (4000, 3000)).save(tmp_path / "huge.png")
     told = images.inspect_image(tmp_path, "huge.png").error
     assert (
-        told.startswith(
-            "decoding images of 4000 x 3000 pixels, several at a time, would take at least 0.5 GB of memory, and the limit is 0.1 GB"
-        )
+        "4000 x 3000 pixels, several at a time, would take at least 0.5 GB of memory, and the limit is 0.1 GB" in told
         and "--memory" in told
     )
 

@@ -59,9 +59,7 @@ def _memory(gigabytes: float | None) -> None:
 @app.callback(help="Measure, shift and probe image-text embeddings.")
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    memory: Annotated[
-        float | None, typer.Option(callback=_memory, help="GB that reading one file may take; 4 when not given.")
-    ] = None,
+    memory: Annotated[float | None, typer.Option(callback=_memory, help="GB that reading one file may take; usually 4.")] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None: ...
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..arrays import choose_column
+from ..arrays import choose_column, shortened
 from ..store.foreign import read_delimited
 
 RELEASED = "restore the file as released"
@@ -86,7 +86,7 @@ def numbers(column: pd.Series, path) -> pd.Series:
 
 def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
     """Return ``column`` unchanged if every cell is one of ``classes``."""
-    refuse(~column.isin(list(classes)), column, path, f"is not one of {', '.join(map(str, classes))}")
+    refuse(~column.isin(list(classes)), column, path, f"is not one of {shortened(', '.join(map(str, classes)))}")
     return column
 
 

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from .. import files
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_file, check_memory, check_output, checksum_of, does_not_fit, memory_limit, remove_stale
-from ..files import replacing, sha256, write_json
+from ..files import check_file, check_output, checksum_of, remove_stale, replacing, sha256, unreadable, write_json
 
 FORMAT = 2
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
@@ -27,7 +27,7 @@ SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+
 IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
-PER_VALUE = 40  # bytes of memory that a value of a table takes while it is read and used
+PER_VALUE, PER_COLUMN = 40, 100_000  # bytes of memory while a table is read and used
 ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds to wait for an absent one
 DAMAGE = "restore it, or make the set again with --overwrite"
 
@@ -57,7 +57,7 @@ def read_record(path: Path, model: Any, remake: str) -> Any:
     path = Path(path)
     if not path.parent.exists():
         remove_stale(path.parent.parent)  # puts it back if a killed writer had moved it aside
-    content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
+    content = read_intact(path, lambda file: files.parse_json(file.read_bytes()), remake)
     if isinstance(content, dict) and model is not dict and content.get("format") != FORMAT:
         known = f"has format {content['format']!r:.40}, this version reads {FORMAT}" if "format" in content else None
         raise UnusableRecord(f"{path} {known or 'was stored in an older format'}; {remake}")
@@ -85,10 +85,8 @@ def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
         return read(check_file(file))
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except MemoryError:
-        raise does_not_fit(file) from None
     except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise UnusableRecord(f"{file} is damaged ({type(error).__name__}); {remake}") from None
+        raise unreadable(error, file, f"{file} is damaged ({type(error).__name__}); {remake}", UnusableRecord) from None
 
 
 def _known_files(files: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -156,18 +154,12 @@ def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
     """Return the table of a Parquet file, or of its bytes ``data``, if it fits into the limit of memory."""
     try:
         source = check_file(path) if data is None else pa.BufferReader(data)
-        needed = parquet_memory(source)
-    except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
-    check_memory(str(path), needed)
-    try:
+        files.check_memory(str(path), parquet_memory(source))
         table = pq.read_table(source)
         table.validate(full=True)
         return table.to_pandas(ignore_metadata=True)
-    except MemoryError:
-        raise does_not_fit(path) from None
     except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+        raise unreadable(error, path, f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
 
 
 def parquet_memory(source) -> float:
@@ -178,9 +170,10 @@ def parquet_memory(source) -> float:
     about = pq.ParquetFile(source).metadata
     chunks = [about.row_group(i).column(k) for i in range(about.num_row_groups) for k in range(about.num_columns)]
     texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
-    needed = float(sum(chunk.total_uncompressed_size + PER_VALUE * chunk.num_values for chunk in (*chunks, *texts)))
+    needed = sum(chunk.total_uncompressed_size + PER_VALUE * chunk.num_values for chunk in (*chunks, *texts))
+    needed += PER_COLUMN * about.num_columns
     longest = sum(chunk.total_uncompressed_size * chunk.num_values for chunk in texts)
-    if needed + longest <= memory_limit() or needed > memory_limit():
+    if needed + longest <= files.memory_limit() or needed > files.memory_limit():
         return needed
     names = list(dict.fromkeys(chunk.path_in_schema for chunk in texts))
     table = pq.ParquetFile(source, read_dictionary=names).read(list({name.split(".")[0] for name in names}))

@@ -7,7 +7,6 @@ import difflib
 import gzip
 import re
 import warnings
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import COLUMN_NAMES, choose, choose_column, distinct_rows, embedding_matrix
-from ..files import check_file, check_memory, does_not_fit, sha256
+from ..files import check_file, check_memory, sha256, unreadable
 from ..tasks import FILL, as_text, cells, known, not_used, unknown
-from .disk import read_parquet
+from .disk import PER_COLUMN, read_parquet
 
 TABLES, ARRAYS = (".csv", ".tsv", ".tab", ".txt", ".parquet"), (".npz", ".npy")
 IMAGE, TEXT = "img_emb_", "text_emb_"  # prefixes of coordinates in the authors' tables
@@ -163,11 +162,12 @@ def read_delimited(path, remedy: str, separator: str | None = None, **options) -
 
 def _separator(path, remedy: str) -> str:
     """Return what separates columns, as the header shows: a tab, a semicolon or a comma; refuse a table beyond the memory limit."""
-    cells = size = 0
+    needed = 0
     with _one_sentence(path, remedy), gzip.open(path) if str(path).lower().endswith(".gz") else open(path, "rb") as stream:
         while block := stream.read(2**24):
-            size, cells = size + len(block), cells + sum(map(block.count, b",;\t\n"))
-            check_memory(str(path), size + PER_CELL * cells)
+            header = block.partition(b"\n")[0] if not needed else b""
+            columns, cells = (sum(map(part.count, b",;\t\n")) for part in (header, block))
+            check_memory(str(path), needed := needed + len(block) + PER_COLUMN * columns + PER_CELL * cells)
     header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
     return "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
 
@@ -182,13 +182,9 @@ def _one_sentence(path, remedy: str) -> Iterator[None]:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty; {remedy}") from None
-    except MemoryError:
-        raise does_not_fit(path) from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
-        if "out of memory" in str(error):
-            raise does_not_fit(path) from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, OSError, MemoryError) as error:
         fault = "rows of different length, an open quote, or cut short"
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}): {fault}; {remedy}") from None
+        raise unreadable(error, path, f"{path} cannot be read ({type(error).__name__}): {fault}; {remedy}") from None
 
 
 def _from_columns(path: Path, image_prefix: str, text_prefix: str, duplicates: str) -> tuple[pd.DataFrame, dict]:
@@ -281,24 +277,19 @@ def _load(path: Path, named=()):
     """Read an NPY, or the known and the ``named`` arrays of an NPZ, without unpickling; its other arrays are None."""
     check_file(path)
     wanted = {*KNOWN, *(name for name in named if isinstance(name, str))}
-    if zipfile.is_zipfile(path):
-        with naming(path), zipfile.ZipFile(path) as archive:
-            found = [part.file_size for part in archive.infolist() if part.filename.removesuffix(".npy") in wanted]
-    else:
-        found = [path.stat().st_size]
-    check_memory(str(path), COPIES * sum(found))
     try:
+        check_memory(str(path), COPIES * path.stat().st_size)
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
             return stored
+        sizes = [part.file_size for part in stored.zip.infolist() if part.filename.removesuffix(".npy") in wanted]
+        check_memory(str(path), COPIES * sum(sizes))
         arrays = {name: stored[name] if name in wanted else None for name in stored.files}
-    except MemoryError:
-        raise does_not_fit(path) from None
     except Exception as error:  # whatever numpy and the decompressors raise on a damaged header
         fault = f"cannot be read ({type(error).__name__}); it is no NPY or NPZ file, damaged or cut short"
         if "Object arrays" in str(error):
             fault = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
-        raise ValueError(f"{path} {fault}") from None
+        raise unreadable(error, path, f"{path} {fault}") from None
     for name in set(stored.files) - wanted:
         if near := difflib.get_close_matches(name, set(KNOWN) - set(arrays), n=1, cutoff=0.8):
             raise ValueError(f"{path}: array {name[:40]!r} is unknown; did you mean {near[0]!r}? known are {', '.join(KNOWN)}")
