@@ -17,10 +17,8 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 .DEFAULT_GOAL := help
 .PHONY: book pdf measured test test-heavy serve notebooks lock clean help
 
-# An environment whose interpreter or main packages are gone is made again, whatever its stamp says.
-NEEDED := "snakemake papermill jupyter_book pandas torch helpers"
-PROBE := from importlib.util import find_spec; import sys; sys.exit(not all(map(find_spec, sys.argv[1].split())))
-$(shell [ ! -f $(STAMP) ] || $(BIN)/python -c "$(PROBE)" $(NEEDED) 2>/dev/null || rm -f $(STAMP))
+# An environment whose interpreter or any locked package is gone is made again, whatever its stamp says.
+$(shell [ ! -f $(STAMP) ] || $(BIN)/python workflow/environment.py requirements.lock modality-gap-book || rm -f $(STAMP))
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
 	@mkdir -p "$$MPLCONFIGDIR" book/executed runs/logs
@@ -61,10 +59,13 @@ clean:  ## remove what was built; the environment and your own embeddings and sw
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The environment is made anew when the lock has changed, and kept otherwise.
+# The environment is made anew when the lock has changed, and kept otherwise. A locked package without a wheel is built by the locked
+# setuptools, which comes first: in pip's own build environment, another one would be fetched without a hash.
 $(STAMP): requirements.lock pyproject.toml
 	@if [ -f $@ ]; then touch $@; else \
 		echo "[env]      .venv from requirements.lock"; \
 		$(PYTHON) -m venv --clear .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		awk '/^[^ #]/ { kept = /^setuptools==/ } kept' requirements.lock > .venv/build.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/build.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && touch $@; fi

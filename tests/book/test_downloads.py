@@ -2,11 +2,15 @@
 
 import os
 import re
+import subprocess
+import sys
 import zipfile
 
+import nbformat
 import pandas as pd
 import pyarrow as pa
 import pytest
+from bs4 import BeautifulSoup
 from conftest import ROOT
 from downloads import PLACE, make_downloads, refuse_ids
 
@@ -71,3 +75,17 @@ def test_no_frozen_table_of_a_page_has_a_column_of_ids():
     for path in tables:
         table = pd.read_csv(path)  # in which a share of 1.0 is the number 1
         refuse_ids(pa.Schema.from_pandas(table.astype(dict.fromkeys(table.select_dtypes("number"), float))), path)
+
+
+def test_a_notebook_as_html_loads_nothing_from_another_host(tmp_path):
+    markdown = nbformat.v4.new_markdown_cell("$x^2$ <script src='https://example.org/a.js'></script>")
+    asked = nbformat.v4.new_output("display_data", {"text/html": "<img src='https://example.org/a.png'>1"})
+    code = nbformat.v4.new_code_cell("1", outputs=[asked])
+    nbformat.write(nbformat.v4.new_notebook(cells=[markdown, code]), tmp_path / "n.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--no-input", tmp_path / "n.ipynb"]  # as README says
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    page = BeautifulSoup((tmp_path / "n.html").read_text("utf-8"), "html.parser")
+    policy = page.head.find("meta", {"http-equiv": "Content-Security-Policy"})["content"]
+    assert policy.startswith("default-src 'none'; script-src 'unsafe-inline';") and "http" not in policy
+    assert [script for script in page.head.find_all("script") if script.get("src") or "http" in script.text] == []
+    assert "x^2" in page.body.text

@@ -42,7 +42,7 @@ def test_the_configurations_are_accepted_and_have_every_key_once(name):
         ({"datasets": "ham10000"}, "configuration 'datasets"),
         ({"sweep": {"threads": -3}}, "configuration 'sweep.threads': got -3"),
         ({"sweep": {"threads": "$(x)"}}, "configuration 'sweep.threads'"),
-        ({"sweep": {"variant": "all"}}, "configuration 'sweep.variant"),
+        ({"sweep": {"variant": "all"}}, "configuration .sweep.variant"),
         ({"sweep": {"lamdas": [1]}}, "did you mean 'lambdas'"),
         ({"sweep": {"seeds": [-1]}}, "setting 'seeds': -1"),
         ({"notebooks": {"01_cone_effect": {"n_boot": "$(x)"}}}, r"notebooks.01_cone_effect.n_boot': got '\$\(x\)', expected"),
