@@ -115,11 +115,11 @@ def _naming_the_output(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:  # the writer of arrays raises the latter
-        if isinstance(error, OSError) and error.errno not in ABOUT_THE_OUTPUT:
+        cause = error.__cause__ if isinstance(error, Unwritable) else error  # of a file in a folder, the folder is named
+        if isinstance(cause, OSError) and cause.errno not in ABOUT_THE_OUTPUT:
             raise
-        raise Unwritable(
-            f"{path} cannot be written ({getattr(error, 'strerror', error)}); make room or give another output"
-        ) from error
+        why = getattr(cause, "strerror", cause)
+        raise Unwritable(f"{path} cannot be written ({why}); make room or give another output") from cause
 
 
 def check_output(path) -> Path:

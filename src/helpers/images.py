@@ -106,6 +106,8 @@ def _reason(error: Exception) -> str:
             return f"file is no image in a supported format ({', '.join(FORMATS)})"
         case OSError():
             return f"file is damaged ({error})" if error.filename is None else f"file cannot be read ({error.strerror})"
+        case Image.DecompressionBombError():
+            return f"{error} If you trust it, raise the limit of memory with --memory"
         case ValueError():
             return str(error)
     return f"file cannot be decoded ({type(error).__name__})"

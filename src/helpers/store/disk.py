@@ -129,6 +129,8 @@ def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:
             data: Any = np.memmap(path, mode="r") if mapped else np.fromfile(path, dtype=np.uint8)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise FileNotFoundError(f"{path} is missing though {told} names it; {DAMAGE}") from None
+        except MemoryError as error:
+            raise unreadable(error, path, "") from None
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise ValueError(f"{path} does not match the checksum in {told}; {DAMAGE}")
         found[name] = _pairs(data, path) if name == "pairs" else _matrix(data, path)
