@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -284,15 +285,13 @@ def write_json(path: Path, value, part_of_result: bool = False) -> None:
 
 def parse_json(text: str | bytes):
     """Return the value of JSON text; refuse a key that stands twice, of which Python would take the last."""
+    return json.loads(text, object_pairs_hook=_unique)
 
-    def unique(pairs: list[tuple]) -> dict:
-        if len(found := dict(pairs)) < len(pairs):
-            raise ValueError(
-                f"the key {next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))!r:.60} stands twice"
-            )
-        return found
 
-    return json.loads(text, object_pairs_hook=unique)
+def _unique(pairs: list[tuple]) -> dict:
+    if twice := [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]:
+        raise ValueError(f"the key {twice[0]!r:.60} stands twice")
+    return dict(pairs)
 
 
 def read_json(path: Path):

@@ -69,11 +69,8 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
             choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
         where = str(store) if store is not None else f"{SHIPPED} or {OWN}"
         raise FileNotFoundError(f"no embeddings of variant {variant!r} in {where}; make them with `python -m helpers extract`")
-    return _intact(
-        wanted,
-        {*datasets, *map(folder_name, backbones)},
-        partial(embeddings_for, variant=variant, store=store, data_root=data_root),
-    )
+    get = partial(embeddings_for, variant=variant, store=store, data_root=data_root)
+    return _intact(wanted, {*datasets, *map(folder_name, backbones)}, get)
 
 
 def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
