@@ -20,10 +20,8 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 .DEFAULT_GOAL := help
 .PHONY: book pdf measured test test-heavy serve notebooks lock clean help
 
-# An environment whose interpreter or main packages are gone is made again, whatever its stamp says.
-NEEDED := "snakemake papermill jupyter_book pandas torch helpers"
-PROBE := from importlib.util import find_spec; import sys; sys.exit(not all(map(find_spec, sys.argv[1].split())))
-$(shell [ ! -f $(STAMP) ] || $(BIN)/python -c "$(PROBE)" $(NEEDED) 2>/dev/null || rm -f $(STAMP))
+# An environment whose interpreter or any locked package is gone is made again, whatever its stamp says.
+$(shell [ ! -f $(STAMP) ] || $(BIN)/python workflow/installed.py requirements.lock modality-gap-book || rm -f $(STAMP))
 
 book: $(STAMP)  ## build the book into _build/html (CONFIG=config/paper.yml for the full paper)
 	@mkdir -p "$$MPLCONFIGDIR" book/executed runs/logs

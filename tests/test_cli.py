@@ -14,7 +14,7 @@ import pytest
 import torch
 import typer
 
-from helpers import EmbeddingSet
+from helpers import EmbeddingSet, sweep
 from helpers.cli import app, main
 
 SET = ["ham10000", "lit-derm"]
@@ -176,3 +176,29 @@ def test_help_waits_for_no_heavy_library():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert run.stdout.splitlines()[-1] == "set()", run.stdout + run.stderr
+
+
+def test_a_setting_that_stands_twice_and_a_number_that_is_no_float_are_one_short_line(capsys):
+    long = "x" * 200_000
+    for settings, said in (
+        ('{"seeds": [1], "seeds": [2]}', "the key 'seeds' stands twice"),
+        ('{"lambdas": [1, {"a": 1, "b": 2, "a": 3}]}', "the key 'a' stands twice"),
+        ('{"lambdas": [1' + "0" * 400 + "]}", "between -2 and 2, got inf"),
+        ('{"seeds": [1' + "0" * 400 + "]}", "between 0 and 2^32 - 1"),
+        (f'{{"seeds": ["{long}"]}}', "is not a whole number"),
+        (f'{{"{long}": 1}}', "valid: protocol, lambdas"),
+        (long, "is not valid JSON"),
+    ):
+        assert main(["sweep", "flickr8k", "lit-natural", "--settings", settings]) == 2
+        told = capsys.readouterr().err
+        assert said in told and len(told) < 2200 and told.count("\n") == 1
+    assert main(["cone", long, "lit-natural"]) == main(["cone", "flickr8k", long]) == 2
+    assert all(len(line) < 2200 for line in capsys.readouterr().err.splitlines())
+
+
+def test_too_many_classes_for_a_converged_probe_are_said_before_it_is_trained(monkeypatch):
+    n = 600
+    vectors, classes = np.random.default_rng(0).normal(size=(2, 3 * n, 4)), [f"c{i}" for i in range(n)] * 3
+    made = EmbeddingSet.from_arrays(*vectors, classes, np.repeat(["train", "val", "test"], n))
+    with pytest.raises(ValueError, match="'converged' takes at most 500 classes, and the set has 600; merge classes"):
+        sweep(made, lambdas=[0], seeds=[1], progress=False)

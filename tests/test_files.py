@@ -1,9 +1,11 @@
 """Files and folders are replaced in one step or not at all, and a damaged record is found."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from helpers import files
 from helpers.store.disk import read_record
@@ -56,13 +58,15 @@ def test_a_damaged_record_is_found(tmp_path, damaged):
 
 def test_results_lie_in_the_checkout_or_the_named_folder_and_never_in_that_of_an_installed_package(tmp_path, monkeypatch):
     monkeypatch.delenv("HELPERS_ROOT", raising=False)
-    checkout, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
-    (checkout / "src/helpers").mkdir(parents=True)
-    (checkout / "src/helpers/__init__.py").touch()
+    checkout, elsewhere, others = (tmp_path / name for name in ("checkout", "elsewhere", "others"))
+    for project in (checkout, elsewhere, others):
+        (project / "src/helpers").mkdir(parents=True)
+        (project / "src/helpers/__init__.py").touch()  # many projects have such a module
+    shutil.copy(ROOT / "pyproject.toml", checkout)
+    (others / "pyproject.toml").write_text('[project]\nname = "others"\ndescription = "uses modality-gap-book"\n')
     (checkout / "deep").mkdir()
-    elsewhere.mkdir()
     monkeypatch.setattr(files, "__file__", str(tmp_path / "lib/python3/site-packages/helpers/files.py"))
-    for here, root in ((checkout / "deep", checkout), (elsewhere, elsewhere)):
+    for here, root in ((checkout / "deep", checkout), (others, others), (elsewhere, elsewhere)):
         monkeypatch.chdir(here)
         assert files.project_root() == root
     with pytest.raises(FileNotFoundError, match="no data/published/table1.csv in .*elsewhere.*set HELPERS_ROOT to one"):

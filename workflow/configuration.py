@@ -1,5 +1,6 @@
 """Check the configuration of the workflow, and decide which embedding sets the book shows, skips or excludes."""
 
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -10,14 +11,16 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from declarations import NOTEBOOKS
 from huggingface_hub import try_to_load_from_cache
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from helpers.arrays import choose, place
 from helpers.backbones.registry import REGISTRY
 from helpers.datasets.registry import DATASETS, canonical_variant
 from helpers.files import read_json, write_json
-from helpers.page import NOT_SHOWN, first_problem
+from helpers.page import NOT_SHOWN, first_problem, notebook_defaults
+from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name, stored
 from helpers.store.disk import Record, UnusableRecord, read_record
 from helpers.tasks import UNLABELLED
@@ -25,6 +28,7 @@ from helpers.tasks import UNLABELLED
 LINKS = Path("runs/book/embeddings")  # to the sets that the book shows, where some of the store are excluded
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
 PATH = r"^[^{}*?\x00-\x1f]+$"
+PATTERN = re.compile(r"[{}]")  # what makes a file name a pattern in Snakemake
 LONGEST = 80
 HUB_FILES = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
 RECORD = "provenance.json"
@@ -61,6 +65,18 @@ def _encoder(name: str) -> str:
     return name
 
 
+class Sweep(BaseModel, extra="allow"):
+    """Settings of the sweeps: the threads of one, the texts to sweep, and fields of ``helpers.probing.protocol.Grid``."""
+
+    threads: Annotated[int, Field(ge=1, le=1024, strict=True)] = 1
+    variant: Literal["clean", "authors"] | list[Literal["clean", "authors"]] = ["clean"]
+
+    @model_validator(mode="after")
+    def _grid(self):
+        Grid.of(self.model_extra or {})
+        return self
+
+
 class Configuration(BaseModel):
     """One configuration of the workflow, such as ``config/demo.yml``, which says what each key means."""
 
@@ -72,7 +88,7 @@ class Configuration(BaseModel):
     shards: Annotated[int, Field(ge=1, le=1000)] = 1
     accelerators: Annotated[int, Field(ge=0, le=8)] = 1
     strict: bool = False
-    sweep: dict[str, Any]
+    sweep: Sweep
     notebooks: dict[str, dict[str, Any]] = {}
 
 
@@ -90,7 +106,24 @@ def read_configuration(config: dict, settable: dict[str, list[str]]) -> Configur
         choose(page, settable, "notebook in the configuration")
         for name in parameters:
             choose(name, settable[page], f"parameter of {page} in the configuration")
+        defaults = notebook_defaults(NOTEBOOKS / f"{page}.ipynb")
+        for name in (name for name, value in parameters.items() if not _alike(value, defaults[name])):
+            told = f"got {str(parameters[name])[:LONGEST]!r}, expected something like its default {defaults[name]!r}"
+            raise ValueError(f"configuration 'notebooks.{page}.{name}': {told}")
     return checked
+
+
+def _alike(value, default) -> bool:
+    """Return whether a value is numbers, or words that spell them, where the default is numbers; the page itself checks more."""
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool | None) and isinstance(value, bool)
+    if not isinstance(default, int | float) and not (isinstance(default, list) and default and isinstance(default[0], int | float)):
+        return True
+    words = value if isinstance(value, list) else str(value).strip("[] ").split(",")
+    try:
+        return all(math.isfinite(float(word)) for word in words)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _stored(configuration: Configuration, faulty: dict[str, str] | None = None) -> list[SetName]:

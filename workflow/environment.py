@@ -2,6 +2,7 @@
 
 uv installs: the one of this machine, else the one that the lock file pins. Where uv fails, as behind a mirror that only pip is
 told of, pip installs. A CPU build of torch that is in ``.venv`` already is kept, and no CUDA package is installed.
+A locked package without a wheel is built by the locked setuptools, which comes first; no tool without a hash is fetched.
 """
 
 import re
@@ -48,6 +49,10 @@ def install(lock: Path, environment: Path) -> None:
     python, requirements = environment / "bin/python", environment / "requirements.txt"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     requirements.write_text(to_install(lock.read_text("utf-8"), cpu_builds(environment)), "utf-8")
+    pinned, first = entries(requirements.read_text("utf-8")), environment / "first.txt"
+    first.write_text(pinned.get("setuptools", ""), "utf-8")
+    if first.read_text("utf-8"):
+        subprocess.run([*pip, "-r", first], check=True)
     own = environment / "bin/uv"
     uv = which("uv") or own
     if uv == own and not own.exists():
@@ -55,11 +60,23 @@ def install(lock: Path, environment: Path) -> None:
         only.write_text(entries(lock.read_text("utf-8")).get("uv", ""), "utf-8")
         subprocess.run([*pip, "-r", only], check=True)
     try:
-        words = [uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--require-hashes", "-r", requirements]
+        words = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python,
+            "--no-deps",
+            "--no-build-isolation",
+            "--require-hashes",
+            "-r",
+            requirements,
+        ]
         subprocess.run(words, check=True)
     except (OSError, subprocess.CalledProcessError):
         print("[env]      uv could not install; pip does", file=sys.stderr)
-        subprocess.run([*pip, "-r", requirements], check=True)
+        subprocess.run([*pip, "--no-build-isolation", "-r", requirements], check=True)
 
 
 if __name__ == "__main__":

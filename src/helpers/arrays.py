@@ -15,6 +15,11 @@ BLOCK = 2**25  # numbers in a block: 256 MB in float64
 NAME = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}\d{0,2}")  # of a column that a message may print; another may be a cell
 
 
+def shortened(text: str, most: int = 2000) -> str:
+    """Return a text of at most about so many characters: its beginning, and its end, where a sentence says what to do."""
+    return text if len(text) <= most else f"{text[: most * 3 // 4]} [{len(text) - most:,} characters] {text[-most // 4 :]}"
+
+
 def choose(value: str, valid: Iterable[str], what: str) -> str:
     """Return ``value`` if it is one of ``valid``; else raise a ValueError that names the nearest valid value and lists all."""
     valid = list(valid)
@@ -22,7 +27,7 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
         return value
     near = difflib.get_close_matches(str(value), valid, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown {what} {value!r}; {hint}valid: {', '.join(valid)}")
+    raise ValueError(f"unknown {what} {shortened(repr(value), 200)}; {hint}valid: {shortened(', '.join(valid))}")
 
 
 def choose_column(column: str, columns: Iterable, source, others: Iterable[str] = ()) -> str:
@@ -36,7 +41,7 @@ def choose_column(column: str, columns: Iterable, source, others: Iterable[str] 
     near = difflib.get_close_matches(str(column), columns) if {*COLUMN_NAMES, *others} & {*columns} else []
     near = [c for c in near if NAME.fullmatch(c)]
     hint = f"did you mean {near[0]!r}?" if near else "is its first line the header?"
-    raise ValueError(f"{source} has no column {column!r} among its {len(columns)}; {hint}")
+    raise ValueError(f"{source} has no column {shortened(repr(column), 200)} among its {len(columns)}; {hint}")
 
 
 def place(keys: Iterable[str | int]) -> str:

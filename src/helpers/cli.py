@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 from typer.exceptions import TyperException
 
+from .arrays import shortened
 from .commands import data, sets  # noqa: F401 (they add their commands to the app)
 from .commands.options import app
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     except TyperException as error:
         command = " ".join([program, *arguments[:1], "--help"])
         return _say("error", f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error:
         if "--debug" in arguments:
             raise
         return _say("error", error)
@@ -35,5 +36,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say(kind: str, message, *_, **__) -> int:
-    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{kind}: {shortened(' '.join(str(message).split()))}", file=sys.stderr)
     return 2

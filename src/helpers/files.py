@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 UNFINISHED, LOCK = ".unfinished", ".lock"  # ending of every temporary folder, and the file in it on which its writer holds a lock
@@ -24,6 +25,17 @@ MOVED = "moved--"  # prefix of a folder while another takes its place
 MARK = "made-by-helpers"  # file that marks a working folder; a folder without it is the user's
 RECORD = "provenance.json"  # file that marks the folder of a stored result
 CHECKSUMS = "SHA256SUMS"  # file of a folder of shipped files, as the program sha256sum writes it
+PROJECT = 'name = "modality-gap-book"'  # line of pyproject.toml that marks a checkout
+ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+MEMORY = "HELPERS_MEMORY"  # variable of the environment, in GB
+
+
+class Unwritable(OSError):
+    """Error on a full disk or a folder that cannot be written; names the file."""
+
+
+class TooLarge(ValueError):
+    """Error for a file that would take more memory than the limit."""
 
 
 def project_root() -> Path:
@@ -34,9 +46,15 @@ def project_root() -> Path:
         if not Path(given).is_dir():
             raise NotADirectoryError(f"HELPERS_ROOT is {given}, which is not a folder; name the folder that holds data and runs")
         return Path(given).resolve()
-    here, mark = Path.cwd(), "src/helpers/__init__.py"
-    checkouts = here, *here.parents, Path(__file__).resolve().parents[2]
-    return next((folder for folder in checkouts if (folder / mark).is_file()), here)
+    here, own = Path.cwd(), Path(__file__).resolve().parents[2]
+    around = (folder for folder in (here, *here.parents) if _is_checkout(folder))
+    return next(around, own if (own / "src/helpers/__init__.py").is_file() else here)
+
+
+def _is_checkout(folder: Path) -> bool:
+    with suppress(OSError, UnicodeDecodeError):
+        return (folder / "src/helpers").is_dir() and PROJECT in (folder / "pyproject.toml").read_text("utf-8").splitlines()
+    return False
 
 
 def shipped_file(name: str) -> Path:
@@ -68,12 +86,55 @@ def check_file(path) -> Path:
     return path
 
 
+def memory_limit() -> float:
+    """Return how many bytes of memory reading one file may take: 4 GB, or what the environment variable ``MEMORY`` says in GB."""
+    given = os.environ.get(MEMORY, "4")
+    with suppress(ValueError):
+        if float(given) > 0:
+            return float(given) * 1e9
+    raise ValueError(f"{MEMORY} is {given!r}; give the limit of memory in GB, such as 8")
+
+
+def check_memory(what: str, needed: float) -> None:
+    """Refuse, before it is read, what would take more bytes of memory than the limit."""
+    if needed > (limit := memory_limit()):
+        much = f"{what} would take at least {needed / 1e9:,.1f} GB of memory, and the limit is {limit / 1e9:g} GB"
+        raise TooLarge(f"{much}; if you trust the file, raise it: `python -m helpers --memory GB ...`, or the variable {MEMORY}")
+
+
+def unreadable(error: Exception, path, sentence: str, kind: type[Exception] = ValueError) -> Exception:
+    """Return the error for a file that a library failed to read: the sentence, unless it is too large, which is no damage."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return MemoryError(f"{path} does not fit into the free memory; end other programs, or read it on a larger machine")
+    return error if isinstance(error, TooLarge) else kind(sentence)
+
+
+def check_writable(path) -> Path:
+    """Return a path if files can be made where it will lie; else raise an OSError, before anything is computed."""
+    path = Path(path)
+    with _naming_the_output(path), tempfile.TemporaryFile(dir=next(f for f in path.absolute().parents if f.exists())):
+        return path
+
+
+@contextmanager
+def _naming_the_output(path: Path) -> Iterator[None]:
+    """Turn an error on a full disk or a folder that cannot be written into one sentence that names the file."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # the writer of arrays raises the latter
+        cause = error.__cause__ if isinstance(error, Unwritable) else error  # of a file in a folder, the folder is named
+        if isinstance(cause, OSError) and cause.errno not in ABOUT_THE_OUTPUT:
+            raise
+        why = getattr(cause, "strerror", cause)
+        raise Unwritable(f"{path} cannot be written ({why}); make room or give another output") from cause
+
+
 def check_output(path) -> Path:
-    """Return the path of a file to write; refuse what :func:`check_file` refuses, and a file of a stored result, an input."""
+    """Return the path of a file to write; refuse what :func:`check_file` refuses, a file of a stored result, a read-only folder."""
     path = check_file(path)
     if (path.parent / RECORD).exists():
         raise FileExistsError(f"{path} would lie in {path.parent}, a folder of stored results; give an output elsewhere")
-    return path
+    return check_writable(path)
 
 
 def is_earlier(path: Path, is_ours: Callable[[Path], bool]) -> bool:
@@ -176,19 +237,20 @@ def remove_stale(folder: Path) -> None:
 @contextmanager
 def _folder_beside(path: Path) -> Iterator[Path]:
     """Yield a new, locked temporary folder beside ``path``; remove it at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(path.parent)
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
-        lock = FileLock(folder / LOCK)
-        with suppress(FileNotFoundError):  # another process took it for stale before it was locked
-            lock.acquire()
-            break
-    try:
-        yield folder
-    finally:
-        _discard(folder)
-        lock.release()
+    with _naming_the_output(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(path.parent)
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=UNFINISHED, dir=path.parent))
+            lock = FileLock(folder / LOCK)
+            with suppress(FileNotFoundError):  # another process took it for stale before it was locked
+                lock.acquire()
+                break
+        try:
+            yield folder
+        finally:
+            _discard(folder)
+            lock.release()
 
 
 def _discard(folder: Path) -> None:
@@ -237,11 +299,22 @@ def write_json(path: Path, value, part_of_result: bool = False) -> None:
         temporary.write_text(json_text(value), encoding="utf-8")
 
 
+def parse_json(text: str | bytes):
+    """Return the value of JSON text; refuse a key that stands twice, of which Python would take the last."""
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple]) -> dict:
+    if twice := [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]:
+        raise ValueError(f"the key {twice[0]!r:.60} stands twice")
+    return dict(pairs)
+
+
 def read_json(path: Path):
     """Read a JSON file; a ValueError names one that is not JSON."""
     check_file(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}); restore or regenerate it") from None
 
@@ -263,7 +336,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise ValueError(type(error).__name__) from None
+        raise unreadable(error, path, type(error).__name__) from None
     expected = metadata.pop("sha256", None)
     if expected != _checksum_of_arrays(arrays, metadata):
         raise ValueError("its checksum does not match its content" if expected else "it has no checksum")

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .files import sha256
+from .files import check_memory, memory_limit, sha256
 
-MAX_PIXELS = 100_000_000
-MAX_BYTES = 1_000_000_000
+BYTES_PER_PIXEL, OF_WEBP = 40, 64  # in memory while several are decoded; the library of WebP makes more copies
+SHORTER_SIDE = 1024  # pixels; no known encoder asks for more, so that an image is at most enlarged to it
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # no format that starts another program or holds a script
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 CHANGED = "file was replaced after it was inspected; run again"
@@ -39,14 +39,15 @@ def inspect_image(root: Path, relative: str, pixels: bool = False, window: str |
         return Finding(error="image path leaves the data root; give a path below it")
     path = Path(root) / relative
     try:
-        if not 0 < (size := path.stat().st_size) <= MAX_BYTES:
-            return Finding(error=f"file has {size:,} bytes, must have between 1 and {MAX_BYTES:,}; get it again, or resize it")
+        if not (size := path.stat().st_size):
+            return Finding(error="file has 0 bytes; get it again")
+        check_memory("file", size)
         with path.open("rb") as stream, _open(stream) as image:
             deep = _sixteen_bits(image)
             changes = {
                 f"mode {image.mode} converted to RGB": image.mode not in ("RGB", "L"),
                 f"{SIXTEEN_BITS} reduced to 8, window {window or '0,65535'}": deep,
-                "first frame of several used": getattr(image, "n_frames", 1) > 1,
+                "first frame of several used": getattr(image, "is_animated", False),  # their number would take long to count
                 "turned upright by its EXIF orientation": image.getexif().get(0x0112, 1) != 1,
             }
         content = sha256(path)
@@ -79,13 +80,20 @@ def decode(path: Path, content: str | None = None, window: str | None = None) ->
 
 
 def _open(stream) -> Image.Image:
-    """Return a Pillow image after reading its header alone; refuse one too large to decode."""
+    """Return a Pillow image after reading its header alone; refuse one too large to decode.
+
+    An encoder makes the shorter side its own, so a long and thin image is measured as it will be then.
+    """
     if stream.read(132)[128:] == b"DICM":
         raise ValueError(DICOM)
+    if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's own limit must not be below one that was raised
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, int(memory_limit() / BYTES_PER_PIXEL))
     image = Image.open(stream, formats=FORMATS)
-    if image.width * image.height > MAX_PIXELS:
-        image.close()
-        raise ValueError(f"image has {image.width} x {image.height} pixels, the limit is {MAX_PIXELS:,}; resize it first")
+    short, long = sorted(image.size)
+    pixels = long * max(short, SHORTER_SIDE) * max(1, SHORTER_SIDE / short)
+    resized = f", which an encoder enlarges to {pixels:,.0f}" if short < SHORTER_SIDE else ""
+    each = OF_WEBP if image.format == "WEBP" else BYTES_PER_PIXEL
+    check_memory(f"decoding images of {image.width} x {image.height} pixels{resized}, several at a time,", pixels * each)
     return image
 
 
@@ -129,10 +137,14 @@ def _to_eight_bits(image: Image.Image, window: str | None) -> Image.Image:
 def _reason(error: Exception) -> str:
     """Return one sentence without the path, which may hold a patient's number."""
     match error:
+        case MemoryError():
+            raise error  # which is no fault of the image
         case UnidentifiedImageError():
             return f"file is no image in a supported format ({', '.join(FORMATS)})"
         case OSError():
             return f"file is damaged ({error})" if error.filename is None else f"file cannot be read ({error.strerror})"
+        case Image.DecompressionBombError():
+            return f"{error} If you trust it, raise the limit of memory with --memory"
         case ValueError():
             return str(error)
     return f"file cannot be decoded ({type(error).__name__})"

@@ -8,6 +8,8 @@ from conftest import ROOT
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from helpers import PROTOCOLS
+from helpers.images import SHORTER_SIDE
+from helpers.probing.sweep import MOST_CLASSES
 from helpers.statistics import MARGIN
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -39,6 +41,7 @@ STATED = {
     "01_cone_effect": ["32 by 32"],  # size to which images are reduced
     "08_adapt": ["70 %", "10 %", "20 %"],  # default shares of a split
     "09_data": ["77 tokens"],  # CLIP's context
+    "trust": ["1,024 pixels", "more than 500"],  # held to the code below
     "07_leakage_audit": ["0.5"],  # AUC of chance
     "methods": ["momentum 0.9", "decay 0.01", "batch 512, 100 epochs, patience 10", "±0.005", "at 2.5 %"],  # held to the code below
     "reexecute": ["Python 3.11", "at least 120"],  # the seconds that SLURM lists an ended job
@@ -80,3 +83,4 @@ def test_stated_settings_are_those_of_the_code():
         assert (protocol.batch_size, protocol.max_epochs, protocol.patience, protocol.lr) == (512, 100, 10, 3e-4)
     assert PROTOCOLS["authors-code"].weight_decay == 0.01
     assert MARGIN == 0.005
+    assert (SHORTER_SIDE, MOST_CLASSES) == (1024, 500)

@@ -1,6 +1,7 @@
 """The page on trust: figures from the stored runs, licences and reasons of the packages, tests that exist."""
 
 import json
+import re
 
 import pytest
 import trust
@@ -8,7 +9,7 @@ from conftest import ROOT
 
 COME_ALONG = {  # modules of packages that come with a named one
     "IPython", "jinja2", "markdown_it", "markupsafe", "matplotlib_inline", "myst_nb", "nbformat", "sphinx", "yaml", "traitlets",
-    "docutils", "sphinx_external_toc", "jupyter_book", "huggingface_hub", "tokenizers", "pybtex",
+    "docutils", "packaging", "sphinx_external_toc", "jupyter_book", "huggingface_hub", "tokenizers", "pybtex",
 }  # fmt: skip
 
 
@@ -44,11 +45,25 @@ def test_every_named_package_has_its_licence_and_is_imported_or_has_a_reason_and
     assert sorted(imported - set().union(*of.values(), COME_ALONG) - own) == []
 
 
+def is_there(name: str) -> bool:
+    """Tell whether a file of tests, or one test of it, exists."""
+    path, _, test = name.partition("::")
+    return (ROOT / path).is_file() and (f"def {test}(" if test else "def test_") in (ROOT / path).read_text("utf-8")
+
+
+def test_every_test_that_the_page_names_exists_and_each_promise_stands_once():
+    named = re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", (ROOT / "book/trust.md").read_text("utf-8"))
+    scripts = {"tests/verification/faults.py", "tests/verification/mutations.py", "tests/verification/reproducibility.py"}
+    assert len(named) > 6 and [name for name in named if name not in scripts and not is_there(name)] == []
+    assert all((ROOT / script).is_file() for script in scripts) and not is_there("tests/test_page.py::test_the_footer")
+    promises = [one["promise"] for one in trust.stated()["promises"]]
+    assert len(set(promises)) == len(promises) > 25
+
+
 @pytest.mark.parametrize("promise", trust.stated()["promises"], ids=lambda one: one["promise"][:40])
 def test_every_promise_names_tests_that_exist_and_fault_runs_that_are_stored(promise):
     stored = json.loads((trust.RESULTS / "faults.json").read_text("utf-8"))
     assert promise["tests"] and set(promise) <= {"promise", "tests", "attacks"}
     for name in promise["tests"]:
-        path, _, test = name.partition("::")
-        assert (ROOT / path).is_file() and f"def {test or 'test_'}" in (ROOT / path).read_text("utf-8"), f"{name} is not there"
+        assert is_there(name), f"{name} is not there"
     assert set(promise.get("attacks", ())) <= set(stored)

@@ -90,9 +90,13 @@ def test_images_of_other_kinds_become_upright_eight_bit_rgb(tmp_path):
 
 
 def test_an_absurdly_large_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 10_000_000)
+    monkeypatch.setenv("HELPERS_MEMORY", "0.1")
     Image.new("1", (4000, 3000)).save(tmp_path / "huge.png")
-    assert "4000 x 3000 pixels, the limit is 10,000,000" in images.inspect_image(tmp_path, "huge.png").error
+    told = images.inspect_image(tmp_path, "huge.png").error
+    assert (
+        "4000 x 3000 pixels, several at a time, would take at least 0.5 GB of memory, and the limit is 0.1 GB" in told
+        and "--memory" in told
+    )
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../x.jpg", "a\\..\\..\\x.jpg", "", None, 3.0])

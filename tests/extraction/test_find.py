@@ -72,3 +72,19 @@ def test_pairs_of_variants_need_both(store, tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.extraction.find.embeddings_for", lambda d, b, v, **_: f"{d} {b} {v}")
     extracted = in_both_variants(["ham10000", "flickr8k"], ["openai/clip"], store, data_root="raw")  # flickr8k has one variant
     assert extracted == [("ham10000 openai/clip authors", "ham10000 openai/clip clean")]
+
+
+@pytest.mark.parametrize("fault", ["name", "cut", "record"])
+def test_a_faulty_set_that_nobody_named_is_excluded_with_a_warning_and_one_that_is_named_stops(store, tmp_path, fault):
+    for variant in ("authors", "clean"):
+        shutil.copytree(store / "ham10000" / variant, tmp_path / "ham10000" / variant)
+        folder = tmp_path / "mine" / variant / ("bad name" if fault == "name" else "other")
+        shutil.copytree(store / "ham10000" / variant / "lit-derm", folder)
+        made = replace(embeddings_for("ham10000", "lit-derm", variant, store), provenance={}).save(folder)
+        damaged = made / {"cut": "text.safetensors", "record": "provenance.json"}.get(fault, "pairs.parquet")
+        damaged.write_bytes(damaged.read_bytes()[:-9] if fault != "name" else damaged.read_bytes())
+    for find in (select, in_both_variants):
+        with pytest.warns(UserWarning, match="excluded: .*mine"):
+            assert len(find(store=tmp_path)) == 2
+        with pytest.raises((ValueError, OSError), match="mine"):
+            find(["mine"], store=tmp_path)

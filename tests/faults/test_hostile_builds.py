@@ -91,6 +91,20 @@ def test_sets_with_hostile_names_are_named_and_excluded_and_nothing_runs(project
 
 
 @pytest.mark.heavy
+def test_sets_whose_names_join_alike_and_files_with_braces_stop_no_build(project):
+    for dataset, backbone in (("a", "b_clean_c"), ("a_clean_b", "c"), ("a@clean", "d")):
+        small_set(dataset, "clean", backbone, False, seed=1).save(project / "data/embeddings" / dataset / "clean" / backbone)
+    (project / "data/contributed").mkdir(exist_ok=True)
+    for name in ("data/contributed/{x}.json", "data/published/{y}.csv"):
+        (project / name).write_text("{}")
+    planned = snakemake(project, "-n", "--", "book/executed/02_r_table.ipynb", "book/executed/03_lambda_sweep.ipynb")
+    assert planned.returncode == 0, planned.stderr[-3000:]
+    assert {"rule sweep_a@clean@b_clean_c:", "rule sweep_a_clean_b@clean@c:"} <= set((planned.stdout + planned.stderr).splitlines())
+    for said in ("'a@clean/clean/d'", "'data/contributed/{x}.json'"):
+        assert f"[excluded] {said}: " in planned.stderr
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("value", ["$(touch HIT)", "`touch HIT`", "a'; touch HIT; '", "{PYTHON}", "a\ntouch HIT"])
 @pytest.mark.parametrize("key", ["backbones", "store", "data_root", "notebooks"])
 def test_a_value_of_the_configuration_is_never_a_command(project, key, value):

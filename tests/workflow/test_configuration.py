@@ -40,12 +40,25 @@ def test_the_configurations_are_accepted_and_have_every_key_once(name):
         ({"store": "a{b}"}, "configuration 'store"),
         ({"backbones": ["$(touch X)"]}, "configuration 'backbones"),
         ({"datasets": "ham10000"}, "configuration 'datasets"),
+        ({"sweep": {"threads": -3}}, "configuration 'sweep.threads': got -3"),
+        ({"sweep": {"threads": "$(x)"}}, "configuration 'sweep.threads'"),
+        ({"sweep": {"variant": "all"}}, "configuration .sweep.variant"),
+        ({"sweep": {"lamdas": [1]}}, "did you mean 'lambdas'"),
+        ({"sweep": {"seeds": [-1]}}, "setting 'seeds': -1"),
+        ({"notebooks": {"01_cone_effect": {"n_boot": "$(x)"}}}, r"notebooks.01_cone_effect.n_boot': got '\$\(x\)', expected"),
+        ({"notebooks": {"03_lambda_sweep": {"lambdas": [0, "a"]}}}, "notebooks.03_lambda_sweep.lambdas"),
+        ({"notebooks": {"01_cone_effect": {"n_boot": True}}}, "notebooks.01_cone_effect.n_boot': got 'True'"),
     ],
 )
 def test_an_unknown_name_and_a_bad_value_in_the_configuration_are_refused_in_one_sentence(change, said):
     with pytest.raises(ValueError, match=said) as refused:
         read(change)
     assert "\n" not in str(refused.value)
+
+
+def test_values_that_a_page_takes_are_accepted():
+    lambdas = {"03_lambda_sweep": {"lambdas": "0,0.5,1", "seeds": [1]}, "01_cone_effect": {"n_boot": "200", "data_root": None}}
+    assert read({"notebooks": lambdas, "sweep": {"threads": 2, "variant": "authors", "seeds": [42]}}).sweep.threads == 2
 
 
 @pytest.mark.parametrize(("text", "line"), [("a: 1\nb: 2\na: 3\n", 3), ("b:\n  a: [1]\n  a: [2]\n", 3), ("x: {a: 1, a: 2}\n", 1)])

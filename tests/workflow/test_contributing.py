@@ -23,6 +23,8 @@ def test_every_file_and_name_of_a_recipe_is_there():
 def test_a_hosted_job_may_only_read_unless_it_publishes_and_calls_what_is_there(path):
     flow = yaml.safe_load(path.read_text())
     assert flow["permissions"] == {"contents": "read"}
+    used = [step["uses"] for job in flow["jobs"].values() for step in job["steps"] if "uses" in step]
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name) for name in used), used  # a tag may be moved
     steps = "\n".join(step.get("run", "") for job in flow["jobs"].values() for step in job["steps"])
     targets = re.findall(r"(?m)^(\w[\w-]*):", (ROOT / "Makefile").read_text())
     assert set(re.findall(r"(?m)^make (\S+)", steps)) <= set(targets)

@@ -51,10 +51,12 @@ def test_uv_installs_and_pip_does_where_uv_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(environment.subprocess, "run", run)
     environment.install(ROOT / "requirements-test.lock", tmp_path)
     assert [call[0] for call in calls] == ["uv", f"{tmp_path}/bin/python"] and "pip does" in capsys.readouterr().err
+    assert all("--no-build-isolation" in call for call in calls)
     assert all({"--require-hashes", "--no-deps"} <= set(call) for call in calls)
     assert environment.entries((tmp_path / "requirements.txt").read_text()) == environment.entries(TESTS)
     monkeypatch.setattr(environment, "which", lambda name: None)
     calls.clear()
     environment.install(ROOT / "requirements.lock", tmp_path)
-    assert calls[0][-1] == f"{tmp_path}/uv.txt" and calls[1][0] == f"{tmp_path}/bin/uv" and len(calls) == 2
-    assert (tmp_path / "uv.txt").read_text().startswith("uv==")
+    assert [call[-1] for call in calls[:2]] == [f"{tmp_path}/{name}.txt" for name in ("first", "uv")] and len(calls) == 3
+    assert calls[2][0] == f"{tmp_path}/bin/uv" and (tmp_path / "uv.txt").read_text().startswith("uv==")
+    assert (tmp_path / "first.txt").read_text().startswith("setuptools==")  # before what it builds

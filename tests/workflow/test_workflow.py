@@ -135,7 +135,7 @@ def test_sweeps_dropped_in_are_used_without_training_again_until_the_engine_chan
     for file in record.parent.iterdir():
         os.utime(file, (OLD, OLD))  # older than the embeddings and the code here, as copies from another machine may be
     steps = ["--configfile", "config/small.yml", "--", str(record.relative_to(project))]
-    assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
+    assert planned(project, *steps) == {"sweep_ham10000@clean@lit-derm"}
     done = run_of(project, *steps)
     assert done.returncode == 0 and table.stat().st_mtime == OLD, done.stderr
     assert planned(project, *steps) == set()
@@ -143,7 +143,7 @@ def test_sweeps_dropped_in_are_used_without_training_again_until_the_engine_chan
     with changed(engine):
         assert planned(project, *steps) == set()
     with changed(engine, re.sub(r"(?m)^ENGINE = \S+", "ENGINE = 'another'", engine.read_text())):
-        assert planned(project, *steps) == {"sweep_ham10000_clean_lit-derm"}
+        assert planned(project, *steps) == {"sweep_ham10000@clean@lit-derm"}
 
 
 SETS = {(d, canonical_variant(d, v), b) for d in PAPER for v in ("clean", "authors") for b in range(4)}

@@ -19,7 +19,8 @@ FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the chann
 
 def checked_lambda(lam: float, what: str = "lambda") -> float:
     """Return an alignment strength as a float in [-2, 2]; far beyond, a shift leaves rounding alone."""
-    if not abs(value := float(lam)) <= LARGEST_LAMBDA:  # nor is NaN
+    value = np.inf if isinstance(lam, int) and lam > LARGEST_LAMBDA else float(lam)  # a large integer is no float
+    if not abs(value) <= LARGEST_LAMBDA:  # nor is NaN
         raise ValueError(f"{what} must be a finite number between -2 and 2, got {value}; 1 already makes the means meet")
     return value
 

@@ -1,5 +1,6 @@
 """Share options and input checks between the commands; a list is divided by commas or blanks."""
 
+import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -48,9 +49,17 @@ def _version(asked: bool) -> None:
         raise typer.Exit()
 
 
+def _memory(gigabytes: float | None) -> None:
+    if gigabytes is not None:
+        from ..files import MEMORY
+
+        os.environ[MEMORY] = str(gigabytes)  # decoding processes inherit it
+
+
 @app.callback(help="Measure, shift and probe image-text embeddings.")
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    memory: Annotated[float | None, typer.Option(callback=_memory, help="GB that reading one file may take; usually 4.")] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None: ...
 

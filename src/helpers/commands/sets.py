@@ -1,11 +1,11 @@
 """Commands on stored embedding sets: geometry, sweeps, reports and recommendations."""
 
 import ast
-import json
 from typing import Annotated
 
 import typer
 
+from ..files import parse_json
 from ..probing.protocol import PROTOCOLS, Grid
 from .options import Backbone, Dataset, File, Replicates, SomeReplicates, Store, Table, Variant, app, listed, show_table
 
@@ -81,9 +81,9 @@ def sweep(
 def _grid(settings: str, given: dict[str, str]) -> Grid:
     """Return the settings of a sweep: JSON, and single options in place of what it holds."""
     try:
-        found = dict(json.loads(settings))
-    except (TypeError, ValueError):
-        raise ValueError(f"--settings {settings} is not valid JSON of an object, such as '{{\"seeds\": [1]}}'") from None
+        found = dict(parse_json(settings))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"--settings {settings} is not valid JSON of an object, such as '{{\"seeds\": [1]}}' ({error})") from None
     return Grid.of(found | {name: [_value(word) for word in listed(text)] for name, text in given.items()})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..arrays import choose_column
+from ..arrays import choose_column, shortened
 from ..store.foreign import read_delimited
 
 RELEASED = "restore the file as released"
@@ -28,9 +28,10 @@ def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, 
     # The header is read as a row, because pandas would rename a column whose name occurs twice.
     table = read_delimited(path, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
     names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(table.iloc[0])]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise ValueError(f"{path}: columns {names.index(name) + 1} and {i + 1} have the same name; rename one of them")
+    first = dict(zip(reversed(names), range(len(names), 0, -1), strict=True))
+    for i, name in enumerate(names, 1):
+        if first[name] != i:
+            raise ValueError(f"{path}: columns {first[name]} and {i} have the same name; rename one of them")
     for column in columns:
         choose_column(column, names, path, columns)
     if columns and len(table) == 1:
@@ -85,7 +86,7 @@ def numbers(column: pd.Series, path) -> pd.Series:
 
 def classes_of(column: pd.Series, classes: Sequence[str] | Sequence[int], path) -> pd.Series:
     """Return ``column`` unchanged if every cell is one of ``classes``."""
-    refuse(~column.isin(list(classes)), column, path, f"is not one of {', '.join(map(str, classes))}")
+    refuse(~column.isin(list(classes)), column, path, f"is not one of {shortened(', '.join(map(str, classes)))}")
     return column
 
 

@@ -1,6 +1,5 @@
 """Turn a paired data set into an EmbeddingSet: encode each distinct image and text once, in chunks that survive a kill."""
 
-import errno
 import json
 import os
 import time
@@ -14,20 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError
 
 from ..arrays import choose
 from ..backbones import load_backbone
 from ..backbones.base import PRECISIONS, TEXTS_PER_BATCH, Backbone
 from ..backbones.tokenizer import settings_hash
 from ..datasets.registry import PairedDataset
-from ..files import claim_folder, clear_folder, refuse_other_content, remove_stale
+from ..files import Unwritable, check_writable, claim_folder, clear_folder, refuse_other_content, remove_stale
 from ..store.disk import FILES, PROVENANCE, columns_of, read_set_record, write_record, write_table
 from ..store.embeddings import EmbeddingSet
 from .encoding import Job, claimed, encode, inspect, intact, read_note
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
-ABOUT_THE_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 OWNER = "identity.json"  # file of the work folder that says which set it is for
 WORK = (OWNER, "files.json", "lock", "lock-files", "lock-[0-9]*", "*-[0-9]*-*.safetensors")  # files of the work folder
 WITHOUT_ID = ["row", "field", "severity", "what"]  # columns of the report on credentialed data
@@ -85,7 +82,7 @@ def extract(
     with _explaining_errors(out):
         read_only = (out / PROVENANCE).is_file() and not os.access(out.parent, os.W_OK)
         if not read_only:
-            claim_folder(job.work)
+            claim_folder(check_writable(job.work))
         keys, problems = inspect(dataset, None if read_only else job.work)
         identity = _identity(job, keys, dtype)
         embeddings = _stored(out, identity, overwrite)
@@ -171,11 +168,10 @@ def _explaining_errors(out: Path) -> Iterator[None]:
         yield
     except torch.cuda.OutOfMemoryError:
         raise RuntimeError("the batch does not fit into the accelerator's memory; give a smaller --batch-size") from None
-    except (OSError, SafetensorError) as error:  # the writer of chunks raises the latter
-        if isinstance(error, OSError) and error.errno not in ABOUT_THE_OUTPUT:
-            raise
-        what = getattr(error, "strerror", error)
-        raise OSError(f"{what}; make room or give another output than {out}, finished chunks remain") from error
+    except MemoryError:
+        raise MemoryError("memory is too small for this extraction; give fewer --workers or a smaller --batch-size") from None
+    except Unwritable as error:
+        raise Unwritable(f"{error} than {out}, finished chunks remain") from error
 
 
 def parse_shard(shard) -> tuple[int, int] | None:

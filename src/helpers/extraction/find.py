@@ -1,5 +1,7 @@
 """Find a stored embedding set by name, or extract it."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -67,7 +69,8 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
             choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
         where = str(store) if store is not None else f"{SHIPPED} or {OWN}"
         raise FileNotFoundError(f"no embeddings of variant {variant!r} in {where}; make them with `python -m helpers extract`")
-    return [embeddings_for(d, b, variant, store, data_root) for d, b in _in_book_order(wanted)]
+    get = partial(embeddings_for, variant=variant, store=store, data_root=data_root)
+    return _intact(wanted, {*datasets, *map(folder_name, backbones)}, get)
 
 
 def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> list[tuple[EmbeddingSet, EmbeddingSet]]:
@@ -80,7 +83,24 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
     if datasets and not both:
         raise ValueError(f"none of {', '.join(datasets)} is stored in the variants `authors` and `clean`, as ham10000 is")
     get = partial(embeddings_for, store=store, data_root=data_root)
-    return [(get(d, b, "authors"), get(d, b, "clean")) for d, b in _in_book_order([(d, given.get(b, b)) for d, b in both])]
+    names = [(d, given.get(b, b)) for d, b in both]
+    return _intact(names, {*datasets, *given}, lambda d, b: (get(d, b, "authors"), get(d, b, "clean")))
+
+
+def _intact(names: list[tuple[str, str]], given: set[str], get: Callable) -> list:
+    """Return ``get(dataset, backbone)`` for each name in the book's order; warn of a faulty set that nothing ``given`` names."""
+    found, error = [], None
+    for dataset, backbone in _in_book_order(names):
+        try:
+            found.append(get(dataset, backbone))
+        except (ValueError, OSError) as fault:
+            if given & {dataset, folder_name(backbone)}:
+                raise
+            error = fault
+            warnings.warn(f"excluded: {fault}", stacklevel=3)
+    if error is not None and not found:
+        raise error
+    return found
 
 
 def _in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:

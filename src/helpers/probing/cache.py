@@ -3,11 +3,12 @@
 A cached sweep is used again as long as embeddings, settings and ``ENGINE``, the version of the arithmetic, are the same.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from ..files import checksum_of, project_root, refuse_other_content, replacing_folder
+from ..files import check_writable, checksum_of, project_root, refuse_other_content, replacing_folder
 from ..store.catalogue import Identity, check_folder
 from ..store.disk import Record, UnusableRecord, read_record, write_record
 from ..store.embeddings import EmbeddingSet
@@ -40,7 +41,7 @@ def _folder(own: Identity, protocol: str, part: str, sweeps) -> Path:
 def run_sweep(embeddings: EmbeddingSet, protocol: str, arguments: dict, folder=None, workers: int | None = None) -> SweepResult:
     """Run a sweep with the :meth:`Grid.arguments` of one part, and store it if a ``folder`` is given."""
     if folder is not None:
-        refuse_other_content(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep")
+        refuse_other_content(check_writable(Path(folder)), PROVENANCE, (RECORD, *FILES), "a cached sweep")
     result = sweep(embeddings, protocol=protocol, workers=workers, **arguments)
     if folder is not None:
         with replacing_folder(Path(folder), PROVENANCE, (RECORD, *FILES), "a cached sweep") as temporary:
@@ -90,7 +91,8 @@ def stored_or_run(
     """Return the cached sweep if it is up to date (and touch its record, for the workflow), else store a new one; say which."""
     folder = _folder(embeddings.identity, protocol, part, sweeps)
     if is_up_to_date(folder, embeddings, arguments):
-        (folder / RECORD).touch()
+        with suppress(OSError):  # results of another machine may be read-only
+            (folder / RECORD).touch()
         return load_cached(folder).warn(), f"up to date: {folder}"
     replaced = ", in place of another" if (folder / RECORD).exists() else ""
     return run_sweep(embeddings, protocol, arguments, folder, workers), f"stored: {folder}{replaced}"

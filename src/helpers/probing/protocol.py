@@ -141,8 +141,8 @@ class Grid:
             for value in values:
                 if name in KNOWN:
                     choose(value, KNOWN[name], f"value of {name}")
-                elif name == "seeds" and not (type(value) is int and value >= 0):
-                    raise ValueError(f"setting 'seeds': {value!r} is not a whole number of at least 0")
+                elif name == "seeds" and not (type(value) is int and 0 <= value < 2**32):
+                    raise ValueError(f"setting 'seeds': {value!r:.40} is not a whole number between 0 and 2^32 - 1")
                 elif isinstance(value, bool) or not isinstance(value, int | float):
                     raise ValueError(f"setting {name!r}: {value!r} is not a finite number")
                 elif name.endswith("lambdas"):

@@ -23,6 +23,7 @@ from .scoring import run_in_threads
 from .strength import choose_strength
 from .views import build_view
 
+MOST_CLASSES = 500  # of a converged probe: two probes of 300 classes take 22 s of a core, of 600 more than 5 minutes
 ENGINE = 2  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
 
 
@@ -63,6 +64,13 @@ def sweep(
         raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
     protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
+    if (
+        protocol.optimizer == "minimiser"
+        and embeddings.task.kind == "multiclass"
+        and (k := embeddings.task.n_outputs) > MOST_CLASSES
+    ):
+        way = "merge classes, or use 'authors-code', which trains at most 100 epochs"
+        raise ValueError(f"protocol {protocol.name!r} takes at most {MOST_CLASSES} classes, and the set has {k}; {way}")
     if protocol.optimizer == "minimiser":  # with given validation rows, every seed is the same problem
         seeds, dtype = seeds[:1] if splits[seeds[0]].given else seeds, "float64"
     plan = _Plan(embeddings, grid, protocol, splits, dtype, device)

@@ -1,6 +1,7 @@
 """Identify embedding sets by data set, variant and encoder, and list the stored ones."""
 
 import re
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
 
     Args:
         store: folder of ``<dataset>/<variant>/<backbone>``; the shipped sets and then ``runs/embeddings`` when None.
-        faulty: collects the fault of each folder whose name is not accepted or not that of its record; None raises the first.
+        faulty: collects the fault of each folder whose name is not accepted or not that of its record; None warns of each.
     """
     if store is not None and not Path(store).is_dir():
         raise FileNotFoundError(f"store {store} is not a folder; give the folder that holds <dataset>/<variant>/<backbone>")
@@ -87,8 +88,9 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
                 rows.append((*parts, path.parent))
             except ValueError as error:
                 if faulty is None:
-                    raise
-                faulty["/".join(parts)] = str(error)
+                    warnings.warn(f"excluded: {error}", stacklevel=2)
+                else:
+                    faulty["/".join(parts)] = str(error)
     return pd.DataFrame(rows, columns=[*NAMES, "path"]).drop_duplicates(NAMES)
 
 

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from .. import files
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_file, checksum_of, remove_stale, replacing, sha256, write_json
+from ..files import check_file, checksum_of, remove_stale, replacing, sha256, unreadable, write_json
 from ..schemas import PAIRS, UnusableRecord, check_table, usable
 
 FORMAT = 2
@@ -25,6 +27,7 @@ SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+
 IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
+PER_VALUE, PER_COLUMN = 40, 100_000  # bytes of memory while a table is read and used
 ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds to wait for an absent one
 DAMAGE = "restore it, or make the set again with --overwrite"
 
@@ -50,7 +53,7 @@ def read_record(path: Path, model: Any, remake: str, files: Iterable[str] = ()) 
     path = Path(path)
     if not path.parent.exists():
         remove_stale(path.parent.parent)  # puts it back if a killed writer had moved it aside
-    content = read_intact(path, lambda file: json.loads(file.read_bytes()), remake)
+    content = read_intact(path, lambda file: files.parse_json(file.read_bytes()), remake)
     if isinstance(content, dict) and model is not dict and content.get("format") != FORMAT:
         known = f"has format {content['format']!r:.40}, this version reads {FORMAT}" if "format" in content else None
         raise UnusableRecord(f"{path} {known or 'was stored in an older format'}; {remake}")
@@ -80,7 +83,7 @@ def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise UnusableRecord(f"{file} is damaged ({type(error).__name__}); {remake}") from None
+        raise unreadable(error, file, f"{file} is damaged ({type(error).__name__}); {remake}", UnusableRecord) from None
 
 
 def _known_files(files: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -123,6 +126,8 @@ def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:
             data: Any = np.memmap(path, mode="r") if mapped else np.fromfile(path, dtype=np.uint8)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise FileNotFoundError(f"{path} is missing though {told} names it; {DAMAGE}") from None
+        except MemoryError as error:
+            raise unreadable(error, path, "") from None
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise ValueError(f"{path} does not match the checksum in {told}; {DAMAGE}")
         found[name] = _pairs(data, path) if name == "pairs" else _matrix(data, path)
@@ -145,13 +150,41 @@ def _matrix(data: np.ndarray, path: Path) -> np.ndarray:
 
 
 def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
-    """Return the table of a Parquet file, or of its bytes ``data``."""
+    """Return the table of a Parquet file, or of its bytes ``data``, if it fits into the limit of memory."""
     try:
-        table = pq.read_table(check_file(path) if data is None else pa.BufferReader(data))
+        source = check_file(path) if data is None else pa.BufferReader(data)
+        files.check_memory(str(path), parquet_memory(source))
+        table = pq.read_table(source)
         table.validate(full=True)
         return table.to_pandas(ignore_metadata=True)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise ValueError(f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+        raise unreadable(error, path, f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+
+
+def parquet_memory(source) -> float:
+    """Return the bytes of memory that a Parquet table takes, from the metadata of its row groups and the lengths of its texts.
+
+    A text that a dictionary holds once may stand in every row, so texts are counted before they are written out.
+    """
+    about = pq.ParquetFile(source).metadata
+    chunks = [about.row_group(i).column(k) for i in range(about.num_row_groups) for k in range(about.num_columns)]
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    needed = sum(chunk.total_uncompressed_size + PER_VALUE * chunk.num_values for chunk in (*chunks, *texts))
+    needed += PER_COLUMN * about.num_columns
+    longest = sum(chunk.total_uncompressed_size * chunk.num_values for chunk in texts)
+    if needed + longest <= files.memory_limit() or needed > files.memory_limit():
+        return needed
+    names = list(dict.fromkeys(chunk.path_in_schema for chunk in texts))
+    table = pq.ParquetFile(source, read_dictionary=names).read(list({name.split(".")[0] for name in names}))
+    return needed + 2 * sum(_length(part) for column in table.columns for part in column.chunks)
+
+
+def _length(array: pa.Array) -> int:
+    """Return how many bytes an array takes once every text stands in its row."""
+    if isinstance(array, pa.DictionaryArray):
+        return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
+    inner = array.flatten() if hasattr(array, "flatten") else []
+    return array.nbytes + sum(map(_length, [inner] if isinstance(inner, pa.Array) else inner))
 
 
 def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:

@@ -4,9 +4,9 @@ An error names the file and the row, and prints no cell, which may be a patient'
 """
 
 import difflib
+import gzip
 import re
 import warnings
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,16 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import COLUMN_NAMES, choose, choose_column, distinct_rows, embedding_matrix
-from ..files import check_file, sha256
+from ..files import check_file, check_memory, sha256, unreadable
 from ..tasks import FILL, as_text, cells, known, not_used, unknown
-from .disk import read_parquet
+from .disk import PER_COLUMN, read_parquet
 
 TABLES, ARRAYS = (".csv", ".tsv", ".tab", ".txt", ".parquet"), (".npz", ".npy")
 IMAGE, TEXT = "img_emb_", "text_emb_"  # prefixes of coordinates in the authors' tables
 NUMBER = "([0-9]{1,6})"  # of a coordinate, perhaps padded with zeros
 REMEDY = "export the embeddings again"
+PER_CELL = 70  # bytes of memory that a cell takes while a table is read as text
+COPIES = 5  # of vectors while a set is made of them
 SAME_VECTOR = 1e-3  # largest difference between two encodings of one input, as unit vectors
 OPTIONS = {"labels": "label", "split": "split", "groups": "group", "ids": "ids"}  # array -> option that names a column of it
 KNOWN = ("image", "text", *OPTIONS)
@@ -145,27 +147,44 @@ def _read_rows(path, numbers: str = "(?!)") -> pd.DataFrame:
     if _is(path, (".parquet",)):
         table = read_parquet(path, REMEDY)
         return table.assign(**{str(n): table[n].map(as_text) for n in table if not re.fullmatch(numbers, str(n))})
-    text = {name: str for name in read_delimited(path, REMEDY, nrows=0) if not re.fullmatch(numbers, str(name))}
-    return read_delimited(path, REMEDY, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
+    separator = _separator(path, REMEDY)
+    text = {name: str for name in read_delimited(path, REMEDY, separator, nrows=0) if not re.fullmatch(numbers, str(name))}
+    return read_delimited(path, REMEDY, separator, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
 
 
 def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
-    """Return ``pandas.read_csv`` of a UTF-8 file; its header shows what separates columns: a tab, a semicolon or a comma."""
+    """Return ``pandas.read_csv`` of a UTF-8 file that fits into memory."""
+    separator = separator or _separator(path, remedy)
+    with _one_sentence(path, remedy), warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
+
+
+def _separator(path, remedy: str) -> str:
+    """Return what separates columns, as the header shows: a tab, a semicolon or a comma; refuse a table beyond the memory limit."""
+    needed = 0
+    with _one_sentence(path, remedy), gzip.open(path) if str(path).lower().endswith(".gz") else open(path, "rb") as stream:
+        while block := stream.read(2**24):
+            header = block.partition(b"\n")[0] if not needed else b""
+            columns, cells = (sum(map(part.count, b",;\t\n")) for part in (header, block))
+            check_memory(str(path), needed := needed + len(block) + PER_COLUMN * columns + PER_CELL * cells)
+    header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
+    return "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
+
+
+@contextmanager
+def _one_sentence(path, remedy: str) -> Iterator[None]:
+    """Say in one sentence what is wrong with a delimited file."""
     check_file(path)
-    if separator is None:
-        header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
-        separator = "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            return pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
+        yield
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty; {remedy}") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, OSError, MemoryError) as error:
         fault = "rows of different length, an open quote, or cut short"
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}): {fault}; {remedy}") from None
+        raise unreadable(error, path, f"{path} cannot be read ({type(error).__name__}): {fault}; {remedy}") from None
 
 
 def _from_columns(path: Path, image_prefix: str, text_prefix: str, duplicates: str) -> tuple[pd.DataFrame, dict]:
@@ -259,15 +278,18 @@ def _load(path: Path, named=()):
     check_file(path)
     wanted = {*KNOWN, *(name for name in named if isinstance(name, str))}
     try:
+        check_memory(str(path), COPIES * path.stat().st_size)
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
             return stored
+        sizes = [part.file_size for part in stored.zip.infolist() if part.filename.removesuffix(".npy") in wanted]
+        check_memory(str(path), COPIES * sum(sizes))
         arrays = {name: stored[name] if name in wanted else None for name in stored.files}
     except Exception as error:  # whatever numpy and the decompressors raise on a damaged header
         fault = f"cannot be read ({type(error).__name__}); it is no NPY or NPZ file, damaged or cut short"
         if "Object arrays" in str(error):
             fault = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
-        raise ValueError(f"{path} {fault}") from None
+        raise unreadable(error, path, f"{path} {fault}") from None
     for name in set(stored.files) - wanted:
         if near := difflib.get_close_matches(name, set(KNOWN) - set(arrays), n=1, cutoff=0.8):
             raise ValueError(f"{path}: array {name[:40]!r} is unknown; did you mean {near[0]!r}? known are {', '.join(KNOWN)}")
