@@ -43,7 +43,7 @@ def test_minimum_against_scikit_learn(kind):
             ours = float(solution.objective[a])
             assert ours <= sum(values) * (1 + 1e-8)
             assert ours == pytest.approx(sum(values), rel=1e-6)
-            assert ours * (1 - float(solution.optimality[a])) <= sum(values)
+            assert ours * (1 - float(solution.optimality[a])) <= sum(values) * (1 + 1e-13)  # rounding of two sums
             if strength == 1e-1:
                 np.testing.assert_allclose(solution.parameters[:, a, :-1], np.concatenate([m.coef_ for m in models]), atol=2e-4)
 

@@ -10,6 +10,8 @@ without any curvature in b. The predictions are the probe's own after a few Newt
 their means are exact. A class of a softmax without a training row is taken out, because its best bias is minus infinity.
 """
 
+from math import log, prod
+
 import torch
 
 from .descent import Fitted, validation_loss
@@ -18,7 +20,7 @@ from .protocol import Protocol
 from .solver import Problem, feature_variance, minimise
 from .views import View
 
-LOOK_AHEAD, ATTEMPTS, NEWTON_STEPS = 3, 4, 8
+LOOK_AHEAD, EXTRAPOLATED, ATTEMPTS, NEWTON_STEPS = 3, 3, 4, 8
 NEVER = -1e6  # logit of a class that is taken out
 
 
@@ -49,14 +51,15 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
     The path ends once no alignment's loss has fallen for LOOK_AHEAD strengths, or before the first strength that is not solved;
     the last value returned is that strength for the alignments whose probe was not, NaN for the others (A,).
     """
-    losses, best, current, chosen = [], None, problem.zeros(), problem.zeros()
+    losses, best, path, chosen = [], None, [], problem.zeros()
     unsolved = torch.full((problem.view.n_alignments,), torch.nan, dtype=torch.float64)
     for strength in protocol.strengths:
-        solution = minimise(problem, current, strength, protocol.tolerance, max_iterations)
+        solution = minimise(problem, _extrapolated(problem, path, strength), strength, protocol.tolerance, max_iterations)
         if (missed := solution.optimality > protocol.tolerance).any():
             unsolved[missed.cpu()] = strength
             break
         current = solution.parameters
+        path = [*path[1 - EXTRAPOLATED :], (log(strength), current)]
         losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val)(current).cpu())
         best = _settled_minimum(torch.stack(losses))
         chosen = torch.where((best == len(losses) - 1).to(current.device)[None, :, None], current, chosen)
@@ -67,6 +70,14 @@ def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int)
     strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
     edge = (best == 0) | (best == len(losses) - 1) if len(protocol.strengths) > 1 else best < 0  # one strength leaves no choice
     return strength.exp(), edge, chosen, unsolved
+
+
+def _extrapolated(problem: Problem, path, strength: float):
+    """Return parameters near a strength: a polynomial in its logarithm through those of the path's last strengths."""
+    points, start, x = [point for point, _ in path], problem.zeros(), log(strength)
+    for point, parameters in path:
+        start += prod((x - other) / (point - other) for other in points if other != point) * parameters
+    return start
 
 
 def _settled_minimum(losses):
