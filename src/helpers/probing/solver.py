@@ -6,8 +6,8 @@ Each problem, with an unpenalised bias, minimises
 
 The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search. It works in centred features, where the bias does
 not couple to the weights, and is preconditioned by the inverse of :math:`h C + \alpha I` with C the covariance of the unaligned
-features, which an alignment hardly changes, and h the mean curvature of an output's loss at the start. A search costs no product with the data, as logits are linear in the step. The first
-iterations run in float32, and float64 reuses their curvature.
+features, which an alignment hardly changes, and h the mean curvature of an output's loss at the start. A search costs no product
+with the data, as logits are linear in the step. The first iterations run in float32, and float64 reuses their curvature.
 
 For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The iterations
 stop by the *optimality*, this quantity as a fraction of f with the gradient in b counted in the norm. It is no bound where f curves
