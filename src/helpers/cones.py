@@ -6,15 +6,7 @@ import pandas as pd
 from .alignment.shift import predicted_residual_gap, residual_gap
 from .arrays import blocks
 from .datasets.registry import domain
-from .geometry import (
-    effective_rank,
-    gap_and_first_direction,
-    gap_norm,
-    gap_vector,
-    mean_resultant_length,
-    principal_directions,
-    unit_moments,
-)
+from .geometry import effective_rank, gap_and_first_direction, gap_vector, mean_resultant_length, moments_of, principal_directions
 from .statistics import length_interval, resampled_means
 from .store.embeddings import EmbeddingSet
 
@@ -31,7 +23,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
     NaN; :func:`undefined_quantities` says why.
     """
     pairs = {modality: embeddings.paired(modality) for modality in ("image", "text")}
-    found = {modality: unit_moments(x, modality) for modality, x in pairs.items()}
+    found = {modality: moments_of(x, modality) for modality, x in pairs.items()}
     (image, text), gap = found.values(), gap_vector(*found.values())
     groups, intervals = embeddings.pairs["group"].to_numpy(), [(np.nan, np.nan)] * 3
     if n_boot:
@@ -54,7 +46,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
         "residual_gap": residual_gap(*pairs.values(), 1.0, gap),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
-    rows.append(("joint", "gap_norm", gap_norm(image, text), *intervals[2]))
+    rows.append(("joint", "gap_norm", float(np.linalg.norm(gap)), *intervals[2]))
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
     names = embeddings.identity.columns
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)

@@ -1,6 +1,5 @@
 """Measure one or two clouds of vectors (n, d), in float64 block by block; equation numbers are the paper's."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -34,14 +33,9 @@ class Moments:
         return values.clip(min=0), vectors
 
 
-def moments(found: Iterator[np.ndarray]) -> Moments:
-    """Return the moments of the rows of all blocks, in one pass."""
-    return reduce(add, map(_of_block, found))
-
-
-def unit_moments(x, what: str = "embeddings") -> Moments:
-    """Return the moments of the rows of ``x`` (n, d) brought to unit norm; those of moments are themselves."""
-    return x if isinstance(x, Moments) else moments(unit_blocks(x, what))
+def moments_of(x, what: str = "embeddings", unit: bool = True) -> Moments:
+    """Return the moments of the rows of ``x`` (n, d), brought to unit norm or as they are, in one pass; those of moments stay."""
+    return x if isinstance(x, Moments) else reduce(add, map(_of_block, unit_blocks(x, what) if unit else blocks(as_rows(x, what))))
 
 
 def _of_block(block: np.ndarray) -> Moments:
@@ -85,7 +79,7 @@ def principal_directions(x, k: int = 2, centred: bool = True) -> tuple[np.ndarra
 
     ``x`` is a matrix (n, d). The largest entry of a direction in absolute value is positive.
     """
-    found = _moments_of(x)
+    found = moments_of(x, unit=False)
     if not 1 <= k <= len(found.mean):
         raise ValueError(f"k must be between 1 and d = {len(found.mean)}, got {k}")
     values, vectors = found.spectrum(centred)
@@ -99,7 +93,7 @@ def effective_rank(x) -> float:
 
     1 if one direction carries all variance, d if all carry the same. Roy and Vetterli, EUSIPCO 2007, for the covariance.
     """
-    found = _moments_of(x)
+    found = moments_of(x, unit=False)
     values, _ = found.spectrum()
     if values.sum() <= ROUNDING * (values.sum() + found.mean @ found.mean):  # the mean squared norm
         raise ValueError("all rows are equal: the effective rank of a single point is not defined")
@@ -111,12 +105,8 @@ def gap_and_first_direction(image, text) -> tuple[float, float]:
     r"""Return :math:`|\cos(\Delta, \mathrm{PC}_1)|`, with the first principal direction of both modalities together, and the share
     of the pooled variance along :math:`\Delta`: a wide gap makes a large cosine nearly automatic.
     """
-    image, text = unit_moments(image, "image"), unit_moments(text, "text")
+    image, text = moments_of(image, "image"), moments_of(text, "text")
     gap, pooled = gap_vector(image, text), image + text
     direction = gap / np.linalg.norm(gap)
     _, vectors = pooled.spectrum()
     return float(abs(vectors[:, -1] @ direction)), float(direction @ pooled.scatter @ direction / np.trace(pooled.scatter))
-
-
-def _moments_of(x) -> Moments:
-    return x if isinstance(x, Moments) else moments(blocks(as_rows(x)))
