@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -22,7 +23,7 @@ FORMAT = 2
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
 COLUMNS = ("pair_id", "split", "group", "image", "text")  # of the table of pairs, beside the labels
 SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
-IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
+BYTES_A_NUMBER = 128  # of a matrix, that a converged sweep takes at its peak: 4 GB for 2**25 numbers
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
 ATTEMPTS, PAUSE = 40, 0.05  # number of reads while another process replaces the set, and seconds to wait for an absent one
@@ -130,6 +131,11 @@ def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:
             raise ValueError(f"{path} does not match the checksum in {told}; {DAMAGE}")
         found[name] = _pairs(data, path) if name == "pairs" else _matrix(data, path)
     return record, found
+
+
+def fits_in_memory() -> int:
+    """Return how many numbers a matrix may have for a sweep to fit into the memory that is free now."""
+    return psutil.virtual_memory().available // BYTES_A_NUMBER
 
 
 def _matrix(data: np.ndarray, path: Path) -> np.ndarray:
