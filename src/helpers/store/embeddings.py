@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from ..arrays import (
     MappedRows,
@@ -198,12 +198,12 @@ class EmbeddingSet:
         with replacing_folder(directory, PROVENANCE, FILES.values(), "an embedding set") as folder:
             files = {}
             for modality in ("image", "text"):
-                path = folder / FILES[modality]
-                save_file({TENSOR: np.ascontiguousarray(getattr(self, modality), dtype=dtype)}, path)
-                files[modality] = {"path": path.name, "sha256": sha256(path)}
+                content = save({TENSOR: np.ascontiguousarray(getattr(self, modality), dtype=dtype)})
+                files[modality] = {"path": FILES[modality], "sha256": hashlib.sha256(content).hexdigest()}
                 if modality == "image" and image_from is not None:
                     files["image"]["path"] = _shared_image(files["image"]["sha256"], Path(image_from), directory)
-                    path.unlink()
+                else:
+                    (folder / FILES[modality]).write_bytes(content)
             self.pairs.to_parquet(folder / FILES["pairs"], index=False)
             files["pairs"] = {"path": FILES["pairs"], "sha256": sha256(folder / FILES["pairs"])}
             about = {k: v for k, v in self.provenance.items() if k not in OF_THE_FILES}
