@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from samples import embedding_set
 
 from helpers import EmbeddingSet
-from helpers.arrays import blocks
+from helpers.arrays import MappedRows, blocks
 from helpers.cones import cone_table
 from helpers.files import sha256
 from helpers.probing.protocol import PROTOCOLS
@@ -76,6 +77,26 @@ def test_geometry_of_a_mapped_set_holds_a_few_blocks_in_memory(tmp_path, monkeyp
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6 * 8 * block
+
+
+def test_an_import_holds_at_most_twice_the_set_in_memory(tmp_path, monkeypatch):
+    n, d = 16_000, 256  # the set is 33 MB
+    monkeypatch.setattr("helpers.arrays.BLOCK", 2**20)
+    for seed, name in enumerate(("image.npy", "text.npy")):
+        np.save(tmp_path / name, np.random.default_rng(seed).standard_normal((n, d), dtype=np.float32))
+    tracemalloc.start()
+    EmbeddingSet.from_csv(tmp_path / "image.npy", text=tmp_path / "text.npy").save(tmp_path / "set")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.2 * 2 * 4 * n * d  # the file and the set, and a few blocks
+
+
+def test_a_set_stays_on_disk_where_memory_is_short_and_says_so(tmp_path, monkeypatch):
+    folder = embedding_set(n=60, d=8).save(tmp_path / "set")
+    assert isinstance(EmbeddingSet.load(folder).image, np.ndarray)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=128 * 100))
+    mapped = EmbeddingSet.load(folder)
+    assert isinstance(mapped.image, MappedRows) and "rows read from disk block by block" in repr(mapped)
 
 
 FAULTS = {

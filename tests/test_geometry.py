@@ -44,7 +44,7 @@ def test_numbers_whose_squares_overflow_give_the_same_as_small_ones(dtype, scale
     measures = (
         lambda v, t: mean_resultant_length(v), lambda v, t: gap_vector(v, t), lambda v, t: align(v, t, gap_vector(v, t), 0.5)[0],
         lambda v, t: GapAlignment(0.5).fit(v, t).transform(v, t)[1], lambda v, t: EmbeddingSet.from_arrays(v, t).image_of(),
-        lambda v, t: effective_rank(v), lambda v, t: principal_directions((v, t))[1], gap_and_first_direction,
+        lambda v, t: effective_rank(v), lambda v, t: principal_directions(np.concatenate([v, t]))[1], gap_and_first_direction,
         lambda v, t: retrieval_ranks(v, t, unit=False), relative_modality_gap,
     )  # fmt: skip
     for measure in measures:

@@ -141,7 +141,7 @@ def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers: dict[bytes, int] = {}
     digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x))  # sorting rows would copy them
     codes = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.intp)
-    return x[np.unique(codes, return_index=True)[1]], codes
+    return (x if len(numbers) == len(x) else x[np.unique(codes, return_index=True)[1]]), codes  # without a copy if all differ
 
 
 def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,9 @@ from scipy.stats import spearmanr
 from .alignment.shift import predicted_residual_gap, residual_gap
 from .arrays import blocks, distinct_codes
 from .datasets.registry import domain
-from .geometry import effective_rank, gap_and_first_direction, gap_norm, mean_resultant_length, principal_directions
+from .geometry import effective_rank, gap_and_first_direction, gap_vector, mean_resultant_length, moments_of, principal_directions
 from .retrieval import MOST_PAIRS, sanity_check
-from .statistics import bootstrap_interval
+from .statistics import length_interval, resampled_means
 from .store.embeddings import EmbeddingSet
 
 COMMON, ORDERED, SAME = 0.9, 0.8, 0.999  # share, rank correlation and cosine beyond which a diagnosis is named
@@ -25,28 +25,31 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
     ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. A quantity that equal vectors do not define is
     NaN; :func:`undefined_quantities` says why.
     """
-    image, text = embeddings.paired("image"), embeddings.paired("text")
-    groups = embeddings.pairs["group"].to_numpy()
+    pairs = {modality: embeddings.paired(modality) for modality in ("image", "text")}
+    found = {modality: moments_of(x, modality) for modality, x in pairs.items()}
+    (image, text), gap = found.values(), gap_vector(*found.values())
+    groups, intervals = embeddings.pairs["group"].to_numpy(), [(np.nan, np.nan)] * 3
+    if n_boot:
+        drawn = [means for means, _ in resampled_means(*pairs.values(), groups=groups, n_boot=n_boot)]
+        replicates = (np.linalg.norm(means, axis=1) for means in (*drawn, drawn[0] - drawn[1]))
+        intervals = list(map(length_interval, replicates, map(np.linalg.norm, (image.mean, text.mean, gap))))
     rows = []
-
-    def interval(length, *samples) -> tuple[float, float]:
-        return bootstrap_interval(length, *samples, groups=groups, n_boot=n_boot) if n_boot else (np.nan, np.nan)
-
-    for modality, pairs, distinct in (("image", image, embeddings.image), ("text", text, embeddings.text)):
-        rows.append((modality, "R", mean_resultant_length(pairs), *interval(lambda mean: np.linalg.norm(mean, axis=1), pairs)))
+    for (modality, x), interval in zip(found.items(), intervals, strict=False):
+        distinct = getattr(embeddings, modality)
+        rows.append((modality, "R", mean_resultant_length(x), *interval))
         rows.append((modality, "R_distinct", mean_resultant_length(distinct), np.nan, np.nan))
-        rows.append((modality, "effective_rank", np.nan if _all_equal(distinct) else effective_rank(pairs), np.nan, np.nan))
-        rows.append((modality, "distinct_share", len(distinct) / len(pairs), np.nan, np.nan))
+        rows.append((modality, "effective_rank", np.nan if _all_equal(distinct) else effective_rank(x), np.nan, np.nan))
+        rows.append((modality, "distinct_share", len(distinct) / x.n, np.nan, np.nan))
     point = _all_equal(embeddings.image, embeddings.text)  # no gap and no variance to divide by
     cosine, share = (np.nan, np.nan) if point else gap_and_first_direction(image, text)
     joint = {
         "cos_gap_pc1": cosine,
         "gap_share": share,
-        "pc1_share": np.nan if point else float(principal_directions((image, text), k=1)[1][0]),
-        "residual_gap": residual_gap(image, text, 1.0),
+        "pc1_share": np.nan if point else float(principal_directions(image + text, k=1)[1][0]),
+        "residual_gap": residual_gap(*pairs.values(), 1.0, gap),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
-    rows.append(("joint", "gap_norm", gap_norm(image, text), *interval(lambda v, t: np.linalg.norm(v - t, axis=1), image, text)))
+    rows.append(("joint", "gap_norm", float(np.linalg.norm(gap)), *intervals[2]))
     rows += [("joint", name, value, np.nan, np.nan) for name, value in joint.items()]
     names = embeddings.identity.columns
     return pd.DataFrame([(*names.values(), domain(names["dataset"]), *row) for row in rows], columns=COLUMNS)
@@ -76,7 +79,7 @@ def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
         texts = np.asarray(texts, dtype=object)[rows]
         lengths = [len(words) for words in texts]
         if len(set(lengths)) > 1 and not _all_equal(text):
-            along = (text - text.mean(axis=0)) @ principal_directions((text,), k=1)[0][0]
+            along = (text - text.mean(axis=0)) @ principal_directions(text, k=1)[0][0]
             if (order := abs(spearmanr(lengths, along)[0])) > ORDERED:
                 found.append(f"Length orders the texts (rank correlation {order:.2f}): padding may be pooled; check the mask.")
         _, first, code = np.unique(texts, return_index=True, return_inverse=True)

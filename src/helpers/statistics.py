@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import permutation_test, t
 
@@ -36,14 +36,23 @@ def bootstrap_interval(
     ``statistic`` takes the means (m, d) of each sample (n, d), whose rows are pairs, and returns lengths (m,), such as
     ``lambda v, t: norm(v - t, axis=1)``. Rows of one group (n,), such as a patient, are drawn together.
     """
+    drawn, whole = zip(*resampled_means(*samples, groups=groups, n_boot=n_boot, random_state=random_state), strict=True)
+    return length_interval(statistic(*drawn), statistic(*whole)[0], level)
+
+
+def resampled_means(*samples, groups=None, n_boot: int = 1000, random_state: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each sample (n, d) the mean of its unit vectors in every replicate, (n_boot, d), and over all rows, (1, d)."""
     samples = tuple(as_rows(x) for x in samples)
     n = len(samples[0])
     codes = np.arange(n) if groups is None else group_codes(groups)
     counts, sizes = bootstrap_counts(int(codes.max()) + 1, n_boot, random_state), np.bincount(codes)
     rows = np.array([drawn @ sizes for drawn in counts])[:, None]
-    sums = [_resampled_sums(x, codes, counts) for x in samples]
-    squares = statistic(*(drawn / rows for drawn, _ in sums)) ** 2
-    estimate = statistic(*(whole[None] / n for _, whole in sums))[0]
+    return [(drawn / rows, whole[None] / n) for drawn, whole in (_resampled_sums(x, codes, counts) for x in samples)]
+
+
+def length_interval(lengths: np.ndarray, estimate: float, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of a length from its replicates (n_boot,), without the bias of their squares."""
+    squares = lengths**2
     low, high = np.sqrt(np.maximum(percentile_interval(squares - squares.mean() + estimate**2, level), 0))
     return float(low), float(high)
 
@@ -53,11 +62,10 @@ def _resampled_sums(x, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarra
     drawn, whole = np.zeros((len(counts), x.shape[1])), np.zeros(x.shape[1])
     order = np.argsort(codes, kind="stable")
     for part in parts(len(codes), max(x.shape[1], len(counts))):
-        first, last = codes[order[part.start]], codes[order[part.stop - 1]]  # a group may go on in the next part
         rows = np.sort(order[part])
-        unit, own = unit_rows(x[rows]), codes[rows] - first
-        sums = np.stack([np.bincount(own, column, last - first + 1) for column in unit.T], axis=1)
-        drawn += counts[:, first : last + 1].astype(np.float64) @ sums
+        present, own = np.unique(codes[rows], return_inverse=True)  # a group may go on in the next part
+        sums = csr_array((np.ones(len(rows)), (own, np.arange(len(rows))))) @ unit_rows(x[rows])
+        drawn += counts[:, present].astype(np.float64) @ sums
         whole += sums.sum(axis=0)
     return drawn, whole
 

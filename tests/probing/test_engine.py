@@ -23,7 +23,7 @@ CASES = {
     "paper": (PROTOCOLS["paper"].replace(**FAST), "float64", 1e-9),
     "authors-code": (PROTOCOLS["authors-code"].replace(**FAST), "float64", 1e-9),
     "authors-code-single": (PROTOCOLS["authors-code"].replace(**FAST), "float32", 1e-4),
-    "converged": (PROTOCOLS["converged"].replace(tolerance=1e-11), "float64", 1e-5),
+    "converged": (PROTOCOLS["converged"].replace(tolerance=1e-13), "float64", 1e-5),
 }
 
 

@@ -70,9 +70,10 @@ def _unmoved(x: np.ndarray, step: np.ndarray) -> np.ndarray:
     return (along + np.sqrt(along**2 + 1 - step @ step))[:, None] * x - step
 
 
-def residual_gap(image, text, lam: float) -> float:
-    """Return the norm of the gap that remains after aligning with the rows' own gap (Eq. 1 after Eq. 5)."""
-    parts = zip((image, text), steps(gap_vector(image, text), lam), ("image", "text"), strict=True)
+def residual_gap(image, text, lam: float, gap=None) -> float:
+    """Return the norm of the gap that remains after aligning with ``gap`` (d,), by default the rows' own (Eq. 1 after Eq. 5)."""
+    gap = gap_vector(image, text) if gap is None else gap
+    parts = zip((image, text), steps(gap, lam), ("image", "text"), strict=True)
     image, text = (mean_of(unit_rows(_moved(unit, step, what)) for unit in unit_blocks(x, what)) for x, step, what in parts)
     return float(np.linalg.norm(image - text))
 

@@ -20,6 +20,7 @@ from ..store.disk import PROVENANCE, Record, read_intact, read_record, write_rec
 from ..tasks import Task, few_validation_rows
 from . import inference
 from .scoring import metrics_table, ranking_scores
+from .strength import LOW_LOSS
 
 RUN = [*inference.KEYS, "seed"]
 FACTS = [name for name in RUNS if name not in RUN]  # of the training of a probe
@@ -218,10 +219,11 @@ class SweepResult:
 
 
 def edge_caution(runs: pd.DataFrame) -> str | None:
-    """Return a sentence on the runs whose regularisation strength is the first or last one tried, or None."""
-    edge = runs[runs["strength_at_edge"].eq(True)]
+    """Say which runs take the first or last regularisation strength tried, or the first whose loss is low enough; or None."""
+    edge, low = runs[runs["strength_at_edge"].eq(True)], runs["strength_at_edge"].eq(False) & (runs["validation_loss"] <= LOW_LOSS)
     if edge.empty:
-        return None
+        separable = f"{low.sum()} of {len(runs)} probes have a validation loss of at most {LOW_LOSS:g}, as separable rows allow"
+        return f"{separable}: weaker regularisation, which can lower it by no more, was not tried" if low.any() else None
     strengths, names = ", ".join(sorted({f"{s:.0e}" for s in edge["strength"]})), ", ".join(edge["alignment"].unique())
     return (
         f"{len(edge)} of {len(runs)} probes ({names}) take the strongest or weakest regularisation strength that was tried "

@@ -6,8 +6,8 @@ Each problem, with an unpenalised bias, minimises
 
 The solver is L-BFGS (Nocedal and Wright, 2006, ch. 7) with a strong Wolfe search. It works in centred features, where the bias does
 not couple to the weights, and is preconditioned by the inverse of :math:`h C + \alpha I` with C the covariance of the unaligned
-features, which an alignment hardly changes. A search costs no product with the data, as logits are linear in the step. The first
-iterations run in float32, and float64 reuses their curvature.
+features, which an alignment hardly changes, and h the mean curvature of an output's loss at the start. A search costs no product
+with the data, as logits are linear in the step. The first iterations run in float32, and float64 reuses their curvature.
 
 For a given b, f is alpha-strongly convex in W, hence :math:`f - \min_W f \le \lVert \nabla_W f \rVert^2 / 2\alpha`. The iterations
 stop by the *optimality*, this quantity as a fraction of f with the gradient in b counted in the norm. It is no bound where f curves
@@ -47,7 +47,6 @@ class Problem:
         spread = self.weights.expand(len(self.weights), view.n_alignments, -1).contiguous()
         self.mean = self._gradient(spread)[..., :-1]
         self.variances, self.directions = self._spectrum()
-        self.curvature = 1 / len(self.targets) if objective.softmax else 0.25
         self.rounding = 10 * torch.finfo(weights.dtype).eps
         self.noise = SINGLE_NOISE if weights.dtype == torch.float32 else 0.0
         self.rows, self.all_targets = rows, targets
@@ -111,11 +110,20 @@ class Problem:
         weights = gradient[..., :-1] + self.mean * gradient[..., -1:]
         return self.total(weights.square()) + self.total(gradient[..., -1:].square())
 
-    def precondition(self, gradient, strength):
-        out = gradient / self.curvature
+    def curvature(self, logits):
+        """Return the weighted mean second derivative of each output's loss with respect to its logit, (K, A, 1)."""
+        chance = self.objective.prediction(logits)
+        return (chance * (1 - chance) * self.weights).sum(dim=-1, keepdim=True).clamp(min=torch.finfo(logits.dtype).eps)
+
+    def precondition(self, gradient, strength, curvature):
+        out = gradient / curvature
         rotated = gradient[..., :-1] @ self.directions
-        out[..., :-1] = (rotated / (self.curvature * self.variances + strength)) @ self.directions.T
-        return out
+        out[..., :-1] = (rotated / (curvature * self.variances + strength)) @ self.directions.T
+        return self.balanced(out)
+
+    def balanced(self, x):
+        """Return parameters without what a softmax has in common for all classes, which changes no probability."""
+        return x - x.mean(dim=0) if self.objective.softmax else x
 
     def total(self, x):  # over all entries of each problem
         return x.sum(dim=self.axes, keepdim=True)
@@ -160,10 +168,10 @@ def minimise(problem: Problem, start, strength, tolerance: float, max_iterations
 
 def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: int, history=()):
     """Return the solution and its curvature pairs (step, change of gradient, inverse product), from those known so far."""
-    history, current = deque(history, MEMORY), problem.centred(start)
+    history, current = deque(history, MEMORY), problem.centred(problem.balanced(start))
     logits = problem.logits(current)
     loss, residual = problem.loss_and_residual(logits)
-    gradient = problem.gradient(residual, current, strength)
+    gradient, curvature = problem.gradient(residual, current, strength), problem.curvature(logits)
     for iteration in range(max_iterations + 1):
         value = loss + strength / 2 * problem.total(current[..., :-1].square())
         bound = (2 * strength * value).clamp(min=torch.finfo(value.dtype).tiny)  # a label that weighs nothing has no loss
@@ -171,7 +179,7 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
         running = optimality > (problem.noise**2 / bound).clamp(min=tolerance)
         if iteration == max_iterations or not running.any():
             break
-        direction = _two_loop(problem, gradient, history, strength).neg_().mul_(running)
+        direction = _two_loop(problem, gradient, history, strength, curvature).neg_().mul_(running)
         along = problem.logits(direction)
         step, logits, loss, residual = _search(problem, logits, along, current, direction, gradient, value, strength)
         move = step * direction
@@ -187,13 +195,13 @@ def _lbfgs(problem: Problem, start, strength, tolerance: float, max_iterations: 
     return Solution(problem.native(current), value.sum(dim=0)[:, 0], optimality.amax(dim=0)[:, 0], iteration), history
 
 
-def _two_loop(problem: Problem, gradient, history, strength):
+def _two_loop(problem: Problem, gradient, history, strength, curvature):
     """Return the product of the approximate inverse Hessian with the gradient."""
     q, coefficients = gradient.clone(), []
     for s, y, inverse in reversed(history):
         coefficients.append(inverse * problem.total(s * q))
         q.addcmul_(coefficients[-1], y, value=-1)
-    q = problem.precondition(q, strength)
+    q = problem.precondition(q, strength, curvature)
     for (s, y, inverse), coefficient in zip(history, reversed(coefficients), strict=True):
         q.addcmul_(coefficient - inverse * problem.total(y * q), s)
     return q

@@ -10,6 +10,8 @@ without any curvature in b. The predictions are the probe's own after a few Newt
 their means are exact. A class of a softmax without a training row is taken out, because its best bias is minus infinity.
 """
 
+from math import log, prod
+
 import torch
 
 from .descent import Fitted, validation_loss
@@ -18,7 +20,8 @@ from .protocol import Protocol
 from .solver import Problem, feature_variance, minimise
 from .views import View
 
-LOOK_AHEAD, ATTEMPTS, NEWTON_STEPS = 3, 4, 8
+LOOK_AHEAD, EXTRAPOLATED, ATTEMPTS, NEWTON_STEPS = 3, 3, 4, 8
+LOW_LOSS = 1e-3  # nats a validation row: as a loss is at least 0, weaker penalties can gain no more than this
 NEVER = -1e6  # logit of a class that is taken out
 
 
@@ -46,31 +49,43 @@ def choose_strength(view: View, targets, objective: Objective, fit, val, protoco
 def _follow_path(problem: Problem, val, protocol: Protocol, max_iterations: int):
     """Return the strength of lowest validation loss (A,), whether it is the first or last one tried, and parameters near it.
 
-    The path ends once no alignment's loss has fallen for LOOK_AHEAD strengths, or before the first strength that is not solved;
-    the last value returned is that strength for the alignments whose probe was not, NaN for the others (A,).
+    An alignment is done once its loss has not fallen for LOOK_AHEAD strengths, or is at most LOW_LOSS, as separable rows send it
+    to zero. The path ends when all are done, or before the first strength that is not solved; the last value returned is that
+    strength for the alignments whose probe was not, NaN for the others (A,).
     """
-    losses, best, current, chosen = [], None, problem.zeros(), problem.zeros()
+    losses, best, path, chosen = [], None, [], problem.zeros()
     unsolved = torch.full((problem.view.n_alignments,), torch.nan, dtype=torch.float64)
     for strength in protocol.strengths:
-        solution = minimise(problem, current, strength, protocol.tolerance, max_iterations)
+        solution = minimise(problem, _extrapolated(problem, path, strength), strength, protocol.tolerance, max_iterations)
         if (missed := solution.optimality > protocol.tolerance).any():
             unsolved[missed.cpu()] = strength
             break
         current = solution.parameters
+        path = [*path[1 - EXTRAPOLATED :], (log(strength), current)]
         losses.append(validation_loss(problem.view, problem.all_targets, problem.objective, val)(current).cpu())
         best = _settled_minimum(torch.stack(losses))
         chosen = torch.where((best == len(losses) - 1).to(current.device)[None, :, None], current, chosen)
-        if (len(losses) - 1 - best).min() >= LOOK_AHEAD:
+        low = torch.stack(losses).gather(0, best[None])[0] <= LOW_LOSS
+        if (low | (len(losses) - 1 - best >= LOOK_AHEAD)).all():
             break
     if best is None:
         raise RuntimeError(f"not even strength {protocol.strengths[0]:.1e} could be solved; check the embeddings for strange rows")
     strength = _interpolated_minimum(torch.tensor(protocol.strengths[: len(losses)]).double().log(), torch.stack(losses), best)
-    edge = (best == 0) | (best == len(losses) - 1) if len(protocol.strengths) > 1 else best < 0  # one strength leaves no choice
+    edge = ~low & ((best == 0) | (best == len(losses) - 1)) & (len(protocol.strengths) > 1)  # one strength leaves no choice
     return strength.exp(), edge, chosen, unsolved
 
 
+def _extrapolated(problem: Problem, path, strength: float):
+    """Return parameters near a strength: a polynomial in its logarithm through those of the path's last strengths."""
+    points, start, x = [point for point, _ in path], problem.zeros(), log(strength)
+    for point, parameters in path:
+        start += prod((x - other) / (point - other) for other in points if other != point) * parameters
+    return start
+
+
 def _settled_minimum(losses):
-    """Return the position of the first minimum (A,) of losses (p, A) that is not undercut within LOOK_AHEAD positions."""
+    """Return the first position (A,) where losses (p, A) are at most LOW_LOSS or not undercut within LOOK_AHEAD positions."""
+    losses = losses.clamp(min=LOW_LOSS)
     best = torch.zeros(losses.shape[1], dtype=torch.int64)
     for position in range(1, len(losses)):
         lower = losses[position] < losses[best, torch.arange(losses.shape[1])]
@@ -80,8 +95,9 @@ def _settled_minimum(losses):
 
 def _interpolated_minimum(x, losses, best):
     """Return the vertex (A,) of the parabola through the lowest loss and its neighbours, as a choice on the grid would jump."""
-    inner = (best > 0) & (best < len(losses) - 1)
-    middle, column = torch.where(inner, best, 0), torch.arange(losses.shape[1])
+    column = torch.arange(losses.shape[1])
+    inner = (best > 0) & (best < len(losses) - 1) & (losses[best, column] > LOW_LOSS)
+    middle = torch.where(inner, best, 0)
     sides = (middle - 1).clamp(min=0), (middle + 1).clamp(max=len(losses) - 1)
     rise_left, rise_right = (losses[side, column] - losses[middle, column] for side in sides)
     to_left, to_right = (x[side] - x[middle] for side in sides)

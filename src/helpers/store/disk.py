@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,13 +19,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 from .. import files
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_file, checksum_of, remove_stale, replacing, sha256, unreadable, write_json
+from ..files import check_file, checksum_of, parse_json, remove_stale, replacing, sha256, unreadable, write_json
 from ..schemas import PAIRS, UnusableRecord, check_table, usable
 
 FORMAT = 2
 FILES = {"image": "image.safetensors", "text": "text.safetensors", "pairs": "pairs.parquet"}
 SHARED_IMAGE = re.compile(r"(\.\./){1,3}(?!\.\.?/)[^/\\\0]+(/(?!\.\.?/)[^/\\\0]+){0,2}/image\.safetensors")
-IN_MEMORY = 2**25  # numbers of a matrix above which its rows stay in the file; a converged sweep of so many takes 4 GB
+BYTES_A_NUMBER = 128  # of a matrix, that a converged sweep takes at its peak: 4 GB for 2**25 numbers
 TENSOR = "embeddings"
 DTYPES = {"F16": "float16", "F32": "float32"}
 PER_VALUE, PER_COLUMN = 40, 100_000  # bytes of memory while a table is read and used
@@ -53,7 +54,7 @@ def read_record(path: Path, model: Any, remake: str, files: Iterable[str] = ()) 
     path = Path(path)
     if not path.parent.exists():
         remove_stale(path.parent.parent)  # puts it back if a killed writer had moved it aside
-    content = read_intact(path, lambda file: files.parse_json(file.read_bytes()), remake)
+    content = read_intact(path, lambda file: parse_json(file.read_bytes()), remake)
     if isinstance(content, dict) and model is not dict and content.get("format") != FORMAT:
         known = f"has format {content['format']!r:.40}, this version reads {FORMAT}" if "format" in content else None
         raise UnusableRecord(f"{path} {known or 'was stored in an older format'}; {remake}")
@@ -132,6 +133,11 @@ def read_set(directory: Path, in_memory: float) -> tuple[dict, dict[str, Any]]:
             raise ValueError(f"{path} does not match the checksum in {told}; {DAMAGE}")
         found[name] = _pairs(data, path) if name == "pairs" else _matrix(data, path)
     return record, found
+
+
+def fits_in_memory() -> int:
+    """Return how many numbers a matrix may have for a sweep to fit into the memory that is free now."""
+    return psutil.virtual_memory().available // BYTES_A_NUMBER
 
 
 def _matrix(data: np.ndarray, path: Path) -> np.ndarray:

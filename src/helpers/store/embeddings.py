@@ -10,13 +10,24 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
-from ..arrays import MappedRows, as_array, as_rows, blocks, choose, distinct_rows, embedding_matrix, same_dimension, unit_rows
+from ..arrays import (
+    MappedRows,
+    as_array,
+    as_rows,
+    blocks,
+    choose,
+    distinct_rows,
+    embedding_matrix,
+    parts,
+    same_dimension,
+    unit_rows,
+)
 from ..files import replacing_folder, sha256
 from ..statistics import group_codes, joined
 from ..tasks import FILL, LABEL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, cells, class_names, indicators, known, split_names
 from . import disk
 from .catalogue import NAMES, Identity
-from .disk import FILES, FORMAT, IN_MEMORY, PROVENANCE, TENSOR
+from .disk import FILES, FORMAT, PROVENANCE, TENSOR, fits_in_memory
 from .foreign import naming, read_vectors
 
 OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")  # of the record, no provenance
@@ -66,7 +77,8 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         counts = f"{len(self)} pairs of {len(self.image)} images and {len(self.text)} texts, d={self.dim}, {self.task.kind}"
-        return f"EmbeddingSet({self.identity}: {counts})"
+        read = ", rows read from disk block by block" if isinstance(self.image, MappedRows) else ""
+        return f"EmbeddingSet({self.identity}: {counts}{read})"
 
     @property
     def identity(self) -> Identity:
@@ -199,13 +211,15 @@ class EmbeddingSet:
         return directory
 
     @classmethod
-    def load(cls, directory, in_memory: float = IN_MEMORY) -> "EmbeddingSet":
+    def load(cls, directory, in_memory: float | None = None) -> "EmbeddingSet":
         """Read a set written by :meth:`save`, and check the SHA-256 of every file.
 
-        A matrix of more than ``in_memory`` numbers is mapped and read block by block; its file must not be changed in place
-        meanwhile, but replacing the set is safe. A missing file raises a FileNotFoundError, a damaged one a ValueError.
+        A matrix of more than ``in_memory`` numbers, by default as many as the free memory can work on, is mapped and read block by
+        block, as ``repr`` says; its file must not be changed in place meanwhile, but replacing the set is safe. A missing file
+        raises a FileNotFoundError, a damaged one a ValueError.
         """
-        record, found = disk.settled(lambda: disk.read_set(Path(directory), in_memory), Path(directory))
+        directory, in_memory = Path(directory), fits_in_memory() if in_memory is None else in_memory
+        record, found = disk.settled(lambda: disk.read_set(directory, in_memory), directory)
         with naming(directory):
             kind, classes = record["task"].get("kind"), record["task"].get("classes", ())
             task = Task(kind, tuple(classes))
@@ -249,8 +263,11 @@ def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:
     if isinstance(matrix, MappedRows):
         return matrix
     matrix = np.asarray(matrix)
-    unit = np.ascontiguousarray(unit_rows(matrix, what), dtype=np.float32)
-    if matrix.dtype == np.float32:
-        already = np.abs(np.linalg.norm(matrix.astype(np.float64), axis=1) - 1) < 1e-6
-        unit[already] = matrix[already]
+    unit = np.empty(matrix.shape, dtype=np.float32)
+    for part in parts(len(matrix), 8 * matrix.shape[1]):  # in small blocks, as each needs copies in float64
+        block = matrix[part]
+        unit[part] = unit_rows(block, what, part.start)
+        if block.dtype == np.float32:
+            already = np.abs(np.linalg.norm(block.astype(np.float64), axis=1) - 1) < 1e-6
+            unit[part][already] = block[already]
     return unit
