@@ -102,7 +102,9 @@ CONTRADICTIONS = {
     "a test AUC that the scores do not give": ("table.parquet", lambda t: t.assign(value=0.999), "are not those of its scores"),
     "a missing column": ("table.parquet", lambda t: t.drop(columns="metric"), "table.parquet: its columns must be"),
     "a share above 1 on validation": (
-        "table.parquet", lambda t: t.assign(value=t["value"].mask((t["split"] == "val") & (t["metric"] == "auc"), 1.5)), "outside the range of its metric",
+        "table.parquet",
+        lambda t: t.assign(value=t["value"].mask((t["split"] == "val") & (t["metric"] == "auc"), 1.5)),
+        "outside the range of its metric",
     ),
     "a lambda out of range": ("runs.parquet", lambda t: t.assign(lambda_text=1e20), "column 'lambda_text', row 0"),
     "another encoder": ("runs.parquet", lambda t: t.assign(backbone="other"), "names of its runs are not those of its record"),
