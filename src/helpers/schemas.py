@@ -138,7 +138,7 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
             if len(wrong := np.flatnonzero(table[smaller].astype(float) > table[larger].astype(float) + SLACK)):
                 raise ValueError(f"row {wrong[0]}: {smaller} is larger than {larger}")
     for what in ({"quantity", "metric"} if "value" in columns else set()) & set(columns):
-        largest = table[what].map(LARGEST_VALUE)  # none for quantities of a study
+        largest = table[what].map(LARGEST_VALUE).astype(float)  # none for quantities of a study
         if len(wrong := np.flatnonzero((table["value"] > largest + SLACK) | largest.notna() & (table["value"] < -SLACK))):
             raise ValueError(f"row {wrong[0]}: value is outside the range of its {what}")
     if len(twice := np.flatnonzero(table.duplicated([name for name, kind in columns.items() if kind not in MEASURES]))):

@@ -102,7 +102,8 @@ CONTRADICTIONS = {
     "a test AUC that the scores do not give": ("table.parquet", lambda t: t.assign(value=0.999), "are not those of its scores"),
     "a missing column": ("table.parquet", lambda t: t.drop(columns="metric"), "table.parquet: its columns must be"),
     "a share above 1 on validation": (
-        "table.parquet", lambda t: t.assign(value=t["value"].mask((t["split"] == "val") & (t["metric"] == "auc"), 1.5)),
+        "table.parquet",
+        lambda t: t.assign(value=t["value"].mask((t["split"] == "val") & (t["metric"] == "auc"), 1.5)),
         "outside the range of its metric",
     ),
     "a lambda out of range": ("runs.parquet", lambda t: t.assign(lambda_text=1e20), "column 'lambda_text', row 0"),
@@ -141,8 +142,8 @@ def test_hostile_names_are_refused(name, tmp_path):
         folder_name(name)
     if name not in ("", "..", ".hidden") and len(name) < 255:
         small().save(tmp_path / "d" / "v" / name)
-        with pytest.warns(UserWarning, match="excluded: .* cannot name a folder"):
-            assert stored(tmp_path).empty
+        with pytest.raises(ValueError, match="cannot name a folder"):
+            stored(tmp_path)
     small(dataset=name).save(tmp_path / "other" / "d" / "v" / "b")
     with pytest.raises(ValueError, match=r"records the dataset .* but lies in a folder 'd'"):
         embeddings_for("d", "b", "v", tmp_path / "other")
