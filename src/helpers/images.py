@@ -38,7 +38,7 @@ def inspect_image(root: Path, relative: str, pixels: bool = False) -> Finding:
     try:
         if not (size := path.stat().st_size):
             return Finding(error="file has 0 bytes; get it again")
-        check_memory("file", size)
+        check_memory(f"reading files of {size:,} bytes, several at a time,", 4 * size)
         with _open(path) as image:
             changes = {
                 f"mode {image.mode} converted to RGB": image.mode not in ("RGB", "L"),
