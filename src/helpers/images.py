@@ -41,7 +41,7 @@ def inspect_image(root: Path, relative: str, pixels: bool = False, window: str |
     try:
         if not (size := path.stat().st_size):
             return Finding(error="file has 0 bytes; get it again")
-        check_memory("file", size)
+        check_memory(f"reading files of {size:,} bytes, several at a time,", 4 * size)
         with path.open("rb") as stream, _open(stream) as image:
             deep = _sixteen_bits(image)
             changes = {
