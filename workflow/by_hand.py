@@ -40,8 +40,9 @@ def show(notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
 
 
 def _show_code(cell: NotebookNode) -> None:
-    """Leave out the progress bars of a cell tagged so, and put the caption of its metadata under its figure."""
+    """Leave out glued values and the progress bars of a cell tagged so, and put the caption of its metadata under its figure."""
     tags, shown = cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})
+    cell.outputs = [output for output in cell.outputs if "scrapbook" not in output.get("metadata", {})]
     if "remove-stderr" in tags:
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     for output in (output for output in cell.outputs if "figure" in shown):

@@ -1,7 +1,4 @@
-"""Run one step by hand, ``modality-gap COMMAND`` or ``python -m helpers COMMAND``.
-
-Exits with 0, 1 for unusable data, 2 for bad input, 130 if interrupted.
-"""
+"""Run one step, ``modality-gap COMMAND``; exits with 0, 1 for unusable data, 2 for bad input, 130 if interrupted."""
 
 import sys
 import warnings

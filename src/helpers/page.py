@@ -261,15 +261,12 @@ class Page:
         if os.sep == "/" and "\\" in str(self.results):
             raise ValueError(f"parameter 'results': {self.results} has a backslash; write the folder with slashes")
         self.results.mkdir(parents=True, exist_ok=True)
-        by_hand = self.results.resolve() != (project_root() / OF_THE_BOOK).resolve()
-        self.sweeps = self.results / "sweeps" if by_hand else None  # cache of a run by hand; the book's is the workflow's
+        of_the_book = self.results.resolve() == (project_root() / OF_THE_BOOK).resolve()
+        self.sweeps = None if of_the_book else self.results / "sweeps"  # cache of a run by hand
         use_style()
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Write a result table as ``<results>/<name>.parquet``, with a fingerprint of this page's parameters, and return it.
-
-        One of other parameters is copied to ``<name>.<fingerprint>.parquet`` first.
-        """
+        """Write a table with a fingerprint of this page's parameters and return it; one of others is copied to another name."""
         declared = project_root() / "notebooks/pages.yml"
         page = yaml.safe_load(declared.read_text("utf-8")).get(self.name) if declared.is_file() else None
         if page is not None and name not in page.get("writes", {}).get("tables", []):

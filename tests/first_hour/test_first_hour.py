@@ -71,7 +71,11 @@ def test_the_notebook_line_of_the_readme_runs_and_writes_beside_its_output(store
     given = [word for name, value in small.items() for word in ("-p", name, value)]
     done = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, *given, where=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "converged probes: 100%" in done.stderr  # the bar of the sweep, in the terminal
+    again = run("papermill", ROOT / notebook, out, "--no-progress-bar", *parameters, *given, where=tmp_path)
+    assert again.returncode == 0 and "converged probes" not in again.stderr  # its sweep is cached
     assert (tmp_path / "results/lambda_sweep.parquet").is_file() and (tmp_path / out).is_file()
+    assert not list(tmp_path.glob("results/lambda_sweep.*.parquet"))
     ignored = subprocess.run(["git", "check-ignore", out], cwd=ROOT, capture_output=True, text=True)
     assert ignored.stdout.strip() == out
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 
 import by_hand
 import nbformat
@@ -14,6 +15,7 @@ from nbconvert import HTMLExporter
 from traitlets.config.loader import PyFileConfigLoader
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+GLUED = "application/papermill.record/text/plain"
 TEXT = """# The page
 
 At $\\lambda = 1$, as in {eq}`eq-align` and {doc}`04_discussion`; see {ref}`this recipe <own-encoder>`,
@@ -24,6 +26,7 @@ At $\\lambda = 1$, as in {eq}`eq-align` and {doc}`04_discussion`; see {ref}`this
 def notebook():
     """Return a page with a method cell, a folded cell that shows a sentence, and a figure."""
     outputs = [nbformat.v4.new_output("stream", name="stderr", text="probes: 5 of 9"), said("A **finding**.")]
+    outputs.append(nbformat.v4.new_output("display_data", {GLUED: "12.5"}, metadata={"scrapbook": {"name": "value"}}))
     figure = {"figure": {"caption": "Where $\\lambda$ goes, {doc}`04_discussion`.", "name": "fig-a"}, "image": {"alt": 'a "plot"'}}
     cells = [
         nbformat.v4.new_markdown_cell(TEXT),
@@ -44,7 +47,9 @@ def shown(notebook) -> str:
 
 
 def test_sentences_captions_and_words_of_roles_are_shown_and_hidden_code_is_folded(notebook):
-    html = shown(notebook)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # nbconvert's, of an output that it cannot show
+        html = shown(notebook)
     assert "A <strong>finding</strong>." in html and "5 of 9" not in html and "<title>The page</title>" in html
     assert "<em>Discussion: the claims, one by one</em>; see this recipe,\nthe theory" in html and "Eq. 5 and" in html
     assert "(Liang et al., 2022)" in html and "{doc}" not in html and "{cite}" not in html

@@ -63,26 +63,15 @@ def read(
     drop = choose(missing_labels, ("fail", "drop"), "missing_labels") == "drop"
     data, dropped = _labelled(data, label, classes) if drop else (data, 0)
     faults: list[Exception] = []  # of rows; they are noted, so that a check tells all of them
-    with _noting(faults):
-        task, labels = _labels(data, label, label_separator, path, kind, classes)
-    if faults:
-        data, _ = _labelled(data, label, classes)
-        task, labels = _labels(data, label, label_separator, path, kind, classes)
+    data, task, labels = _known_labels(data, label, label_separator, path, kind, classes, faults)
     paths = _paths_inside(data[image], images, path, faults)
     rows = pd.DataFrame({"text": data[text], "image": existing(images, paths).to_numpy()})
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
-    rows["pair_id"], rows["group"] = [f"{i:07d}" for i in data.index], data[image]
-    with _noting(faults):
-        rows["pair_id"] = unique(_known(data[id], path), path) if id else rows["pair_id"]
-    with _noting(faults):
-        rows["group"] = _known(data[group], path) if group else rows["group"]
+    _name_rows(rows, data, id, group, image, path, faults)
     given = split_column in data and split != "made"
     if given:
-        rows["split"] = pd.Series(split_names(data[split_column]), data.index, name=split_column)
-        with _noting(faults):
-            classes_of(rows["split"].rename(split_column), SPLITS, path)
-        with _noting(faults):
-            refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
+        rows["split"] = split_names(data[split_column])
+        _check_splits(rows, split_column, path, faults)
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
     counts = {"rows_without_label": dropped} if drop else {}
@@ -93,6 +82,31 @@ def read(
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
     usable = rows["split"].isin(SPLITS) & paths.notna()
     return Draft(pd.concat([rows, labels], axis=1)[usable], task, report, card, images, path, faults)
+
+
+def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, kind, classes, faults: list[Exception]):
+    """Return rows, task and labels; rows with a missing label are left out, which is noted."""
+    with _noting(faults):
+        return data, *_labels(data, label, separator, path, kind, classes)
+    data, _ = _labelled(data, label, classes)
+    return data, *_labels(data, label, separator, path, kind, classes)
+
+
+def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: str | None, image: str, path: Path, faults) -> None:
+    """Put ids and groups into ``rows``, numbers and images where none are given, or one is missing or repeated, which is noted."""
+    rows["pair_id"], rows["group"] = [f"{i:07d}" for i in data.index], data[image]
+    with _noting(faults):
+        rows["pair_id"] = unique(_known(data[id], path), path) if id else rows["pair_id"]
+    with _noting(faults):
+        rows["group"] = _known(data[group], path) if group else rows["group"]
+
+
+def _check_splits(rows: pd.DataFrame, column: str, path: Path, faults: list[Exception]) -> None:
+    """Note a split that is unknown and a group that is in two."""
+    with _noting(faults):
+        classes_of(rows["split"].rename(column), SPLITS, path)
+    with _noting(faults):
+        refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
 
 
 @contextmanager
