@@ -23,7 +23,7 @@ from .scoring import run_in_threads
 from .strength import choose_strength
 from .views import build_view
 
-ENGINE = 2  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
+ENGINE = 3  # version of the arithmetic, which cached sweeps depend on: raise it when a change moves their numbers
 
 
 def sweep(
