@@ -13,9 +13,10 @@ import multiprocessing
 import os
 import platform
 import re
+import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,9 @@ def run_step(name: str, folder: Path, mapped: bool, args, answer) -> None:
         words = dict(zip(("text", "table", "out"), files[1:], strict=True)) | {"dataset": "synthetic", "backbone": "none"}
         words |= {"label": "label", "split": "split", "group": "group", "ids": "pair_id", "classes": "finding,none"}
         options = [str(word) for option, value in words.items() for word in (f"--{option}", value)]
-        if main(["import", str(files[0]), "--overwrite", *options]):
+        with redirect_stdout(sys.stderr):
+            failed = main(["import", str(files[0]), "--overwrite", *options])
+        if failed:
             raise SystemExit("import failed")
         return answer.send({"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]})
     embeddings = EmbeddingSet.load(folder, 0 if mapped else float("inf"))

@@ -1,6 +1,6 @@
 """How long a sweep takes beside its matrix products alone and two ways of training its probes one at a time, and its memory.
 
-    python benchmarks/probing.py [--data FOLDER ...] [--synthetic 5000x256x7 ...] [--repeats 5] [--out FILE]
+    python benchmarks/probing.py [--data FOLDER ...] [--synthetic 5000x256x7 ...] [--paths 697x256x40 ...] [--out FILE]
 
 The arms run interleaved on the same rows. One-at-a-time arms train a few probes and are scaled to the grid; only that with a
 DataLoader validates, as the sweep does. Cases that are not measured again stay in FILE.
@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from helpers import GapAlignment, sweep
 from helpers.files import read_json, write_json
 from helpers.probing.protocol import PROTOCOLS
 from helpers.probing.scoring import run_in_threads
+from helpers.probing.strength import LOOK_AHEAD
 from helpers.store.embeddings import EmbeddingSet
 
 LAMBDAS, SEEDS, EPOCHS = np.linspace(0, 1, 11), (42, 43, 44, 45, 46), 20
@@ -159,18 +161,40 @@ def benchmark(embeddings, repeats: int, single: int, through_loader: int) -> dic
     }  # fmt: skip
 
 
+def converged_path(embeddings) -> dict:
+    """Processor seconds of a converged probe and of scikit-learn's newton-cg, warm-started along the same strengths."""
+    start = time.process_time()
+    found = sweep(embeddings, [0.0], protocol="converged", workers=1, device="cpu", progress=False).runs.iloc[0]
+    ours, fit = time.process_time() - start, embeddings.rows("train")
+    grid = PROTOCOLS["converged"].strengths
+    tried = grid[: sum(strength >= found["strength"] for strength in grid) + LOOK_AHEAD + 1]
+    x = np.concatenate([embeddings.text_of(fit), embeddings.image_of(fit)], axis=1).astype(np.float64)
+    model = LogisticRegression(solver="newton-cg", warm_start=True, tol=1e-7, max_iter=1000)
+    start = time.process_time()
+    for strength in tried:
+        model.set_params(C=1 / (strength * len(fit))).fit(x, embeddings.targets[fit].argmax(axis=1))
+    theirs = time.process_time() - start
+    return {"cpu_s": ours, "newton_cg_cpu_s": theirs, "newton_cg_over_converged": theirs / ours, "strengths": len(tried)}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", default=[], metavar="FOLDER")
     parser.add_argument("--synthetic", nargs="*", default=["5000x256x7"], metavar="ROWSxDIMxCLASSES")
+    parser.add_argument("--paths", nargs="*", default=[], metavar="ROWSxDIMxCLASSES", help="converged probes, beside newton-cg")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/probing.json"))
     options = parser.parse_args()
-    results = read_json(options.out)["results"] if options.out.is_file() else {}
+    stored = read_json(options.out) if options.out.is_file() else {}
+    results, paths = stored.get("results", {}), stored.get("paths", {})
+    for size in options.paths:
+        paths[f"synthetic {size}"] = converged_path(synthetic(*map(int, size.split("x"))))
+        print(size, paths[f"synthetic {size}"], flush=True)
+        write_json(options.out, {"results": results, "paths": paths})
     cases = {name: partial(EmbeddingSet.load, name) for name in options.data}
     cases |= {f"synthetic {size}": partial(synthetic, *map(int, size.split("x"))) for size in options.synthetic}
     for name, make in cases.items():
         embeddings = make()
         results[name] = benchmark(embeddings, *((1, 2, 1) if len(embeddings) > 20_000 else (options.repeats, 11, 2)))
         print(name, {key: value for key, value in results[name].items() if key != "all_s"}, flush=True)
-        write_json(options.out, {"results": results})
+        write_json(options.out, {"results": results, "paths": paths})
