@@ -36,6 +36,7 @@ TYPES: dict[str, Any] = {
     "Text": Text, "Count": Count, "Positive": Positive, "Share": Share, "Change": Change, "Length": Length, "Lambda": Lambda,
     "Features": Features, "str": str, "float": float, "bool": bool, "Identifier": str | int, "Split": Literal[SPLITS],
     "Quantity": Literal[QUANTITIES],  # type: ignore[valid-type]
+    "Protocol": Literal["paper", "authors-code", "converged"], "Metric": Literal["auc", "auc_hard"],
     "Seed": Annotated[int, Field(ge=-(2**63), lt=2**64)],
     "Whole": Annotated[float, Field(ge=0, multiple_of=1)],  # whole numbers that pandas reads as float where some are empty
     "Setting": Annotated[float | Text, Field(union_mode="left_to_right")],  # such as a temperature, or ``learned``
@@ -103,8 +104,10 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
                 raise ValueError(f"row {wrong[0]}: {smaller} is larger than {larger}")
     for what in ({"quantity", "metric"} if "value" in columns else set()) & set(columns):
         largest = table[what].map(LARGEST_VALUE).astype(float)  # none for quantities of a study
-        if len(wrong := np.flatnonzero((table["value"] > largest + SLACK) | largest.notna() & (table["value"] < -SLACK))):
-            raise ValueError(f"row {wrong[0]}: value is outside the range of its {what}")
+        for number in [name for name in ("value", "low", "high") if name in columns]:
+            x = table[number].astype(float)
+            if len(wrong := np.flatnonzero((x > largest + SLACK) | largest.notna() & (x < -SLACK))):
+                raise ValueError(f"row {wrong[0]}: {number} is outside the range of its {what}")
     if len(twice := np.flatnonzero(table.duplicated([name for name, kind in columns.items() if kind not in MEASURES]))):
         raise ValueError(f"row {twice[0]} tells of the same thing as an earlier one")
     return table
