@@ -128,7 +128,7 @@ for ax, modality in zip(axes, ("text", "image"), strict=True):
     least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
     ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
 axes[0].invert_yaxis()
-share_legend(figure, axes[0])
+share_legend(figure, axes)
 
 # %% tags=["hide-input"]
 compared = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]

@@ -39,7 +39,7 @@ from helpers.extraction.find import embeddings_for
 from helpers.files import read_json
 from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
 from helpers.page import NAME, Page, count, format_table, integer, many, number, optional, text
-from helpers.plotting import INK, MARKERS, distinct_legend, panels
+from helpers.plotting import INK, MARKERS, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.store.catalogue import SHIPPED_SETS
 
@@ -135,7 +135,7 @@ def draw_changes(quantities, unit):
             ax.errorbar(x, rows["change"], yerr=np.maximum(error, 0), label=named(*names), linewidth=1.1, **style)
         ax.axhline(0, color=INK, linewidth=0.8)
         ax.set(title=quantity.replace("_", " "), xlabel="λ", ylabel=f"change\n({unit})")
-    distinct_legend(figure, axes)
+    share_legend(figure, axes)
 
 
 draw_changes(["image", "text", "both", "ridge_text_from_image", "ridge_image_from_text", "cca"], "bits, or share of variance")
@@ -159,7 +159,7 @@ for ax, names in zip(axes, sets, strict=True):
         ax.errorbar(rows["lambda"], rows["value"], yerr=error, color=colour, capsize=2, label=share.replace("_", " "))
     ax.set(title=named(*names), xlabel="λ", ylabel="bits about the label")
     ax.title.set_fontsize(8)
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ## Attraction, repulsion and the bound
