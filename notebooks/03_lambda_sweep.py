@@ -51,7 +51,7 @@ from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json
-from helpers.page import SOURCE, Page, count, format_table, integer, many, number, optional, span, text
+from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span, text
 from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, effects, panels, share_legend
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import FEATURES, Grid
@@ -73,8 +73,8 @@ page = Page(
         "alignments": many(text((*SWEPT[1:], "centring"), "alignment")),
         "alignment_lambdas": many(number(-2, 2)),
         "n_boot": integer(100, 100_000),
-        "sweeps": optional(text()),
-        "contributed": optional(text()),
+        "sweeps": text() | None,
+        "contributed": text() | None,
     },
 )
 from helpers.contributed import Contributed

@@ -42,7 +42,7 @@ from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.geometry import effective_rank
 from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
-from helpers.page import NAME, Page, format_table, integer, many, number, optional, span, text
+from helpers.page import NAME, Page, format_table, integer, many, number, span, text
 from helpers.plotting import MARKERS, SPARE, log_axis, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.separation import half_of_groups, tied_groups
@@ -50,7 +50,7 @@ from helpers.separation import half_of_groups, tied_groups
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),
     "epochs": many(integer(0, 2000), least=1), "seeds": many(integer(0, 2**32 - 1), least=1), "learned": bool, "variant": text(("clean", "authors"), "variant"),
-    "features": optional(NAME), "networks": integer(3, 1000), "depths": many(integer(1, 64), least=1), "results": optional(NAME),
+    "features": NAME | None, "networks": integer(3, 1000), "depths": many(integer(1, 64), least=1), "results": NAME | None,
 }  # fmt: skip
 page = Page("10_where_the_gap_comes_from", globals(), spec)
 # Tables of studies/gap_study.py: heads along a long training, heads trained as long as the shipped ones, and gains with a gap set by hand.

@@ -34,7 +34,7 @@ from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.arrays import distinct_codes, unit_both
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.page import NAME, Page, format_table, integer, many, optional, text
+from helpers.page import NAME, Page, format_table, integer, many, text
 from helpers.plotting import INK, MARKERS, SPARE, panels, share_legend
 from helpers.retrieval import mixed_search_ndcg, retrieval_ranks, several_distinct
 from helpers.schemas import shipped_table
@@ -42,7 +42,7 @@ from helpers.separation import similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
 
 names = many(text(ALIGNMENTS, "alignment"))
-spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": optional(NAME)}
+spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": NAME | None}
 page = Page("11_what_lambda_closes", globals(), spec)
 from helpers.recommend import aligned
 

@@ -38,14 +38,14 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
 from helpers.files import read_json
 from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
-from helpers.page import NAME, Page, count, format_table, integer, many, number, optional, text
+from helpers.page import NAME, Page, count, format_table, integer, many, number, text
 from helpers.plotting import INK, MARKERS, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.store.catalogue import SHIPPED_SETS
 
 spec = {
-    "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": optional(NAME), "lambdas": many(number(-2, 2), least=2),
-    "temperature": optional(number(1e-4, 10)), "n_boot": integer(2, 100_000), "results": optional(NAME),
+    "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": NAME | None, "lambdas": many(number(-2, 2), least=2),
+    "temperature": number(1e-4, 10) | None, "n_boot": integer(2, 100_000), "results": NAME | None,
 }  # fmt: skip
 page = Page("13_information", globals(), spec)
 if lambdas[0] != 0:
