@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from .arrays import place
 from .cones import cone_table
@@ -43,9 +43,9 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     dimensions: Count
     counts: dict[Literal["pairs", "images", "texts", "train", "val", "test"], Count]
     encoder: dict[Literal[ENCODER], Word | None]  # type: ignore[valid-type]
-    geometry: list[list]
-    sweep: list[list]
-    selected: list[list]
+    geometry: list[Annotated[list, Field(min_length=5, max_length=5)]]
+    sweep: list[Annotated[list, Field(min_length=6, max_length=6)]]
+    selected: list[Annotated[list, Field(min_length=8, max_length=8)]]
 
     def table(self, part: str) -> pd.DataFrame:
         """Return the rows of a part as a checked table."""
