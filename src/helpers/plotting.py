@@ -1,6 +1,7 @@
 """Draw every figure of the book in one style; functions take tidy tables or embedding sets and return a figure."""
 
 import math
+import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,18 +18,10 @@ from .store.embeddings import EmbeddingSet
 
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
-FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
-BACKBONES = {
-    "lit-natural": "#009e73", "lit-derm": "#cc79a7", "random-clip": "#7a7a7a",
-    "clip": "#009e73", "siglip": "#56b4e9", "siglip-224": "#56b4e9", "biomedclip": "#cc79a7", "medsiglip": "#e69f00",
-}  # fmt: skip
-PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
-PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
+_STYLE = tomllib.loads(Path(__file__).with_name("colours.toml").read_text("utf-8"))
+FEATURES, BACKBONES, PROTOCOLS, ALIGNMENTS = (_STYLE[name] for name in ("features", "backbones", "protocols", "alignments"))
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
-CHANNELS = {"shift": "shift", "common-scale": "common scale", "scale-ratio": "scale ratio", "spread": "spread"}
-ALIGNMENTS = {"lambda": "all four together", **CHANNELS, **{f"without-{c}": f"all but {label}" for c, label in CHANNELS.items()}}
-ALIGNMENTS["centred"] = "centred per modality"
 
 
 def use_style() -> None:
