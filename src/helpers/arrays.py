@@ -31,9 +31,8 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
 
 
 def choose_column(column: str, columns: Iterable, source, others: Iterable[str] = ()) -> str:
-    """Return ``column`` if ``source`` has it; the error names another one only if a known column or one of ``others`` is there.
-
-    Without any, the first line may be no header but a patient's row. A name that looks like a cell is never printed.
+    """Return ``column`` if ``source`` has it; unless a known column or one of ``others`` is there, the error names none, because
+    the first line may be a patient's row.
     """
     columns = [str(c) for c in columns]
     if column in columns:
@@ -50,10 +49,7 @@ def place(keys: Iterable[str | int]) -> str:
 
 
 def as_array(x, what: str) -> np.ndarray:
-    """Return ``x`` as an array: a torch tensor without its graph and device, and bfloat16, which numpy lacks, as float32.
-
-    Masked values are refused, because an array without their mask would hold whatever lies under it.
-    """
+    """Return ``x`` as an array: a torch tensor without its graph and device, bfloat16 as float32; refuse masked values."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(f"{what} has {np.ma.count_masked(x)} masked values; fill them, or leave out their rows")
     try:

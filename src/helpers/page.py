@@ -154,11 +154,8 @@ def fill(sentence: str, /, **values) -> str:
 
 
 def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", stacked: bool = False, **formats: str) -> Styler:
-    """Return a table in the style of the book: captioned, numbers to the right, with true minus signs.
-
-    Args:
-        precision: digits after the point of a number, where ``formats``, by column, does not say.
-        stacked: whether a narrow screen shows the cells of a row below each other.
+    """Return a table in the style of the book, with ``precision`` digits or ``formats`` by column; a narrow screen shows the cells
+    of a row below each other if it is ``stacked``.
     """
     to_the_right = {c for c in table if pd.api.types.is_numeric_dtype(table[c])} | {name for *_, name in INTERVALS}
     for low, high, name in INTERVALS:

@@ -41,9 +41,8 @@ def authors_sweep(longer: bool = False) -> pd.DataFrame:
 
 
 def sweep_gains(sweep: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
-    """Return the gain in macro test AUC (``auc`` of scores or ``auc_hard``) of the gap alignment over lambda = 0, mean over seeds.
-
-    Rows are those of ``SweepResult.table``, perhaps with a column ``route``; the result has the paper's names, lambda, auc, gain.
+    """Return the mean macro test AUC (or ``auc_hard``) over seeds and its gain over lambda = 0, in the paper's names, of the gap
+    alignment; rows are those of ``SweepResult.table``, perhaps with a column ``route``.
     """
     keys = [*NAMES, "protocol", "features", *({"route"} & {*sweep})]
     rows = in_paper_names(sweep).query(
