@@ -219,7 +219,7 @@ def test_a_check_tells_every_fault_at_once_with_file_and_line(tmp_path, table):
     told = [
         "label has 1 missing value(s) (1 empty), first at line 20", "line 25: image is missing", "line 15: image leads out of",
         "line 18: split is not one of", "line 3: group is in two splits", "first manifest.csv line 12; complete",
-        "2 images cannot be decoded: manifest.csv line 30, manifest.csv line 33",
+        "2 images cannot be decoded, manifest.csv line 30, manifest.csv line 33",
     ]  # fmt: skip
     assert [fact for fact in told if fact not in " ".join(report.problems)] == [] and not report.usable
     assert "groups are in more than one split, the first in train (manifest.csv line 3)" in str(report.warnings)
