@@ -17,7 +17,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from helpers import EmbeddingSet, align, gap_vector
-from helpers.alignment.shift import unalign
+from helpers.alignment.shift import steps
+from helpers.arrays import embedding_matrix
 from helpers.backbones.registry import HEADS
 from helpers.files import project_root, read_json, replacing
 from helpers.geometry import gap_norm
@@ -80,6 +81,23 @@ def forces(embeddings: EmbeddingSet, lambdas: Sequence[float]) -> pd.DataFrame:
         values["recovered"] = max(np.abs(undone[0] - image[test]).max(), np.abs(undone[1] - text[test]).max())
         found[lam] = values
     return jackknifed(found)
+
+
+def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return the vectors that :func:`align` moved, by its closed-form inverse.
+
+    With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
+    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`: a bijection of the sphere.
+    """
+    image_step, text_step = steps(np.asarray(gap, dtype=np.float64), lam)
+    if np.linalg.norm(text_step) >= 1:
+        raise ValueError(f"|lambda| ||gap|| / 2 is {np.linalg.norm(text_step):.3f}; the map can be undone only below 1")
+    return _unmoved(embedding_matrix(image, "image"), image_step), _unmoved(embedding_matrix(text, "text"), text_step)
+
+
+def _unmoved(x: np.ndarray, step: np.ndarray) -> np.ndarray:
+    along = x @ step
+    return (along + np.sqrt(along**2 + 1 - step @ step))[:, None] * x - step
 
 
 def pair_terms(image, text, temperature: float, tau: float, own_bias: float, bias: float) -> dict[str, float]:
