@@ -54,7 +54,7 @@ class Descent:
 
 
 def train_path(embeddings, view: View, descent: Descent, checkpoints, seed: int, size: int = 512) -> Iterator[np.ndarray]:
-    """Train one probe per alignment of a view of the embeddings as :func:`helpers.probing.descent.train` does, with the loss of ``converged``.
+    """Train one probe per alignment of a view of the embeddings as a protocol does, with the loss of ``converged``.
 
     Nothing stops it early: it yields the logits of the test rows, (A, n_test, K), at each checkpoint, a number of updates.
     """
