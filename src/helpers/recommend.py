@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,8 @@ def recommend(
     decided = text_decides(embeddings.task, embeddings.pairs) if labelled else None
     if decided:
         warnings.warn(decided, stacklevel=2)  # before the work
-    results, facts, fitted, impossible, drawn = {}, [], {}, {}, {}
+    facts, fitted, impossible, drawn = [], {}, {}, {}
+    results: dict[str, Any] = {}  # sweeps; without labels None
     for name in tqdm(names, desc="alignments", disable=not progress):
         try:
             fitted[name], moved = aligned(embeddings, name)
