@@ -29,6 +29,7 @@ from helpers.files import read_arrays, sha256, write_arrays
 from helpers.heads import TowerFeatures
 from helpers.page import Page, text
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.store.catalogue import Identity
 from helpers.store.disk import PROVENANCE, write_record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
@@ -77,7 +78,7 @@ def a_set(folder: Path) -> Path:
 
 
 def a_sweep(folder: Path) -> Path:
-    place = sweep_folder("d", "v", "b", "converged", "lambda", folder)
+    place = sweep_folder(Identity("d", "v", "b"), "converged", "lambda", folder)
     run_sweep(for_sweep(), "converged", SWEEP, place, workers=1)
     return place
 

@@ -27,6 +27,7 @@ from helpers.files import read_arrays, write_arrays
 from helpers.heads import Settings, TowerFeatures
 from helpers.page import write_result
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.store.catalogue import Identity
 from helpers.store.disk import read_record, write_table
 
 
@@ -205,7 +206,7 @@ def test_a_name_that_leaves_its_folder_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match="is no file name; give one without slashes"):
         files.below(tmp_path, name)
     with pytest.raises(ValueError, match="cannot name a folder"):
-        sweep_folder("d", "v", "b", "paper", f"../{name}")
+        sweep_folder(Identity("d", "v", "b"), "paper", f"../{name}")
 
 
 READERS = {
