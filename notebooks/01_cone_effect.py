@@ -45,7 +45,7 @@ from helpers.extraction.find import select
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, mean_direction, principal_directions
 from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span
-from helpers.plotting import FEATURES, GRID, INK, PALE, colour, distinct_legend, panels, resultants, share_legend
+from helpers.plotting import FEATURES, GRID, INK, MARKERS, PALE, colour, panels, share_legend
 from helpers.published import authors_pca, facts_of, table1, with_routes
 from helpers.published import datasets as paper_datasets
 from helpers.schemas import shipped_table
@@ -177,12 +177,30 @@ for ax, view in zip(axes, views, strict=True):
     ax.set_box_aspect((1, 1, 1), zoom=1.6)
     ax.set_axis_off()
     ax.view_init(elev=18, azim=20)
-share_legend(figure, axes[0], markerscale=3);
+share_legend(figure, axes, markerscale=3);
 
 # %% [markdown]
 # ## The two modalities differ in the width of their cones
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals. The bootstrap resamples groups.", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
+def resultants(table):
+    """Draw R of image and text with bootstrap intervals, one line per data set and backbone."""
+    rows = table[table["quantity"] == "R"]
+    names = list(dict.fromkeys(zip(rows["dataset"], rows["backbone"], strict=True)))
+    figure, (ax,) = panels(1, 1, 6.4, 0.9 + 0.36 * len(names))
+    for feature, offset in (("image", -0.12), ("text", 0.12)):
+        mine = rows[rows["modality"] == feature].set_index(["dataset", "backbone"]).loc[names]
+        value = mine["value"].to_numpy()
+        error = np.abs(np.stack([value - mine["low"], mine["high"] - value]))
+        style = {"fmt": MARKERS[feature == "text"], "color": FEATURES[feature], "capsize": 2}
+        ax.errorbar(value, np.arange(len(names)) + offset, xerr=error, label=feature, **style)
+    labels = [f"{title(d)} · {b}" for d, b in names]
+    ax.set(xlim=(0, 1.02), xlabel="mean resultant length R", yticks=range(len(names)), yticklabels=labels)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    share_legend(figure, (ax,))
+    return figure
+
+
 resultants(geometry);
 
 # %% [markdown]
@@ -352,7 +370,7 @@ path = bounds[bounds["dataset"] == "HAM10000"].sort_values("lambda")
 right.fill_between(path["lambda"], path["low"], path["high"], color=PALE, label="bounds of the gap, HAM10000")
 right.plot(path["lambda"], path["low"], ".-", color=INK, linewidth=1, label="gap within the plane")
 right.set(ylim=(0, None), xlabel="λ", ylabel="norm of the gap")
-distinct_legend(figure, (left, right))
+share_legend(figure, (left, right))
 
 # %% [markdown]
 # ## At λ = 1 part of the gap is left

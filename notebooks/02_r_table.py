@@ -31,10 +31,10 @@ from IPython.display import Markdown, display
 from helpers import published as paper
 from helpers.cones import cone_table
 from helpers.extraction.find import select
-from helpers.page import SOURCE, Page, fill, format_table, integer, optional, text
+from helpers.page import SOURCE, Page, fill, format_table, integer, text
 from helpers.plotting import INK, MARKERS, colour, panels, share_legend
 
-page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "contributed": optional(text())})
+page = Page("02_r_table", globals(), {**SOURCE, "n_boot": integer(0, 100_000), "contributed": text() | None})
 from helpers.contributed import Contributed
 
 lead = display(Markdown(""), display_id=True)  # filled in below, once the cells are compared
@@ -128,7 +128,7 @@ for ax, modality in zip(axes, ("text", "image"), strict=True):
     least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
     ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
 axes[0].invert_yaxis()
-share_legend(figure, axes[0])
+share_legend(figure, axes)
 
 # %% tags=["hide-input"]
 compared = table.loc[filled, ["dataset", "modality", "backbone", "published", "ours", "difference", "low", "high", "status", "route"]]

@@ -51,8 +51,8 @@ from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json
-from helpers.page import SOURCE, Page, count, format_table, integer, many, number, optional, span, text
-from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, distinct_legend, effects, panels
+from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span, text
+from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, effects, panels, share_legend
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
@@ -73,8 +73,8 @@ page = Page(
         "alignments": many(text((*SWEPT[1:], "centring"), "alignment")),
         "alignment_lambdas": many(number(-2, 2)),
         "n_boot": integer(100, 100_000),
-        "sweeps": optional(text()),
-        "contributed": optional(text()),
+        "sweeps": text() | None,
+        "contributed": text() | None,
     },
 )
 from helpers.contributed import Contributed
@@ -220,7 +220,7 @@ for ax, (dataset, curves_there) in zip(axes, published.groupby("dataset"), stric
     for marker, (backbone, curve) in zip(MARKERS, curves_there.groupby("backbone"), strict=False):
         ax.plot(curve["lambda"], curve["auc_mean"], color=colour(paper.BACKBONES[backbone]), marker=marker, markersize=3, label=backbone)
     ax.set(title=dataset, xlabel="λ", ylabel="test AUC" if ax is axes[0] else "")
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$ (grey), and recomputed where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
 datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
@@ -241,7 +241,7 @@ for (i, dataset), (j, backbone) in product(enumerate(datasets_there), enumerate(
         ax.set_ylabel(f"{dataset}\ngain in {'hard-label AUC' if 'hard' in mine['metric'].iloc[0] else 'AUC'}")
     if i == len(datasets_there) - 1:
         ax.set_xlabel("λ")
-distinct_legend(figure, axes.ravel());
+share_legend(figure, axes.ravel());
 
 # %% [markdown]
 # ## The test bench: AUC against λ
@@ -271,7 +271,7 @@ for ax, (dataset, backbone) in zip(axes, names, strict=True):
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.set(title=f"{title(dataset)} · {backbone}{' *' if (dataset, backbone) in marks else ''}", xlabel="alignment strength λ", ylabel="AUC(λ) − AUC(0)")
     ax.tick_params(labelbottom=True)
-distinct_legend(figure, axes);
+share_legend(figure, axes);
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC at the ends of the range"}
 ends = marked(summary[(summary["features"] == "joint") & summary["lambda_image"].isin([min(lambdas), max(lambdas)])])

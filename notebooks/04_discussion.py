@@ -34,12 +34,12 @@ from helpers import published as paper
 from helpers.contributed import Contributed
 from helpers.datasets.registry import title
 from helpers.files import shipped_file
-from helpers.page import Page, count, format_table, optional, printed, span, text
+from helpers.page import Page, count, format_table, printed, span, text
 from helpers.probing.protocol import PROTOCOLS
 from helpers.schemas import shipped_table
 from helpers.statistics import holm, permutation_p
 
-page = Page("04_discussion", globals(), {name: optional(text()) for name in ("contributed", "results", "made_with")})
+page = Page("04_discussion", globals(), {name: text() | None for name in ("contributed", "results", "made_with")})
 lead = display(Markdown(""), display_id=True)  # like the cards, filled in below, once the claims are judged
 geometry = page.read_table("cone_effect", "01_cone_effect")
 sweep, selected = (page.read_table(name, "03_lambda_sweep") for name in ("lambda_sweep", "lambda_selected"))

@@ -35,13 +35,13 @@ from helpers.cones import diagnose
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, format_table, integer, many, number, optional, text
+from helpers.page import SOURCE, Page, format_table, integer, many, number, text
 from helpers.plotting import effects
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
 
 source = {name: kind for name, kind in SOURCE.items() if name not in ("datasets", "backbones")}
-spec = {"dataset": optional(text()), "backbone": optional(text()), "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
+spec = {"dataset": text() | None, "backbone": text() | None, "protocol": text(PROTOCOLS, "protocol"), "n_boot": integer(100, 100_000)}
 kinds = {"lambdas": many(number(-2, 2), least=2), "seeds": many(integer(0, 2**32 - 1), least=1)}
 kinds["alignments"] = many(text(ALIGNMENTS, "alignment"))
 page = Page("05_is_lambda_worth_it", globals(), {**source, **spec, **kinds})

@@ -43,7 +43,7 @@ from helpers.datasets.registry import title
 from helpers.datasets.splits import resplit, seen_in_train
 from helpers.extraction.find import in_both_variants
 from helpers.page import SOURCE, Page, count, format_table, integer, many, span, text
-from helpers.plotting import SPARE, distinct_legend, effects, panels
+from helpers.plotting import SPARE, effects, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.separation import similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
@@ -148,7 +148,7 @@ if curves:
         for i, (name, line) in enumerate(of_modality.groupby(NAMES, sort=False)):
             ax.plot(line["cosine"], line["share"], color=COLOURS[i % len(COLOURS)], label=" · ".join((title(name[0]), *name[1:])))
         ax.set(title=modality, xlabel="cosine to the nearest training row", ylabel="share of test rows", ylim=(0, 1.02))
-    distinct_legend(figure, axes);
+    share_legend(figure, axes);
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the most similar rows that are not equal, by id"}
 if len(closest):

@@ -79,7 +79,7 @@ from helpers.cones import cone_table, diagnose
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import below, replacing_folder
-from helpers.page import Page, count, integer, many, number, optional, text
+from helpers.page import Page, count, integer, many, number, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
@@ -89,16 +89,16 @@ page = Page(
     "08_adapt",
     globals(),
     {
-        **{name: optional(text()) for name in ("table", "root", "image_root", "group_column", "keep", "results")},
+        **{name: text() | None for name in ("table", "root", "image_root", "group_column", "keep", "results")},
         **{name: text() for name in ("image_column", "text_column", "split_column", "backbone")},
         "label_column": many(text(), least=1),
         "credentialed": bool,
         "overwrite": bool,
         "missing_images": text(MISSING_IMAGES, "missing_images"),
-        "classes": optional(many(text(), least=1)),
-        "window": optional(text()),
+        "classes": many(text(), least=1) | None,
+        "window": text() | None,
         "on_error": text(("fail", "skip"), "on_error"),
-        "max_skipped": optional(number(0, 1)),
+        "max_skipped": number(0, 1) | None,
         "n_images": integer(40, 5000),
         "protocol": text(PROTOCOLS, "protocol"),
         "lambdas": many(number(-2, 2), least=1),

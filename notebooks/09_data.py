@@ -191,7 +191,7 @@ for ax, (name, rows) in zip(axes, shares.items(), strict=True):
     ax.set(title=name + of_all, xlabel="share of the split's rows", xlim=(0, None), yticks=range(len(shown)))
     ax.set_yticklabels([str(c)[:24] for c in shown])
     ax.set_ylim(max(len(shown), 2) - 0.5, -0.5)
-share_legend(figure, axes[0]);
+share_legend(figure, axes);
 
 # %% [markdown]
 # ## Text length differs between data sets
@@ -252,7 +252,7 @@ for ax, (name, rows) in zip(axes, covered.items(), strict=True):
     ax.tick_params(labelleft=True)
     ax.grid(color=GRID)
 axes[0].set_ylabel("share of pairs")
-share_legend(figure, axes[0]);
+share_legend(figure, axes);
 
 # %% [markdown]
 # ## Test rows that share something with train

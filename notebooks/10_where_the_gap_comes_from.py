@@ -42,15 +42,15 @@ from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.geometry import effective_rank
 from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
-from helpers.page import NAME, Page, format_table, integer, many, number, optional, span, text
-from helpers.plotting import MARKERS, SPARE, distinct_legend, log_axis, panels
+from helpers.page import NAME, Page, format_table, integer, many, number, span, text
+from helpers.plotting import MARKERS, SPARE, log_axis, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.separation import half_of_groups, tied_groups
 
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),
     "epochs": many(integer(0, 2000), least=1), "seeds": many(integer(0, 2**32 - 1), least=1), "learned": bool, "variant": text(("clean", "authors"), "variant"),
-    "features": optional(NAME), "networks": integer(3, 1000), "depths": many(integer(1, 64), least=1), "results": optional(NAME),
+    "features": NAME | None, "networks": integer(3, 1000), "depths": many(integer(1, 64), least=1), "results": NAME | None,
 }  # fmt: skip
 page = Page("10_where_the_gap_comes_from", globals(), spec)
 # Tables of studies/gap_study.py: heads along a long training, heads trained as long as the shipped ones, and gains with a gap set by hand.
@@ -180,7 +180,7 @@ for i, ((name, rate), part) in enumerate(settings):
         ax.set(title=f"{title(name)}, rate {rate:g}", xlabel="epoch", ylabel=label)
         log_axis(ax.xaxis, "symlog")
         ax.set_ylim(bottom=0)
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
 ends = study[study["epoch"].isin([0, 30, study["epoch"].max()])]
@@ -214,7 +214,7 @@ for i, ((name, place), part) in enumerate(rows_of):
         ax.axhline(0, color="#22272e", linewidth=0.8)
         ax.set(title=f"{title(name)}, {AXES[place]}:\n{protocol}", xlabel="gap", ylabel="gain of λ = 1")
         ax.title.set_fontsize(8)
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # All settings share the rows and labels of one data set, so a permutation of the settings would find patterns in random labels. The table
@@ -272,7 +272,7 @@ for ax, name in zip(axes, inputs, strict=True):
                 style = {"color": COLOURS[i % len(COLOURS)], "linestyle": line, "marker": marker, "markersize": 3.5}
                 ax.errorbar(rows["depth"], rows["share"], yerr=error, capsize=1.5, label=f"{network}, {kind}", **style)
     ax.set(title=name, xlabel="hidden layers", ylabel="data-induced share", ylim=(0, 1.05))
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the numbers behind the figure"}
 towers = random[random["inputs"].isin(["images", "texts"])]

@@ -34,15 +34,15 @@ from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.arrays import distinct_codes, unit_both, unit_rows
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.page import NAME, Page, format_table, integer, many, optional, text
-from helpers.plotting import INK, MARKERS, SPARE, distinct_legend, panels
+from helpers.page import NAME, Page, format_table, integer, many, text
+from helpers.plotting import INK, MARKERS, SPARE, panels, share_legend
 from helpers.retrieval import retrieval_ranks, several_distinct
 from helpers.schemas import shipped_table
 from helpers.separation import nearest, similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
 
 names = many(text(ALIGNMENTS, "alignment"))
-spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": optional(NAME)}
+spec = {"alignments": names, "task_alignments": names, "dataset": text(), "backbone": text(), "n_boot": integer(100, 100_000), "results": NAME | None}
 page = Page("11_what_lambda_closes", globals(), spec)
 from helpers.recommend import aligned
 
@@ -146,7 +146,7 @@ for ax, measure in zip(axes, shown, strict=True):
         rows = rows[rows["measure"] == measure]
         line(ax, rows["lam"] + 0.012 * (i - len(sets) / 2), rows, "value", "low", "high", label=" · ".join((title(name[0]), *name[1:])), **style)
     ax.set(title=measure.replace("_", " "), xlabel="λ", xticks=list(LAMBDAS.values()), ylim=(0, None))
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ## The other alignments
@@ -259,7 +259,7 @@ for ax, (name, of) in zip(axes, sets, strict=True):
     ax.set_xticks(sizes[:: 1 + len(sizes) // 5], [str(size) for size in sizes[:: 1 + len(sizes) // 5]], fontsize=7)
     ax.minorticks_off()
 axes[0].set_ylabel("relative change")
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ### Why retrieval changes: one penalty for every query
@@ -309,7 +309,7 @@ for ax, (direction, rows) in zip(axes, curves.groupby("direction", sort=False), 
         ax.axvline(beta, color=colour, linestyle=style, label=f"λ = 1, {form}")
     ax.axvline(0, color=INK, linewidth=0.8, label="no alignment")
     ax.set(title=direction, xlabel="penalty β", ylabel="recall", ylim=(0, None))
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ### Cosines of pairs and of other image-text combinations
@@ -344,7 +344,7 @@ for ax, (name, of) in zip(axes, cosines.groupby("alignment", sort=False), strict
         ax.fill_between(bars["cosine"], bars["share"], step="mid", color=colour, alpha=0.4, linewidth=0, label=kind.replace("_", "-"))
     ax.set(title=name, xlabel="cosine", xlim=(filled.min() - 0.05, filled.max() + 0.05), ylim=(0, None))
 axes[0].set_ylabel("share per bin")
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ### Search among images and texts together
@@ -404,7 +404,7 @@ if can_search:
             style = {"color": LINES[i], "marker": MARKERS[i], "markersize": 3, "linewidth": 1}
             line(ax, rows["share"] + 0.012 * (i - len(moved) / 2), rows, *ends, label=name, **style)
         ax.set(xlabel="share of images in the corpus", ylabel=label)
-    distinct_legend(figure, axes)
+    share_legend(figure, axes)
 
 # %% [markdown]
 # ## Tasks of labels
@@ -482,7 +482,7 @@ for ax, (name, of) in zip(axes, sets, strict=True):
     ax.set_xticks(list(places.values()), ticks, fontsize=7)
     ax.set_title(name, fontsize=8)
     ax.set(xlabel="labelled rows", ylabel="change of AUC")
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ### The same under the protocol of the authors' code

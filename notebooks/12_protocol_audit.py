@@ -44,7 +44,7 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
 from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span
-from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, distinct_legend, interval_legend, log_axis, panels
+from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, interval_legend, log_axis, panels, share_legend
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
 from helpers.published import authors_sweep, protocol_differences
@@ -146,7 +146,7 @@ for ax, (names, mine) in zip(axes, by_set, strict=True):
     ax.set(title=set_title(names), ylabel="AUC(1) − AUC(0)", xlabel="updates")
     log_axis(ax.xaxis)
     ax.tick_params(labelbottom=True)
-distinct_legend(figure, axes);
+share_legend(figure, axes);
 
 # %% tags=["hide-input"]
 clear = (converged["low"] > 0) | (converged["high"] < 0)
@@ -343,7 +343,7 @@ if sets:
             ax.plot(line["updates"], line["predicted"], label=f"{OPTIMIZERS[optimizer]}, predicted", **ring)
         ax.set(title=ALIGNMENTS[channel], ylabel="change of AUC", xlabel="updates")
         log_axis(ax.xaxis)
-    distinct_legend(figure, axes);
+    share_legend(figure, axes);
 
 # %% tags=["hide-input"]
 if sets:

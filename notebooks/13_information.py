@@ -39,8 +39,8 @@ from helpers.backbones.registry import HEADS
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, read_json
-from helpers.page import NAME, Page, count, format_table, integer, many, number, optional, text
-from helpers.plotting import INK, MARKERS, distinct_legend, panels
+from helpers.page import NAME, Page, count, format_table, integer, many, number, text
+from helpers.plotting import INK, MARKERS, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.store.catalogue import SHIPPED_SETS
 
@@ -48,8 +48,8 @@ sys.path.append(str(project_root() / "studies"))
 from information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
 
 spec = {
-    "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": optional(NAME), "lambdas": many(number(-2, 2), least=2),
-    "temperature": optional(number(1e-4, 10)), "n_boot": integer(2, 100_000), "results": optional(NAME),
+    "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": NAME | None, "lambdas": many(number(-2, 2), least=2),
+    "temperature": number(1e-4, 10) | None, "n_boot": integer(2, 100_000), "results": NAME | None,
 }  # fmt: skip
 page = Page("13_information", globals(), spec)
 if lambdas[0] != 0:
@@ -139,7 +139,7 @@ def draw_changes(quantities, unit):
             ax.errorbar(x, rows["change"], yerr=np.maximum(error, 0), label=named(*names), linewidth=1.1, **style)
         ax.axhline(0, color=INK, linewidth=0.8)
         ax.set(title=quantity.replace("_", " "), xlabel="λ", ylabel=f"change\n({unit})")
-    distinct_legend(figure, axes)
+    share_legend(figure, axes)
 
 
 draw_changes(["image", "text", "both", "ridge_text_from_image", "ridge_image_from_text", "cca"], "bits, or share of variance")
@@ -163,7 +163,7 @@ for ax, names in zip(axes, sets, strict=True):
         ax.errorbar(rows["lambda"], rows["value"], yerr=error, color=colour, capsize=2, label=share.replace("_", " "))
     ax.set(title=named(*names), xlabel="λ", ylabel="bits about the label")
     ax.title.set_fontsize(8)
-distinct_legend(figure, axes)
+share_legend(figure, axes)
 
 # %% [markdown]
 # ## Attraction, repulsion and the bound

@@ -27,13 +27,13 @@ from IPython.display import Markdown, display
 from scipy.stats import rankdata, spearmanr
 
 from helpers.datasets.registry import title
-from helpers.page import NAME, Page, count, format_table, many, optional, printed, span, text
+from helpers.page import NAME, Page, count, format_table, many, printed, span, text
 from helpers.plotting import colour
 from helpers.published import BACKBONES, authors_pca, authors_sweep, table1
 from helpers.schemas import shipped_table
 
 DATASETS = {"brset": "BRSET", "ham10000": "HAM10000", "mbrset": "mBRSET", "mimic": "MIMIC-CXR"}
-page = Page("14_what_the_probe_lacks", globals(), {"exclude": many(text(DATASETS.values(), "data set")), "results": optional(NAME)})
+page = Page("14_what_the_probe_lacks", globals(), {"exclude": many(text(DATASETS.values(), "data set")), "results": NAME | None})
 if set(exclude) == set(DATASETS.values()):
     raise ValueError("parameter 'exclude' leaves no data set; exclude three at most")
 lead = display(Markdown("The lead stands here once the page has run."), display_id=True)

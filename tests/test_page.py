@@ -27,7 +27,6 @@ from helpers.page import (
     integer,
     many,
     number,
-    optional,
     printed,
     span,
     text,
@@ -37,7 +36,7 @@ from helpers.schemas import READ
 sys.path.append(str(ROOT / "tests/faults"))
 from damage import flipped  # noqa: E402
 
-SPEC = {"lam": number(0, 2), "names": many(text()), **dict.fromkeys(("store", "made_with", "results"), optional(text()))}
+SPEC = {"lam": number(0, 2), "names": many(text()), **dict.fromkeys(("store", "made_with", "results"), text() | None)}
 GIVEN = {"lam": 0.5, "names": ["a"], "store": None, "made_with": None, "results": None}
 
 
@@ -109,7 +108,7 @@ def test_bad_values_are_refused_in_one_sentence_with_the_name(kind, value):
     [
         (number(), "1e-3", 1e-3), (integer(0, 9), "3", 3), (integer(0, 9), 3.0, 3), (many(number()), "[0, 1]", [0.0, 1.0]),
         (many(number()), "0,0.5,1", [0.0, 0.5, 1.0]), (many(text()), "one", ["one"]), (many(text()), "one, two", ["one, two"]),
-        (many(text()), "1", ["1"]), (bool, "true", True), (optional(many(text())), None, None),
+        (many(text()), "1", ["1"]), (bool, "true", True), (many(text()) | None, None, None),
     ],
 )  # fmt: skip
 def test_spelled_values_are_converted(kind, value, result):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from .arrays import place
 from .cones import cone_table
@@ -18,27 +18,21 @@ from .datasets.registry import domain
 from .files import checksum_of, project_root, read_json, write_json
 from .probing.result import TIES, SweepResult
 from .published import NAMES, SetFacts, cell_faults, facts_of, with_routes
-from .schemas import LARGEST_VALUE, QUANTITIES, SLACK, Change, Count, Features, Lambda, Share
+from .schemas import SLACK, TABLES, TYPES, Count, check_table
 from .store.embeddings import EmbeddingSet
 
 LARGEST = 1_000_000  # bytes of a report
 OF_A_MODALITY = ("R", "R_distinct", "effective_rank", "distinct_share")
-METRICS = ("auc", "auc_hard")
+METRICS, REPORTED = (get_args(TYPES[name]) for name in ("Metric", "Protocol"))
 ENCODER = ("source", "revision", "weights", "preprocessing", "tokenizer", "padding", "context_length")  # of the record of a set
-COLUMNS = {
-    "geometry": ["modality", "quantity", "value", "low", "high"],
-    "sweep": ["protocol", "features", "metric", "lambda_image", "seed", "value"],
-    "selected": ["protocol", "features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high"],
-}
+PARTS = ("geometry", "sweep", "selected")
 
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
-Protocol = Literal["paper", "authors-code", "converged"]
-REPORTED = get_args(Protocol)
 
 
 class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
-    """Numbers of one embedding set, with who computed them, when and how; rows have the columns ``COLUMNS``."""
+    """Numbers of one embedding set, with who computed them, when and how; columns of the rows: ``schemas.TABLES``."""
 
     names: tuple[Word, Word, Word]  # data set, variant, encoder
     by: Sentence
@@ -49,13 +43,19 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     dimensions: Count
     counts: dict[Literal["pairs", "images", "texts", "train", "val", "test"], Count]
     encoder: dict[Literal[ENCODER], Word | None]  # type: ignore[valid-type]
-    geometry: list[tuple[Features, Literal[QUANTITIES], float | None, float | None, float | None]]  # type: ignore[valid-type]
-    sweep: list[tuple[Protocol, Features, Literal[METRICS], Lambda, Count, Share]]  # type: ignore[valid-type]
-    selected: list[tuple[Protocol, Features, Lambda, Share, Share, Change, Change | None, Change | None]]
+    geometry: list[Annotated[list, Field(min_length=5, max_length=5)]]
+    sweep: list[Annotated[list, Field(min_length=6, max_length=6)]]
+    selected: list[Annotated[list, Field(min_length=8, max_length=8)]]
+
+    def table(self, part: str) -> pd.DataFrame:
+        """Return the rows of a part as a checked table."""
+        columns = TABLES[f"report_{part}"]
+        return check_table(pd.DataFrame(getattr(self, part), columns=list(columns)), columns)
 
     @model_validator(mode="after")
     def _possible(self):
-        faults = chain(self._faults_of_counts(), self._faults_of_geometry(), self._faults_of_sweeps())
+        geometry, sweep, selected = map(self.table, PARTS)
+        faults = chain(self._faults_of_counts(), self._faults_of_geometry(geometry), self._faults_of_sweeps(sweep, selected))
         if fault := next((fault for fault, found in faults if found), None):
             raise ValueError(fault)
         return self
@@ -66,15 +66,12 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
         yield "the counts of pairs, splits and distinct items do not add up", not whole
         yield "there are no pairs, images, texts or dimensions", min(n["images"], n["texts"], self.dimensions) == 0
 
-    def _faults_of_geometry(self) -> Iterator[tuple[str, bool]]:
-        n, values = self.counts, {row[:2]: math.nan if row[2] is None else row[2] for row in self.geometry}
-        yield "a quantity is given twice", len(values) < len(self.geometry)
-        largest = LARGEST_VALUE | {"effective_rank": min(self.dimensions, n["pairs"])}
-        for modality, quantity, value, low, high in self.geometry:
-            yield f"{quantity} is not of {modality}", (modality == "joint") == (quantity in OF_A_MODALITY)
-            numbers = [x for x in (value, low, high) if x is not None]
-            yield f"{quantity} is outside its range", any(not -SLACK <= x <= largest[quantity] + SLACK for x in numbers)
-            yield f"{quantity} is outside its interval, or has half of one", len(numbers) == 2 or not _inside(value, low, high)
+    def _faults_of_geometry(self, rows: pd.DataFrame) -> Iterator[tuple[str, bool]]:
+        n, quantity, largest = self.counts, rows["quantity"], min(self.dimensions, self.counts["pairs"]) + SLACK
+        yield "a quantity is not of its modality", ((rows["modality"] == "joint") == quantity.isin(OF_A_MODALITY)).any()
+        yield "effective_rank is outside its range", (rows.loc[quantity == "effective_rank", "value"].astype(float) > largest).any()
+        yield "a quantity has half an interval", (rows[["value", "low", "high"]].notna().sum(axis=1) == 2).any()
+        values = rows.set_index(["modality", "quantity"])["value"].astype(float)
         for modality, items in (("image", n["images"]), ("text", n["texts"])):
             off = abs(values.get((modality, "distinct_share"), math.nan) - items / n["pairs"])
             yield f"distinct_share is not that of its {items} {modality}s", off > SLACK
@@ -82,18 +79,18 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
         triangle = abs(image - text) - SLACK <= gap <= image + text + SLACK
         yield "two R and a gap of a length that such means can have are needed", not triangle
 
-    def _faults_of_sweeps(self) -> Iterator[tuple[str, bool]]:
-        sweep, means = pd.DataFrame(self.sweep, columns=COLUMNS["sweep"]), {}
-        for curve, rows in sweep.groupby(COLUMNS["sweep"][:3]):
+    def _faults_of_sweeps(self, sweep: pd.DataFrame, selected: pd.DataFrame) -> Iterator[tuple[str, bool]]:
+        means = {}
+        for curve, rows in sweep.groupby(["protocol", "features", "metric"]):
             lambdas = rows["lambda_image"].unique()
             yield "two lambdas of a curve are nearly equal", len(np.unique(lambdas.round(6))) < len(lambdas)
             grid = rows.pivot_table("value", "seed", "lambda_image", aggfunc="count", fill_value=0)
             yield "a curve needs lambda = 0, and each lambda and seed once", 0 not in lambdas or (grid != 1).any(axis=None)
             means[curve] = rows.groupby("lambda_image")["value"].mean()
-        yield "a choice is given twice", len({row[:2] for row in self.selected}) < len(self.selected)
-        for protocol, features, lam, *scores, change, low, high in self.selected:
-            yield "a gain is not the difference of its two AUCs", abs(scores[1] - scores[0] - change) > SLACK
-            yield "a gain is outside its interval", not _inside(change, low, high)
+        off = (selected["auc"] - selected["auc_at_zero"] - selected["difference"]).abs() > SLACK
+        yield "a choice is given twice", selected.duplicated(["protocol", "features"]).any()
+        yield "a gain is not the difference of its two AUCs", off.any()
+        for protocol, features, lam, *scores in selected.iloc[:, :5].itertuples(index=False):
             curves = [mean for metric in METRICS if (mean := means.get((protocol, features, metric))) is not None]
             fits = [lam in mean and np.allclose([mean[0], mean[lam]], scores, rtol=0, atol=TIES) for mean in curves]
             yield "a choice is no point of its curve", not any(fits)
@@ -139,13 +136,8 @@ def make_report(embeddings: EmbeddingSet, sweeps: Iterable[SweepResult], name: s
     return _validated(content, "the report cannot be made")
 
 
-def _inside(value: float | None, low: float | None, high: float | None) -> bool:
-    """Tell whether a value lies in its interval, or has none."""
-    return low is None or high is None or value is not None and low - SLACK <= value <= high + SLACK
-
-
 def _rows(part: str, table: pd.DataFrame) -> list[list]:
-    rows = table[COLUMNS[part]].round(9)
+    rows = table[list(TABLES[f"report_{part}"])].round(9)
     return rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
 
 
@@ -176,7 +168,7 @@ class Contributed:
     def join(self, own: pd.DataFrame, part: str, by: Iterable[str] = ("dataset", "backbone")) -> pd.DataFrame:
         """Return own rows and those of reports that are cells of the paper; of rows alike in ``by``, own and older ones stand."""
         for report in (report for report in self.reports if cell_faults(report.facts) == []):
-            rows = pd.DataFrame(getattr(report, part), columns=COLUMNS[part])
+            rows = report.table(part)
             rows = rows.astype({column: float for column in ("value", "low", "high") if column in rows})
             rows = with_routes(rows.assign(**dict(zip(NAMES, report.names, strict=True))), [report.facts])
             more = {"alignment": "lambda", "lambda_text": rows.get("lambda_image"), "split": "test", "class": None}

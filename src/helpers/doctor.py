@@ -25,29 +25,24 @@ SAME = 0.9999  # cosine of two encodings of one input, from which rounding alone
 COLOURS, SHAPES = "red green blue yellow orange purple black brown pink cyan".split(), ("ellipse", "rectangle", "line")
 NO_CUDA = "no CUDA device found by torch; everything runs on the CPU, extraction of large data sets slowly"
 Row = tuple[str, str, str]  # what, status, how to get it
-CONFIGURATION = {"transformers": ("config.json",), "open_clip": ("open_clip_config.json",)}
-TOKENIZERS = ("tokenizer.json", "spiece.model", "vocab.json", "vocab.txt")
-WHOLE = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
-WEIGHTS = (*WHOLE, "model.safetensors.index.json")
+CONFIGURATION = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
+TOKENIZERS = "tokenizer.json spiece.model vocab.json vocab.txt"
+WEIGHTS = "model.safetensors open_clip_model.safetensors open_clip_pytorch_model.bin pytorch_model.bin model.safetensors.index.json"
 
 
 def report(data_root=None) -> list[Row]:
     """Return rows ``(what, status, how)`` for the accelerator, Jupyter Book, every encoder and every data set.
 
-    Status is ``ready``, ``missing``, or ``stored``: only the embeddings of a data set are here. ``data_root`` holds data sets under
-    their names, or is one; without it, only what needs no folder can be ready.
+    A data set is ``stored`` if only its embeddings are here. ``data_root`` holds data sets under their names, or is one.
     """
-    sets = stored()
-    backbones = {name: set(sets.loc[sets["dataset"] == name, "backbone"]) for name in DATASETS}
-    return [
-        ("accelerator", READY, torch.cuda.get_device_name()) if torch.cuda.is_available() else ("accelerator", MISSING, NO_CUDA),
-        ("jupyter-book", *_jupyter_book()),
-        *((f"encoder {name}", *_encoder(name, entry)) for name, entry in REGISTRY.items()),
-        *(
-            (f"data set {name}{' (credentialed)' * entry.card.credentialed}", *_data_set(name, data_root, len(backbones[name])))
-            for name, entry in DATASETS.items()
-        ),
-    ]
+    n_stored = stored().groupby("dataset")["backbone"].nunique()
+    cuda = (READY, torch.cuda.get_device_name()) if torch.cuda.is_available() else (MISSING, NO_CUDA)
+    rows = [("accelerator", *cuda), ("jupyter-book", *_jupyter_book())]
+    rows += [(f"encoder {name}", *_encoder(name, entry)) for name, entry in REGISTRY.items()]
+    for name, entry in DATASETS.items():
+        mark = " (credentialed)" if entry.card.credentialed else ""
+        rows.append((f"data set {name}{mark}", *_data_set(name, data_root, n_stored.get(name, 0))))
+    return rows
 
 
 def _jupyter_book() -> tuple[str, str]:
@@ -67,9 +62,8 @@ def _encoder(name: str, entry) -> tuple[str, str]:
         return READY, entry.access
     texts = entry.text_tower or entry.repository  # open_clip reads the tokenizer from the repository of the text tower
     needed = [(entry.repository, CONFIGURATION[entry.library]), (entry.repository, WEIGHTS), (texts, TOKENIZERS)]
-    if entry.text_tower:
-        needed.append((entry.text_tower, ("config.json",)))
-    if all(any(isinstance(try_to_load_from_cache(where, file), str) for file in files) for where, files in needed):
+    needed += [(texts, "config.json")] if entry.text_tower else []
+    if all(any(isinstance(try_to_load_from_cache(where, file), str) for file in files.split()) for where, files in needed):
         return READY, f"{entry.repository}, in the local model cache"
     return MISSING, entry.access
 
@@ -85,10 +79,9 @@ def _data_set(name: str, data_root, n_stored: int) -> tuple[str, str]:
 
 
 def examine(backbone: Backbone, image: Path | str | None = None) -> list[Row]:
-    """Return rows ``(what, status, how)`` on known outputs, pairing, case, batches and padding; ``WRONG`` marks a broken loader.
+    """Return rows ``(what, status, how)`` on known outputs, those of the file ``image``, pairing, case, batches and padding.
 
-    ``image`` is a file of which outputs of these weights are known. Pairing is tested on drawn shapes, which an encoder of a narrow
-    domain may never have seen, so that a failure is ``doubtful``.
+    Pairing is tested on drawn shapes, which an encoder of a narrow domain may not know, so that a failure is ``doubtful``.
     """
     pictures, captions = [], []
     for colour, shape in product(COLOURS, SHAPES):

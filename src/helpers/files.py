@@ -137,23 +137,20 @@ def check_output(path) -> Path:
     return check_writable(path)
 
 
-def is_earlier(path: Path, is_ours: Callable[[Path], bool]) -> bool:
-    """Tell whether a file may be replaced: there is none, it is empty, or ``is_ours`` reads our mark or the same fields in it."""
-    with suppress(Exception):  # whatever the library of the format raises on other bytes
-        return not path.exists() or not path.stat().st_size or is_ours(path)
-    return False
-
-
 @contextmanager
 def replacing(path: Path, part_of_result: bool = False, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a path to write a file to; on success it becomes ``path`` in one step, on failure it is removed.
 
-    An output is checked by :func:`check_output`, unless it is ``part_of_result``. Where the user names it, ``is_ours`` tells an
-    earlier result, see :func:`is_earlier`; any other file stays.
+    An output is checked by :func:`check_output`, unless it is ``part_of_result``. Where the user names it, ``is_ours`` reads our
+    mark or the same fields in an earlier result; any other file that is not empty stays.
     """
     path = Path(path) if part_of_result else check_output(path)
-    if is_ours and not part_of_result and not is_earlier(path, is_ours):
-        raise FileExistsError(f"{path} is not an earlier version of this file; remove it, or give another name")
+    if is_ours and not part_of_result and path.exists() and path.stat().st_size:
+        ours = False
+        with suppress(Exception):  # whatever the library of the format raises on other bytes
+            ours = is_ours(path)
+        if not ours:
+            raise FileExistsError(f"{path} is not an earlier version of this file; remove it, or give another name")
     with _folder_beside(path) as folder:
         yield folder / path.name
         _flush(folder / path.name)

@@ -32,7 +32,7 @@ from .arrays import choose
 from .datasets.registry import title
 from .datasets.splits import straddling
 from .files import below, project_root, read_json, replacing
-from .schemas import READ, check_table, usable
+from .schemas import DECLARED, READ, check_table, usable
 from .store.catalogue import SHIPPED, shipped_but_not_stored
 from .tasks import NO_LABELS
 
@@ -96,11 +96,6 @@ def text(choices: Iterable[str] | None = None, what: str = "value") -> Parameter
     return Annotated[StrictStr, AfterValidator(check)]
 
 
-def optional(kind: ParameterType) -> ParameterType:
-    """Return the type of None or ``kind``."""
-    return kind | None
-
-
 def many(kind: ParameterType, least: int = 0) -> ParameterType:
     """Return the type of at least ``least`` distinct values: a list, JSON of one, ``"0,0.5,1"``, or a single value."""
     return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least)]  # type: ignore[valid-type]
@@ -116,15 +111,10 @@ def _as_list(value) -> list:
     return values
 
 
-def existing() -> ParameterType:
-    """Return the type of a path of something that exists."""
-
-    def check(value: str) -> str:
-        if not Path(value).exists():
-            raise ValueError(f"{value} does not exist; give the path of an existing folder or file, or leave it out")
-        return value
-
-    return Annotated[StrictStr, AfterValidator(check)]
+def _existing(value: str) -> str:
+    if not Path(value).exists():
+        raise ValueError(f"{value} does not exist; give the path of an existing folder or file, or leave it out")
+    return value
 
 
 def count(n: int, what: str) -> str:
@@ -140,11 +130,7 @@ def span(low: float, high: float, form: str = "+.4f") -> str:
 NAME = text()
 SOURCE: dict[str, ParameterType] = {  # of every notebook that reads embeddings: which sets, and where they and the results are
     "datasets": many(NAME), "backbones": many(NAME), "variant": text(("clean", "authors"), "variant"),
-    "store": optional(NAME), "data_root": optional(existing()), "results": optional(NAME),
-}  # fmt: skip
-HEADINGS = {
-    "dataset": "data set", "backbone": "encoder", "auc": "AUC", "p_value": "p", "auc_at_zero": "AUC at λ = 0",
-    "minimum_detectable": "smallest detectable", "lambda_image": "λ",
+    "store": NAME | None, "data_root": Annotated[StrictStr, AfterValidator(_existing)] | None, "results": NAME | None,
 }  # fmt: skip
 INTERVALS = (("low", "high", "95 % interval"), ("change_low", "change_high", "95 % interval of the change"))
 
@@ -176,29 +162,25 @@ def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", sta
         precision: digits after the point of a number, where ``formats``, by column, does not say.
         stacked: whether a narrow screen shows the cells of a row below each other.
     """
-    right = {c for c in table if pd.api.types.is_numeric_dtype(table[c])} | {name for *_, name in INTERVALS}
+    to_the_right = {c for c in table if pd.api.types.is_numeric_dtype(table[c])} | {name for *_, name in INTERVALS}
     for low, high, name in INTERVALS:
         if {low, high} <= set(table):
             ends = zip(table[low], table[high], strict=True)
             both = [f"{a:.{precision}f} to {b:.{precision}f}" if pd.notna(a) and pd.notna(b) else None for a, b in ends]
             table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
-    headings = {c: HEADINGS.get(c, str(c).replace("_", " ")) for c in table}
-    styled = table.rename(columns=headings).reset_index(drop=True).style.hide(axis="index").format_index(axis=1, escape="html")
+    headings = {c: DECLARED["headings"].get(c, str(c).replace("_", " ")) for c in table}
 
     def cell(value, form: str) -> str:
         plain = f"{{:.{precision}f}}" if isinstance(value, Number) and not isinstance(value, Integral) else "{}"
         return printed((form or plain).format(value))
 
+    styled = table.rename(columns=headings).reset_index(drop=True).style.hide(axis="index").format_index(axis=1, escape="html")
     styled = styled.format({headings[c]: partial(cell, form=formats.get(c, "")) for c in table}, na_rep="–", escape="html")
-    styled = styled.set_table_attributes('class="stacked"') if stacked else styled
-    styled = styled.set_caption(caption) if caption else styled
-    names = [headings[c] for c in ("dataset", "backbone") if c in headings]
-    to_the_right = [headings[c] for c in table if c in right]
-    styled = styled.set_properties(subset=names, **{"white-space": "nowrap"}).set_properties(
-        subset=to_the_right, **{"text-align": "right"}
-    )
-    return styled.map_index(lambda heading: "text-align: right" if heading in to_the_right else "", axis=1)
+    styled = styled.set_table_attributes('class="stacked"' if stacked else "").set_caption(caption)
+    names, right = ([headings[c] for c in table if c in found] for found in (("dataset", "backbone"), to_the_right))
+    styled = styled.set_properties(names, **{"white-space": "nowrap"}).set_properties(right, **{"text-align": "right"})
+    return styled.map_index(lambda heading: "text-align: right" if heading in right else "", axis=1)
 
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "matplotlib")
@@ -289,7 +271,7 @@ class Page:
             raise FileNotFoundError(f"{path} is missing; {how}")
         try:
             content = pq.read_table(path)
-            made_by = json.loads((content.schema.metadata or {})[MADE_BY])
+            made_by = _maker(path)
             intact = made_by["sha256"] == checksum_of_table(content)
         except Exception:  # whatever the library of the format raises on malformed bytes
             intact = False
@@ -349,7 +331,7 @@ class Page:
             if value != defaults.get(name) and name not in OF_THE_WORKFLOW:
                 words += ["-p", name, json.dumps(value) if isinstance(value, list) else str(value)]
         command = shlex.join(words)
-        block = "`" * max(3, 1 + max(map(len, re.findall("`+", command)), default=0))
+        block = "`" * max(3, *(1 + len(run) for run in re.findall("`+", command)), 0)
         parameters = "; ".join(escape_markdown(f"{name} = {value!r}") for name, value in self.parameters.items())
         software = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
         footer = (
@@ -359,10 +341,9 @@ class Page:
             f"- **Run time**: {time.perf_counter() - self.started:.0f} s"
         )
         display(Markdown(footer))
-        sizes = {"pairs": len, "images": lambda s: len(s.image), "texts": lambda s: len(s.text), "d": lambda s: s.dim}
-        sizes["fingerprint"] = lambda s: s.fingerprint[:16]
-        if rows := [s.identity.columns | {name: of(s) for name, of in sizes.items()} for s in sets]:
-            display(format_table(pd.DataFrame(rows)))
+        table = pd.DataFrame([s.identity.columns | {"pairs": len(s), "images": len(s.image), "texts": len(s.text)} for s in sets])
+        if len(table):
+            display(format_table(table.assign(d=[s.dim for s in sets], fingerprint=[s.fingerprint[:16] for s in sets])))
 
 
 def _maker(path: Path) -> dict:

@@ -1,12 +1,14 @@
 """Draw every figure of the book in one style; functions take tidy tables or embedding sets and return a figure."""
 
 import math
+import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
@@ -16,18 +18,10 @@ from .store.embeddings import EmbeddingSet
 
 INK, GRID = "#22272e", "#d5d9de"
 PUBLISHED, PALE = "#8a9099", "#ccd1d8"  # measurements of others are grey, behind ours
-FEATURES = {"joint": "#000000", "image": "#d55e00", "text": "#0072b2"}
-BACKBONES = {
-    "lit-natural": "#009e73", "lit-derm": "#cc79a7", "random-clip": "#7a7a7a",
-    "clip": "#009e73", "siglip": "#56b4e9", "siglip-224": "#56b4e9", "biomedclip": "#cc79a7", "medsiglip": "#e69f00",
-}  # fmt: skip
-PROTOCOLS = {"paper": "#0072b2", "authors-code": "#e69f00", "converged": "#000000"}
-PROTOCOLS |= {"paper-matched": "#56b4e9", "authors-code-matched": "#d55e00"}
+_STYLE = tomllib.loads(Path(__file__).with_name("colours.toml").read_text("utf-8"))
+FEATURES, BACKBONES, PROTOCOLS, ALIGNMENTS = (_STYLE[name] for name in ("features", "backbones", "protocols", "alignments"))
 SPARE = ("#e69f00", "#56b4e9", "#8c564b", "#666666")
 MARKERS = "osD^vP"
-CHANNELS = {"shift": "shift", "common-scale": "common scale", "scale-ratio": "scale ratio", "spread": "spread"}
-ALIGNMENTS = {"lambda": "all four together", **CHANNELS, **{f"without-{c}": f"all but {label}" for c, label in CHANNELS.items()}}
-ALIGNMENTS["centred"] = "centred per modality"
 
 
 def use_style() -> None:
@@ -61,18 +55,12 @@ def panels(n: int, columns: int, width: float, height: float, **kwargs):
     return figure, axes.ravel()[:n]
 
 
-def share_legend(figure, ax, **kwargs) -> None:
-    """Draw one legend for the whole figure, below its panels."""
-    handles, labels = ax.get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), **kwargs)
-    for handle in legend.legend_handles:
-        handle.set_alpha(1)
-
-
-def distinct_legend(figure, axes) -> None:
-    """Draw one legend below all panels with every label that occurs in any of them, once."""
+def share_legend(figure, axes, **kwargs) -> None:
+    """Draw one legend below all panels with every label that occurs in any of ``axes``, once."""
     found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 3))
+    legend = figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 3), **kwargs)
+    for points in (handle for handle in legend.legend_handles if isinstance(handle, PathCollection)):
+        points.set_alpha(1)
 
 
 def interval_legend(figure, spread: str) -> None:
@@ -92,39 +80,17 @@ def plane(sets):
         image, text = s.image_of(), s.text_of()
         pooled, means = np.concatenate([image, text]), []
         directions, shares = principal_directions(pooled, k=2)
+        drawn = np.sort(np.random.default_rng(0).permutation(len(s))[:1500])
         for feature, x in (("image", image), ("text", text)):
             xy = (x - pooled.mean(axis=0)) @ directions.T
             means.append(xy.mean(axis=0))
-            xy = xy[sample(len(s), 1500)]
+            xy = xy[drawn]
             ax.scatter(*xy.T, s=5, alpha=0.35, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
         ax.annotate("", *means, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.4})
         name = f"{title(s.dataset)} · {s.provenance.get('backbone', 'own')}"
         ax.set(title=name, xlabel=f"PC 1 ({shares[0]:.0%} of variance)", ylabel=f"PC 2 ({shares[1]:.0%})", aspect="equal")
         ax.set(adjustable="datalim")
-    share_legend(figure, axes[0], markerscale=3)
-    return figure
-
-
-def sample(n: int, size: int) -> np.ndarray:
-    """Return at most ``size`` of n row numbers, drawn at random and sorted."""
-    return np.arange(n) if n <= size else np.sort(np.random.default_rng(0).choice(n, size, replace=False))
-
-
-def resultants(table: pd.DataFrame):
-    """Draw R of image and text with bootstrap intervals, one line per data set and backbone; from ``cone_table`` rows."""
-    rows = table[table["quantity"] == "R"]
-    names = list(dict.fromkeys(zip(rows["dataset"], rows["backbone"], strict=True)))
-    figure, (ax,) = panels(1, 1, 6.4, 0.9 + 0.36 * len(names))
-    for feature, offset in (("image", -0.12), ("text", 0.12)):
-        mine = rows[rows["modality"] == feature].set_index(["dataset", "backbone"]).loc[names]
-        value = mine["value"].to_numpy()
-        error = np.abs(np.stack([value - mine["low"], mine["high"] - value]))
-        style = {"fmt": MARKERS[feature == "text"], "color": FEATURES[feature], "capsize": 2}
-        ax.errorbar(value, np.arange(len(names)) + offset, xerr=error, label=feature, **style)
-    labels = [f"{title(d)} · {b}" for d, b in names]
-    ax.set(xlim=(0, 1.02), xlabel="mean resultant length R", yticks=range(len(names)), yticklabels=labels)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    share_legend(figure, ax)
+    share_legend(figure, axes, markerscale=3)
     return figure
 
 
@@ -143,7 +109,7 @@ def curves(summary: pd.DataFrame):
         axes[row, 0].set_ylabel(f"{title(dataset)} · {backbone}\ntest AUC")
     for ax in axes[-1]:
         ax.set_xlabel("alignment strength λ")
-    share_legend(figure, axes[0, 0])
+    share_legend(figure, axes.ravel())
     return figure
 
 

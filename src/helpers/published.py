@@ -24,23 +24,15 @@ APART = " (not the paper's cell)"
 
 # The eight data sets (``rows_known``: can the authors' choice of rows be repeated), Table 1, means and variances of the authors'
 # CLIP embeddings along two principal components, and the 23 places where paper and code differ; columns: data/published/README.md
-_DATASETS = "dataset name domain image text kind target classes rows test_rows citation rows_known"
-_PCA = "dataset backbone lambda modality n mean_pc1 mean_pc2 var_pc1 var_pc2"
-_CURVES = "experiment dataset backbone lambda auc_mean auc_std acc_mean"
-datasets = partial(shipped_table, "published/datasets", _DATASETS, (["name"],))
-table1 = partial(
-    shipped_table, "published/table1", "domain dataset modality backbone R", (["dataset", "domain"], ["modality"], ["backbone"])
-)
-authors_pca = partial(shipped_table, "published/authors_pca", _PCA, (["dataset", "backbone", "lambda", "modality"],))
-protocol_differences = partial(
-    shipped_table, "published/protocol_differences", "number topic paper code kind consequence", (["number"],)
-)
+datasets = partial(shipped_table, "published/datasets")
+table1 = partial(shipped_table, "published/table1")
+authors_pca = partial(shipped_table, "published/authors_pca")
+protocol_differences = partial(shipped_table, "published/protocol_differences")
 
 
 def authors_sweep(longer: bool = False) -> pd.DataFrame:
     """Return the 16 stored curves behind Fig. 3 with their gains, or the four of BRSET with batch 32 and rate 1e-3 (``longer``)."""
-    name, columns = ("authors_lambda_sweep_brset_longer", _CURVES) if longer else ("authors_lambda_sweep", f"{_CURVES} f1_mean")
-    curves = shipped_table(f"published/{name}", columns, (["experiment", "dataset", "backbone"], ["lambda"]))
+    curves = shipped_table(f"published/authors_lambda_sweep{'_brset_longer' if longer else ''}")
     curves["dataset"] = curves["dataset"].map(paper_name)
     at_zero = curves[curves["lambda"] == 0].set_index(["dataset", "backbone"])["auc_mean"]
     curves["gain"] = curves["auc_mean"] - at_zero.loc[pd.MultiIndex.from_frame(curves[["dataset", "backbone"]])].to_numpy()

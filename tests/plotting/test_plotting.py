@@ -8,11 +8,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from conftest import ROOT
+from page_code import functions_of
 
 from helpers import plotting, sweep
 from helpers.cones import cone_table
 from helpers.extraction.find import select
 
+RESULTANTS = functions_of("01_cone_effect").resultants
 SETS = ("flickr8k", "ham10000"), ("lit-natural", "lit-derm")
 
 
@@ -39,7 +41,7 @@ def effects_table(label: str = "protocol", groups=("paper",)) -> pd.DataFrame:
 
 FIGURES = {
     "plane": plotting.plane,
-    "resultants": lambda sets: plotting.resultants(pd.concat([cone_table(s, n_boot=20) for s in sets])),
+    "resultants": lambda sets: RESULTANTS(pd.concat([cone_table(s, n_boot=20) for s in sets])),
     "curves": lambda _: plotting.curves(summary_table()),
     "effects": lambda _: plotting.effects(effects_table("protocol", ("paper", "authors-code", "converged"))),
     "channels": lambda _: plotting.effects(effects_table("alignment", tuple(plotting.ALIGNMENTS)), "alignment"),
