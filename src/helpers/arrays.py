@@ -51,9 +51,26 @@ def as_array(x, what: str) -> np.ndarray:
         if hasattr(x, "detach"):
             x = x.detach().cpu()
             x = x.float() if str(x.dtype) == "torch.bfloat16" else x
-        return np.asarray(x)
-    except ValueError:
+        x = np.asarray(x)
+        in_cells = x.dtype == object and x.ndim == 1 and len(x) and isinstance(x[0], list | tuple | np.ndarray)
+        return np.stack([as_array(row, what) for row in x]) if in_cells else x
+    except ValueError as error:
+        if "Object arrays" in str(error):
+            raise
         raise ValueError(f"{what} has rows of different length; give an array with as many numbers in each row") from None
+
+
+def unequal(arrays: dict) -> list[str]:
+    """Return a clause for each array whose number of rows differs from that of ``image``, if there is one."""
+    n, found = len(arrays.get("image", ())), []
+    for name, values in arrays.items():
+        if getattr(values, "ndim", 1) == 0:
+            found.append(f"{name} is one value")
+        elif len(values) != n and "image" in arrays:
+            several = name == "text" and n and len(values) > n and len(values) % n == 0
+            how = f"; of k captions an image, give shape (n, k, d): text.reshape({n}, {len(values) // n}, -1)" if several else ""
+            found.append(f"{name} has {len(values)} rows and image has {n}{how}")
+    return found
 
 
 def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
@@ -66,6 +83,13 @@ def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
     _refuse(~np.isfinite(x).all(axis=1), what, "row(s) with non-finite values", start)
     return x
+
+
+def caption_matrix(text) -> tuple[np.ndarray, int]:
+    """Return text vectors as a checked matrix, and k of those of shape (n, k, d), k captions an image; 0 of a matrix (n, d)."""
+    text = as_array(text, "text")
+    each = text.shape[1] if text.ndim == 3 else 0
+    return embedding_matrix(text.reshape(-1, text.shape[2]) if each else text, "text"), each
 
 
 def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:

@@ -1,22 +1,45 @@
 """Read any table of yours: one row per pair, with an image path, a text and one or more label columns."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from ..arrays import choose, choose_column
-from ..images import existing
-from ..store.disk import read_parquet
-from ..tasks import FILL, KINDS, LABEL, SPLITS, Task, as_text, cells, class_names, indicators, known, not_used, split_names, unknown
+from ..images import EXTENSIONS, existing
+from ..store.formats import DELIMITED, TABLES, ends_in, is_table, read_rows
+from ..tasks import (
+    FILL,
+    KINDS,
+    LABEL,
+    ONE_HOT,
+    SPLITS,
+    Task,
+    cells,
+    class_names,
+    indicators,
+    known,
+    list_indicators,
+    not_used,
+    one_hot,
+    split_names,
+    unknown,
+    word_lists,
+)
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
 from .tables import classes_of, first_file, read_table, refuse, unique
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".jsonl", ".gz")
 REMEDY = "save it again, as UTF-8 with a header line"
+MOST_FILES = 100_000  # looked at for names that would fit
+NO_PATH = {  # pattern of a cell that is no path: what it is
+    r"^[A-Za-z][A-Za-z0-9+.-]*://": "is an address (URL)",
+    r"^\{|\x00": "holds an object or the bytes of an image, as in a Hugging Face data set",
+}
 
 
 def read(
@@ -30,14 +53,15 @@ def read(
 
     Args:
         root: the table, or the folder that holds it; image paths are relative to that folder.
-        image, text: columns of image paths, and of texts.
-        label: one column of class names, or several columns of 0 and 1 for a multi-label task.
+        image, text: columns of image paths, and of texts; a list of texts is several captions of one image, a pair each.
+        label: one column of class names, or of lists of them for a multi-label task; or several columns of 0 and 1 for one, or,
+            with exactly one 1 in every row, for a task of these classes.
         label_separator: separates several class names in one cell, which also makes a multi-label task.
         group: column of groups that must not straddle splits, such as patients; rows of one image form a group when None.
         id: column of unique names of pairs; when None, the column ``pair_id`` or ``id`` if it exists, else row numbers.
         split_column: column of train, val or test.
         title, domain, credentialed: entries of the card; the title is the file's name when None.
-        table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
+        table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .parquet, .jsonl ...) when None.
         image_root: another folder to which image paths are relative, such as a read-only drive.
         kind, classes: the kind of task you expect, another raises; class names in order, needed if one reads None, NA or -1.
         missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
@@ -45,8 +69,8 @@ def read(
     """
     if table is not None and root.is_file():
         raise ValueError(f"root {root} is a table already; leave out table={table}, or give the folder as root")
-    names = [f"manifest{suffix}" for suffix in SUFFIXES[:-1]] if table is None else [table]
-    path = root if root.is_file() else first_file(root, names)
+    names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
+    path = root if root.is_file() or is_table(root) else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
     data = _read(path)
     label = [label] if isinstance(label, str) else list(label)
@@ -60,7 +84,10 @@ def read(
     drop = choose(missing_labels, ("fail", "drop"), "missing_labels") == "drop"
     data, dropped = _labelled(data, label, classes) if drop else (data, 0)
     task, labels = _labels(data, label, label_separator, path, kind, classes)
-    rows = pd.DataFrame({"text": data[text], "image": existing(images, _paths_inside(data[image], images, path)).to_numpy()})
+    paths = _paths_inside(data[image], images, path)
+    rows = pd.DataFrame({"text": data[text], "image": existing(images, paths).to_numpy()})
+    if rows["image"].isna().all():
+        raise FileNotFoundError(f"{path}: {_no_file(paths, images)}")
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
     rows["pair_id"] = unique(_known(data[id], path), path) if id else [f"{i:07d}" for i in data.index]
     rows["group"] = _known(data[group], path) if group else data[image]
@@ -73,10 +100,16 @@ def read(
     counts = {"rows_without_label": dropped} if drop else {}
     counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
     notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
+    notes += [ONE_HOT.format(len(label), task.kind)] if len(label) > 1 and task.kind != "multilabel" else []
+    rows = pd.concat([rows, labels], axis=1)
+    if captions := word_lists(rows["text"], f"{path}: {text}", 2, rows.index):
+        rows = rows.assign(text=captions).explode("text")
+        rows["pair_id"] += "-" + rows.groupby(level=0).cumcount().astype(str)
+        notes.append(f"{text} lists the captions of each image: {len(data)} rows give {len(rows)} pairs")
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts}
-    return Draft(pd.concat([rows, labels], axis=1).reset_index(drop=True), task, report, card, images)
+    return Draft(rows.reset_index(drop=True), task, report, card, images)
 
 
 def _notes(data: pd.DataFrame, used: tuple, options: dict[str, str | None]) -> list[str]:
@@ -125,14 +158,15 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
         labels = pd.DataFrame(indicators(data[names]), data.index, names)
         for name in names:
             classes_of(labels[name], (0, 1), path)
-        task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
-    elif separator:
-        found = column.fillna("").str.split(separator, regex=False).map(lambda cell: set(cells(cell)) - {None})
-        every = np.array(sorted(set().union(*found)), dtype=object)
-        task = Task("multilabel", tuple(classes or every[~unknown(every)]))
-        strange = found.map(lambda cell: not cell <= set(task.classes))
-        refuse(strange, column, path, "has a name that reads as missing or is not in classes (--option classes=NAME,...)")
-        labels = pd.DataFrame({name: found.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
+        single = None if kind == "multilabel" else one_hot(labels.to_numpy(int), names)
+        if single is None:
+            task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
+        else:
+            task = Task("binary" if len(names) == 2 else "multiclass", tuple(names))
+            labels = pd.DataFrame({"label": single}, data.index)
+    elif (listed := _lists(column, separator, path, classes)) is not None:
+        found, coded = list_indicators(listed, f"{path}: {column.name}", classes or (), 2, column.index)
+        task, labels = Task("multilabel", found), pd.DataFrame(coded, column.index)
     else:
         column = _known(column, path, LABEL, classes or ())
         classes = tuple(classes or class_names(column, f"{path}: {column.name}"))
@@ -144,24 +178,46 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
     return task, labels.set_axis(task.columns, axis=1)
 
 
+def _lists(column: pd.Series, separator: str | None, path: Path, classes):
+    """Return the names in each cell of a label column, divided by ``separator`` or written as lists; None if each is one name."""
+    if separator:
+        return column.fillna("").str.split(separator, regex=False)
+    return word_lists(_known(column, path, LABEL, classes or ()), f"{path}: {column.name}", 2, column.index)
+
+
 def _read(path: Path) -> pd.DataFrame:
     """Read the table as strings; missing cells stay missing."""
-    suffix = choose(path.suffix.lower(), SUFFIXES, f"kind of table ({path.name})")
-    if suffix == ".parquet":
-        return read_parquet(path, REMEDY).map(lambda cell: as_text(cell) or None)
-    if suffix != ".jsonl":
-        return read_table(path, remedy=REMEDY)
-    try:
-        return pd.read_json(path, lines=True, dtype=False).map(lambda cell: as_text(cell) or None)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
+    return read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
 
 
 def _paths_inside(column: pd.Series, folder: Path, path: Path) -> pd.Series:
     """Return paths of images relative to ``folder``; refuse one that leads out of it."""
     refuse(column.isna(), column, path, "is missing")
-    paths = column.map(lambda cell: PurePosixPath(cell.replace("\\", "/")))
+    for pattern, what in NO_PATH.items():
+        refuse(column.str.contains(pattern), column, path, f"{what}; save each image as a file, and give its path")
+    paths = column.map(lambda cell: PurePosixPath(cell.strip().replace("\\", "/")))
     paths = paths.map(lambda own: own.relative_to(folder) if own.is_relative_to(folder) else own)
     outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts)
     refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
     return paths.map(str)
+
+
+def _no_file(paths: pd.Series, folder: Path) -> str:
+    """Return a sentence on paths of which none exists: how they look, letters and digits masked, and which files would fit."""
+    files: dict[str, str] = {}
+    for file in islice(folder.rglob("*"), MOST_FILES):
+        if file.suffix.lower() in EXTENSIONS:
+            files.setdefault(file.stem.lower().lstrip("0"), file.relative_to(folder).as_posix())
+    names = paths.map(PurePosixPath)
+    fits = [files.get(own.name.lower().lstrip("0")) or files.get(own.stem.lower().lstrip("0")) for own in names]
+    told = f"none of {len(paths)} image paths is a file in {folder}; they look like {_masked(paths.iloc[0])!r}"
+    if first := next(filter(None, fits), None):
+        count = len(fits) - fits.count(None)
+        return f"{told}, and {count} have a file like {_masked(first)!r}: write its folder, zeros and ending, or give image_root"
+    return f"{told}, and no image file there has such a name; check root and image_root"
+
+
+def _masked(path: str) -> str:
+    own = PurePosixPath(path)
+    ending = own.suffix if own.suffix.lower() in EXTENSIONS else ""
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", path.removesuffix(ending))) + ending
