@@ -1,5 +1,8 @@
 """Any table: formats, tasks and splits."""
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -191,3 +194,65 @@ def test_metadata_is_text_a_listed_class_is_one_and_what_is_not_used_is_said(tmp
     assert any("rows of one patient may be on both sides" in warning for warning in report.warnings) and report.usable
     with pytest.raises(ValueError, match="is a table already; leave out table=x.csv"):
         load_dataset("manifest", tmp_path / f"manifest.{suffix}", table="x.csv")
+
+
+def read_as_lists(tmp_path, table, suffix, **columns):
+    """Write cells that are lists as people have them, in CSV as Python or as JSON writes them, and read the table."""
+    if suffix in ("csv", "tsv"):
+        columns = {name: [str(x) if suffix == "csv" else json.dumps(x) for x in column] for name, column in columns.items()}
+    WRITE[suffix](table.assign(**columns), tmp_path / f"manifest.{suffix}")
+    return load_dataset("manifest", tmp_path)
+
+
+@pytest.mark.parametrize("suffix", WRITE)
+def test_a_list_of_captions_is_a_pair_each_and_a_list_of_labels_a_multi_label_task(tmp_path, table, suffix):
+    captions = [[f"it's {i}", f'"two", of {i}', *(["[three]"] if i % 2 else [])] for i in range(60)]
+    found = read_as_lists(tmp_path, table.drop(columns=["split", "tags"]), suffix, text=captions)
+    assert found.rows["text"].tolist() == sum(captions, []) and len(found) == 150
+    assert found.rows["pair_id"].tolist()[:6] == ["0000000-0", "0000000-1", "0000001-0", "0000001-1", "0000001-2", "0000002-0"]
+    assert straddling(found.rows).empty and (found.rows["group"] == found.rows["image"]).all()
+    assert "text lists the captions of each image: 60 rows give 150 pairs" in found.report["notes"]
+    labels = [[name for name, n in (("red", i % 2 == 1), ("a, b", i % 5 == 0)) if n] for i in range(60)]
+    found = read_as_lists(tmp_path, table, suffix, label=labels)
+    assert found.task.kind == "multilabel" and found.task.classes == ("a, b", "red")
+    assert (
+        found.rows["label_red"].tolist() == table["red"].tolist() and found.rows["label_a, b"].tolist() == table["round"].tolist()
+    )
+
+
+def test_one_hot_columns_are_classes_unless_the_kind_says_otherwise(tmp_path, table):
+    hot = {name: (table["label"] == f"c{k}").astype(float) for k, name in enumerate(("MEL", "NV", "BCC"))}
+    WRITE["csv"](table.assign(**hot, text="a photograph"), tmp_path / "manifest.csv")
+    found = load_dataset("manifest", tmp_path, label="MEL,NV,BCC")
+    assert found.task.kind == "multiclass" and found.rows["label"].tolist() == ["MEL", "NV", "BCC"] * 20
+    said = "every row has exactly one of the 3 labels, which are taken as classes of one multiclass task"
+    assert [note for note in found.report["notes"] if note.startswith(said)]
+    assert load_dataset("manifest", tmp_path, label="MEL,NV,BCC", kind="multilabel").task.kind == "multilabel"
+    report = check("manifest", tmp_path, label="MEL,NV,BCC", open_images=False)
+    assert any(w.startswith(said) for w in report.warnings) and any(w.startswith("all texts are the same") for w in report.warnings)
+    with pytest.raises(ValueError, match="red, round poses a multilabel task .2 classes., not binary"):
+        load_dataset("manifest", tmp_path, label="red,round", kind="binary")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (lambda i: f"{i}", r"they look like '9', and 60 have a file like 'xxxxxxxx/9.png': write its folder, zeros and ending"),
+        (lambda i: f"pictures/{i:05d}", r"they look like 'xxxxxxxx/99999', and 60 have a file like 'xxxxxxxx/9.png'"),
+        (lambda i: f"pictures/{i}.PNG", r"they look like 'xxxxxxxx/9.PNG', and 60 have a file like 'xxxxxxxx/9.png'"),
+        (lambda i: f"secret{i}.1.dcm", r"they look like 'xxxxxx9.9.xxx', and no image file there has such a name; check root"),
+        (lambda i: f"https://secret.org/{i}.png", r"line 2: image is an address .URL.; save each image as a file.*60 such rows"),
+        (lambda i: f"s3://secret/{i}.png", "line 2: image is an address .URL."),
+        (lambda i: {"bytes": b"secret\0", "path": f"{i}.png"}, "line 2: image holds an object or the bytes of an image"),
+        (lambda i: b"\x89PNG\0secret", "line 2: image holds an object or the bytes of an image"),
+    ],
+)
+def test_image_cells_that_are_no_paths_are_described_and_what_would_fit_is_said(tmp_path, table, cells, message):
+    table.assign(image=[cells(i) for i in range(60)]).to_parquet(tmp_path / "manifest.parquet")
+    for problem in check("manifest", tmp_path).problems:
+        assert re.search(message, problem) and "secret" not in problem
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_dataset("manifest", tmp_path)
+    blanks = table.assign(image=" " + table["image"] + " ")
+    blanks.to_parquet(tmp_path / "manifest.parquet")
+    assert load_dataset("manifest", tmp_path).rows["image"].tolist() == table["image"].tolist()

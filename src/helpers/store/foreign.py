@@ -197,11 +197,11 @@ def _vectors(column: pd.Series, path: Path) -> np.ndarray:
         try:
             numbers = (json.loads(cell) if "," in cell else cell.strip("[] \n").split()) if isinstance(cell, str) else cell
             with np.errstate(over="ignore"):  # refused as not finite
-                rows.append(as_array(numbers, "a cell").astype(np.float32))
+                rows.append(np.stack(as_array(numbers, "a cell").astype(np.float32)))  # a single number is none
         except (ValueError, TypeError, OverflowError, RecursionError):
             fault = f"{column.name} in row {row} is no list of numbers, whole and without '...', as [0.1, 0.2]"
             raise ValueError(f"{path}: {fault}; {REMEDY}") from None
-        if rows[row].shape != rows[0].shape or rows[row].ndim == 0:
+        if rows[row].shape != rows[0].shape:
             raise ValueError(f"{path}: {column.name} has numbers of shape {rows[row].shape} in row {row}, {rows[0].shape} in row 0")
     return np.stack(rows)
 

@@ -86,7 +86,7 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
         if kind == "Arrow":
             table = _arrow(check_file(path))
         elif kind != "Parquet":
-            table = pd.read_json(check_file(path), lines=kind == "JSON lines", dtype=False, convert_axes=False, convert_dates=False)
+            table = pd.read_json(check_file(path), lines=kind == "JSON lines", dtype=False, convert_axes=False)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
     table = table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
