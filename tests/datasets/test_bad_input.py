@@ -97,7 +97,7 @@ LINE_FILES = [
     (
         "fakeddit",
         "multimodal_train.tsv",
-        lambda s: s.replace("2_way", "6_way"),
+        lambda s: s.replace("2_way", "7_way"),
         "no column '2_way_label', the paper's task; read the l",
     ),
     ("fakeddit", "multimodal_test_public.tsv", lambda s: s[:-6] + "7\t1\t1\n", r"line 151: 2_way_label is not one of 0, 1"),

@@ -11,7 +11,7 @@ from .options import Dataset, Missing, Option, Root, SetFolder, Split, Variant, 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
 IMPORTED = """Table of columns img_emb_*, text_emb_*, or of two columns of vectors (CSV, TSV, Parquet, Arrow, JSON, JSON lines);
-arrays (NPZ, safetensors, torch.save; NPY (2, n, d), or of images with --text); clip-retrieval's or a Hugging Face dataset's folder."""
+arrays (NPZ, safetensors, torch.save; NPY (2, n, d), or of images with --text); clip-retrieval's or Hugging Face's folder."""
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group for labelled rows."
 
 
