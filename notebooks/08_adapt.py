@@ -23,10 +23,9 @@
 #   -p image_column file -p text_column report -p label_column diagnosis -p group_column patient -p backbone clip
 # ```
 #
-# - The table is CSV, TSV, Parquet or JSON lines. Image paths are relative to `image_root`, by default the table's folder,
-#   and must stay inside it.
+# - The table is of a kind listed below. Image paths are relative to `image_root`, by default the table's folder, and must stay inside it.
 # - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
-#   (`-p label_column '["edema", "effusion"]'`) make a multi-label task.
+#   (`-p label_column '["edema", "effusion"]'`) make a multi-label task, or one task of these classes if every row has exactly one 1.
 # - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
 # - Labels, groups and splits are read as text. The check refuses a missing one (empty, NaN, None, NA or -1), names its line, and lists the
 #   columns that are not used.
@@ -35,6 +34,13 @@
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
 #   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
 # - An encoder of your own, two functions from images and from texts to vectors, is wrapped as {ref}`this recipe <own-encoder>` shows.
+#
+# | file | a row per pair, for this page and `check` | vectors computed elsewhere, for `import` |
+# |---|---|---|
+# | CSV, TSV, Parquet, Arrow, JSON, JSON lines, folder of a Hugging Face dataset | a list of texts in a cell is several captions of one image, a list of labels a multi-label task | a column per coordinate, or a column of lists per modality, in one file or in two |
+# | NPZ, safetensors, `torch.save` | | arrays `image`, `text`, `labels`, `split`, `groups`, `ids`, or others by name; texts (n, k, d) are k captions an image |
+# | NPY | | (2, n, d), or images (n, d) and a second file of texts |
+# | folder of clip-retrieval | | shards `img_emb`, `text_emb`, `metadata` |
 
 # %% tags=["parameters"]
 table = None  # path of your table, or its name in root; None makes one from easy-VQA
