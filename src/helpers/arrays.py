@@ -61,14 +61,14 @@ def as_array(x, what: str) -> np.ndarray:
 
 
 def unequal(arrays: dict) -> list[str]:
-    """Return a clause for each array whose number of rows differs from that of ``image``, if there is one."""
+    """Return a clause for each array, if it is not None, that is none or has another number of rows than ``image``."""
     n, found = len(arrays.get("image", ())), []
     for name, values in arrays.items():
-        if getattr(values, "ndim", 1) == 0:
-            found.append(f"{name} is one value")
-        elif len(values) != n and "image" in arrays:
-            several = name == "text" and n and len(values) > n and len(values) % n == 0
-            how = f"; of k captions an image, give shape (n, k, d): text.reshape({n}, {len(values) // n}, -1)" if several else ""
+        if isinstance(values, dict | set | str) or getattr(values, "ndim", 1) == 0:
+            found.append(f"{name} is a {type(values).__name__}; give a list or array with one value per pair")
+        elif values is not None and len(values) != n and "image" in arrays:
+            several = name == "text" and len(values) > n and len(values) % n == 0
+            how = f" (k captions an image have shape (n, k, d): text.reshape({n}, {len(values) // n}, -1))" if several else ""
             found.append(f"{name} has {len(values)} rows and image has {n}{how}")
     return found
 
@@ -85,11 +85,17 @@ def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     return x
 
 
-def caption_matrix(text) -> tuple[np.ndarray, int]:
-    """Return text vectors as a checked matrix, and k of those of shape (n, k, d), k captions an image; 0 of a matrix (n, d)."""
-    text = as_array(text, "text")
+def paired_rows(image, text, **others) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return checked image vectors (n, d), text vectors (m, d), and k of texts (n, k, d), k captions an image: 0 of a matrix.
+
+    Each of ``others`` that is not None must have n values.
+    """
+    image, text = embedding_matrix(image, "image"), as_array(text, "text")
     each = text.shape[1] if text.ndim == 3 else 0
-    return embedding_matrix(text.reshape(-1, text.shape[2]) if each else text, "text"), each
+    text = embedding_matrix(text.reshape(-1, text.shape[2]) if each else text, "text")
+    if wrong := unequal({"image": image, "text": text[:: each or 1]} | others):
+        raise ValueError(f"{'; '.join(wrong)}; every array needs one row per pair")
+    return image, text, each
 
 
 def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:

@@ -67,15 +67,13 @@ def word_lists(values, what: str, first_line: int = 0, rows: Sequence[int] | Non
 
     ``first_line`` and ``rows`` are those of :func:`known`.
     """
-    values = list(values)
     found = [as_list(value) for value in values]
-    fits = [cell is not None and all(isinstance(word, str) and word.strip() for word in cell) for cell in found]
+    fits = [cell is not None and all(isinstance(word, str) for word in cell) for cell in found]
     if not any(cell and fit for cell, fit in zip(found, fits, strict=True)):
         return None
-    for number, (value, fit) in enumerate(zip(values, fits, strict=True)):
-        if not fit and as_text(value) is not None:
-            place = _place(number, first_line, rows)
-            raise ValueError(f"{what} holds lists of words, and something else in {place}; write a list of words in every row")
+    if bad := [n for n, (value, fit) in enumerate(zip(values, fits, strict=True)) if not fit and as_text(value) is not None]:
+        place = _place(bad[0], first_line, rows)
+        raise ValueError(f"{what} holds lists of words, and something else in {place}; write a list of words in every row")
     return [cell or [] for cell in found]
 
 
@@ -84,11 +82,9 @@ def list_indicators(found: list[list[str]], what: str, classes=(), first_line: i
     words = [set(cells(cell)) - {None} for cell in found]
     every = np.array(sorted(set().union(*words)), dtype=object)
     classes = tuple(classes or every[~unknown(every)])
-    if strange := [number for number, names in enumerate(words) if not names <= set(classes)]:
-        where = f"first at {_place(strange[0], first_line, rows)} ({len(strange)} such rows)"
-        raise ValueError(
-            f"{what} has a name that reads as missing or is not in classes, {where}; correct it, or list it in classes"
-        )
+    if bad := [n for n, names in enumerate(words) if not names <= set(classes)]:
+        where = f"first at {_place(bad[0], first_line, rows)} ({len(bad)} such rows)"
+        raise ValueError(f"{what} has a name that reads as missing or is not in classes, {where}; list it in classes or remove it")
     return classes, np.array([[int(name in names) for name in classes] for names in words], dtype=np.int8)
 
 

@@ -155,7 +155,7 @@ def test_all_faults_of_an_array_file_are_told_at_once(tmp_path):
     with pytest.raises(ValueError) as raised:
         EmbeddingSet.from_npz(tmp_path / "e.npz")
     for fault in (
-        "array 'texts' is unknown; did you mean 'text'?", "array 'label' is unknown; did you mean 'labels'?", "split is one value",
+        "array 'texts' is unknown; did you mean 'text'?", "array 'label' is unknown; did you mean 'labels'?", "split is a ndarray; give a list or array",
         "array 'groups' holds Python objects", "ids has 9 rows and image has 10",
     ):  # fmt: skip
         assert fault in str(raised.value)
@@ -216,7 +216,7 @@ def test_k_captions_an_image_are_k_pairs_grouped_by_image(form, tmp_path):
     np.testing.assert_array_equal(made.image_of(), np.repeat(made.image, 3, axis=0))
     assert len(made.image) == 6 and made.pairs["pair_id"].tolist()[:4] == ["i0-0", "i0-1", "i0-2", "i1-0"]
     assert (made.pairs["group"].groupby(made.pairs["image"]).nunique() == 1).all() and made.pairs["group"].nunique() == 6
-    with pytest.raises(ValueError, match=r"text has 18 rows and image has 6; of k captions an image, .*: text.reshape\(6, 3, -1\)"):
+    with pytest.raises(ValueError, match=r"text has 18 rows and image has 6 \(k captions an image .*: text.reshape\(6, 3, -1\)"):
         EmbeddingSet.from_arrays(image, text.reshape(18, D))
 
 

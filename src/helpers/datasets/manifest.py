@@ -204,20 +204,21 @@ def _paths_inside(column: pd.Series, folder: Path, path: Path) -> pd.Series:
 
 def _no_file(paths: pd.Series, folder: Path) -> str:
     """Return a sentence on paths of which none exists: how they look, letters and digits masked, and which files would fit."""
-    files: dict[str, str] = {}
-    for file in islice(folder.rglob("*"), MOST_FILES):
-        if file.suffix.lower() in EXTENSIONS:
-            files.setdefault(file.stem.lower().lstrip("0"), file.relative_to(folder).as_posix())
-    names = paths.map(PurePosixPath)
-    fits = [files.get(own.name.lower().lstrip("0")) or files.get(own.stem.lower().lstrip("0")) for own in names]
+    images = (file for file in islice(folder.rglob("*"), MOST_FILES) if file.suffix.lower() in EXTENSIONS)
+    files = {_stem(file.name).lower().lstrip("0"): file.relative_to(folder).as_posix() for file in images}
+    fits = [files[key] for own in paths if (key := _stem(PurePosixPath(own).name).lower().lstrip("0")) in files]
     told = f"none of {len(paths)} image paths is a file in {folder}; they look like {_masked(paths.iloc[0])!r}"
-    if first := next(filter(None, fits), None):
-        count = len(fits) - fits.count(None)
-        return f"{told}, and {count} have a file like {_masked(first)!r}: write its folder, zeros and ending, or give image_root"
-    return f"{told}, and no image file there has such a name; check root and image_root"
+    if not fits:
+        return f"{told}, and no image file there has such a name; check root and image_root"
+    return f"{told}, and {len(fits)} have a file like {_masked(fits[0])!r}: write its folder, zeros and ending, or give image_root"
+
+
+def _stem(path: str) -> str:
+    """Return a path without the ending of an image; an id may hold points."""
+    ending = PurePosixPath(path).suffix
+    return path.removesuffix(ending) if ending.lower() in EXTENSIONS else path
 
 
 def _masked(path: str) -> str:
-    own = PurePosixPath(path)
-    ending = own.suffix if own.suffix.lower() in EXTENSIONS else ""
-    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", path.removesuffix(ending))) + ending
+    stem = _stem(path)
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", stem)) + path.removeprefix(stem)

@@ -10,18 +10,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
-from ..arrays import (
-    MappedRows,
-    as_rows,
-    blocks,
-    caption_matrix,
-    choose,
-    distinct_rows,
-    embedding_matrix,
-    same_dimension,
-    unequal,
-    unit_rows,
-)
+from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, paired_rows, same_dimension, unit_rows
 from ..files import replacing_folder, sha256
 from ..statistics import group_codes, joined
 from ..tasks import FILL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, known, split_names, task_of
@@ -160,14 +149,8 @@ class EmbeddingSet:
             groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
             classes: class names in order, needed if one reads as missing (nan, None, NA, -1); sorted, or ``0..K-1``, when None.
         """
-        image, (text, each) = embedding_matrix(image, "image"), caption_matrix(text)
-        n, named = len(image), {"labels": labels, "split": split, "groups": groups, "ids": ids}
-        for name, values in named.items():
-            if isinstance(values, dict | set | str):
-                raise ValueError(f"{name} is a {type(values).__name__}; give a list or array with one value per pair")
-        given = {name: values for name, values in named.items() if values is not None}
-        if wrong := unequal({"image": image, "text": text[:: each or 1]} | given):
-            raise ValueError(f"{'; '.join(wrong)}; every array needs one row per pair")
+        image, text, each = paired_rows(image, text, labels=labels, split=split, groups=groups, ids=ids)
+        n = len(image)
         if np.array_equal(image, text):
             raise ValueError("image and text vectors are the same, as when one prefix or file is given for both; give each its own")
         numbered = [f"{i:07d}" for i in range(n)]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..arrays import COLUMN_NAMES, NAME, as_array, caption_matrix, choose, choose_column, distinct_rows, embedding_matrix
+from ..arrays import COLUMN_NAMES, NAME, as_array, choose, choose_column, distinct_rows, paired_rows
 from ..files import sha256
 from ..tasks import FILL, as_list, cells, known, not_used, unknown
 from .formats import ARRAYS, TABLES, ends_in, is_table, read_arrays, read_rows
@@ -46,11 +46,10 @@ def read_vectors(
 
     Args:
         path: a table with a row per pair: CSV or TSV (UTF-8, perhaps gzipped), Parquet, Arrow, JSON, JSON lines, or the folder of
-            a Hugging Face dataset, with a column per coordinate, as the authors' pipeline writes it, or a column of vectors (or of
-            their texts ``[0.1, 0.2]``) per modality; or arrays: NPZ, safetensors or ``torch.save`` with ``image, text`` and
-            optionally ``labels, split, groups, ids``; one array of shape (2, n, d), images first, or of image vectors (n, d); or a
-            folder with ``img_emb/img_emb_*.npy``, ``text_emb/text_emb_*.npy`` and optionally ``metadata/metadata_*.parquet``, as
-            clip-retrieval writes it. Texts of shape (n, k, d) are k captions an image, one pair each.
+            a Hugging Face dataset, with a column per coordinate, as the authors' pipeline writes it, or a column of vectors or of
+            their texts; or arrays: NPZ, safetensors or ``torch.save`` with ``image, text`` and optionally ``labels, split, groups,
+            ids``, or one array (2, n, d), images first, or images (n, d); or a folder of clip-retrieval with ``img_emb``,
+            ``text_emb`` and optionally ``metadata``. Texts (n, k, d) are k captions an image, one pair each.
         label, split: columns of class names (or a list of 0/1 columns) and of ``train``, ``val``, ``test``; those if they exist.
         text: the file of text vectors (n, d), array or table, if ``path`` holds image vectors alone.
         table: a table of the n rows; its columns go before those of an array file or of a folder's metadata.
@@ -102,7 +101,7 @@ def _labelled(found: dict, classes) -> tuple[dict, int]:
     labels = np.asarray(labels)
     columns, named = (labels.T, ()) if labels.ndim == 2 else ([labels], classes or ())
     missing = np.any([unknown(cells(column), named) for column in columns], axis=0)
-    embedding_matrix(found["image"], "image"), caption_matrix(found["text"])
+    paired_rows(found["image"], found["text"])
     kept = {name: values if values is None else np.asarray(values)[~missing] for name, values in found.items()}
     rows = np.flatnonzero(~missing)
     if missing.any() and labels.ndim == 1 and not classes:

@@ -24,6 +24,7 @@ DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson",
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
 ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
 SHARDS = ("data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow", "*/data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow")  # of one split, of several
+AS_STORED = {"dtype": False, "convert_axes": False}
 OBJECTS = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
 
 
@@ -45,6 +46,8 @@ def read_rows(path, remedy: str, raw: str = "(?!)") -> pd.DataFrame:
         raise ValueError(f"{path} is no table; it must end in {', '.join(TABLES)}")
     if not ends_in(path, DELIMITED):
         table = read_records(path, remedy)
+        if not table.columns.is_unique:
+            raise ValueError(f"{path} has two columns of one name; rename one of them")
         texts = {name: table[name].map(lambda cell: as_text(cell) or None) for name in table if not re.fullmatch(raw, name)}
         return table.assign(**texts)
     text = {name: str for name in read_delimited(path, remedy, nrows=0) if not re.fullmatch(raw, str(name))}
@@ -74,25 +77,19 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
     """Return the table of a Parquet, Arrow or JSON file, or of a Hugging Face dataset's folder, with its cells as stored."""
     if path.is_dir():
         parts = {shard: read_records(shard, remedy) for shard in _shards(path)}
-        split = {
-            shard: {} if shard.parent == path or "split" in part else {"split": shard.parent.name} for shard, part in parts.items()
-        }
-        return pd.concat([part.assign(**split[shard]) for shard, part in parts.items()], ignore_index=True)
-    kind = {".parquet": "Parquet", ".json": "JSON"} | dict.fromkeys(ARROW, "Arrow")
-    kind = kind.get(Path(str(path).removesuffix(".gz")).suffix.lower(), "JSON lines")
+        for shard, part in parts.items():
+            if shard.parent != path:
+                part["split"] = part.get("split", shard.parent.name)
+        return pd.concat(parts.values(), ignore_index=True)
+    kind = "Parquet" if ends_in(path, (".parquet",)) else "Arrow" if ends_in(path, ARROW) else "JSON"
     if kind == "Parquet":
-        table = read_parquet(path, remedy)
+        return read_parquet(path, remedy)
     try:
-        if kind == "Arrow":
-            table = _arrow(check_file(path))
-        elif kind != "Parquet":
-            table = pd.read_json(check_file(path), lines=kind == "JSON lines", dtype=False, convert_axes=False)
+        lines = not ends_in(path, (".json",))
+        table = _arrow(check_file(path)) if kind == "Arrow" else pd.read_json(check_file(path), lines=lines, **AS_STORED)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
-    table = table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
-    if not table.columns.is_unique:
-        raise ValueError(f"{path} has two columns of one name; rename one of them")
-    return table
+    return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
 
 
 def _arrow(path: Path) -> pd.DataFrame:
@@ -112,9 +109,7 @@ def _shards(folder: Path) -> list[Path]:
     return shards
 
 
-def read_arrays(
-    path: Path, keys: dict[str, str], others: list[str], needed: tuple = ()
-) -> np.ndarray | dict[str, np.ndarray | None]:
+def read_arrays(path: Path, keys: dict[str, str], others: list[str], needed: tuple = ()) -> np.ndarray | dict:
     """Read one array, or of several those of ``keys`` (argument: name in the file) and ``others``; the rest is None.
 
     Every fault of names, contents and lengths is told at once.
@@ -132,14 +127,14 @@ def read_arrays(
             if "Object arrays" not in str(error):
                 raise ValueError(f"{path} cannot be read ({type(error).__name__}); it is damaged or cut short") from None
             faults.append(f"array {name[:40]!r} {OBJECTS}")
-    near = {name: close[0] for name in named if (close := difflib.get_close_matches(name, wanted - {*named}, n=1, cutoff=0.8))}
-    near = {name: close for name, close in near.items() if name not in wanted}
+    absent, spare = wanted - {*named}, {*named} - wanted
+    near = {name: close[0] for name in sorted(spare) if (close := difflib.get_close_matches(name, absent, n=1, cutoff=0.8))}
     faults += [f"array {name[:40]!r} is unknown; did you mean {close!r}?" for name, close in near.items()]
-    if missing := {keys[what] for what in needed} - {*named} - {*near.values()}:
-        held = ", ".join(repr(name[:40]) for name in sorted({*named} - wanted - {*near})[:6]) or "no other"
+    if missing := sorted({keys[what] for what in needed} & absent - {*near.values()}):
+        held = ", ".join(repr(name[:40]) for name in sorted(spare - {*near})[:6]) or "no other"
         how = "name arrays with image_prefix, text_prefix (--image-prefix, --text-prefix)"
-        faults.append(f"array {' or '.join(map(repr, sorted(missing)))} is missing; it holds {held}: {how}")
-    faults += unequal({name: array for name, array in arrays.items() if array is not None})
+        faults.append(f"array {' or '.join(map(repr, missing))} is missing; it holds {held}: {how}")
+    faults += unequal(arrays)
     if faults:
         raise ValueError(f"{path}: {'; '.join(faults)}; known are {', '.join((*keys.values(), *others))}")
     return arrays
