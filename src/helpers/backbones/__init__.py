@@ -69,11 +69,10 @@ def _resolve(name: str, weights) -> tuple[str, str]:
     if family == "random-clip":
         return "open_clip", f"{REGISTRY[family].source}/random:{rest or 0}"
     entry = named(name)
-    if entry or (name.startswith("lit-") and weights is not None):
-        library = entry.library if entry else "lit"
-        if library == "lit":
-            return "lit", str(weights or HEADS / f"{name}.safetensors")
-        return (library, entry.source) if weights is None else _folder(Path(weights))
+    if (entry and entry.library == "lit") or (name.startswith("lit-") and weights is not None):
+        return "lit", str(weights or HEADS / f"{name}.safetensors")
+    if entry:
+        return (entry.library, entry.source) if weights is None else _folder(Path(weights))
     named_library = family in ("transformers", "open_clip") and bool(colon)
     source = rest if named_library else name
     if Path(source).is_dir():

@@ -158,15 +158,13 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
         labels = pd.DataFrame(indicators(data[names]), data.index, names)
         for name in names:
             classes_of(labels[name], (0, 1), path)
-        single = None if kind == "multilabel" else one_hot(labels.to_numpy(int), names)
-        if single is None:
-            task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
-        else:
-            task = Task("binary" if len(names) == 2 else "multiclass", tuple(names))
+        task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
+        if kind != "multilabel" and (single := one_hot(labels.to_numpy(), names)) is not None:
+            task = Task("binary" if len(names) == 2 else "multiclass", task.classes)
             labels = pd.DataFrame({"label": single}, data.index)
     elif (listed := _lists(column, separator, path, classes)) is not None:
-        found, coded = list_indicators(listed, f"{path}: {column.name}", classes or (), 2, column.index)
-        task, labels = Task("multilabel", found), pd.DataFrame(coded, column.index)
+        listed_classes, coded = list_indicators(listed, f"{path}: {column.name}", classes or (), 2, column.index)
+        task, labels = Task("multilabel", listed_classes), pd.DataFrame(coded, column.index)
     else:
         column = _known(column, path, LABEL, classes or ())
         classes = tuple(classes or class_names(column, f"{path}: {column.name}"))

@@ -196,7 +196,9 @@ def _vectors(column: pd.Series, path: Path) -> np.ndarray:
         try:
             numbers = (json.loads(cell) if "," in cell else cell.strip("[] \n").split()) if isinstance(cell, str) else cell
             with np.errstate(over="ignore"):  # refused as not finite
-                rows.append(np.stack(as_array(numbers, "a cell").astype(np.float32)))  # a single number is none
+                rows.append(as_array(numbers, "a cell").astype(np.float32))
+            if not rows[row].ndim:
+                raise ValueError("one number")
         except (ValueError, TypeError, OverflowError, RecursionError):
             fault = f"{column.name} in row {row} is no list of numbers, whole and without '...', as [0.1, 0.2]"
             raise ValueError(f"{path}: {fault}; {REMEDY}") from None
