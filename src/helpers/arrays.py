@@ -64,8 +64,9 @@ def unequal(arrays: dict) -> list[str]:
     """Return a clause for each array, if it is not None, that is none or has another number of rows than ``image``."""
     n, found = len(arrays.get("image", ())), []
     for name, values in arrays.items():
-        if isinstance(values, dict | set | str) or getattr(values, "ndim", 1) == 0:
-            found.append(f"{name} is a {type(values).__name__}; give a list or array with one value per pair")
+        what = "single value" if getattr(values, "ndim", 1) == 0 else type(values).__name__
+        if isinstance(values, dict | set | str) or what == "single value":
+            found.append(f"{name} is a {what}; give a list or array with one value per pair")
         elif values is not None and len(values) != n and "image" in arrays:
             several = name == "text" and len(values) > n and len(values) % n == 0
             how = f" (k captions an image have shape (n, k, d): text.reshape({n}, {len(values) // n}, -1))" if several else ""

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -30,6 +31,8 @@ WRITE = {
     "tsv": lambda t, p: t.to_csv(p, sep="\t", index=False),
     "parquet": lambda t, p: t.to_parquet(p),
     "jsonl": lambda t, p: t.to_json(p, orient="records", lines=True),
+    "json": lambda t, p: t.to_json(p, orient="records"),
+    "feather": lambda t, p: t.to_feather(p),
 }
 
 
@@ -41,6 +44,21 @@ def test_formats_agree(tmp_path, table, suffix):
     found = load_dataset("manifest", tmp_path, label="red,round", group="patient")
     pd.testing.assert_frame_equal(expected.rows, found.rows, check_dtype=False)
     assert found.task.kind == "multilabel" and found.name == "manifest" and expected.name == "reference"
+
+
+def test_the_folder_of_a_hugging_face_dataset_is_a_table(tmp_path, table):
+    (tmp_path / "saved").mkdir()
+    found = pa.Table.from_pandas(table, preserve_index=False)
+    for number, part in enumerate((found[:50], found[50:])):
+        with (
+            pa.OSFile(str(tmp_path / f"saved/data-{number:05d}-of-00002.arrow"), "wb") as sink,
+            pa.ipc.new_stream(sink, part.schema) as writer,
+        ):
+            writer.write_table(part)
+    WRITE["csv"](table, tmp_path / "saved.csv")
+    expected = load_dataset("manifest", tmp_path / "saved.csv")
+    made = load_dataset("manifest", tmp_path / "saved", image_root=str(tmp_path))
+    pd.testing.assert_frame_equal(made.rows, expected.rows, check_dtype=False)
 
 
 def test_kind_is_inferred_and_confirmed(tmp_path, table):

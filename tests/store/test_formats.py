@@ -155,8 +155,8 @@ def test_all_faults_of_an_array_file_are_told_at_once(tmp_path):
     with pytest.raises(ValueError) as raised:
         EmbeddingSet.from_npz(tmp_path / "e.npz")
     for fault in (
-        "array 'texts' is unknown; did you mean 'text'?", "array 'label' is unknown; did you mean 'labels'?", "split is a ndarray; give a list or array",
-        "array 'groups' holds Python objects", "ids has 9 rows and image has 10",
+        "array 'texts' is unknown; did you mean 'text'?", "array 'label' is unknown; did you mean 'labels'?",
+        "split is a single value; give", "array 'groups' holds Python objects", "ids has 9 rows and image has 10",
     ):  # fmt: skip
         assert fault in str(raised.value)
     np.savez(tmp_path / "e.npz", image_features=image, t=text)
