@@ -225,10 +225,9 @@ coordinates = {f"{prefix}{i}": x[:, i] for prefix, x in (("img_emb_", image), ("
 pd.DataFrame(named | {c: pairs[c] for c in task.columns} | coordinates).to_csv(elsewhere / "embeddings.csv", index=False)
 
 # %%
-from_arrays = EmbeddingSet.from_npz(elsewhere / "embeddings.npz", classes=task.classes, dataset=data.name, backbone=backbone)
-from_table = EmbeddingSet.from_csv(
-    elsewhere / "embeddings.csv", task.columns if several else "label", group="group", ids="id", classes=task.classes, dataset=data.name, backbone=backbone
-)
+named_alike = {"kind": task.kind, "classes": task.classes, "dataset": data.name, "backbone": backbone}
+from_arrays = EmbeddingSet.from_npz(elsewhere / "embeddings.npz", **named_alike)
+from_table = EmbeddingSet.from_csv(elsewhere / "embeddings.csv", task.columns if several else "label", group="group", ids="id", **named_alike)
 
 # %%
 read = {"extracted": embeddings, "NPZ": from_arrays, "CSV": from_table}

@@ -37,7 +37,7 @@ def is_table(path: Path) -> bool:
     """Tell whether a path names a table of a kind that is read, or a folder of a Hugging Face dataset; a workbook is refused."""
     if ends_in(path, (".xlsx", ".xls", ".ods")):
         raise ValueError(f"{path} is a workbook, which is not read; save its sheet as CSV (UTF-8)")
-    return ends_in(path, TABLES) and not path.is_dir() or path.is_dir() and bool(_shards(path))
+    return bool(_shards(path)) if path.is_dir() else ends_in(path, TABLES)
 
 
 def read_rows(path, remedy: str, raw: str = "(?!)") -> pd.DataFrame:
