@@ -126,6 +126,8 @@ def test_checkpoints_that_are_incomplete_damaged_or_run_code_are_refused_in_one_
     halves = [copy(kind, f"half-{kind}") for kind in ("clip", "open_clip")]
     for path in (halves[0] / WEIGHTS, halves[1] / "open_clip_pytorch_model.bin"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    halves.append(copy("open_clip", "no-weights"))
+    (halves[2] / "open_clip_pytorch_model.bin").write_bytes(b"garbage" * 99)
     pickled, code, marker = copy("open_clip", "pickled"), copy("open_clip", "code"), tmp_path / "ran"
     runs_code = type("Touch", (), {"__reduce__": lambda self: (open, (str(marker), "w"))})()
     torch.save({"visual": runs_code}, pickled / "open_clip_pytorch_model.bin")
@@ -193,6 +195,7 @@ def test_training_files_are_named_as_such_and_the_command_given_makes_them_reada
         "scalar": {"epoch": 1, "best": np.float64(0.3), "state_dict": wrapped},
         "arguments": {"args": argparse.Namespace(lr=1), "state_dict": state},
         "model_key": {"model": state, "epoch": 3},
+        "beside": {**state, "args": argparse.Namespace(lr=1)},
         "lightning": {"state_dict": {f"model.{name}": value for name, value in state.items()}},
         "whole": small_clip,
     }
@@ -201,7 +204,9 @@ def test_training_files_are_named_as_such_and_the_command_given_makes_them_reada
         with pytest.raises(OSError, match="write its state_dict as safetensors and load that") as caught:
             load_backbone(f"open_clip:small/{tmp_path}/{name}.pt")
         said = str(caught.value)
-        assert ("pickled objects beside tensors" in said) == (name in ("scalar", "arguments", "whole")) and "damaged" not in said
+        assert ("pickled objects beside tensors" in said) == (
+            name in ("scalar", "arguments", "beside", "whole")
+        ) and "damaged" not in said
         code = said.partition('python -c "')[2].removesuffix('"').replace("FILE", f"{tmp_path}/{name}.pt")
         exec(code, {})
         written = load_file(f"{tmp_path}/{name}.pt.safetensors")

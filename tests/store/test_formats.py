@@ -139,6 +139,9 @@ def test_files_that_would_need_unpickling_are_refused_unread(tmp_path):
         with pytest.raises(ValueError, match=f"{name}.*{message}"):
             EmbeddingSet.from_npz(tmp_path / name)
     assert not marker.exists()
+    (tmp_path / "e.pt").write_bytes(b"garbage" * 99)
+    with pytest.raises(ValueError, match="e.pt cannot be read .*it is no PT file, damaged or cut short"):
+        EmbeddingSet.from_npz(tmp_path / "e.pt")
 
 
 def test_all_faults_of_an_array_file_are_told_at_once(tmp_path):

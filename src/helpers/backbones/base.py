@@ -26,8 +26,8 @@ LARGEST_POINTER = 1024  # bytes
 AS_SAFETENSORS = (
     """python -c "import re, torch; from safetensors.torch import save_file; c = torch.load('FILE', 'cpu', weights_only=False); """
     """c = c if isinstance(c, dict) else c.state_dict(); keys = 'state_dict', 'model_state_dict', 'model'; """
-    """c = next((c[k] for k in keys if k in c), c); c = {re.sub('^(module|model)[.]', '', k): v for k, v in c.items()}; """
-    """save_file({k: v.clone().contiguous() for k, v in c.items()}, 'FILE.safetensors')\""""
+    """c = next((c[k] for k in keys if k in c), c); c = {k: v.clone() for k, v in c.items() if torch.is_tensor(v)}; """
+    """save_file({re.sub('^(module|model)[.]', '', k): v.contiguous() for k, v in c.items()}, 'FILE.safetensors')\""""
 )
 
 
@@ -134,7 +134,7 @@ def reading(name: str, source: str = "") -> Iterator[None]:
         entry, said = named(name), " ".join(str(error).split())
         how = entry.access if entry else "check the id, or give a local folder"
         why = str(error).strip().partition("\n")[0] if isinstance(error, OSError | RuntimeError) else type(error).__name__
-        if pickled := re.search(r"Unsupported (global|class|operand)|TorchScript archives", said):
+        if pickled := re.search(r"Unsupported (global|class)|TorchScript archives", said):
             why = "its file holds pickled objects beside tensors, which may run code and are not read"
         elif keys := re.search(r"(Missing key|size mismatch).{,150}", said):
             why = f"its weights are of another architecture, or under other names: {keys[0]}"

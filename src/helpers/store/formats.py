@@ -158,7 +158,7 @@ def _stored(path: Path, wanted: set[str]):
         fault = f"cannot be read ({type(error).__name__}); it is no {path.suffix[1:].upper()} file, damaged or cut short"
         if "Object arrays" in str(error):
             fault = OBJECTS
-        elif "Weights only load failed" in str(error):
+        elif re.search("Unsupported (global|class)", str(error)):
             fault = "holds pickled objects other than tensors, which are not read; save tensors alone, for example as safetensors"
         raise ValueError(f"{path} {fault}") from None
     if not isinstance(found, dict):
