@@ -55,6 +55,7 @@ def test_the_folder_of_a_hugging_face_dataset_is_a_table(tmp_path, table):
             pa.ipc.new_stream(sink, part.schema) as writer,
         ):
             writer.write_table(part)
+    (tmp_path / "saved/state.json").write_text("{}")
     WRITE["csv"](table, tmp_path / "saved.csv")
     expected = load_dataset("manifest", tmp_path / "saved.csv")
     made = load_dataset("manifest", tmp_path / "saved", image_root=str(tmp_path))

@@ -149,7 +149,9 @@ def write_records(rows: pd.DataFrame, path: Path) -> None:
     elif path.suffix.startswith(".json"):
         rows.to_json(path, orient="records", lines=path.suffix == ".jsonl")
     else:
-        path.mkdir() if not path.suffix else None
+        if not path.suffix:
+            path.mkdir()
+            (path / "state.json").write_text("{}")
         found = pa.Table.from_pandas(rows, preserve_index=False)
         file = path if path.suffix else path / "data-00000-of-00001.arrow"
         with (

@@ -41,10 +41,13 @@ def saved_to_disk(rows: pd.DataFrame, folder, splits: bool) -> None:
     if splits:
         for name in ("train", "val", "test"):
             arrow(rows[rows["split"] == name].drop(columns="split"), folder / name / "data-00000-of-00001.arrow")
+            (folder / name / "state.json").write_text("{}")
+        (folder / "dataset_dict.json").write_text("{}")
     else:
         for number, part in enumerate((rows[:7], rows[7:])):
             arrow(part, folder / f"data-{number:05d}-of-00002.arrow")
         arrow(rows[:3], folder / "cache-1234.arrow")  # of a map, no part of the data
+        (folder / "state.json").write_text("{}")
 
 
 def arrays(about: pd.DataFrame, image, text) -> dict:

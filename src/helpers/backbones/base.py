@@ -22,7 +22,6 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 IMAGES_PER_BATCH = 32
 TEXTS_PER_BATCH = 64
 SAFE = {"trust_remote_code": False}
-LARGEST_POINTER = 1024  # bytes
 AS_SAFETENSORS = (
     """python -c "import re, torch; from safetensors.torch import save_file; c = torch.load('FILE', 'cpu', weights_only=False); """
     """c = c if isinstance(c, dict) else c.state_dict(); keys = 'state_dict', 'model_state_dict', 'model'; """
@@ -154,7 +153,7 @@ def _refuse_pointers(source: str) -> None:
     """Refuse files of Git LFS that were not fetched: in a folder, or the file ``architecture/FILE``."""
     path = Path(source.removeprefix("local-dir:"))
     for file in path.iterdir() if path.is_dir() else (path, Path(source.partition("/")[2])):
-        if file.is_file() and file.stat().st_size < LARGEST_POINTER and file.read_bytes().startswith(b"version https://git-lfs"):
+        if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
             raise OSError(f"{file} is a pointer of Git LFS, not the file itself; run `git lfs pull` there, or `hf download`")
 
 

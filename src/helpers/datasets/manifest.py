@@ -72,7 +72,7 @@ def read(
     names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
     path = root if root.is_file() or is_table(root) else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
-    data = _read(path)
+    data = read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
     label = [label] if isinstance(label, str) else list(label)
     if len(label) == 1 and label[0] not in data and "," in label[0]:
         label = label[0].split(",")
@@ -162,30 +162,21 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
         if kind != "multilabel" and (single := one_hot(labels.to_numpy(), names)) is not None:
             task = Task("binary" if len(names) == 2 else "multiclass", task.classes)
             labels = pd.DataFrame({"label": single}, data.index)
-    elif (listed := _lists(column, separator, path, classes)) is not None:
-        listed_classes, coded = list_indicators(listed, f"{path}: {column.name}", classes or (), 2, column.index)
-        task, labels = Task("multilabel", listed_classes), pd.DataFrame(coded, column.index)
     else:
-        column = _known(column, path, LABEL, classes or ())
-        classes = tuple(classes or class_names(column, f"{path}: {column.name}"))
-        classes_of(column, classes, path)
-        task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
+        what = f"{path}: {column.name}"
+        column = column.fillna("") if separator else _known(column, path, LABEL, classes or ())
+        listed = column.str.split(separator, regex=False) if separator else word_lists(column, what, 2, column.index)
+        if listed is not None:
+            classes, coded = list_indicators(listed, what, classes or (), 2, column.index)
+            task, labels = Task("multilabel", classes), pd.DataFrame(coded, column.index)
+        else:
+            classes = tuple(classes or class_names(column, what))
+            classes_of(column, classes, path)
+            task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
     if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
         found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
         raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
     return task, labels.set_axis(task.columns, axis=1)
-
-
-def _lists(column: pd.Series, separator: str | None, path: Path, classes):
-    """Return the names in each cell of a label column, divided by ``separator`` or written as lists; None if each is one name."""
-    if separator:
-        return column.fillna("").str.split(separator, regex=False)
-    return word_lists(_known(column, path, LABEL, classes or ()), f"{path}: {column.name}", 2, column.index)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Read the table as strings; missing cells stay missing."""
-    return read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
 
 
 def _paths_inside(column: pd.Series, folder: Path, path: Path) -> pd.Series:

@@ -23,8 +23,10 @@ from .disk import read_parquet
 DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
 ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
-SHARDS = ("data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow", "*/data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow")  # of one split, of several
-AS_STORED = {"dtype": False, "convert_axes": False}
+SHARDS = {
+    "dataset_dict.json": "*/data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow",
+    "state.json": "data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow",
+}  # mark of the folder: its files
 OBJECTS = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
 
 
@@ -86,7 +88,11 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
         return read_parquet(path, remedy)
     try:
         lines = not ends_in(path, (".json",))
-        table = _arrow(check_file(path)) if kind == "Arrow" else pd.read_json(check_file(path), lines=lines, **AS_STORED)
+        table = (
+            _arrow(check_file(path))
+            if kind == "Arrow"
+            else pd.read_json(check_file(path), lines=lines, dtype=False, convert_axes=False)
+        )
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
     return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
@@ -103,9 +109,11 @@ def _arrow(path: Path) -> pd.DataFrame:
 
 def _shards(folder: Path) -> list[Path]:
     """Return the files of a folder that Hugging Face's ``save_to_disk`` wrote, of all splits if it has several."""
-    shards = [path for pattern in SHARDS for path in sorted(folder.glob(pattern))]
-    if incomplete := [path for path in shards if len(list(path.parent.glob("data-*-of-*.arrow"))) != int(path.stem[-5:])]:
-        raise ValueError(f"{incomplete[0].parent} does not hold {incomplete[0].stem[-5:]} files data-*.arrow; copy all of them")
+    patterns = [pattern for mark, pattern in SHARDS.items() if (folder / mark).is_file()]
+    shards = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    for path in shards:
+        if f"{len(list(path.parent.glob('data-*-of-*.arrow'))):05d}" != path.stem[-5:]:
+            raise ValueError(f"{path.parent} does not hold {path.stem[-5:]} files data-*.arrow; copy all of them")
     return shards
 
 
