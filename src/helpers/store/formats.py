@@ -23,10 +23,7 @@ from .disk import read_parquet
 DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
 ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
-SHARDS = {
-    "dataset_dict.json": "*/data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow",
-    "state.json": "data-*-of-[0-9][0-9][0-9][0-9][0-9].arrow",
-}  # mark of the folder: its files
+SHARDS = {"dataset_dict.json": "*/data-*-of-*.arrow", "state.json": "data-*-of-*.arrow"}  # mark of a saved data set: its files
 OBJECTS = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
 
 
@@ -86,13 +83,10 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
     kind = "Parquet" if ends_in(path, (".parquet",)) else "Arrow" if ends_in(path, ARROW) else "JSON"
     if kind == "Parquet":
         return read_parquet(path, remedy)
+    as_stored = {"lines": not ends_in(path, (".json",)), "dtype": False, "convert_axes": False}
+    check_file(path)
     try:
-        lines = not ends_in(path, (".json",))
-        table = (
-            _arrow(check_file(path))
-            if kind == "Arrow"
-            else pd.read_json(check_file(path), lines=lines, dtype=False, convert_axes=False)
-        )
+        table = _arrow(path) if kind == "Arrow" else pd.read_json(path, **as_stored)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise ValueError(f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
     return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
