@@ -57,7 +57,7 @@ def as_list(cell) -> list | None:
     cell = cell.tolist() if isinstance(cell, np.ndarray) else cell
     if isinstance(cell, str) and (text := cell.strip()).startswith("[") and text.endswith("]"):
         for read in (json.loads, ast.literal_eval):
-            with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            with suppress(ValueError, SyntaxError, RecursionError, MemoryError), warnings.catch_warnings(action="ignore"):
                 return as_list(read(text))
     return list(cell) if isinstance(cell, list | tuple) else None
 
