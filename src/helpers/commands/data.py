@@ -10,7 +10,8 @@ from .options import Dataset, Missing, Option, Root, SetFolder, Split, Variant, 
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
-IMPORTED = "Table of img_emb_*, text_emb_* columns; NPZ; NPY (2, n, d), or of images with --text; folder of img_emb/, text_emb/."
+IMPORTED = """Table of columns img_emb_*, text_emb_*, or of two columns of vectors (CSV, TSV, Parquet, Arrow, JSON, JSON lines);
+arrays (NPZ, safetensors, torch.save; NPY (2, n, d), or of images with --text); clip-retrieval's or Hugging Face's folder."""
 SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group."
 
 
@@ -138,21 +139,22 @@ def import_(
     source: Annotated[str | None, typer.Option(help="Repository of the encoder, openai/clip-vit-base-patch32; recorded.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of that repository, 40 hexadecimal digits; recorded.")] = None,
     variant: Annotated[str, typer.Option(help="clean, authors, common or a name of your own.")] = "clean",
-    text: Annotated[str | None, typer.Option(help="NPY of text vectors; none if the file holds both.")] = None,
-    table: Annotated[str | None, typer.Option(help="CSV, TSV or Parquet of labels, splits and groups, for arrays.")] = None,
+    text: Annotated[str | None, typer.Option(help="File of text vectors, if PATH holds those of images.")] = None,
+    table: Annotated[str | None, typer.Option(help="Table of labels, splits and groups, for arrays.")] = None,
     label: Annotated[str | None, typer.Option(help="Label column, or 0/1 columns; `label` if there is one.")] = None,
     split: Annotated[str | None, typer.Option(help=SPLIT_COLUMN)] = None,
     group: Annotated[str | None, typer.Option(help="Column of rows that belong together, such as one patient's.")] = None,
     ids: Annotated[str | None, typer.Option(help="Column of unique names; else row numbers.")] = None,
     classes: Annotated[str | None, typer.Option(help="Class names in order, by commas; needed if one is None or NA.")] = None,
-    image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of images.")] = "img_emb_",
-    text_prefix: Annotated[str, typer.Option(help="Of the coordinate columns of texts.")] = "text_emb_",
+    kind: Annotated[Literal["binary", "multiclass", "multilabel"] | None, typer.Option(help="Of the task.")] = None,
+    image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns, or the column or array, of images.")] = "img_emb_",
+    text_prefix: Annotated[str, typer.Option(help="The same of texts.")] = "text_emb_",
     duplicates: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a pair that occurs twice, or drop it.")] = "fail",
     missing_labels: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a missing label, or drop its row.")] = "fail",
     out: SetFolder = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing set.")] = False,
 ) -> None:
-    """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
+    """Import embeddings computed elsewhere, from a table, arrays or a folder."""
     import pandas as pd
 
     from ..datasets.audit import find_split_problems, find_warnings
@@ -168,7 +170,7 @@ def import_(
     with naming(table or path, path):
         found = read_vectors(
             path, listed(label) if label and "," in label else label, text, table, split=split, group=group, ids=ids,
-            classes=classes.split(",") if classes else None, image_prefix=image_prefix, text_prefix=text_prefix,
+            kind=kind, classes=classes.split(",") if classes else None, image_prefix=image_prefix, text_prefix=text_prefix,
             duplicates=duplicates, missing_labels=missing_labels, dataset=dataset, variant=variant, backbone=backbone,
             source=source, revision=revision,
         )  # fmt: skip
