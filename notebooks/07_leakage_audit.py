@@ -36,6 +36,7 @@ from IPython.display import display
 from PIL import Image
 
 from helpers import PROTOCOLS, EmbeddingSet, load_dataset, metrics
+from helpers.arrays import unit_rows
 from helpers.datasets import DATASETS
 from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
@@ -43,8 +44,8 @@ from helpers.datasets.splits import resplit, seen_in_train
 from helpers.extraction.find import in_both_variants
 from helpers.page import SOURCE, Page, count, format_table, integer, many, span, text
 from helpers.plotting import SPARE, effects, panels, share_legend
-from helpers.retrieval import closest_training_rows
 from helpers.schemas import shipped_table
+from helpers.separation import similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
 from helpers.store.catalogue import stored
 from helpers.tasks import Task
@@ -115,6 +116,13 @@ if both:
 # everything, so a threshold holds for one encoder only.
 
 # %% tags=["hide-input"]
+def closest_training_rows(x, train):
+    """The largest cosine of each row of ``x`` to a row of ``train``, and the number of that row."""
+    found = [(cosines.max(axis=1), cosines.argmax(axis=1)) for _, cosines in similarity_blocks(unit_rows(x), unit_rows(train))]
+    largest, row = map(np.concatenate, zip(*found, strict=True))
+    return largest.astype(float).clip(-1, 1), row
+
+
 thresholds, curves, closest = np.round(np.linspace(0, 1, 101), 2), [], []  # cosines
 for s in [*clean, *authors]:
     train, test, ids = s.rows("train"), s.rows("test"), s.pairs["pair_id"].to_numpy()

@@ -23,10 +23,9 @@
 #   -p image_column file -p text_column report -p label_column diagnosis -p group_column patient -p backbone clip
 # ```
 #
-# - The table is CSV, TSV, Parquet or JSON lines. Image paths are relative to `image_root`, by default the table's folder,
-#   and must stay inside it.
+# - The table is of a kind listed below. Image paths are relative to `image_root`, by default the table's folder, and must stay inside it.
 # - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
-#   (`-p label_column '["edema", "effusion"]'`) make a multi-label task.
+#   (`-p label_column '["edema", "effusion"]'`) make a multi-label task, or one task of these classes if every row has exactly one 1.
 # - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
 # - Labels, groups and splits are read as text. The check refuses a missing one (empty, NaN, None, NA or -1), names its line, and lists the
 #   columns that are not used.
@@ -39,6 +38,13 @@
 # - Pairs without labels are imported as vectors (`python -m helpers import`). `python -m helpers cone`, `python -m helpers recommend` and
 #   {doc}`11_what_lambda_closes` need no labels.
 # - An encoder of your own, two functions from images and from texts to vectors, is wrapped as {ref}`this recipe <own-encoder>` shows.
+#
+# | file | a row per pair, for this page and `check` | vectors computed elsewhere, for `import` |
+# |---|---|---|
+# | CSV, TSV, Parquet, Arrow, JSON, JSON lines, folder of a Hugging Face dataset | a list of texts in a cell is several captions of one image, a list of labels a multi-label task | a column per coordinate, or a column of lists per modality, in one file or in two |
+# | NPZ, safetensors, `torch.save` | | arrays `image`, `text`, `labels`, `split`, `groups`, `ids`, or others by name; texts (n, k, d) are k captions an image |
+# | NPY | | (2, n, d), or images (n, d) and a second file of texts |
+# | folder of clip-retrieval | | shards `img_emb`, `text_emb`, `metadata` |
 
 # %% tags=["parameters"]
 table = None  # path of your table, or its name in root; None makes one from easy-VQA
@@ -246,10 +252,9 @@ coordinates = {f"{prefix}{i}": x[:, i] for prefix, x in (("img_emb_", image), ("
 pd.DataFrame(named | {c: pairs[c] for c in task.columns} | coordinates).to_csv(elsewhere / "embeddings.csv", index=False)
 
 # %%
-from_arrays = EmbeddingSet.from_npz(elsewhere / "embeddings.npz", classes=task.classes, dataset=data.name, backbone=backbone)
-from_table = EmbeddingSet.from_csv(
-    elsewhere / "embeddings.csv", task.columns if several else "label", group="group", ids="id", classes=task.classes, dataset=data.name, backbone=backbone
-)
+named_alike = {"kind": task.kind, "classes": task.classes, "dataset": data.name, "backbone": backbone}
+from_arrays = EmbeddingSet.from_npz(elsewhere / "embeddings.npz", **named_alike)
+from_table = EmbeddingSet.from_csv(elsewhere / "embeddings.csv", task.columns if several else "label", group="group", ids="id", **named_alike)
 
 # %%
 read = {"extracted": embeddings, "NPZ": from_arrays, "CSV": from_table}

@@ -31,14 +31,14 @@ from matplotlib.patches import Rectangle
 
 from helpers import gap_vector
 from helpers.alignment.registry import ALIGNMENTS, COMPARED
-from helpers.arrays import distinct_codes, unit_both
+from helpers.arrays import distinct_codes, unit_both, unit_rows
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
 from helpers.page import NAME, Page, format_table, integer, many, text
 from helpers.plotting import INK, MARKERS, SPARE, panels, share_legend
-from helpers.retrieval import mixed_search_ndcg, retrieval_ranks, several_distinct
+from helpers.retrieval import retrieval_ranks, several_distinct
 from helpers.schemas import shipped_table
-from helpers.separation import similarity_blocks
+from helpers.separation import nearest, similarity_blocks
 from helpers.statistics import bootstrap_counts, percentile_interval
 
 names = many(text(ALIGNMENTS, "alignment"))
@@ -354,6 +354,18 @@ share_legend(figure, axes)
 
 # %%
 CHANGES = ["value", "low", "high", "change", "change_low", "change_high"]
+
+
+def mixed_search_ndcg(queries, relevant, image, text, share, k=10, random_state=0):
+    """NDCG@k of each query (q, d) in a corpus of pairs (n, d) in which a random share of rows are images and the others texts.
+
+    ``relevant`` (q, n) tells which rows are relevant. The ideal DCG is over all of them; the retrieved ones alone would inflate the score.
+    """
+    as_image = np.zeros(len(image), dtype=bool)
+    as_image[np.random.default_rng(random_state).permutation(len(image))[: round(share * len(image))]] = True
+    found = nearest(np.where(as_image[:, None], *unit_both(image, text)), k, unit_rows(queries))
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    return (np.take_along_axis(relevant, found, axis=1) @ discount) / np.cumsum(discount)[np.minimum(relevant.sum(axis=1), k) - 1]
 
 
 def search_mixed(moved, queries, test, n_boot):

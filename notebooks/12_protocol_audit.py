@@ -27,6 +27,7 @@ results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 import os
+import sys
 from itertools import product
 
 import matplotlib.pyplot as plt
@@ -57,10 +58,12 @@ spec = {
 page = Page("12_protocol_audit", globals(), spec)
 import torch
 
-from helpers.probing.descent import Descent, train_path
 from helpers.probing.scoring import ranking_scores, run_in_threads
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
+
+sys.path.append(str(project_root() / "studies"))
+from training_gain import Descent, train_path
 
 SETS = ["dataset", "variant", "backbone"]
 TEXTS = {"clean": " (clean text)", "authors": " (authors' text)"}

@@ -28,6 +28,8 @@ results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
 
+import sys
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
@@ -36,12 +38,14 @@ from helpers import align, gap_norm, gap_vector
 from helpers.backbones.registry import HEADS
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.files import read_json
-from helpers.information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
+from helpers.files import project_root, read_json
 from helpers.page import NAME, Page, count, format_table, integer, many, number, text
 from helpers.plotting import INK, MARKERS, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.store.catalogue import SHIPPED_SETS
+
+sys.path.append(str(project_root() / "studies"))
+from information import COLUMNS, SHARES, contrastive_terms, label_information, modality_information
 
 spec = {
     "dataset": NAME, "backbone": NAME, "variant": text(("clean", "authors"), "variant"), "store": NAME | None, "lambdas": many(number(-2, 2), least=2),

@@ -15,7 +15,7 @@ from helpers.arrays import distinct_codes, unit_both
 from helpers.files import project_root, replacing
 from helpers.geometry import gap_norm
 from helpers.retrieval import hubness, recall_both_ways, retrieval_ranks
-from helpers.separation import half_of_groups, mixing_at_k, modality_auc, relative_modality_gap, tied_groups
+from helpers.separation import half_of_groups, modality_auc, nearest, relative_modality_gap, tied_groups
 from helpers.statistics import corrected_interval
 from helpers.store.catalogue import SHIPPED, stored
 
@@ -157,6 +157,19 @@ def _held_out(image: np.ndarray, text: np.ndarray, renormalised: bool) -> dict[s
         "mixing": mixing_at_k(image, text),
         "largest_hub": float(hubness(image, text)[0]),
     }
+
+
+def mixing_at_k(image, text, k: int = 10) -> float:
+    """Return the share of the other modality among the k nearest neighbours of each distinct vector, divided by its chance.
+
+    1 when modalities mix as by chance, 0 when apart. A repeated vector counts once: its copies would be its own neighbours.
+    """
+    image, text = (distinct_codes(x)[0] for x in unit_both(image, text))
+    pooled, sizes = np.concatenate([image, text]), np.array([len(image), len(text)])
+    is_text = np.repeat([0, 1], sizes)
+    other = (is_text[nearest(pooled, k)] != is_text[:, None]).mean(axis=1)
+    chance = sizes[1 - is_text] / (len(pooled) - 1)
+    return float((other / chance).mean())
 
 
 def _over_halves(values: np.ndarray) -> tuple[float, float, float]:

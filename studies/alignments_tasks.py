@@ -30,6 +30,7 @@ LABELS = (20, 100, 500)  # labelled rows, of sets that have more
 OTHER = {"text": "image", "image": "text"}
 PROMPT_TEMPERATURE = 0.01  # of the softmax over prompts, as in CLIP
 LEAST_ROWS = 50  # test rows of a subgroup
+BINS = 15  # of the calibration error
 LEAST_OF_A_KIND = 5  # rows with and without a class, in every level of a subgroup
 
 Measured = dict[str, tuple[float, np.ndarray]]  # a value on the test rows, and its bootstrap replicates
@@ -129,7 +130,7 @@ def _probe_measures(embeddings: EmbeddingSet, protocol: str | Protocol, weights:
     result = _probe(embeddings, "joint", protocol)
     logits, targets, multiclass = _restored(result, embeddings, protocol), result.targets, result.task.kind == "multiclass"
     probability = metrics.probabilities(logits, multiclass)
-    errors = (metrics.calibration_error(probability, targets, w) for w in (None, weights))
+    errors = (calibration_error(probability, targets, w) for w in (None, weights))
     return {
         "probe_auc": _mean_auc([result], weights),
         **_subgroup_spreads(result, weights),
@@ -137,6 +138,24 @@ def _probe_measures(embeddings: EmbeddingSet, protocol: str | Protocol, weights:
         "brier": _mean(np.square(probability - targets).mean(axis=1), weights),
         "calibration_error": _recentred(*errors),
     }
+
+
+def calibration_error(probability, targets, weights=None) -> np.ndarray:
+    """Return the expected calibration error of probabilities (n, K), mean over outputs (Kull et al., NeurIPS 2019).
+
+    Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows. With
+    ``weights`` (b, n), which say how often each row counts, the result is (b,).
+    """
+    probability, targets = np.asarray(probability, dtype=np.float64), np.asarray(targets)
+    counts = np.ones((1, len(targets))) if weights is None else np.asarray(weights, dtype=np.float64)
+    total = np.zeros(len(counts))
+    for p, y in zip(probability.T, targets.T, strict=True):
+        bin_of = np.minimum((p * BINS).astype(int), BINS - 1)
+        excess = np.zeros((len(p), BINS))
+        excess[np.arange(len(p)), bin_of] = p - y
+        total += np.abs(counts @ excess).sum(axis=1)
+    error = total / counts.sum(axis=1) / targets.shape[1]
+    return error[0] if weights is None else error
 
 
 def _transfer_measures(embeddings: EmbeddingSet, fit_on: str, protocol: str | Protocol, weights: np.ndarray) -> Measured:

@@ -31,8 +31,8 @@ from helpers.heads import (
     LEARNED,
     Heads,
     Settings,
+    TowerFeatures,
     TrainingPairs,
-    embeddings_under,
     held_out_measures,
     shipped_features,
     training_path,
@@ -167,6 +167,14 @@ def by_hand(dataset: str) -> Iterator[dict]:
         about = {"dataset": dataset, "dial": "temperature", "block": f"seed {state}", "setting": temperature}
         about |= {name: value for name, value in measures(heads, held_out).items() if name in ("rank_image", "rank_text", "recall")}
         yield from gains(embeddings_under(heads, features, stored), about)
+
+
+def embeddings_under(heads: Heads, features: TowerFeatures, stored: EmbeddingSet) -> EmbeddingSet:
+    """Return the pairs and labels of a stored set of the same data and variant with the vectors that given heads compute."""
+    rows = features.of_variant(stored.provenance["variant"], own=True).set_index("pair_id").loc[stored.pairs["pair_id"]]
+    image, text = heads.project(features.image, features.text)
+    pairs = stored.pairs.assign(image=rows["image"].to_numpy(), text=rows["text"].to_numpy())
+    return EmbeddingSet(unit_rows(image), unit_rows(text), pairs, stored.task, {**stored.provenance, "backbone": "test bench"})
 
 
 def class_gains(embeddings: EmbeddingSet, protocol: str) -> pd.Series:

@@ -8,21 +8,23 @@ Everything but the training follows the protocol ``converged``: loss, gap rows a
 
 import argparse
 import os
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, product
 
 import numpy as np
 import pandas as pd
 import torch
 from common import NAMES, Clock, names_of, shipped_sets, store_rows
 
-from helpers import metrics, sweep
+from helpers import PROTOCOLS, metrics, sweep
 from helpers.alignment.shift import CHANNELS, Alignment
-from helpers.probing.descent import Descent, train_path
+from helpers.probing.descent import BETAS, EPSILON, MOMENTUM, gradients, start
+from helpers.probing.objective import Objective
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
 from helpers.probing.scoring import ranking_scores, run_in_threads
 from helpers.probing.sweep import alignment_grid
-from helpers.probing.views import build_view
+from helpers.probing.views import View, build_view
 from helpers.statistics import bootstrap_counts, percentile_interval
 
 INPUTS = ["data/embeddings/**/*"]
@@ -38,6 +40,57 @@ COLUMNS = [*NAMES, "optimizer", "rate", "alignment", "updates", "auc", "gain", "
 def log_checkpoints(last: int, first: int = 10) -> tuple[int, ...]:
     """Return whole numbers from ``first`` to ``last``, six a decade."""
     return tuple(dict.fromkeys(round(u) for u in np.geomspace(first, last, round(6 * np.log10(last / first)) + 1)))
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Settings of the descent of one run: numbers for all probes, or tensors that broadcast to (K, A, n_features + 1)."""
+
+    optimizer: str  # ``sgd`` (momentum 0.9) or ``adamw``
+    lr: float | torch.Tensor
+    epsilon: float | torch.Tensor = EPSILON  # of AdamW
+    start: Callable[[torch.Tensor], torch.Tensor] = lambda parameters: parameters  # changes the initial parameters
+    adjust: Callable[[torch.Tensor], torch.Tensor] = lambda gradient: gradient  # changes each gradient
+
+
+def train_path(embeddings, view: View, descent: Descent, checkpoints, seed: int, size: int = 512) -> Iterator[np.ndarray]:
+    """Train one probe per alignment of a view of the embeddings as a protocol does, with the loss of ``converged``.
+
+    Nothing stops it early: it yields the logits of the test rows, (A, n_test, K), at each checkpoint, a number of updates.
+    """
+    split, targets = split_rows(embeddings, seed), torch.from_numpy(np.ascontiguousarray(embeddings.targets.T))
+    targets = targets.to(view.modalities[0].shift.dtype)
+    objective = Objective.of(embeddings.task, PROTOCOLS["converged"].weighting, embeddings.targets[split.fit])
+    fit, test, done = torch.from_numpy(split.fit), torch.from_numpy(split.test), 0
+    generator, parameters = start(view, targets, seed)
+    parameters = descent.start(parameters)
+    step = _broadcast_stepper(parameters, descent)
+    while done < max(checkpoints):
+        for gradient in gradients(view, targets, objective, fit, generator, size, parameters):
+            step(descent.adjust(gradient))
+            done += 1
+            if done in checkpoints:
+                yield view.predict(test, parameters).permute(1, 2, 0).numpy()
+            if done == max(checkpoints):
+                return
+
+
+def _broadcast_stepper(parameters, descent: Descent):
+    """Return a function that makes one step of the optimiser without weight decay, in place, with rates that broadcast."""
+    mean, square, taken = torch.zeros_like(parameters), torch.zeros_like(parameters), count(1)
+
+    def sgd_step(gradient):
+        mean.mul_(MOMENTUM).add_(gradient)
+        parameters.sub_(descent.lr * mean)
+
+    def adamw_step(gradient):
+        n = next(taken)
+        mean.lerp_(gradient, 1 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        scale = square.sqrt().div_((1 - BETAS[1] ** n) ** 0.5).add_(descent.epsilon)
+        parameters.sub_(descent.lr / (1 - BETAS[0] ** n) * (mean / scale))
+
+    return sgd_step if descent.optimizer == "sgd" else adamw_step
 
 
 def path_scores(

@@ -30,9 +30,9 @@ def small_set(dataset: str, variant: str, backbone: str, multilabel: bool, seed:
     text = (0.3 * centre + np.eye(d)[1] * 4 + rng.normal(size=(3, d)) * 0.2)[label] + np.eye(d)[2] * rng.integers(0, 5, n)[:, None]
     split = np.repeat(["train", "val", "test"], [n // 2, n // 4, n - n // 2 - n // 4])
     labels = (label[:, None] == np.arange(3)).astype(int) if multilabel else np.array(["mel", "nv", "vasc"])[label]
-    classes = ["dog", "man", "ball"] if multilabel else None
+    task = {"kind": "multilabel", "classes": ["dog", "man", "ball"]} if multilabel else {}
     names = {"dataset": dataset, "variant": variant, "backbone": backbone}
-    return EmbeddingSet.from_arrays(image, text, labels, split, classes=classes, **names)
+    return EmbeddingSet.from_arrays(image, text, labels, split, **task, **names)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Information about the label and between modalities against planted truths, and Eq. 2 against torch and known cases."""
 
+import information as info
 import numpy as np
 import pytest
 import torch
@@ -7,7 +8,6 @@ from samples import embedding_set
 from torch.nn.functional import cross_entropy, normalize
 
 from helpers import EmbeddingSet
-from helpers import information as info
 
 A, B, C = np.random.default_rng(1).choice((-1.0, 1.0), size=(3, 1600, 1))  # bits
 QUICK = info.LIKELIHOOD.replace(strengths=(1e-1, 1e-2, 1e-3, 1e-4), tolerance=1e-5)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from alignments_tasks import calibration_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -66,9 +67,9 @@ def test_calibration_against_plain_loops():
     for k, b in np.ndindex(3, 15):
         rows = [i for i in range(40) if min(int(p[i, k] * 15), 14) == b]
         total += len(rows) / 40 * abs(p[rows, k].mean() - targets[rows, k].mean()) / 3 if rows else 0
-    assert metrics.calibration_error(p, targets) == pytest.approx(total)
+    assert calibration_error(p, targets) == pytest.approx(total)
     counts = rng.integers(0, 3, size=(2, 40))
     drawn = np.repeat(np.arange(40), counts[1])
-    assert metrics.calibration_error(p, targets, counts)[1] == pytest.approx(metrics.calibration_error(p[drawn], targets[drawn]))
+    assert calibration_error(p, targets, counts)[1] == pytest.approx(calibration_error(p[drawn], targets[drawn]))
     q = metrics.probabilities(logits, False)
     np.testing.assert_allclose(metrics.log_losses(logits, targets, False), -np.log(np.where(targets, q, 1 - q)).mean(axis=1))

@@ -174,9 +174,10 @@ def test_a_table_of_other_parameters_is_kept_and_named_and_one_of_the_same_is_re
     assert pd.read_parquet(aside)["value"].tolist() == [2] and pd.read_parquet(tmp_path / "t.parquet")["value"].tolist() == [3]
     (told,) = said
     assert "held the results of other parameters" in told and aside.name in told
-    (tmp_path / "t.parquet").write_text("damaged")
-    with pytest.raises(FileExistsError, match="t.parquet is not an earlier version of this file; remove it"):
+    (tmp_path / "t.parquet").write_text("of somebody else, or damaged")
+    with pytest.raises(FileExistsError, match="is not an earlier version of this file; remove it, or give another name"):
         page("maker", tmp_path, lam=0.7).save_table(tables[2], "t")
+    assert len(said) == 1
 
 
 def test_a_folder_of_results_with_backslashes_is_refused_and_not_made(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from alignments import mixing_at_k
 from scipy.spatial.distance import cdist, pdist
 
 from helpers import separation as s
@@ -40,18 +41,18 @@ def test_equal_texts_and_images_tie_pairs_into_one_group():
 
 
 def test_mixing_is_one_for_one_cloud_zero_for_two_and_does_not_count_copies():
-    assert s.mixing_at_k(*np.random.default_rng(0).normal(size=(2, 300, 5)), k=10) == pytest.approx(1, abs=0.05)
-    assert s.mixing_at_k(*cones(shift=20), k=5) == 0
+    assert mixing_at_k(*np.random.default_rng(0).normal(size=(2, 300, 5)), k=10) == pytest.approx(1, abs=0.05)
+    assert mixing_at_k(*cones(shift=20), k=5) == 0
     image, text = cones(n=20, shift=0.3)
     pooled, side = np.concatenate([image, text]), np.repeat([0, 1], 20)
     neighbours = np.argsort(cdist(pooled, pooled, "cosine"), axis=1)[:, 1:4]  # the first is the row itself
     expected = pytest.approx((side[neighbours] != side[:, None]).mean() / (20 / 39))
-    assert s.mixing_at_k(image, text, 3) == s.mixing_at_k(np.tile(image, (3, 1)), text, 3) == expected
+    assert mixing_at_k(image, text, 3) == mixing_at_k(np.tile(image, (3, 1)), text, 3) == expected
 
 
 def test_input_without_an_answer_is_refused():
     with pytest.raises(ValueError, match="k is 40"):
-        s.mixing_at_k(*cones(n=20), k=40)
+        mixing_at_k(*cones(n=20), k=40)
     with pytest.raises(ValueError, match="1 group"):
         s.modality_auc(np.eye(9), np.tile(np.eye(9)[0], (9, 1)), np.eye(9), np.eye(9))
     with pytest.raises(ValueError, match="all vectors are equal"):

@@ -1,14 +1,16 @@
 """Put the downloads for readers next to the built pages, and list them on the front page: ``python workflow/downloads.py``."""
 
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from declarations import NOTEBOOKS, read_pages
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 from helpers.files import project_root, replacing
 
@@ -46,15 +48,33 @@ def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = 
     written = []
     pages = read_pages(project_root() / NOTEBOOKS)
     notebooks = [executed / f"{name}.ipynb" for name in pages]
-    results = [tables / f"{table}.parquet" for page in pages.values() for table in page.writes.get("tables", [])]
-    for table in filter(Path.is_file, results):
+    results = {tables / f"{table}.parquet": page.title for page in pages.values() for table in page.writes.get("tables", [])}
+    results = {table: title for table, title in results.items() if table.is_file()}
+    for table in results:
         refuse_ids(pq.read_schema(table), table)
-    for folder, listed, name in ((executed, notebooks, "notebooks"), (tables, results, "tables"), (site, None, "site")):
-        files = [file for file in listed or files_of_site(site) if file.is_file()]
-        if files:  # an archive of nothing is not made
-            written.append(write_archive(target / f"{name}.zip", [(file, file.relative_to(folder).as_posix()) for file in files]))
-        fill_panel(site)
+    with tempfile.TemporaryDirectory() as work:
+        for_readers = as_csv(results, Path(work))
+        for name, folder, listed in (("notebooks", executed, notebooks), ("tables", tables, results), ("site", site, None)):
+            present = files_of_site(site) if listed is None else filter(Path.is_file, listed)
+            files = [(file, file.relative_to(folder).as_posix()) for file in present]
+            if name == "tables":
+                files += [(file, file.name) for file in for_readers]
+            if files:  # an archive of nothing is not made
+                written.append(write_archive(target / f"{name}.zip", files))
+            fill_panel(site)
     return written
+
+
+def as_csv(results: dict[Path, str], folder: Path) -> list[Path]:
+    """Write result tables as CSV, and ``codebook.csv``: the page, rows, columns and types of each; return the files."""
+    entries = []
+    for table, title in results.items():
+        rows = pd.read_parquet(table)
+        rows.to_csv(folder / f"{table.stem}.csv", index=False)
+        entries += [(table.stem, title, len(rows), column, str(rows[column].dtype)) for column in rows]
+    if entries:
+        pd.DataFrame(entries, columns=["table", "page", "rows", "column", "type"]).to_csv(folder / "codebook.csv", index=False)
+    return sorted(folder.iterdir())
 
 
 def files_of_site(site: Path) -> list[Path]:
@@ -62,8 +82,7 @@ def files_of_site(site: Path) -> list[Path]:
 
     A file that an earlier build or a user left is not packed, and named on the standard output.
     """
-    contents = yaml.safe_load((project_root() / "_toc.yml").read_text("utf-8"))
-    named = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
+    named = list(parse_toc_yaml(project_root() / "_toc.yml"))
     allowed = {*OF_BUILDER, *(f"{FOLDER}/{name}" for name in ("notebooks.zip", "tables.zip", PDF))}
     allowed |= {name for page in named for name in (f"{page}.html", f"_sources/{page}.md", f"_sources/{page}.ipynb")}
     shown = "".join(page.read_text("utf-8") for name in named if (page := site / f"{name}.html").is_file())

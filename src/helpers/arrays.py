@@ -58,9 +58,27 @@ def as_array(x, what: str) -> np.ndarray:
         if hasattr(x, "detach"):
             x = x.detach().cpu()
             x = x.float() if str(x.dtype) == "torch.bfloat16" else x
-        return np.asarray(x)
-    except ValueError:
+        x = np.asarray(x)
+        in_cells = x.dtype == object and x.ndim == 1 and len(x) and isinstance(x[0], list | tuple | np.ndarray)
+        return np.stack([as_array(row, what) for row in x]) if in_cells else x
+    except ValueError as error:
+        if "Object arrays" in str(error):
+            raise
         raise ValueError(f"{what} has rows of different length; give an array with as many numbers in each row") from None
+
+
+def unequal(arrays: dict) -> list[str]:
+    """Return a clause for each array, if it is not None, that is none or has another number of rows than ``image``."""
+    n, found = len(arrays.get("image", ())), []
+    for name, values in arrays.items():
+        what = "single value" if getattr(values, "ndim", 1) == 0 else type(values).__name__
+        if isinstance(values, dict | set | str) or what == "single value":
+            found.append(f"{name} is a {what}; give a list or array with one value per pair")
+        elif values is not None and len(values) != n and "image" in arrays:
+            several = name == "text" and len(values) > n and len(values) % n == 0
+            how = f" (k captions an image have shape (n, k, d): text.reshape({n}, {len(values) // n}, -1))" if several else ""
+            found.append(f"{name} has {len(values)} rows and image has {n}{how}")
+    return found
 
 
 def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
@@ -73,6 +91,19 @@ def embedding_matrix(x, what: str = "embeddings", start: int = 0) -> np.ndarray:
     x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
     _refuse(~np.isfinite(x).all(axis=1), what, "row(s) with non-finite values", start)
     return x
+
+
+def paired_rows(image, text, **others) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return checked image vectors (n, d), text vectors (m, d), and k of texts (n, k, d), k captions an image: 0 of a matrix.
+
+    Each of ``others`` that is not None must have n values.
+    """
+    image, text = embedding_matrix(image, "image"), as_array(text, "text")
+    each = text.shape[1] if text.ndim == 3 else 0
+    text = embedding_matrix(text.reshape(-1, text.shape[2]) if each else text, "text")
+    if wrong := unequal({"image": image, "text": text[:: each or 1]} | others):
+        raise ValueError(f"{'; '.join(wrong)}; every array needs one row per pair")
+    return image, text, each
 
 
 def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:

@@ -31,8 +31,8 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
     groups, intervals = embeddings.pairs["group"].to_numpy(), [(np.nan, np.nan)] * 3
     if n_boot:
         drawn = [means for means, _ in resampled_means(*pairs.values(), groups=groups, n_boot=n_boot)]
-        replicates = (np.linalg.norm(means, axis=1) for means in (*drawn, drawn[0] - drawn[1]))
-        intervals = list(map(length_interval, replicates, map(np.linalg.norm, (image.mean, text.mean, gap))))
+        lengths = zip((*drawn, drawn[0] - drawn[1]), (image.mean, text.mean, gap), strict=True)
+        intervals = [length_interval(np.linalg.norm(means, axis=1), float(np.linalg.norm(whole))) for means, whole in lengths]
     rows = []
     for (modality, x), interval in zip(found.items(), intervals, strict=False):
         distinct = getattr(embeddings, modality)
@@ -46,7 +46,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
         "cos_gap_pc1": cosine,
         "gap_share": share,
         "pc1_share": np.nan if point else float(principal_directions(image + text, k=1)[1][0]),
-        "residual_gap": residual_gap(*pairs.values(), 1.0, gap),
+        "residual_gap": residual_gap(pairs["image"], pairs["text"], 1.0, gap),
         "residual_gap_predicted": predicted_residual_gap(image, text, 1.0),
     }
     rows.append(("joint", "gap_norm", float(np.linalg.norm(gap)), *intervals[2]))

@@ -160,7 +160,7 @@ def replacing(path: Path, part_of_result: bool = False, is_ours: Callable[[Path]
 
 @contextmanager
 def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what: str) -> Iterator[Path]:
-    """Yield a new folder that on success becomes ``path`` or what it links to; only ``what`` is replaced (put back after a kill)."""
+    """Yield a new folder that on success becomes ``path`` or what it links to; only ``what`` is replaced; a kill loses none."""
     refuse_other_content(path, record, names, what)
     path = Path(path).resolve()
     with _folder_beside(path) as folder:

@@ -18,7 +18,6 @@ from .geometry import gap_norm, mean_resultant_length
 from .retrieval import recall_at_k
 from .schemas import CAPTIONS, check_table, usable
 from .store.disk import Record, read_intact, read_parquet, read_record
-from .store.embeddings import EmbeddingSet
 
 PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors", "captions.parquet")
 LEARNED = "learned"  # a temperature that is trained with the heads
@@ -202,11 +201,3 @@ def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:
         "recall@10_image_to_text": recall_at_k(similarity, right),
         "recall@10_text_to_image": recall_at_k(similarity.T, right.T),
     }
-
-
-def embeddings_under(heads: Heads, features: TowerFeatures, stored: EmbeddingSet) -> EmbeddingSet:
-    """Return the pairs and labels of a stored set of the same data and variant with the vectors that given heads compute."""
-    rows = features.of_variant(stored.provenance["variant"], own=True).set_index("pair_id").loc[stored.pairs["pair_id"]]
-    image, text = heads.project(features.image, features.text)
-    pairs = stored.pairs.assign(image=rows["image"].to_numpy(), text=rows["text"].to_numpy())
-    return EmbeddingSet(unit_rows(image), unit_rows(text), pairs, stored.task, {**stored.provenance, "backbone": "test bench"})

@@ -5,8 +5,6 @@ from scipy.special import expit, log_softmax
 
 from .arrays import parts
 
-BINS = 15  # of the calibration error
-
 
 class Ranking:
     """Order scores (..., n) of rows that are positive (n,) or not: one sort for all metrics of the order alone, exact with ties."""
@@ -142,21 +140,3 @@ def log_losses(logits, targets, multiclass: bool) -> np.ndarray:
     if multiclass:
         return -np.where(targets, log_softmax(z, axis=-1), 0).sum(axis=-1)
     return np.logaddexp(0, np.where(targets, -z, z)).mean(axis=-1)
-
-
-def calibration_error(probability, targets, weights=None) -> np.ndarray:
-    """Return the expected calibration error of probabilities (n, K), mean over outputs (Kull et al., NeurIPS 2019).
-
-    Per output and bin of equal width, the distance of the mean probability from the share of positives, weighted by rows. With
-    ``weights`` (b, n), which say how often each row counts, the result is (b,).
-    """
-    probability, targets = np.asarray(probability, dtype=np.float64), np.asarray(targets)
-    counts = np.ones((1, len(targets))) if weights is None else np.asarray(weights, dtype=np.float64)
-    total = np.zeros(len(counts))
-    for p, y in zip(probability.T, targets.T, strict=True):
-        bin_of = np.minimum((p * BINS).astype(int), BINS - 1)
-        excess = np.zeros((len(p), BINS))
-        excess[np.arange(len(p)), bin_of] = p - y
-        total += np.abs(counts @ excess).sum(axis=1)
-    error = total / counts.sum(axis=1) / targets.shape[1]
-    return error[0] if weights is None else error

@@ -252,7 +252,7 @@ class Page:
         former = _maker(path).get("parameters", self.fingerprint)
         if former != self.fingerprint:
             aside = path.with_suffix(f".{former}.parquet")
-            with replacing(aside) as temporary:
+            with replacing(aside, is_ours=lambda file: MADE_BY in pq.read_schema(file).metadata) as temporary:
                 shutil.copy(path, temporary)
             self.show_text("`{path}` held the results of other parameters; they are now in `{aside}`.", path=path, aside=aside.name)
         write_result(path, table, notebook=self.name, parameters=self.fingerprint)

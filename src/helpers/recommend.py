@@ -1,7 +1,7 @@
 """Recommend an alignment, or none: validation rows choose, test rows judge, and ``none`` is the default."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,21 +99,22 @@ def recommend(
     chooses some; retrieval takes those of the first seed and fits on the others. Intervals resample test rows by group, in one
     gallery for all. Only probes trained to convergence lead to a recommendation, and only ``FEWEST_GROUPS`` groups of test rows.
     """
-    names, protocol = with_none(alignments), resolve_protocol(protocol)
-    bootstrap_counts(1, n_boot)  # refuses too few replicates before anything is trained
+    names, protocol, labelled = with_none(alignments), resolve_protocol(protocol), embeddings.labelled
     for split in ("train", "test"):
         if not len(embeddings.rows(split)):
             raise ValueError(
                 f"{embeddings.dataset} has no {split} rows; alignments are fitted on train rows and judged on test rows. "
                 "Give the set a split: `import` draws one, and so do by_group and resplit of helpers.datasets.splits"
             )
-    labelled, score = embeddings.labelled, "auc" if embeddings.labelled else "recall"
     embeddings = embeddings if labelled else _for_retrieval(embeddings, protocol, seeds[0])
-    results: dict[str, Any] = {}
-    facts, fitted, impossible = [], {}, {}
+    groups = {split: embeddings.pairs["group"].to_numpy()[embeddings.rows(split)] for split in ("val", "test")}
+    of_test = group_codes(groups["test"]) if labelled else groups["test"]  # drawn in the order in which a sweep draws them
+    weights = bootstrap_counts(len(of_test), n_boot, groups=of_test)
     decided = text_decides(embeddings.task, embeddings.pairs) if labelled else None
     if decided:
         warnings.warn(decided, stacklevel=2)  # before the work
+    facts, fitted, impossible, drawn = [], {}, {}, {}
+    results: dict[str, Any] = {}  # sweeps; without labels None
     for name in tqdm(names, desc="alignments", disable=not progress):
         try:
             fitted[name], moved = aligned(embeddings, name)
@@ -121,32 +122,34 @@ def recommend(
             impossible[name] = str(error)
             continue
         with naming_warnings(f"alignment {name}"):
-            results[name], measured = _by_probe(moved, protocol, seeds) if labelled else _by_retrieval(moved)
-        facts.append({"alignment": name, **measured, **_side_effects(moved)})
-    groups = {split: embeddings.pairs["group"].to_numpy()[embeddings.rows(split)] for split in ("val", "test")}
+            measured, score, results[name] = _by_probe(moved, protocol, seeds) if labelled else _by_retrieval(moved)
+        drawn[name] = float(score()), score(weights)
+        difference, draws = (own - base for own, base in zip(drawn[name], drawn["none"], strict=True))
+        gain = dict(zip(("difference", "low", "high"), (difference, *percentile_interval(draws)), strict=True))
+        test = {"test_auc" if labelled else "test_recall": drawn[name][0], **gain}
+        facts.append({"alignment": name, **measured, **_side_effects(moved), **test})
+    table = pd.DataFrame(facts)
+    chosen = table.loc[table["validation_auc" if labelled else "validation_recall"].idxmax()]  # of equals the first, as "none" is
     few = [split for split, of in groups.items() if 0 < len(np.unique(of)) < FEWEST_GROUPS]
-    differences = _differences(results, results["none"].groups if labelled else groups["test"], n_boot)
-    table = pd.DataFrame(facts).merge(differences.rename(columns={"test": f"test_{score}"}), on="alignment")
-    chosen = table.loc[table[f"validation_{score}"].idxmax(), "alignment"]  # the first of equals, and "none" comes first
-    clear = "test" not in few and table.set_index("alignment").loc[chosen, "low"] > 0
-    recommended = chosen if clear and protocol.optimizer == "minimiser" else "none"
+    clear = "test" not in few and chosen["low"] > 0 and protocol.optimizer == "minimiser"
+    recommended = chosen["alignment"] if clear else "none"
     cautions = [f"the {split} rows form fewer than {FEWEST_GROUPS} independent groups, too few to judge by" for split in few]
-    cautions += [*_of_sweeps(results), *([decided] if decided else [])] if labelled else []
-    of_probes = protocol if labelled else None
-    return Recommendation(table, chosen, recommended, fitted[recommended], impossible, of_probes, tuple(cautions))
+    if labelled:
+        edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
+        cautions += filter(None, (edge, results["none"].provenance["few_validation"], decided))
+    advice = table, chosen["alignment"], recommended, fitted[recommended], impossible
+    return Recommendation(*advice, protocol if labelled else None, tuple(cautions))
 
 
-def _by_probe(moved: EmbeddingSet, protocol: Protocol, seeds: Sequence[int]) -> tuple[SweepResult, dict[str, float]]:
-    """Return the sweep of moved pairs without a further shift, its validation AUC and the log loss of the test rows."""
+def _by_probe(moved: EmbeddingSet, protocol: Protocol, seeds: Sequence[int]) -> tuple[dict[str, float], Callable, SweepResult]:
+    """Return validation AUC and log loss of moved pairs, a function from bootstrap counts to the test AUC, and the sweep."""
     result = sweep(moved, [0.0], seeds, protocol, ["joint"], progress=False)
     validation, loss = (result.summary(m, split)["mean"].iloc[0] for m, split in ((None, "val"), ("log_loss", "test")))
-    return result, {"validation_auc": validation, "log_loss": loss}
 
+    def score(weights=None):
+        return metrics.macro_auc(result.headline_scores, result.targets, weights).mean(axis=0)
 
-def _of_sweeps(results: dict[str, SweepResult]) -> list[str]:
-    """Return the cautions of probes: a regularisation strength at the edge, classes with few validation rows."""
-    edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
-    return list(filter(None, (edge, results["none"].provenance["few_validation"])))
+    return {"validation_auc": validation, "log_loss": loss}, score, result
 
 
 def _for_retrieval(embeddings: EmbeddingSet, protocol: Protocol, seed: int) -> EmbeddingSet:
@@ -163,33 +166,23 @@ def _for_retrieval(embeddings: EmbeddingSet, protocol: Protocol, seed: int) -> E
     return embeddings
 
 
-def _by_retrieval(moved: EmbeddingSet) -> tuple[np.ndarray, dict[str, float]]:
-    """Return recall@1 of each test pair (n_test,), 0, 1/2 or 1 of two directions, that of validation rows, and modality_auc."""
-    hits = []
+def _by_retrieval(moved: EmbeddingSet) -> tuple[dict[str, float], Callable, None]:
+    """Return validation recall@1 (mean of both directions) and modality_auc, and a function from counts to the test recall@1."""
+    found = []  # of each row: 0, 1/2 or 1 of two directions
     for rows in map(moved.rows, ("val", "test")):
         image, text = moved.image_of(rows), moved.text_of(rows)
-        hits.append(((retrieval_ranks(image, text) < 1).astype(float) + (retrieval_ranks(text, image) < 1)) / 2)
+        found.append(((retrieval_ranks(image, text) < 1).astype(float) + (retrieval_ranks(text, image) < 1)) / 2)
     fit, test = (np.sort(np.random.default_rng(0).permutation(moved.rows(s))[:MOST_PAIRS]) for s in ("train", "test"))
     learnt, judged = ((moved.image_of(rows), moved.text_of(rows)) for rows in (fit, test))
     try:
         area = modality_auc(*learnt, *judged, moved.pairs["group"].to_numpy()[fit])
     except ValueError:  # too few distinct pairs for three folds
         area = np.nan
-    return hits[1], {"validation_recall": hits[0].mean(), "modality_auc": area}
 
+    def score(weights=None):
+        return found[1].mean() if weights is None else weights @ found[1] / weights.sum(axis=1)
 
-def _differences(results: dict, groups: np.ndarray, n_boot: int) -> pd.DataFrame:
-    """Return the test score of each alignment, its difference from none, and the paired bootstrap interval of the difference."""
-    weights = bootstrap_counts(len(groups), n_boot, groups=groups)
-    points, drawn = {}, {}
-    for name, result in results.items():
-        if isinstance(result, SweepResult):
-            points[name] = float(metrics.macro_auc(result.headline_scores, result.targets).mean())
-            drawn[name] = metrics.macro_auc(result.headline_scores, result.targets, weights).mean(axis=0)
-        else:
-            points[name], drawn[name] = result.mean(), weights @ result / weights.sum(axis=1)
-    rows = [(n, points[n], points[n] - points["none"], *percentile_interval(drawn[n] - drawn["none"])) for n in results]
-    return pd.DataFrame(rows, columns=["alignment", "test", "difference", "low", "high"])
+    return {"validation_recall": found[0].mean(), "modality_auc": area}, score, None
 
 
 @contextmanager

@@ -79,39 +79,6 @@ def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
     return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
 
 
-def mixed_search_ndcg(queries, relevant, image, text, share: float, k: int = 10, random_state: int = 0) -> np.ndarray:
-    """Return the NDCG@k of each query in a corpus in which a random ``share`` of rows are images and the others texts.
-
-    Vectors are (q, d) for queries and (n, d) for pairs; ``relevant`` (q, n) tells which row is relevant to a query, and one without
-    any has the result NaN. The ideal DCG is over all relevant rows; the retrieved ones alone would inflate the score.
-    """
-    image, text = unit_both(image, text, pairs=True)
-    queries = unit_rows(queries, "queries")
-    same_dimension(queries, text)
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share}; the share of images in the corpus lies between 0 and 1")
-    as_image = np.zeros(len(image), dtype=bool)
-    as_image[np.random.default_rng(random_state).permutation(len(image))[: round(share * len(image))]] = True
-    found = nearest(np.where(as_image[:, None], image, text), k, queries)
-    relevant = np.asarray(relevant, dtype=bool)
-    if not relevant.any():
-        raise ValueError("no query has a relevant row in the corpus; queries and corpus need labels in common")
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[np.nan], np.cumsum(discount)])[np.minimum(relevant.sum(axis=1), k)]
-    return (np.take_along_axis(relevant, found, axis=1) @ discount) / ideal
-
-
-def closest_training_rows(x, train) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest cosine of each row of ``x`` (n, d) to ``train`` (m, d), and the number of that training row."""
-    x, train = unit_rows(x, "rows"), unit_rows(train, "training rows")
-    same_dimension(x, train)
-    largest, row = np.empty(len(x)), np.empty(len(x), dtype=np.int64)
-    for rows, similarity in similarity_blocks(x, train):
-        row[rows] = similarity.argmax(axis=1)
-        largest[rows] = similarity.max(axis=1)
-    return largest.clip(-1, 1), row
-
-
 def sanity_check(image, text) -> dict:
     """Compare matched with shuffled pairs (n, d), a random sample of at most 1,000: a working dual encoder tells them apart.
 

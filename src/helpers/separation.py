@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
-from .arrays import as_rows, distinct_codes, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_both, unit_rows
+from .arrays import as_rows, distinct_codes, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
 from .metrics import auc
 from .statistics import group_codes, joined
 
@@ -100,16 +100,3 @@ def nearest(corpus: np.ndarray, k: int, queries: np.ndarray | None = None) -> np
     enough_rows(k, len(corpus) - (queries is None))
     # The order of Euclidean distances of unit vectors is that of cosines; scikit-learn finds it without an (n, m) matrix.
     return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(corpus).kneighbors(queries, return_distance=False)
-
-
-def mixing_at_k(image, text, k: int = 10) -> float:
-    """Return the share of the other modality among the k nearest neighbours of each distinct vector, divided by its chance.
-
-    1 when modalities mix as by chance, 0 when apart. A repeated vector counts once: its copies would be its own neighbours.
-    """
-    image, text = (distinct_codes(x)[0] for x in unit_both(image, text))
-    pooled, sizes = np.concatenate([image, text]), np.array([len(image), len(text)])
-    is_text = np.repeat([0, 1], sizes)
-    other = (is_text[nearest(pooled, k)] != is_text[:, None]).mean(axis=1)
-    chance = sizes[1 - is_text] / (len(pooled) - 1)
-    return float((other / chance).mean())

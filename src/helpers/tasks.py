@@ -1,16 +1,20 @@
 """Describe what a probe predicts: the kind of task, its classes, and the label columns that hold it."""
 
+import ast
 import difflib
+import json
 import re
 import unicodedata
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from .arrays import NAME, choose
+from .arrays import NAME, as_array, choose
 
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {"valid": "val", "validate": "val", "validation": "val"}
@@ -26,6 +30,7 @@ FEWEST_VALIDATION = 5  # rows of a class without which one row may decide what v
 MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # in any case; only ``classes`` makes one a class
 INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
 FILL = "fill them in, or write otherwise a name that reads as missing"
+ONE_HOT = "every row has exactly one of the {} labels, which are taken as classes of one {} task; kind=multilabel keeps them apart"
 LABEL = (
     "label or drop these rows (in a file: missing_labels='drop', --missing-labels drop or --option missing_labels=drop), "
     "or list a class of that name in classes (--classes, or --option classes=)"
@@ -48,6 +53,53 @@ def as_text(value) -> str | None:
     return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
 
 
+def as_list(cell) -> list | None:
+    """Return a cell that holds a list, or a text of one such as ``["a", "b"]``; None for any other cell."""
+    cell = cell.tolist() if isinstance(cell, np.ndarray) else cell
+    if isinstance(cell, str) and (text := cell.strip()).startswith("[") and text.endswith("]"):
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError, RecursionError, MemoryError), warnings.catch_warnings(action="ignore"):
+                return as_list(read(text))
+    return list(cell) if isinstance(cell, list | tuple) else None
+
+
+def word_lists(values, what: str, first_line: int = 0, rows: Sequence[int] | None = None) -> list[list[str]] | None:
+    """Return cells that are lists of words, [] for an empty cell; None if there is no such list; refuse a column of both.
+
+    ``first_line`` and ``rows`` are those of :func:`known`.
+    """
+    found = [as_list(value) for value in values]
+    fits = [cell is not None and all(isinstance(word, str) for word in cell) for cell in found]
+    if not any(cell and fit for cell, fit in zip(found, fits, strict=True)):
+        return None
+    if bad := [n for n, (value, fit) in enumerate(zip(values, fits, strict=True)) if not fit and as_text(value) is not None]:
+        place = _place(bad[0], first_line, rows)
+        raise ValueError(f"{what} holds lists of words, and something else in {place}; write a list of words in every row")
+    return [cell or [] for cell in found]
+
+
+def list_indicators(found: list[list[str]], what: str, classes=(), first_line: int = 0, rows=None) -> tuple[tuple, np.ndarray]:
+    """Return the classes of a multi-label task, sorted unless given, and 0/1 indicators (n, K), from the names that rows list."""
+    words = [set(cells(cell)) - {None} for cell in found]
+    every = np.array(sorted(set().union(*words)), dtype=object)
+    classes = tuple(classes or every[~unknown(every)])
+    if bad := [n for n, names in enumerate(words) if not names <= set(classes)]:
+        where = f"first at {_place(bad[0], first_line, rows)} ({len(bad)} such rows)"
+        raise ValueError(f"{what} has a name that reads as missing or is not in classes, {where}; list it in classes or remove it")
+    return classes, np.array([[int(name in names) for name in classes] for names in words], dtype=np.int8)
+
+
+def one_hot(indicators: np.ndarray, names: Iterable) -> np.ndarray | None:
+    """Return the class name of each row, (n,), if 0/1 indicators (n, K >= 2) have exactly one positive in every row."""
+    single = indicators.shape[1] > 1 and (indicators.sum(axis=1) == 1).all()
+    return np.array(list(names), dtype=object)[indicators.argmax(axis=1)] if single else None
+
+
+def _place(number: int, first_line: int, rows: Sequence[int] | None) -> str:
+    row = number if rows is None else rows[number]
+    return f"line {row + first_line}" if first_line else f"row {row}"
+
+
 def cells(values) -> np.ndarray:
     """Return ids, groups, splits or labels in one spelling, (n,): no blanks at the ends, Unicode form NFC, None if empty."""
     return np.array([unicodedata.normalize("NFC", as_text(value) or "").strip() or None for value in values], dtype=object)
@@ -67,8 +119,7 @@ def known(values, what: str, remedy: str, classes: Iterable = (), first_line: in
     texts = cells(values)
     if (missing := unknown(texts, classes)).any():
         written = ", ".join(f"{count} {text or 'empty'}" for text, count in Counter(texts[missing]).items())
-        row = missing.argmax() if rows is None else rows[missing.argmax()]
-        place = f"line {row + first_line}" if first_line else f"row {row}"
+        place = _place(int(missing.argmax()), first_line, rows)
         raise ValueError(f"{what} has {missing.sum()} missing value(s) ({written}), first at {place}; {remedy}")
     return texts
 
@@ -112,7 +163,7 @@ def class_names(labels, source) -> tuple[str, ...]:
     """Return the distinct labels in order, checked to be no texts, ids or measurements; errors name ``source``."""
     classes = tuple(sorted(set(labels)))
     if classes and all(name.startswith("[") and name.endswith("]") for name in classes):
-        raise ValueError(f"{source} holds lists; give a column of 0 and 1 per class (sklearn's MultiLabelBinarizer makes them)")
+        raise ValueError(f'{source} holds lists that are not of words; write each as ["a", "b"], or a column of 0 and 1 per class')
     if len(classes) < 2:
         raise ValueError(f"{source} holds one class only; a probe needs at least two")
     if len(classes) > MOST_CLASSES or len(classes) > max(2, len(labels) / 2):
@@ -198,3 +249,39 @@ def text_decides(task: Task, pairs: pd.DataFrame) -> str | None:
     labels = pairs[["text", *task.columns]].drop_duplicates().value_counts(task.columns)
     each = f"{by_text.ngroups} distinct texts, {labels.min():,} to {labels.max():,} for each of {len(labels)} labels"
     return f"the text alone determines the label ({each}): leave the label out of the text, or probe the image alone"
+
+
+def task_of(labels, kind: str | None, classes) -> tuple[Task, dict]:
+    """Return the task that the labels define, and the label columns."""
+    classes = None if classes is None else tuple(cells(classes))
+    if labels is None:
+        if kind or classes:
+            raise ValueError("kind and classes describe labels, and there are none; give labels, or leave them out")
+        return Task(UNLABELLED), {}
+    listed = None if getattr(labels, "ndim", 1) == 2 else word_lists(labels, "labels")
+    if listed and set().union(*listed) - set(INDICATORS):
+        known(labels, "labels", LABEL)
+        classes, labels = list_indicators(listed, "labels", classes or ())
+        kind = kind or "multilabel"
+    labels = as_array(labels, "labels")
+    if labels.ndim == 2:
+        labels = labels if labels.dtype.kind in "biuf" else indicators(labels)
+        coded = np.isin(labels, (0, 1)).all()
+        for column in labels.T if not coded else ():
+            known(column, "labels", LABEL)
+        if not coded and labels.shape[1] == 1:
+            raise ValueError(f"labels have shape {labels.shape}; give class names as (n,), with labels.ravel()")
+        classes = classes or tuple(map(str, range(labels.shape[1])))
+        fits = coded and kind != "multilabel" and len(classes) == labels.shape[1]
+        if fits and (one := one_hot(labels, classes)) is not None:
+            task = Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes)
+            warnings.warn(ONE_HOT.format(len(classes), task.kind), stacklevel=4)
+            return task, {"label": one}
+        task = Task(kind or "multilabel", classes)
+        if len(task.columns) != labels.shape[1]:
+            wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}, or one positive in every row"
+            raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
+        return task, dict(zip(task.columns, labels.T, strict=True))
+    names = known(labels, "labels", LABEL, classes or ())
+    classes = classes or class_names(names, "the array of labels")
+    return Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes), {"label": names}

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from information import unalign
 from sklearn.base import clone
 
 from helpers import GapAlignment, PairAlignment, align, gap_norm, gap_vector
 from helpers.alignment.registry import load_alignment, make_alignment
-from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment, predicted_residual_gap, residual_gap, unalign
+from helpers.alignment.shift import CHANNELS, FACTORIAL, Alignment, predicted_residual_gap, residual_gap
 from helpers.probing.protocol import Grid
 from helpers.probing.sweep import alignment_grid
 

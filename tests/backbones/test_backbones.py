@@ -1,5 +1,6 @@
 """Every loader agrees with the reference library's own encoding call on real JPEG files and sentences."""
 
+import argparse
 import json
 import shutil
 import warnings
@@ -126,6 +127,8 @@ def test_checkpoints_that_are_incomplete_damaged_or_run_code_are_refused_in_one_
     halves = [copy(kind, f"half-{kind}") for kind in ("clip", "open_clip")]
     for path in (halves[0] / WEIGHTS, halves[1] / "open_clip_pytorch_model.bin"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    halves.append(copy("open_clip", "no-weights"))
+    (halves[2] / "open_clip_pytorch_model.bin").write_bytes(b"garbage" * 99)
     pickled, code, marker = copy("open_clip", "pickled"), copy("open_clip", "code"), tmp_path / "ran"
     runs_code = type("Touch", (), {"__reduce__": lambda self: (open, (str(marker), "w"))})()
     torch.save({"visual": runs_code}, pickled / "open_clip_pytorch_model.bin")
@@ -137,8 +140,9 @@ def test_checkpoints_that_are_incomplete_damaged_or_run_code_are_refused_in_one_
     for paths, kind, message in (
         ([broken], ValueError, "lacks 1 weights, first text_projection.weight"),
         ([tmp_path / "bert"], ValueError, "bert model, not a dual encoder"),
-        ([code], ValueError, "custom code"),
-        ([*halves, pickled], OSError, "cannot be loaded .its weights are absent, damaged or of another architecture"),
+        ([code], ValueError, "needs custom code of its repository, which is never run here .no trust_remote_code"),
+        (halves, OSError, "cannot be loaded .its weights are absent, damaged or of another architecture"),
+        ([pickled], OSError, "its file holds pickled objects beside tensors.*if you trust the file, write its state_dict"),
         (mute, OSError, "tokenizer.*; check the id, or give a local folder"),
         ([copy("open_clip", "empty", "*.bin")], OSError, "cannot be loaded.*; check the id, or give a local folder"),
     ):
@@ -163,6 +167,68 @@ def test_what_means_nothing_or_is_not_here_is_answered_with_what_to_do(tmp_path,
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="finds no CUDA device"):
         load_backbone("random-clip", device="cuda")
+
+
+def test_names_and_ids_of_known_encoders_lead_to_their_entry(checkpoints):
+    source = REGISTRY["biomedclip"].repository
+    expected = load_tokenizer("biomedclip", weights=checkpoints["open_clip"])
+    for name in (source, f"hf-hub:{source}"):
+        assert load_tokenizer(name, weights=checkpoints["open_clip"]).hash == expected.hash
+        with pytest.raises(OSError, match=f"hf download {source} --local-dir FOLDER"):
+            load_backbone(name)
+    for name, message in (("ViT-B/32", "write clip, or open_clip:ViT-B-32/TAG"), ("RN50", "write open_clip:RN50/TAG")):
+        with pytest.raises(ValueError, match=f"{name} is an architecture, not weights; {message}"):
+            load_backbone(name)
+
+
+@pytest.fixture
+def small_clip(monkeypatch):
+    tower = {"width": 64, "layers": 1}
+    vision, text = {**tower, "image_size": 32, "patch_size": 8}, {**tower, "context_length": 77, "vocab_size": 49408, "heads": 1}
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small", {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text})
+    return open_clip.create_model("small")
+
+
+def test_training_files_are_named_as_such_and_the_command_given_makes_them_readable(tmp_path, small_clip):
+    state = small_clip.state_dict()
+    wrapped = {f"module.{name}": value for name, value in state.items()}
+    files = {
+        "scalar": {"epoch": 1, "best": np.float64(0.3), "state_dict": wrapped},
+        "arguments": {"args": argparse.Namespace(lr=1), "state_dict": state},
+        "model_key": {"model": state, "epoch": 3},
+        "beside": {**state, "args": argparse.Namespace(lr=1)},
+        "lightning": {"state_dict": {f"model.{name}": value for name, value in state.items()}},
+        "whole": small_clip,
+    }
+    for name, content in files.items():
+        torch.save(content, tmp_path / f"{name}.pt")
+        with pytest.raises(OSError, match="write its state_dict as safetensors and load that") as caught:
+            load_backbone(f"open_clip:small/{tmp_path}/{name}.pt")
+        said = str(caught.value)
+        assert ("pickled objects beside tensors" in said) == (
+            name in ("scalar", "arguments", "beside", "whole")
+        ) and "damaged" not in said
+        code = said.partition('python -c "')[2].removesuffix('"').replace("FILE", f"{tmp_path}/{name}.pt")
+        exec(code, {})
+        written = load_file(f"{tmp_path}/{name}.pt.safetensors")
+        assert set(written) == set(state) and all(torch.equal(written[key], value) for key, value in state.items())
+    assert load_backbone(f"open_clip:small/{tmp_path}/{name}.pt.safetensors").dim == 16
+
+
+def test_weights_of_another_shape_and_pointers_of_git_lfs_are_named(tmp_path, copy, small_clip):
+    other = copy("clip", "other")
+    config = json.loads((other / "config.json").read_text())
+    edit(other / "config.json", text_config={**config["text_config"], "max_position_embeddings": 248})
+    with pytest.raises(ValueError, match=r"other: 1 weights have another shape.*position_embedding.weight: .77, 32., not .248"):
+        load_backbone(str(other))
+    torch.save({**small_clip.state_dict(), "text_projection": torch.ones(64, 9)}, tmp_path / "other.pt")
+    with pytest.raises(OSError, match="of another architecture, or under other names: size mismatch for text_projection"):
+        load_backbone(f"open_clip:small/{tmp_path}/other.pt")
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    for name, file in ((str(copy("clip", "lfs")), "lfs/model.safetensors"), (f"open_clip:small/{tmp_path}/lfs.pt", "lfs.pt")):
+        (tmp_path / file).write_bytes(pointer)
+        with pytest.raises(OSError, match=f"{file} is a pointer of Git LFS, not the file itself; run `git lfs pull`"):
+            load_backbone(name)
 
 
 def test_models_of_the_hub_load_from_its_cache_and_their_commit_is_recorded(tmp_path, checkpoints, copy, monkeypatch):
@@ -199,12 +265,9 @@ def test_fingerprint_follows_weights_preprocessing_and_tokenizer_and_not_the_fol
     assert load_tokenizer(str(path.parent)).hash != load_tokenizer(str(checkpoints["siglip-spiece"])).hash
 
 
-def test_results_carry_no_folder_of_the_machine(tmp_path, copy, monkeypatch):
-    tower = {"width": 64, "layers": 1}
-    vision, text = {**tower, "image_size": 32, "patch_size": 8}, {**tower, "context_length": 77, "vocab_size": 49408, "heads": 1}
-    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small", {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text})
+def test_results_carry_no_folder_of_the_machine(tmp_path, copy, small_clip):
     clip, bio = (copy(kind, f"of:someone/{kind}") for kind in ("clip", "open_clip"))
-    torch.save(open_clip.create_model("small").state_dict(), clip.parent / "weights.pt")
+    torch.save(small_clip.state_dict(), clip.parent / "weights.pt")
     for name, public in {
         f"open_clip:small/{clip.parent}/weights.pt": "open_clip:small/weights.pt",
         f"open_clip:local-dir:{bio}": "open_clip",

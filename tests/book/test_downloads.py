@@ -49,7 +49,13 @@ def test_archives_hold_what_they_are_named_after_and_are_equal_if_contents_are(b
     first, second = ({path.name: path.read_bytes() for path in make_downloads(*built)} for _ in range(2))
     assert first == second
     names = {path.name: zipfile.ZipFile(path).namelist() for path in (built[0] / "downloads").glob("*.zip")}
-    assert names["notebooks.zip"] == ["04_discussion.ipynb"] and names["tables.zip"] == ["claims.parquet"]
+    assert names["notebooks.zip"] == ["04_discussion.ipynb"] and set(names["tables.zip"]) == {
+        "claims.parquet", "claims.csv", "codebook.csv"
+    }  # fmt: skip
+    with zipfile.ZipFile(built[0] / "downloads/tables.zip") as archive:
+        assert (
+            archive.read("codebook.csv").decode().splitlines()[1].startswith('claims,"Discussion: the claims, one by one",1,claim,')
+        )
     assert {"book/intro.html", "_static/a.css", "downloads/notebooks.zip"} <= set(names["site.zip"])
     assert "downloads/site.zip" not in names["site.zip"]
     assert not any(b"Zebrafinch77" in archive for archive in first.values())

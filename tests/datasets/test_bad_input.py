@@ -94,6 +94,12 @@ LINE_FILES = [
     ("daquar", "qa.894.raw.test.txt", lambda s: "what ?\nred\n" + s, r"test.txt line 1: expected a question that names"),
     ("recipes5k", "annotations/val_images.txt", lambda s: s.replace("/8_", "/3_"), r"pair_id occurs more than once"),
     ("fakeddit", "multimodal_train.tsv", lambda s: s.replace("tr00003", "tr00001"), r"train.tsv line 5: id is also on line 3,"),
+    (
+        "fakeddit",
+        "multimodal_train.tsv",
+        lambda s: s.replace("2_way", "7_way"),
+        "no column '2_way_label', the paper's task; read the l",
+    ),
     ("fakeddit", "multimodal_test_public.tsv", lambda s: s[:-6] + "7\t1\t1\n", r"line 151: 2_way_label is not one of 0, 1"),
 ]
 

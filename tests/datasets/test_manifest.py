@@ -1,7 +1,11 @@
 """Any table: formats, tasks and splits."""
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -27,6 +31,8 @@ WRITE = {
     "tsv": lambda t, p: t.to_csv(p, sep="\t", index=False),
     "parquet": lambda t, p: t.to_parquet(p),
     "jsonl": lambda t, p: t.to_json(p, orient="records", lines=True),
+    "json": lambda t, p: t.to_json(p, orient="records"),
+    "feather": lambda t, p: t.to_feather(p),
 }
 
 
@@ -38,6 +44,22 @@ def test_formats_agree(tmp_path, table, suffix):
     found = load_dataset("manifest", tmp_path, label="red,round", group="patient")
     pd.testing.assert_frame_equal(expected.rows, found.rows, check_dtype=False)
     assert found.task.kind == "multilabel" and found.name == "manifest" and expected.name == "reference"
+
+
+def test_the_folder_of_a_hugging_face_dataset_is_a_table(tmp_path, table):
+    (tmp_path / "saved").mkdir()
+    found = pa.Table.from_pandas(table, preserve_index=False)
+    for number, part in enumerate((found[:50], found[50:])):
+        with (
+            pa.OSFile(str(tmp_path / f"saved/data-{number:05d}-of-00002.arrow"), "wb") as sink,
+            pa.ipc.new_stream(sink, part.schema) as writer,
+        ):
+            writer.write_table(part)
+    (tmp_path / "saved/state.json").write_text("{}")
+    WRITE["csv"](table, tmp_path / "saved.csv")
+    expected = load_dataset("manifest", tmp_path / "saved.csv")
+    made = load_dataset("manifest", tmp_path / "saved", image_root=str(tmp_path))
+    pd.testing.assert_frame_equal(made.rows, expected.rows, check_dtype=False)
 
 
 def test_kind_is_inferred_and_confirmed(tmp_path, table):
@@ -91,9 +113,9 @@ def spoil(table, line, column, value):
         (
             lambda t: t.assign(tags="red|nan"),
             {"label": "tags", "label_separator": "|"},
-            "line 2: tags has a name that reads as missing",
+            "tags has a name that reads as missing or is not in classes, first at line 2 .60 such",
         ),
-        (lambda t: t.assign(label='["a"]'), {}, "label holds lists"),
+        (lambda t: t.assign(label="[0]"), {}, "label holds lists"),
         (lambda t: t, {"split_column": "fold"}, "no column 'fold'"),
         (lambda t: t, {"label": "red,round", "label_separator": "|"}, "label_separator and classes are for one label column"),
         (lambda t: t, {"label": "red,round", "classes": "a,b"}, "label_separator and classes are for one label column"),
@@ -113,7 +135,11 @@ def spoil(table, line, column, value):
         (lambda t: spoil(t, 8, "text", "sentence 1"), {"id": "text"}, r"line 8: text is also on line 3"),
         (lambda t: t.set_axis([*t.columns[:-1], "text"], axis=1), {}, r"columns 2 and 8 have the same name"),
         (lambda t: t.iloc[:0], {}, r"manifest.csv has a header and no rows; save it again"),
-        (lambda t: t, {"image_root": "/nowhere/at/all"}, r"60 of 60 pairs have no image file under /nowhere/at/all"),
+        (
+            lambda t: t,
+            {"image_root": "/nowhere/at/all"},
+            "none of 60 image paths is a file in /nowhere/at/all; they .* 'xxxxxxxx/9.png'",
+        ),
     ],
 )
 def test_bad_tables_are_named(tmp_path, table, change, options, message):
@@ -144,8 +170,8 @@ def test_other_bad_files(tmp_path):
     for name, content, message in [
         ("manifest.csv", b"", "is empty; save it again"),
         ("manifest.parquet", b"not parquet", "is not a whole Parquet table"),
-        ("manifest.jsonl", b"{bad", "cannot be read as JSON lines"),
-        ("manifest.xlsx", b"", "unknown kind of table"),
+        ("manifest.jsonl", b"{bad", "cannot be read as JSON"),
+        ("manifest.xlsx", b"", "manifest.xlsx is a workbook, which is not read; save its sheet as CSV"),
     ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=message):
@@ -219,7 +245,7 @@ def test_a_check_tells_every_fault_at_once_with_file_and_line(tmp_path, table):
     told = [
         "label has 1 missing value(s) (1 empty), first at line 20", "line 25: image is missing", "line 15: image leads out of",
         "line 18: split is not one of", "line 3: group is in two splits", "first manifest.csv line 12; complete",
-        "2 images cannot be decoded: manifest.csv line 30, manifest.csv line 33",
+        "2 images cannot be decoded, manifest.csv line 30, manifest.csv line 33",
     ]  # fmt: skip
     assert [fact for fact in told if fact not in " ".join(report.problems)] == [] and not report.usable
     assert "groups are in more than one split, the first in train (manifest.csv line 3)" in str(report.warnings)
@@ -229,3 +255,65 @@ def test_a_check_tells_every_fault_at_once_with_file_and_line(tmp_path, table):
     assert check("manifest", tmp_path, group="patient", missing_images="drop").problems == tuple(
         fault for fault in report.problems if "no image file" not in fault
     )
+
+
+def read_as_lists(tmp_path, table, suffix, **columns):
+    """Write cells that are lists as people have them, in CSV as Python or as JSON writes them, and read the table."""
+    if suffix in ("csv", "tsv"):
+        columns = {name: [str(x) if suffix == "csv" else json.dumps(x) for x in column] for name, column in columns.items()}
+    WRITE[suffix](table.assign(**columns), tmp_path / f"manifest.{suffix}")
+    return load_dataset("manifest", tmp_path)
+
+
+@pytest.mark.parametrize("suffix", WRITE)
+def test_a_list_of_captions_is_a_pair_each_and_a_list_of_labels_a_multi_label_task(tmp_path, table, suffix):
+    captions = [[f"it's {i}", f'"two", of {i}', *(["[three]"] if i % 2 else [])] for i in range(60)]
+    found = read_as_lists(tmp_path, table.drop(columns=["split", "tags"]), suffix, text=captions)
+    assert found.rows["text"].tolist() == sum(captions, []) and len(found) == 150
+    assert found.rows["pair_id"].tolist()[:6] == ["0000000-0", "0000000-1", "0000001-0", "0000001-1", "0000001-2", "0000002-0"]
+    assert straddling(found.rows).empty and (found.rows["group"] == found.rows["image"]).all()
+    assert "text lists the captions of each image: 60 rows give 150 pairs" in found.report["notes"]
+    labels = [[name for name, n in (("red", i % 2 == 1), ("a, b", i % 5 == 0)) if n] for i in range(60)]
+    found = read_as_lists(tmp_path, table, suffix, label=labels)
+    assert found.task.kind == "multilabel" and found.task.classes == ("a, b", "red")
+    assert (
+        found.rows["label_red"].tolist() == table["red"].tolist() and found.rows["label_a, b"].tolist() == table["round"].tolist()
+    )
+
+
+def test_one_hot_columns_are_classes_unless_the_kind_says_otherwise(tmp_path, table):
+    hot = {name: (table["label"] == f"c{k}").astype(float) for k, name in enumerate(("MEL", "NV", "BCC"))}
+    WRITE["csv"](table.assign(**hot, text="a photograph"), tmp_path / "manifest.csv")
+    found = load_dataset("manifest", tmp_path, label="MEL,NV,BCC")
+    assert found.task.kind == "multiclass" and found.rows["label"].tolist() == ["MEL", "NV", "BCC"] * 20
+    said = "every row has exactly one of the 3 labels, which are taken as classes of one multiclass task"
+    assert [note for note in found.report["notes"] if note.startswith(said)]
+    assert load_dataset("manifest", tmp_path, label="MEL,NV,BCC", kind="multilabel").task.kind == "multilabel"
+    report = check("manifest", tmp_path, label="MEL,NV,BCC", open_images=False)
+    assert any(w.startswith(said) for w in report.warnings) and any(w.startswith("all texts are the same") for w in report.warnings)
+    with pytest.raises(ValueError, match="red, round poses a multilabel task .2 classes., not binary"):
+        load_dataset("manifest", tmp_path, label="red,round", kind="binary")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (lambda i: f"{i}", r"they look like '9', and 60 have a file like 'xxxxxxxx/9.png': write its folder, zeros and ending"),
+        (lambda i: f"pictures/{i:05d}", r"they look like 'xxxxxxxx/99999', and 60 have a file like 'xxxxxxxx/9.png'"),
+        (lambda i: f"pictures/{i}.PNG", r"they look like 'xxxxxxxx/9.PNG', and 60 have a file like 'xxxxxxxx/9.png'"),
+        (lambda i: f"secret{i}.1.dcm", r"they look like 'xxxxxx9.9.xxx', and no image file there has such a name; check root"),
+        (lambda i: f"https://secret.org/{i}.png", r"line 2: image is an address .URL.; save each image as a file.*60 such rows"),
+        (lambda i: f"s3://secret/{i}.png", "line 2: image is an address .URL."),
+        (lambda i: {"bytes": b"secret\0", "path": f"{i}.png"}, "line 2: image holds an object or the bytes of an image"),
+        (lambda i: b"\x89PNG\0secret", "line 2: image holds an object or the bytes of an image"),
+    ],
+)
+def test_image_cells_that_are_no_paths_are_described_and_what_would_fit_is_said(tmp_path, table, cells, message):
+    table.assign(image=[cells(i) for i in range(60)]).to_parquet(tmp_path / "manifest.parquet")
+    for problem in check("manifest", tmp_path).problems:
+        assert re.search(message, problem) and "secret" not in problem
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_dataset("manifest", tmp_path)
+    blanks = table.assign(image=" " + table["image"] + " ")
+    blanks.to_parquet(tmp_path / "manifest.parquet")
+    assert load_dataset("manifest", tmp_path).rows["image"].tolist() == table["image"].tolist()

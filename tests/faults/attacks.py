@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import resealed
 import torch
 from damage import SWEEP, damaged, edits, flipped, for_sweep, one_sentence, small
@@ -29,6 +30,7 @@ from helpers.files import read_arrays, sha256, write_arrays
 from helpers.heads import TowerFeatures
 from helpers.page import Page, text
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.store.catalogue import Identity
 from helpers.store.disk import PROVENANCE, write_record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
@@ -77,7 +79,7 @@ def a_set(folder: Path) -> Path:
 
 
 def a_sweep(folder: Path) -> Path:
-    place = sweep_folder("d", "v", "b", "converged", "lambda", folder)
+    place = sweep_folder(Identity("d", "v", "b"), "converged", "lambda", folder)
     run_sweep(for_sweep(), "converged", SWEEP, place, workers=1)
     return place
 
@@ -165,9 +167,34 @@ def imported(name: str, folder: Path) -> Path:
         np.savez_compressed(path, image=made.image_of(), text=made.text_of(), labels=about["label"], split=about["split"])
     elif name == "e.npy":
         np.save(path, np.stack([made.image_of(), made.text_of()]))
+    elif name in ("e.pt", "e.safetensors"):
+        vectors = {"image": torch.tensor(made.image_of()), "text": torch.tensor(made.text_of())}
+        save_file(vectors, path) if name == "e.safetensors" else torch.save(vectors | {"labels": about["label"].tolist()}, path)
+    elif name in ("lists.csv", "e.jsonl", "e.json", "e.arrow", "e.feather", "saved"):
+        vectors = {"img_emb_": made.image_of().tolist(), "text_emb_": made.text_of().tolist()}
+        write_records(rows[["who", "label", "split"]].assign(**vectors), path)
     else:
         rows.to_parquet(path) if name == "e.parquet" else rows.to_csv(path, index=False)
     return path
+
+
+def write_records(rows: pd.DataFrame, path: Path) -> None:
+    """Write a table whose vectors are lists in cells, by the ending; without one, as a folder of a Hugging Face dataset."""
+    if path.suffix == ".csv":
+        rows.to_csv(path, index=False)
+    elif path.suffix.startswith(".json"):
+        rows.to_json(path, orient="records", lines=path.suffix == ".jsonl")
+    else:
+        if not path.suffix:
+            path.mkdir()
+            (path / "state.json").write_text("{}")
+        found = pa.Table.from_pandas(rows, preserve_index=False)
+        file = path if path.suffix else path / "data-00000-of-00001.arrow"
+        with (
+            pa.OSFile(str(file), "wb") as sink,
+            (pa.ipc.new_file if path.suffix == ".feather" else pa.ipc.new_stream)(sink, found.schema) as writer,
+        ):
+            writer.write_table(found)
 
 
 STORED: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # checksummed: what makes it, and what tells whether it is read
@@ -188,6 +215,14 @@ GIVEN: dict[str, tuple[Callable, Callable[[Path], bool]]] = {  # by others, with
     "imported CSV": (partial(imported, "e.csv"), partial(read, EmbeddingSet.from_csv)),
     "imported CSV, gzipped": (partial(imported, "e.csv.gz"), partial(read, EmbeddingSet.from_csv)),
     "imported Parquet": (partial(imported, "e.parquet"), partial(read, EmbeddingSet.from_csv)),
+    "imported CSV of lists": (partial(imported, "lists.csv"), partial(read, EmbeddingSet.from_csv)),
+    "imported JSON": (partial(imported, "e.json"), partial(read, EmbeddingSet.from_csv)),
+    "imported JSON lines": (partial(imported, "e.jsonl"), partial(read, EmbeddingSet.from_csv)),
+    "imported Arrow": (partial(imported, "e.arrow"), partial(read, EmbeddingSet.from_csv)),
+    "imported Feather": (partial(imported, "e.feather"), partial(read, EmbeddingSet.from_csv)),
+    "imported Hugging Face folder": (partial(imported, "saved"), partial(read, EmbeddingSet.from_csv)),
+    "imported safetensors": (partial(imported, "e.safetensors"), partial(read, EmbeddingSet.from_npz)),
+    "imported torch.save": (partial(imported, "e.pt"), partial(read, EmbeddingSet.from_npz)),
 }
 
 

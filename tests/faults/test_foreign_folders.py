@@ -14,6 +14,7 @@ from attacks import a_report, a_set, a_sweep, features, fresh, save_features
 from conftest import ROOT
 from damage import SWEEP, for_sweep, small
 from photographs import synthetic_photographs
+from safetensors import safe_open
 from safetensors.numpy import save_file
 from tiny_encoders import linear_backbone
 
@@ -26,6 +27,7 @@ from helpers.files import read_arrays, write_arrays
 from helpers.heads import Settings, TowerFeatures
 from helpers.page import write_result
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
+from helpers.store.catalogue import Identity
 from helpers.store.disk import read_record, write_table
 
 
@@ -204,7 +206,7 @@ def test_a_name_that_leaves_its_folder_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match="is no file name; give one without slashes"):
         files.below(tmp_path, name)
     with pytest.raises(ValueError, match="cannot name a folder"):
-        sweep_folder("d", "v", "b", "paper", f"../{name}")
+        sweep_folder(Identity("d", "v", "b"), "paper", f"../{name}")
 
 
 READERS = {
@@ -256,15 +258,23 @@ WRITES = {  # one file of ours at a path that the user names; and the same kind 
 }
 
 
+def content(path):
+    """Return what a file holds; safetensors writes its metadata in any order."""
+    if path.suffix != ".safetensors":
+        return path.read_bytes()
+    with safe_open(path, "numpy") as file:
+        return file.metadata(), {name: file.get_tensor(name).tobytes() for name in file.keys()}
+
+
 @pytest.mark.parametrize("name", WRITES)
 def test_a_result_of_ours_is_replaced_and_a_file_of_somebody_else_of_that_name_is_not(name, tmp_path):
     ours, theirs = WRITES[name]
     path = tmp_path / name
     path.touch()  # empty, as by mktemp
     ours(path)
-    first = path.read_bytes()
+    first = content(path)
     ours(path)
-    assert path.read_bytes() == first
+    assert content(path) == first
     for foreign in (theirs, lambda path: path.write_bytes(b"irreplaceable"), lambda path: path.write_text("[1, 2]")):
         path.unlink()
         foreign(path)

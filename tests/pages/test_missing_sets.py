@@ -15,6 +15,7 @@ from IPython.utils.capture import capture_output
 from helpers.extraction.find import embeddings_for
 from helpers.probing.cache import run_sweep, sweep_folder
 from helpers.probing.protocol import Grid
+from helpers.store.catalogue import Identity
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
 GRID = Grid.of(SWEEP)
@@ -73,7 +74,7 @@ def cached(store, tmp_path):
     """Return cached sweeps of HAM10000 under lit-derm, and the same store without that set."""
     embeddings = embeddings_for("ham10000", "lit-derm", "clean", store)
     for part in ("lambda", "alignments"):
-        folder = sweep_folder("ham10000", "clean", "lit-derm", "authors-code", part, tmp_path / "sweeps")
+        folder = sweep_folder(Identity("ham10000", "clean", "lit-derm"), "authors-code", part, tmp_path / "sweeps")
         run_sweep(embeddings, "authors-code", GRID.arguments(part), folder)
     shutil.copytree(store, tmp_path / "store")
     shutil.rmtree(tmp_path / "store/ham10000/clean/lit-derm")

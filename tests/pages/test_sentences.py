@@ -12,11 +12,14 @@ import pandas as pd
 import pytest
 from conftest import ROOT, small_set
 from page_code import functions_of
+from PIL import Image
+from runs import SMALL
 from test_missing_sets import run_page
 
 from helpers import EmbeddingSet
+from helpers.cli import main
+from helpers.datasets import check
 from helpers.page import notebook_defaults
-from runs import SMALL
 
 SWEEP = functions_of("03_lambda_sweep")
 CHECKED_FIRST = ("01", "02", "03", "05", "07", "08", "09", "11", "12")  # pages that import torch only after the check
@@ -133,6 +136,55 @@ def test_every_sentence_of_a_page_is_shown_by_the_one_function_that_formats_numb
                 assert isinstance(content, ast.Constant) or made_by in ("printed", "fill"), f"{path.name}:{node.lineno}"
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "answer"),
+    [
+        ("label", ["a", "b", "NA", "b", "a", "-1"], "has 2 missing value(s) (1 NA, 1 -1), first at "),
+        ("group", ["p", "p", "q", "q", "r", None], "has 1 missing value(s) (1 empty), first at "),
+        (
+            "label",
+            ['["a"]', '["a", "b"]', "[]", '["nan"]', '["b"]', '["a"]'],
+            "has a name that reads as missing",
+        ),
+        ("label", ['["a"]', '["a", "b"]', "[]", "b", '["b"]', '["a"]'], "holds lists of words, and something else in "),
+    ],
+)
+def test_one_bad_column_has_one_answer_at_every_entrance(column, cells, answer, tmp_path, capsys):
+    rows = pd.DataFrame(
+        {"image": "a.png", "text": [f"text {i}" for i in range(6)], "label": list("ababab"), "group": list("ppqqrr")}
+    )
+    rows[column] = cells
+    image, text = np.random.default_rng(0).normal(size=(2, 6, 4))
+    for name, x in (("img_emb_", image), ("text_emb_", text)):
+        rows = rows.join(pd.DataFrame(x).add_prefix(name))
+    rows.to_csv(tmp_path / "e.csv", index=False)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    where = {"root": str(tmp_path / "e.csv"), "table": None}
+    page = {
+        "check": check,
+        "where": where,
+        "columns": {"group": "group"},
+        "credentialed": False,
+        "backbone": "clip",
+        "on_error": "fail",
+    }
+    names = ["--group", "group", "--dataset", "d", "--backbone", "b", "--out", str(tmp_path / "s")]
+    for entrance in (
+        lambda: EmbeddingSet.from_csv(tmp_path / "e.csv", group="group"),
+        lambda: EmbeddingSet.from_arrays(image, text, rows["label"].tolist(), groups=rows["group"].tolist()),
+        lambda: exec(cell("08_adapt", "report = check("), page),
+    ):
+        with pytest.raises(ValueError) as caught:
+            entrance()
+        assert answer in str(caught.value)
+    for command, code in (
+        (["import", where["root"], *names], 2),
+        (["check", "manifest", "--root", where["root"], "--option", "group=group"], 1),
+    ):
+        assert main(command) == code
+        assert answer in "".join(capsys.readouterr())
+
+
 def test_parameters_are_checked_before_torch_is_imported():
     for path in sorted((ROOT / "notebooks").glob("*.py")):
         if path.name[:2] in CHECKED_FIRST:
@@ -228,5 +280,5 @@ def test_a_page_of_probes_refuses_unlabelled_pairs_alone_in_one_sentence(number,
     name = next(page for page in SMALL if page.startswith(number))
     store = str(sets_of("unlabelled alone", tmp_path / "store"))
     given = {"variant": ["clean"]} if number == "03" else {"dataset": "loose", "backbone": "enc"}
-    with pytest.raises(ValueError, match="embedding set has no labels, which a probe needs; make it again with labels"):
+    with pytest.raises(ValueError, match="this set has no labels, which a probe needs; make it again with labels"):
         run_page(name, **SMALL[name] | given | {"store": store, "results": str(tmp_path / "results")})

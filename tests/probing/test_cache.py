@@ -21,15 +21,16 @@ from helpers.probing.cache import (
 from helpers.probing.protocol import Grid
 from helpers.probing.result import Caution
 from helpers.probing.sweep import sweep
+from helpers.store.catalogue import Identity
 
 ARGUMENTS = Grid(lambdas=[0, 1], seeds=[1], features=["joint"]).arguments("lambda")
 EMBEDDINGS = embedding_set()
-MADE = ("sample", "common", "normal", "converged", "lambda")
+OWN = Identity("sample", "common", "normal")
 
 
 @pytest.fixture
 def cached(tmp_path):
-    folder = sweep_folder(*MADE, tmp_path)
+    folder = sweep_folder(OWN, "converged", "lambda", tmp_path)
     run_sweep(EMBEDDINGS, "converged", ARGUMENTS, folder)
     return folder
 
@@ -48,7 +49,7 @@ def test_an_intact_sweep_is_up_to_date_and_touched_for_the_workflow(cached, tmp_
 def test_other_settings_are_run_and_stored_and_all_protocols_are_found(cached, tmp_path):
     other = ARGUMENTS | {"lambdas": [0.0, 0.5]}
     for protocol in ("converged", "paper"):
-        folder = sweep_folder(*MADE[:3], protocol, "lambda", tmp_path)
+        folder = sweep_folder(OWN, protocol, "lambda", tmp_path)
         replaced = ", in place of another" if protocol == "converged" else ""
         assert stored_or_run(EMBEDDINGS, protocol, "lambda", other, tmp_path, 1)[1] == f"stored: {folder}{replaced}"
     found = cached_sweeps(EMBEDDINGS.identity, tmp_path)
@@ -88,12 +89,12 @@ def test_a_damaged_sweep_is_made_again_by_the_command_and_refused_by_readers(cac
 
 
 def test_a_sweep_under_another_name_is_refused_and_so_are_names_that_leave_the_folder(cached, tmp_path):
-    other = sweep_folder("sample", "common", "other", "converged", "lambda", tmp_path)
+    other = sweep_folder(Identity("sample", "common", "other"), "converged", "lambda", tmp_path)
     shutil.copytree(cached, other)
     with pytest.raises(ValueError, match="holds the sweep of sample/common/normal/converged/lambda"):
         load_cached(other)
     with pytest.raises(ValueError, match="cannot name a folder"):
-        sweep_folder("../../escaped", "common", "normal", "converged", "lambda")
+        sweep_folder(Identity("../../escaped", "common", "normal"), "converged", "lambda")
 
 
 def test_a_cached_sweep_warns_again(tmp_path):

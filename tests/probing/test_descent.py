@@ -5,10 +5,11 @@ import pytest
 import torch
 from oracles import features_of, problem_of, train_one, train_updates
 from samples import embedding_set
+from training_gain import Descent, train_path
 
 from helpers import PROTOCOLS, Protocol
 from helpers.alignment.shift import Alignment
-from helpers.probing.descent import Descent, train, train_path
+from helpers.probing.descent import train
 from helpers.probing.sweep import alignment_grid
 from helpers.probing.views import build_view
 

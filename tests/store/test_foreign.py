@@ -251,7 +251,7 @@ def arrays(n: int = 12) -> tuple[np.ndarray, np.ndarray]:
     ("option", "message"),
     [
         ({"duplicates": "drop"}, "no columns of coordinates; leave out duplicates"),
-        ({"image_prefix": "image_"}, "no columns of coordinates; leave out duplicates, image_prefix"),
+        ({"image_prefix": "image_"}, "array 'image' is unknown; did you mean 'image_'?"),
         ({"text": "text.npy"}, "has its own texts; leave out text"),
         ({"label": ["a", "b"]}, "no table of columns"),
         ({"label": "y"}, "no column 'y'"),
@@ -392,8 +392,11 @@ def test_tensors_are_read_whatever_their_precision_and_graph():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([["a"], ["a", "b"]] * 6, "labels has rows of different length"),
-        (['["a"]', '["a", "b"]'] * 6, "holds lists; give a column of 0 and 1 per class"),
+        ([[0], [0, 1]] * 6, "labels has rows of different length"),
+        (["[0]", "[0, 1]"] * 6, "holds lists that are not of words; write .* or a column of 0 and 1 per class"),
+        ([["a"], "b"] * 6, "labels holds lists of words, and something else in row 1; write a list of words in every row"),
+        ([["a"], ["nan", "b"]] * 6, r"labels has a name that reads as missing or is not in classes, first at row 1 .6 such rows"),
+        ([[7], [8]] * 6, r"labels have shape .12, 1.; give class names as .n,., with labels.ravel"),
         (dict.fromkeys(range(12), "a"), "labels is a dict; give a list"),
     ],
 )

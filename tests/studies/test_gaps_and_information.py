@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import repeated_splits
 from conftest import ROOT
+from information import SHARES, contrastive_terms
 from samples import embedding_set
 
 from helpers import EmbeddingSet, gap_vector, mean_resultant_length
 from helpers.datasets.splits import redrawn_split, resplit
 from helpers.geometry import effective_rank
 from helpers.heads import Settings, shipped_features
-from helpers.information import SHARES, contrastive_terms
 
 STORED = lambda name: pd.read_csv(ROOT / f"data/measured/{name}.csv")  # noqa: E731
 

@@ -32,7 +32,7 @@ MODULES = {
     "alignment/estimator.py": ["tests/alignment", "tests/faults/test_foreign_folders.py"],
     "probing/inference.py": ["tests/probing/test_inference.py"],
     "store/disk.py": ["tests/store/test_store.py", "tests/faults/test_store_faults.py"],
-    "store/foreign.py": ["tests/store/test_foreign.py"],
+    "store/foreign.py": ["tests/store/test_foreign.py", "tests/store/test_formats.py"],
 }
 PAIRS = "Add Sub, Mult Div, Lt LtE, Gt GtE, Eq NotEq, And Or, In NotIn, Is IsNot, BitAnd BitOr".split(", ")
 SWAPPED = {getattr(ast, a): getattr(ast, b) for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}

@@ -1,11 +1,11 @@
-"""Shift embeddings along the modality gap (Eq. 5) and its channels, undo the shift, and measure the gap that remains."""
+"""Shift embeddings along the modality gap (Eq. 5) and its channels, and measure the gap that remains."""
 
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from ..arrays import choose, embedding_matrix, mean_of, unit_blocks, unit_both, unit_rows
+from ..arrays import choose, mean_of, unit_blocks, unit_both, unit_rows
 from ..geometry import gap_vector, mean_direction
 
 CHANNELS = ("shift", "common-scale", "scale-ratio", "spread")
@@ -51,23 +51,6 @@ def align(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _moved(unit: np.ndarray, step: np.ndarray, what: str) -> np.ndarray:
     return unit_rows(unit + step.astype(unit.dtype), f"shifted {what}")
-
-
-def unalign(image, text, gap, lam: float) -> tuple[np.ndarray, np.ndarray]:
-    r"""Return the vectors that :func:`align` moved, by its closed-form inverse.
-
-    With :math:`c = \pm\frac\lambda2 \Delta` the shift of a modality and :math:`\lVert c \rVert < 1`, an aligned vector x' came from
-    :math:`x = s x' - c`, :math:`s = x' \cdot c + \sqrt{(x' \cdot c)^2 + 1 - \lVert c \rVert^2}`: a bijection of the sphere.
-    """
-    image_step, text_step = steps(np.asarray(gap, dtype=np.float64), lam)
-    if np.linalg.norm(text_step) >= 1:
-        raise ValueError(f"|lambda| ||gap|| / 2 is {np.linalg.norm(text_step):.3f}; the map can be undone only below 1")
-    return _unmoved(embedding_matrix(image, "image"), image_step), _unmoved(embedding_matrix(text, "text"), text_step)
-
-
-def _unmoved(x: np.ndarray, step: np.ndarray) -> np.ndarray:
-    along = x @ step
-    return (along + np.sqrt(along**2 + 1 - step @ step))[:, None] * x - step
 
 
 def residual_gap(image, text, lam: float, gap=None) -> float:

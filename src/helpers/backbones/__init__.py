@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..arrays import choose
-from .registry import HEADS, REGISTRY, Entry, public
+from .registry import HEADS, REGISTRY, Entry, named, public
 from .tokenizer import Tokenizer
 
 __all__ = ["REGISTRY", "Entry", "Tokenizer", "load_backbone", "load_tokenizer"]
@@ -35,7 +35,7 @@ def load_backbone(name: str, device: str | None = None, weights: str | Path | No
     device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
-    with reading(str(name)):
+    with reading(str(name), source):
         return _module(library).load(public(str(name)), source, device)
 
 
@@ -47,7 +47,7 @@ def load_tokenizer(name: str, weights: str | Path | None = None) -> Tokenizer:
     from .base import reading
 
     library, source = _resolve(str(name), weights)
-    with reading(str(name)):
+    with reading(str(name), source):
         if name == "clip" and weights is None:
             return _module(library).clip_tokenizer(name)
         return _module(library).load_tokenizer(public(str(name)), source)
@@ -68,17 +68,22 @@ def _resolve(name: str, weights) -> tuple[str, str]:
     family, colon, rest = name.partition(":")
     if family == "random-clip":
         return "open_clip", f"{REGISTRY[family].source}/random:{rest or 0}"
-    if name in REGISTRY or (name.startswith("lit-") and weights is not None):
-        library = REGISTRY[name].library if name in REGISTRY else "lit"
-        if library == "lit":
-            return "lit", str(weights or HEADS / f"{name}.safetensors")
-        return (library, REGISTRY[name].source) if weights is None else _folder(Path(weights))
+    entry = named(name)
+    if (entry and entry.library == "lit") or (name.startswith("lit-") and weights is not None):
+        return "lit", str(weights or HEADS / f"{name}.safetensors")
+    if entry:
+        return (entry.library, entry.source) if weights is None else _folder(Path(weights))
     named_library = family in ("transformers", "open_clip") and bool(colon)
     source = rest if named_library else name
     if Path(source).is_dir():
         return _folder(Path(source))
     if named_library:
         return family, source
+    from open_clip import list_models  # slow to load
+
+    if (architecture := name.replace("/", "-")) in list_models():
+        ours = "clip, or " if architecture == REGISTRY["random-clip"].source else ""
+        raise ValueError(f"{name} is an architecture, not weights; write {ours}open_clip:{architecture}/TAG with a pretrained tag")
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return "transformers", name
     if "/" in name:

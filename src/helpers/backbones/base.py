@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import pickle
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,19 @@ from safetensors import SafetensorError
 
 from ..arrays import choose, unit_rows
 from ..images import as_rgb
-from .registry import MASKED, REGISTRY
+from .registry import MASKED, named
 from .tokenizer import Tokenizer, settings_hash
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 IMAGES_PER_BATCH = 32
 TEXTS_PER_BATCH = 64
 SAFE = {"trust_remote_code": False}
+AS_SAFETENSORS = (
+    """python -c "import re, torch; from safetensors.torch import save_file; c = torch.load('FILE', 'cpu', weights_only=False); """
+    """c = c if isinstance(c, dict) else c.state_dict(); keys = 'state_dict', 'model_state_dict', 'model'; """
+    """c = next((c[k] for k in keys if k in c), c); c = {k: v.clone() for k, v in c.items() if torch.is_tensor(v)}; """
+    """save_file({re.sub('^(module|model)[.]', '', k): v.contiguous() for k, v in c.items()}, 'FILE.safetensors')\""""
+)
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -118,17 +125,38 @@ def guarded() -> Iterator[None]:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def reading(name: str, source: str = "") -> Iterator[None]:
     """Guard the block; say in one OSError, with how to get them, that files are absent, damaged or would need unpickling."""
+    _refuse_pointers(source)
     try:
         with guarded():
             yield
     except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError) as error:
+        entry, said = named(name), " ".join(str(error).split())
+        how = entry.access if entry else "check the id, or give a local folder"
         why = str(error).strip().partition("\n")[0] if isinstance(error, OSError | RuntimeError) else type(error).__name__
-        if not isinstance(error, OSError):
+        if pickled := re.search(r"Unsupported (global|class)|TorchScript archives", said):
+            why = "its file holds pickled objects beside tensors, which may run code and are not read"
+        elif keys := re.search(r"(Missing key|size mismatch).{,150}", said):
+            why = f"its weights are of another architecture, or under other names: {keys[0]}"
+        elif not isinstance(error, OSError):
             why = f"its weights are absent, damaged or of another architecture: {why}"
-        how = REGISTRY[name].access if name in REGISTRY else "check the id, or give a local folder"
+        if pickled or "Missing key" in said:
+            how = f"if you trust the file, write its state_dict as safetensors and load that: {AS_SAFETENSORS}"
         raise OSError(f"{name!r} cannot be loaded ({why}); {how}") from error
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        how = "never run here (no trust_remote_code); take a model that transformers or open_clip has itself"
+        raise ValueError(f"{name!r} needs custom code of its repository, which is {how}") from None
+
+
+def _refuse_pointers(source: str) -> None:
+    """Refuse files of Git LFS that were not fetched: in a folder, or the file ``architecture/FILE``."""
+    path = Path(source.removeprefix("local-dir:"))
+    for file in path.iterdir() if path.is_dir() else (path, Path(source.partition("/")[2])):
+        if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
+            raise OSError(f"{file} is a pointer of Git LFS, not the file itself; run `git lfs pull` there, or `hf download`")
 
 
 def weights_hash(model) -> str:

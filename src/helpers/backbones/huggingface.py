@@ -30,9 +30,16 @@ def load(name: str, source: str, device: str) -> Backbone:
         raise ValueError(f"{name} is a {config.model_type} model, not a dual encoder such as clip or siglip")
     # Torch's own kernels, because a config.json could name a kernel of the hub; float32 also for half-precision checkpoints.
     config._attn_implementation = "sdpa" if getattr(MODEL_MAPPING.get(type(config), None), "_supports_sdpa", False) else "eager"
-    model, info = AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True, **SAFE)
+    how = {"dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}  # refused below, by name
+    model, info = AutoModel.from_pretrained(source, config=config, **how, **SAFE)
+    if other := sorted(info["mismatched_keys"]):
+        key, stored, wanted = other[0]
+        shapes = f"first {key}: {tuple(stored)}, not {tuple(wanted)}"
+        raise ValueError(f"{name}: {len(other)} weights have another shape than in config.json, {shapes}; get both from one place")
     if missing := sorted(info["missing_keys"]):  # it would be partly random
-        raise ValueError(f"{name} is of another architecture: the checkpoint lacks {len(missing)} weights, first {missing[0]}")
+        held = f", and has {min(info['unexpected_keys'])} instead" if info["unexpected_keys"] else ""
+        lacks = f"the checkpoint lacks {len(missing)} weights, first {missing[0]}{held}"
+        raise ValueError(f"{name} is of another architecture: {lacks}")
     processor = AutoImageProcessor.from_pretrained(source, backend="pil", **SAFE)
     if (keys := set(processor(images=Image.new("RGB", (32, 32)), return_tensors="np"))) != {"pixel_values"}:
         raise ValueError(f"{name} takes {sorted(keys)} for an image; only models that take pixel_values alone are supported")

@@ -41,6 +41,12 @@ class Entry:
 REGISTRY = {name: Entry(**fields) for name, fields in _FILE["encoders"].items()}
 
 
+def named(name: str) -> Entry | None:
+    """Return the encoder of a name, or of the id of its repository."""
+    own = name.removeprefix("hf-hub:")
+    return REGISTRY.get(name) or next((entry for entry in REGISTRY.values() if "/" in own and entry.repository == own), None)
+
+
 def trained() -> list[str]:
     """Return the names of encoders with trained weights."""
     return [name for name, entry in REGISTRY.items() if entry.library != "random"]

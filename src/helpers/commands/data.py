@@ -116,11 +116,11 @@ def import_(
     context: typer.Context, path: Argument, dataset: Required, backbone: Required, source: str | None = None,
     revision: str | None = None, variant: str = "clean", text: str | None = None, table: str | None = None,
     label: str | None = None, split: str | None = None, group: str | None = None, ids: str | None = None,
-    classes: str | None = None, image_prefix: str = "img_emb_", text_prefix: str = "text_emb_",
-    duplicates: Literal["fail", "drop"] = "fail", missing_labels: Literal["fail", "drop"] = "fail", out: str | None = None,
-    overwrite: bool = False,
+    classes: str | None = None, kind: Literal["binary", "multiclass", "multilabel"] | None = None,
+    image_prefix: str = "img_emb_", text_prefix: str = "text_emb_", duplicates: Literal["fail", "drop"] = "fail",
+    missing_labels: Literal["fail", "drop"] = "fail", out: str | None = None, overwrite: bool = False,
 ) -> None:  # fmt: skip
-    """Import embeddings computed elsewhere (.csv, .tsv, .parquet, .npz, .npy)."""
+    """Import embeddings computed elsewhere, from a table, arrays or a folder."""
     import pandas as pd
 
     from ..datasets.audit import find_split_problems, find_warnings

@@ -115,6 +115,8 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if again.any():
         where = f"the first is {_place(dataset, again.idxmax())}; each counts again: remove them if unintended"
         found.append(f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}")
+    if rows["text"].nunique() == 1:
+        found.append("all texts are the same, so that they tell nothing; name another column as the text")
     groups = straddling(rows)
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()

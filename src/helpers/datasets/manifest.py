@@ -1,23 +1,46 @@
 """Read any table of yours: one row per pair, with an image path, a text and one or more label columns."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from ..arrays import choose, choose_column
-from ..images import existing, limits_of
-from ..store.disk import read_parquet
-from ..tasks import FILL, KINDS, LABEL, SPLITS, Task, as_text, cells, class_names, indicators, known, not_used, split_names, unknown
+from ..images import EXTENSIONS, existing, limits_of
+from ..store.formats import DELIMITED, TABLES, ends_in, is_table, read_rows
+from ..tasks import (
+    FILL,
+    KINDS,
+    LABEL,
+    ONE_HOT,
+    SPLITS,
+    Task,
+    cells,
+    class_names,
+    indicators,
+    known,
+    list_indicators,
+    not_used,
+    one_hot,
+    split_names,
+    unknown,
+    word_lists,
+)
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
 from .tables import classes_of, first_file, read_table, refuse, unique
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".jsonl", ".gz")
 REMEDY = "save it again, as UTF-8 with a header line"
+MOST_FILES = 100_000  # looked at for names that would fit
+NO_PATH = {  # pattern of a cell that is no path: what it is
+    r"^[A-Za-z][A-Za-z0-9+.-]*://": "is an address (URL)",
+    r"^\{|\x00": "holds an object or the bytes of an image, as in a Hugging Face data set",
+}
 
 
 def read(
@@ -31,14 +54,15 @@ def read(
 
     Args:
         root: the table, or the folder that holds it; image paths are relative to that folder.
-        image, text: columns of image paths, and of texts.
-        label: one column of class names, or several columns of 0 and 1 for a multi-label task.
+        image, text: columns of image paths, and of texts; a list of texts is several captions of one image, a pair each.
+        label: one column of class names, or of lists of them for a multi-label task; or several columns of 0 and 1 for one, or,
+            with exactly one 1 in every row, for a task of these classes.
         label_separator: separates several class names in one cell, which also makes a multi-label task.
         group: column of groups that must not straddle splits, such as patients; rows of one image form a group when None.
         id: column of unique names of pairs; when None, the column ``pair_id`` or ``id`` if it exists, else row numbers.
         split_column: column of train, val or test.
         title, domain, credentialed: entries of the card; the title is the file's name when None.
-        table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .tab, .parquet, .jsonl) when None.
+        table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .parquet, .jsonl ...) when None.
         image_root: another folder to which image paths are relative, such as a read-only drive.
         kind, classes: the kind of task you expect, another raises; class names in order, needed if one reads None, NA or -1.
         missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
@@ -47,10 +71,10 @@ def read(
     """
     if table is not None and root.is_file():
         raise ValueError(f"root {root} is a table already; leave out table={table}, or give the folder as root")
-    names = [f"manifest{suffix}" for suffix in SUFFIXES[:-1]] if table is None else [table]
-    path = root if root.is_file() else first_file(root, names)
+    names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
+    path = root if root.is_file() or is_table(root) else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
-    data = _read(path)
+    data = read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
     limits_of("minmax" if window is None else window)  # refuses another form before any image is read
     label = [label] if isinstance(label, str) else list(label)
     if len(label) == 1 and label[0] not in data and "," in label[0]:
@@ -66,8 +90,10 @@ def read(
     data, task, labels = _known_labels(data, label, label_separator, path, kind, classes, faults)
     paths = _paths_inside(data[image], images, path, faults)
     rows = pd.DataFrame({"text": data[text], "image": existing(images, paths).to_numpy()})
+    if rows["image"].isna().all() and paths.notna().any():
+        faults.append(FileNotFoundError(f"{path}: {_no_file(paths.dropna(), images)}"))
     id = id or next((name for name in ("pair_id", "id") if name in data), None)
-    _name_rows(rows, data, id, group, image, path, faults)
+    _name_rows(rows, data, id, group, data[image].where(paths.notna()), path, faults)
     given = split_column in data and split != "made"
     if given:
         rows["split"] = split_names(data[split_column])
@@ -77,11 +103,16 @@ def read(
     counts = {"rows_without_label": dropped} if drop else {}
     counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
     notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
+    notes += [ONE_HOT.format(len(label), task.kind)] if len(label) > 1 and task.kind != "multilabel" else []
+    rows = pd.concat([rows, labels], axis=1)[rows["split"].isin(SPLITS) & paths.notna()]
+    if captions := word_lists(rows["text"], f"{path}: {text}", 2, rows.index):
+        rows = rows.assign(text=captions).explode("text")
+        rows["pair_id"] += "-" + rows.groupby(level=0).cumcount().astype(str)
+        notes.append(f"{text} lists the captions of each image: {len(data)} rows give {len(rows)} pairs")
     card = DATASETS["manifest"].card
     card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
-    usable = rows["split"].isin(SPLITS) & paths.notna()
-    return Draft(pd.concat([rows, labels], axis=1)[usable], task, report, card, images, path, faults)
+    return Draft(rows, task, report, card, images, path, faults)
 
 
 def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, kind, classes, faults: list[Exception]):
@@ -92,9 +123,10 @@ def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, k
     return data, *_labels(data, label, separator, path, kind, classes)
 
 
-def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: str | None, image: str, path: Path, faults) -> None:
+def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: str | None, images: pd.Series, path: Path, faults):
     """Put ids and groups into ``rows``, numbers and images where none are given, or one is missing or repeated, which is noted."""
-    rows["pair_id"], rows["group"] = [f"{i:07d}" for i in data.index], data[image]
+    rows["pair_id"] = [f"{i:07d}" for i in data.index]
+    rows["group"] = images.where(images.notna(), rows["pair_id"])
     with _noting(faults):
         rows["pair_id"] = unique(_known(data[id], path), path) if id else rows["pair_id"]
     with _noting(faults):
@@ -104,7 +136,7 @@ def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: st
 def _check_splits(rows: pd.DataFrame, column: str, path: Path, faults: list[Exception]) -> None:
     """Note a split that is unknown and a group that is in two."""
     with _noting(faults):
-        classes_of(rows["split"].rename(column), SPLITS, path)
+        classes_of(pd.Series(rows["split"], name=column), SPLITS, path)
     with _noting(faults):
         refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
 
@@ -165,44 +197,61 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
         for name in names:
             classes_of(labels[name], (0, 1), path)
         task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
-    elif separator:
-        found = column.fillna("").str.split(separator, regex=False).map(lambda cell: set(cells(cell)) - {None})
-        every = np.array(sorted(set().union(*found)), dtype=object)
-        task = Task("multilabel", tuple(classes or every[~unknown(every)]))
-        strange = found.map(lambda cell: not cell <= set(task.classes))
-        refuse(strange, column, path, "has a name that reads as missing or is not in classes (--option classes=NAME,...)")
-        labels = pd.DataFrame({name: found.map(lambda cell, name=name: int(name in cell)) for name in task.classes})
+        if kind != "multilabel" and (single := one_hot(labels.to_numpy(), names)) is not None:
+            task = Task("binary" if len(names) == 2 else "multiclass", task.classes)
+            labels = pd.DataFrame({"label": single}, data.index)
     else:
-        column = _known(column, path, LABEL, classes or ())
-        classes = tuple(classes or class_names(column, f"{path}: {column.name}"))
-        classes_of(column, classes, path)
-        task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
+        what = f"{path}: {column.name}"
+        column = column.fillna("") if separator else _known(column, path, LABEL, classes or ())
+        listed = column.str.split(separator, regex=False) if separator else word_lists(column, what, 2, column.index)
+        if listed is not None:
+            classes, coded = list_indicators(listed, what, classes or (), 2, column.index)
+            task, labels = Task("multilabel", classes), pd.DataFrame(coded, column.index)
+        else:
+            classes = tuple(classes or class_names(column, what))
+            classes_of(column, classes, path)
+            task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
     if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
         found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
         raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
     return task, labels.set_axis(task.columns, axis=1)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Read the table as strings; missing cells stay missing."""
-    suffix = choose(path.suffix.lower(), SUFFIXES, f"kind of table ({path.name})")
-    if suffix == ".parquet":
-        return read_parquet(path, REMEDY).map(lambda cell: as_text(cell) or None)
-    if suffix != ".jsonl":
-        return read_table(path, remedy=REMEDY)
-    try:
-        return pd.read_json(path, lines=True, dtype=False).map(lambda cell: as_text(cell) or None)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as JSON lines ({type(error).__name__}); {REMEDY}") from None
-
-
 def _paths_inside(column: pd.Series, folder: Path, path: Path, faults: list[Exception]) -> pd.Series:
     """Return paths of images relative to ``folder``, None for a missing one and one that leads out of it, which are noted."""
     with _noting(faults):
         refuse(column.isna(), column, path, "is missing")
-    paths = column.fillna("").map(lambda cell: PurePosixPath(cell.replace("\\", "/")))
+    other = pd.Series(False, column.index)
+    for pattern, what in NO_PATH.items():
+        found = column.str.contains(pattern, na=False) & ~other
+        other |= found
+        with _noting(faults):
+            refuse(found, column, path, f"{what}; save each image as a file, and give its path")
+    paths = column.fillna("").map(lambda cell: PurePosixPath(cell.strip().replace("\\", "/")))
     paths = paths.map(lambda own: own.relative_to(folder) if own.is_relative_to(folder) else own)
-    outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts)
+    outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts) & ~other
     with _noting(faults):
         refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
-    return paths.map(str).astype(object).where(~outside & column.notna(), None)
+    return paths.map(str).astype(object).where(~outside & ~other & column.notna(), None)
+
+
+def _no_file(paths: pd.Series, folder: Path) -> str:
+    """Return a sentence on paths of which none exists: how they look, letters and digits masked, and which files would fit."""
+    images = (file for file in islice(folder.rglob("*"), MOST_FILES) if file.suffix.lower() in EXTENSIONS)
+    files = {_stem(file.name).lower().lstrip("0"): file.relative_to(folder).as_posix() for file in images}
+    fits = [files[key] for own in paths if (key := _stem(PurePosixPath(own).name).lower().lstrip("0")) in files]
+    told = f"none of {len(paths)} image paths is a file in {folder}; they look like {_masked(paths.iloc[0])!r}"
+    if not fits:
+        return f"{told}, and no image file there has such a name; check root and image_root"
+    return f"{told}, and {len(fits)} have a file like {_masked(fits[0])!r}: write its folder, zeros and ending, or give image_root"
+
+
+def _stem(path: str) -> str:
+    """Return a path without the ending of an image; an id may hold points."""
+    ending = PurePosixPath(path).suffix
+    return path.removesuffix(ending) if ending.lower() in EXTENSIONS else path
+
+
+def _masked(path: str) -> str:
+    stem = _stem(path)
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", stem)) + path.removeprefix(stem)

@@ -105,7 +105,10 @@ def fakeddit(root: Path, variant: str, split: str, share: float | None = None) -
 
     def posts(part: str) -> pd.DataFrame:
         nonlocal textual
-        table, path = released(root, (FILES[part],), tuple(POSTS), na_words=False)
+        table, path = released(root, (FILES[part],), tuple(name for name in POSTS if name != "2_way_label"), na_words=False)
+        if "2_way_label" not in table:
+            how = "read the labels it has as a table of your own (check manifest --option label=6_way_label)"
+            raise ValueError(f"{path} has no column '2_way_label', the paper's task; {how}")
         classes_of(table["2_way_label"], classes, path)
         pictured = table["hasImage"].str.lower() != "false"
         textual += int((~pictured).sum())

@@ -196,7 +196,8 @@ def read_copy(
     if "image" not in rows:
         rows["image"] = locate(rows["pair_id"], index_images(root, card.folders))
     absent = rows["image"].isna()
-    if absent.any() and (policy == "error" or absent.all()):
+    told = any(isinstance(fault, FileNotFoundError) for fault in faults)
+    if absent.any() and (policy == "error" or absent.all()) and not told:
         private = card.credentialed or entry.name == "manifest"
         named = [places[row] + ("" if private else f" ({rows['pair_id'][row]})") for row in rows.index[absent][:SHOWN]]
         drop = "complete them, or exclude these pairs with missing_images='drop' (--missing-images drop)"

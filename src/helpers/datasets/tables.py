@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..arrays import choose_column, shortened
-from ..store.foreign import read_delimited
+from ..store.formats import read_delimited
 
 RELEASED = "restore the file as released"
 

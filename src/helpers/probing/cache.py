@@ -29,12 +29,8 @@ class CacheRecord(Record):
     embeddings: str
 
 
-def sweep_folder(dataset: str, variant: str, backbone: str, protocol: str, part: str, sweeps=None) -> Path:
+def sweep_folder(own: Identity, protocol: str, part: str, sweeps=None) -> Path:
     """Return where a sweep is stored: ``runs/sweeps/<dataset>/<variant>/<backbone>/<protocol>/<part>``."""
-    return _folder(Identity(dataset, variant, backbone), protocol, part, sweeps)
-
-
-def _folder(own: Identity, protocol: str, part: str, sweeps) -> Path:
     return Path(sweeps or project_root() / FOLDER) / own.folder / check_folder(protocol, "protocol") / check_folder(part, "part")
 
 
@@ -70,7 +66,7 @@ def load_cached(folder) -> SweepResult:
 
 def cached_or_new(embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None, own=None) -> SweepResult:
     """Return the cached sweep if it is up to date, else that of :func:`run_once`; raise if the cached one is damaged."""
-    folder = _folder(embeddings.identity, protocol, part, sweeps)
+    folder = sweep_folder(embeddings.identity, protocol, part, sweeps)
     cached = load_cached(folder) if (folder / RECORD).is_file() else None
     if cached and is_up_to_date(folder, embeddings, arguments):
         return cached.warn()
@@ -89,7 +85,7 @@ def stored_or_run(
     embeddings: EmbeddingSet, protocol: str, part: str, arguments: dict, sweeps=None, workers: int | None = None
 ) -> tuple[SweepResult, str]:
     """Return the cached sweep if it is up to date (and touch its record, for the workflow), else store a new one; say which."""
-    folder = _folder(embeddings.identity, protocol, part, sweeps)
+    folder = sweep_folder(embeddings.identity, protocol, part, sweeps)
     if is_up_to_date(folder, embeddings, arguments):
         with suppress(OSError):  # results of another machine may be read-only
             (folder / RECORD).touch()
@@ -100,7 +96,7 @@ def stored_or_run(
 
 def cached_sweeps(identity: Identity, sweeps=None) -> list[SweepResult]:
     """Return the cached sweeps over lambda of one embedding set, in the order of ``PROTOCOLS``."""
-    folders = (_folder(identity, protocol, "lambda", sweeps) for protocol in PROTOCOLS)
+    folders = (sweep_folder(identity, protocol, "lambda", sweeps) for protocol in PROTOCOLS)
     return [load_cached(folder) for folder in folders if (folder / RECORD).is_file()]
 
 

@@ -1,20 +1,14 @@
-"""Train many probes at once by SGD or AdamW, with the same initial weights and batch order for every alignment of a seed.
-
-:func:`train` stops each probe early, as its protocol says. :func:`train_path` follows one run, in which every probe, and every
-feature of a probe, may have a learning rate of its own.
-"""
+"""Train many probes at once by SGD or AdamW, with the same initial weights and batch order for every alignment of a seed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
 
-import numpy as np
 import torch
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from .objective import Objective
-from .protocol import PROTOCOLS, Protocol, split_rows
+from .protocol import Protocol
 from .views import ROWS, Blocks, View
 
 MOMENTUM = 0.9
@@ -33,17 +27,6 @@ class Fitted:
     facts: dict[str, torch.Tensor]  # (A,) each
 
 
-@dataclass(frozen=True)
-class Descent:
-    """Settings of the descent of one run: numbers for all probes, or tensors that broadcast to (K, A, n_features + 1)."""
-
-    optimizer: str  # ``sgd`` (momentum 0.9) or ``adamw``
-    lr: float | torch.Tensor
-    epsilon: float | torch.Tensor = EPSILON  # of AdamW
-    start: Callable[[torch.Tensor], torch.Tensor] = lambda parameters: parameters  # changes the initial parameters
-    adjust: Callable[[torch.Tensor], torch.Tensor] = lambda gradient: gradient  # changes each gradient
-
-
 def initial_parameters(n_features: int, n_outputs: int, generator, dtype=None):
     """Return weights and bias of one probe, (K, n_features + 1), uniform in +-1/sqrt(n_features) as in ``torch.nn.Linear``."""
     draw = torch.rand(n_outputs, n_features + 1, generator=generator, dtype=torch.float32)
@@ -52,13 +35,13 @@ def initial_parameters(n_features: int, n_outputs: int, generator, dtype=None):
 
 def train(view: View, targets, objective: Objective, fit, val, seed: int, protocol: Protocol) -> Fitted:
     """Train one probe per alignment of the view until ``patience`` epochs after its lowest validation loss, as if it were alone."""
-    generator, parameters = _start(view, targets, seed)
+    generator, parameters = start(view, targets, seed)
     step, loss_of = _stepper(parameters, protocol), validation_loss(view, targets, objective, val)
     best, best_loss = parameters.clone(), torch.full((view.n_alignments,), torch.inf, dtype=torch.float64, device=targets.device)
     best_epoch, trained = torch.zeros_like(best_loss, dtype=torch.int64), torch.zeros_like(best_loss, dtype=torch.int64)
     running = torch.ones_like(best_loss, dtype=torch.bool)
     for epoch in range(1, protocol.max_epochs + 1):
-        for gradient in _epoch(view, targets, objective, fit, generator, protocol.batch_size, parameters):
+        for gradient in gradients(view, targets, objective, fit, generator, protocol.batch_size, parameters):
             step(gradient)
         loss = loss_of(parameters)
         better = running & (loss < best_loss)
@@ -82,36 +65,14 @@ def validation_loss(view: View, targets, objective: Objective, rows) -> Callable
     return loss
 
 
-def train_path(embeddings, view: View, descent: Descent, checkpoints, seed: int, size: int = 512) -> Iterator[np.ndarray]:
-    """Train one probe per alignment of a view of the embeddings as :func:`train` does, with the loss of ``converged``.
-
-    Nothing stops it early: it yields the logits of the test rows, (A, n_test, K), at each checkpoint, a number of updates.
-    """
-    split, targets = split_rows(embeddings, seed), torch.from_numpy(np.ascontiguousarray(embeddings.targets.T))
-    targets = targets.to(view.modalities[0].shift.dtype)
-    objective = Objective.of(embeddings.task, PROTOCOLS["converged"].weighting, embeddings.targets[split.fit])
-    fit, test, done = torch.from_numpy(split.fit), torch.from_numpy(split.test), 0
-    generator, parameters = _start(view, targets, seed)
-    parameters = descent.start(parameters)
-    step = _broadcast_stepper(parameters, descent)
-    while done < max(checkpoints):
-        for gradient in _epoch(view, targets, objective, fit, generator, size, parameters):
-            step(descent.adjust(gradient))
-            done += 1
-            if done in checkpoints:
-                yield view.predict(test, parameters).permute(1, 2, 0).numpy()
-            if done == max(checkpoints):
-                return
-
-
-def _start(view: View, targets, seed: int):
+def start(view: View, targets, seed: int):
     """Return the generator of the batch order, and the initial parameters (K, A, n_features + 1)."""
     generator = torch.Generator().manual_seed(seed)
     first = initial_parameters(view.n_features, len(targets), generator, targets.dtype).to(targets.device)
     return generator, first[:, None].repeat(1, view.n_alignments, 1)
 
 
-def _epoch(view: View, targets, objective: Objective, fit, generator, size: int, parameters) -> Iterator[torch.Tensor]:
+def gradients(view: View, targets, objective: Objective, fit, generator, size: int, parameters) -> Iterator[torch.Tensor]:
     """Yield the gradient (K, A, n_features + 1) of the loss of each batch, at the parameters of the moment."""
     rows = fit[torch.randperm(len(fit), generator=generator).to(fit.device)]
     targets = targets.index_select(1, rows)
@@ -130,21 +91,3 @@ def _stepper(parameters, protocol: Protocol):
     mean, square, taken = torch.zeros_like(parameters), torch.zeros_like(parameters), torch.zeros((), device=parameters.device)
     constants = {"amsgrad": False, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON}
     return lambda g: adamw([parameters], [g], [mean], [square], [], [taken], **constants, **rate)
-
-
-def _broadcast_stepper(parameters, descent: Descent):
-    """Return a function that makes one step of the optimiser without weight decay, in place, with rates that broadcast."""
-    mean, square, taken = torch.zeros_like(parameters), torch.zeros_like(parameters), count(1)
-
-    def sgd_step(gradient):
-        mean.mul_(MOMENTUM).add_(gradient)
-        parameters.sub_(descent.lr * mean)
-
-    def adamw_step(gradient):
-        n = next(taken)
-        mean.lerp_(gradient, 1 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        scale = square.sqrt().div_((1 - BETAS[1] ** n) ** 0.5).add_(descent.epsilon)
-        parameters.sub_(descent.lr / (1 - BETAS[0] ** n) * (mean / scale))
-
-    return sgd_step if descent.optimizer == "sgd" else adamw_step

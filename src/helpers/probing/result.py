@@ -25,10 +25,7 @@ from .strength import LOW_LOSS
 RUN = [*inference.KEYS, "seed"]
 FACTS = [name for name in RUNS if name not in RUN]  # of the training of a probe
 KEYS_OF_SCORES = [name for name in SCORES if name not in ("split", "value")]
-FIRM, TIES = (
-    ["auc", "auc_hard", "accuracy", "log_loss"],
-    1e-3,
-)  # metrics that ties of float32 move by less
+FIRM, TIES = ["auc", "auc_hard", "accuracy", "log_loss"], 1e-3  # metrics that ties of float32 move by less
 FILES = ("table.parquet", "runs.parquet", "test_rows.parquet", "scores.safetensors")
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 MAKE = "make it with `python -m helpers sweep DATASET BACKBONE`"
@@ -204,9 +201,8 @@ class SweepResult:
         at_zero = self.runs[(self.runs["alignment"] == "lambda") & (self.runs[inference.LAMBDAS] == 0).all(axis=1)]
         if set(at_zero["features"]) != set(self.runs["features"]) or not set(about["classes_not_learned"]) <= {*self.task.outputs}:
             raise ValueError("it has no run at lambda = 0, or its task lacks a class of its record")
-        scored = metrics_table(self.task, self.learned, list(self.scores), [self.targets] * len(self.runs)).join(
-            self.runs, on="run"
-        )
+        scored = metrics_table(self.task, self.learned, list(self.scores), [self.targets] * len(self.runs))
+        scored = scored.join(self.runs, on="run")
         val, test = (self.table[self.table["split"] == split].reset_index(drop=True) for split in ("val", "test"))
         keys = [part[KEYS_OF_SCORES].astype(object) for part in (scored, val, test)]
         keys = [part.where(part.notna(), None) for part in keys]

@@ -64,14 +64,10 @@ def sweep(
         raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
     protocol = protocol.for_rows(min(len(split.fit) for split in splits.values()))
-    if (
-        protocol.optimizer == "minimiser"
-        and embeddings.task.kind == "multiclass"
-        and (k := embeddings.task.n_outputs) > MOST_CLASSES
-    ):
-        way = "merge classes, or use 'authors-code', which trains at most 100 epochs"
-        raise ValueError(f"protocol {protocol.name!r} takes at most {MOST_CLASSES} classes, and the set has {k}; {way}")
     if protocol.optimizer == "minimiser":  # with given validation rows, every seed is the same problem
+        if embeddings.task.kind == "multiclass" and (k := embeddings.task.n_outputs) > MOST_CLASSES:
+            way = "merge classes, or use 'authors-code', which trains at most 100 epochs"
+            raise ValueError(f"protocol {protocol.name!r} takes at most {MOST_CLASSES} classes, and the set has {k}; {way}")
         seeds, dtype = seeds[:1] if splits[seeds[0]].given else seeds, "float64"
     plan = _Plan(embeddings, grid, protocol, splits, dtype, device)
     not_learned = plan.classes_not_learned()
@@ -160,8 +156,7 @@ class _Plan:
 
 def _warn_of_unsolved(embeddings: EmbeddingSet, runs: list[Run]) -> None:
     """Warn once of the strengths that the solver could not reach, with the set and the alignments that stopped it."""
-    stopped = [run for run in runs if run.facts.get("unsolved", np.nan) > 0]
-    if stopped:
+    if stopped := [run for run in runs if run.facts.get("unsolved", np.nan) > 0]:
         where = dict.fromkeys(f"{r.alignment.name} at lambda {r.alignment.lambda_image:g} ({r.features})" for r in stopped)
         weakest = max(run.facts["unsolved"] for run in stopped)
         warnings.warn(
@@ -174,7 +169,6 @@ def _warn_of_unsolved(embeddings: EmbeddingSet, runs: list[Run]) -> None:
 def _require_two_kinds(embeddings: EmbeddingSet, splits: dict[int, Split], not_learned: tuple[str, ...]) -> None:
     """Refuse test rows that give no AUC of a class that a probe can learn, and warn of such validation rows."""
     targets = embeddings.targets[:, learned_classes(embeddings.task, not_learned)]
-
     test = next(iter(splits.values())).test
     both = [(targets[r].any(axis=0) & ~targets[r].all(axis=0)).any() for r in (test, *(split.val for split in splits.values()))]
     if not both[0]:

@@ -182,15 +182,15 @@ def parquet_memory(source) -> float:
         return needed
     names = list(dict.fromkeys(chunk.path_in_schema for chunk in texts))
     table = pq.ParquetFile(source, read_dictionary=names).read(list({name.split(".")[0] for name in names}))
-    return needed + 2 * sum(_length(part) for column in table.columns for part in column.chunks)
+    return needed + 2 * sum(length_of(part) for column in table.columns for part in column.chunks)
 
 
-def _length(array: pa.Array) -> int:
+def length_of(array: pa.Array) -> int:
     """Return how many bytes an array takes once every text stands in its row."""
     if isinstance(array, pa.DictionaryArray):
         return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
     inner = array.flatten() if hasattr(array, "flatten") else []
-    return array.nbytes + sum(map(_length, [inner] if isinstance(inner, pa.Array) else inner))
+    return array.nbytes + sum(map(length_of, [inner] if isinstance(inner, pa.Array) else inner))
 
 
 def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:

@@ -10,21 +10,10 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
-from ..arrays import (
-    MappedRows,
-    as_array,
-    as_rows,
-    blocks,
-    choose,
-    distinct_rows,
-    embedding_matrix,
-    parts,
-    same_dimension,
-    unit_rows,
-)
+from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, paired_rows, parts, same_dimension, unit_rows
 from ..files import replacing_folder, sha256
 from ..statistics import group_codes, joined
-from ..tasks import FILL, LABEL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, cells, class_names, indicators, known, split_names
+from ..tasks import FILL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, known, split_names, task_of
 from . import disk
 from .catalogue import NAMES, Identity
 from .disk import FILES, FORMAT, PROVENANCE, TENSOR, fits_in_memory
@@ -151,28 +140,28 @@ class EmbeddingSet:
         """Make a set from one image vector and one text vector per pair; labels, splits, groups and ids are read as text.
 
         Args:
-            image, text: (n, d) vectors of any norm; equal rows are stored once.
-            labels: (n,) class names, or (n, K) 0/1 indicators for a multi-label task; None for a set without labels.
+            image, text: (n, d) vectors of any norm; equal rows are stored once. Texts (n, k, d) are k captions an image: n k pairs,
+                grouped by image unless ``groups`` says otherwise.
+            labels: (n,) class names; (n, K) 0/1 indicators for a multi-label task, or, with one positive in every row, for one of
+                K classes; (n,) lists of class names for a multi-label task; None for a set without labels.
             split: (n,) of ``train``, ``val``, ``test``, in any case; ``valid`` and ``validation`` mean ``val``; train when None.
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
             classes: class names in order, needed if one reads as missing (nan, None, NA, -1); sorted, or ``0..K-1``, when None.
         """
-        image, text = embedding_matrix(image, "image"), embedding_matrix(text, "text")
+        image, text, each = paired_rows(image, text, labels=labels, split=split, groups=groups, ids=ids)
         n = len(image)
-        for name, values in {"text": text, "labels": labels, "split": split, "groups": groups, "ids": ids}.items():
-            if isinstance(values, dict | set | str):
-                raise ValueError(f"{name} is a {type(values).__name__}; give a list or array with one value per pair")
-            if values is not None and len(values) != n:
-                raise ValueError(f"{name} has {len(values)} rows and image has {n}; every array needs one row per pair")
         if np.array_equal(image, text):
             raise ValueError("image and text vectors are the same, as when one prefix or file is given for both; give each its own")
         numbered = [f"{i:07d}" for i in range(n)]
         ids, groups = (numbered if v is None else known(v, name, FILL) for name, v in (("ids", ids), ("groups", groups)))
         splits = split_names(["train"] * n if split is None else known(split, "split", FILL))
-        task, columns = _task_of(None if labels is None else as_array(labels, "labels"), kind, classes)
+        task, columns = task_of(labels, kind, classes)
         pairs = pd.DataFrame({"pair_id": ids, "split": splits, "group": groups, **columns})
         image, pairs["image"] = distinct_rows(image)
+        if each:
+            pairs = pairs.loc[pairs.index.repeat(each)].reset_index(drop=True)
+            pairs["pair_id"] += [f"-{i % each}" for i in range(len(pairs))]
         text, pairs["text"] = distinct_rows(text)
         return cls(image, text, pairs, task, provenance)
 
@@ -235,27 +224,6 @@ def _shared_image(expected: str, other: Path, directory: Path) -> str:
     if not disk.SHARED_IMAGE.fullmatch(path):
         raise ValueError(f"{other} is not in the same store as {directory}; save without image_from")
     return path
-
-
-def _task_of(labels: np.ndarray | None, kind: str | None, classes) -> tuple[Task, dict]:
-    """Return the task that the labels define, and the label columns."""
-    classes = None if classes is None else tuple(cells(classes))
-    if labels is None:
-        if kind or classes:
-            raise ValueError("kind and classes describe labels, and there are none; give labels, or leave them out")
-        return Task(UNLABELLED), {}
-    if labels.ndim == 2:
-        labels = labels if labels.dtype.kind in "biuf" else indicators(labels)
-        for column in labels.T if not np.isin(labels, (0, 1)).all() else ():
-            known(column, "labels", LABEL)
-        task = Task(kind or "multilabel", classes or tuple(map(str, range(labels.shape[1]))))
-        if len(task.columns) != labels.shape[1]:
-            wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}"
-            raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
-        return task, dict(zip(task.columns, labels.T, strict=True))
-    names = known(labels, "labels", LABEL, classes or ())
-    classes = classes or class_names(names, "the array of labels")
-    return Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes), {"label": names}
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:

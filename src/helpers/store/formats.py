@@ -1,0 +1,261 @@
+"""Read tables and arrays from every kind of file that people keep them in; nothing is unpickled.
+
+Each reader opens its file after :func:`helpers.files.check_file`, and makes a sentence of what a library raises on malformed bytes.
+"""
+
+import difflib
+import gzip
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from safetensors import safe_open
+
+from ..arrays import as_array, unequal
+from ..files import check_file, check_memory, parse_json, unreadable
+from ..tasks import as_text
+from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet
+
+DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
+TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
+ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
+SHARDS = {"dataset_dict.json": "*/data-*-of-*.arrow", "state.json": "data-*-of-*.arrow"}  # mark of a saved data set: its files
+PER_CELL = 70  # bytes of memory that a cell takes while a table is read as text
+COPIES = 5  # of vectors while a set is made of them
+OBJECTS = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
+
+
+def ends_in(path, endings: tuple[str, ...]) -> bool:
+    """Tell whether a file has one of the endings, perhaps gzipped."""
+    return str(path).lower().removesuffix(".gz").endswith(endings)
+
+
+def is_table(path: Path) -> bool:
+    """Tell whether a path names a table of a kind that is read, or a folder of a Hugging Face dataset; a workbook is refused."""
+    if ends_in(path, (".xlsx", ".xls", ".ods")):
+        raise ValueError(f"{path} is a workbook, which is not read; save its sheet as CSV (UTF-8)")
+    return bool(_shards(path)) if path.is_dir() else ends_in(path, TABLES)
+
+
+def read_rows(path, remedy: str, raw: str = "(?!)") -> pd.DataFrame:
+    """Read a table as text, but columns whose names match ``raw`` as they are; an empty cell is missing, a word is none."""
+    if not is_table(path := Path(path)):
+        raise ValueError(f"{path} is no table; it must end in {', '.join(TABLES)}")
+    if not ends_in(path, DELIMITED):
+        table = read_records(path, remedy)
+        if not table.columns.is_unique:
+            raise ValueError(f"{path} has two columns of one name; rename one of them")
+        texts = {name: table[name].map(lambda cell: as_text(cell) or None) for name in table if not re.fullmatch(raw, name)}
+        return table.assign(**texts)
+    separator = _separator(path, remedy)
+    text = {name: str for name in read_delimited(path, remedy, separator, nrows=0) if not re.fullmatch(raw, str(name))}
+    return read_delimited(path, remedy, separator, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
+
+
+def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
+    """Return ``pandas.read_csv`` of a UTF-8 file that fits into memory."""
+    separator = separator or _separator(path, remedy)
+    with _one_sentence(path, remedy), warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
+
+
+def _separator(path, remedy: str) -> str:
+    """Return what separates columns, as the header shows: a tab, a semicolon or a comma; refuse a table beyond the memory limit."""
+    with _one_sentence(path, remedy):
+        _check_text(path, b",;\t\n", PER_COLUMN)
+    header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
+    return "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
+
+
+def _opened(path) -> IO[bytes]:
+    return gzip.open(path) if str(path).lower().endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def _check_text(path, marks: bytes, per_column: int = 0) -> None:
+    """Refuse a text file, perhaps gzipped, that is beyond the limit of memory; one of ``marks`` stands before each cell."""
+    needed = 0
+    with _opened(path) as stream:
+        while block := stream.read(2**24):
+            header = block.partition(b"\n")[0] if not needed else b""
+            columns, cells = (sum(part.count(mark) for mark in marks) for part in (header, block))
+            check_memory(str(path), needed := needed + len(block) + per_column * columns + PER_CELL * cells)
+
+
+@contextmanager
+def _one_sentence(path, remedy: str) -> Iterator[None]:
+    """Say in one sentence what is wrong with a delimited file."""
+    check_file(path)
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{path} is empty; {remedy}") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, OSError, MemoryError) as error:
+        fault = "rows of different length, an open quote, or cut short"
+        raise unreadable(error, path, f"{path} cannot be read ({type(error).__name__}): {fault}; {remedy}") from None
+
+
+def read_records(path: Path, remedy: str) -> pd.DataFrame:
+    """Return the table of a Parquet, Arrow or JSON file, or of a Hugging Face dataset's folder, with its cells as stored."""
+    if path.is_dir():
+        parts = {shard: read_records(shard, remedy) for shard in _shards(path)}
+        check_memory(str(path), sum(part.memory_usage().sum() for part in parts.values()))
+        for shard, part in parts.items():
+            if shard.parent != path:
+                part["split"] = part.get("split", shard.parent.name)
+        return pd.concat(parts.values(), ignore_index=True)
+    kind = "Parquet" if ends_in(path, (".parquet",)) else "Arrow" if ends_in(path, ARROW) else "JSON"
+    if kind == "Parquet":
+        return read_parquet(path, remedy)
+    check_file(path)
+    try:
+        table = _arrow(path) if kind == "Arrow" else _json(path)
+    except Exception as error:  # whatever the library of the format raises on malformed bytes
+        raise unreadable(error, path, f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
+    return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
+
+
+def _json(path: Path) -> pd.DataFrame:
+    """Return the table of a JSON array of records, or of records in lines, or of an object of columns."""
+    _check_text(path, b",[{:")
+    with _opened(path) as stream:
+        found = parse_json(stream.read()) if ends_in(path, (".json",)) else [parse_json(line) for line in stream if line.strip()]
+    rows = found if isinstance(found, list) else list(found.values())
+    check_memory(str(path), PER_CELL * len(rows) * len({key for row in rows if isinstance(row, dict) for key in row}))
+    return pd.DataFrame(found)
+
+
+def _arrow(path: Path) -> pd.DataFrame:
+    """Return the table of an Arrow file; its batches are read in order, as from a stream, because these are measured first."""
+    with pa.OSFile(str(path)) as source:
+        start = 8 if source.read(6) == b"ARROW1" else 0
+        source.seek(start)
+        _check_batches(path, source)
+        source.seek(start)
+        table = pa.ipc.open_stream(source).read_all()
+    table.validate(full=True)
+    check_memory(str(path), 2 * sum(length_of(part) for column in table.columns for part in column.chunks))
+    return table.to_pandas(ignore_metadata=True)
+
+
+def _check_batches(path: Path, source) -> None:
+    """Refuse an Arrow stream that is beyond the limit of memory, from the metadata of its batches, before one is decompressed."""
+    needed = 0
+    for message in pa.ipc.MessageReader.open_stream(source):
+        if message.type != "schema":
+            check_memory(str(path), needed := needed + _batch_memory(message))
+
+
+def _batch_memory(message: pa.ipc.Message) -> int:
+    """Return the bytes of memory that a batch takes; a compressed buffer begins with its length."""
+    about, body = message.metadata.to_pybytes(), memoryview(message.body)
+
+    def field(table: int, number: int) -> int:
+        """Return where a field of a flatbuffers table lies, 0 for an absent one."""
+        vtable = table - int.from_bytes(about[table : table + 4], "little", signed=True)
+        entry = vtable + 4 + 2 * number
+        known = 2 * number + 4 < int.from_bytes(about[vtable : vtable + 2], "little")
+        offset = int.from_bytes(about[entry : entry + 2], "little") if known else 0
+        return offset and table + offset
+
+    def follow(at: int) -> int:
+        return at + int.from_bytes(about[at : at + 4], "little")
+
+    batch = follow(field(follow(0), 2))
+    if message.type == "dictionary":
+        batch = follow(field(batch, 1))
+    nodes, buffers = (
+        np.frombuffer(about, "<i8", 2 * int.from_bytes(about[v : v + 4], "little"), v + 4).reshape(-1, 2)
+        for v in (follow(field(batch, 1)), follow(field(batch, 2)))
+    )
+    needed = PER_VALUE * int(nodes[:, 0].sum()) + int(buffers[:, 1].sum())
+    if field(batch, 3):
+        needed += sum(max(0, int.from_bytes(body[at : at + 8], "little", signed=True)) for at, size in buffers if size)
+    return needed
+
+
+def _shards(folder: Path) -> list[Path]:
+    """Return the files of a folder that Hugging Face's ``save_to_disk`` wrote, of all splits if it has several."""
+    patterns = [pattern for mark, pattern in SHARDS.items() if (folder / mark).is_file()]
+    shards = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    for path in shards:
+        if f"{len(list(path.parent.glob('data-*-of-*.arrow'))):05d}" != path.stem[-5:]:
+            raise ValueError(f"{path.parent} does not hold {path.stem[-5:]} files data-*.arrow; copy all of them")
+    return shards
+
+
+def read_arrays(path: Path, keys: dict[str, str], others: list[str], needed: tuple = ()) -> np.ndarray | dict:
+    """Read one array, or of several those of ``keys`` (argument: name in the file) and ``others``; the rest is None.
+
+    Every fault of names, contents and lengths is told at once.
+    """
+    wanted = {*keys.values(), *others}
+    stored = _stored(path, wanted)
+    if not hasattr(stored, "keys"):
+        return as_array(stored, str(path))
+    named, arrays, faults = {str(key): key for key in stored}, dict[str, np.ndarray | None](), []
+    if isinstance(stored, dict):
+        check_memory(str(path), COPIES * sum(getattr(stored[key], "nbytes", 0) for name, key in named.items() if name in wanted))
+    for name, key in named.items():
+        role = next((argument for argument, own in keys.items() if own == name), f"other_{name}" if name in keys else name)
+        try:
+            arrays[role] = as_array(stored[key], name) if name in wanted else None
+        except Exception as error:  # whatever numpy and the decompressors raise on damaged bytes
+            if "Object arrays" not in str(error):
+                fault = f"{path} cannot be read ({type(error).__name__}); it is damaged or cut short"
+                raise unreadable(error, path, fault) from None
+            faults.append(f"array {name[:40]!r} {OBJECTS}")
+    absent, spare = wanted - {*named}, {*named} - wanted
+    near = {name: close[0] for name in sorted(spare) if (close := difflib.get_close_matches(name, absent, n=1, cutoff=0.8))}
+    faults += [f"array {name[:40]!r} is unknown; did you mean {close!r}?" for name, close in near.items()]
+    if missing := sorted({keys[what] for what in needed} & absent - {*near.values()}):
+        held = ", ".join(repr(name[:40]) for name in sorted(spare - {*near})[:6]) or "no other"
+        how = "name arrays with image_prefix, text_prefix (--image-prefix, --text-prefix)"
+        faults.append(f"array {' or '.join(map(repr, missing))} is missing; it holds {held}: {how}")
+    faults += unequal(arrays)
+    if faults:
+        raise ValueError(f"{path}: {'; '.join(faults)}; known are {', '.join((*keys.values(), *others))}")
+    return arrays
+
+
+def _stored(path: Path, wanted: set[str]):
+    """Return what an array file holds: an array or tensor, or a mapping of them, read without unpickling."""
+    check_file(path)
+    try:
+        check_memory(str(path), COPIES * path.stat().st_size)
+        if zipfile.is_zipfile(path):
+            parts = zipfile.ZipFile(path).infolist()
+            one = not ends_in(path, (".npz",))
+            check_memory(str(path), COPIES * sum(p.file_size for p in parts if one or p.filename.removesuffix(".npy") in wanted))
+        if ends_in(path, (".npz", ".npy")):
+            return np.load(path, allow_pickle=False)
+        if ends_in(path, (".safetensors",)):
+            with safe_open(path, framework="pt") as stream:  # torch, because numpy has no bfloat16
+                names = list(stream.keys())
+                found = {name: stream.get_tensor(name) if name in wanted or len(names) == 1 else None for name in names}
+        else:
+            from torch import load  # the one reader of pickles that holds to tensors and plain containers
+
+            found = load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the library of the format raises on malformed bytes
+        fault = f"cannot be read ({type(error).__name__}); it is no {path.suffix[1:].upper()} file, damaged or cut short"
+        if "Object arrays" in str(error):
+            fault = OBJECTS
+        elif re.search("Unsupported (global|class)", str(error)):
+            fault = "holds pickled objects other than tensors, which are not read; save tensors alone, for example as safetensors"
+        raise unreadable(error, path, f"{path} {fault}") from None
+    if isinstance(found, dict) and len(found) != 1:
+        return found
+    found = next(iter(found.values())) if isinstance(found, dict) else found
+    check_memory(str(path), COPIES * getattr(found, "nbytes", 0))
+    return found
