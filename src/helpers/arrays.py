@@ -163,17 +163,13 @@ def check_vectors(x, shape: tuple[int | None, int | None], what: str, unit: bool
     return x
 
 
-def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
+def distinct_rows(x) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows of ``x`` (n, d), 0.0 and -0.0 alike, in order of first appearance, and each row's number (n,)."""
     numbers: dict[bytes, int] = {}
-    digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x))  # sorting rows would copy them
+    x = np.asarray(x)
+    digests = (blake2b(row + 0.0, digest_size=16).digest() for row in x)  # -0.0 + 0.0 is 0.0; sorting rows would copy them
     codes = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.intp)
     return (x if len(numbers) == len(x) else x[np.unique(codes, return_index=True)[1]]), codes  # without a copy if all differ
-
-
-def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return :func:`distinct_rows` of vectors, for which 0.0 and -0.0 are the same value."""
-    return distinct_rows(np.asarray(x) + 0.0)  # turns -0.0 into 0.0
 
 
 class MappedRows:
