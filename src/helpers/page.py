@@ -198,7 +198,7 @@ def write_result(path: Path, table: pd.DataFrame, **about: str) -> None:
     """Write a result table with how it was made and its checksum; an earlier result table is replaced, any other file stays."""
     content = pa.Table.from_pandas(table, preserve_index=False)
     made_by = json.dumps({**about, "sha256": checksum_of_table(content)})
-    with replacing(path, is_ours=lambda file: MADE_BY in pq.read_schema(file).metadata) as temporary:
+    with replacing(path, is_ours=lambda file: bool(_maker(file))) as temporary:
         pq.write_table(content.replace_schema_metadata({**content.schema.metadata, MADE_BY: made_by}), temporary)
 
 
@@ -252,7 +252,7 @@ class Page:
         former = _maker(path).get("parameters", self.fingerprint)
         if former != self.fingerprint:
             aside = path.with_suffix(f".{former}.parquet")
-            with replacing(aside, is_ours=lambda file: MADE_BY in pq.read_schema(file).metadata) as temporary:
+            with replacing(aside, is_ours=lambda file: bool(_maker(file))) as temporary:
                 shutil.copy(path, temporary)
             self.show_text("`{path}` held the results of other parameters; they are now in `{aside}`.", path=path, aside=aside.name)
         write_result(path, table, notebook=self.name, parameters=self.fingerprint)
@@ -264,7 +264,7 @@ class Page:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; {how}")
         made_by, table = _maker(path), None
-        with suppress(Exception):  # whatever the library of the format raises on malformed bytes
+        with suppress(Exception):
             content = pq.read_table(path)
             table = content.to_pandas() if made_by["sha256"] == checksum_of_table(content) else None
         if table is None:
@@ -337,8 +337,8 @@ class Page:
 
 def _maker(path: Path) -> dict:
     """Return the notebook and the parameters that a result table records; nothing where it records none or is damaged."""
-    with suppress(pa.ArrowInvalid, OSError, ValueError):
-        return json.loads((pq.read_schema(path).metadata or {}).get(MADE_BY, b"{}"))
+    with suppress(Exception):  # whatever the library of the format raises on malformed bytes
+        return dict(json.loads(pq.read_schema(path).metadata[MADE_BY]))
     return {}
 
 
