@@ -31,7 +31,7 @@ from matplotlib.patches import Rectangle
 
 from helpers import gap_vector
 from helpers.alignment.registry import ALIGNMENTS, COMPARED
-from helpers.arrays import distinct_codes, unit_both, unit_rows
+from helpers.arrays import distinct_rows, unit_both, unit_rows
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
 from helpers.page import NAME, Page, format_table, integer, many, text
@@ -320,7 +320,7 @@ share_legend(figure, axes)
 def cosine_counts(image, text, edges):
     """Counts of the cosines of pairs, and of the other combinations of an image and a text, but those of an equal image or text."""
     image, text = unit_both(image, text, pairs=True)
-    codes = [distinct_codes(x)[1] for x in (image, text)]
+    codes = [distinct_rows(x)[1] for x in (image, text)]
     counts = {"pair": np.histogram(np.einsum("ij,ij->i", image, text).clip(-1, 1), edges)[0], "non_pair": np.zeros(len(edges) - 1, dtype=int)}
     for rows, cosines in similarity_blocks(image, text):
         same = (codes[0][rows, None] == codes[0]) | (codes[1][rows, None] == codes[1])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import EmbeddingSet, gap_vector
 from helpers.alignment.registry import COMPARED, make_alignment
-from helpers.arrays import distinct_codes, unit_both
+from helpers.arrays import distinct_rows, unit_both
 from helpers.files import project_root, replacing
 from helpers.geometry import gap_norm
 from helpers.retrieval import hubness, recall_both_ways, retrieval_ranks
@@ -164,7 +164,7 @@ def mixing_at_k(image, text, k: int = 10) -> float:
 
     1 when modalities mix as by chance, 0 when apart. A repeated vector counts once: its copies would be its own neighbours.
     """
-    image, text = (distinct_codes(x)[0] for x in unit_both(image, text))
+    image, text = (distinct_rows(x)[0] for x in unit_both(image, text))
     pooled, sizes = np.concatenate([image, text]), np.array([len(image), len(text)])
     is_text = np.repeat([0, 1], sizes)
     other = (is_text[nearest(pooled, k)] != is_text[:, None]).mean(axis=1)
@@ -202,7 +202,7 @@ def gallery_changes(
         for i, name in enumerate(names):
             v, t = make_alignment(name).fit(image[fit], text[fit]).transform(image[held], text[held])
             recalls[i, :, :, draw] = [recall_in_parts(v, t, size) for size in sizes]
-        texts[:, draw] = [np.mean([len(distinct_codes(text[part])[0]) for part in parts(held, size)]) for size in sizes]
+        texts[:, draw] = [np.mean([len(distinct_rows(text[part])[0]) for part in parts(held, size)]) for size in sizes]
     used = np.array([(len(image) - n_fit) // size * size for size in sizes])
     return gallery_table(names, sizes, texts.mean(axis=1), recalls, used / (len(image) - used))
 

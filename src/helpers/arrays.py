@@ -31,9 +31,8 @@ def choose(value: str, valid: Iterable[str], what: str) -> str:
 
 
 def choose_column(column: str, columns: Iterable, source, others: Iterable[str] = ()) -> str:
-    """Return ``column`` if ``source`` has it; the error names another one only if a known column or one of ``others`` is there.
-
-    Without any, the first line may be no header but a patient's row. A name that looks like a cell is never printed.
+    """Return ``column`` if ``source`` has it; unless a known column or one of ``others`` is there, the error names none, because
+    the first line may be a patient's row.
     """
     columns = [str(c) for c in columns]
     if column in columns:
@@ -50,10 +49,7 @@ def place(keys: Iterable[str | int]) -> str:
 
 
 def as_array(x, what: str) -> np.ndarray:
-    """Return ``x`` as an array: a torch tensor without its graph and device, and bfloat16, which numpy lacks, as float32.
-
-    Masked values are refused, because an array without their mask would hold whatever lies under it.
-    """
+    """Return ``x`` as an array: a torch tensor without its graph and device, bfloat16 as float32; refuse masked values."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(f"{what} has {np.ma.count_masked(x)} masked values; fill them, or leave out their rows")
     try:
@@ -167,17 +163,13 @@ def check_vectors(x, shape: tuple[int | None, int | None], what: str, unit: bool
     return x
 
 
-def distinct_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of ``x`` (n, d) that differ in their bytes, in order of first appearance, and each row's number (n,)."""
+def distinct_rows(x) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows of ``x`` (n, d), 0.0 and -0.0 alike, in order of first appearance, and each row's number (n,)."""
     numbers: dict[bytes, int] = {}
-    digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(x))  # sorting rows would copy them
+    x = np.asarray(x)
+    digests = (blake2b(row + 0.0, digest_size=16).digest() for row in x)  # -0.0 + 0.0 is 0.0; sorting rows would copy them
     codes = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.intp)
     return (x if len(numbers) == len(x) else x[np.unique(codes, return_index=True)[1]]), codes  # without a copy if all differ
-
-
-def distinct_codes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return :func:`distinct_rows` of vectors, for which 0.0 and -0.0 are the same value."""
-    return distinct_rows(np.asarray(x) + 0.0)  # turns -0.0 into 0.0
 
 
 class MappedRows:

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from .alignment.shift import predicted_residual_gap, residual_gap
-from .arrays import blocks, distinct_codes
+from .arrays import blocks, distinct_rows
 from .datasets.registry import domain
 from .geometry import effective_rank, gap_and_first_direction, gap_vector, mean_resultant_length, moments_of, principal_directions
 from .retrieval import MOST_PAIRS, sanity_check
@@ -65,7 +65,7 @@ def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
     (low, high), level = np.quantile(image @ text.T, [0.01, 0.99]), image.mean(axis=0) @ text.mean(axis=0)
     pairs, suspicion = np.einsum("ij,ij->i", image, text).mean(), sanity_check(image, text)["suspicion"]
     low, high, pairs, level, added = (round(float(x), 2) + 0.0 for x in (low, high, pairs, level, pairs - level))  # no "-0.00"
-    shared = [mean_resultant_length(distinct_codes(x)[0]) ** 2 for x in (image, text)]
+    shared = [mean_resultant_length(distinct_rows(x)[0]) ** 2 for x in (image, text)]
     found = [
         f"98 % of the cosines of an image with a text lie between {low:.2f} and {high:.2f}.",
         f"Pairs have {pairs:.2f} on average: {level:.2f} is common to all images and texts, and pairing adds {added:.2f}.",

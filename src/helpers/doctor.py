@@ -19,7 +19,8 @@ from .images import decode
 from .retrieval import sanity_check
 from .store.catalogue import stored
 
-READY, STORED, MISSING, WRONG, DOUBTFUL = "ready", "stored", "missing", "WRONG", "doubtful"
+READY, MISSING, WRONG = "ready", "missing", "WRONG"
+STORED, DOUBTFUL = "stored", "doubtful"  # only embeddings are here; no pairing of shapes, which a narrow domain may not know
 KNOWN = project_root() / "data" / "known_outputs.toml"
 SAME = 0.9999  # cosine of two encodings of one input, from which rounding alone separates them
 COLOURS, SHAPES = "red green blue yellow orange purple black brown pink cyan".split(), ("ellipse", "rectangle", "line")
@@ -31,10 +32,7 @@ WEIGHTS = "model.safetensors open_clip_model.safetensors open_clip_pytorch_model
 
 
 def report(data_root=None) -> list[Row]:
-    """Return rows ``(what, status, how)`` for the accelerator, Jupyter Book, every encoder and every data set.
-
-    A data set is ``stored`` if only its embeddings are here. ``data_root`` holds data sets under their names, or is one.
-    """
+    """Return rows for the accelerator, Jupyter Book, every encoder, and every data set under ``data_root``, which may be one."""
     n_stored = stored().groupby("dataset")["backbone"].nunique()
     cuda = (READY, torch.cuda.get_device_name()) if torch.cuda.is_available() else (MISSING, NO_CUDA)
     rows = [("accelerator", *cuda), ("jupyter-book", *_jupyter_book())]
@@ -79,10 +77,7 @@ def _data_set(name: str, data_root, n_stored: int) -> tuple[str, str]:
 
 
 def examine(backbone: Backbone, image: Path | str | None = None) -> list[Row]:
-    """Return rows ``(what, status, how)`` on known outputs, those of the file ``image``, pairing, case, batches and padding.
-
-    Pairing is tested on drawn shapes, which an encoder of a narrow domain may not know, so that a failure is ``doubtful``.
-    """
+    """Return rows on known outputs of the file ``image``, pairing of drawn shapes, case, batches and padding."""
     pictures, captions = [], []
     for colour, shape in product(COLOURS, SHAPES):
         pictures.append(Image.new("RGB", (224, 224), "white"))

@@ -160,10 +160,7 @@ def replacing(path: Path, part_of_result: bool = False, is_ours: Callable[[Path]
 
 @contextmanager
 def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what: str) -> Iterator[Path]:
-    """Yield a new folder; on success it becomes ``path``. A former one is moved aside; after a kill remove_stale puts it back.
-
-    Only ``what`` is replaced, see :func:`refuse_other_content`; a link is followed.
-    """
+    """Yield a new folder that on success becomes ``path`` or what it links to; only ``what`` is replaced; a kill loses none."""
     refuse_other_content(path, record, names, what)
     path = Path(path).resolve()
     with _folder_beside(path) as folder:
@@ -187,10 +184,7 @@ def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what:
 
 
 def refuse_other_content(directory: Path, record: str, names: Iterable[str] | None, what: str) -> None:
-    """Raise a FileExistsError unless ``directory`` is absent, empty, or holds ``what``: ``record`` and files of ``names`` alone.
-
-    With None as ``names``, the record decides.
-    """
+    """Refuse a folder unless it is absent, empty or ``what``: ``record`` and files of ``names`` alone, or of any name if None."""
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
         return
@@ -327,9 +321,8 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return arrays and metadata that :func:`write_arrays` wrote; a ValueError says in a few words how a file is damaged."""
     check_file(path)
     try:
-        metadata = _metadata(path)
         with safe_open(path, framework="numpy") as stream:
-            arrays = {key: stream.get_tensor(key) for key in stream.keys()}
+            metadata, arrays = dict(stream.metadata() or {}), {key: stream.get_tensor(key) for key in stream.keys()}
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes

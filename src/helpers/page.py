@@ -79,9 +79,7 @@ def number(low: float = -math.inf, high: float = math.inf, kind: type = float, w
     return Annotated[kind, WrapValidator(check)]
 
 
-def integer(low: int, high: int) -> ParameterType:
-    """Return the type of a whole number in [low, high]; 3.0 and "3" are 3."""
-    return number(low, high, int, "a whole number")
+integer = partial(number, kind=int, what="a whole number")  # in [low, high]; 3.0 and "3" are 3
 
 
 def text(choices: Iterable[str] | None = None, what: str = "value") -> ParameterType:
@@ -156,11 +154,8 @@ def fill(sentence: str, /, **values) -> str:
 
 
 def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", stacked: bool = False, **formats: str) -> Styler:
-    """Return a table in the style of the book: captioned, numbers to the right, with true minus signs.
-
-    Args:
-        precision: digits after the point of a number, where ``formats``, by column, does not say.
-        stacked: whether a narrow screen shows the cells of a row below each other.
+    """Return a table in the style of the book, with ``precision`` digits or ``formats`` by column; a narrow screen shows the cells
+    of a row below each other if it is ``stacked``.
     """
     to_the_right = {c for c in table if pd.api.types.is_numeric_dtype(table[c])} | {name for *_, name in INTERVALS}
     for low, high, name in INTERVALS:
@@ -265,22 +260,18 @@ class Page:
 
     def read_table(self, name: str, maker: str) -> pd.DataFrame:
         """Return a result table as the notebook ``maker`` wrote it, with the parameters that the workflow expects if any."""
-        path = below(self.results, f"{name}.parquet")
-        how = f"run notebooks/{maker}.ipynb with the same results folder first"
+        path, how = below(self.results, f"{name}.parquet"), f"run notebooks/{maker}.ipynb with the same results folder first"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; {how}")
-        try:
+        made_by, table = _maker(path), None
+        with suppress(Exception):  # whatever the library of the format raises on malformed bytes
             content = pq.read_table(path)
-            made_by = _maker(path)
-            intact = made_by["sha256"] == checksum_of_table(content)
-        except Exception:  # whatever the library of the format raises on malformed bytes
-            intact = False
-        if not intact:
+            table = content.to_pandas() if made_by["sha256"] == checksum_of_table(content) else None
+        if table is None:
             raise ValueError(f"{path} is damaged, or was changed after its page wrote it; remove it and {how}")
-        wanted = json.loads(self.parameters.get("made_with") or "{}").get(maker)
-        if wanted is not None and made_by.get("parameters") != wanted:
+        written = made_by.get("parameters")
+        if json.loads(self.parameters.get("made_with") or "{}").get(maker, written) != written:
             raise ValueError(f"{path} was made with other parameters than the book's; remove it and build the book again")
-        table = content.to_pandas()
         with usable(path, f"remove it and {how}"):
             return check_table(table, READ[name]) if name in READ else table
 
@@ -296,8 +287,8 @@ class Page:
     def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
         """Show which sets, or (dataset, backbone), the page reads, groups in several splits, and shipped sets not stored here."""
         pairs = [s if isinstance(s, tuple) else (s.dataset, s.identity.backbone) for s in sets]
-        shown = _under((title(dataset), backbone) for dataset, backbone in pairs)
-        self.show_text("Shown here: {shown}." if shown else "No embeddings are stored for this page.", shown=shown)
+        first = "Shown here: {shown}." if pairs else "No embeddings are stored for this page."
+        self.show_text(first, shown=_under((title(dataset), backbone) for dataset, backbone in pairs))
         straddled = {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}
         for dataset, groups in ((of, n) for of, n in straddled.items() if n):
             self.show_text("{of}: groups in several splits: {n}; test scores are too high for unseen groups.", of=dataset, n=groups)
@@ -334,13 +325,11 @@ class Page:
         block = "`" * max(3, *(1 + len(run) for run in re.findall("`+", command)), 0)
         parameters = "; ".join(escape_markdown(f"{name} = {value!r}") for name, value in self.parameters.items())
         software = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
-        footer = (
-            f"Run this page again:\n\n{block}bash\n{command}\n{block}\n\n"
-            f"- **Parameters**: {parameters}\n- **Source**: commit `{commit()}`\n"
-            f"- **Software**: Python {platform.python_version()}, {software}\n"
+        display(Markdown(
+            f"Run this page again:\n\n{block}bash\n{command}\n{block}\n\n- **Parameters**: {parameters}\n"
+            f"- **Source**: commit `{commit()}`\n- **Software**: Python {platform.python_version()}, {software}\n"
             f"- **Run time**: {time.perf_counter() - self.started:.0f} s"
-        )
-        display(Markdown(footer))
+        ))  # fmt: skip
         table = pd.DataFrame([s.identity.columns | {"pairs": len(s), "images": len(s.image), "texts": len(s.text)} for s in sets])
         if len(table):
             display(format_table(table.assign(d=[s.dim for s in sets], fingerprint=[s.fingerprint[:16] for s in sets])))

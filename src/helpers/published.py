@@ -41,16 +41,14 @@ def authors_sweep(longer: bool = False) -> pd.DataFrame:
 
 
 def sweep_gains(sweep: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
-    """Return the gain in macro test AUC (``auc`` of scores or ``auc_hard``) of the gap alignment over lambda = 0, mean over seeds.
-
-    Rows are those of ``SweepResult.table``, perhaps with a column ``route``; the result has the paper's names, lambda, auc, gain.
+    """Return the mean macro test AUC (or ``auc_hard``) over seeds and its gain over lambda = 0, in the paper's names, of the gap
+    alignment; rows are those of ``SweepResult.table``, perhaps with a column ``route``.
     """
-    keys = [*NAMES, "protocol", "features"]
-    if "route" in sweep:
-        keys.append("route")
-    rows = in_paper_names(sweep).rename(columns={"lambda_image": "lambda"})
-    macro, same = rows["class"].isna(), rows["lambda"] == rows["lambda_text"]
-    rows = rows[macro & same & (rows["split"] == "test") & (rows["metric"] == metric) & (rows["alignment"] == "lambda")]
+    keys = [*NAMES, "protocol", "features", *({"route"} & {*sweep})]
+    rows = in_paper_names(sweep).query(
+        "lambda_image == lambda_text and `class`.isna() and split == 'test' and alignment == 'lambda'"
+    )
+    rows = rows[rows["metric"] == metric].rename(columns={"lambda_image": "lambda"})
     auc = rows.groupby([*keys, "lambda"])["value"].mean().rename("auc").reset_index()
     auc = auc.join(auc[auc["lambda"] == 0].set_index(keys)["auc"].rename("gain"), on=keys)
     if len(missing := auc[auc["gain"].isna()]):
@@ -90,8 +88,8 @@ def facts_of(embeddings: EmbeddingSet) -> SetFacts:
     about, own, encoder = embeddings.provenance, embeddings.identity, embeddings.provenance.get("encoder") or {}
     extracted = about.get("data_manifest") and encoder.get("weights") and about.get("run")
     route = "imported" if "imported_from" in about else "extracted" if extracted else "unknown"
-    names, sizes = (embeddings.dataset, own.variant, own.backbone), (len(embeddings), len(embeddings.rows("test")), embeddings.dim)
-    return SetFacts(names, *sizes, encoder.get("source"), encoder.get("revision"), route)
+    sizes = len(embeddings), len(embeddings.rows("test")), embeddings.dim
+    return SetFacts((embeddings.dataset, own.variant, own.backbone), *sizes, encoder.get("source"), encoder.get("revision"), route)
 
 
 def cell_faults(facts: SetFacts) -> list[str] | None:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import rankdata, skew
 
-from .arrays import distinct_codes, embedding_matrix, same_dimension, squarable, unit_both, unit_rows
+from .arrays import distinct_rows, embedding_matrix, same_dimension, squarable, unit_both, unit_rows
 from .separation import enough_rows, nearest, similarity_blocks
 
 FEWEST_PAIRS, MOST_PAIRS = 30, 1000  # fewer pairs do not tell a working encoder from chance, and more are not needed
@@ -25,7 +25,7 @@ def retrieval_ranks(image, text, penalty=0.0, unit: bool = True) -> np.ndarray:
     image, text = checked(image, "image"), checked(text, "text")
     same_dimension(image, text, pairs=True)
     scale, (image, text) = squarable(image, text)
-    (queries, query), (gallery, candidate) = distinct_codes(image), distinct_codes(text)
+    (queries, query), (gallery, candidate) = distinct_rows(image), distinct_rows(text)
     added = np.zeros(len(gallery), dtype=gallery.dtype)
     added[candidate] = np.asarray(penalty) / scale / scale
     order = np.argsort(query, kind="stable")
@@ -57,7 +57,7 @@ def recall_both_ways(image, text, k: int = 1, unit: bool = True) -> tuple[float,
 
 def several_distinct(x, what: str, k: int = 1) -> None:
     """Refuse a modality with one distinct vector, or with fewer than k, for retrieval."""
-    if (found := len(distinct_codes(x)[0])) < 2:
+    if (found := len(distinct_rows(x)[0])) < 2:
         raise ValueError(f"{what} has one distinct vector in {len(x)} rows, too few for retrieval; check the encoder")
     enough_rows(k, found)
 
@@ -67,7 +67,7 @@ def hubness(queries, corpus, k: int = 10) -> tuple[int, float]:
     k nearest of a row of ``queries`` (Radovanovic et al., JMLR 2010).
     """
     several_distinct(corpus, "corpus", k)
-    queries, corpus = unit_rows(queries, "queries"), distinct_codes(unit_rows(corpus, "corpus"))[0]
+    queries, corpus = unit_rows(queries, "queries"), distinct_rows(unit_rows(corpus, "corpus"))[0]
     same_dimension(queries, corpus)
     counts = np.bincount(nearest(corpus, k, queries).ravel(), minlength=len(corpus))
     return int(counts.max()), float(skew(counts)) if counts.std() > 0 else 0.0
@@ -84,10 +84,10 @@ def sanity_check(image, text) -> dict:
     rows = np.sort(rng.permutation(len(image))[:MOST_PAIRS])
     image, text = image[rows], text[rows]
     for what, x in (("image", image), ("text", text)):
-        if len(x) > 1 and len(distinct_codes(x)[0]) == 1:
+        if len(x) > 1 and len(distinct_rows(x)[0]) == 1:
             sentence = f"The {what} encoder gives one vector to all {len(x)} rows: it is dead, or its input is empty."
             return {"pairs": len(x), "auc": 0.5, "suspicion": sentence}
-    gallery, code = distinct_codes(text)
+    gallery, code = distinct_rows(text)
     cosines = image @ gallery.T
     ranks, closest, own = rankdata(cosines, axis=0), cosines.argmax(axis=1), np.bincount(code)
     everyone, lowest, comparisons = np.arange(len(code)), (own * (own + 1) / 2).sum(), max(1, (own * (len(code) - own)).sum())

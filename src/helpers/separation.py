@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
-from .arrays import as_rows, distinct_codes, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
+from .arrays import as_rows, distinct_rows, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
 from .metrics import auc
 from .statistics import group_codes, joined
 
@@ -66,7 +66,7 @@ def modality_auc(fit_image, fit_text, image, text, fit_groups=None) -> float:
 
 def tied_groups(image, text, groups=None) -> np.ndarray:
     """Return group numbers (n,) that put pairs with an equal image, an equal text or the same given group in one group."""
-    return joined(*(distinct_codes(x)[1] for x in (image, text)), *([] if groups is None else [group_codes(groups)]))
+    return joined(*(distinct_rows(x)[1] for x in (image, text)), *([] if groups is None else [group_codes(groups)]))
 
 
 def half_of_groups(groups: np.ndarray, random_state: int) -> np.ndarray:

@@ -6,41 +6,29 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import Dataset, Missing, Option, Root, SetFolder, Split, Variant, announce, app, copy_arguments, listed, own_folder
+from .options import Argument, Missing, Option, Required, announce, command, copy_arguments, listed, own_folder
 
 FOLDERS = ("root", "weights", "image_from")
 OF_THE_RUN = ("out", "shard", "workers", "overwrite")  # options that change place and speed, not the result
-IMPORTED = """Table of columns img_emb_*, text_emb_*, or of two columns of vectors (CSV, TSV, Parquet, Arrow, JSON, JSON lines);
-arrays (NPZ, safetensors, torch.save; NPY (2, n, d), or of images with --text); clip-retrieval's or Hugging Face's folder."""
-SPLIT_COLUMN = "Column of train, val, test; `split` if there is one, else a random one by group."
 
 
-@app.command(epilog="Example: modality-gap doctor --root /data")
-def doctor(
-    root: Annotated[str | None, typer.Option(help="Folder that holds data sets under their names.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Load this encoder and prove it.")] = None,
-    image: Annotated[str | None, typer.Option(help="File of which outputs of the encoder are known.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights.")] = None,
-) -> int:
+@command
+def doctor(root: str | None = None, encoder: str | None = None, image: str | None = None, weights: str | None = None) -> int:
     """Say what is ready here, what is missing and how to get it; or prove an encoder, exit code 1 if it is wrong."""
+    from ..backbones import load_backbone
     from ..doctor import WRONG, examine, report
 
     if encoder is None and (image or weights) or encoder and root:
         raise ValueError("--image and --weights belong to --encoder, and --root does not; give them apart")
     if image and not Path(image).is_file():
         raise FileNotFoundError(f"--image {image} is no file; give an image of which outputs of the encoder are known")
-    if encoder is None:
-        rows = report(root)
-    else:
-        from ..backbones import load_backbone
-
-        rows = examine(load_backbone(encoder, weights=weights), image)
+    rows = report(root) if encoder is None else examine(load_backbone(encoder, weights=weights), image)
     for row in rows:
         print("{:<36}  {:<8}  {}".format(*row))
     return int(any(status == WRONG for _, status, _ in rows))
 
 
-@app.command(epilog="Example: modality-gap datasets")
+@command
 def datasets() -> None:
     """List the data sets, their variants and how to get them."""
     from ..datasets import DATASETS
@@ -50,7 +38,7 @@ def datasets() -> None:
         print(f"{name:<12} {card.domain:<8} {card.title}{marked}: {', '.join(entry.variants)}\n{'':<13}{card.access}")
 
 
-@app.command(epilog="Example: modality-gap backbones")
+@command
 def backbones() -> None:
     """List the encoders and how to get them."""
     from ..backbones.registry import REGISTRY
@@ -60,10 +48,10 @@ def backbones() -> None:
     print("any other: transformers:<id>, open_clip:<architecture>/<tag>, open_clip:hf-hub:<id>, <owner>/<name>, or a folder")
 
 
-@app.command(epilog="Example: modality-gap check manifest --root pairs.csv --option label=diagnosis --option group=patient")
+@command
 def check(
-    dataset: Dataset, root: Root = None, variant: Variant = "clean", split: Split = None, missing_images: Missing = None,
-    option: Option = None, no_images: Annotated[bool, typer.Option("--no-images", help="Do not open the images.")] = False,
+    dataset: Argument, root: str | None = None, variant: str = "clean", split: str | None = None, missing_images: Missing = None,
+    option: Option = None, no_images: bool = False,
 ) -> int:  # fmt: skip
     """Check a copy of a data set; exit code 1 if it is unusable."""
     from ..backbones.registry import trained
@@ -75,23 +63,15 @@ def check(
     return 0 if report.usable else 1
 
 
-@app.command(epilog="Example: modality-gap extract ham10000 --backbone clip --root /data/ham10000")
+@command
 def extract(
-    context: typer.Context, dataset: Dataset,
-    backbone: Annotated[str, typer.Option(help="Name, id or folder of the encoder; `backbones` lists them.")],
-    variant: Variant = "clean", root: Root = None, out: SetFolder = None, split: Split = None, missing_images: Missing = None,
-    option: Option = None,
-    shard: Annotated[str | None, typer.Option(help="k/n: only the k-th of n parts; a call without it joins them.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images encoded at a time; 256 on CUDA, else 32.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda if there is one.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Local folder or file of weights; else the model hub.")] = None,
-    precision: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the encoder.")] = "float32",
-    dtype: Annotated[Literal["float32", "float16"], typer.Option(help="Of the stored vectors.")] = "float32",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that decode images; by the number of cores.")] = None,
-    on_error: Annotated[Literal["fail", "skip"], typer.Option(help="Fail on rows that cannot be encoded, or skip them.")] = "fail",
-    max_skipped: Annotated[float | None, typer.Option(min=0, max=1, help="Largest share of rows to skip; 0.05.")] = None,
-    image_from: Annotated[str | None, typer.Option(help="Folder of a set with the same image vectors, to refer to.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set that is damaged or made from other data.")] = False,
+    context: typer.Context, dataset: Argument, backbone: Required, variant: str = "clean", root: str | None = None,
+    out: str | None = None, split: str | None = None, missing_images: Missing = None, option: Option = None,
+    shard: str | None = None, batch_size: Annotated[int | None, typer.Option(min=1)] = None, device: str | None = None,
+    weights: str | None = None, precision: Literal["float32", "bfloat16", "float16"] = "float32",
+    dtype: Literal["float32", "float16"] = "float32", workers: Annotated[int | None, typer.Option(min=0)] = None,
+    on_error: Literal["fail", "skip"] = "fail", max_skipped: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    image_from: str | None = None, overwrite: bool = False,
 ) -> None:  # fmt: skip
     """Encode a data set as an embedding set; resume where an earlier run was cut off."""
     from ..backbones import load_backbone
@@ -131,29 +111,15 @@ def _extract_command(given: dict[str, Any], backbone: str) -> str:
     return shlex.join(words)
 
 
-@app.command("import", epilog="Example: modality-gap import vectors.npz --dataset mine --backbone clip")
+@command
 def import_(
-    path: Annotated[str, typer.Argument(help=IMPORTED)],
-    dataset: Annotated[str, typer.Option(help="Name to give.")],
-    backbone: Annotated[str, typer.Option(help="Name to give.")],
-    source: Annotated[str | None, typer.Option(help="Repository of the encoder, openai/clip-vit-base-patch32; recorded.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit of that repository, 40 hexadecimal digits; recorded.")] = None,
-    variant: Annotated[str, typer.Option(help="clean, authors, common or a name of your own.")] = "clean",
-    text: Annotated[str | None, typer.Option(help="File of text vectors, if PATH holds those of images.")] = None,
-    table: Annotated[str | None, typer.Option(help="Table of labels, splits and groups, for arrays.")] = None,
-    label: Annotated[str | None, typer.Option(help="Label column, or 0/1 columns; `label` if there is one.")] = None,
-    split: Annotated[str | None, typer.Option(help=SPLIT_COLUMN)] = None,
-    group: Annotated[str | None, typer.Option(help="Column of rows that belong together, such as one patient's.")] = None,
-    ids: Annotated[str | None, typer.Option(help="Column of unique names; else row numbers.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Class names in order, by commas; needed if one is None or NA.")] = None,
-    kind: Annotated[Literal["binary", "multiclass", "multilabel"] | None, typer.Option(help="Of the task.")] = None,
-    image_prefix: Annotated[str, typer.Option(help="Of the coordinate columns, or the column or array, of images.")] = "img_emb_",
-    text_prefix: Annotated[str, typer.Option(help="The same of texts.")] = "text_emb_",
-    duplicates: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a pair that occurs twice, or drop it.")] = "fail",
-    missing_labels: Annotated[Literal["fail", "drop"], typer.Option(help="Fail on a missing label, or drop its row.")] = "fail",
-    out: SetFolder = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing set.")] = False,
-) -> None:
+    context: typer.Context, path: Argument, dataset: Required, backbone: Required, source: str | None = None,
+    revision: str | None = None, variant: str = "clean", text: str | None = None, table: str | None = None,
+    label: str | None = None, split: str | None = None, group: str | None = None, ids: str | None = None,
+    classes: str | None = None, kind: Literal["binary", "multiclass", "multilabel"] | None = None,
+    image_prefix: str = "img_emb_", text_prefix: str = "text_emb_", duplicates: Literal["fail", "drop"] = "fail",
+    missing_labels: Literal["fail", "drop"] = "fail", out: str | None = None, overwrite: bool = False,
+) -> None:  # fmt: skip
     """Import embeddings computed elsewhere, from a table, arrays or a folder."""
     import pandas as pd
 
@@ -168,12 +134,9 @@ def import_(
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
     with naming(table or path, path):
-        found = read_vectors(
-            path, listed(label) if label and "," in label else label, text, table, split=split, group=group, ids=ids,
-            kind=kind, classes=classes.split(",") if classes else None, image_prefix=image_prefix, text_prefix=text_prefix,
-            duplicates=duplicates, missing_labels=missing_labels, dataset=dataset, variant=variant, backbone=backbone,
-            source=source, revision=revision,
-        )  # fmt: skip
+        given = {name: value for name, value in context.params.items() if name not in ("path", "out", "overwrite")}
+        given |= {"label": listed(label) if label and "," in label else label, "classes": classes.split(",") if classes else None}
+        found = read_vectors(path, **given)
         embeddings = EmbeddingSet.from_arrays(**found)
         del found["image"], found["text"]  # the set has its own
     split_is_missing, grouped = found["split"] is None, found["groups"] is not None

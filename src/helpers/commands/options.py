@@ -1,12 +1,16 @@
 """Share options and input checks between the commands; a list is divided by commas or blanks."""
 
 import os
+import tomllib
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from copy import copy
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+
+from ..probing.protocol import PROTOCOLS
 
 
 def _output(out: str | None) -> str | None:
@@ -24,21 +28,30 @@ def _table_name(out: str | None) -> str | None:
     return _output(out)
 
 
-File = partial(typer.Option, callback=_output)  # an option that names a file to write
-Dataset = Annotated[str, typer.Argument(help="Name of the data set; `datasets` lists them.")]
-Backbone = Annotated[str, typer.Argument(help="Name of the encoder; `backbones` lists them.")]
-Variant = Annotated[str, typer.Option(help="clean or authors.")]
-Store = Annotated[str | None, typer.Option(help="Folder <dataset>/<variant>/<backbone>; data/embeddings, then runs/embeddings.")]
-Root = Annotated[str | None, typer.Option(help="Folder of the data set, the folder that holds it under its name, or a table.")]
-Split = Annotated[str | None, typer.Option(help="One of the splits that the variant offers; its first.")]
-Missing = Annotated[Literal["error", "drop"] | None, typer.Option(help="Stop at a missing image, or drop its row; by its card.")]
-Option = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Option of the data set; repeatable.")]
-Table = Annotated[str | None, typer.Option(callback=_table_name, help="Write the table as .csv or .parquet.")]
-Replicates = Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 for no intervals.")]
-SomeReplicates = Annotated[int, typer.Option(min=2, help="Bootstrap replicates.")]
-SetFolder = Annotated[str | None, typer.Option(help="Folder of the set; runs/embeddings/<dataset>/<variant>/<backbone>.")]
+HELP = tomllib.loads(Path(__file__).with_name("help.toml").read_text("utf-8"))
+File = Annotated[str | None, typer.Option(callback=_output)]  # a file to write
+Table = Annotated[str | None, typer.Option(callback=_table_name)]
+Argument = Annotated[str, typer.Argument()]
+Required = Annotated[str, typer.Option()]
+Missing = Literal["error", "drop"] | None
+Option = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
+Replicates = Annotated[int, typer.Option(min=2)]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def command(function: Callable) -> Callable:
+    """Add a function to the program as the command of its name, with the example and the help of ``help.toml``."""
+    name = function.__name__.rstrip("_")
+    texts = HELP["every"] | HELP[name]
+    for option, kind in function.__annotations__.items():
+        if option in texts:
+            plain, about = get_args(kind) if get_origin(kind) is Annotated else (kind, typer.Option())
+            about = copy(about)
+            about.help = texts[option].format(protocols=", ".join(PROTOCOLS))
+            about.param_decls = (f"--{option.replace('_', '-')}",) if plain is bool else ()  # without a --no-... beside it
+            function.__annotations__[option] = Annotated[plain, about]
+    return app.command(name, epilog=f"Example: modality-gap {texts['example']}")(function)
 
 
 def _version(asked: bool) -> None:

@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from ..files import parse_json
-from ..probing.protocol import PROTOCOLS, Grid
-from .options import Backbone, Dataset, File, Replicates, SomeReplicates, Store, Table, Variant, app, listed, show_table
+from ..probing.protocol import Grid
+from .options import Argument, File, Replicates, Table, command, listed, show_table
 
 GRID = Grid()
 
 
-@app.command(epilog="Example: modality-gap cone ham10000 lit-derm --out cone.csv")
+@command
 def cone(
-    dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None, n_boot: Replicates = 1000,
-    out: Table = None,
+    dataset: Argument, backbone: Argument, variant: str = "clean", store: str | None = None,
+    n_boot: Annotated[int, typer.Option(min=0)] = 1000, out: Table = None,
 ) -> None:  # fmt: skip
     """Measure the cones and the gap of an embedding set, and say what makes its cosines alike or low."""
     from ..cones import cone_table, diagnose
@@ -28,24 +28,19 @@ def cone(
     print("\n".join(diagnose(embeddings)))
 
 
-def _of_grid(name: str, help_text: str) -> typer.models.OptionInfo:
+def _of_grid(name: str) -> typer.models.OptionInfo:
     """Return an option of ``sweep`` that is not given by default; its help shows the default of :class:`Grid`."""
-    return typer.Option(help=help_text, show_default=",".join(map(str, getattr(GRID, name))), metavar="VALUE,...")
+    return typer.Option(show_default=",".join(map(str, getattr(GRID, name))), metavar="VALUE,...")
 
 
-@app.command(epilog="Example: modality-gap sweep ham10000 lit-derm --protocol converged --lambdas 0,0.5,1 --seeds 42")
+@command
 def sweep(
-    context: typer.Context, dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
-    protocol: Annotated[str | None, _of_grid("protocol", f"How probes are trained: {', '.join(PROTOCOLS)}.")] = None,
-    lambdas: Annotated[str | None, _of_grid("lambdas", "Alignment strengths of the shift along the gap.")] = None,
-    seeds: Annotated[str | None, _of_grid("seeds", "One probe per seed, lambda and kind of features.")] = None,
-    features: Annotated[str | None, _of_grid("features", "What a probe sees: joint, image, text.")] = None,
-    alignments: Annotated[str | None, _of_grid("alignments", "Others, swept on joint features; none when empty.")] = None,
-    alignment_lambdas: Annotated[str | None, _of_grid("alignment_lambdas", "Alignment strengths of these.")] = None,
-    settings: Annotated[str, typer.Option(help="The same as JSON; single options go before it.")] = "{}",
-    sweeps: Annotated[str | None, typer.Option(help="Folder for the results; runs/sweeps.")] = None,
-    export: Annotated[str | None, File(help="Write the test scores row by row as .parquet, .csv or .csv.gz.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that train probes; one per core.")] = None,
+    context: typer.Context, dataset: Argument, backbone: Argument, variant: str = "clean", store: str | None = None,
+    protocol: Annotated[str | None, _of_grid("protocol")] = None, lambdas: Annotated[str | None, _of_grid("lambdas")] = None,
+    seeds: Annotated[str | None, _of_grid("seeds")] = None, features: Annotated[str | None, _of_grid("features")] = None,
+    alignments: Annotated[str | None, _of_grid("alignments")] = None,
+    alignment_lambdas: Annotated[str | None, _of_grid("alignment_lambdas")] = None, settings: str = "{}",
+    sweeps: str | None = None, export: File = None, workers: Annotated[int | None, typer.Option(min=1)] = None,
 ) -> None:  # fmt: skip
     """Train probes over lambda and seeds, and store the results."""
     import pandas as pd
@@ -94,15 +89,11 @@ def _value(word: str):
         return word  # a name, or no number, which the grid refuses
 
 
-@app.command(epilog="Example: modality-gap report ham10000 clip --by 'A. Name' --how 'Official release, one GPU.'")
+@command
 def report(
-    dataset: Dataset, backbone: Backbone,
-    by: Annotated[str, typer.Option(metavar="NAME", help="Who contributes the numbers, as the book will print it.")],
-    how: Annotated[str, typer.Option(metavar="SENTENCE", help="One sentence on data, machine and anything unusual.")],
-    variant: Variant = "authors", store: Store = None,
-    sweeps: Annotated[str | None, typer.Option(help="Folder of stored sweeps; runs/sweeps.")] = None,
-    n_boot: SomeReplicates = 1000,
-    out: Annotated[str | None, File(help="File to write; <dataset>--<variant>--<encoder>.json.")] = None,
+    dataset: Argument, backbone: Argument, by: Annotated[str, typer.Option(metavar="NAME")],
+    how: Annotated[str, typer.Option(metavar="SENTENCE")], variant: str = "authors", store: str | None = None,
+    sweeps: str | None = None, n_boot: Replicates = 1000, out: File = None,
 ) -> None:  # fmt: skip
     """Write the numbers of an embedding set as one small file, to contribute its cells to the book."""
     from ..contributed import REPORTED, make_report
@@ -130,14 +121,10 @@ def report(
         print(f"whether it fills a cell of the paper is not known here: {error}")
 
 
-@app.command(epilog="Example: modality-gap recommend ham10000 lit-derm --alignments lambda-1,centring")
+@command
 def recommend(
-    dataset: Dataset, backbone: Backbone, variant: Variant = "clean", store: Store = None,
-    alignments: Annotated[str, typer.Option(help="Alignments to try, divided by commas; all when empty.")] = "",
-    protocol: Annotated[str, typer.Option(help=f"Of the probe, which needs labels: {', '.join(PROTOCOLS)}.")] = "converged",
-    n_boot: SomeReplicates = 1000,
-    save: Annotated[str | None, File(help="File of the alignment; runs/alignments/<set>.safetensors.")] = None,
-    out: Table = None,
+    dataset: Argument, backbone: Argument, variant: str = "clean", store: str | None = None, alignments: str = "",
+    protocol: str = "converged", n_boot: Replicates = 1000, save: File = None, out: Table = None,
 ) -> None:  # fmt: skip
     """Say which alignment, if any, is worth using, by a probe or, without labels, by retrieval; save it."""
     from ..alignment.registry import COMPARED
