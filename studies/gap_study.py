@@ -15,6 +15,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from common import redrawn_split
 from scipy.optimize import brentq
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
@@ -23,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from helpers import sweep
 from helpers.arrays import unit_rows
 from helpers.datasets import canonical_variant
-from helpers.datasets.splits import redrawn_split, resplit
+from helpers.datasets.splits import resplit
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, gap_norm, mean_resultant_length, principal_directions

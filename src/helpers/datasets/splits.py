@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from ..store.embeddings import EmbeddingSet
-from ..tasks import SPLITS
 
 SEED = 42
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the splits receive a rare class
@@ -59,19 +58,3 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
     """Return the set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to exclude."""
     split = pd.Series(np.asarray(split, dtype=object))
     return replace(embeddings, pairs=embeddings.pairs.assign(split=split)[split.notna().to_numpy()])
-
-
-def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
-    """Return new random splits, (n,) of names: whole groups fill train, val and test in turn, to the shares that the set has."""
-    codes = embeddings.tied_groups
-    groups = np.unique(codes)
-    shares = {split: len(rows) / len(embeddings) for split in SPLITS if len(rows := embeddings.rows(split))}
-    if len(groups) < len(shares):
-        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(shares)} splits; give more groups")
-    order = np.random.default_rng(random_state).permutation(len(groups))
-    sizes = np.bincount(codes)[order]
-    middle = (sizes.cumsum() - sizes / 2) / len(embeddings)
-    of_group = np.empty(len(groups), dtype=object)
-    ends = np.cumsum(list(shares.values()))
-    of_group[order] = np.array(list(shares), dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
-    return of_group[codes]

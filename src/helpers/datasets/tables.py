@@ -106,14 +106,10 @@ def printed(column: pd.Series, path) -> pd.Series:
     return values.map(lambda v: str(int(v)) if whole else str(v), na_action="ignore").astype(object)
 
 
-def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
-    """Return phrases for coded cells: ``of[cell]``, or ``otherwise`` for any other cell, missing ones included."""
-    return column.map(lambda cell: of.get(cell, otherwise)).astype(object)
-
-
-def phrase(column: pd.Series, template: str, otherwise: str) -> pd.Series:
-    """Return ``template`` with each cell in place of ``{}``, or ``otherwise`` for a missing cell."""
-    return column.map(template.format, na_action="ignore").astype(object).fillna(otherwise)
+def words(column: pd.Series, of: Mapping | str, otherwise: str) -> pd.Series:
+    """Return ``of[cell]``, or the cell in place of ``{}`` in a template ``of``; ``otherwise`` for any other cell or none."""
+    said = of.format if isinstance(of, str) else dict(of)
+    return column.map(said, na_action="ignore").astype(object).fillna(otherwise)
 
 
 def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:

@@ -190,7 +190,7 @@ def length_of(array: pa.Array) -> int:
     if isinstance(array, pa.DictionaryArray):
         return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
     inner = array.flatten() if hasattr(array, "flatten") else []
-    return array.nbytes + sum(map(length_of, [inner] if isinstance(inner, pa.Array) else inner))
+    return max(array.nbytes, 8 * len(array)) + sum(map(length_of, [inner] if isinstance(inner, pa.Array) else inner))
 
 
 def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:
