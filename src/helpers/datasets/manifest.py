@@ -120,8 +120,7 @@ def _check_splits(rows: pd.DataFrame, column: str, path: Path, faults: list[Exce
     """Note a split that is unknown and a group that is in two."""
     with _noting(faults):
         classes_of(pd.Series(rows["split"], name=column), tasks.SPLITS, path)
-    with _noting(faults):
-        refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
+    refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one", faults=faults)
 
 
 @contextmanager
@@ -199,20 +198,17 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
 
 def _paths_inside(column: pd.Series, folder: Path, path: Path, faults: list[Exception]) -> pd.Series:
     """Return paths of images relative to ``folder``, None for a missing one and one that leads out of it, which are noted."""
-    with _noting(faults):
-        refuse(column.isna(), column, path, "is missing")
-    other = pd.Series(False, column.index)
+    refuse(column.isna(), column, path, "is missing", faults=faults)
+    other = column.isna()
     for pattern, what in NO_PATH.items():
-        found = column.str.contains(pattern, na=False) & ~other
+        found = column.str.contains(pattern, na=False)
         other |= found
-        with _noting(faults):
-            refuse(found, column, path, f"{what}; save each image as a file, and give its path")
+        refuse(found, column, path, f"{what}; save each image as a file, and give its path", faults=faults)
     paths = column.fillna("").map(lambda cell: PurePosixPath(cell.strip().replace("\\", "/")))
     paths = paths.map(lambda own: own.relative_to(folder) if own.is_relative_to(folder) else own)
     outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts) & ~other
-    with _noting(faults):
-        refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
-    return paths.map(str).astype(object).where(~outside & ~other & column.notna(), None)
+    refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root", faults=faults)
+    return paths.map(str).astype(object).where(~outside & ~other, None)
 
 
 def _no_file(paths: pd.Series, folder: Path) -> str:

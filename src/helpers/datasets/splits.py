@@ -20,22 +20,19 @@ def by_row(strata: pd.Series) -> pd.Series:
 
 
 def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEED) -> np.ndarray:
-    """Return the split name of each row, with whole groups and with each stratum divided in proportion to ``SHARES``.
+    """Return the split name of each row: whole groups, and each stratum (of a group's first row) in proportion to ``SHARES``.
 
-    Groups come in a seeded order, and each goes to the split that is furthest below its share. A group has the stratum of its first
-    row; a stratum with one group goes to train.
+    Groups come in a seeded order; each goes to the split furthest below its share, so that a single one goes to train.
     """
     codes, _ = pd.factorize(groups)
-    first = np.unique(codes, return_index=True)[1]
-    size = np.bincount(codes)
+    first, size = np.unique(codes, return_index=True)[1], np.bincount(codes)
     stratum = np.zeros(len(first), dtype=int) if strata is None else pd.factorize(strata, sort=True)[0][first]
     names, due = np.array(list(SHARES), dtype=object), np.array(list(SHARES.values()))
     assigned = np.empty(len(first), dtype=int)
     rng = np.random.default_rng(seed)
     for s in np.unique(stratum):
         members = rng.permutation(np.flatnonzero(stratum == s))
-        target = due * size[members].sum()
-        filled = np.zeros(len(names))
+        target, filled = due * size[members].sum(), np.zeros(len(names))
         for g in members:
             assigned[g] = np.argmax((target - filled) / target)
             filled[assigned[g]] += size[g]

@@ -49,10 +49,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
 
 
 def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, excluded=()) -> list[EmbeddingSet]:
-    """Return the sets of every data set with every backbone; an empty list means all that are stored in this variant.
-
-    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty.
-    """
+    """Return the sets of all data sets with all backbones but ``excluded`` pairs; an empty list means all of this variant."""
     found, skipped = stored(store), {(d, folder_name(b)) for d, b in excluded}
     here = found[found["dataset"].isin(datasets or found["dataset"])]
     here = here[here["variant"] == here["dataset"].map(lambda d: _variant_of(d, variant, found))]

@@ -1,7 +1,4 @@
-"""Read tables and arrays from every kind of file that people keep them in; nothing is unpickled.
-
-Each reader opens its file after :func:`helpers.files.check_file`, and makes a sentence of what a library raises on malformed bytes.
-"""
+"""Read tables and arrays from every kind of file that people keep them in, within the limit of memory; nothing is unpickled."""
 
 import difflib
 import gzip
@@ -172,10 +169,7 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def read_arrays(path: Path, keys: dict[str, str], others: list[str], needed: tuple = ()) -> np.ndarray | dict:
-    """Read one array, or of several those of ``keys`` (argument: name in the file) and ``others``; the rest is None.
-
-    Every fault of names, contents and lengths is told at once.
-    """
+    """Read one array, or those of ``keys`` (argument: name in the file) and ``others``, others as None; tell all faults at once."""
     wanted = {*keys.values(), *others}
     stored = _stored(path, wanted)
     if not hasattr(stored, "keys"):
