@@ -96,32 +96,25 @@ def plane(sets):
 
 def curves(summary: pd.DataFrame):
     """Draw AUC against lambda: data set and encoder in rows, protocols in columns, mean and sd over seeds by feature."""
-    names = list(dict.fromkeys(zip(summary["dataset"], summary["backbone"], strict=True)))
-    protocols = list(dict.fromkeys(summary["protocol"]))
-    shape = (2.75 * len(protocols) + 0.6, 2.15 * len(names) + 0.4)
-    figure, axes = plt.subplots(len(names), len(protocols), figsize=shape, squeeze=False, sharex=True, sharey="row")
-    for row, (dataset, backbone) in enumerate(names):
-        of_set = summary[(summary["dataset"] == dataset) & (summary["backbone"] == backbone)]
-        for ax, protocol in zip(axes[row], protocols, strict=True):
+    by_set, protocols = summary.groupby(["dataset", "backbone"], sort=False), list(dict.fromkeys(summary["protocol"]))
+    shape = (2.75 * len(protocols) + 0.6, 2.15 * by_set.ngroups + 0.4)
+    figure, axes = plt.subplots(by_set.ngroups, len(protocols), figsize=shape, squeeze=False, sharex=True, sharey="row")
+    for row, ((dataset, backbone), of_set) in zip(axes, by_set, strict=True):
+        for ax, protocol in zip(row, protocols, strict=True):
             mine = of_set[of_set["protocol"] == protocol]
-            _feature_lines(ax, mine)
+            for i, feature in enumerate(FEATURES):
+                line = mine[mine["features"] == feature].sort_values("lambda_image")
+                if len(line):  # moved apart, so that bars do not overlap
+                    x, y, sd = line["lambda_image"] + (i - 1) * 0.012, line["mean"], np.nan_to_num(line["sd"].astype(float))
+                    style = {"color": FEATURES[feature], "fmt": MARKERS[i] + "-", "markersize": 3.2, "elinewidth": 0.8}
+                    label = feature if feature == "joint" else f"{feature} only"
+                    ax.errorbar(x, y, yerr=sd, linewidth=1.3, label=label, **style)
             ax.set_title(f"{protocol}{' (hard labels)' if (mine['metric'] == 'auc_hard').any() else ''}", fontsize=9.5)
-        axes[row, 0].set_ylabel(f"{title(dataset)} · {backbone}\ntest AUC")
+        row[0].set_ylabel(f"{title(dataset)} · {backbone}\ntest AUC")
     for ax in axes[-1]:
         ax.set_xlabel("alignment strength λ")
     share_legend(figure, axes.ravel())
     return figure
-
-
-def _feature_lines(ax, summary: pd.DataFrame) -> None:
-    """Draw one line per feature; bars are standard deviations over seeds, moved apart so that they do not overlap."""
-    for i, feature in enumerate(FEATURES):
-        mine = summary[summary["features"] == feature].sort_values("lambda_image")
-        if len(mine):
-            x, y, sd = (mine[c].to_numpy(float) for c in ("lambda_image", "mean", "sd"))
-            style = {"color": FEATURES[feature], "fmt": MARKERS[i] + "-", "markersize": 3.2, "elinewidth": 0.8, "linewidth": 1.3}
-            label = feature if feature == "joint" else f"{feature} only"
-            ax.errorbar(x + (i - 1) * 0.012, y, yerr=np.nan_to_num(sd), label=label, **style)
 
 
 def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds"):
@@ -132,18 +125,15 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
     if "lambda_image" in table:
         order = table.reset_index(drop=True).sort_values("lambda_image", key=abs, kind="stable")
         table = order.drop_duplicates(["dataset", "backbone", label], keep="last").sort_index()
-    names = list(dict.fromkeys(zip(table["dataset"], table["backbone"], strict=True)))
-    groups = list(dict.fromkeys(table[label]))
-    figure, axes = panels(len(names), 2, 3.9, 1.0 + 0.34 * len(groups), sharex=True, sharey=True)
-    for ax, (dataset, backbone) in zip(axes, names, strict=True):
-        mine = table[(table["dataset"] == dataset) & (table["backbone"] == backbone)].set_index(label)
+    by_set, groups = table.groupby(["dataset", "backbone"], sort=False), list(dict.fromkeys(table[label]))
+    figure, axes = panels(by_set.ngroups, 2, 3.9, 1.0 + 0.34 * len(groups), sharex=True, sharey=True)
+    for ax, ((dataset, backbone), mine) in zip(axes, by_set, strict=True):
         ax.axvline(0, color=INK, linewidth=0.8)
-        for y, group in enumerate(groups):
-            if group in mine.index:
-                row, shade = mine.loc[group], PROTOCOLS.get(group, INK)
-                ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=3, alpha=0.45, solid_capstyle="butt")
-                style = {"fmt": "o", "color": shade, "markersize": 5, "capsize": 3, "linewidth": 1}
-                ax.errorbar(row["difference"], y, xerr=np.nan_to_num(row["seed_sd"]), **style)
+        for y, row in zip(mine[label].map(groups.index), mine.to_dict("records"), strict=True):
+            shade = PROTOCOLS.get(row[label], INK)
+            ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=3, alpha=0.45, solid_capstyle="butt")
+            style = {"fmt": "o", "color": shade, "markersize": 5, "capsize": 3, "linewidth": 1}
+            ax.errorbar(row["difference"], y, xerr=np.nan_to_num(row["seed_sd"]), **style)
         labels = [ALIGNMENTS.get(g, g) for g in groups]
         ax.set(title=f"{title(dataset)} · {backbone}", xlabel="change of test AUC", yticks=range(len(groups)), yticklabels=labels)
         ax.tick_params(labelbottom=True)
