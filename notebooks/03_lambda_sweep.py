@@ -123,6 +123,7 @@ last = effect[(effect["lambda_image"] == max(lambdas)) & (effect["features"] == 
 trained = [p for p in protocol if p in set(table["protocol"])]
 
 
+# %% tags=["hide-input"]
 def marked(rows):
     """Encoders of sweeps whose embeddings are not stored here, with an asterisk."""
     return rows.assign(backbone=[f"{b} *" if (d, b) in lone else b for d, b in zip(rows["dataset"], rows["backbone"], strict=True)])
@@ -209,7 +210,8 @@ by_curve = of_curve["our_gain"].apply(lambda g: bool(g.notna().any()))
 given = of_curve["route"].apply(lambda r: bool(is_contributed(r).any()))
 page.glue(n_published=len(by_curve), n_curves_recomputed=int((by_curve & ~given).sum()))
 page.show_text(
-    "The authors stored {n} curves; {recomputed} of them are recomputed here, and others contributed {contributed}.",
+    "The authors stored {n} curves; {recomputed} of them are recomputed here, and others contributed {contributed}."
+    if by_curve.any() else "None of the {n} curves has been recomputed yet.",
     n=len(by_curve), recomputed=int((by_curve & ~given).sum()), contributed=int((by_curve & given).sum()),
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ depths = [1, 4]  # their hidden layers
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+import sys
 from itertools import product
 
 import numpy as np
@@ -40,12 +41,16 @@ from sklearn.metrics import roc_auc_score
 from helpers.arrays import unit_rows
 from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
+from helpers.files import project_root
 from helpers.geometry import effective_rank
-from helpers.heads import LEARNED, Settings, held_out_measures, shipped_features, training_path
+from helpers.heads import LEARNED, Settings, shipped_features, training_path
 from helpers.page import NAME, Page, format_table, integer, many, number, span, text
 from helpers.plotting import MARKERS, SPARE, log_axis, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.separation import half_of_groups, tied_groups
+
+sys.path.append(str(project_root() / "studies"))
+from gap_study import held_out_measures
 
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers.arrays import choose
 from helpers.files import project_root, read_json, replacing, write_json
 from helpers.store.catalogue import SHIPPED, SHIPPED_SETS
 from helpers.store.embeddings import EmbeddingSet
+from helpers.tasks import SPLITS
 
 NAMES = ["dataset", "variant", "backbone"]
 
@@ -26,6 +28,22 @@ def shipped_sets(only: list[str] = ()) -> list[EmbeddingSet]:
 def names_of(embeddings: EmbeddingSet) -> dict[str, str]:
     """Return the columns that name a set in the tables of a study."""
     return {name: getattr(embeddings.identity, name) for name in NAMES}
+
+
+def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
+    """Return new random splits, (n,) of names: whole groups fill train, val and test in turn, to the shares that the set has."""
+    codes = embeddings.tied_groups
+    groups = np.unique(codes)
+    shares = {split: len(rows) / len(embeddings) for split in SPLITS if len(rows := embeddings.rows(split))}
+    if len(groups) < len(shares):
+        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(shares)} splits; give more groups")
+    order = np.random.default_rng(random_state).permutation(len(groups))
+    sizes = np.bincount(codes)[order]
+    middle = (sizes.cumsum() - sizes / 2) / len(embeddings)
+    of_group = np.empty(len(groups), dtype=object)
+    ends = np.cumsum(list(shares.values()))
+    of_group[order] = np.array(list(shares), dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
+    return of_group[codes]
 
 
 @dataclass

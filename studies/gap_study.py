@@ -15,6 +15,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from common import redrawn_split
 from scipy.optimize import brentq
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
@@ -23,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from helpers import sweep
 from helpers.arrays import unit_rows
 from helpers.datasets import canonical_variant
-from helpers.datasets.splits import redrawn_split, resplit
+from helpers.datasets.splits import resplit
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, gap_norm, mean_resultant_length, principal_directions
@@ -33,7 +34,6 @@ from helpers.heads import (
     Settings,
     TowerFeatures,
     TrainingPairs,
-    held_out_measures,
     shipped_features,
     training_path,
 )
@@ -45,6 +45,7 @@ OUT = [f"data/measured/{name}.csv" for name in ("gap_study", "gap_heads", "gap_d
 
 ENCODERS = {"flickr8k": "lit-natural", "ham10000": "lit-derm"}
 PROTOCOLS = ("paper", "authors-code", "converged")
+HELD_OUT = 200  # number of pairs in the retrieval test
 EPOCHS = (0, 1, 3, 10, 30, 60, 100, 200, 400)
 SLOPE_SPLITS = 4
 TEMPERATURES, STATES, PROBE_SEEDS = (0.01, 0.02, 0.07), range(3), (42, 43, 44)
@@ -52,6 +53,33 @@ EXACT = {(0.75, 0.75): (0.02, 0.4, 0.75, 1.2), (0.9, 0.5): (0.42, 0.75, 1.2), (0
 IN_SPAN = {cones: (0.45, 0.75, 1.1) for cones in EXACT}
 COLUMNS = ["dataset", "dial", "block", "setting", "R_image", "R_text", "gap", "protocol", "auc_at_zero", "gain", "low", "high"]
 COLUMNS += ["rank_image", "rank_text", "recall", "seeds"]
+
+
+def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:
+    """Return R of both modalities and the gap over all given pairs, and recall@10 over a fixed sample of at most 200 of them.
+
+    The candidates of an image are distinct texts. A text is a hit if any of its images is among its ten nearest.
+    """
+    image, text = heads.project(pairs.image, pairs.text[pairs.first])
+    rows = np.sort(np.random.default_rng(0).permutation(len(pairs))[:HELD_OUT])
+    numbers, first = np.unique(pairs.first[rows], return_index=True)
+    right = pairs.first[rows][:, None] == numbers[None, :]
+    similarity = image[rows] @ text[rows][first].T
+    return {
+        "R_image": round(mean_resultant_length(image), 4),
+        "R_text": round(mean_resultant_length(text), 4),
+        "gap": round(gap_norm(image, text), 4),
+        "pairs": len(rows),
+        "distinct_texts": len(numbers),
+        "recall@10_image_to_text": recall_at_k(similarity, right),
+        "recall@10_text_to_image": recall_at_k(similarity.T, right.T),
+    }
+
+
+def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
+    """Return the share of rows with a right column among the k most similar, from a matrix (n, m) and booleans of its shape."""
+    nearest_columns = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return round(float(np.take_along_axis(right, nearest_columns, axis=1).any(axis=1).mean()), 4)
 
 
 def measures(heads: Heads, pairs: TrainingPairs) -> dict:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 import torch
+from gap_study import held_out_measures
 from safetensors.numpy import save, save_file
 from tqdm import tqdm
 
@@ -37,7 +38,6 @@ from helpers.heads import (
     Settings,
     TowerFeatures,
     features_folder,
-    held_out_measures,
     shipped_features,
     training_path,
 )

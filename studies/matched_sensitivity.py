@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from common import NAMES, names_of, shipped_sets
+from common import NAMES, names_of, redrawn_split, shipped_sets
 from scipy.stats import t as student
 from tqdm import tqdm
 
 from helpers import PROTOCOLS, EmbeddingSet, sweep
 from helpers.backbones.registry import HEADS
-from helpers.datasets.splits import redrawn_split, resplit
+from helpers.datasets.splits import resplit
 from helpers.files import project_root, read_json, replacing
 from helpers.statistics import corrected_interval
 from helpers.tasks import Task

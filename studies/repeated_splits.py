@@ -8,11 +8,12 @@ from collections import deque
 from dataclasses import replace
 
 import pandas as pd
+from common import redrawn_split
 from gap_study import embeddings_under
 
 from helpers import EmbeddingSet, gap_norm, sweep
 from helpers.backbones.registry import HEADS
-from helpers.datasets.splits import redrawn_split, resplit
+from helpers.datasets.splits import resplit
 from helpers.files import project_root, read_json, replacing
 from helpers.heads import Settings, TowerFeatures, shipped_features, training_path
 from helpers.store.catalogue import SHIPPED, stored

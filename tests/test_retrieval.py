@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gap_study import recall_at_k
 from page_code import functions_of
 from sklearn.metrics import ndcg_score, roc_auc_score
 
@@ -24,7 +25,7 @@ def pairs(n=80, d=10, noise=0.6, seed=0):
 def test_ranks_agree_with_a_full_sort_and_lengths_count_only_in_inner_products():
     (image, text), right = pairs(), np.eye(80, dtype=bool)
     for k in (1, 5):
-        expected = [r.recall_at_k(image @ text.T, right, k), r.recall_at_k(text @ image.T, right, k)]
+        expected = [recall_at_k(image @ text.T, right, k), recall_at_k(text @ image.T, right, k)]
         assert r.recall_both_ways(image, text, k) == pytest.approx(expected, abs=1e-4)
     longer = text * np.linspace(0.5, 3, 80)[:, None]
     by_product = (image @ longer.T).argmax(axis=1) == np.arange(80)
@@ -37,7 +38,7 @@ def test_ranks_agree_with_a_full_sort_and_lengths_count_only_in_inner_products()
 def test_the_penalty_reproduces_the_shift_exactly_and_renormalising_acts_like_a_stronger_one():
     image, text = pairs(n=400, d=40, noise=0.3)
     gap = gap_vector(image, text)
-    expected = r.recall_at_k((image - gap / 2) @ (text + gap / 2).T, np.eye(400, dtype=bool), 1)
+    expected = recall_at_k((image - gap / 2) @ (text + gap / 2).T, np.eye(400, dtype=bool), 1)
     assert (r.retrieval_ranks(image, text, -0.5 * text @ gap) < 1).mean() == pytest.approx(expected, abs=1e-4)
     moved = GapAlignment(1.0).fit(image, text).transform(image, text)
     near = (moved[0] @ moved[1].T).argmax(axis=1)

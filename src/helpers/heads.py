@@ -14,8 +14,7 @@ from torch.nn.functional import cross_entropy, normalize
 from .arrays import check_vectors, choose, unit_rows
 from .backbones.lit import IMAGE_WIDTH, TEXT_WIDTH
 from .files import project_root
-from .geometry import gap_norm, mean_resultant_length
-from .retrieval import recall_at_k
+from .geometry import mean_resultant_length
 from .schemas import CAPTIONS, check_table, usable
 from .store.disk import Record, read_intact, read_parquet, read_record
 
@@ -23,7 +22,6 @@ PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors",
 LEARNED = "learned"  # a temperature that is trained with the heads
 START_TEMPERATURE = 0.07  # initial value of a learned temperature, as in CLIP
 DIM, BATCH = 256, 256
-HELD_OUT = 200  # number of pairs in the retrieval test
 
 
 @dataclass(frozen=True)
@@ -180,24 +178,3 @@ def training_path(pairs: TrainingPairs, settings: Settings) -> Iterator[Heads]:
             optimizer.step()
             total += loss.item() * len(batch)
         yield heads(epoch, total / len(images))
-
-
-def held_out_measures(heads: Heads, pairs: TrainingPairs) -> dict[str, float]:
-    """Return R of both modalities and the gap over all given pairs, and recall@10 over a fixed sample of at most 200 of them.
-
-    The candidates of an image are distinct texts. A text is a hit if any of its images is among its ten nearest.
-    """
-    image, text = heads.project(pairs.image, pairs.text[pairs.first])
-    rows = np.sort(np.random.default_rng(0).permutation(len(pairs))[:HELD_OUT])
-    numbers, first = np.unique(pairs.first[rows], return_index=True)
-    right = pairs.first[rows][:, None] == numbers[None, :]
-    similarity = image[rows] @ text[rows][first].T
-    return {
-        "R_image": round(mean_resultant_length(image), 4),
-        "R_text": round(mean_resultant_length(text), 4),
-        "gap": round(gap_norm(image, text), 4),
-        "pairs": len(rows),
-        "distinct_texts": len(numbers),
-        "recall@10_image_to_text": recall_at_k(similarity, right),
-        "recall@10_text_to_image": recall_at_k(similarity.T, right.T),
-    }

@@ -59,10 +59,9 @@ def inspect_image(root: Path, relative: str, pixels: bool = False, window: str |
 
 
 def decode(path: Path, content: str | None = None, window: str | None = None) -> Image.Image:
-    """Read the first frame of an image file as upright 8-bit RGB, or raise a ValueError without the path.
+    """Read the first frame as upright 8-bit RGB without alpha, or raise a ValueError without the path.
 
-    ``content`` is the SHA-256 that the file must have; alpha is ignored. ``window`` says which grey values of 16 bits become black
-    and white, see :func:`limits_of`; without it, an image that may hold fewer bits is refused.
+    ``content`` is the SHA-256 of the file, and ``window`` that of :func:`limits_of`, without which fewer than 16 bits are refused.
     """
     try:
         data = Path(path).read_bytes()
@@ -80,10 +79,7 @@ def decode(path: Path, content: str | None = None, window: str | None = None) ->
 
 
 def _open(stream) -> Image.Image:
-    """Return a Pillow image after reading its header alone; refuse one too large to decode.
-
-    An encoder makes the shorter side its own, so a long and thin image is measured as it will be then.
-    """
+    """Return a Pillow image after reading its header; refuse one too large to decode or, its shorter side enlarged, to encode."""
     if stream.read(132)[128:] == b"DICM":
         raise ValueError(DICOM)
     if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's own limit must not be below one that was raised

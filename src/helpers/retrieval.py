@@ -10,12 +10,6 @@ FEWEST_PAIRS, MOST_PAIRS = 30, 1000  # fewer pairs do not tell a working encoder
 SHUFFLES = 1000  # of pairs; a working encoder exceeds all of them, which chance does once in a thousand times
 
 
-def recall_at_k(similarity: np.ndarray, right: np.ndarray, k: int = 10) -> float:
-    """Return the share of rows with a right column among the k most similar, from a matrix (n, m) and booleans of its shape."""
-    nearest_columns = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-    return round(float(np.take_along_axis(right, nearest_columns, axis=1).any(axis=1).mean()), 4)
-
-
 def retrieval_ranks(image, text, penalty=0.0, unit: bool = True) -> np.ndarray:
     r"""Count, for each pair (n,), the wrong texts that are at least as similar to its image as its best right text.
 

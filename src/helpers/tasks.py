@@ -64,10 +64,7 @@ def as_list(cell) -> list | None:
 
 
 def word_lists(values, what: str, first_line: int = 0, rows: Sequence[int] | None = None) -> list[list[str]] | None:
-    """Return cells that are lists of words, [] for an empty cell; None if there is no such list; refuse a column of both.
-
-    ``first_line`` and ``rows`` are those of :func:`known`.
-    """
+    """Return cells that are lists of words, [] for an empty cell, or None if none is such a list; refuse a column of both."""
     found = [as_list(value) for value in values]
     fits = [cell is not None and all(isinstance(word, str) for word in cell) for cell in found]
     if not any(cell and fit for cell, fit in zip(found, fits, strict=True)):
@@ -112,10 +109,7 @@ def unknown(texts, classes: Iterable = ()) -> np.ndarray:
 
 
 def known(values, what: str, remedy: str, classes: Iterable = (), first_line: int = 0, rows=None) -> np.ndarray:
-    """Return :func:`cells` (n,), none of which may be missing; the error counts every spelling and names the first row or line.
-
-    ``rows`` are their numbers (n,) if other rows were dropped.
-    """
+    """Return :func:`cells` (n,), none missing; the error counts each spelling and names the first row, of numbers ``rows``."""
     texts = cells(values)
     if (missing := unknown(texts, classes)).any():
         written = ", ".join(f"{count} {text or 'empty'}" for text, count in Counter(texts[missing]).items())

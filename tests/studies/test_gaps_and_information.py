@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import repeated_splits
+from common import redrawn_split
 from conftest import ROOT
 from information import SHARES, contrastive_terms
 from samples import embedding_set
 
 from helpers import EmbeddingSet, gap_vector, mean_resultant_length
-from helpers.datasets.splits import redrawn_split, resplit
+from helpers.datasets.splits import resplit
 from helpers.geometry import effective_rank
 from helpers.heads import Settings, shipped_features
 

@@ -36,10 +36,9 @@ def check(
     name: str, root=None, variant: str = "authors", split=None, missing_images=None, open_images: bool = True,
     tokenizers: Iterable[str] = (), **options,
 ) -> Report:  # fmt: skip
-    """Return a report on a copy of a data set: files, labels, splits, duplicates, and texts that an encoder cuts.
+    """Report on the files, labels, splits and duplicates of a data set, given as to :func:`load_dataset`.
 
-    Arguments are those of :func:`load_dataset` and ``open_images``, whether to decode every distinct image, and ``tokenizers``,
-    names of encoders: the report counts the texts they cut if their tokenizer files are on this machine.
+    ``open_images`` decodes each distinct image; ``tokenizers`` names encoders whose cut texts are counted, if their files are here.
     """
     try:
         dataset, faults = read_copy(name, root, variant, split, missing_images, **options)
@@ -137,9 +136,8 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if dataset.task.kind == "multilabel":
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():
-            found.append(
-                f"{empty.sum()} rows have no label, first {_place(dataset, empty.idxmax())}; they count as negative for every class"
-            )
+            where = f"first {_place(dataset, empty.idxmax())}; they count as negative for every class"
+            found.append(f"{empty.sum()} rows have no label, {where}")
     return found
 
 

@@ -52,10 +52,7 @@ def tokenizers_at_hand(names: Iterable[str]) -> tuple[list, dict[str, str]]:
 
 
 def text_lengths(dataset: PairedDataset, tokenizers: Iterable = ()) -> pd.DataFrame:
-    """Return how many pairs and distinct texts have each length: ``dataset, variant, unit, limit, length, pairs, texts``.
-
-    ``unit`` is ``words`` or an encoder, ``limit`` the tokens it sees, special ones included (0 for words).
-    """
+    """Count pairs and distinct texts by length, in ``unit`` words (``limit`` 0) or tokens of an encoder that sees ``limit``."""
     how_often = dataset.rows["text"].value_counts()
     texts = how_often.index.tolist()
     about = {"dataset": dataset.name, "variant": dataset.variant, "pairs": how_often.to_numpy(), "texts": 1}

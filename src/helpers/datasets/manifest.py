@@ -10,27 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from .. import tasks
 from ..arrays import choose, choose_column
 from ..images import EXTENSIONS, existing, limits_of
 from ..store.formats import DELIMITED, TABLES, ends_in, is_table, read_rows
-from ..tasks import (
-    FILL,
-    KINDS,
-    LABEL,
-    ONE_HOT,
-    SPLITS,
-    Task,
-    cells,
-    class_names,
-    indicators,
-    known,
-    list_indicators,
-    not_used,
-    one_hot,
-    split_names,
-    unknown,
-    word_lists,
-)
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
 from .tables import classes_of, first_file, read_table, refuse, unique
@@ -53,7 +36,7 @@ def read(
     """Return the rows of a table. No error prints a cell, because the data may be confidential.
 
     Args:
-        root: the table, or the folder that holds it; image paths are relative to that folder.
+        root: the table, or the folder that holds it and to which image paths are relative.
         image, text: columns of image paths, and of texts; a list of texts is several captions of one image, a pair each.
         label: one column of class names, or of lists of them for a multi-label task; or several columns of 0 and 1 for one, or,
             with exactly one 1 in every row, for a task of these classes.
@@ -96,16 +79,16 @@ def read(
     _name_rows(rows, data, id, group, data[image].where(paths.notna()), path, faults)
     given = split_column in data and split != "made"
     if given:
-        rows["split"] = split_names(data[split_column])
+        rows["split"] = tasks.split_names(data[split_column])
         _check_splits(rows, split_column, path, faults)
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
     counts = {"rows_without_label": dropped} if drop else {}
     counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
     notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
-    notes += [ONE_HOT.format(len(label), task.kind)] if len(label) > 1 and task.kind != "multilabel" else []
-    rows = pd.concat([rows, labels], axis=1)[rows["split"].isin(SPLITS) & paths.notna()]
-    if captions := word_lists(rows["text"], f"{path}: {text}", 2, rows.index):
+    notes += [tasks.ONE_HOT.format(len(label), task.kind)] if len(label) > 1 and task.kind != "multilabel" else []
+    rows = pd.concat([rows, labels], axis=1)[rows["split"].isin(tasks.SPLITS) & paths.notna()]
+    if captions := tasks.word_lists(rows["text"], f"{path}: {text}", 2, rows.index):
         rows = rows.assign(text=captions).explode("text")
         rows["pair_id"] += "-" + rows.groupby(level=0).cumcount().astype(str)
         notes.append(f"{text} lists the captions of each image: {len(data)} rows give {len(rows)} pairs")
@@ -136,9 +119,8 @@ def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: st
 def _check_splits(rows: pd.DataFrame, column: str, path: Path, faults: list[Exception]) -> None:
     """Note a split that is unknown and a group that is in two."""
     with _noting(faults):
-        classes_of(pd.Series(rows["split"], name=column), SPLITS, path)
-    with _noting(faults):
-        refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one")
+        classes_of(pd.Series(rows["split"], name=column), tasks.SPLITS, path)
+    refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one", faults=faults)
 
 
 @contextmanager
@@ -154,21 +136,19 @@ def _notes(data: pd.DataFrame, used: tuple, options: dict[str, str | None]) -> l
     """Return sentences on the columns that are not used, and on groups that were not given."""
     unused = [name for name in data if name not in (*used, *options.values())]
     free = [option for option, column in options.items() if column is None]
-    notes = [f"columns {not_used(unused, free)}"] if unused else []
-    if options["group"] is None:
-        notes += ["no group was given: images stay whole, but rows of one patient may be on both sides of the split"]
-    return notes
+    ungrouped = "no group was given: images stay whole, but rows of one patient may be on both sides of the split"
+    return ([f"columns {tasks.not_used(unused, free)}"] if unused else []) + ([ungrouped] if "group" in free else [])
 
 
 def _labelled(data: pd.DataFrame, label: list[str], classes) -> tuple[pd.DataFrame, int]:
     """Return the rows without a missing label, and the number of the others; the index still tells the line."""
-    missing = np.any([unknown(cells(data[name]), classes or ()) for name in label], axis=0)
+    missing = np.any([tasks.unknown(tasks.cells(data[name]), classes or ()) for name in label], axis=0)
     return data[~missing], int(missing.sum())
 
 
-def _known(column: pd.Series, path: Path, remedy: str = FILL, classes=()) -> pd.Series:
+def _known(column: pd.Series, path: Path, remedy: str = tasks.FILL, classes=()) -> pd.Series:
     """Return a column without blanks at the ends; refuse a missing cell by its line."""
-    texts = known(column, f"{path}: {column.name}", remedy, classes, 2, column.index)
+    texts = tasks.known(column, f"{path}: {column.name}", remedy, classes, 2, column.index)
     return pd.Series(texts, column.index, name=column.name, dtype=object)
 
 
@@ -185,33 +165,32 @@ def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -
         raise ValueError(f"{path} has a header and no rows; {REMEDY}")
 
 
-def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None, classes) -> tuple[Task, pd.DataFrame]:
+def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None, classes) -> tuple:
     """Return the task that the label column or columns define, and its label columns as :class:`Task` names them."""
     column = data[names[0]]
     if len(names) > 1:
         if separator or classes:
-            raise ValueError(
-                f"{path}: label_separator and classes are for one label column, and label names {len(names)}; drop them"
-            )
-        labels = pd.DataFrame(indicators(data[names]), data.index, names)
+            fault = f"label_separator and classes are for one label column, and label names {len(names)}; drop them"
+            raise ValueError(f"{path}: {fault}")
+        labels = pd.DataFrame(tasks.indicators(data[names]), data.index, names)
         for name in names:
             classes_of(labels[name], (0, 1), path)
-        task, labels = Task("multilabel", tuple(names)), labels.astype("int8")
-        if kind != "multilabel" and (single := one_hot(labels.to_numpy(), names)) is not None:
-            task = Task("binary" if len(names) == 2 else "multiclass", task.classes)
+        task, labels = tasks.Task("multilabel", tuple(names)), labels.astype("int8")
+        if kind != "multilabel" and (single := tasks.one_hot(labels.to_numpy(), names)) is not None:
+            task = tasks.Task("binary" if len(names) == 2 else "multiclass", task.classes)
             labels = pd.DataFrame({"label": single}, data.index)
     else:
         what = f"{path}: {column.name}"
-        column = column.fillna("") if separator else _known(column, path, LABEL, classes or ())
-        listed = column.str.split(separator, regex=False) if separator else word_lists(column, what, 2, column.index)
+        column = column.fillna("") if separator else _known(column, path, tasks.LABEL, classes or ())
+        listed = column.str.split(separator, regex=False) if separator else tasks.word_lists(column, what, 2, column.index)
         if listed is not None:
-            classes, coded = list_indicators(listed, what, classes or (), 2, column.index)
-            task, labels = Task("multilabel", classes), pd.DataFrame(coded, column.index)
+            classes, coded = tasks.list_indicators(listed, what, classes or (), 2, column.index)
+            task, labels = tasks.Task("multilabel", classes), pd.DataFrame(coded, column.index)
         else:
-            classes = tuple(classes or class_names(column, what))
+            classes = tuple(classes or tasks.class_names(column, what))
             classes_of(column, classes, path)
-            task, labels = Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
-    if kind is not None and choose(kind, KINDS, "task kind") != task.kind:
+            task, labels = tasks.Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
+    if kind is not None and choose(kind, tasks.KINDS, "task kind") != task.kind:
         found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
         raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
     return task, labels.set_axis(task.columns, axis=1)
@@ -219,20 +198,17 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
 
 def _paths_inside(column: pd.Series, folder: Path, path: Path, faults: list[Exception]) -> pd.Series:
     """Return paths of images relative to ``folder``, None for a missing one and one that leads out of it, which are noted."""
-    with _noting(faults):
-        refuse(column.isna(), column, path, "is missing")
-    other = pd.Series(False, column.index)
+    refuse(column.isna(), column, path, "is missing", faults=faults)
+    other = column.isna()
     for pattern, what in NO_PATH.items():
-        found = column.str.contains(pattern, na=False) & ~other
+        found = column.str.contains(pattern, na=False)
         other |= found
-        with _noting(faults):
-            refuse(found, column, path, f"{what}; save each image as a file, and give its path")
+        refuse(found, column, path, f"{what}; save each image as a file, and give its path", faults=faults)
     paths = column.fillna("").map(lambda cell: PurePosixPath(cell.strip().replace("\\", "/")))
     paths = paths.map(lambda own: own.relative_to(folder) if own.is_relative_to(folder) else own)
     outside = paths.map(lambda own: own.is_absolute() or ".." in own.parts) & ~other
-    with _noting(faults):
-        refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root")
-    return paths.map(str).astype(object).where(~outside & ~other & column.notna(), None)
+    refuse(outside, column, path, f"leads out of {folder}; give a path within it, or pass image_root", faults=faults)
+    return paths.map(str).astype(object).where(~outside & ~other, None)
 
 
 def _no_file(paths: pd.Series, folder: Path) -> str:
@@ -248,10 +224,8 @@ def _no_file(paths: pd.Series, folder: Path) -> str:
 
 def _stem(path: str) -> str:
     """Return a path without the ending of an image; an id may hold points."""
-    ending = PurePosixPath(path).suffix
-    return path.removesuffix(ending) if ending.lower() in EXTENSIONS else path
+    return path[: path.rindex(".")] if path.lower().endswith(EXTENSIONS) else path
 
 
 def _masked(path: str) -> str:
-    stem = _stem(path)
-    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", stem)) + path.removeprefix(stem)
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", _stem(path))) + path.removeprefix(_stem(path))

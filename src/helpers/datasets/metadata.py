@@ -7,7 +7,7 @@ import pandas as pd
 from ..tasks import Task
 from .registry import WORDS, Draft
 from .splits import by_group, by_row
-from .tables import age_band, classes_of, fill, numbers, phrase, printed, released, words
+from .tables import age_band, classes_of, fill, numbers, printed, released, words
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 FINDINGS = WORDS["brset"]["findings"]  # of an expert in the same image: in the authors' text, not in the clean one
@@ -50,9 +50,9 @@ def brset(root: Path, variant: str, split: str) -> Draft:
     fields = {
         "eye": words(number["exam_eye"], {1: "right", 2: "left"}, "no eye reported"),
         "sex": words(number["patient_sex"], {1: "male", 2: "female"}, "no sex reported"),
-        "age": phrase(number["patient_age"], "{}", "no age reported"),
-        "comorb": phrase(table["comorbidities"], "with comorbidities: {}", "with no comorbidities reported"),
-        "dm": phrase(years, "diabetes diagnosed for {} years", "with no diabetes duration reported"),
+        "age": words(number["patient_age"], "{}", "no age reported"),
+        "comorb": words(table["comorbidities"], "with comorbidities: {}", "with no comorbidities reported"),
+        "dm": words(years, "diabetes diagnosed for {} years", "with no diabetes duration reported"),
         "insulin": words(table["insuline"], insulin, insulin["other"]),
         **{c: words(number[c], {1: "present"}, "absent") for c in FINDINGS},
     }
@@ -68,8 +68,8 @@ def mbrset(root: Path, variant: str, split: str) -> Draft:
     years, education = printed(table["dm_time"], path), dict(enumerate(WORDS["mbrset"]["education"], 1))
     fields = {
         "sex": words(number["sex"], {1: "male", 0: "female"}, "sex not reported"),
-        "age": phrase(printed(table["age"], path), "aged {} years", "with age not reported"),
-        "dm_time": phrase(years, "diagnosed with diabetes for {} years", "with no reported diabetes duration"),
+        "age": words(printed(table["age"], path), "aged {} years", "with age not reported"),
+        "dm_time": words(years, "diagnosed with diabetes for {} years", "with no reported diabetes duration"),
         "educational_level": words(number["educational_level"], education, "with no educational level reported"),
     }
     for column, (yes, no, unknown) in YES_NO.items():

@@ -19,10 +19,7 @@ LABELS = {"authors": CLASSES, "clean": tuple(name for name in CLASSES if name !=
 TABLES = {"train": "train.csv", "val": "valid.csv", "test": "test.csv"}  # the authors' three, not part of the release
 IDS = ("dicom_id", "subject_id", "study_id")
 ARCHIVES = ("mimic-cxr-reports.zip", "metadata/mimic-cxr-reports.zip")
-WANTED = re.compile(
-    r"^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*",
-    re.IGNORECASE | re.MULTILINE,
-)
+WANTED = re.compile(r"(?im)^[ \t]*(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION|REASON FOR (?:THIS )?EXAM(?:INATION)?)S?:[ \t]*")
 # A blank line, a heading at the start of a line, or a heading in capitals within a line
 END = re.compile(r"\n[ \t]*\n|\n[ \t]*[A-Za-z][A-Za-z ,/()-]{2,40}:|\b[A-Z]{4,}(?: [A-Z]+)*:")
 
@@ -75,9 +72,8 @@ def _release_tables(root: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def _release(root: Path, kind: str, columns) -> tuple[pd.DataFrame, Path]:
-    return released(
-        root, [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")], columns
-    )
+    names = [f"mimic-cxr-{version}-{kind}.csv{end}" for version in ("2.0.0", "2.1.0") for end in (".gz", "")]
+    return released(root, names, columns)
 
 
 def _labelled(table: pd.DataFrame, path: Path, labels) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from ..store.embeddings import EmbeddingSet
-from ..tasks import SPLITS
 
 SEED = 42
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}  # in the order in which the splits receive a rare class
@@ -21,22 +20,19 @@ def by_row(strata: pd.Series) -> pd.Series:
 
 
 def by_group(groups: pd.Series, strata: pd.Series | None = None, seed: int = SEED) -> np.ndarray:
-    """Return the split name of each row, with whole groups and with each stratum divided in proportion to ``SHARES``.
+    """Return the split name of each row: whole groups, and each stratum (of a group's first row) in proportion to ``SHARES``.
 
-    Groups come in a seeded order, and each goes to the split that is furthest below its share. A group has the stratum of its first
-    row; a stratum with one group goes to train.
+    Groups come in a seeded order; each goes to the split furthest below its share, so that a single one goes to train.
     """
     codes, _ = pd.factorize(groups)
-    first = np.unique(codes, return_index=True)[1]
-    size = np.bincount(codes)
+    first, size = np.unique(codes, return_index=True)[1], np.bincount(codes)
     stratum = np.zeros(len(first), dtype=int) if strata is None else pd.factorize(strata, sort=True)[0][first]
     names, due = np.array(list(SHARES), dtype=object), np.array(list(SHARES.values()))
     assigned = np.empty(len(first), dtype=int)
     rng = np.random.default_rng(seed)
     for s in np.unique(stratum):
         members = rng.permutation(np.flatnonzero(stratum == s))
-        target = due * size[members].sum()
-        filled = np.zeros(len(names))
+        target, filled = due * size[members].sum(), np.zeros(len(names))
         for g in members:
             assigned[g] = np.argmax((target - filled) / target)
             filled[assigned[g]] += size[g]
@@ -59,19 +55,3 @@ def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
     """Return the set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to exclude."""
     split = pd.Series(np.asarray(split, dtype=object))
     return replace(embeddings, pairs=embeddings.pairs.assign(split=split)[split.notna().to_numpy()])
-
-
-def redrawn_split(embeddings: EmbeddingSet, random_state: int = 0) -> np.ndarray:
-    """Return new random splits, (n,) of names: whole groups fill train, val and test in turn, to the shares that the set has."""
-    codes = embeddings.tied_groups
-    groups = np.unique(codes)
-    shares = {split: len(rows) / len(embeddings) for split in SPLITS if len(rows := embeddings.rows(split))}
-    if len(groups) < len(shares):
-        raise ValueError(f"{len(groups)} group(s) cannot be shared out over {len(shares)} splits; give more groups")
-    order = np.random.default_rng(random_state).permutation(len(groups))
-    sizes = np.bincount(codes)[order]
-    middle = (sizes.cumsum() - sizes / 2) / len(embeddings)
-    of_group = np.empty(len(groups), dtype=object)
-    ends = np.cumsum(list(shares.values()))
-    of_group[order] = np.array(list(shares), dtype=object)[np.searchsorted(ends[:-1], middle, side="right")]
-    return of_group[codes]

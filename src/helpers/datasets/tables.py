@@ -21,10 +21,7 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
 
 
 def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, remedy: str = RELEASED) -> pd.DataFrame:
-    """Read a delimited file as strings, empty cells as missing; ``columns`` are required, and rows with them.
-
-    With ``na_words``, cells such as ``NA`` and ``nan`` are missing too: the default of pandas, which the authors used.
-    """
+    """Read a delimited file as strings, an empty cell as missing, with ``na_words`` also NA, nan ...; ``columns`` need rows."""
     # The header is read as a row, because pandas would rename a column whose name occurs twice.
     table = read_delimited(path, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
     names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(table.iloc[0])]
@@ -71,10 +68,13 @@ def parallel_lines(files: Mapping[str, Path]) -> pd.DataFrame:
     return table
 
 
-def refuse(bad: pd.Series, column: pd.Series, path, fault: str, first: int = 2) -> None:
-    """Raise a ValueError if a cell is bad: it counts them and names the line of one; row 0 is line ``first``."""
+def refuse(bad: pd.Series, column: pd.Series, path, fault: str, first: int = 2, faults: list | None = None) -> None:
+    """Raise a ValueError, or note it in ``faults``, that counts bad cells and names the line of one; row 0 is line ``first``."""
     if bad.any():
-        raise ValueError(f"{path} line {bad.idxmax() + first}: {column.name} {fault} ({bad.sum()} such rows)")
+        error = ValueError(f"{path} line {bad.idxmax() + first}: {column.name} {fault} ({bad.sum()} such rows)")
+        if faults is None:
+            raise error
+        faults.append(error)
 
 
 def numbers(column: pd.Series, path) -> pd.Series:
@@ -106,14 +106,10 @@ def printed(column: pd.Series, path) -> pd.Series:
     return values.map(lambda v: str(int(v)) if whole else str(v), na_action="ignore").astype(object)
 
 
-def words(column: pd.Series, of: Mapping, otherwise: str) -> pd.Series:
-    """Return phrases for coded cells: ``of[cell]``, or ``otherwise`` for any other cell, missing ones included."""
-    return column.map(lambda cell: of.get(cell, otherwise)).astype(object)
-
-
-def phrase(column: pd.Series, template: str, otherwise: str) -> pd.Series:
-    """Return ``template`` with each cell in place of ``{}``, or ``otherwise`` for a missing cell."""
-    return column.map(template.format, na_action="ignore").astype(object).fillna(otherwise)
+def words(column: pd.Series, of: Mapping | str, otherwise: str) -> pd.Series:
+    """Return ``of[cell]``, or the cell in place of ``{}`` in a template ``of``; ``otherwise`` for any other cell or none."""
+    said = of.format if isinstance(of, str) else dict(of)
+    return column.map(said, na_action="ignore").astype(object).fillna(otherwise)
 
 
 def fill(template: str, fields: Mapping[str, pd.Series]) -> list[str]:

@@ -71,10 +71,7 @@ def intact(read: Callable, path: Path):
 
 
 def inspect(dataset: PairedDataset, work: Path | None = None) -> tuple[pd.DataFrame, list[tuple]]:
-    """Return content hashes ``image`` and ``text`` of every row, None if unusable, and (row, field, severity, what) of problems.
-
-    Findings are stored in ``work``; the next inspection reads only image files of another size or time. Pixels are not decoded.
-    """
+    """Return content hashes (n, 2), None if unusable, and problems (row, field, severity, what); ``work`` keeps what was found."""
     keys, problems = [], []
     named = [path if isinstance(path, str) else None for path in dataset.rows["image"]]
     with FileLock(work / "lock-files") if work else nullcontext():  # one shard inspects for all
@@ -131,10 +128,7 @@ def plan(job: Job, keys: pd.DataFrame, modality: str) -> dict[Path, list[str]]:
 
 
 def encode(job: Job, keys: pd.DataFrame) -> dict[str, tuple[np.ndarray, dict[str, str]]]:
-    """Encode the missing chunks of the rows with these content hashes: all, or for shard (k, n) every n-th from the k-th on.
-
-    Without a shard, return the vectors of the distinct items of each modality and why some contents could not be decoded.
-    """
+    """Encode missing chunks, of a shard its own; without one, return vectors by modality, and why contents cannot be decoded."""
     found, (k, n) = {}, job.shard or (1, 1)
     for modality in ("image", "text"):
         chunks = dict(list(plan(job, keys, modality).items())[k - 1 :: n])
@@ -178,10 +172,9 @@ def _encode_images(job: Job, paths: pd.Series, chunks: dict[Path, list[str]], ba
 
 
 def image_batches(files: list[Path], preprocess: Callable, batches: list, workers=None, contents=None, window=None) -> Iterator:
-    """Yield ``(numbers, pixels, reasons)`` for each batch of numbers of files, decoded in ``workers`` processes, at most 8 if None.
+    """Yield the numbers of the images of a batch, their stacked pixels, and for other images why they cannot be decoded.
 
-    ``pixels`` stacks the preprocessed images of ``numbers``; ``reasons`` says of each other image why it cannot be decoded, such as
-    other ``contents`` (SHA-256). Without workers, with few batches or too little shared memory, this process decodes.
+    ``workers`` processes decode, at most 8 if None; this process does with 0, few batches or too little shared memory.
     """
     decoded = partial(_decoded, files, preprocess, contents, window)
     first = decoded(batches[0])

@@ -37,22 +37,11 @@ class InputError(ValueError):
 
 
 def extract(
-    dataset: PairedDataset,
-    backbone: Backbone | str,
-    out,
-    batch_size: int | None = None,
-    shard=None,
-    device: str | None = None,
-    *,
-    precision: str = "float32",
-    dtype: str = "float32",
-    workers: int | None = None,
-    on_error: str = "fail",
-    max_skipped: float | None = None,
-    overwrite: bool = False,
-    image_from: Path | str | None = None,
+    dataset: PairedDataset, backbone: Backbone | str, out, batch_size: int | None = None, shard=None, device: str | None = None, *,
+    precision: str = "float32", dtype: str = "float32", workers: int | None = None, on_error: str = "fail",
+    max_skipped: float | None = None, overwrite: bool = False, image_from: Path | str | None = None,
     command: str = "helpers.extract, called from Python",
-) -> EmbeddingSet | None:
+) -> EmbeddingSet | None:  # fmt: skip
     """Encode every distinct image (by content) and text of a data set once and store the set in ``out``.
 
     A set of this data, encoder and precision in ``out`` is returned as it is. An interrupted run resumes and ends with the same
@@ -76,7 +65,12 @@ def extract(
     out, shard = Path(out), parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)
     max_skipped = 0.05 if max_skipped is None else max_skipped
-    backbone = _backbone(backbone, device)
+    backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
+    if not isinstance(backbone, Backbone):
+        how = "wrap your functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
+        raise ValueError(
+            f"extract takes an encoder's name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; {how}"
+        )
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):
@@ -96,18 +90,6 @@ def extract(
     if not shard:
         _clear(job.work, identity)  # also of a run that was killed when the set was whole
     return embeddings
-
-
-def _backbone(backbone, device: str | None) -> Backbone:
-    """Return an encoder as it is, or the one of a name; refuse anything else."""
-    if isinstance(backbone, str):
-        return load_backbone(backbone, device)
-    if isinstance(backbone, Backbone):
-        return backbone
-    raise ValueError(
-        f"extract takes an encoder's name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; wrap your "
-        "functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
-    )
 
 
 def _encoded(job: Job, keys, problems: list[tuple], identity: dict, usable_rows: Callable, command) -> EmbeddingSet | None:
@@ -189,15 +171,9 @@ def _identity(job: Job, keys: pd.DataFrame, dtype: str) -> dict:
     """Return what decides whether a stored set can be reused."""
     window = filter(None, [job.dataset.report.get("window")])
     rows = job.dataset.rows.drop(columns=["image", "text"]).reset_index(drop=True)
-    return {
-        "dataset": job.dataset.name,
-        "variant": job.dataset.variant,
-        "backbone": job.backbone.name,
-        "encoder": job.backbone.identity,
-        "data_manifest": settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task), *window]),
-        "precision": job.precision,
-        "dtype": dtype,
-    }
+    content = settings_hash([rows.join(keys).to_csv(index=False), repr(job.dataset.task), *window])
+    names = {"dataset": job.dataset.name, "variant": job.dataset.variant, "backbone": job.backbone.name}
+    return names | {"encoder": job.backbone.identity, "data_manifest": content, "precision": job.precision, "dtype": dtype}
 
 
 def _stored(out: Path, identity: dict, overwrite: bool) -> EmbeddingSet | None:
@@ -227,10 +203,8 @@ def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: 
         return usable
     limit = f"more than max_skipped={max_skipped:.0%} allows" if on_error == "skip" else "pass --on-error skip to exclude them"
     lines = [f"row {e.row}{'' if private else f' ({e.pair_id})'}, {e.field}: {e.what}" for e in errors.head(SHOWN).itertuples()]
-    lines = [f"{n_bad} of {n} rows cannot be encoded, {limit}; all are listed in {path}:", *lines]
-    if len(errors) > SHOWN:
-        lines.append(f"and {len(errors) - SHOWN} more")
-    raise InputError("\n  ".join(lines))
+    lines += [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+    raise InputError("\n  ".join([f"{n_bad} of {n} rows cannot be encoded, {limit}; all are listed in {path}:", *lines]))
 
 
 def _provenance(job: Job, identity: dict, keys: pd.DataFrame, problems: list[tuple]) -> dict:
@@ -243,11 +217,9 @@ def _provenance(job: Job, identity: dict, keys: pd.DataFrame, problems: list[tup
         "encoder": job.backbone.fingerprint,
         "data_report": json.loads(json.dumps(job.dataset.report, default=lambda value: value.item())),  # counts may be numpy's
         "feature_space": "projected",
-        "normalized": True,
+        **{"normalized": True, "device": job.backbone.device.split(":")[0]},
         "batch_size": {"images": job.batch_size, "texts": TEXTS_PER_BATCH},
-        "device": job.backbone.device.split(":")[0],
         "texts_cut": {"distinct": len(cut), "pairs": int(keys["text"].isin(cut).sum()), "context_length": tokenizer.context_length},
-        "converted": dict(counts["note"]),
-        "skipped": dict(counts["error"]),
+        **{"converted": dict(counts["note"]), "skipped": dict(counts["error"])},
         "versions": {name: version(name) for name in LIBRARIES},
     }

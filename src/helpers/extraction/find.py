@@ -49,10 +49,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
 
 
 def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_root=None, excluded=()) -> list[EmbeddingSet]:
-    """Return the sets of every data set with every backbone; an empty list means all that are stored in this variant.
-
-    ``excluded`` are (dataset, backbone) pairs to skip because their results already exist; the result may then be empty.
-    """
+    """Return the sets of all data sets with all backbones but ``excluded`` pairs; an empty list means all of this variant."""
     found, skipped = stored(store), {(d, folder_name(b)) for d, b in excluded}
     here = found[found["dataset"].isin(datasets or found["dataset"])]
     here = here[here["variant"] == here["dataset"].map(lambda d: _variant_of(d, variant, found))]
@@ -88,9 +85,11 @@ def in_both_variants(datasets=(), backbones=(), store=None, data_root=None) -> l
 
 
 def _intact(names: list[tuple[str, str]], given: set[str], get: Callable) -> list:
-    """Return ``get(dataset, backbone)`` for each name in the book's order; warn of a faulty set that nothing ``given`` names."""
+    """Return ``get(dataset, backbone)`` of each name, natural data first; warn of a faulty set that nothing ``given`` names."""
     found, error = [], None
-    for dataset, backbone in _in_book_order(names):
+    order = list(REGISTRY)
+    names = sorted(names, key=lambda n: (n[0], order.index(n[1]) if n[1] in order else len(order), n[1]))
+    for dataset, backbone in sorted(names, key=lambda name: domain(name[0]) != "natural"):
         try:
             found.append(get(dataset, backbone))
         except (ValueError, OSError) as fault:
@@ -101,12 +100,6 @@ def _intact(names: list[tuple[str, str]], given: set[str], get: Callable) -> lis
     if error is not None and not found:
         raise error
     return found
-
-
-def _in_book_order(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Sort (dataset, backbone) pairs: natural data first, and encoders in the order of their registry."""
-    order = list(REGISTRY)
-    return sorted(names, key=lambda n: (domain(n[0]) != "natural", n[0], order.index(n[1]) if n[1] in order else len(order), n[1]))
 
 
 def _variant_of(dataset: str, variant: str, found: pd.DataFrame) -> str:

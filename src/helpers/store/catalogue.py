@@ -81,10 +81,7 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
             if any(part.startswith(".") for part in parts):
                 continue
             try:
-                for name, part in zip(NAMES, parts, strict=True):
-                    check_folder(part, f"{str(path.parent)!r}: {name} folder")
-                with suppress(UnusableRecord, FileNotFoundError):  # the loader names what is wrong with a record
-                    _refuse_other_names(path, parts, read_set_record(path.parent))
+                _check_names(path, parts)
                 rows.append((*parts, path.parent))
             except ValueError as error:
                 if faulty is None:
@@ -94,9 +91,12 @@ def stored(store=None, faulty: dict[str, str] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*NAMES, "path"]).drop_duplicates(NAMES)
 
 
-def _refuse_other_names(path: Path, parts: tuple[str, ...], record: dict) -> None:
+def _check_names(path: Path, parts: tuple[str, ...]) -> None:
+    record = {}
+    with suppress(UnusableRecord, FileNotFoundError):  # the loader names what is wrong with a record
+        record = read_set_record(path.parent)
     for name, part in zip(NAMES, parts, strict=True):
-        recorded = str(record.get(name, part))
+        recorded = str(record.get(name, check_folder(part, f"{str(path.parent)!r}: {name} folder")))
         if part not in (recorded, recorded.strip("/").translate(SIGNS) if name == "backbone" else None):
             fault = f"records the {name} {recorded[:80]!r} but lies in a folder {part!r}"
             raise ValueError(f"{path} {fault}; move it to <dataset>/<variant>/<backbone> as recorded")

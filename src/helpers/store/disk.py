@@ -168,10 +168,7 @@ def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
 
 
 def parquet_memory(source) -> float:
-    """Return the bytes of memory that a Parquet table takes, from the metadata of its row groups and the lengths of its texts.
-
-    A text that a dictionary holds once may stand in every row, so texts are counted before they are written out.
-    """
+    """Return the bytes of memory that a Parquet table takes; a text that a dictionary holds once counts in each of its rows."""
     about = pq.ParquetFile(source).metadata
     chunks = [about.row_group(i).column(k) for i in range(about.num_row_groups) for k in range(about.num_columns)]
     texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
@@ -190,7 +187,7 @@ def length_of(array: pa.Array) -> int:
     if isinstance(array, pa.DictionaryArray):
         return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
     inner = array.flatten() if hasattr(array, "flatten") else []
-    return array.nbytes + sum(map(length_of, [inner] if isinstance(inner, pa.Array) else inner))
+    return max(array.nbytes, 8 * len(array)) + sum(map(length_of, [inner] if isinstance(inner, pa.Array) else inner))
 
 
 def _pairs(data: np.ndarray, path: Path) -> pd.DataFrame:

@@ -204,8 +204,7 @@ class EmbeddingSet:
         """Read a set written by :meth:`save`, and check the SHA-256 of every file.
 
         A matrix of more than ``in_memory`` numbers, by default as many as the free memory can work on, is mapped and read block by
-        block, as ``repr`` says; its file must not be changed in place meanwhile, but replacing the set is safe. A missing file
-        raises a FileNotFoundError, a damaged one a ValueError.
+        block; its file must not be changed in place meanwhile, but the set may be replaced.
         """
         directory, in_memory = Path(directory), fits_in_memory() if in_memory is None else in_memory
         record, found = disk.settled(lambda: disk.read_set(directory, in_memory), directory)

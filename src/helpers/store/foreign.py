@@ -1,7 +1,4 @@
-"""Read vectors computed elsewhere, from tables or arrays, as the arguments of :meth:`EmbeddingSet.from_arrays`.
-
-An error names the file and the row, and prints no cell, which may be a patient's.
-"""
+"""Read vectors computed elsewhere, from tables or arrays; an error names file and row, and prints no cell, which may be private."""
 
 import json
 import re
@@ -208,10 +205,7 @@ def _vectors(column: pd.Series, path: Path) -> np.ndarray:
 
 
 def _repeats(about: pd.DataFrame, vectors: dict[str, np.ndarray], duplicates: str, path: Path) -> np.ndarray:
-    """Return the rows that repeat an earlier pair, as a distributed sampler's last batch does; refuse a join by one modality alone.
-
-    Rows that agree in every other column and in one vector are one pair; if the other vectors differ, k texts gave k x k rows.
-    """
+    """Return rows that repeat an earlier pair, as a padded batch has; refuse the k x k rows of a join by one modality alone."""
     if about.columns.empty:
         return np.array([], dtype=int)  # only their vectors distinguish two pairs
     vectors = {modality: x.reshape(len(x), -1) for modality, x in vectors.items()}
@@ -228,16 +222,13 @@ def _repeats(about: pd.DataFrame, vectors: dict[str, np.ndarray], duplicates: st
     repeats, first = repeats[one_pair], first[one_pair]
     for modality, other in (("text", "image"), ("image", "text")):
         if (apart := differ[modality][one_pair]).any():
-            raise ValueError(
-                f"{path}: rows {first[apart][0]} and {repeats[apart][0]} are the same pair with different {modality} vectors "
-                f"({apart.sum()} such rows); {modality}s were joined by {other} alone, k of them giving k x k rows. "
-                "No repair is possible from this file: join by row or by pair id and export again"
-            )
+            same = f"rows {first[apart][0]} and {repeats[apart][0]} are the same pair with different {modality} vectors"
+            why = f"({apart.sum()} such rows); {modality}s were joined by {other} alone, k of them giving k x k rows"
+            raise ValueError(f"{path}: {same} {why}. This file cannot be repaired: join by row or by pair id and export again")
     if len(repeats) and duplicates == "fail":
-        raise ValueError(
-            f"{path}: row {repeats[0]} repeats row {first[0]} ({len(repeats)} such rows), as when a distributed sampler pads its "
-            "last batch; pass duplicates='drop' (--duplicates drop) to import the first of each"
-        )
+        why = f"({len(repeats)} such rows), as when a distributed sampler pads its last batch"
+        how = "pass duplicates='drop' (--duplicates drop) to import the first of each"
+        raise ValueError(f"{path}: row {repeats[0]} repeats row {first[0]} {why}; {how}")
     return repeats
 
 

@@ -1,7 +1,4 @@
-"""Read tables and arrays from every kind of file that people keep them in; nothing is unpickled.
-
-Each reader opens its file after :func:`helpers.files.check_file`, and makes a sentence of what a library raises on malformed bytes.
-"""
+"""Read tables and arrays from every kind of file that people keep them in, within the limit of memory; nothing is unpickled."""
 
 import difflib
 import gzip
@@ -30,6 +27,7 @@ ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
 SHARDS = {"dataset_dict.json": "*/data-*-of-*.arrow", "state.json": "data-*-of-*.arrow"}  # mark of a saved data set: its files
 PER_CELL = 70  # bytes of memory that a cell takes while a table is read as text
 COPIES = 5  # of vectors while a set is made of them
+COMPRESSED = (0x184D2204, 0xFD2FB528)  # first bytes of what LZ4 and Zstandard wrote
 OBJECTS = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
 
 
@@ -144,44 +142,20 @@ def _arrow(path: Path) -> pd.DataFrame:
         source.seek(start)
         table = pa.ipc.open_stream(source).read_all()
     table.validate(full=True)
-    check_memory(str(path), 2 * sum(length_of(part) for column in table.columns for part in column.chunks))
+    parts = [part for column in table.columns for part in column.chunks]
+    check_memory(str(path), sum(2 * length_of(part) + PER_VALUE * len(part) for part in parts))
     return table.to_pandas(ignore_metadata=True)
 
 
 def _check_batches(path: Path, source) -> None:
-    """Refuse an Arrow stream that is beyond the limit of memory, from the metadata of its batches, before one is decompressed."""
+    """Refuse an Arrow stream beyond the limit of memory, unread: a compressed buffer begins with the length of its content."""
     needed = 0
-    for message in pa.ipc.MessageReader.open_stream(source):
-        if message.type != "schema":
-            check_memory(str(path), needed := needed + _batch_memory(message))
-
-
-def _batch_memory(message: pa.ipc.Message) -> int:
-    """Return the bytes of memory that a batch takes; a compressed buffer begins with its length."""
-    about, body = message.metadata.to_pybytes(), memoryview(message.body)
-
-    def field(table: int, number: int) -> int:
-        """Return where a field of a flatbuffers table lies, 0 for an absent one."""
-        vtable = table - int.from_bytes(about[table : table + 4], "little", signed=True)
-        entry = vtable + 4 + 2 * number
-        known = 2 * number + 4 < int.from_bytes(about[vtable : vtable + 2], "little")
-        offset = int.from_bytes(about[entry : entry + 2], "little") if known else 0
-        return offset and table + offset
-
-    def follow(at: int) -> int:
-        return at + int.from_bytes(about[at : at + 4], "little")
-
-    batch = follow(field(follow(0), 2))
-    if message.type == "dictionary":
-        batch = follow(field(batch, 1))
-    nodes, buffers = (
-        np.frombuffer(about, "<i8", 2 * int.from_bytes(about[v : v + 4], "little"), v + 4).reshape(-1, 2)
-        for v in (follow(field(batch, 1)), follow(field(batch, 2)))
-    )
-    needed = PER_VALUE * int(nodes[:, 0].sum()) + int(buffers[:, 1].sum())
-    if field(batch, 3):
-        needed += sum(max(0, int.from_bytes(body[at : at + 8], "little", signed=True)) for at, size in buffers if size)
-    return needed
+    for body in (message.body for message in pa.ipc.MessageReader.open_stream(source) if message.body):
+        words = np.frombuffer(body, "<i8", len(body) // 8)
+        frames = np.isin(words[1:] & 0xFFFFFFFF, COMPRESSED)
+        packed = len(frames) and (frames[0] or words[0] == -1)  # otherwise such a number is one of the data
+        needed += len(body) + (sum(map(int, words[:-1][frames])) if packed else 0)
+        check_memory(str(path), needed)
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -195,10 +169,7 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def read_arrays(path: Path, keys: dict[str, str], others: list[str], needed: tuple = ()) -> np.ndarray | dict:
-    """Read one array, or of several those of ``keys`` (argument: name in the file) and ``others``; the rest is None.
-
-    Every fault of names, contents and lengths is told at once.
-    """
+    """Read one array, or those of ``keys`` (argument: name in the file) and ``others``, others as None; tell all faults at once."""
     wanted = {*keys.values(), *others}
     stored = _stored(path, wanted)
     if not hasattr(stored, "keys"):
