@@ -131,21 +131,20 @@ def _labelled(data: pd.DataFrame, label: list[str], classes) -> tuple[pd.DataFra
     return data[~missing], int(missing.sum())
 
 
-def _known(column: pd.Series, path: Path, remedy: str = tasks.FILL, classes=()) -> pd.Series:
+def _known(column: pd.Series, path: Path) -> pd.Series:
     """Return a column without blanks at the ends; refuse a missing cell by its line."""
-    texts = tasks.known(column, f"{path}: {column.name}", remedy, classes, 2, column.index)
+    texts = tasks.known(column, f"{path}: {column.name}", tasks.FILL, (), 2, column.index)
     return pd.Series(texts, column.index, name=column.name, dtype=object)
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:
     """Raise a ValueError unless the table has rows and the column of each option; it says how to name another column."""
-    asked = [(option, name) for option, names in columns.items() for name in names]
-    for option, name in asked:
+    for option, name in [(option, name) for option, names in columns.items() for name in names]:
         try:
-            choose_column(name, data.columns, path, [name for _, name in asked])
+            choose_column(name, data.columns, path, sum(columns.values(), []))
         except ValueError as error:
-            other = f"{option}= (--option {option}=NAME, or {option}_column of notebook 08)"
-            raise ValueError(f"{error} Name another column with {other}") from None
+            how = f"Name another column with {option}= (--option {option}=NAME, or {option}_column of notebook 08)"
+            raise ValueError(f"{error} {how}") from None
     if not len(data):
         raise ValueError(f"{path} has a header and no rows; {REMEDY}")
 
