@@ -31,10 +31,8 @@ MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # i
 INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
 FILL = "fill them in, or write otherwise a name that reads as missing"
 ONE_HOT = "every row has exactly one of the {} labels, which are taken as classes of one {} task; kind=multilabel keeps them apart"
-LABEL = (
-    "label or drop these rows (in a file: missing_labels='drop', --missing-labels drop or --option missing_labels=drop), "
-    "or list a class of that name in classes (--classes, or --option classes=)"
-)
+DROP = "in a file: missing_labels='drop', --missing-labels drop or --option missing_labels=drop"
+LABEL = f"label or drop these rows ({DROP}), or list a class of that name in classes (--classes, or --option classes=)"
 USUAL = {  # option: names that its column often has
     "label": "label labels target class diagnosis y dx".split(),
     "split": "split splits fold partition subset".split(),
@@ -209,8 +207,8 @@ class Task:
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
         """Return the labels of ``rows`` as 0/1 indicators, int8 (n, n_outputs); a ValueError names the first bad row."""
-        outputs, missing = self.n_outputs, [c for c in self.columns if c not in rows]
-        if missing:
+        outputs = self.n_outputs
+        if missing := [c for c in self.columns if c not in rows]:
             raise ValueError(f"label column {self.columns.index(missing[0])} of {len(self.columns)} is missing from the table")
         if self.kind == "multilabel":
             values = rows[self.columns].to_numpy()
@@ -245,17 +243,17 @@ def text_decides(task: Task, pairs: pd.DataFrame) -> str | None:
     return f"the text alone determines the label ({each}): leave the label out of the text, or probe the image alone"
 
 
-def task_of(labels, kind: str | None, classes) -> tuple[Task, dict]:
-    """Return the task that the labels define, and the label columns."""
+def task_of(labels, kind: str | None, classes, what: str = "labels", first_line: int = 0, rows=None) -> tuple[Task, dict]:
+    """Return the task that the labels define, and the label columns; an error names ``what``, and rows as :func:`known` does."""
     classes = None if classes is None else tuple(cells(classes))
     if labels is None:
         if kind or classes:
             raise ValueError("kind and classes describe labels, and there are none; give labels, or leave them out")
         return Task(UNLABELLED), {}
-    listed = None if getattr(labels, "ndim", 1) == 2 else word_lists(labels, "labels")
+    listed = None if getattr(labels, "ndim", 1) == 2 else word_lists(labels, what, first_line, rows)
     if listed and set().union(*listed) - set(INDICATORS):
-        known(labels, "labels", LABEL)
-        classes, labels = list_indicators(listed, "labels", classes or ())
+        known(labels, what, LABEL, (), first_line, rows)
+        classes, labels = list_indicators(listed, what, classes or (), first_line, rows)
         kind = kind or "multilabel"
     labels = as_array(labels, "labels")
     if labels.ndim == 2:
@@ -276,6 +274,6 @@ def task_of(labels, kind: str | None, classes) -> tuple[Task, dict]:
             wanted = f"a {task.kind} task of {len(task.classes)} classes needs {len(task.columns)}, or one positive in every row"
             raise ValueError(f"labels have {labels.shape[1]} columns and {wanted}")
         return task, dict(zip(task.columns, labels.T, strict=True))
-    names = known(labels, "labels", LABEL, classes or ())
-    classes = classes or class_names(names, "the array of labels")
+    names = known(labels, what, LABEL, classes or (), first_line, rows)
+    classes = classes or class_names(names, "the array of labels" if what == "labels" else what)
     return Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes), {"label": names}

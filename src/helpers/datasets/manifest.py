@@ -1,6 +1,7 @@
 """Read any table of yours: one row per pair, with an image path, a text and one or more label columns."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,11 +43,9 @@ def read(
             with exactly one 1 in every row, for a task of these classes.
         label_separator: separates several class names in one cell, which also makes a multi-label task.
         group: column of groups that must not straddle splits, such as patients; rows of one image form a group when None.
-        id: column of unique names of pairs; when None, the column ``pair_id`` or ``id`` if it exists, else row numbers.
-        split_column: column of train, val or test.
+        id, split_column: columns of unique names (else ``pair_id`` or ``id`` if it exists, or row numbers) and of train, val, test.
         title, domain, credentialed: entries of the card; the title is the file's name when None.
-        table: file name in the folder, or an absolute path; ``manifest.csv`` (or .tsv, .parquet, .jsonl ...) when None.
-        image_root: another folder to which image paths are relative, such as a read-only drive.
+        table, image_root: file in the folder, ``manifest.csv`` (or .tsv ...) when None; another folder of the images.
         kind, classes: the kind of task you expect, another raises; class names in order, needed if one reads None, NA or -1.
         missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
         window: grey values of 16-bit images that become black and white: ``LOW,HIGH``, or ``minmax`` for each image's own.
@@ -146,54 +145,46 @@ def _labelled(data: pd.DataFrame, label: list[str], classes) -> tuple[pd.DataFra
     return data[~missing], int(missing.sum())
 
 
-def _known(column: pd.Series, path: Path, remedy: str = tasks.FILL, classes=()) -> pd.Series:
+def _known(column: pd.Series, path: Path) -> pd.Series:
     """Return a column without blanks at the ends; refuse a missing cell by its line."""
-    texts = tasks.known(column, f"{path}: {column.name}", remedy, classes, 2, column.index)
+    texts = tasks.known(column, f"{path}: {column.name}", tasks.FILL, (), 2, column.index)
     return pd.Series(texts, column.index, name=column.name, dtype=object)
 
 
 def _require_columns(data: pd.DataFrame, columns: dict[str, list], path: Path) -> None:
     """Raise a ValueError unless the table has rows and the column of each option; it says how to name another column."""
-    asked = [(option, name) for option, names in columns.items() for name in names]
-    for option, name in asked:
+    for option, name in [(option, name) for option, names in columns.items() for name in names]:
         try:
-            choose_column(name, data.columns, path, [name for _, name in asked])
+            choose_column(name, data.columns, path, sum(columns.values(), []))
         except ValueError as error:
-            other = f"{option}= (--option {option}=NAME, or {option}_column of notebook 08)"
-            raise ValueError(f"{error} Name another column with {other}") from None
+            how = f"Name another column with {option}= (--option {option}=NAME, or {option}_column of notebook 08)"
+            raise ValueError(f"{error} {how}") from None
     if not len(data):
         raise ValueError(f"{path} has a header and no rows; {REMEDY}")
 
 
 def _labels(data, names: list[str], separator: str | None, path: Path, kind: str | None, classes) -> tuple:
     """Return the task that the label column or columns define, and its label columns as :class:`Task` names them."""
-    column = data[names[0]]
+    labels, what, wanted = data[names[0]], f"{path}: {names[0]}", None
     if len(names) > 1:
         if separator or classes:
             fault = f"label_separator and classes are for one label column, and label names {len(names)}; drop them"
             raise ValueError(f"{path}: {fault}")
-        labels = pd.DataFrame(tasks.indicators(data[names]), data.index, names)
+        coded = pd.DataFrame(tasks.indicators(data[names]), data.index, names)
         for name in names:
-            classes_of(labels[name], (0, 1), path)
-        task, labels = tasks.Task("multilabel", tuple(names)), labels.astype("int8")
-        if kind != "multilabel" and (single := tasks.one_hot(labels.to_numpy(), names)) is not None:
-            task = tasks.Task("binary" if len(names) == 2 else "multiclass", task.classes)
-            labels = pd.DataFrame({"label": single}, data.index)
-    else:
-        what = f"{path}: {column.name}"
-        column = column.fillna("") if separator else _known(column, path, tasks.LABEL, classes or ())
-        listed = column.str.split(separator, regex=False) if separator else tasks.word_lists(column, what, 2, column.index)
-        if listed is not None:
-            classes, coded = tasks.list_indicators(listed, what, classes or (), 2, column.index)
-            task, labels = tasks.Task("multilabel", classes), pd.DataFrame(coded, column.index)
-        else:
-            classes = tuple(classes or tasks.class_names(column, what))
-            classes_of(column, classes, path)
-            task, labels = tasks.Task("binary" if len(classes) == 2 else "multiclass", classes), column.to_frame()
+            classes_of(coded[name], (0, 1), path)
+        labels, classes, wanted = coded.to_numpy(np.int8), names, "multilabel" if kind == "multilabel" else None
+    elif separator:
+        split = labels.fillna("").str.split(separator, regex=False)
+        (classes, labels), wanted = tasks.list_indicators(split, what, classes or (), 2, data.index), "multilabel"
+    with warnings.catch_warnings(action="ignore"):  # one of the notes says that one of several labels makes classes
+        task, found = tasks.task_of(labels, wanted, classes, what, 2, data.index)
+    if task.kind != "multilabel" and len(names) == 1:
+        classes_of(pd.Series(found["label"], data.index, name=names[0]), task.classes, path)
     if kind is not None and choose(kind, tasks.KINDS, "task kind") != task.kind:
-        found = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
-        raise ValueError(f"{path}: {found}, not {kind}; check label and kind")
-    return task, labels.set_axis(task.columns, axis=1)
+        posed = f"{', '.join(names)} poses a {task.kind} task ({len(task.classes)} classes)"
+        raise ValueError(f"{path}: {posed}, not {kind}; check label and kind")
+    return task, pd.DataFrame(found, data.index)
 
 
 def _paths_inside(column: pd.Series, folder: Path, path: Path, faults: list[Exception]) -> pd.Series:

@@ -163,13 +163,12 @@ def load_dataset(name: str, root=None, variant: str = "authors", split=None, mis
     """Load a data set as image-text pairs.
 
     Args:
-        name: see ``DATASETS``.
+        name, options: see ``DATASETS`` and ``DATASETS[name].options``.
         root: folder of the release as unpacked; ``easy_vqa`` needs none.
         variant: ``authors`` (their text, labels, filters and split) or ``clean`` (no label proxies, groups disjoint); a data set
             with one variant, ``common``, takes either.
         split: one of the splits the variant offers; its default when None.
         missing_images: ``error``, or ``drop`` to exclude and count pairs without an image file; the card's default when None.
-        options: see ``DATASETS[name].options``.
     """
     dataset, faults = read_copy(name, root, variant, split, missing_images, **options)
     if dataset is None or faults:

@@ -49,18 +49,13 @@ def extract(
 
     Args:
         backbone, device: a ``Backbone``, or a name and a device for :func:`load_backbone`.
-        out: folder of the set, outside the data root: a new or empty folder, or one that holds a set.
-        batch_size: images per batch; when None, 256 on CUDA, else 32.
-        shard: ``"3/16"`` or ``(3, 16)``: encode only the third of sixteen parts and return None. When all parts are done, a call
-            with the same options but no ``shard`` joins them, encodes what is missing, and removes ``<out>.work``.
-        precision, dtype: number types of the encoder, ``float32``, or ``bfloat16`` or ``float16`` by autocast, and of the stored
-            vectors, ``float32`` or ``float16``. Vectors are normalised in ``float32``.
+        out, batch_size: a new or empty folder apart from the data, or that of a set; images per batch, else 256 on CUDA or 32.
+        shard: ``"3/16"`` or ``(3, 16)`` encodes the third of sixteen parts and returns None; later, a call without it joins them.
+        precision, dtype: number types of the encoder, by autocast, and of the stored vectors; they are normalised in ``float32``.
         workers: number of processes that decode images, by the number of cores when None; 0 decodes in this process.
-        on_error, max_skipped: ``fail`` on rows that cannot be encoded, or ``skip`` them up to this share of all rows (0.05);
-            ``<out>.problems.csv`` lists them in both cases.
+        on_error, max_skipped: ``fail`` on rows that cannot be encoded, or ``skip`` up to this share (0.05), listed in a CSV file.
         overwrite: replace a set in ``out`` that is damaged, or was made from other data or by another encoder.
-        image_from: folder of a set with the same image vectors, to which the new set then refers.
-        command: command that makes the set again, for its provenance; without folders of the machine.
+        image_from, command: folder of a set with the same image vectors, to refer to; how the set is made again, for its record.
     """
     out, shard = Path(out), parse_shard(shard)
     _check(out, Path(dataset.root), batch_size, precision, dtype, on_error, max_skipped, image_from)

@@ -21,8 +21,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
     """Return the stored embeddings if there are any, else extract them into ``store`` or ``runs/embeddings``.
 
     Args:
-        variant: ``clean`` or ``authors``; a data set with one variant takes either.
-        store: folder of ``<dataset>/<variant>/<backbone>``; the shipped ``data/embeddings`` and then ``runs/embeddings`` when None.
+        variant, store: ``clean`` or ``authors``; folder of sets, the shipped ``data/embeddings`` and ``runs/embeddings`` when None.
         data_root: folder with the raw data (``data_root/<dataset>`` if that exists), read only if the set is not stored.
     """
     faulty: dict[str, str] = {}

@@ -177,8 +177,7 @@ class EmbeddingSet:
         """Write the set as a folder that appears whole or not at all; ``provenance.json`` holds the SHA-256 of each file.
 
         Args:
-            directory: target folder; an embedding set there is replaced, any other content is refused.
-            dtype: ``float32``, or ``float16`` for half the size at about 1e-3 relative error.
+            directory, dtype: folder, in which a set is replaced and anything else refused; ``float16`` is half as large, to 1e-3.
             image_from: folder of another set of this store with the same image matrix; the new set refers to that matrix.
         """
         directory = Path(directory)

@@ -48,13 +48,11 @@ def read_vectors(
             ids``, or one array (2, n, d), images first, or images (n, d); or a folder of clip-retrieval with ``img_emb``,
             ``text_emb`` and optionally ``metadata``. Texts (n, k, d) are k captions an image, one pair each.
         label, split: columns of class names (or a list of 0/1 columns) and of ``train``, ``val``, ``test``; those if they exist.
-        text: the file of text vectors (n, d), array or table, if ``path`` holds image vectors alone.
-        table: a table of the n rows; its columns go before those of an array file or of a folder's metadata.
-        group, ids: column that names groups of rows, and column of unique pair names. In an NPZ, these four name arrays.
+        text, table: file of text vectors, if ``path`` holds images alone; table of the n rows, which goes before other metadata.
+        group, ids: column of groups of rows, and of unique names. In an NPZ, these four name arrays.
         kind, classes: see :meth:`EmbeddingSet.from_arrays`.
         image_prefix, text_prefix: prefixes of the coordinate columns, numbered from 0; or the column of vectors, or the array.
-        duplicates: ``fail`` on a pair that occurs twice in a table of coordinates, or ``drop`` the later one.
-        missing_labels: ``fail`` on a row with a missing label, or ``drop`` it; the number of dropped rows is recorded.
+        duplicates, missing_labels: ``fail`` on a pair that repeats another and on a missing label, or ``drop`` the row.
         source, revision, provenance: of the encoder, and ``dataset``, ``variant``, ``backbone`` and other fields to record.
     """
     choose(duplicates, ("fail", "drop"), "duplicates")

@@ -14,7 +14,6 @@ from typing import IO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from safetensors import safe_open
 
 from ..arrays import as_array, unequal
 from ..files import check_file, check_memory, parse_json, unreadable
@@ -175,8 +174,6 @@ def read_arrays(path: Path, keys: dict[str, str], others: list[str], needed: tup
     if not hasattr(stored, "keys"):
         return as_array(stored, str(path))
     named, arrays, faults = {str(key): key for key in stored}, dict[str, np.ndarray | None](), []
-    if isinstance(stored, dict):
-        check_memory(str(path), COPIES * sum(getattr(stored[key], "nbytes", 0) for name, key in named.items() if name in wanted))
     for name, key in named.items():
         role = next((argument for argument, own in keys.items() if own == name), f"other_{name}" if name in keys else name)
         try:
@@ -211,9 +208,9 @@ def _stored(path: Path, wanted: set[str]):
         if ends_in(path, (".npz", ".npy")):
             return np.load(path, allow_pickle=False)
         if ends_in(path, (".safetensors",)):
-            with safe_open(path, framework="pt") as stream:  # torch, because numpy has no bfloat16
-                names = list(stream.keys())
-                found = {name: stream.get_tensor(name) if name in wanted or len(names) == 1 else None for name in names}
+            from safetensors.torch import load_file  # torch, because numpy has no bfloat16
+
+            found = load_file(path)
         else:
             from torch import load  # the one reader of pickles that holds to tensors and plain containers
 
@@ -225,8 +222,6 @@ def _stored(path: Path, wanted: set[str]):
         elif re.search("Unsupported (global|class)", str(error)):
             fault = "holds pickled objects other than tensors, which are not read; save tensors alone, for example as safetensors"
         raise unreadable(error, path, f"{path} {fault}") from None
-    if isinstance(found, dict) and len(found) != 1:
-        return found
-    found = next(iter(found.values())) if isinstance(found, dict) else found
-    check_memory(str(path), COPIES * getattr(found, "nbytes", 0))
-    return found
+    every = list(found.values()) if isinstance(found, dict) else [found]
+    check_memory(str(path), COPIES * sum(getattr(x, "nbytes", 0) for x in every))  # a tensor may repeat what is stored once
+    return every[0] if len(every) == 1 else found
