@@ -13,10 +13,7 @@ ROUNDING = 1e-24  # a variance below this share of the mean squared norm is roun
 
 @dataclass(frozen=True)
 class Moments:
-    """Number of rows, their mean (d,), and the sum of the outer products of their deviations from it (d, d).
-
-    They hold all that this module measures, so a function takes them in place of the rows; ``a + b`` are those of both samples.
-    """
+    """Number of rows, mean (d,), summed outer products of deviations (d, d): used in place of rows; ``a + b`` is of both samples."""
 
     n: int
     mean: np.ndarray

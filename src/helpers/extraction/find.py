@@ -18,11 +18,9 @@ from ..store.embeddings import EmbeddingSet
 
 
 def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=None, data_root=None) -> EmbeddingSet:
-    """Return the stored embeddings if there are any, else extract them into ``store`` or ``runs/embeddings``.
+    """Return the stored embeddings if there are any, else extract them from ``data_root`` (or its folder of that name).
 
-    Args:
-        variant, store: ``clean`` or ``authors``; folder of sets, the shipped ``data/embeddings`` and ``runs/embeddings`` when None.
-        data_root: folder with the raw data (``data_root/<dataset>`` if that exists), read only if the set is not stored.
+    ``store`` is a folder of sets; ``data/embeddings`` and ``runs/embeddings``, where extracted sets go, when None.
     """
     faulty: dict[str, str] = {}
     found = stored(store, faulty)
