@@ -13,7 +13,7 @@ ROUNDING = 1e-24  # a variance below this share of the mean squared norm is roun
 
 @dataclass(frozen=True)
 class Moments:
-    """Number of rows, mean (d,), summed outer products of deviations (d, d): used in place of rows; ``a + b`` is of both samples."""
+    """Number of rows, mean (d,), summed outer products of deviations (d, d), in place of rows; ``a + b`` is of both samples."""
 
     n: int
     mean: np.ndarray
