@@ -39,8 +39,7 @@ def read(
     Args:
         root: the table, or the folder that holds it and to which image paths are relative.
         image, text: columns of image paths, and of texts; a list of texts is several captions of one image, a pair each.
-        label: one column of class names, or of lists of them for a multi-label task; or several columns of 0 and 1 for one, or,
-            with exactly one 1 in every row, for a task of these classes.
+        label: a column of class names, or of lists of them (multi-label); or columns of 0 and 1, classes if every row has one 1.
         label_separator: separates several class names in one cell, which also makes a multi-label task.
         group: column of groups that must not straddle splits, such as patients; rows of one image form a group when None.
         id, split_column: columns of unique names (else ``pair_id`` or ``id`` if it exists, or row numbers) and of train, val, test.
@@ -51,16 +50,10 @@ def read(
         window: grey values of 16-bit images that become black and white: ``LOW,HIGH``, or ``minmax`` for each image's own.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
-    if table is not None and root.is_file():
-        raise ValueError(f"root {root} is a table already; leave out table={table}, or give the folder as root")
-    names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
-    path = root if root.is_file() or is_table(root) else first_file(root, names)
-    images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
-    data = read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
+    path, images, data = _open(root, table, image_root)
     limits_of("minmax" if window is None else window)  # refuses another form before any image is read
     label = [label] if isinstance(label, str) else list(label)
-    if len(label) == 1 and label[0] not in data and "," in label[0]:
-        label = label[0].split(",")
+    label = label[0].split(",") if len(label) == 1 and label[0] not in data else label
     _require_columns(data, {"image": [image], "text": [text], "group": [group] if group else [], "label": label}, path)
     for column in filter(None, (id, split_column if split == "given" or split_column != "split" else None)):
         choose_column(column, data.columns, path)
@@ -91,10 +84,19 @@ def read(
         rows = rows.assign(text=captions).explode("text")
         rows["pair_id"] += "-" + rows.groupby(level=0).cumcount().astype(str)
         notes.append(f"{text} lists the captions of each image: {len(data)} rows give {len(rows)} pairs")
-    card = DATASETS["manifest"].card
-    card = replace(card, title=title or path.stem, domain=domain, source=path.name, credentialed=bool(credentialed))
+    about = {"title": title or path.stem, "domain": domain, "source": path.name, "credentialed": bool(credentialed)}
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
-    return Draft(rows, task, report, card, images, path, faults)
+    return Draft(rows, task, report, replace(DATASETS["manifest"].card, **about), images, path, faults)
+
+
+def _open(root: Path, table: str | None, image_root: str | None) -> tuple[Path, Path, pd.DataFrame]:
+    """Return the path of the table, the folder of its images, and its rows as text."""
+    if table is not None and root.is_file():
+        raise ValueError(f"root {root} is a table already; leave out table={table}, or give the folder as root")
+    names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
+    path = root if root.is_file() or is_table(root) else first_file(root, names)
+    images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
+    return path, images, read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
 
 
 def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, kind, classes, faults: list[Exception]):

@@ -18,10 +18,7 @@ from ..store.embeddings import EmbeddingSet
 
 
 def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=None, data_root=None) -> EmbeddingSet:
-    """Return the stored embeddings if there are any, else extract them from ``data_root`` (or its folder of that name).
-
-    ``store`` is a folder of sets; ``data/embeddings`` and ``runs/embeddings``, where extracted sets go, when None.
-    """
+    """Return the stored embeddings, else those extracted from ``data_root`` into ``store``; ``runs/embeddings`` when None."""
     faulty: dict[str, str] = {}
     found = stored(store, faulty)
     variant = _variant_of(dataset, variant, found)
