@@ -155,7 +155,7 @@ def _refuse_pointers(source: str) -> None:
     """Refuse files of Git LFS that were not fetched: in a folder, or the file ``architecture/FILE``."""
     path = Path(source.removeprefix("local-dir:"))
     for file in path.iterdir() if path.is_dir() else (path, Path(source.partition("/")[2])):
-        if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
+        if file.is_file() and 100 < file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
             raise OSError(f"{file} is a pointer of Git LFS, not the file itself; run `git lfs pull` there, or `hf download`")
 
 
