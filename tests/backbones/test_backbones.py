@@ -224,7 +224,7 @@ def test_weights_of_another_shape_and_pointers_of_git_lfs_are_named(tmp_path, co
     torch.save({**small_clip.state_dict(), "text_projection": torch.ones(64, 9)}, tmp_path / "other.pt")
     with pytest.raises(OSError, match="of another architecture, or under other names: size mismatch for text_projection"):
         load_backbone(f"open_clip:small/{tmp_path}/other.pt")
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 900000000\n"
     for name, file in ((str(copy("clip", "lfs")), "lfs/model.safetensors"), (f"open_clip:small/{tmp_path}/lfs.pt", "lfs.pt")):
         (tmp_path / file).write_bytes(pointer)
         with pytest.raises(OSError, match=f"{file} is a pointer of Git LFS, not the file itself; run `git lfs pull`"):
