@@ -19,6 +19,8 @@ from helpers.page import commit
 MATHJAX = "sphinx-mathjax-offline"  # its files are used, not its extension, which would serve fonts too
 SCRIPT = "tex-svg.js"  # draws with paths, so that it needs no font files
 EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
+NESTED = '<summary><span class="toctree-toggle" role="presentation">'  # of the theme's contents, without a name for a screen reader
+NAMED = NESTED.replace("<summary>", '<summary aria-label="Pages of this chapter">')
 PARAMETERS = {"tag_parameters", "tag_injected-parameters"}
 THEBE = re.compile(r"<script type=\"text/x-thebe-config\">.*?</script>|<script>kernelName = '[^'<]*'</script>", re.DOTALL)
 LINKED_OR_IMAGE = re.compile(r"<a\b[^>]*>.*?</a>|<img\b[^>]*\bsrc=\"(?P<source>[^\"]*_images/[^\"]+)\"[^>]*>", re.DOTALL)
@@ -112,7 +114,7 @@ def _finish(app, exception) -> None:
     for path in out.rglob("*.html"):
         page = path.read_text("utf-8")
         if CHARSET.search(page):  # a whole page; redirects and the macros of the theme run no script
-            path.write_text(with_policy(page), encoding="utf-8")
+            path.write_text(with_policy(page.replace(NESTED, NAMED)), encoding="utf-8")
 
 
 def content_policy(page: str) -> str:
