@@ -22,7 +22,9 @@ HOSTILE = [
     "My Encoder", "it's", 'say"x"', "$(touch HIT)", "`touch HIT`", "; touch HIT;", "<script>alert(1)", "own{x}",
     "{input}", "two\nlines", "..hidden", "-rf", "x" * 255,
 ]  # fmt: skip
-NEEDED = ("config", "notebooks", "src", "workflow", "data/diversity", "data/heads", "data/measured", "data/published")
+NEEDED = (
+    "config", "notebooks", "src", "studies", "workflow", "book/_static", "data/diversity", "data/heads", "data/measured", "data/published",
+)  # fmt: skip
 STUB = """#!/bin/sh
 printf '%s\\n' "$@" >>calls
 printf '%s\\n' "$MPLCONFIGDIR" >>calls

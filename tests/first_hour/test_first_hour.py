@@ -118,7 +118,7 @@ def test_radiographs_of_12_bits_with_a_broken_one_and_a_class_called_none_are_wi
     words = [word for name, value in given.items() for word in ("-p", name, value)]
     done = papermill("08_adapt", *words, *SMALL, "-p", "seeds", "[1]", where=tmp_path / "out")
     assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads(next((tmp_path / "out/results").rglob("provenance.json")).read_text())
+    record = json.loads(next((tmp_path / "out/results/08_adapt").rglob("provenance.json")).read_text())
     assert record["task"]["classes"] == ["None", "effusion"] and record["converted"]["16 bits reduced to 8, window 0,4095"] == 39
     shown = (tmp_path / "out/out.ipynb").read_text()
     assert "Excluded: 1 row (file is no image" in shown and "is common to all images and texts, and pairing adds" in shown
