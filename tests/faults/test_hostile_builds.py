@@ -23,7 +23,8 @@ HOSTILE = [
     "{input}", "two\nlines", "..hidden", "-rf", "x" * 255,
 ]  # fmt: skip
 NEEDED = (
-    "config", "notebooks", "src", "studies", "workflow", "book/_static", "data/diversity", "data/heads", "data/measured", "data/published",
+    "config", "notebooks", "src", "studies", "workflow", "book/_static", "data/diversity", "data/heads", "data/measured",
+    "data/published",
 )  # fmt: skip
 STUB = """#!/bin/sh
 printf '%s\\n' "$@" >>calls
