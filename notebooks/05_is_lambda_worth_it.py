@@ -60,7 +60,6 @@ best = swept.some_lambda_beats_zero(n_boot=n_boot)
 joint, p_value = worth[worth["features"] == "joint"].iloc[0], best.loc[best["features"] == "joint", "p_value"].iloc[0]
 
 
-
 def caveat(protocol):
     """What stands beside a number of probes that are not trained to convergence."""
     finished = PROTOCOLS[protocol].optimizer == "minimiser"

@@ -10,7 +10,7 @@ import pytest
 from samples import embedding_set
 
 from helpers import EmbeddingSet
-from helpers.arrays import MappedRows, blocks
+from helpers.arrays import MappedRows, blocks, choose
 from helpers.cones import cone_table
 from helpers.files import sha256
 from helpers.probing.protocol import PROTOCOLS
@@ -119,3 +119,8 @@ def test_a_fault_of_a_mapped_file_is_named_also_behind_a_right_checksum(tmp_path
         write_record(folder / "provenance.json", record)
     with pytest.raises(ValueError, match=where):
         EmbeddingSet.load(folder, in_memory=0)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_and_each_valid_one_once():
+    with pytest.raises(ValueError, match="^unknown data set 'brest'; did you mean 'brset'\\? valid: brset, ham10000$"):
+        choose("brest", ["brset", "ham10000", "ham10000"], "data set")

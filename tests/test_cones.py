@@ -30,7 +30,7 @@ def test_everything_similar_to_everything_is_a_shared_component_and_padding_that
     assert 0.22 < cosines.min() and cosines.max() < 0.24  # as in the public report
     found = diagnose(EmbeddingSet.from_arrays(image, text), ["x" * k for k in words])
     assert found[0] == "98 % of the cosines of an image with a text lie between 0.22 and 0.23."
-    assert "is 6% of an image vector and 96% of a text vector" in found[3]
+    assert "is 6 % of an image vector and 96 % of a text vector" in found[3]
     assert (
         found[4].startswith("Every text is similar to every other")
         and "Length orders the texts (rank correlation 1.00)" in found[5]

@@ -54,14 +54,14 @@ def test_a_folder_of_raw_data_must_exist():
 
 def test_a_number_has_its_noun_and_a_range_of_one_value_is_that_value():
     assert (count(1, "embedding set"), count(1234, "set")) == ("1 embedding set", "1,234 sets")
-    assert (span(-0.02661, -0.02659), span(0.001, 0.01), span(0.2, 0.3, ".0%")) == ("−0.0266", "+0.0010 to +0.0100", "20% to 30%")
+    assert (span(-0.02661, -0.02659), span(0.001, 0.01), span(0.2, 0.3, ".0%")) == ("−0.0266", "+0.0010 to +0.0100", "20 % to 30 %")
 
 
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
         ("-0.0000 to +0.0033 (-0.12 to -0.1)", "0.0000 to +0.0033 (−0.12 to −0.1)"),
-        ("+0 % and -0.0%, +0.0100", "0 % and 0.0%, +0.0100"),
+        ("+0 % and -0.0%, +0.0100, a%20b", "0 % and 0.0 %, +0.0100, a%20b"),
         ("0.58 (0.58 to 0.58)", "0.58"), ("0.58 to 0.58.", "0.58."), ("-0.2 to -0.2, 10.5 to 0.5", "−0.2, 10.5 to 0.5"),
         ("0.5 to 0.55, 5 to 5.1", "0.5 to 0.55, 5 to 5.1"), ("from 0.4 to 0.4", "from 0.4 to 0.4"),
         ("-1e-05, 3e-4, +0e-3", "−1e-05, 3e-4, +0e-3"),

@@ -61,12 +61,9 @@ def _figure(kind: str, data: str, shown: dict) -> str:
 
 
 def _words(role: re.Match) -> str:
-    """Return a role of the book as words: its title, else what its target is called in the book."""
+    """Return a role of the book as words: the text it gives, else what its target is called in the book."""
     kind, text, target = role.groups()
-    target, named = target or text, target is not None
-    if named:
-        return text.strip()
-    return TARGETS[kind](target)
+    return text.strip() if target else TARGETS[kind](text)
 
 
 def _page(target: str) -> str:

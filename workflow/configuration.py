@@ -101,7 +101,7 @@ def read_configuration(config: dict, settable: dict[str, list[str]]) -> Configur
     except ValidationError as error:
         raise ValueError(f"configuration {place(error.errors()[0]['loc'])!r}: {first_problem(error)}") from None
     for dataset in checked.datasets:
-        choose(dataset, dict.fromkeys([*DATASETS, *(name[0] for name in _stored(checked))]), "data set in the configuration")
+        choose(dataset, [*DATASETS, *(name[0] for name in _stored(checked))], "data set in the configuration")
     for page, parameters in checked.notebooks.items():
         choose(page, settable, "notebook in the configuration")
         for name in parameters:

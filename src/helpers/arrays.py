@@ -22,7 +22,7 @@ def shortened(text: str, most: int = 2000) -> str:
 
 def choose(value: str, valid: Iterable[str], what: str) -> str:
     """Return ``value`` if it is one of ``valid``; else raise a ValueError that names the nearest valid value and lists all."""
-    valid = list(valid)
+    valid = list(dict.fromkeys(valid))
     if value in valid:
         return value
     near = difflib.get_close_matches(str(value), valid, n=1, cutoff=0.4)

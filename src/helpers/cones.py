@@ -66,11 +66,12 @@ def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
     pairs, suspicion = np.einsum("ij,ij->i", image, text).mean(), sanity_check(image, text)["suspicion"]
     low, high, pairs, level, added = (round(float(x), 2) + 0.0 for x in (low, high, pairs, level, pairs - level))  # no "-0.00"
     shared = [mean_resultant_length(distinct_rows(x)[0]) ** 2 for x in (image, text)]
+    of_image, of_text = (f"{100 * share:.0f} %" for share in shared)
     found = [
         f"98 % of the cosines of an image with a text lie between {low:.2f} and {high:.2f}.",
         f"Pairs have {pairs:.2f} on average: {level:.2f} is common to all images and texts, and pairing adds {added:.2f}.",
         suspicion or "Another encoder has another common level: compare ranks with it, such as recall, and not cosines.",
-        f"A component common to all is {shared[0]:.0%} of an image vector and {shared[1]:.0%} of a text vector (squared length).",
+        f"A component common to all is {of_image} of an image vector and {of_text} of a text vector (squared length).",
     ]
     for what, share in zip(("image", "text"), shared, strict=True):
         if share > COMMON:

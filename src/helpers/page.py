@@ -139,12 +139,13 @@ def escape_markdown(value: str) -> str:
 
 
 def printed(words: str) -> str:
-    """Return text with true minus signs, zeros without a sign and one number for a range of equal ends; code stays as it is."""
+    """Return text with true minus signs, 5 % for 5%, zeros without a sign and one number for equal ends; code stays as it is."""
     parts = re.split(r"(`+[^`]*`+)", words)
     for i in range(0, len(parts), 2):
         part = re.sub(r"(?<![\w.)\]/@-])-(?=\d)", "−", parts[i])
         part = re.sub(r"(?<![\w.])[−+](0(?:\.0+)?)(?![\d.,]*\d|e)", r"\1", part)
-        parts[i] = re.sub(r"(?<!from )(?<![\w.,−+])([−+]?\d[\d.,]*%?)(?: \(\1 to \1\)| to \1(?!\d|%|[.,]\d))", r"\1", part)
+        part = re.sub(r"(?<!from )(?<![\w.,−+])([−+]?\d[\d.,]*%?)(?: \(\1 to \1\)| to \1(?!\d|%|[.,]\d))", r"\1", part)
+        parts[i] = re.sub(r"(?<=\d)%(?!\w)", " %", part)
     return "".join(parts)
 
 

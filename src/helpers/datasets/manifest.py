@@ -84,9 +84,9 @@ def read(
         rows = rows.assign(text=captions).explode("text")
         rows["pair_id"] += "-" + rows.groupby(level=0).cumcount().astype(str)
         notes.append(f"{text} lists the captions of each image: {len(data)} rows give {len(rows)} pairs")
-    about = {"title": title or path.stem, "domain": domain, "source": path.name, "credentialed": bool(credentialed)}
+    card = replace(DATASETS["manifest"].card, title=title or path.stem, domain=domain, source=path.name, credentialed=credentialed)
     report = {"split_made": not given, "kind": task.kind, "notes": notes, **counts} | ({"window": window} if window else {})
-    return Draft(rows, task, report, replace(DATASETS["manifest"].card, **about), images, path, faults)
+    return Draft(rows, task, report, card, images, path, faults)
 
 
 def _open(root: Path, table: str | None, image_root: str | None) -> tuple[Path, Path, pd.DataFrame]:
