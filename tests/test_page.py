@@ -101,6 +101,12 @@ def test_bad_values_are_refused_in_one_sentence_with_the_name(kind, value):
     with pytest.raises(ValueError, match="^parameter 'x': ") as refused:
         check_parameters({"x": value}, {"x": kind})
     assert "\n" not in str(refused.value)
+    assert "validation" not in str(refused.value)  # a word of the library that checks, not of the user
+
+
+def test_too_few_values_are_refused_with_the_number_that_is_needed():
+    with pytest.raises(ValueError, match=r"^parameter 'x': got \[0\], expected at least 2 values$"):
+        check_parameters({"x": [0]}, {"x": many(number(), least=2)})
 
 
 @pytest.mark.parametrize(

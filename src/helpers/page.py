@@ -26,7 +26,7 @@ import yaml
 from IPython.display import Markdown, display
 from myst_nb import glue
 from pandas.io.formats.style import Styler
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, TypeAdapter, ValidationError, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, StrictStr, TypeAdapter, ValidationError, WrapValidator
 
 from .arrays import choose
 from .datasets.registry import title
@@ -96,16 +96,18 @@ def text(choices: Iterable[str] | None = None, what: str = "value") -> Parameter
 
 def many(kind: ParameterType, least: int = 0) -> ParameterType:
     """Return the type of at least ``least`` distinct values: a list, JSON of one, ``"0,0.5,1"``, or a single value."""
-    return Annotated[list[kind], BeforeValidator(_as_list), Field(min_length=least)]  # type: ignore[valid-type]
+    return Annotated[list[kind], BeforeValidator(partial(_as_list, least=least))]  # type: ignore[valid-type]
 
 
-def _as_list(value) -> list:
+def _as_list(value, least: int) -> list:
     if isinstance(value, str) and re.search(r"^\s*\[|,", value):
         with suppress(json.JSONDecodeError):  # words without quotation marks are one value
             value = json.loads(value if "[" in value else f"[{value}]")
     values = list(value) if isinstance(value, list | tuple) else [value]
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         raise ValueError(f"{twice[0]!r} is given twice; give each value once")
+    if len(values) < least:
+        raise ValueError(f"got {value!r}, expected at least {count(least, 'value')}")
     return values
 
 

@@ -8,9 +8,9 @@ import re
 import pandas as pd
 import pytest
 from conftest import ROOT
+from runs import FROZEN, PAGES, REAL_SETS, freeze, is_read, run_page, sample
 
 from helpers import EmbeddingSet
-from runs import FROZEN, PAGES, REAL_SETS, freeze, is_read, run_page, sample
 
 OTHER_MACHINE = {"rtol": 1e-4, "atol": 1e-6}  # of libraries of linear algebra; a changed method moves numbers more
 
