@@ -182,7 +182,7 @@ share_legend(figure, axes, markerscale=3);
 # %% [markdown]
 # ## The two modalities differ in the width of their cones
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals. The bootstrap resamples groups.", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
+# %% tags=["hide-input"] tables=["cone_effect"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals. The bootstrap resamples groups.", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
 def resultants(table):
     """Draw R of image and text with bootstrap intervals, one line per data set and backbone."""
     rows = table[table["quantity"] == "R"]
@@ -358,7 +358,7 @@ def gap_bounds(pca: pd.DataFrame) -> pd.DataFrame:
 # %%
 bounds = page.save_table(gap_bounds(authors_pca()), "authors_gaps")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Norm of the gap that the authors' stored CLIP projections allow. Left: without alignment; the bounds are narrower than the marks. Right: HAM10000 over $\\lambda$; where the band is wide the gap is no longer the first principal direction.", "name": "fig-authors-gaps"}, "image": {"alt": "Left, a dot plot of the gap under CLIP: BRSET and HAM10000 above Recipes5k, COCO-QA and Fakeddit. Right, the gap on HAM10000 falling with lambda."}}
+# %% tags=["hide-input"] tables=["authors_gaps"] mystnb={"figure": {"caption": "Norm of the gap that the authors' stored CLIP projections allow. Left: without alignment; the bounds are narrower than the marks. Right: HAM10000 over $\\lambda$; where the band is wide the gap is no longer the first principal direction.", "name": "fig-authors-gaps"}, "image": {"alt": "Left, a dot plot of the gap under CLIP: BRSET and HAM10000 above Recipes5k, COCO-QA and Fakeddit. Right, the gap on HAM10000 falling with lambda."}}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
 unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
 for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):

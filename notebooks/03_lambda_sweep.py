@@ -215,7 +215,7 @@ page.show_text(
     n=len(by_curve), recomputed=int((by_curve & ~given).sum()), contributed=int((by_curve & given).sum()),
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Published, the paper's Fig. 3: test AUC of the linear probe against $\\lambda$, mean over five seeds; on HAM10000 of hard labels.", "name": "fig-published-auc"}, "image": {"alt": "Four line plots of the published test AUC against lambda, one panel per data set and one line per encoder."}}
+# %% tags=["hide-input"] tables=["published/authors_lambda_sweep"] mystnb={"figure": {"caption": "Published, the paper's Fig. 3: test AUC of the linear probe against $\\lambda$, mean over five seeds; on HAM10000 of hard labels.", "name": "fig-published-auc"}, "image": {"alt": "Four line plots of the published test AUC against lambda, one panel per data set and one line per encoder."}}
 published = authors_sweep()
 figure, axes = panels(published["dataset"].nunique(), 4, 2.35, 2.4)
 for ax, (dataset, curves_there) in zip(axes, published.groupby("dataset"), strict=True):
@@ -224,7 +224,7 @@ for ax, (dataset, curves_there) in zip(axes, published.groupby("dataset"), stric
     ax.set(title=dataset, xlabel="λ", ylabel="test AUC" if ax is axes[0] else "")
 share_legend(figure, axes)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$ (grey), and recomputed where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
+# %% tags=["hide-input"] tables=["published/authors_lambda_sweep", "lambda_sweep"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$ (grey), and recomputed where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
 datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
 shape = (2.05 * len(backbones_there) + 0.6, 1.75 * len(datasets_there) + 0.5)
 figure, axes = plt.subplots(len(datasets_there), len(backbones_there), figsize=shape, squeeze=False, sharex=True, sharey="row")
@@ -250,10 +250,10 @@ share_legend(figure, axes.ravel());
 #
 # A converged probe has no seed of its own: where the data bring their own validation split it is one and the same solution, and has no bar.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
+# %% tags=["hide-input"] tables=["lambda_summary"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
 curves(marked(summary));
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test bench: gain in test AUC over $\\lambda = 0$ by protocol, joint features; a published curve of the same data set and encoder, where there is one, in grey.", "name": "fig-gains"}, "image": {"alt": "Line plots of the gain in test AUC against lambda, one panel per data set and encoder with a line per protocol."}}
+# %% tags=["hide-input"] tables=["lambda_summary", "published/authors_lambda_sweep"] mystnb={"figure": {"caption": "Test bench: gain in test AUC over $\\lambda = 0$ by protocol, joint features; a published curve of the same data set and encoder, where there is one, in grey.", "name": "fig-gains"}, "image": {"alt": "Line plots of the gain in test AUC against lambda, one panel per data set and encoder with a line per protocol."}}
 joint = summary[summary["features"] == "joint"].rename(columns={"lambda_image": "lambda"})
 start = joint[joint["lambda"] == 0].set_index(["dataset", "backbone", "protocol"])["mean"].rename("start")
 own = joint.join(start, on=["dataset", "backbone", "protocol"]).assign(gain=lambda t: t["mean"] - t["start"])
@@ -315,7 +315,7 @@ for dataset, mine in named[named["share"] >= 0.5].groupby("dataset", sort=False)
 # The spread over seeds says how much training varies on one test set; the bootstrap interval says how much the difference could vary with another test
 # set of this size. Judge a difference by its interval. An effect of the smallest detectable size would be missed in one test set of five.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
+# %% tags=["hide-input"] tables=["lambda_effects"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
 effects(marked(last));
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
@@ -397,7 +397,7 @@ page.show_text(
     gain=span(over_splits["gain"].min(), over_splits["gain"].max()), sd=span(over_splits["sd"].min(), over_splits["sd"].max(), ".4f"),
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 under a converged probe over redrawn splits, with corrected and uncorrected 95 % intervals of the mean, beside the fixed split with its bootstrap interval over test rows.", "name": "fig-redrawn-splits"}, "image": {"alt": "One row per embedding set with a dot for the gain on each redrawn split, a thick and a thin interval of their mean, and a diamond with its interval for the fixed split."}}
+# %% tags=["hide-input"] tables=["measured/repeated_splits"] mystnb={"figure": {"caption": "Gain of λ = 1 under a converged probe over redrawn splits, with corrected and uncorrected 95 % intervals of the mean, beside the fixed split with its bootstrap interval over test rows.", "name": "fig-redrawn-splits"}, "image": {"alt": "One row per embedding set with a dot for the gain on each redrawn split, a thick and a thin interval of their mean, and a diamond with its interval for the fixed split."}}
 of_studies = [tuple(names) for names in redrawn[SET].drop_duplicates().to_numpy()]
 
 
@@ -469,14 +469,14 @@ parts = page.save_table(parts, "channel_effects")
 if unfinished:
     page.show_text("Under `{protocol}`, which is not trained to convergence:", protocol=unfinished)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
+# %% tags=["hide-input"] tables=["channel_effects"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
 if unfinished:
     effects(marked(parts[parts["protocol"] == unfinished]), "alignment");
 
 # %% tags=["hide-input"]
 page.show_text("Under `{protocol}`" + (", which is not trained to convergence:" if caveat(shown) else ":"), protocol=shown)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
+# %% tags=["hide-input"] tables=["channel_effects"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
 effects(marked(parts[parts["protocol"] == shown]), "alignment");
 
 # %% tags=["hide-input"]

@@ -139,12 +139,14 @@ for s in [*clean, *authors]:
             closest.append(unequal.drop_duplicates("number").head(3).drop(columns="number"))
 stacked = pd.concat(closest, ignore_index=True) if closest else pd.DataFrame(columns=[*NAMES, "modality", "test", "train", "cosine"])
 closest = page.save_table(stacked, "leakage_near_duplicates")
+curves = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=[*NAMES, "modality", "cosine", "share"])
+curves = page.save_table(curves, "leakage_nearest")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of test rows with a training row at least this similar, against the cosine; one panel per modality, one line per stored set.", "name": "fig-leak-near"}, "image": {"alt": "Line plots of the share of test rows against the cosine to the nearest training row, for images and texts, one line per embedding set."}}
+# %% tags=["hide-input"] tables=["leakage_nearest"] mystnb={"figure": {"caption": "Share of test rows with a training row at least this similar, against the cosine; one panel per modality, one line per stored set.", "name": "fig-leak-near"}, "image": {"alt": "Line plots of the share of test rows against the cosine to the nearest training row, for images and texts, one line per embedding set."}}
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#000000", *SPARE[:2])
-if curves:
+if len(curves):
     figure, axes = panels(2, 2, 4.2, 2.8)
-    for ax, (modality, of_modality) in zip(axes, pd.concat(curves).groupby("modality", sort=False), strict=True):
+    for ax, (modality, of_modality) in zip(axes, curves.groupby("modality", sort=False), strict=True):
         for i, (name, line) in enumerate(of_modality.groupby(NAMES, sort=False)):
             ax.plot(line["cosine"], line["share"], color=COLOURS[i % len(COLOURS)], label=" · ".join((title(name[0]), *name[1:])))
         ax.set(title=modality, xlabel="cosine to the nearest training row", ylabel="share of test rows", ylim=(0, 1.02))
@@ -252,7 +254,7 @@ if both:
         **{name: span(values[0], values[-1], "+.3f") for name, values in worth_of.items()},
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What the authors' text adds to test AUC over the clean one: difference with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-leak-text"}, "image": {"alt": "Interval plots of the difference in test AUC between the authors' and the clean text for text, image and joint features and for the text as key, one panel per data set and encoder."}}
+# %% tags=["hide-input"] tables=["leakage_text"] mystnb={"figure": {"caption": "What the authors' text adds to test AUC over the clean one: difference with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-leak-text"}, "image": {"alt": "Interval plots of the difference in test AUC between the authors' and the clean text for text, image and joint features and for the text as key, one panel per data set and encoder."}}
 effects(macro, "features") if both else None;
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers, and by class"}
@@ -385,7 +387,7 @@ page.show_text(
     **said,
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features: one panel each for the answers and the colours of easy-VQA and for the synthetic patients."}}
+# %% tags=["hide-input"] tables=["leakage_siblings"] mystnb={"figure": {"caption": "What siblings of the test rows in train add to test AUC: split by row minus split by group, with paired 95 % bootstrap interval over groups (mean over draws) and the standard deviation over draws of the test groups.", "name": "fig-leak-siblings"}, "image": {"alt": "Interval plots of the difference in test AUC between a split by row and a split by group, for text, image and joint features: one panel each for the answers and the colours of easy-VQA and for the synthetic patients."}}
 probed = siblings[siblings["features"].isin(["text", "image", "joint"])]
 effects(probed, "features", "draws");
 

@@ -206,10 +206,10 @@ swept = run_once(embeddings, protocol, "lambda", grid.arguments("lambda"), page.
 page.save_table(swept.table, "adapt_sweep")
 effect = page.save_table(swept.effects(n_boot=n_boot), "adapt_effects")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test AUC of the linear probe against the alignment strength.", "name": "fig-adapt-lambda"}, "image": {"alt": "Line plot of test AUC against lambda for the adapted data set, one line each for joint, image-only and text-only features."}}
+# %% tags=["hide-input"] tables=["adapt_sweep"] mystnb={"figure": {"caption": "Test AUC of the linear probe against the alignment strength.", "name": "fig-adapt-lambda"}, "image": {"alt": "Line plot of test AUC against lambda for the adapted data set, one line each for joint, image-only and text-only features."}}
 curves(swept.summary().assign(metric=swept.headline_metric));
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest λ of the sweep, with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-adapt-effects"}, "image": {"alt": "Interval plot of the change in test AUC at the largest lambda for joint, image-only and text-only features."}}
+# %% tags=["hide-input"] tables=["adapt_effects"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest λ of the sweep, with paired 95 % bootstrap interval over test rows, by what the probe sees.", "name": "fig-adapt-effects"}, "image": {"alt": "Interval plot of the change in test AUC at the largest lambda for joint, image-only and text-only features."}}
 last = effect[effect["lambda_image"] == max(lambdas)]
 effects(last, "features");
 

@@ -162,7 +162,7 @@ said.append(fill(
 said.append(f"Encoders cut the text of at most {longest:.1%} of the pairs of a set." if longest else "No text counted here is longer than an encoder's context.")
 lead.update(Markdown(printed(" ".join(said))))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
+# %% tags=["hide-input"] tables=["data_classes"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
 SHOWN = 16  # most classes in a panel
 MARKS = {"train": ("o", INK, 6), "val": ("D", "#8b949e", 4), "test": ("x", "#d55e00", 6)}  # marker, colour, size
 
@@ -196,7 +196,7 @@ share_legend(figure, axes);
 # %% [markdown]
 # ## Text length differs between data sets
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
+# %% tags=["hide-input"] tables=["data_lengths"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
 words = by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"]) or {"no raw copy here, no texts counted": lengths[:0]}
 figure, axes = panels(len(words), 2, 3.9, 2.1)
 for ax, (name, rows) in zip(axes, words.items(), strict=True):
@@ -238,7 +238,7 @@ for d in here:
         parts.append(times.rename_axis("occurrences").rename("items").reset_index().assign(dataset=d.name, variant=d.variant, what=what))
 recurring = page.save_table(pd.concat(parts, ignore_index=True)[["dataset", "variant", "what", "occurrences", "items"]], "data_repeats")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of pairs that the most common images and texts account for. A line that reaches 1 early means few distinct items.", "name": "fig-data-repeats"}, "image": {"alt": "Line plots, one panel per data set and variant: number of the commonest items on a logarithmic axis against the share of pairs they account for, one line for images and one for texts."}}
+# %% tags=["hide-input"] tables=["data_repeats"] mystnb={"figure": {"caption": "Share of pairs that the most common images and texts account for. A line that reaches 1 early means few distinct items.", "name": "fig-data-repeats"}, "image": {"alt": "Line plots, one panel per data set and variant: number of the commonest items on a logarithmic axis against the share of pairs they account for, one line for images and one for texts."}}
 covered = by_set(recurring, ["what", "occurrences", "items"])
 figure, axes = panels(len(covered), 2, 3.9, 2.3, sharey=True)
 for ax, (name, rows) in zip(axes, covered.items(), strict=True):

@@ -170,7 +170,7 @@ show_over_seeds(several, ["dataset", "rate", "temperature"])
 #
 # The same study measures heads along their training, with several seeds.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gap and recall@10 along training, one line per temperature (mean over seeds, bars from the smallest to the largest).", "name": "fig-gap-training"}, "image": {"alt": "Line plots of the gap and of recall@10 against epochs, one line per temperature, for each data set and learning rate."}}
+# %% tags=["hide-input"] tables=["measured/gap_study"] mystnb={"figure": {"caption": "Gap and recall@10 along training, one line per temperature (mean over seeds, bars from the smallest to the largest).", "name": "fig-gap-training"}, "image": {"alt": "Line plots of the gap and of recall@10 against epochs, one line per temperature, for each data set and learning rate."}}
 settings = list(study.groupby(["dataset", "rate"], sort=False))
 figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
 colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
@@ -205,7 +205,7 @@ format_table(shown.rename(columns=headings), 2, caption="Heads before, early in 
 # within a modality. A variant puts the axes in the two leading directions of the data, so that rows differ in their cosine with the gap:
 # this adds the spread channel.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 in test AUC against the gap set by hand, with 95 % bootstrap intervals over test rows; one colour per pair of R. Panels: data set, where the cone axes lie, and protocol.", "name": "fig-gap-dial"}, "image": {"alt": "Point plots of the gain of lambda = 1 against the gap, one panel per data set, place of the cone axes and protocol, with one series per pair of mean resultant lengths."}}
+# %% tags=["hide-input"] tables=["measured/gap_dials"] mystnb={"figure": {"caption": "Gain of λ = 1 in test AUC against the gap set by hand, with 95 % bootstrap intervals over test rows; one colour per pair of R. Panels: data set, where the cone axes lie, and protocol.", "name": "fig-gap-dial"}, "image": {"alt": "Point plots of the gain of lambda = 1 against the gap, one panel per data set, place of the cone axes and protocol, with one series per pair of mean resultant lengths."}}
 set_by_hand = by_hand[by_hand["dial"].isin(list(AXES))]
 rows_of = list(set_by_hand.groupby(["dataset", "dial"], sort=False))
 protocols, cones = (list(dict.fromkeys(set_by_hand[column])) for column in ("protocol", "block"))
@@ -264,7 +264,7 @@ page.show_text(
     given=given, network=shares[0], data=shares[1],
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Data-induced share of the variance of unit outputs by depth, medical data solid and natural data dashed, with 95 % jackknife intervals; one panel per kind of input. Towers of ViT-B/32 and the text transformer stand at their depth.", "name": "fig-information-initialisation"}, "image": {"alt": "Line plots of the data-induced share of variance against the number of hidden layers, one panel per kind of input, one colour per network, medical solid and natural dashed."}}
+# %% tags=["hide-input"] tables=["measured/random_networks"] mystnb={"figure": {"caption": "Data-induced share of the variance of unit outputs by depth, medical data solid and natural data dashed, with 95 % jackknife intervals; one panel per kind of input. Towers of ViT-B/32 and the text transformer stand at their depth.", "name": "fig-information-initialisation"}, "image": {"alt": "Line plots of the data-induced share of variance against the number of hidden layers, one panel per kind of input, one colour per network, medical solid and natural dashed."}}
 part = random[(random["part"] == "data-induced") & (random["output"] == "unit") & (random["data"] != RATIO) & (random["depth"] > 0)]
 inputs, kinds = list(dict.fromkeys(part["inputs"])), list(dict.fromkeys(part["network"]))
 figure, axes = panels(len(inputs), 3, 2.8, 2.4, sharey=True)

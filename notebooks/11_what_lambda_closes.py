@@ -125,7 +125,7 @@ page.show_text(
 # - **Mixing**: share of the other modality among the ten nearest neighbours, relative to chance. 1 is complete mixing.
 # - **Recall@1**: how often the nearest text is the right one, and the nearest image. Equal texts are one text.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Six measures of held-out pairs against λ, one line per set, with 95 % intervals over five splits. Lines are displaced sideways so that intervals stay apart.", "name": "fig-closes-lambda"}, "image": {"alt": "Line plots of gap, relative gap, modality AUC, mixing and recall at 1 in both directions against lambda 0, 0.5 and 1, one line per embedding set."}}
+# %% tags=["hide-input"] tables=["alignments"] mystnb={"figure": {"caption": "Six measures of held-out pairs against λ, one line per set, with 95 % intervals over five splits. Lines are displaced sideways so that intervals stay apart.", "name": "fig-closes-lambda"}, "image": {"alt": "Line plots of gap, relative gap, modality AUC, mixing and recall at 1 in both directions against lambda 0, 0.5 and 1, one line per embedding set."}}
 LINES = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#000000", *SPARE[:2])
 LAMBDAS = {"none": 0.0, "lambda-0.5": 0.5, "lambda-1": 1.0}
 shown = ["gap", "relative_gap", "modality_auc", "mixing", *RECALLS]
@@ -206,11 +206,11 @@ def heat_map(rows, measures, digits=2):
         ax.set_title(measure.replace("_", " "), fontsize=9)
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment closes: the gap, how well a classifier tells the modalities apart, and how far they mix. One panel per measure, a row per set, a column per alignment, over five splits.", "name": "fig-closes-alignments"}, "image": {"alt": "Heat maps of the gap, modality AUC and mixing, one panel each, with sets as rows and alignments as columns, values with half intervals in the cells, clear changes in bold and the best of each row framed."}}
+# %% tags=["hide-input"] tables=["alignments"] mystnb={"figure": {"caption": "What each alignment closes: the gap, how well a classifier tells the modalities apart, and how far they mix. One panel per measure, a row per set, a column per alignment, over five splits.", "name": "fig-closes-alignments"}, "image": {"alt": "Heat maps of the gap, modality AUC and mixing, one panel each, with sets as rows and alignments as columns, values with half intervals in the cells, clear changes in bold and the best of each row framed."}}
 among = measured[measured["alignment"].isin(alignments or COMPARED)]
 heat_map(among[among["renormalise"]], ["gap", "modality_auc", "mixing"])
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment costs in retrieval: recall@1 in both directions, laid out as in the figure above.", "name": "fig-costs-alignments"}, "image": {"alt": "Heat maps of recall at 1 from image to text and from text to image, with sets as rows and alignments as columns."}}
+# %% tags=["hide-input"] tables=["alignments"] mystnb={"figure": {"caption": "What each alignment costs in retrieval: recall@1 in both directions, laid out as in the figure above.", "name": "fig-costs-alignments"}, "image": {"alt": "Heat maps of recall at 1 from image to text and from text to image, with sets as rows and alignments as columns."}}
 heat_map(among[among["renormalise"]], RECALLS)
 
 # %% [markdown]
@@ -241,7 +241,7 @@ for name, said in (("lambda-1", "λ = 1"), ("centring", "centring")):
         changes.append(f"from {way} by {first} among {few} pairs and by {last} among {most}, {clear}")
     page.show_text("On {clip}, {said} changes recall@1 {changes}.", clip=CLIP, said=said, changes="; ".join(changes))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Relative change of recall@1 against the size of the gallery, with 95 % intervals over draws. The numbers above a panel are recall without alignment in the smallest gallery, from image to text and from text to image. Intervals are cut at 100 %.", "name": "fig-galleries"}, "image": {"alt": "Line plots of the relative change of recall at 1 against the number of pairs in the gallery, one panel per set, for lambda 1 and centring in both directions."}}
+# %% tags=["hide-input"] tables=["alignment_galleries"] mystnb={"figure": {"caption": "Relative change of recall@1 against the size of the gallery, with 95 % intervals over draws. The numbers above a panel are recall without alignment in the smallest gallery, from image to text and from text to image. Intervals are cut at 100 %.", "name": "fig-galleries"}, "image": {"alt": "Line plots of the relative change of recall at 1 against the number of pairs in the gallery, one panel per set, for lambda 1 and centring in both directions."}}
 shown_galleries = named_sets(galleries[pd.MultiIndex.from_frame(galleries[SET]).isin(searchable)])
 sets = list(shown_galleries.groupby("set", sort=False))
 figure, axes = panels(len(sets), 3, 3.0, 2.6, sharey=True)
@@ -299,7 +299,7 @@ for direction, queries, candidates, towards in (("image to text", image_test, te
 curves = page.save_table(pd.DataFrame(curves, columns=["direction", "beta", "recall", "low", "high"]), "alignment_penalty")
 page.show_text("Measured on {set}.", set=str(embeddings.identity))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Recall@1 against the penalty on candidates along the gap, with 95 % bootstrap intervals over queries.", "name": "fig-penalty"}, "image": {"alt": "Line plots of recall at 1 from image to text and from text to image against the penalty beta, with the two penalties of lambda 1 marked."}}
+# %% tags=["hide-input"] tables=["alignment_penalty"] mystnb={"figure": {"caption": "Recall@1 against the penalty on candidates along the gap, with 95 % bootstrap intervals over queries.", "name": "fig-penalty"}, "image": {"alt": "Line plots of recall at 1 from image to text and from text to image against the penalty beta, with the two penalties of lambda 1 marked."}}
 figure, axes = panels(2, 2, 4.2, 2.8)
 for ax, (direction, rows) in zip(axes, curves.groupby("direction", sort=False), strict=True):
     ax.plot(rows["beta"], rows["recall"], color=LINES[0])
@@ -336,7 +336,7 @@ for name, s in moved.items():
         counted.append(pd.DataFrame({"alignment": name, "kind": kind, "cosine": middle, "share": counts / counts.sum()}))
 cosines = page.save_table(pd.concat(counted, ignore_index=True), "alignment_cosines")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Cosines of test pairs and of all other combinations of a test image and a test text, under no alignment, λ = 1 and centring.", "name": "fig-histograms"}, "image": {"alt": "Histograms of the cosines of pairs and of non-pairs, one panel per alignment."}}
+# %% tags=["hide-input"] tables=["alignment_cosines"] mystnb={"figure": {"caption": "Cosines of test pairs and of all other combinations of a test image and a test text, under no alignment, λ = 1 and centring.", "name": "fig-histograms"}, "image": {"alt": "Histograms of the cosines of pairs and of non-pairs, one panel per alignment."}}
 filled = cosines.loc[cosines["share"] > 0, "cosine"]
 figure, axes = panels(len(moved), 3, 3.0, 2.3, sharey=True)
 for ax, (name, of) in zip(axes, cosines.groupby("alignment", sort=False), strict=True):
@@ -396,7 +396,7 @@ else:
     lacks = "validation rows, whose texts search" if embeddings.labelled else "labels, which say what is relevant"
     page.show_text("Not measured: {set} has no {lacks}.", set=str(embeddings.identity), lacks=lacks)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "NDCG of a search by text against the share of images in the corpus, and its change from no alignment, with 95 % bootstrap intervals over queries.", "name": "fig-mixed-search"}, "image": {"alt": "Line plots of NDCG and of its change against the share of images in the corpus, one line per alignment."}}
+# %% tags=["hide-input"] tables=["alignment_mixed_search"] mystnb={"figure": {"caption": "NDCG of a search by text against the share of images in the corpus, and its change from no alignment, with 95 % bootstrap intervals over queries.", "name": "fig-mixed-search"}, "image": {"alt": "Line plots of NDCG and of its change against the share of images in the corpus, one line per alignment."}}
 if can_search:
     figure, axes = panels(2, 2, 4.2, 2.6)
     for ax, ends, label in zip(axes, (CHANGES[:3], CHANGES[3:]), ("NDCG", "change of NDCG"), strict=True):
@@ -450,14 +450,14 @@ tasks_of_all = page.save_table(tasks_stored[tasks_stored["protocol"] == "converg
 page.show_text("Sets measured: {sets}.", sets="; ".join(" / ".join(name) for name in tasks_of_all[SET].drop_duplicates().itertuples(index=False)))
 show_what_holds(page.save_table(count_clear(tasks_of_all), "alignment_counts"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "What each alignment does to the joint probe, to zero-shot classification and to retrieval, on test rows of each set. Cells, colours, bold and frames as in the figures above; intervals are bootstraps over test rows.", "name": "fig-tasks-all"}, "image": {"alt": "Heat maps of probe AUC, zero-shot AUC and recall at 10 in both directions, with sets as rows and alignments as columns."}}
+# %% tags=["hide-input"] tables=["alignment_tasks_of_all_sets"] mystnb={"figure": {"caption": "What each alignment does to the joint probe, to zero-shot classification and to retrieval, on test rows of each set. Cells, colours, bold and frames as in the figures above; intervals are bootstraps over test rows.", "name": "fig-tasks-all"}, "image": {"alt": "Heat maps of probe AUC, zero-shot AUC and recall at 10 in both directions, with sets as rows and alignments as columns."}}
 tasks_shown = tasks_of_all[tasks_of_all["alignment"].isin(alignments or COMPARED)]
 heat_map(tasks_shown, ["probe_auc", "zero_shot_auc", "recall@10_image_to_text", "recall@10_text_to_image"], digits=3)
 
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: transfer between the modalities", "figure": {"caption": "Transfer: a probe trained on one modality and scored on the other, laid out as in the figure above.", "name": "fig-tasks-transfer"}, "image": {"alt": "Heat maps of AUC and log loss of probes trained on texts and scored on images, and the reverse."}}
+# %% tags=["hide-input", "hide-output"] tables=["alignment_tasks_of_all_sets"] mystnb={"code_prompt_show": "Details: transfer between the modalities", "figure": {"caption": "Transfer: a probe trained on one modality and scored on the other, laid out as in the figure above.", "name": "fig-tasks-transfer"}, "image": {"alt": "Heat maps of AUC and log loss of probes trained on texts and scored on images, and the reverse."}}
 heat_map(tasks_shown, [f"{way}_{measure}" for way in ("text_to_image", "image_to_text") for measure in ("auc", "log_loss")], digits=3)
 
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: calibration and subgroups", "figure": {"caption": "Calibration of the joint probe and its spread over subgroups, laid out as in the figures above.", "name": "fig-tasks-calibration"}, "image": {"alt": "Heat maps of log loss, calibration error and subgroup spreads, with sets as rows and alignments as columns."}}
+# %% tags=["hide-input", "hide-output"] tables=["alignment_tasks_of_all_sets"] mystnb={"code_prompt_show": "Details: calibration and subgroups", "figure": {"caption": "Calibration of the joint probe and its spread over subgroups, laid out as in the figures above.", "name": "fig-tasks-calibration"}, "image": {"alt": "Heat maps of log loss, calibration error and subgroup spreads, with sets as rows and alignments as columns."}}
 heat_map(tasks_shown, ["log_loss", "calibration_error", *sorted(m for m in tasks_shown["measure"].dropna().unique() if m.endswith("_spread"))], digits=3)
 
 # %% [markdown]
@@ -465,7 +465,7 @@ heat_map(tasks_shown, ["log_loss", "calibration_error", *sorted(m for m in tasks
 #
 # The same probe learns from few labelled rows, drawn several times; the last point has all training rows.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of AUC from no alignment against the number of labelled training rows, with 95 % bootstrap intervals. Numbers below the axis are labelled rows and the AUC without an alignment.", "name": "fig-label-curves"}, "image": {"alt": "Line plots of the change in AUC against the number of labelled rows, one panel per set and one line per alignment."}}
+# %% tags=["hide-input"] tables=["alignment_tasks_of_all_sets"] mystnb={"figure": {"caption": "Change of AUC from no alignment against the number of labelled training rows, with 95 % bootstrap intervals. Numbers below the axis are labelled rows and the AUC without an alignment.", "name": "fig-label-curves"}, "image": {"alt": "Line plots of the change in AUC against the number of labelled rows, one panel per set and one line per alignment."}}
 labels = tasks_of_all["measure"].str.extract(r"auc_(\d+)_labels")[0].astype(float).where(tasks_of_all["measure"] != "probe_auc", np.inf)
 sets = list(named_sets(tasks_of_all).assign(labels=labels).dropna(subset=["labels"]).sort_values("labels").groupby("set", sort=False))
 figure, axes = panels(len(sets), 3, 3.0, 2.6)
@@ -493,7 +493,7 @@ share_legend(figure, axes)
 tasks_of_code = page.save_table(tasks_stored[tasks_stored["protocol"] == "authors-code"], "alignment_tasks_authors_code")
 show_what_holds(count_clear(tasks_of_code))
 
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same under the protocol of the authors' code", "figure": {"caption": "Joint probe and transfer under the protocol of the authors' code, laid out as in the figures above. The result table `alignment_tasks_authors_code` has the log loss too.", "name": "fig-tasks-authors-code"}, "image": {"alt": "Heat maps of probe AUC and transfer AUC in both directions under the authors' protocol."}}
+# %% tags=["hide-input", "hide-output"] tables=["alignment_tasks_authors_code"] mystnb={"code_prompt_show": "Details: the same under the protocol of the authors' code", "figure": {"caption": "Joint probe and transfer under the protocol of the authors' code, laid out as in the figures above. The result table `alignment_tasks_authors_code` has the log loss too.", "name": "fig-tasks-authors-code"}, "image": {"alt": "Heat maps of probe AUC and transfer AUC in both directions under the authors' protocol."}}
 heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or COMPARED)], ["probe_auc", "text_to_image_auc", "image_to_text_auc"], digits=3)
 
 # %% [markdown]
@@ -555,7 +555,7 @@ page.show_text(
     **dict(zip([*SET, "alignment"], most, strict=True)), before=both.loc[most, False], after=both.loc[most, True],
 )  # fmt: skip
 
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: modality AUC without renormalising", "figure": {"caption": "Modality AUC without renormalising, to be compared with the same panel above. Cells, colours, bold and frames as there.", "name": "fig-not-renormalised"}, "image": {"alt": "Heat map of modality AUC for alignments that do not renormalise, with sets as rows and alignments as columns."}}
+# %% tags=["hide-input", "hide-output"] tables=["alignments"] mystnb={"code_prompt_show": "Details: modality AUC without renormalising", "figure": {"caption": "Modality AUC without renormalising, to be compared with the same panel above. Cells, colours, bold and frames as there.", "name": "fig-not-renormalised"}, "image": {"alt": "Heat map of modality AUC for alignments that do not renormalise, with sets as rows and alignments as columns."}}
 heat_map(among[~among["renormalise"]], ["modality_auc"])
 
 # %% [markdown]

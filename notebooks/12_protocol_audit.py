@@ -118,7 +118,7 @@ page.show_text("{sentence}", sentence=training_sentence(published, converged, li
 # also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. All curves are of the test bench, with batches of `512` rows; the
 # marks say only where the authors' settings lie on them.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test bench: gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
+# %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Test bench: gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding
 AUTHORS = [("adamw", 3e-4, 2300, "o", "as trained for the paper's Fig. 3"), ("adamw", 1e-3, 36_600, "D", "as in the authors' longer run")]
 MARK = {"color": "white", "markeredgecolor": INK, "markersize": 7, "linestyle": ""}
@@ -155,7 +155,7 @@ page.show_text(
     clear=clear.sum(), n=len(clear), same=int(equivalent(converged["low"], converged["high"]).sum()), margin=MARGIN,
 )  # fmt: skip
 
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same for every learning rate", "figure": {"caption": "Gain of λ = 1 over updates and learning rate: an AdamW probe of ten times the rate is about where the slower one is after ten times the updates. Red: λ helps, blue: it harms, white: no change. Marks are the authors' two stored BRSET settings and the rate of the paper's text.", "name": "fig-gain-map"}, "image": {"alt": "Heat maps of the gain of lambda = 1 over updates and learning rate, one panel per shipped set and optimiser, with marks at the authors' stored settings."}}
+# %% tags=["hide-input", "hide-output"] tables=["measured/training_gain"] mystnb={"code_prompt_show": "Details: the same for every learning rate", "figure": {"caption": "Gain of λ = 1 over updates and learning rate: an AdamW probe of ten times the rate is about where the slower one is after ten times the updates. Red: λ helps, blue: it harms, white: no change. Marks are the authors' two stored BRSET settings and the rate of the paper's text.", "name": "fig-gain-map"}, "image": {"alt": "Heat maps of the gain of lambda = 1 over updates and learning rate, one panel per shipped set and optimiser, with marks at the authors' stored settings."}}
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 SETTINGS = [*AUTHORS, ("sgd", 3e-4, 2300, "s", "the paper's text, as many updates")]
 
@@ -200,7 +200,7 @@ figure.legend(handles=marks, loc="outside lower center", ncols=3);
 # Each channel of the alignment alone ({doc}`/book/theory`), AdamW at `3e-4`. Triangles at the right edge are the converged probe. There the
 # shift and the common scale change nothing, as the theory says; during training they carry much of the gain on HAM10000.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by each channel of λ = 1 alone against updates (AdamW), and under the converged probe (triangles).", "name": "fig-channels-training"}, "image": {"alt": "Line plots of the change of test AUC by shift, common scale, scale ratio and spread against updates, one panel per shipped set."}}
+# %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Change of test AUC by each channel of λ = 1 alone against updates (AdamW), and under the converged probe (triangles).", "name": "fig-channels-training"}, "image": {"alt": "Line plots of the change of test AUC by shift, common scale, scale ratio and spread against updates, one panel per shipped set."}}
 CHANNEL_SHADES = {"shift": "#0072b2", "common-scale": "#009e73", "scale-ratio": "#cc79a7", "spread": "#8c564b", "lambda": INK}
 by_channel = paths[(paths["optimizer"] == "adamw") & (paths["alignment"] != "none") & np.isclose(paths["rate"], 3e-4)]
 by_set = by_channel.groupby(SETS, sort=False)
@@ -330,8 +330,9 @@ for optimizer, channel in PREDICTABLE if sets else ():
         base, seen, predicted = (float(metrics.macro_auc(s, small.targets[small.rows("test")])) for s in scores)
         matched.append((optimizer, channel, at, seen - base, predicted - base, np.abs(logits[1] - logits[2]).max()))
 matched = pd.DataFrame(matched, columns=["optimizer", "channel", "updates", "seen", "predicted", "largest"])
+matched = page.save_table(matched, "equivalent_rates")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of test AUC by one channel of λ = 1 along training: seen (lines) and predicted by an unaligned probe with other rates (rings).", "name": "fig-equivalences"}, "image": {"alt": "Line plots of the change of AUC by the common scale, the scale ratio and the shift against updates, with rings of the predicted values on the lines."}}
+# %% tags=["hide-input"] tables=["equivalent_rates"] mystnb={"figure": {"caption": "Change of test AUC by one channel of λ = 1 along training: seen (lines) and predicted by an unaligned probe with other rates (rings).", "name": "fig-equivalences"}, "image": {"alt": "Line plots of the change of AUC by the common scale, the scale ratio and the shift against updates, with rings of the predicted values on the lines."}}
 if sets:
     figure, axes = panels(3, 3, 3.3, 2.7, sharex=True)
     for ax, channel in zip(axes, ("common-scale", "scale-ratio", "shift"), strict=True):
@@ -360,7 +361,7 @@ if sets:
 audited, every = len(steps[SETS].drop_duplicates()), len(shipped[SETS].drop_duplicates())
 page.show_text("All {n} shipped sets are audited in this way." if audited == every else "{n} of the {every} shipped sets are audited in this way so far.", n=audited, every=every)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain of λ = 1 from the paper's text over the authors' code to the converged probe, one difference after another.", "name": "fig-waterfall-gain"}, "image": {"alt": "Waterfall charts of the gain of lambda = 1, one panel per set, with one bar per protocol difference and its interval."}}
+# %% tags=["hide-input"] tables=["measured/protocol_steps"] mystnb={"figure": {"caption": "Gain of λ = 1 from the paper's text over the authors' code to the converged probe, one difference after another.", "name": "fig-waterfall-gain"}, "image": {"alt": "Waterfall charts of the gain of lambda = 1, one panel per set, with one bar per protocol difference and its interval."}}
 def waterfall(value):
     """Draw how ``gain`` or ``auc`` goes from ``paper`` over ``authors-code`` to ``converged``, one panel per set."""
     by_set = steps[steps["mode"] != "alone"].groupby(SETS, sort=False)
@@ -398,7 +399,7 @@ def draw_bars(ax, bars, value):
 
 waterfall("gain");
 
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC along the same steps", "figure": {"caption": "AUC without alignment along the same steps.", "name": "fig-waterfall-auc"}, "image": {"alt": "Waterfall charts of the AUC at lambda = 0, one panel per set, with one bar per protocol difference and its interval."}}
+# %% tags=["hide-input", "hide-output"] tables=["measured/protocol_steps"] mystnb={"code_prompt_show": "Details: AUC along the same steps", "figure": {"caption": "AUC without alignment along the same steps.", "name": "fig-waterfall-auc"}, "image": {"alt": "Waterfall charts of the AUC at lambda = 0, one panel per set, with one bar per protocol difference and its interval."}}
 waterfall("auc");
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: each step alone"}

@@ -111,7 +111,7 @@ page.show_text(
 # class frequencies. Probes have no class weights and are solved to their optimum; the labels of a multi-label task are summed. Intervals are
 # of a bootstrap over groups of test rows and hold the probes fixed.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of predictive information about the label from λ = 0, by source, and of what linear maps know of the other modality, with paired 95 % intervals; one line per measured set. A ridge regression's share of explained variance, and the Gaussian information of ten canonical pairs in bits.", "name": "fig-information-change"}, "image": {"alt": "Line plots against lambda of the change of information about the label in image, text and both, and of the explained variance and canonical information between the modalities, one line per embedding set."}}
+# %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Change of predictive information about the label from λ = 0, by source, and of what linear maps know of the other modality, with paired 95 % intervals; one line per measured set. A ridge regression's share of explained variance, and the Gaussian information of ten canonical pairs in bits.", "name": "fig-information-change"}, "image": {"alt": "Line plots against lambda of the change of information about the label in image, text and both, and of the explained variance and canonical information between the modalities, one line per embedding set."}}
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", "#56b4e9", "#8c564b")
 sets = [tuple(names) for names in shipped[SET].drop_duplicates().to_numpy()]
 TEXTS = {"clean": ", clean text", "authors": ", authors' text"}
@@ -151,7 +151,7 @@ draw_changes(["image", "text", "both", "ridge_text_from_image", "ridge_image_fro
 # two. Bands show what all other definitions without negative shares allow; redundancy and synergy are at their upper end here, the unique shares at their
 # lower. These are shares of predictive information for linear classifiers, and another family of classifiers has others.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Shares of the predictive information about the label against λ, with 95 % bootstrap intervals and bands of what other definitions allow; one panel per measured set.", "name": "fig-information-shares"}, "image": {"alt": "Line plots of unique image, unique text, redundant and synergistic information against lambda with bands, one panel per embedding set."}}
+# %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Shares of the predictive information about the label against λ, with 95 % bootstrap intervals and bands of what other definitions allow; one panel per measured set.", "name": "fig-information-shares"}, "image": {"alt": "Line plots of unique image, unique text, redundant and synergistic information against lambda with bands, one panel per embedding set."}}
 SHARE_COLOURS = dict(zip(SHARES, ("#d55e00", "#0072b2", "#000000", "#009e73"), strict=True))
 figure, axes = panels(len(sets), 3, 2.8, 2.4)
 for ax, names in zip(axes, sets, strict=True):
@@ -172,10 +172,10 @@ share_legend(figure, axes)
 # and repulsion both carry it, and it cancels from their sum. SigLIP's sigmoid loss {cite}`zhai2023siglip` has a bias in its place: with the bias that
 # suits $\lambda = 0$ it explodes, with the best bias at each $\lambda$ it does not.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of the terms of Eq. 2 from λ = 0 in nats, with 95 % jackknife intervals; alignment is the mean squared distance of pairs, uniformity the log mean Gaussian potential of a modality.", "name": "fig-information-forces"}, "image": {"alt": "Line plots against lambda of attraction, repulsion, loss, alignment and uniformity, one line per embedding set."}}
+# %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Change of the terms of Eq. 2 from λ = 0 in nats, with 95 % jackknife intervals; alignment is the mean squared distance of pairs, uniformity the log mean Gaussian potential of a modality.", "name": "fig-information-forces"}, "image": {"alt": "Line plots against lambda of attraction, repulsion, loss, alignment and uniformity, one line per embedding set."}}
 draw_changes(["attraction", "repulsion_image_to_text", "loss", "alignment", "uniformity_image", "uniformity_text"], "nats")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Four estimates of what the modalities know of each other, as change from λ = 0 in bits: the bound of Eq. 2 at the trained and at the best temperature, and a neural critic after short and longer training. The true change is zero.", "name": "fig-information-estimates"}, "image": {"alt": "Line plots against lambda of the InfoNCE bound at two temperatures and of a neural critic after two lengths of training, one line per embedding set, around a line at zero."}}
+# %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Four estimates of what the modalities know of each other, as change from λ = 0 in bits: the bound of Eq. 2 at the trained and at the best temperature, and a neural critic after short and longer training. The true change is zero.", "name": "fig-information-estimates"}, "image": {"alt": "Line plots against lambda of the InfoNCE bound at two temperatures and of a neural critic after two lengths of training, one line per embedding set, around a line at zero."}}
 lengths = list(shipped.loc[shipped["study"] == "critic", "quantity"].drop_duplicates())
 draw_changes(["bound", "bound_best_temperature", *lengths], "bits")
 

@@ -102,7 +102,7 @@ lead.update(Markdown(printed(
     "It does not show that a smaller gap holds more information."
 )))  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gain against deficit, one point per data set and encoder of the paper: change of the linear probe's AUC from λ = 0 to 1 (mean of five runs) against what it lacks at λ = 0 compared with one hidden layer of 128 units (one run). Published numbers, none recomputed.", "name": "fig-gain-deficit"}, "image": {"alt": "Scatter plot of gain against deficit for sixteen pairs of data set and encoder; the points rise from near zero at the lower left to 0.02 of gain at 0.12 of deficit."}}
+# %% tags=["hide-input"] tables=["gain_and_deficit"] mystnb={"figure": {"caption": "Gain against deficit, one point per data set and encoder of the paper: change of the linear probe's AUC from λ = 0 to 1 (mean of five runs) against what it lacks at λ = 0 compared with one hidden layer of 128 units (one run). Published numbers, none recomputed.", "name": "fig-gain-deficit"}, "image": {"alt": "Scatter plot of gain against deficit for sixteen pairs of data set and encoder; the points rise from near zero at the lower left to 0.02 of gain at 0.12 of deficit."}}
 markers = dict(zip(DATASETS.values(), "osD^", strict=True))
 figure, axes = plt.subplots(figsize=(6.4, 4.2))
 for (dataset, backbone), cell in cells.iterrows():
@@ -128,7 +128,7 @@ page.show_text(
 # Change of AUC from λ = 0 for each data set and encoder. *Early* fusion concatenates image and text before the hidden layer, *late* fusion after.
 # HAM10000's AUC is that of hard predictions, on which one test row is a large step.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Change of AUC from λ = 0 in the authors' stored runs: linear probe (black, mean of five runs), hidden layer with early (blue) and late fusion (orange, one run each). Rows are data sets with a scale of their own, columns are encoders.", "name": "fig-hidden-layer"}, "image": {"alt": "Sixteen line plots of the change of AUC against lambda. The black line of the linear probe rises steadily in each; the lines of the hidden layer go up and down."}}
+# %% tags=["hide-input"] tables=["published/authors_lambda_sweep", "published/authors_hidden_layer"] mystnb={"figure": {"caption": "Change of AUC from λ = 0 in the authors' stored runs: linear probe (black, mean of five runs), hidden layer with early (blue) and late fusion (orange, one run each). Rows are data sets with a scale of their own, columns are encoders.", "name": "fig-hidden-layer"}, "image": {"alt": "Sixteen line plots of the change of AUC against lambda. The black line of the linear probe rises steadily in each; the lines of the hidden layer go up and down."}}
 figure, grid = plt.subplots(
     len(by_dataset), len(BACKBONES), figsize=(9.5, 2.1 * len(by_dataset)), sharex=True, sharey="row", squeeze=False
 )

@@ -6,14 +6,17 @@ import html
 import platform
 import re
 import shutil
+from functools import cache
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 
+import yaml
 from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from helpers.files import project_root
 from helpers.page import commit
 
 MATHJAX = "sphinx-mathjax-offline"  # its files are used, not its extension, which would serve fonts too
@@ -21,6 +24,7 @@ SCRIPT = "tex-svg.js"  # draws with paths, so that it needs no font files
 EXECUTED, TEMPLATES = "book/executed/", "notebooks/"
 NESTED = '<summary><span class="toctree-toggle" role="presentation">'  # of the theme's contents, without a name for a screen reader
 NAMED = NESTED.replace("<summary>", '<summary aria-label="Pages of this chapter">')
+TABLES = "downloads/tables"  # of the site: the data of its figures
 PARAMETERS = {"tag_parameters", "tag_injected-parameters"}
 THEBE = re.compile(r"<script type=\"text/x-thebe-config\">.*?</script>|<script>kernelName = '[^'<]*'</script>", re.DOTALL)
 LINKED_OR_IMAGE = re.compile(r"<a\b[^>]*>.*?</a>|<img\b[^>]*\bsrc=\"(?P<source>[^\"]*_images/[^\"]+)\"[^>]*>", re.DOTALL)
@@ -37,6 +41,7 @@ def setup(app) -> dict:
     app.add_config_value("book_extension", hashlib.sha256(b"".join(p.read_bytes() for p in changing)).hexdigest(), "html")
     app.connect("config-inited", _configure)
     app.connect("doctree-resolved", _fold_parameters)
+    app.connect("doctree-resolved", _serve_figures)
     app.connect("html-page-context", _change_page, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", _finish)
     app.connect("autodoc-process-docstring", _keep_property_text, priority=400)  # before napoleon
@@ -68,6 +73,36 @@ def _fold_parameters(app, doctree, docname) -> None:
         for cell in cells[1:]:
             cell.parent.remove(cell)
         fold += [nodes.raw("", opening, format="html"), *cells, nodes.raw("", "</details>", format="html")]
+
+
+def _serve_figures(app, doctree, docname) -> None:
+    """Put a line under each figure of an executed page: its data, the cell that draws it, and how to cite it."""
+    numbers = app.env.toc_fignumbers.get(docname, {}).get("figure", {})
+    for cell in doctree.findall(lambda n: n.get("nb_element") == "cell_code" if isinstance(n, nodes.container) else False):
+        for figure in cell.findall(nodes.figure) if app.builder.format == "html" else ():
+            name = figure["ids"][0]
+            cell["ids"] = [f"source-{name}"]
+            number = ".".join(map(str, numbers.get(name, ())))
+            tables = cell.get("cell_metadata", {}).get("tables", [])
+            line = figure_line(name, number, app.env.titles[docname].astext(), tables, "../" * docname.count("/"))
+            figure.parent.insert(figure.parent.index(figure) + 1, nodes.raw("", line, format="html"))
+
+
+def figure_line(name: str, number: str, title: str, tables: list[str], root: str) -> str:
+    """Return the line under a figure as HTML; ``root`` leads from its page to the folder of the site."""
+    links = [f'<a href="{root}{TABLES}/{table}.csv">{table.rpartition("/")[2]}</a>' for table in tables]
+    book = _citation()
+    cite = f"{book['authors'][0]['name']}, “{title}”, Fig. {number}, in {book['title']}, version {book['version']}, {commit()}, "
+    data = f"<span>data (CSV): {', '.join(links)}</span>" if links else ""
+    return (
+        f'<div class="figure-line">{data}<a class="source" href="#source-{name}">source cell</a>'
+        f"<details><summary>cite</summary><p>{html.escape(cite + book['repository-code'])}</p></details></div>"
+    )
+
+
+@cache
+def _citation() -> dict:
+    return yaml.safe_load((project_root() / "CITATION.cff").read_text("utf-8"))
 
 
 def _change_page(app, pagename, templatename, context, doctree) -> None:

@@ -46,6 +46,16 @@ def read_pages(notebooks: Path = NOTEBOOKS) -> dict[str, Declared]:
     return {name: Declared(**entry) for name, entry in yaml.safe_load((notebooks / "pages.yml").read_text("utf-8")).items()}
 
 
+def figures(notebook: Path) -> dict[str, list[str]]:
+    """Return the tables that each figure of a notebook shows, from ``tables`` in its cell's metadata.
+
+    A name is that of a result table, or of a shipped one with its folder below ``data``.
+    """
+    metadata = [cell["metadata"] for cell in json.loads(notebook.read_text("utf-8"))["cells"]]
+    shown = {of.get("mystnb", {}).get("figure", {}).get("name"): of.get("tables", []) for of in metadata}
+    return {name: tables for name, tables in shown.items() if name}
+
+
 def injected_parameters(notebook: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that the notebook has parameters for and that differ from its defaults."""
     defaults = notebook_defaults(notebook)

@@ -1,6 +1,7 @@
 """Put the downloads for readers next to the built pages, and list them on the front page: ``python workflow/downloads.py``."""
 
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -9,12 +10,19 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from declarations import NOTEBOOKS, read_pages
+from declarations import NOTEBOOKS, Declared, figures, read_pages
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from helpers.files import project_root, replacing
+from helpers.probing.cache import FOLDER as SWEPT
+from helpers.probing.cache import RECORD, load_cached
+from helpers.probing.result import score_table
+from helpers.schemas import shipped_table
+from helpers.store.catalogue import SHIPPED_SETS
 
-SITE, EXECUTED, TABLES = (project_root() / name for name in ("_build/html", "book/executed", "runs/book/tables"))
+SITE, EXECUTED, TABLES, SWEEPS = (project_root() / name for name in ("_build/html", "book/executed", "runs/book/tables", SWEPT))
+RECOMPUTE = project_root() / "tests/verification/recompute_intervals.py"
+NO_FIGURE = "text and tables of its page"
 FOLDER, PDF = "downloads", "modality-gap-book.pdf"
 OF_BUILDER = ("index.html", "search.html", "genindex.html", "py-modindex.html", "searchindex.js", "objects.inv", ".buildinfo")
 OF_A_PAGE = (".css", ".js", ".map", ".svg", ".png", ".html", ".md", ".po", ".mo", ".woff2", ".ttf", ".txt")  # files in ``_static``
@@ -35,46 +43,78 @@ def write_archive(path: Path, files: Iterable[tuple[Path, str]]) -> Path:
     return path
 
 
-def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = TABLES) -> list[Path]:
+def make_downloads(site: Path = SITE, executed: Path = EXECUTED, tables: Path = TABLES, sweeps: Path = SWEEPS) -> list[Path]:
     """Write the archives of a built site, list them on the front page, and return their paths; a PDF of older pages is removed.
 
     Archives of notebooks and tables hold what ``notebooks/pages.yml`` declares and nothing else that lies in their folders.
     """
-    target = site / FOLDER
-    pdf = target / PDF
+    target, pages = site / FOLDER, read_pages(project_root() / NOTEBOOKS)
+    pdf, readable = target / PDF, target / "tables"
     if pdf.is_file() and pdf.stat().st_mtime < (site / "index.html").stat().st_mtime:
         pdf.unlink()
     (target / "site.zip").unlink(missing_ok=True)
-    written = []
-    pages = read_pages(project_root() / NOTEBOOKS)
-    notebooks = [executed / f"{name}.ipynb" for name in pages]
-    results = {tables / f"{table}.parquet": page.title for page in pages.values() for table in page.writes.get("tables", [])}
-    results = {table: title for table, title in results.items() if table.is_file()}
+    shutil.rmtree(readable, ignore_errors=True)
+    results = [tables / f"{table}.parquet" for page in pages.values() for table in page.writes.get("tables", [])]
+    results = [table for table in results if table.is_file()]
     for table in results:
         refuse_ids(pq.read_schema(table), table)
+    if results:
+        write_csv(results, pages, readable)
+    packed = {
+        "notebooks": [(path, path.name) for name in pages if (path := executed / f"{name}.ipynb").is_file()],
+        "tables": [(path, path.name) for path in results],
+    }
+    packed["tables"] += [(path, path.relative_to(readable).as_posix()) for path in readable.rglob("*.csv")]
+    written = []
     with tempfile.TemporaryDirectory() as work:
-        for_readers = as_csv(results, Path(work))
-        for name, folder, listed in (("notebooks", executed, notebooks), ("tables", tables, results), ("site", site, None)):
-            present = files_of_site(site) if listed is None else filter(Path.is_file, listed)
-            files = [(file, file.relative_to(folder).as_posix()) for file in present]
-            if name == "tables":
-                files += [(file, file.name) for file in for_readers]
+        packed["scores"] = write_scores(sweeps, Path(work) / "scores.parquet", tables)
+        for name, files in (*packed.items(), ("site", None)):
+            if files is None:  # the site, with the other archives and their links in it
+                files = [(path, path.relative_to(site).as_posix()) for path in files_of_site(site)]
             if files:  # an archive of nothing is not made
                 written.append(write_archive(target / f"{name}.zip", files))
             fill_panel(site)
     return written
 
 
-def as_csv(results: dict[Path, str], folder: Path) -> list[Path]:
-    """Write result tables as CSV, and ``codebook.csv``: the page, rows, columns and types of each; return the files."""
+def write_csv(results: list[Path], pages: dict[str, Declared], folder: Path) -> None:
+    """Write result tables, and the shipped ones that figures show, as CSV; ``codebook.csv`` names their figures and columns."""
+    shown: dict[str, list[str]] = {}
+    for name in pages:
+        for figure, tables in figures(project_root() / NOTEBOOKS / f"{name}.ipynb").items():
+            for table in tables:
+                shown.setdefault(table, []).append(f"{name}.html#{figure}")
+    titles = {table: page.title for page in pages.values() for table in page.writes.get("tables", [])}
+    contents = {path.stem: pd.read_parquet(path) for path in results} | {name: shipped_table(name) for name in shown if "/" in name}
     entries = []
-    for table, title in results.items():
-        rows = pd.read_parquet(table)
-        rows.to_csv(folder / f"{table.stem}.csv", index=False)
-        entries += [(table.stem, title, len(rows), column, str(rows[column].dtype)) for column in rows]
-    if entries:
-        pd.DataFrame(entries, columns=["table", "page", "rows", "column", "type"]).to_csv(folder / "codebook.csv", index=False)
-    return sorted(folder.iterdir())
+    for name, table in contents.items():
+        path = folder / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name in titles:
+            table.to_csv(path, index=False)
+        else:
+            shutil.copy(project_root() / f"data/{name}.csv", path)
+        about = name, titles.get(name, "shipped with the repository"), " ".join(shown.get(name, [NO_FIGURE])), len(table)
+        entries += [(*about, column, str(table[column].dtype)) for column in table]
+    columns = ["table", "page", "figures", "rows", "column", "type"]
+    pd.DataFrame(entries, columns=columns).to_csv(folder / "codebook.csv", index=False)
+
+
+def write_scores(sweeps: Path, path: Path, tables: Path) -> list[tuple[Path, str]]:
+    """Write the test scores of the joint probes of the shipped sets, and return what recomputes their intervals, with its names.
+
+    Credentialed data sets are refused, and no set of a user is read; nothing is returned where no sweep is stored.
+    """
+    folders = [record.parent for record in sorted(sweeps.glob(f"*/*/*/*/*/{RECORD}")) if record.parts[-6:-3] in SHIPPED_SETS]
+    if not folders:
+        return []
+    found = [score_table(load_cached(folder), folder.name).query("features == 'joint'") for folder in folders]
+    table = pa.Table.from_pandas(pd.concat(found, ignore_index=True), preserve_index=False)
+    scores = [name for name in table.column_names if name.startswith("score ")]
+    repeating = [name for name in table.column_names if name not in scores]
+    pq.write_table(table, path, compression="zstd", use_byte_stream_split=scores, use_dictionary=repeating)
+    compared = [tables / f"{name}.parquet" for name in ("lambda_effects", "channel_effects", "lambda_selected")]
+    return [(file, file.name) for file in (path, RECOMPUTE, *filter(Path.is_file, compared))]
 
 
 def files_of_site(site: Path) -> list[Path]:
@@ -84,12 +124,13 @@ def files_of_site(site: Path) -> list[Path]:
     """
     named = list(parse_toc_yaml(project_root() / "_toc.yml"))
     allowed = {*OF_BUILDER, *(f"{FOLDER}/{name}" for name in ("notebooks.zip", "tables.zip", PDF))}
+    allowed |= {path.relative_to(site).as_posix() for path in (site / FOLDER / "tables").rglob("*.csv")}
     allowed |= {name for page in named for name in (f"{page}.html", f"_sources/{page}.md", f"_sources/{page}.ipynb")}
     shown = "".join(page.read_text("utf-8") for name in named if (page := site / f"{name}.html").is_file())
     files = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*")) if path.is_file()}
     allowed |= {name for name in files if name.startswith("_static/") and Path(name).suffix in OF_A_PAGE}
     allowed |= {name for name in files if name.startswith("_images/") and name in shown}
-    for name in files.keys() - allowed - {f"{FOLDER}/site.zip"}:
+    for name in files.keys() - allowed - {f"{FOLDER}/{name}.zip" for name in ("scores", "site")}:
         print(f"not packed into site.zip, as no page declares it: {name}")
     return [path for name, path in files.items() if name in allowed]
 

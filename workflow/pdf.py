@@ -28,7 +28,8 @@ QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 FROM_DISK = "--allow-file-access-from-files"
 SECONDS = 900
 LEFT_OUT = (
-    "script, .headerlink, details.hide, details.parameters, .lambda-turn, .copybtn, .toctree-wrapper, .thebe-launch-button, nav"
+    "script, .headerlink, details.hide, details.parameters, .figure-line, .lambda-turn, .copybtn, .toctree-wrapper, "
+    ".thebe-launch-button, nav"
 )
 ONLINE = ("book/api",)  # pages that nobody prints
 INTERACTIVE = ".lambda-view"

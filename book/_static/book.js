@@ -24,5 +24,11 @@
     });
     bar.prepend(button);
     show(remembered());
+    const reveal = (hash) => { // the code of one figure, as the link below it asks
+      const fold = hash.startsWith("#source-") && document.getElementById(hash.slice(1))?.querySelector("details.above-input");
+      if (fold) fold.open = true;
+    };
+    document.querySelectorAll("a.source").forEach((link) => { link.addEventListener("click", () => reveal(link.hash)); });
+    reveal(location.hash);
   });
 })();

@@ -75,3 +75,14 @@ def test_declared_and_injected_parameters_stand_under_one_line():
     assert [child.astext() for child in document if child.tagname == "paragraph"] == ["before", "after"]
     opening, *inside, closing = document[1].children
     assert "<summary>" in opening.astext() and closing.astext() == "</details>" and inside == cells
+
+
+def test_a_figure_gets_its_line_and_its_cell_an_address():
+    document, figure = nodes.section(), nodes.figure("", nodes.caption("", "c"), ids=["fig-a"])
+    document += nodes.container("", figure, nb_element="cell_code", cell_metadata={"tables": ["effects"]})
+    env = SimpleNamespace(
+        toc_fignumbers={"book/executed/a": {"figure": {"fig-a": (7,)}}}, titles={"book/executed/a": nodes.title("", "A")}
+    )
+    book_extension._serve_figures(SimpleNamespace(builder=SimpleNamespace(format="html"), env=env), document, "book/executed/a")
+    assert document[0]["ids"] == ["source-fig-a"] and document[0][0] is figure
+    assert 'href="../../downloads/tables/effects.csv"' in document[0][1].astext() and "Fig. 7" in document[0][1].astext()

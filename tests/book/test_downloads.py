@@ -1,5 +1,6 @@
 """What a reader may take away: archives that are whole and reproducible, and a panel that links what is there."""
 
+import io
 import os
 import re
 import zipfile
@@ -7,8 +8,11 @@ import zipfile
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import ROOT
+from conftest import ROOT, small_set
 from downloads import PLACE, make_downloads, refuse_ids
+
+from helpers.probing.cache import run_sweep, sweep_folder
+from helpers.probing.result import score_table
 
 PANEL = (ROOT / "book/_static/downloads.md").read_text("utf-8")
 
@@ -24,7 +28,7 @@ def built(tmp_path):
     for name in ("claims", "pairs", "08_adapt/embeddings/pairs"):
         pd.DataFrame({"pair_id": ["Zebrafinch77"]} if "pairs" in name else {"claim": ["a"]}).to_parquet(tables / f"{name}.parquet")
     (site / "book/intro.html").write_text(f"<html>{PANEL}</html>")
-    return site, executed, tables
+    return site, executed, tables, tmp_path / "sweeps"
 
 
 def linked(site) -> list[str]:
@@ -32,7 +36,7 @@ def linked(site) -> list[str]:
 
 
 def test_the_panel_links_what_there_is_and_no_pdf_of_older_pages(built):
-    assert "{include} _static/downloads.md" in (ROOT / "book/intro.md").read_text() and len(PLACE.findall(PANEL)) == 4
+    assert "{include} _static/downloads.md" in (ROOT / "book/intro.md").read_text() and len(PLACE.findall(PANEL)) == 5
     make_downloads(*built)
     assert set(linked(built[0])) == {"notebooks.zip", "tables.zip", "site.zip"}
     assert "make pdf" in (built[0] / "book/intro.html").read_text()
@@ -49,18 +53,33 @@ def test_archives_hold_what_they_are_named_after_and_are_equal_if_contents_are(b
     first, second = ({path.name: path.read_bytes() for path in make_downloads(*built)} for _ in range(2))
     assert first == second
     names = {path.name: zipfile.ZipFile(path).namelist() for path in (built[0] / "downloads").glob("*.zip")}
-    assert names["notebooks.zip"] == ["04_discussion.ipynb"] and set(names["tables.zip"]) == {
-        "claims.parquet", "claims.csv", "codebook.csv"
-    }  # fmt: skip
+    assert names["notebooks.zip"] == ["04_discussion.ipynb"]
+    assert {name for name in names["tables.zip"] if "/" not in name} == {"claims.parquet", "claims.csv", "codebook.csv"}
     with zipfile.ZipFile(built[0] / "downloads/tables.zip") as archive:
-        assert (
-            archive.read("codebook.csv").decode().splitlines()[1].startswith('claims,"Discussion: the claims, one by one",1,claim,')
-        )
+        codebook = archive.read("codebook.csv").decode()
+        assert archive.read("measured/protocol_steps.csv") == (ROOT / "data/measured/protocol_steps.csv").read_bytes()
+    assert 'claims,"Discussion: the claims, one by one",text and tables of its page,1,claim,' in codebook
+    figures = "12_protocol_audit.html#fig-waterfall-gain 12_protocol_audit.html#fig-waterfall-auc"
+    assert f"measured/protocol_steps,shipped with the repository,{figures}," in codebook
     assert {"book/intro.html", "_static/a.css", "downloads/notebooks.zip"} <= set(names["site.zip"])
     assert "downloads/site.zip" not in names["site.zip"]
     assert not any(b"Zebrafinch77" in archive for archive in first.values())
     (built[2] / "claims.parquet").unlink()
     assert [path.name for path in make_downloads(*built)] == ["notebooks.zip", "site.zip"]  # no archive of nothing
+
+
+def test_scores_are_those_of_the_shipped_sets_alone_and_come_with_what_recomputes_their_intervals(built):
+    for dataset in ("ham10000", "own-clinic"):
+        embeddings = small_set(dataset, "clean", "lit-derm", False, 0)
+        folder = sweep_folder(embeddings.identity, "authors-code", "lambda", built[3])
+        result = run_sweep(embeddings, "authors-code", {"lambdas": [0, 1], "seeds": [1], "features": ["joint", "text"]}, folder)
+    make_downloads(*built)
+    with zipfile.ZipFile(built[0] / "downloads/scores.zip") as archive:
+        assert set(archive.namelist()) == {"scores.parquet", "recompute_intervals.py"}
+        found = pd.read_parquet(io.BytesIO(archive.read("scores.parquet")))
+    expected = score_table(result, "lambda").query("features == 'joint'").assign(dataset="ham10000")  # of equal vectors
+    pd.testing.assert_frame_equal(found, expected.reset_index(drop=True))
+    assert set(found["dataset"]) == {"ham10000"} and not {"pair_id", "image", "text"} & set(found)
 
 
 LEFT = [
