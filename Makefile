@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: book pdf measured test test-heavy serve notebooks lock clean help
+.PHONY: book codecheck pdf measured test test-heavy serve notebooks lock clean help
 
 # An environment whose interpreter or any locked package is gone is made again, whatever its stamp says.
 $(shell [ ! -f $(STAMP) ] || $(BIN)/python workflow/installed.py requirements.lock modality-gap-book || rm -f $(STAMP))
@@ -41,6 +41,10 @@ test: $(TEST_STAMP)  ## run the tests, but for the heavy ones
 test-heavy: $(TEST_STAMP)  ## run the heavy tests: the built book in a browser, attacks, FUZZ_CASES faults of each kind (200)
 	@mkdir -p "$$MPLCONFIGDIR"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy
+
+codecheck: $(TEST_STAMP)  ## recompute the outputs that codecheck.yml lists and compare them with what is stored
+	@mkdir -p "$$MPLCONFIGDIR"
+	@$(BIN)/python -m pytest -n 0 -vv --no-header --tb=line tests/pages/test_pages.py -k test_its_result_tables
 
 pdf: book  ## print the built book as one PDF into _build/html/downloads (needs chromium)
 	@$(BIN)/python workflow/pdf.py

@@ -1,5 +1,6 @@
 """Run each page on small parameters in a folder that holds its declared files and nothing else."""
 
+import io
 import json
 import os
 import shutil
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import declarations as declared
 import pandas as pd
+import yaml
 from configuration import set_files
 from conftest import ROOT, small_set
 
 from helpers.files import CHECKSUMS
 
+MANIFEST = ROOT / "codecheck.yml"
 FROZEN = Path(__file__).parent / "frozen"
 PAGES = declared.read_pages(ROOT / "notebooks")
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift", "centred"]}
@@ -36,6 +39,7 @@ SMALL = {
     "13_information": {"lambdas": [0, 1], "n_boot": 20},
     "14_what_the_probe_lacks": {},
 }  # fmt: skip
+OTHER_MACHINE = {"rtol": 1e-4, "atol": 1e-6}  # of libraries of linear algebra; a changed method moves numbers more
 REAL_SETS = ("05_is_lambda_worth_it", "10_where_the_gap_comes_from", "11_what_lambda_closes", "13_information")
 """Pages whose other files fit the shipped sets only, such as prompts; the others run on the synthetic sets of the tests."""
 REPORT = "data/contributed/refused.json"
@@ -142,11 +146,41 @@ def sample(table: pd.DataFrame, rows: int = 60) -> pd.DataFrame:
     return table.iloc[:: -(-len(table) // rows) if len(table) else 1].reset_index(drop=True)
 
 
+def compare(found: pd.DataFrame, path: Path) -> None:
+    """Raise an AssertionError if a result table is not the frozen one."""
+    name, rows = path.stem.rsplit("-", 1)
+    expected = pd.read_csv(path)
+    assert (len(found), list(found)) == (int(rows), list(expected)), name
+    again = pd.read_csv(io.StringIO(sample(found).to_csv(index=False)))
+    pd.testing.assert_frame_equal(again, expected, check_dtype=False, obj=name, **OTHER_MACHINE)
+
+
+def manifest() -> dict:
+    """Return what ``codecheck.yml`` says: the paper, and each frozen table with its page and the figures that show it."""
+    paper = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["references"][0]
+    listed = []
+    for path in sorted(FROZEN.glob("*/*.csv")):
+        page, (table, rows) = path.parent.name, path.stem.rsplit("-", 1)
+        shown = [name for name, tables in declared.figures(ROOT / f"notebooks/{page}.ipynb").items() if table in tables]
+        of_page = f"notebooks/{page}.ipynb ({PAGES[page].title}){', ' if shown else ''}{', '.join(shown)}"
+        comment = f"result table {table}, {rows} rows of which at most 60 are stored, on small settings; {of_page}"
+        listed.append({"file": path.relative_to(ROOT).as_posix(), "comment": comment})
+    authors = [{"name": f"{author['given-names']} {author['family-names']}"} for author in paper["authors"]]
+    return {
+        "version": "https://codecheck.org.uk/spec/config/1.0/",
+        "paper": {"title": paper["title"], "authors": authors, "reference": paper["url"]},
+        "manifest": listed,
+        "codechecker": [],  # nobody but its authors has checked this edition
+    }
+
+
 def freeze(name: str, run: Run) -> None:
-    """Write the page's result tables, with their number of rows in the file's name, to what later runs are compared with."""
+    """Write the page's result tables, with their number of rows in the file's name, and list them in the manifest."""
     folder = FROZEN / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for table in PAGES[name].writes.get("tables", []):
         content = run.table(table)
         sample(content).to_csv(folder / f"{table}-{len(content)}.csv", index=False, float_format="%.8g")
+    lines = yaml.safe_dump(manifest(), sort_keys=False, allow_unicode=True, width=1000)
+    MANIFEST.write_text(f"--- # written by pytest tests/pages --freeze; checked by make codecheck\n{lines}", encoding="utf-8")
