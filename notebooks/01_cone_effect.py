@@ -45,7 +45,7 @@ from helpers.extraction.find import select
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, mean_direction, principal_directions
 from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span
-from helpers.plotting import FEATURES, GRID, INK, MARKERS, PALE, colour, panels, share_legend
+from helpers.plotting import FEATURES, GRID, INK, MARKERS, PALE, panels, share_legend
 from helpers.published import authors_pca, facts_of, table1, with_routes
 from helpers.published import datasets as paper_datasets
 from helpers.schemas import shipped_table
@@ -361,9 +361,9 @@ bounds = page.save_table(gap_bounds(authors_pca()), "authors_gaps")
 # %% tags=["hide-input"] tables=["authors_gaps"] mystnb={"figure": {"caption": "Norm of the gap that the authors' stored CLIP projections allow. Left: without alignment; the bounds are narrower than the marks. Right: HAM10000 over $\\lambda$; where the band is wide the gap is no longer the first principal direction.", "name": "fig-authors-gaps"}, "image": {"alt": "Left, a dot plot of the gap under CLIP: BRSET and HAM10000 above Recipes5k, COCO-QA and Fakeddit. Right, the gap on HAM10000 falling with lambda."}}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.0))
 unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascending=[True, False], ignore_index=True)
-for domain, shade, marker in (("medical", colour("biomedclip"), "o"), ("natural", colour("clip"), "s")):
+for domain, marker, face in (("medical", "o", INK), ("natural", "s", "white")):
     mine = unshifted[unshifted["domain"] == domain]
-    left.plot(mine["high"], mine.index, marker, color=shade, label=f"{domain} data")
+    left.plot(mine["high"], mine.index, marker, color=INK, markerfacecolor=face, label=f"{domain} data")
 left.set(xlim=(0, None), yticks=unshifted.index, yticklabels=unshifted["dataset"], xlabel="norm of the gap, CLIP, λ = 0")
 left.invert_yaxis()
 path = bounds[bounds["dataset"] == "HAM10000"].sort_values("lambda")

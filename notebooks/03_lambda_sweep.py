@@ -398,6 +398,7 @@ page.show_text(
 )  # fmt: skip
 
 # %% tags=["hide-input"] tables=["measured/repeated_splits"] mystnb={"figure": {"caption": "Gain of λ = 1 under a converged probe over redrawn splits, with corrected and uncorrected 95 % intervals of the mean, beside the fixed split with its bootstrap interval over test rows.", "name": "fig-redrawn-splits"}, "image": {"alt": "One row per embedding set with a dot for the gain on each redrawn split, a thick and a thin interval of their mean, and a diamond with its interval for the fixed split."}}
+TEXT_OF = {"common": "", "clean": ", clean text", "authors": ", authors' text"}
 of_studies = [tuple(names) for names in redrawn[SET].drop_duplicates().to_numpy()]
 
 
@@ -410,7 +411,7 @@ for i, names in enumerate(of_studies):
     own = of_set(redrawn, names)
     drawn = own[own["split"] != "fixed"]
     first = "_" if i else ""  # one entry of the legend for all sets
-    ax.plot(drawn["gain"], np.full(len(drawn), i - 0.18), "o", color=PALE, markersize=4, label=first + "one redrawn split")
+    ax.plot(drawn["gain"], np.full(len(drawn), i - 0.18), "o", color=INK, markerfacecolor="none", markeredgewidth=0.6, markersize=4, label=first + "one redrawn split")
     for row in of_set(over_splits, names).itertuples():
         ax.plot([row.low, row.high], [i, i], color=INK, linewidth=1, label=first + "corrected 95 % interval of their mean")
         ax.plot([row.plain_low, row.plain_high], [i, i], color=INK, linewidth=4, label=first + "uncorrected interval")
@@ -419,7 +420,7 @@ for i, names in enumerate(of_studies):
         style = {"fmt": "D", "color": "#d55e00", "markersize": 4, "capsize": 2}
         ax.errorbar([row.gain], [i + 0.22], xerr=error, label=first + "the fixed split, bootstrap interval", **style)
 ax.axvline(0, color=INK, linewidth=0.8)
-ax.set(yticks=range(len(of_studies)), yticklabels=[f"{title(d)}{'' if v == 'common' else f', {v} text'}, {b}" for d, v, b in of_studies], xlabel="gain of λ = 1 in test AUC, converged probe")
+ax.set(yticks=range(len(of_studies)), yticklabels=[f"{title(d)}{TEXT_OF[v]}, {b}" for d, v, b in of_studies], xlabel="gain of λ = 1 in test AUC, converged probe")
 ax.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=2);
 

@@ -180,7 +180,7 @@ embeddings
 # %% [markdown]
 # ## Measure the cones and the gap
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow joins the mean of the images to the mean of the texts.", "name": "fig-adapt-plane"}, "image": {"alt": "Scatter plot of image points and text points of the adapted data set, two clouds joined by an arrow between their means."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Image and text embeddings on the first two principal directions of both together (centred). The arrow runs from the mean of the texts to the mean of the images.", "name": "fig-adapt-plane"}, "image": {"alt": "Scatter plot of image points and text points of the adapted data set, two clouds joined by an arrow between their means."}}
 plane(embeddings);
 
 # %%

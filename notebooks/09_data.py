@@ -247,7 +247,7 @@ for ax, (name, rows) in zip(axes, covered.items(), strict=True):
         occurrences = np.repeat(mine["occurrences"].to_numpy(), mine["items"].to_numpy())
         ranks = np.unique(np.geomspace(1, len(occurrences), 200).astype(int))
         ax.plot(ranks, np.cumsum(occurrences)[ranks - 1] / occurrences.sum(), line, color=FEATURES[what], label=what)
-    ax.set(title=name, xlabel="commonest items", ylim=(0, 1.02))
+    ax.set(title=name, xlabel="number of the commonest items", ylim=(0, 1.02))
     log_axis(ax.xaxis)
     ax.tick_params(labelleft=True)
     ax.grid(color=GRID)

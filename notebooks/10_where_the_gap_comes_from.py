@@ -64,7 +64,7 @@ study, several, by_hand, slopes = (
 )
 random = shipped_table("measured/random_networks")  # of studies/random_networks.py: Eq. 3 and 4
 RATIO = "medical / natural"
-COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", *SPARE)
+COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", *SPARE[1:])
 
 # %% tags=["hide-input"]
 SETTLED = 0.02  # a smaller change of the gap between the last two measured epochs counts as none
@@ -215,7 +215,7 @@ for i, ((name, place), part) in enumerate(rows_of):
         for colour, block in zip(COLOURS, cones, strict=False):
             points = part[(part["protocol"] == protocol) & (part["block"] == block)]
             error = [points["gain"] - points["low"], points["high"] - points["gain"]]
-            ax.errorbar(points["gap"], points["gain"], yerr=error, fmt="o", color=colour, capsize=2, label=f"R {block}")
+            ax.errorbar(points["gap"], points["gain"], yerr=error, fmt="o", color=colour, capsize=2, label=f"R of images/texts: {block}")
         ax.axhline(0, color="#22272e", linewidth=0.8)
         ax.set(title=f"{title(name)}, {AXES[place]}:\n{protocol}", xlabel="gap", ylabel="gain of λ = 1")
         ax.title.set_fontsize(8)
@@ -276,7 +276,8 @@ for ax, name in zip(axes, inputs, strict=True):
                 error = np.maximum([rows["share"] - rows["share_low"], rows["share_high"] - rows["share"]], 0)
                 style = {"color": COLOURS[i % len(COLOURS)], "linestyle": line, "marker": marker, "markersize": 3.5}
                 ax.errorbar(rows["depth"], rows["share"], yerr=error, capsize=1.5, label=f"{network}, {kind}", **style)
-    ax.set(title=name, xlabel="hidden layers", ylabel="data-induced share", ylim=(0, 1.05))
+    depths = sorted(part.loc[part["inputs"] == name, "depth"].unique())
+    ax.set(title=name, xlabel="hidden layers", ylabel="data-induced share", ylim=(0, 1.05), xticks=depths)
 share_legend(figure, axes)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the numbers behind the figure"}

@@ -27,7 +27,7 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from helpers import gap_vector
 from helpers.alignment.registry import ALIGNMENTS, COMPARED
@@ -145,7 +145,7 @@ for ax, measure in zip(axes, shown, strict=True):
         style = {"color": LINES[i % len(LINES)], "linestyle": ("-", "--")[i // len(LINES) % 2], "marker": MARKERS[i % len(MARKERS)]}
         rows = rows[rows["measure"] == measure]
         line(ax, rows["lam"] + 0.012 * (i - len(sets) / 2), rows, "value", "low", "high", label=" · ".join((title(name[0]), *name[1:])), **style)
-    ax.set(title=measure.replace("_", " "), xlabel="λ", xticks=list(LAMBDAS.values()), ylim=(0, None))
+    ax.set(title=measure.replace("_", " ").replace("auc", "AUC"), xlabel="λ", xticks=list(LAMBDAS.values()), ylim=(0, None))
 share_legend(figure, axes)
 
 # %% [markdown]
@@ -203,7 +203,10 @@ def heat_map(rows, measures, digits=2):
     figure, axes = panels(len(measures), 1, 1.7 + CELL[0] * len(names), 0.95 + CELL[1] * most)
     for ax, measure in zip(axes, measures, strict=True):
         draw_panel(ax, rows[rows["measure"] == measure], names, digits=digits)
-        ax.set_title(measure.replace("_", " "), fontsize=9)
+        ax.set_title(measure.replace("_", " ").replace("auc", "AUC"), fontsize=9)
+    key = [Patch(color=plt.get_cmap("PuOr")(share), label=f"{word} than no alignment") for share, word in ((0.8, "better"), (0.2, "worse"))]
+    key.append(Patch(fill=False, edgecolor=INK, label="best of its set"))
+    figure.legend(handles=key, loc="outside lower center", ncols=3)
 
 
 # %% tags=["hide-input"] tables=["alignments"] mystnb={"figure": {"caption": "What each alignment closes: the gap, how well a classifier tells the modalities apart, and how far they mix. One panel per measure, a row per set, a column per alignment, over five splits.", "name": "fig-closes-alignments"}, "image": {"alt": "Heat maps of the gap, modality AUC and mixing, one panel each, with sets as rows and alignments as columns, values with half intervals in the cells, clear changes in bold and the best of each row framed."}}
@@ -258,7 +261,7 @@ for ax, (name, of) in zip(axes, sets, strict=True):
     ax.set(xscale="log", ylim=(-1, 1), xlabel="pairs in the gallery")
     ax.set_xticks(sizes[:: 1 + len(sizes) // 5], [str(size) for size in sizes[:: 1 + len(sizes) // 5]], fontsize=7)
     ax.minorticks_off()
-axes[0].set_ylabel("relative change")
+axes[0].set_ylabel("relative change of recall@1")
 share_legend(figure, axes)
 
 # %% [markdown]
@@ -302,13 +305,13 @@ page.show_text("Measured on {set}.", set=str(embeddings.identity))
 # %% tags=["hide-input"] tables=["alignment_penalty"] mystnb={"figure": {"caption": "Recall@1 against the penalty on candidates along the gap, with 95 % bootstrap intervals over queries.", "name": "fig-penalty"}, "image": {"alt": "Line plots of recall at 1 from image to text and from text to image against the penalty beta, with the two penalties of lambda 1 marked."}}
 figure, axes = panels(2, 2, 4.2, 2.8)
 for ax, (direction, rows) in zip(axes, curves.groupby("direction", sort=False), strict=True):
-    ax.plot(rows["beta"], rows["recall"], color=LINES[0])
+    ax.plot(rows["beta"], rows["recall"], color=LINES[0], label="recall@1, 95 % interval")
     ax.fill_between(rows["beta"], rows["low"], rows["high"], color=LINES[0], alpha=0.2, linewidth=0)
     marks = [(form, beta) for way, form, beta in special if way == direction]
     for colour, style, (form, beta) in zip(LINES[1:], ("--", ":"), marks, strict=False):
         ax.axvline(beta, color=colour, linestyle=style, label=f"λ = 1, {form}")
     ax.axvline(0, color=INK, linewidth=0.8, label="no alignment")
-    ax.set(title=direction, xlabel="penalty β", ylabel="recall", ylim=(0, None))
+    ax.set(title=direction, xlabel="penalty β", ylabel="recall@1", ylim=(0, None))
 share_legend(figure, axes)
 
 # %% [markdown]

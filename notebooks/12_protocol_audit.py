@@ -36,6 +36,7 @@ import pandas as pd
 from IPython.display import display
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from helpers import mean_resultant_length, metrics
@@ -136,7 +137,7 @@ for ax, (names, mine) in zip(axes, by_set, strict=True):
         line = mine[(mine["optimizer"] == "adamw") & np.isclose(mine["rate"], rate)].sort_values("updates")
         of_paper = rate == 3e-4
         style = {"color": shade, "linewidth": 2.4 if of_paper else 1.3, "zorder": 3 if of_paper else 2}
-        ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (as in Fig. 3)' if of_paper else ''}", **style)
+        ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (as in the paper)' if of_paper else ''}", **style)
         ax.fill_between(line["updates"], line["low"], line["high"], color=shade, alpha=0.2, linewidth=0)
     for optimizer, rate, updates_there, marker, label in AUTHORS:  # on their curves, where these are long enough
         line = mine[(mine["optimizer"] == optimizer) & np.isclose(mine["rate"], rate)]
@@ -362,6 +363,9 @@ audited, every = len(steps[SETS].drop_duplicates()), len(shipped[SETS].drop_dupl
 page.show_text("All {n} shipped sets are audited in this way." if audited == every else "{n} of the {every} shipped sets are audited in this way so far.", n=audited, every=every)
 
 # %% tags=["hide-input"] tables=["measured/protocol_steps"] mystnb={"figure": {"caption": "Gain of λ = 1 from the paper's text over the authors' code to the converged probe, one difference after another.", "name": "fig-waterfall-gain"}, "image": {"alt": "Waterfall charts of the gain of lambda = 1, one panel per set, with one bar per protocol difference and its interval."}}
+STEP_SHADES = ("#009e73", "#d55e00")  # up, down
+
+
 def waterfall(value):
     """Draw how ``gain`` or ``auc`` goes from ``paper`` over ``authors-code`` to ``converged``, one panel per set."""
     by_set = steps[steps["mode"] != "alone"].groupby(SETS, sort=False)
@@ -369,7 +373,8 @@ def waterfall(value):
     for ax, (names, mine) in zip(axes, by_set, strict=True):
         draw_bars(ax, mine, value)
         ax.set(title=set_title(names), xlabel="AUC(1) − AUC(0)" if value == "gain" else "AUC at λ = 0")
-    interval_legend(figure, " that the step makes")
+    ways = [Patch(color=shade, label=f"the step {does} the value") for does, shade in zip(("raises", "lowers"), STEP_SHADES, strict=True)]
+    interval_legend(figure, " that the step makes", *ways)
     return figure
 
 
@@ -381,7 +386,7 @@ def draw_bars(ax, bars, value):
         if row is None or row.mode == "start":
             ax.barh(y, level, color=SHADES[name], height=0.7, zorder=2)
         else:
-            ax.barh(y, level - before, left=before, color="#009e73" if level >= before else "#d55e00", height=0.55, zorder=2)
+            ax.barh(y, level - before, left=before, color=STEP_SHADES[level < before], height=0.55, zorder=2)
             ends = [before + getattr(row, f"{value}_change_{end}") for end in ("low", "high")]
             ax.plot(ends, [y, y], color=INK, linewidth=3, alpha=0.45, solid_capstyle="butt", zorder=3)
             ax.plot(level, y, "o", color=INK, markersize=3.5, zorder=4)

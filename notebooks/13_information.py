@@ -127,10 +127,10 @@ def of_set(table, names):
     return table[(table[SET] == list(names)).all(axis=1)]
 
 
-def draw_changes(quantities, unit):
-    """Change from lambda = 0 with its interval, a panel per quantity and a line per set."""
+def draw_changes(quantities):
+    """Change from lambda = 0 with its interval, a panel per quantity, which has a unit, and a line per set."""
     figure, axes = panels(len(quantities), 3, 2.7, 2.4)
-    for ax, quantity in zip(axes, quantities, strict=True):
+    for ax, (quantity, unit) in zip(axes, quantities.items(), strict=True):
         for i, names in enumerate(sets):
             rows = of_set(shipped[shipped["quantity"] == quantity], names)
             error = [rows["change"] - rows["change_low"], rows["change_high"] - rows["change"]]
@@ -138,11 +138,12 @@ def draw_changes(quantities, unit):
             x = rows["lambda"] + 0.012 * (i - (len(sets) - 1) / 2)
             ax.errorbar(x, rows["change"], yerr=np.maximum(error, 0), label=named(*names), linewidth=1.1, **style)
         ax.axhline(0, color=INK, linewidth=0.8)
-        ax.set(title=quantity.replace("_", " "), xlabel="λ", ylabel=f"change\n({unit})")
+        ax.set(title=quantity.replace("_", " ").replace("cca", "CCA"), xlabel="λ", ylabel=f"change\n({unit})")
     share_legend(figure, axes)
 
 
-draw_changes(["image", "text", "both", "ridge_text_from_image", "ridge_image_from_text", "cca"], "bits, or share of variance")
+linear = dict.fromkeys(["ridge_text_from_image", "ridge_image_from_text"], "share of variance")
+draw_changes({**dict.fromkeys(["image", "text", "both"], "bits"), **linear, "cca": "bits"})
 
 # %% [markdown]
 # ## Unique, redundant and synergistic shares
@@ -173,11 +174,12 @@ share_legend(figure, axes)
 # suits $\lambda = 0$ it explodes, with the best bias at each $\lambda$ it does not.
 
 # %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Change of the terms of Eq. 2 from λ = 0 in nats, with 95 % jackknife intervals; alignment is the mean squared distance of pairs, uniformity the log mean Gaussian potential of a modality.", "name": "fig-information-forces"}, "image": {"alt": "Line plots against lambda of attraction, repulsion, loss, alignment and uniformity, one line per embedding set."}}
-draw_changes(["attraction", "repulsion_image_to_text", "loss", "alignment", "uniformity_image", "uniformity_text"], "nats")
+terms_of_loss = ["attraction", "repulsion_image_to_text", "loss", "alignment", "uniformity_image", "uniformity_text"]
+draw_changes(dict.fromkeys(terms_of_loss, "nats") | {"alignment": "squared distance"})
 
 # %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Four estimates of what the modalities know of each other, as change from λ = 0 in bits: the bound of Eq. 2 at the trained and at the best temperature, and a neural critic after short and longer training. The true change is zero.", "name": "fig-information-estimates"}, "image": {"alt": "Line plots against lambda of the InfoNCE bound at two temperatures and of a neural critic after two lengths of training, one line per embedding set, around a line at zero."}}
 lengths = list(shipped.loc[shipped["study"] == "critic", "quantity"].drop_duplicates())
-draw_changes(["bound", "bound_best_temperature", *lengths], "bits")
+draw_changes(dict.fromkeys(["bound", "bound_best_temperature", *lengths], "bits"))
 
 # %% [markdown]
 # **A warning.**

@@ -78,8 +78,9 @@ def _fold_parameters(app, doctree, docname) -> None:
 def _serve_figures(app, doctree, docname) -> None:
     """Put a line under each figure of an executed page: its data, the cell that draws it, and how to cite it."""
     numbers = app.env.toc_fignumbers.get(docname, {}).get("figure", {})
-    for cell in doctree.findall(lambda n: n.get("nb_element") == "cell_code" if isinstance(n, nodes.container) else False):
-        for figure in cell.findall(nodes.figure) if app.builder.format == "html" else ():
+    cells = [cell for cell in doctree.findall(nodes.container) if cell.get("nb_element") == "cell_code"]
+    for cell in cells if app.builder.format == "html" else ():
+        for figure in list(cell.findall(nodes.figure)):
             name = figure["ids"][0]
             cell["ids"] = [f"source-{name}"]
             number = ".".join(map(str, numbers.get(name, ())))

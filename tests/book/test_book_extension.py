@@ -46,6 +46,12 @@ def test_configuration_has_keys_alone_that_jupyter_book_knows():
     assert all(set(section) <= set(known[name]) for name, section in config.items() if isinstance(section, dict))
 
 
+def test_pages_offer_to_start_alone_where_the_package_is_installed():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    assert set(config["launch_buttons"]) == {"notebook_interface", "binderhub_url"}
+    assert "pip install" in (ROOT / ".binder/postBuild").read_text("utf-8")
+
+
 def test_launch_buttons_open_the_template_and_scripts_of_another_host_are_left_out():
     source = {"buttons": ["../../_sources/book/executed/a.ipynb"]}
     buttons = [{"url": "https://mybinder.org/v2/gh/o/r/main?urlpath=lab/tree/book/executed/a.ipynb"}, source]
