@@ -58,13 +58,7 @@ def panels(n: int, columns: int, width: float, height: float, **kwargs):
 def share_legend(figure, axes, **kwargs) -> None:
     """Draw one legend below all panels with every label that occurs in any of ``axes``, once."""
     found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    legend = figure.legend(
-        found.values(),
-        found.keys(),
-        loc="outside lower center",
-        ncols=len(found) if len(found) < 4 else 3 - (len(found) == 4),
-        **kwargs,
-    )
+    legend = figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=3 - (len(found) == 4), **kwargs)
     for points in (handle for handle in legend.legend_handles if isinstance(handle, PathCollection)):
         points.set_alpha(1)
 
@@ -74,9 +68,8 @@ def interval_legend(figure, spread: str, *more) -> None:
     handles = [
         Line2D([], [], color=INK, linewidth=3, alpha=0.45, label="95 % bootstrap interval over test rows"),
         Line2D([], [], color=INK, linewidth=1, marker="o", markersize=5, label=f"difference{spread}"),
-        *more,
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    figure.legend(handles=[*handles, *more], loc="outside lower center", ncols=2)
 
 
 def plane(sets):
