@@ -30,7 +30,7 @@ PAPER = "mimic_cxr ham10000 brset mbrset coco_qa fakeddit recipes5k daquar".spli
 def project(store, tmp_path_factory) -> Path:
     """Return a copy of what the workflow reads, with every output marked as made."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("_config.yml", "_toc.yml", "pyproject.toml"):
+    for name in ("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff"):
         shutil.copy2(ROOT / name, folder / name)
     made_here = shutil.ignore_patterns("executed", "generated", "embeddings", "__pycache__", "*.egg-info")
     for name in ("config", "notebooks", "src", "studies", "book", "workflow", "data"):
