@@ -173,7 +173,7 @@ for ax, view in zip(axes, views, strict=True):
         ax.scatter(*unit_rows(np.array(view[feature]).T).T, s=4, alpha=0.5, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
     tail, head = (np.array(view[f"mean_{feature}"][0]) for feature in ("text", "image"))
     ax.quiver(*tail, *(head - tail), color=INK, linewidth=1.6, arrow_length_ratio=0.2, label="gap, from text to image")
-    ax.set(title=f"{view['name']}\n{view['share']:.0%} of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
+    ax.set(title=f"{view['name']}\n{100 * view['share']:.0f} % of squared length shown", xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
     ax.set_box_aspect((1, 1, 1), zoom=1.6)
     ax.set_axis_off()
     ax.view_init(elev=18, azim=20)
@@ -364,7 +364,7 @@ unshifted = bounds[bounds["lambda"] == 0].sort_values(["domain", "low"], ascendi
 for domain, marker, face in (("medical", "o", INK), ("natural", "s", "white")):
     mine = unshifted[unshifted["domain"] == domain]
     left.plot(mine["high"], mine.index, marker, color=INK, markerfacecolor=face, label=f"{domain} data")
-left.set(xlim=(0, None), yticks=unshifted.index, yticklabels=unshifted["dataset"], xlabel="norm of the gap, CLIP, λ = 0")
+left.set(xlim=(0, 1.08 * unshifted["high"].max()), yticks=unshifted.index, yticklabels=unshifted["dataset"], xlabel="norm of the gap, CLIP, λ = 0")
 left.invert_yaxis()
 path = bounds[bounds["dataset"] == "HAM10000"].sort_values("lambda")
 right.fill_between(path["lambda"], path["low"], path["high"], color=PALE, label="bounds of the gap, HAM10000")

@@ -261,7 +261,7 @@ for ax, (name, of) in zip(axes, sets, strict=True):
     ax.set(xscale="log", ylim=(-1, 1), xlabel="pairs in the gallery")
     ax.set_xticks(sizes[:: 1 + len(sizes) // 5], [str(size) for size in sizes[:: 1 + len(sizes) // 5]], fontsize=7)
     ax.minorticks_off()
-axes[0].set_ylabel("relative change of recall@1")
+axes[0].set_ylabel("relative change\nof recall@1")
 share_legend(figure, axes)
 
 # %% [markdown]

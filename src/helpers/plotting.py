@@ -88,8 +88,8 @@ def plane(sets):
             ax.scatter(*xy.T, s=5, alpha=0.35, linewidths=0, color=FEATURES[feature], label=feature, rasterized=True)
         ax.annotate("", *means, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.4})
         name = f"{title(s.dataset)} · {s.provenance.get('backbone', 'own')}"
-        ax.set(title=name, xlabel=f"PC 1 ({shares[0]:.0%} of variance)", ylabel=f"PC 2 ({shares[1]:.0%})", aspect="equal")
-        ax.set(adjustable="datalim")
+        ax.set(xlabel=f"PC 1 ({100 * shares[0]:.0f} % of variance)", ylabel=f"PC 2 ({100 * shares[1]:.0f} %)", title=name)
+        ax.set(aspect="equal", adjustable="datalim")
     share_legend(figure, axes, markerscale=3)
     return figure
 
