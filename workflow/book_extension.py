@@ -91,12 +91,12 @@ def _serve_figures(app, doctree, docname) -> None:
 
 def figure_line(name: str, number: str, title: str, tables: list[str], root: str) -> str:
     """Return the line under a figure as HTML; ``root`` leads from its page to the folder of the site."""
-    links = [f'<a href="{root}{TABLES}/{table}.csv">{table.rpartition("/")[2]}</a>' for table in tables]
+    links = [f'<a class="reference internal" href="{root}{TABLES}/{table}.csv">{table.rpartition("/")[2]}</a>' for table in tables]
     book = _citation()
     cite = f"{book['authors'][0]['name']}, “{title}”, Fig. {number}, in {book['title']}, version {book['version']}, {commit()}, "
     data = f"<span>data (CSV): {', '.join(links)}</span>" if links else ""
     return (
-        f'<div class="figure-line">{data}<a class="source" href="#source-{name}">source cell</a>'
+        f'<div class="figure-line">{data}<a class="reference internal source" href="#source-{name}">source cell</a>'
         f"<details><summary>cite</summary><p>{html.escape(cite + book['repository-code'])}</p></details></div>"
     )
 
