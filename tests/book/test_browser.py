@@ -209,5 +209,10 @@ def test_buttons_code_and_figures_open_under_the_policy(tab, address):
     assert code.is_visible()
     tab.locator(".code-switch").click()
     assert not code.is_visible()
+    for link in (line := tab.locator(".figure-line").first).locator("a.source, summary").all():
+        link.press("Enter")  # the cell of one figure alone, and the sentence to cite it
+    assert "Fig. " in line.inner_text() and "version" in line.inner_text()
+    shown = tab.locator("details.above-input .highlight:visible")
+    assert shown.count() == 1 and "figure" in shown.inner_text() and tab.url.endswith("#source-fig-sphere")
     tab.locator("a.figure-link").first.press("Enter")
     tab.wait_for_url("**/_images/*")
