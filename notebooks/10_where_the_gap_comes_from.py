@@ -276,8 +276,8 @@ for ax, name in zip(axes, inputs, strict=True):
                 error = np.maximum([rows["share"] - rows["share_low"], rows["share_high"] - rows["share"]], 0)
                 style = {"color": COLOURS[i % len(COLOURS)], "linestyle": line, "marker": marker, "markersize": 3.5}
                 ax.errorbar(rows["depth"], rows["share"], yerr=error, capsize=1.5, label=f"{network}, {kind}", **style)
-    depths = sorted(part.loc[part["inputs"] == name, "depth"].unique())
-    ax.set(title=name, xlabel="hidden layers", ylabel="data-induced share", ylim=(0, 1.05), xticks=depths)
+    measured_at = sorted(part.loc[part["inputs"] == name, "depth"].unique())
+    ax.set(title=name, xlabel="hidden layers", ylabel="data-induced share", ylim=(0, 1.05), xticks=measured_at)
 share_legend(figure, axes)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the numbers behind the figure"}
