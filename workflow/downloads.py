@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from declarations import NOTEBOOKS, Declared, figures, read_pages
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from helpers.datasets import DATASETS
 from helpers.files import project_root, replacing
 from helpers.probing.cache import FOLDER as SWEPT
 from helpers.probing.cache import RECORD, load_cached
@@ -113,8 +114,11 @@ def write_scores(sweeps: Path, path: Path, tables: Path) -> list[tuple[Path, str
     scores = [name for name in table.column_names if name.startswith("score ")]
     repeating = [name for name in table.column_names if name not in scores]
     pq.write_table(table, path, compression="zstd", use_byte_stream_split=scores, use_dictionary=repeating)
+    licences = path.with_name("LICENCES.txt")
+    cards = [DATASETS[name].card for name in sorted({folder.parts[-5] for folder in folders})]
+    licences.write_text("".join(f"{card.title}: {card.licence}. {card.source}\n" for card in cards), encoding="utf-8")
     compared = [tables / f"{name}.parquet" for name in ("lambda_effects", "channel_effects", "lambda_selected")]
-    return [(file, file.name) for file in (path, RECOMPUTE, *filter(Path.is_file, compared))]
+    return [(file, file.name) for file in (path, licences, RECOMPUTE, *filter(Path.is_file, compared))]
 
 
 def files_of_site(site: Path) -> list[Path]:

@@ -75,7 +75,8 @@ def test_scores_are_those_of_the_shipped_sets_alone_and_come_with_what_recompute
         result = run_sweep(embeddings, "authors-code", {"lambdas": [0, 1], "seeds": [1], "features": ["joint", "text"]}, folder)
     make_downloads(*built)
     with zipfile.ZipFile(built[0] / "downloads/scores.zip") as archive:
-        assert set(archive.namelist()) == {"scores.parquet", "recompute_intervals.py"}
+        assert set(archive.namelist()) == {"scores.parquet", "recompute_intervals.py", "LICENCES.txt"}
+        assert archive.read("LICENCES.txt").startswith(b"HAM10000: CC BY-NC 4.0. ")
         found = pd.read_parquet(io.BytesIO(archive.read("scores.parquet")))
     expected = score_table(result, "lambda").query("features == 'joint'").assign(dataset="ham10000")  # of equal vectors
     pd.testing.assert_frame_equal(found, expected.reset_index(drop=True))
