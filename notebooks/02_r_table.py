@@ -44,10 +44,9 @@ reports = Contributed(contributed)
 facts = [paper.facts_of(s) for s in sets]
 
 # %% [markdown]
-# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities. We compute $R$ of every set of this
-# build and compare it where a set is a cell of the paper. The same rows under the same encoder have no sampling error, so a cell agrees
-# if it differs by no more than rounding and a numeric tolerance for decoding and arithmetic. Only where the authors'
-# choice of rows cannot be repeated (Fakeddit) does the bootstrap interval decide.
+# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities. The same rows under the same encoder have no
+# sampling error, so a {term}`cell` agrees if it differs by no more than rounding and the tolerance of decoding and arithmetic. Where the authors'
+# rows cannot be drawn again (Fakeddit), the bootstrap interval decides.
 
 # %% tags=["hide-input"]
 TOLERANCE = paper.ROUNDING + 0.0005  # and the largest change of R by image decoding and 32-bit arithmetic on other hardware
@@ -138,8 +137,8 @@ if len(compared):
 # %% [markdown]
 # ## What counts as a cell
 #
-# A set is a cell of the paper if it has the paper's number of pairs and test pairs, the encoder's dimension, its repository and a commit of
-# it, and if its record says how it was made: extracted by this package, or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
+# A set is a cell if it has the paper's number of pairs and test pairs, and the encoder's dimension, repository and a commit of it, and if its record says
+# that it was extracted by this package or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
 
 # %% tags=["hide-input"]
 apart = [(*f.names, f.route, "; ".join(faults)) for f in [*facts, *(report.facts for report in reports.reports)] if (faults := paper.cell_faults(f))]
@@ -180,9 +179,8 @@ format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct i
 # %% [markdown]
 # ## What was not tested
 #
-# A cell that agrees shows that the published number follows from the authors' rows and encoder. It does not show that another sample of
-# the same data, or another wording of the texts, would give the same $R$. The authors drew their subset of Fakeddit
-# without a seed, so its rows cannot be matched.
+# A cell that agrees does not show that another sample of the same data, or another wording of the texts, would give the same $R$. The authors drew
+# their subset of Fakeddit without a seed.
 #
 # ## How this page was made
 
