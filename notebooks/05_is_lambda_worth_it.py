@@ -35,7 +35,7 @@ from helpers.cones import diagnose
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, fill, format_table, integer, many, number, printed, text
+from helpers.page import SOURCE, Page, fill, format_table, integer, many, number, text
 from helpers.plotting import effects
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
@@ -74,14 +74,13 @@ name = f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}"
 test = "The one-sided p that some λ of this page beats 0 is {p:.3f}, corrected for trying all {tried}." + caveat(protocol)
 tried = len([lam for lam in lambdas if lam])
 if joint["lambda_image"]:
-    verdict = "Yes" if joint["low"] > 0 else "No"
-    said = fill(
-        "{verdict} for {name}: validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}). " + test,
-        verdict=verdict, name=name, p=p_value, tried=tried, **joint[["lambda_image", "difference", "low", "high"]],
-    )  # fmt: skip
+    sentence = "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}). "
 else:
-    said = fill("No for {name}: validation rows select no alignment (λ = 0). " + test, name=name, p=p_value, tried=tried)
-answer.update(Markdown(printed(said)))
+    sentence = "For {name}, validation rows select no alignment (λ = 0). "
+verdict = ("**Undecided.** " if caveat(protocol) else "**Yes.** ") if joint["lambda_image"] and joint["low"] > 0 else "**No clear gain.** "
+answer.update(Markdown(fill(
+    verdict + sentence + test, name=name, p=p_value, tried=tried, **joint[["lambda_image", "difference", "low", "high"]]
+)))  # fmt: skip
 for caution in swept.cautions:
     page.show_text("**Caution:** {caution}.", caution=caution)
 
