@@ -548,7 +548,7 @@ of_parts = ledger["own_numbers"].str.findall(r"(?:^|: )(yes|no number|no)\b").ma
 counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: next((a for a in ("no", "yes", "no number") if a in of), "undecided")).value_counts()
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
 yes, no, none = (own_counts.get(answer, 0) for answer in ("yes", "no", "no number"))
-page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted, own_counts=f"{yes} true, {no} not true, {none} without a published number")
+page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), own_counts=f"{yes} true, {no} not true, {none} without a published number")
 lead.update(Markdown(printed(
     f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts "
     f"needs both), and for {none} there is no number. What these numbers say of other data sets: {counted}."

@@ -270,7 +270,7 @@ page.show_text(
 format_table(sensitivity.drop(columns="variant"), 4, caption="Test bench, matched rows and labels; the last rows are the contrast.", labels="{:.0f}")
 
 # %% [markdown]
-# ## A common scale predicts the order of the gains, not their size
+# ## How much of the gain a common scale predicts
 #
 # A common scale $s$ of the features is a learning rate ({doc}`/book/theory`). At λ = 1 the shifted vectors shrink before they are renormalised, so what
 # varies between rows is multiplied by $s = (E\,n_v^2\; E\,n_t^2)^{-1/4}$ with $E\,n_t^2 = 1 + (R_v^2 - R_t^2)/2 - g^2/4$ and
