@@ -294,7 +294,8 @@ subsets += [cones_of(s, np.flatnonzero(s.pairs["label_dog"] == 1), "photographs 
 narrow = page.save_table(pd.DataFrame(subsets), "narrow_subsets")
 
 # %% tags=["hide-input"]
-format_table(narrow, caption="Cones of the same subsets.", **dict.fromkeys(["effective rank image", "effective rank text"], "{:.0f}"))
+in_words = {f"{what} {of}": f"{what} of {of}s" for what in ("R", "effective rank") for of in ("image", "text")}
+format_table(narrow.rename(columns=in_words), caption="Cones of the same subsets.", pairs="{:,}", **dict.fromkeys(list(in_words.values())[2:], "{:.0f}"))
 
 # %% [markdown]
 # ### Narrow subjects have narrow cones without being medical
@@ -436,7 +437,8 @@ HTML(slider(views, file="/".join(alone.parts[-3:])))
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the gap and R in numbers"}
 stops = path[path["lambda"].isin(lambdas[:: max(1, (len(lambdas) - 1) // 4)])]
-format_table(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), caption="Gap and R over λ.", **{"λ": "{:g}"})
+in_words = {"lambda": "λ", "residual_gap": "gap", "R_image": "R of images", "R_text": "R of texts"}
+format_table(stops.rename(columns=in_words), caption="Gap and R over λ.", **{"λ": "{:g}"})
 
 # %% [markdown]
 # ## What was not tested

@@ -167,14 +167,14 @@ for dataset, cells in table[~filled].groupby("dataset", sort=False):
     if weights:
         missing.append(WEIGHTS + ", ".join(weights))
     needed.append((dataset, len(cells), "; ".join(missing)))
-format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stacked=True)
+format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), caption="What the open cells need.", stacked=True)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: R of every set of this build"}
 if unpublished := sorted({s.identity.backbone for s in sets} - set(paper.BACKBONES.values())):
     page.show_text("Encoders that are not the paper's, whose values have no published counterpart: {names}.", names=", ".join(unpublished))
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
 wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
-format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
+format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}), caption="R of every set of this build.")
 
 # %% [markdown]
 # ## What was not tested

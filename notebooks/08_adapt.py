@@ -81,7 +81,7 @@ from helpers.cones import cone_table, diagnose
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import below, replacing_folder
-from helpers.page import Page, count, integer, many, number, text
+from helpers.page import Page, count, format_table, integer, many, number, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
@@ -182,7 +182,12 @@ plane(embeddings);
 geometry = page.save_table(cone_table(embeddings, n_boot), "adapt_cone")
 
 # %% tags=["hide-input"]
-geometry[["modality", "quantity", "value", "low", "high"]].style.format(precision=3, na_rep="").hide(axis="index")
+QUANTITIES = {
+    "R_distinct": "R over distinct items", "distinct_share": "share of distinct items", "effective_rank": "effective rank", "gap_norm": "gap",
+    "cos_gap_pc1": "cosine of the gap and PC 1", "pc1_share": "variance along PC 1", "gap_share": "variance along the gap",
+    "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "gap left at λ = 1, as predicted",
+}  # fmt: skip
+format_table(geometry[["modality", "quantity", "value", "low", "high"]].replace({"quantity": QUANTITIES}), caption="Geometry of the set.")
 
 # %% [markdown]
 # What the cosines of images with texts consist of:
@@ -255,7 +260,7 @@ again = pd.concat([cone_table(s, 0).assign(source=name) for name, s in read.item
 again = page.save_table(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsewhere")
 
 # %% tags=["hide-input"]
-again[["source", "modality", "quantity", "value"]].style.format(precision=4).hide(axis="index")
+format_table(again[["source", "modality", "quantity", "value"]].replace({"quantity": QUANTITIES}), 4, caption="The same numbers from either file.")
 
 # %% [markdown]
 # `sweep(from_arrays, protocol="converged").table` runs the sweep on such a set. `python -m helpers import FILE --dataset NAME --backbone NAME`

@@ -131,7 +131,8 @@ measures = ["R_image", "R_text", "gap", "rank_image", "rank_text", "recall", "se
 def show_over_seeds(table, keys):
     shown = []
     for names, part in table.groupby(keys, sort=False):
-        ranges = {m: f"{part[m].mean():.2f} ({part[m].min():.2f} to {part[m].max():.2f})" for m in measures}
+        digits = {m: 0 if m.startswith("rank") else 2 for m in measures}
+        ranges = {m: f"{part[m].mean():.{d}f} ({part[m].min():.{d}f} to {part[m].max():.{d}f})" for m, d in digits.items()}
         shown.append({**dict(zip(keys, names, strict=True)), "heads": len(part), **ranges})
     return format_table(pd.DataFrame(shown).rename(columns=headings), caption="Held-out measures, mean and range over training seeds.", rate="{:g}")
 
@@ -181,7 +182,8 @@ share_legend(figure, axes)
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
 ends = study[study["epoch"].isin([0, 30, study["epoch"].max()])]
 shown = ends.groupby(["dataset", "temperature", "rate", "epoch"], sort=False)[measures].mean().reset_index()
-format_table(shown.rename(columns=headings), 2, caption="Heads before, early in and after training, mean over seeds.", rate="{:g}")
+ranks = dict.fromkeys([headings["rank_image"], headings["rank_text"]], "{:.0f}")
+format_table(shown.rename(columns=headings), 2, caption="Heads before, early in and after training, mean over seeds.", rate="{:g}", **ranks)
 
 # %% [markdown]
 # {cite}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The gap is there before training, but at a low
@@ -269,7 +271,9 @@ share_legend(figure, axes)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the numbers behind the figure"}
 towers = random[random["inputs"].isin(["images", "texts"])]
-display(format_table(towers.drop(columns=["depth"]), caption="Towers of random weights."))
+shares_of = [f"{v:.3f} ({span(a, b, '.3f')})" if pd.notna(v) else "–" for v, a, b in towers[["share", "share_low", "share_high"]].to_numpy(float)]
+towers = towers.drop(columns=["depth", "share_low", "share_high"]).assign(share=shares_of)
+display(format_table(towers.rename(columns={"share": "share of the variance (95 % interval)"}), caption="Towers of random weights."))
 ratios = random[(random["data"] == RATIO) & (random["output"] == "unit") & ~random["inputs"].isin(["images", "texts"])]
 cells = ratios.assign(ratio=[f"{v:.2f}" if pd.isna(low) else f"{v:.2f} ({span(low, high, '.2f')})" for v, low, high in zip(ratios["value"], ratios["low"], ratios["high"], strict=True)])
 cells = cells.pivot_table(index=["inputs", "network"], columns="depth", values="ratio", aggfunc="first", sort=False).reset_index()
@@ -358,7 +362,9 @@ page.show_text(
 ) if (diversity["high"] < 1).all() else page.show_text(
     "The data-induced variance falls clearly in {clear} of {n} combinations of spread, activation and depth.", clear=int((diversity["high"] < 1).sum()), n=len(diversity)
 )  # fmt: skip
-format_table(diversity, 2, caption="Data-induced variance of the nearer items over that of the items as they are.")
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same by network and depth"}
+format_table(diversity, 2, caption="Data-induced variance of the nearer items over that of the items as they are, under the same networks.")
 
 # %% [markdown]
 # ## What was not tested

@@ -421,7 +421,11 @@ changes = {
 }  # fmt: skip
 display(format_table(data[[*SETS, "protocol", "difference"]].assign(**changes), caption="Change by one difference of the data."))
 caption = "Under authors-code with two seeds: the λ that is best on test rows beside the one that validation rows choose."
-display(format_table(choice.drop(columns=["protocol", "p_value"]), 4, caption, best_lambda="{:g}", chosen_lambda="{:g}"))
+shown = choice.drop(columns=["protocol", "p_value"]).rename(columns={
+    "best_lambda": "best λ on test rows", "best_gain": "its gain", "chosen_lambda": "chosen λ", "chosen_gain": "gain of the chosen λ",
+    "chosen_low": "low", "chosen_high": "high", "gain": "gain at λ = 1",
+})  # fmt: skip
+display(format_table(shown, 4, caption, **dict.fromkeys(["best λ on test rows", "chosen λ"], "{:g}")))
 
 # %% [markdown]
 # ## All differences between the paper's text and the authors' code

@@ -226,6 +226,7 @@ live = page.save_table(live, "information")
 keys = [*SET, "quantity", "lambda"]
 beside = live.merge(shipped[[*keys, "change"]].rename(columns={"change": "shipped change"}), on=keys, how="left")
 last = beside[(beside["lambda"] == max(lambdas)) & ~beside["quantity"].str.contains("least_|most_|entropy")]
+last = last.assign(quantity=last["quantity"].str.replace("_", " "))
 format_table(last[["quantity", "value", "low", "high", "change", "change_low", "change_high", "shipped change"]], caption="This set at the largest λ, beside the shipped change.")
 
 # %% [markdown]

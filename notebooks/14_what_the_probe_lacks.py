@@ -190,7 +190,7 @@ page.show_text(
     freed=held["Pearson, freed of the shared noise"], deficit=held["deficit, room to grow held fixed"], room=held["room to grow, deficit held fixed"],
     cells=len(cells), n=count(len(by_dataset), "data set"),
 )  # fmt: skip
-format_table(robustness, precision=2, caption="Correlation of gain and deficit under each check.")
+format_table(robustness.rename(columns={"what": "check"}), precision=2, caption="Correlation of gain and deficit under each check.")
 
 # %% [markdown]
 # ## Longer training on BRSET
@@ -318,7 +318,8 @@ page.show_text(
 )  # fmt: skip
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: predicted and published gains"}
-format_table(predictions, precision=4, caption="Gain that a common scale predicts, and the published one.")
+shown = predictions.assign(within=predictions["within"].map({True: "yes", False: "no"})).rename(columns={"within": "within the band"})
+format_table(shown, precision=4, caption="Gain that a common scale predicts, and the published one.")
 
 # %% [markdown]
 # ## What each modality and each head is worth, without λ
