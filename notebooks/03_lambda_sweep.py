@@ -144,7 +144,7 @@ def change_sentence(protocol, rows, lam):
         return f"Under `{protocol}`{caveat(protocol)} no λ above 0 was swept."
     clear, same = ((rows["low"] > 0) | (rows["high"] < 0)).sum(), equivalent(rows["low"], rows["high"]).sum()
     return (
-        f"On {count(len(rows), 'embedding set')} under `{protocol}`{caveat(protocol)} λ = {lam:g} changes the test AUC of the joint probe by "
+        f"On {count(len(rows), 'embedding set')} under `{protocol}`{caveat(protocol) or ','} λ = {lam:g} changes the test AUC of the joint probe by "
         f"{span(rows['difference'].min(), rows['difference'].max())}. Of the 95 % intervals, {clear} of {len(rows)} exclude zero and {same} of {len(rows)} lie "
         f"within ±{MARGIN:g}, where we call a change none."
     )

@@ -89,10 +89,49 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# ## Trained on this page
+# ## A fixed low temperature widens the gap
+#
+# `studies/gap_study.py` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at three learning rates.
+# Recall@10 is the mean of both directions among 200 pairs.
+
+# %% tags=["hide-input"]
+by_seed = several.pivot(index=["dataset", "rate", "random_state"], columns="temperature", values=["gap", "recall"])
+for temperature in several.loc[several["temperature"] != LEARNED, "temperature"].unique():
+    changes = pd.DataFrame({what: by_seed[what, temperature] - by_seed[what, LEARNED] for what in ("gap", "recall")}).groupby(["dataset", "rate"])
+    of_recall, most = changes["recall"].mean(), changes["recall"].max()
+    page.show_text(
+        "Fixing the temperature at {temperature} instead of learning it widens the gap for every training seed in {wider} of {n} combinations of data set and "
+        "learning rate. It changes recall@10 by {recall} on average over {seeds} seeds, and lowers it for every seed in {lower} of {n}.",
+        temperature=temperature, wider=int((changes["gap"].min() > 0).sum()), n=len(of_recall), recall=span(of_recall.min(), of_recall.max(), "+.3f"),
+        seeds=several["random_state"].nunique(), lower=int((most < 0).sum()),
+    )  # fmt: skip
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gap and recall@10 along training, one line per temperature (mean over seeds, bars from the smallest to the largest).", "name": "fig-gap-training"}, "image": {"alt": "Line plots of the gap and of recall@10 against epochs, one line per temperature, for each data set and learning rate."}}
+settings = list(study.groupby(["dataset", "rate"], sort=False))
+figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
+colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
+for i, ((name, rate), part) in enumerate(settings):
+    for ax, (measure, label) in zip(axes[2 * i : 2 * i + 2], {"gap": "gap", "recall": "recall@10"}.items(), strict=True):
+        for temperature, line in part.groupby("temperature"):
+            by = line.groupby("epoch")[measure]
+            mean = by.mean()
+            error = np.maximum([mean - by.min(), by.max() - mean], 0)  # equal values have a mean beside them by rounding
+            style = {"color": colours[temperature], "marker": "o", "markersize": 3, "capsize": 2}
+            ax.errorbar(mean.index, mean, yerr=error, label=f"temperature {temperature}", **style)
+        ax.set(title=f"{title(name)}, rate {rate:g}", xlabel="epoch", ylabel=label)
+        log_axis(ax.xaxis, "symlog")
+        ax.set_ylim(bottom=0)
+share_legend(figure, axes)
+
+# %% [markdown]
+# {cite}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The gap is there before training, but at a low
+# temperature it first widens, so the initial gap alone does not set the later one.
+
+# %% [markdown]
+# ### Trained on this page
 #
 # This page trains the two linear {term}`heads <head>` of the {term}`test bench` from stored features of its locked {term}`towers <tower>`. All measures
-# are of held-out test pairs, as mean and range over training seeds. Recall@10 is the mean of both directions among 200 pairs. Separability is the AUC of a
+# are of held-out test pairs, as mean and range over training seeds. Separability is the AUC of a
 # logistic regression of one regularisation strength that tells images from texts, fitted on half of the pairs and scored on the others.
 
 # %% tags=["remove-stderr"]
@@ -139,55 +178,14 @@ def show_over_seeds(table, keys):
 
 show_over_seeds(live, ["temperature", "rate", "epoch"])
 
-# %% [markdown]
-# ## A fixed low temperature widens the gap
-#
-# `studies/gap_study.py` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at three learning rates.
-
-# %% tags=["hide-input"]
-by_seed = several.pivot(index=["dataset", "rate", "random_state"], columns="temperature", values=["gap", "recall"])
-for temperature in several.loc[several["temperature"] != LEARNED, "temperature"].unique():
-    changes = pd.DataFrame({what: by_seed[what, temperature] - by_seed[what, LEARNED] for what in ("gap", "recall")}).groupby(["dataset", "rate"])
-    of_recall, most = changes["recall"].mean(), changes["recall"].max()
-    page.show_text(
-        "Fixing the temperature at {temperature} instead of learning it widens the gap for every training seed in {wider} of {n} combinations of data set and "
-        "learning rate. It changes recall@10 by {recall} on average over {seeds} seeds, and lowers it for every seed in {lower} of {n}.",
-        temperature=temperature, wider=int((changes["gap"].min() > 0).sum()), n=len(of_recall), recall=span(of_recall.min(), of_recall.max(), "+.3f"),
-        seeds=several["random_state"].nunique(), lower=int((most < 0).sum()),
-    )  # fmt: skip
-
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the heads behind the sentence, by data set and learning rate"}
 show_over_seeds(several, ["dataset", "rate", "temperature"])
 
-# %% [markdown]
-# ### The gap along training
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Gap and recall@10 along training, one line per temperature (mean over seeds, bars from the smallest to the largest).", "name": "fig-gap-training"}, "image": {"alt": "Line plots of the gap and of recall@10 against epochs, one line per temperature, for each data set and learning rate."}}
-settings = list(study.groupby(["dataset", "rate"], sort=False))
-figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
-colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
-for i, ((name, rate), part) in enumerate(settings):
-    for ax, (measure, label) in zip(axes[2 * i : 2 * i + 2], {"gap": "gap", "recall": "recall@10"}.items(), strict=True):
-        for temperature, line in part.groupby("temperature"):
-            by = line.groupby("epoch")[measure]
-            mean = by.mean()
-            error = np.maximum([mean - by.min(), by.max() - mean], 0)  # equal values have a mean beside them by rounding
-            style = {"color": colours[temperature], "marker": "o", "markersize": 3, "capsize": 2}
-            ax.errorbar(mean.index, mean, yerr=error, label=f"temperature {temperature}", **style)
-        ax.set(title=f"{title(name)}, rate {rate:g}", xlabel="epoch", ylabel=label)
-        log_axis(ax.xaxis, "symlog")
-        ax.set_ylim(bottom=0)
-share_legend(figure, axes)
-
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the heads of the figure"}
 ends = study[study["epoch"].isin([0, 30, study["epoch"].max()])]
 shown = ends.groupby(["dataset", "temperature", "rate", "epoch"], sort=False)[measures].mean().reset_index()
 ranks = dict.fromkeys([headings["rank_image"], headings["rank_text"]], "{:.0f}")
 format_table(shown.rename(columns=headings), 2, caption="Heads before, early in and after training, mean over seeds.", rate="{:g}", **ranks)
-
-# %% [markdown]
-# {cite}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The gap is there before training, but at a low
-# temperature it first widens, so the initial gap alone does not set the later one.
 
 # %% [markdown]
 # ## The gain against a gap set by hand

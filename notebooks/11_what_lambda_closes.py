@@ -115,14 +115,6 @@ page.show_text(
 # Each alignment is fitted on half of the pairs and measured on the other half, over five splits. Equal images, equal texts and rows of one
 # group stay on one side. Intervals allow for the rows that splits share ({doc}`/book/methods`). The shipped sets are measured on
 # validation and test rows only, because {term}`heads <head>` were trained on training rows.
-#
-# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero; `studies/residual_gap.py` takes this noise out, and
-#   `null_gaps` in `studies/alignments.py` measures it on random halves of both halves, cut by whole groups.
-# - **Relative gap**: mean distance of pairs relative to the distances within modalities {cite}`schrodi2024two`. It is 0.5 when pairs are
-#   no closer than random rows of one modality.
-# - **Modality AUC**: AUC of a logistic regression that tells images from texts. 0.5 is chance.
-# - **Mixing**: share of the other modality among the ten nearest neighbours, relative to chance. 1 is complete mixing.
-# - **Recall@1**: how often the nearest text is the right one, and the nearest image. Equal texts are one text.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Six measures of held-out pairs against λ, one line per set, with 95 % intervals over five splits. Lines are displaced sideways so that intervals stay apart.", "name": "fig-closes-lambda"}, "image": {"alt": "Line plots of gap, relative gap, modality AUC, mixing and recall at 1 in both directions against lambda 0, 0.5 and 1, one line per embedding set."}}
 LINES = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#000000", *SPARE[:2])
@@ -148,6 +140,15 @@ for ax, measure in zip(axes, shown, strict=True):
 share_legend(figure, axes)
 
 # %% [markdown]
+# - **Gap**: distance between the two means. Finite rows show a gap even where the true gap is zero; `studies/residual_gap.py` takes this noise out, and
+#   `null_gaps` in `studies/alignments.py` measures it on random halves of both halves, cut by whole groups (mean and 95 % quantile: `gap_null` and
+#   `gap_null_95` in the result table `alignments`).
+# - **Relative gap**: mean distance of pairs relative to the distances within modalities {cite}`schrodi2024two`. It is 0.5 when pairs are
+#   no closer than random rows of one modality.
+# - **Modality AUC**: AUC of a logistic regression that tells images from texts. 0.5 is chance.
+# - **Mixing**: share of the other modality among the ten nearest neighbours, relative to chance. 1 is complete mixing.
+# - **Recall@1**: how often the nearest text is the right one, and the nearest image. Equal texts are one text.
+#
 # ## The other alignments
 #
 # The others are centring, as in GR-CLIP {cite}`li2025mixed`, ReAlign {cite}`yu2026realign`, LEACE {cite}`belrose2023leace`, Procrustes

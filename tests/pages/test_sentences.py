@@ -51,7 +51,7 @@ def test_only_a_protocol_that_is_not_trained_to_convergence_is_called_so(trained
 def test_one_set_has_one_value_and_a_range_has_two():
     one, two = (SWEEP.change_sentence("converged", effects(*changes), 0.5) for changes in ([-0.02663], [0.01, 0.0004]))
     assert one.startswith(
-        "On 1 embedding set under `converged` λ = 0.5 changes the test AUC of the joint probe by −0.0266. Of the 95 % intervals, "
+        "On 1 embedding set under `converged`, λ = 0.5 changes the test AUC of the joint probe by −0.0266. Of the 95 % intervals, "
     )
     assert ", 1 of 1 exclude zero and 0 of 1 lie within ±0.005, " in one
     assert "On 2 embedding sets " in two and "by +0.0004 to +0.0100. " in two and "1 of 2 exclude zero and 1 of 2 lie within" in two
