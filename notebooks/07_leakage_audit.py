@@ -66,7 +66,7 @@ from helpers import extract, load_backbone, sweep
 straddling = shipped_table("audit/ham10000_straddling").set_index("class")
 page.show_text(
     "In HAM10000, split as the authors split it, {lesions:,.0f} of the {images:,.0f} test images show a lesion that is also in train ({mel} of {of_mel} "
-    "among the melanomas), and its text begins with how the diagnosis was confirmed.",
+    "among the melanomas). The authors' text begins with how the diagnosis was confirmed.",
     lesions=straddling["lesion_in_train"].sum(), images=straddling["test_images"].sum(),
     mel=straddling.loc["mel", "lesion_in_train"], of_mel=straddling.loc["mel", "test_images"],
 )  # fmt: skip

@@ -92,7 +92,7 @@ def of_recall(rows):
         of = rows.loc[measure]
         found |= {f"falls_{way}": int((of["change_high"] < 0).sum()), f"rises_{way}": int((of["change_low"] > 0).sum())}
         clip = of.xs(CLIP, level="backbone").iloc[0]
-        found["clip"].append("{change:+.2f} ({change_low:+.2f} to {change_high:+.2f})".format(**clip))
+        found["clip"].append("{change:+.3f} ({change_low:+.3f} to {change_high:+.3f})".format(**clip))
     return found | {"clip": " and ".join(found["clip"])}
 
 
