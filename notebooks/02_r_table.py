@@ -137,8 +137,8 @@ if len(compared):
 # %% [markdown]
 # ## What counts as a cell
 #
-# A set is a cell if it has the paper's number of pairs and test pairs, and the encoder's dimension, repository and a commit of it, and if its record says
-# that it was extracted by this package or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
+# A set is a cell if it has the paper's number of pairs and test pairs, and the encoder's dimension, repository and a commit of it. Its record must say
+# whether it was extracted by this package or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
 
 # %% tags=["hide-input"]
 apart = [(*f.names, f.route, "; ".join(faults)) for f in [*facts, *(report.facts for report in reports.reports)] if (faults := paper.cell_faults(f))]

@@ -221,9 +221,9 @@ else:
 # %% [markdown]
 # ## The same relation on the test bench
 #
-# Three probes see the same vectors of our two small test-bench encoders: the linear probe as the authors' code trains it with 2,300 updates (class weights,
-# gap rows and early stopping included, unlike in {doc}`12_protocol_audit`), a hidden layer of 128 trained as theirs, and a {term}`converged` linear probe,
-# with five seeds each (`studies/hidden_layer.py`).
+# Three probes see the same vectors of our two small test-bench encoders, with five seeds each (`studies/hidden_layer.py`): the linear probe as the
+# authors' code trains it with 2,300 updates, a hidden layer of 128 trained as theirs, and a {term}`converged` linear probe. The first has the class weights,
+# gap rows and early stopping of the authors' code, unlike in {doc}`12_protocol_audit`.
 
 # %% tags=["hide-input"]
 SET = ["dataset", "variant", "backbone"]
@@ -253,8 +253,8 @@ format_table(bench.rename(columns=headings), 4, caption="Test bench: AUC at λ =
 # %% [markdown]
 # ## With matched rows, HAM10000 gains more than Flickr8k
 #
-# On the test bench, `studies/matched_sensitivity.py` gives either set equally many rows, none of which the head was trained on (texts recur), and labels of at
-# least one row in twenty, predicted one by one without class weights, over redrawn splits. Bits are the log loss per label saved by λ = 1.
+# On the test bench, `studies/matched_sensitivity.py` gives either set equally many rows, over redrawn splits. The head was trained on none of them (texts
+# recur). Labels have at least one row in twenty and are predicted one by one without class weights. Bits are the log loss per label saved by λ = 1.
 
 # %% tags=["hide-input"]
 sensitivity = shipped_table("measured/matched_sensitivity", dtype={"variant": str}).fillna({"variant": ""})
