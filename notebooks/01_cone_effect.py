@@ -63,7 +63,7 @@ geometry = page.save_table(with_routes(measured, map(facts_of, sets)), "cone_eff
 # %% tags=["hide-input"]
 gaps = geometry.loc[geometry["quantity"] == "gap_norm", "value"]
 page.show_text(
-    "Images and texts form two separate cones on {sets} of this build: their means lie {range} apart, where 2 is the maximum.",
+    "On {sets} of this build, images and texts form two separate cones: their means lie {range} apart (the maximum is 2).",
     sets=count(len(sets), "embedding set"), range=span(gaps.min(), gaps.max(), ".2f"),
 )  # fmt: skip
 page.describe_sets(sets, [variant])
@@ -71,13 +71,10 @@ for reason in undefined_quantities(geometry):
     page.show_text("{reason}", reason=reason)
 
 # %% [markdown]
-# Unit vectors in a narrow cone have a long mean. Its length is the mean resultant length $R$ ({eq}`eq-resultant`): 0 when directions
-# cancel, 1 when they coincide. The vector from the mean text to the mean image is the modality gap $\Delta$ ({eq}`eq-gap`).
+# ## The cones on the sphere
 #
-# ## Images and texts form two cones
-#
-# {numref}`fig-sphere` shows the vectors on the three directions that carry most of their squared length, rescaled to unit length. The view
-# distorts angles: vectors that differ outside these directions look closer than they are. {numref}`fig-resultants` gives the undistorted measure.
+# The vectors are shown on the three directions that carry most of their squared length, rescaled to unit length. The view distorts angles: vectors
+# that differ outside these directions look closer than they are. {numref}`fig-resultants` gives the undistorted measure, $R$ ({eq}`eq-resultant`).
 
 # %% tags=["hide-input"]
 def mean_directions(embeddings, lambdas):
@@ -161,7 +158,7 @@ def shows_the_contrast(names):
 
 if shows_the_contrast((s.dataset, s.identity.backbone) for s in sets):
     page.show_text(
-        "The two encoders are a test bench: `lit-natural` was aligned on photographs and `lit-derm` on skin lesions, and each is shown on both."
+        "Both encoders are of the test bench: `lit-natural` was aligned on photographs, `lit-derm` on skin lesions."
     )
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Test bench, counterpart of the paper's Fig. 2. Image and text embeddings in three uncentred principal directions, projected on the unit sphere. The arrow is the modality gap: it runs from the mean of the texts to the mean of the images, which lie inside the sphere.", "name": "fig-sphere"}, "image": {"alt": "Wire-frame unit spheres, one per data set and encoder, with image points and text points gathered in caps of different size and place, and an arrow from the mean text to the mean image."}}
@@ -180,7 +177,7 @@ for ax, view in zip(axes, views, strict=True):
 share_legend(figure, axes, markerscale=3);
 
 # %% [markdown]
-# ## The two modalities differ in the width of their cones
+# ## Width of the two cones
 
 # %% tags=["hide-input"] tables=["cone_effect"] mystnb={"figure": {"caption": "Mean resultant length of images and texts over all pairs, with 95 % bootstrap intervals. The bootstrap resamples groups.", "name": "fig-resultants"}, "image": {"alt": "Dot plot of the mean resultant length of images and of texts for each data set and encoder."}}
 def resultants(table):
@@ -204,8 +201,8 @@ def resultants(table):
 resultants(geometry);
 
 # %% [markdown]
-# We compute $R$ over pairs, so an item that occurs in many pairs counts many times. Over distinct items $R$ can be lower, above all for
-# texts written from a template. The effective rank {cite}`roy2007effective` is the number of directions over which the centred vectors spread.
+# $R$ is over pairs, so an item counts once per pair. Over distinct items it can be lower, above all for texts written from a template. The
+# effective rank {cite}`roy2007effective` is the number of directions over which the centred vectors spread.
 
 # %%
 by_modality = geometry[geometry["modality"] != "joint"].pivot_table(
@@ -220,10 +217,10 @@ format_table(
 )  # fmt: skip
 
 # %% [markdown]
-# ## Frozen towers already produce narrow cones
+# ## Cone width in the frozen towers
 #
-# `lit-natural` and `lit-derm` share two frozen towers and differ in one linear head per tower. The towers' own features therefore show which
-# width the data bring along.
+# The two encoders share their frozen {term}`towers <tower>` and differ in the {term}`heads <head>`, so the towers' features show which width the
+# data bring along.
 
 # %%
 bench = {d: by_modality["R"].unstack("backbone").loc[d] for d in by_modality.index.unique("dataset") if (features_folder() / d).is_dir()}
@@ -251,16 +248,15 @@ if {"flickr8k", "ham10000"} <= set(bench):
         own=phrases["lit-derm"], other=phrases["lit-natural"],
     )  # fmt: skip
     page.show_text(
-        "Photographs come to {own:.2f} under `lit-natural`, which was trained on them, and to {other:.2f} under `lit-derm`, which never saw any. Our reading, which "
-        "this page does not test: the loss rewards any difference between pairs, so a head can keep what it was trained on in a narrow cone.",
+        "Photographs come to {own:.2f} under `lit-natural`, which was trained on them, and to {other:.2f} under `lit-derm`, which never saw any.",
         own=photographs["lit-natural"], other=photographs["lit-derm"],
     )  # fmt: skip
 
 # %% [markdown]
 # ## Real encoders have a gap before and after training
 #
-# CLIP, the medical ConVIRT {cite}`zhang2022convirt`, VideoCLIP {cite}`xu2021videoclip` and CLASP {cite}`clasp`, each with its twin of random weights.
-# The project ships these numbers and not the vectors; `studies/public_encoders.py` computes them.
+# CLIP, the medical ConVIRT {cite}`zhang2022convirt`, VideoCLIP {cite}`xu2021videoclip` and CLASP {cite}`clasp`, each with its twin of random weights
+# (`studies/public_encoders.py`; the vectors are not shipped).
 
 # %% tags=["hide-input"]
 headings = {
@@ -276,8 +272,8 @@ format_table(real[["encoder", "weights", *real_headings]].rename(columns=real_he
 # %% [markdown]
 # ## The data differ in diversity before any encoder sees them
 #
-# For images, diversity is the variance of a pixel over images (in units of the full range, images reduced to 32 by 32 pixels); for texts it is the
-# share of distinct texts. As a control, we use a narrow natural subset: photographs of dogs.
+# Diversity of images is the variance of a pixel over images (in units of the full range, images reduced to 32 by 32 pixels); of texts, the share of
+# distinct ones. As a control, we use a narrow natural subset: photographs of dogs.
 
 # %% tags=["hide-input"]
 raw = pd.concat([shipped_table(f"diversity/{path.stem}") for path in sorted((project_root() / "data/diversity").glob("*.csv"))], ignore_index=True)
@@ -298,12 +294,13 @@ subsets += [cones_of(s, np.flatnonzero(s.pairs["label_dog"] == 1), "photographs 
 narrow = page.save_table(pd.DataFrame(subsets), "narrow_subsets")
 
 # %% tags=["hide-input"]
-format_table(narrow, caption="Cones of the same subsets.", **dict.fromkeys(["effective rank image", "effective rank text"], "{:.0f}"))
+in_words = {f"{what} {of}": f"{what} of {of}s" for what in ("R", "effective rank") for of in ("image", "text")}
+format_table(narrow.rename(columns=in_words), caption="Cones of the same subsets.", pairs="{:,}", **dict.fromkeys(list(in_words.values())[2:], "{:.0f}"))
 
 # %% [markdown]
 # ### Narrow subjects have narrow cones without being medical
 #
-# Vectors that others published show more subjects. Most are of CLIP models, which differ, so the order is rough.
+# More subjects, from vectors that others published. Most are of different CLIP models, so the order is rough.
 
 # %% tags=["hide-input"]
 ladder = shipped_table("published/public_ladder")
@@ -316,8 +313,7 @@ narrow_subjects, natural_R, medical_R = (
 )  # fmt: skip
 page.show_text(
     "R of images of {n} narrow subjects that are not medical is {low:.2f} to {high:.2f}. Under CLIP the paper has {natural_low:.2f} to {natural_high:.2f} on its natural "
-    "data sets and {medical_low:.2f} to {medical_high:.2f} on its medical ones: a narrow subject has a narrow cone without being medical, and fundus photographs and "
-    "chest X-rays have narrower cones than any of these subjects.",
+    "data sets and {medical_low:.2f} to {medical_high:.2f} on its medical ones.",
     n=len(narrow_subjects), low=narrow_subjects["R of images"].min(), high=narrow_subjects["R of images"].max(), natural_low=natural_R.min(),
     natural_high=natural_R.max(), medical_low=medical_R.min(), medical_high=medical_R.max(),
 )  # fmt: skip
@@ -326,22 +322,22 @@ format_table(ladder[["subject", "domain", "encoder", "pairs", "R of images", "R 
 # %% [markdown]
 # ## The gap of the authors' own embeddings
 #
-# The paper prints no gap, but an earlier repository of its authors holds projections of CLIP embeddings on their first two principal
-# components. These bound the norm of the gap: tightly at $\lambda = 0$, and on one data set over $\lambda$ until the gap is no longer the
-# first direction. The medical data sets have the wider gaps here. With so few data sets the exact permutation test cannot tell that from chance
-# ({doc}`/book/executed/04_discussion`).
-#
-# **How the bounds follow.** PC1 is an eigenvector of the pooled covariance $C = W + \Delta\Delta^\top/4$, with $W$ the mean covariance within a modality. For a unit vector
-# $u$ orthogonal to it, $u^\top\Delta = -4\, u^\top W e_1 / a$ with $a$ the gap along PC1. So the part of the gap outside PC1 is at most
-# $4\sqrt{W_{11}\lambda_2}/|a|$. It is also at most $2\sqrt{\lambda_2}$, because no direction orthogonal to PC1 carries more variance than PC2.
-# The smaller of the two counts. The gap within the plane is the lower bound.
+# The medical data sets have the wider gaps under CLIP, but with so few data sets an exact permutation test cannot tell that from chance
+# ({doc}`04_discussion`). The paper prints no gap; an earlier repository of its authors holds projections of CLIP embeddings on their first two principal
+# components, which bound its norm. The docstring of `gap_bounds` in the next cell derives the bounds.
 
 # %% tags=["hide-input"]
 DIGITS = 0.000005  # half a unit of the fifth decimal, the last one of the authors' means and variances
 
 
 def gap_bounds(pca: pd.DataFrame) -> pd.DataFrame:
-    """Return the least and greatest norm of the gap, and the least absolute cosine of gap and PC1, by data set and lambda."""
+    """Return the least and greatest norm of the gap, and the least absolute cosine of gap and PC1, by data set and lambda.
+
+    PC1, e1, is an eigenvector of the pooled covariance C = W + Delta Delta' / 4, with W the mean covariance within a modality. For a unit
+    vector u orthogonal to e1, u' Delta = -4 u' W e1 / a with a the gap along PC1. So the part of the gap outside PC1 is at most
+    4 sqrt(W11 lambda2) / |a|, and at most 2 sqrt(lambda2), because no direction orthogonal to PC1 carries more variance than PC2.
+    The smaller of the two counts. The gap within the plane is the lower bound.
+    """
     domain, rows = paper_datasets().set_index("dataset")["domain"], []
     for (dataset, backbone, lam), pair in pca.groupby(["dataset", "backbone", "lambda"]):
         image, text = (pair[pair["modality"] == modality].iloc[0] for modality in ("image", "text"))
@@ -383,27 +379,25 @@ first, last = min(lambdas), max(lambdas)
 gaps = path.pivot_table(index=["dataset", "backbone"], columns="lambda", values="residual_gap")
 left = gaps[last] / gaps[first]
 page.show_text(
-    "Moving λ from {first:g} to {last:g} leaves {share} of the gap of the pairs that estimated it (embedding sets: {n}).",
+    "On the pairs that estimated the gap, moving λ from {first:g} to {last:g} leaves {share} of it (embedding sets: {n}).",
     first=first, last=last, share=span(left.min(), left.max(), ".1%"), n=len(sets),
 )  # fmt: skip
 
 # %% [markdown]
-# {eq}`eq-align` shifts every image vector by −λ/2 of the gap and every text vector by +λ/2, then rescales both to unit length. At λ = 1 the two
-# means coincide *before* they are rescaled. The gap that remains is real: renormalisation pulls the wider cone and the narrower one to different
-# depths. The table compares it with the prediction to leading order from the two means ({doc}`/book/theory`), on the rows that estimated the gap.
-# On other rows more is left, because their means differ by chance; {doc}`11_what_lambda_closes` takes that noise out.
+# At λ = 1 the two means coincide *before* {eq}`eq-align` rescales the vectors to unit length. The gap that remains is real: renormalisation pulls the
+# wider cone and the narrower one to different depths ({doc}`/book/theory`). On other rows more is left, because their means differ by chance;
+# {doc}`11_what_lambda_closes` takes that noise out.
 
 # %% tags=["hide-input"]
 joint = geometry[geometry["modality"] == "joint"].pivot_table(index=["dataset", "backbone"], columns="quantity", values="value", sort=False)
-format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index(), caption="The gap before and after the shift at λ = 1.")
+format_table(joint.reindex(columns=list(headings)).rename(columns=headings).reset_index(), caption="The gap before and after the shift at λ = 1, and as predicted to leading order from the two means.")
 
 # %% [markdown]
-# Where two clouds lie far apart compared with their own spread, the gap and the first principal direction nearly coincide, and their cosine
-# says little. The share of the total variance along the gap then says more.
+# Where two clouds lie far apart, the gap and the first principal direction nearly coincide, so their cosine says little. The share of the variance
+# along the gap says more.
 #
-# **Interactive view.** Move λ with the slider and watch the two cones meet on the sphere. Drag the sphere to turn it. Angles are distorted as in
-# {numref}`fig-sphere`; the two large points are the means, projected but not rescaled. The curves and the sentence are measured in all
-# dimensions, over all pairs.
+# **Interactive view.** Move λ with the slider and watch the two cones meet on the sphere; drag the sphere to turn it. Angles are distorted as in
+# {numref}`fig-sphere`. The large points are the means, projected but not rescaled. The curves are measured in all dimensions.
 
 # %% tags=["hide-input"]
 assets = project_root() / "book/_static"  # the script of the slider, its style and its two templates
@@ -443,15 +437,14 @@ HTML(slider(views, file="/".join(alone.parts[-3:])))
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the gap and R in numbers"}
 stops = path[path["lambda"].isin(lambdas[:: max(1, (len(lambdas) - 1) // 4)])]
-format_table(stops.rename(columns={"lambda": "λ", "residual_gap": "gap"}), caption="Gap and R over λ.", **{"λ": "{:g}"})
+in_words = {"lambda": "λ", "residual_gap": "gap", "R_image": "R of images", "R_text": "R of texts"}
+format_table(stops.rename(columns=in_words), caption="Gap and R over λ.", **{"λ": "{:g}"})
 
 # %% [markdown]
 # ## What was not tested
 #
-# The sets of this page are few, and each differs from the others in more than its domain. They do not show what *causes* a narrow cone:
-# neither the training data nor the subject was varied alone. Pixel variance and repeated texts are two crude measures of diversity.
-# The paper's own encoders count only where {doc}`02_r_table` lists them as recomputed. A smaller gap does not mean that a probe reads the vectors
-# better: {doc}`03_lambda_sweep` measures that.
+# Neither the training data nor the subject was varied alone, so these sets do not show what *causes* a narrow cone. Pixel variance and repeated texts
+# are crude measures of diversity. Whether a probe reads the vectors better with a smaller gap is measured in {doc}`03_lambda_sweep`.
 #
 # ## How this page was made
 

@@ -44,10 +44,9 @@ reports = Contributed(contributed)
 facts = [paper.facts_of(s) for s in sets]
 
 # %% [markdown]
-# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities. We compute $R$ of every set of this
-# build and compare it where a set is a cell of the paper. The same rows under the same encoder have no sampling error, so a cell agrees
-# if it differs by no more than rounding and a numeric tolerance for decoding and arithmetic. Only where the authors'
-# choice of rows cannot be repeated (Fakeddit) does the bootstrap interval decide.
+# The paper's Table 1 gives $R$ ({eq}`eq-resultant`) for eight data sets, four encoders and two modalities. The same rows under the same encoder have no
+# sampling error, so a {term}`cell` agrees if it differs by no more than rounding and the tolerance of decoding and arithmetic. Where the authors'
+# rows cannot be drawn again (Fakeddit), the bootstrap interval decides.
 
 # %% tags=["hide-input"]
 TOLERANCE = paper.ROUNDING + 0.0005  # and the largest change of R by image decoding and 32-bit arithmetic on other hardware
@@ -138,8 +137,8 @@ if len(compared):
 # %% [markdown]
 # ## What counts as a cell
 #
-# A set is a cell of the paper if it has the paper's number of pairs and test pairs, the encoder's dimension, its repository and a commit of
-# it, and if its record says how it was made: extracted by this package, or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
+# A set is a cell if it has the paper's number of pairs and test pairs, and the encoder's dimension, repository and a commit of it. Its record must say
+# whether it was extracted by this package or imported as vectors. {doc}`/book/reexecute` says how to contribute a cell.
 
 # %% tags=["hide-input"]
 apart = [(*f.names, f.route, "; ".join(faults)) for f in [*facts, *(report.facts for report in reports.reports)] if (faults := paper.cell_faults(f))]
@@ -168,21 +167,20 @@ for dataset, cells in table[~filled].groupby("dataset", sort=False):
     if weights:
         missing.append(WEIGHTS + ", ".join(weights))
     needed.append((dataset, len(cells), "; ".join(missing)))
-format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), stacked=True)
+format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), caption="What the open cells need.", stacked=True)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: R of every set of this build"}
 if unpublished := sorted({s.identity.backbone for s in sets} - set(paper.BACKBONES.values())):
     page.show_text("Encoders that are not the paper's, whose values have no published counterpart: {names}.", names=", ".join(unpublished))
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
 wide = own.pivot(index=["domain", "dataset", "variant", "backbone", "modality"], columns="quantity", values="value")
-format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}))
+format_table(wide.reset_index().rename(columns={"R_distinct": "R over distinct items"}), caption="R of every set of this build.")
 
 # %% [markdown]
 # ## What was not tested
 #
-# A cell that agrees shows that the published number follows from the authors' rows and encoder. It does not show that another sample of
-# the same data, or another wording of the texts, would give the same $R$. The authors drew their subset of Fakeddit
-# without a seed, so its rows cannot be matched.
+# A cell that agrees does not show that another sample of the same data, or another wording of the texts, would give the same $R$. The authors drew
+# their subset of Fakeddit without a seed.
 #
 # ## How this page was made
 

@@ -12,10 +12,6 @@
 
 # %% [markdown]
 # # The lambda sweep
-#
-# The paper's Fig. 3 plots the test AUC of a linear probe against $\lambda$. Here the probe is trained as the paper's text says (`paper`, SGD), as its
-# code does (`authors-code`, AdamW and hard-label multi-class AUC), and to convergence (`converged`). Conclusions about $\lambda$ rest on `converged`: the
-# other two usually hit the epoch limit, so their AUC depends on the scale and offset of the features.
 
 # %% tags=["parameters"]
 datasets = []  # data sets; an empty list means all that are stored
@@ -41,7 +37,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 from scipy.stats import t as student
 
 from helpers import PROTOCOLS
@@ -51,7 +47,7 @@ from helpers.datasets.describe import text_names_label
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, read_json
-from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span, text
+from helpers.page import SOURCE, Page, count, format_table, integer, many, number, printed, span, text
 from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, effects, panels, share_legend
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import FEATURES, Grid
@@ -104,6 +100,7 @@ def from_elsewhere(parts, protocols, of_variant):
     return found, notes
 
 
+lead = display(Markdown(""), display_id=True)  # filled in below, once the probes are trained
 alone, notes = from_elsewhere(grids, protocol, variant[0])
 for note in notes:
     page.show_text("{note}", note=note)
@@ -147,17 +144,19 @@ def change_sentence(protocol, rows, lam):
         return f"Under `{protocol}`{caveat(protocol)} no λ above 0 was swept."
     clear, same = ((rows["low"] > 0) | (rows["high"] < 0)).sum(), equivalent(rows["low"], rows["high"]).sum()
     return (
-        f"Under `{protocol}`{caveat(protocol)} λ = {lam:g} changes the joint test AUC by {span(rows['difference'].min(), rows['difference'].max())} "
-        f"over {count(len(rows), 'embedding set')}. Intervals (95 %) that exclude zero: {clear} of {len(rows)}; that lie within ±{MARGIN:g}, the margin "
-        f"within which we call a change none: {same} of {len(rows)}."
+        f"On {count(len(rows), 'embedding set')} under `{protocol}`{caveat(protocol) or ','} λ = {lam:g} changes the test AUC of the joint probe by "
+        f"{span(rows['difference'].min(), rows['difference'].max())}. Of the 95 % intervals, {clear} of {len(rows)} exclude zero and {same} of {len(rows)} lie "
+        f"within ±{MARGIN:g}, where we call a change none."
     )
 
 
 def epochs_sentence(protocol, descents):
-    """How often the last epoch is the best; that the epochs run out is said only where most do."""
-    share = (descents["epochs"] == descents["trained"]).mean()
-    ending = ": early stopping rarely acts, the epochs run out" if share > 0.5 else ""
-    return f"Under `{protocol}` the best epoch is the last one allowed for {share:.0%} of {count(len(descents), 'probe')}{ending}."
+    """How often the last epoch is the best; that early stopping did not act is said only where it is so."""
+    n, share = len(descents), (descents["epochs"] == descents["trained"]).mean()
+    if share == 1:
+        return f"Under `{protocol}` early stopping never triggered: {f'all {n:,} probes were' if n > 1 else 'the probe was'} still improving at the last epoch."
+    ending = ", so early stopping rarely triggered" if share > 0.5 else ""
+    return f"Under `{protocol}` the last epoch is the best for {share:.0%} of {count(n, 'probe')}{ending}."
 
 
 def of_this_page(subsets, table):
@@ -169,15 +168,13 @@ def of_this_page(subsets, table):
 shown, unfinished = protocols_to_show(trained)
 
 # %% tags=["hide-input"]
-for name in filter(None, (shown, unfinished)):
-    page.show_text(change_sentence(name, last[last["protocol"] == name], max(lambdas)))
+lead.update(Markdown(printed("\n\n".join(change_sentence(p, last[last["protocol"] == p], max(lambdas)) for p in (shown, unfinished) if p))))
 
 # %% [markdown]
 # ## The paper's Fig. 3
 #
-# The authors' AUC of HAM10000 is that of hard arg-max predictions, the others' of scores. A curve counts as recomputed under the `authors-code` protocol
-# with the authors' text, for a set that {doc}`02_r_table` accepts as a cell. The probes behind these curves had not converged:
-# {doc}`14_what_the_probe_lacks` compares them with the authors' own runs of a hidden layer.
+# The probes behind these curves had not converged ({doc}`14_what_the_probe_lacks`). On HAM10000 the AUC is that of hard arg-max predictions. A curve
+# counts as recomputed under `authors-code` with the authors' text, for a set that {doc}`02_r_table` accepts as a {term}`cell`.
 
 # %% tags=["hide-input", "remove-stderr"]
 def compare_sweep(own: pd.DataFrame) -> pd.DataFrame:
@@ -248,7 +245,9 @@ share_legend(figure, axes.ravel());
 # %% [markdown]
 # ## The test bench: AUC against λ
 #
-# A converged probe has no seed of its own: where the data bring their own validation split it is one and the same solution, and has no bar.
+# The {term}`probe` is trained as the paper's text says (`paper`, SGD), as its code does (`authors-code`, AdamW), and to convergence (`converged`).
+# Conclusions about $\lambda$ rest on `converged`: the other two usually hit the epoch limit, so their AUC depends on the scale and offset of the
+# features. On a given validation split all seeds of a converged probe are one solution, which has no bar.
 
 # %% tags=["hide-input"] tables=["lambda_summary"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
 curves(marked(summary));
@@ -278,7 +277,7 @@ share_legend(figure, axes);
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: AUC at the ends of the range"}
 ends = marked(summary[(summary["features"] == "joint") & summary["lambda_image"].isin([min(lambdas), max(lambdas)])])
 wide = ends.pivot(index=["dataset", "backbone", "protocol"], columns="lambda_image", values=["mean", "sd"])
-wide.columns = [f"{'AUC' if value == 'mean' else 'sd'}, λ = {lam:g}" for value, lam in wide.columns]
+wide.columns = [f"{'AUC' if value == 'mean' else 'SD'}, λ = {lam:g}" for value, lam in wide.columns]
 format_table(wide.reset_index(), caption="Joint test AUC, mean and standard deviation over seeds.")
 
 # %% tags=["hide-input"]
@@ -295,7 +294,7 @@ for name, mine in descents.groupby("protocol", sort=False):
     page.show_text(epochs_sentence(name, mine))
 given = [r.provenance["validation_given"] for r in swept["lambda"]]
 page.show_text(
-    "Validation rows are those of the data's own split in {given} of {of}, the same for every seed{elsewhere}. The authors drew a tenth of the training rows anew for each seed, also across groups.",
+    "Validation rows are those of the data's own split in {given} of {of}{elsewhere}.",
     given=sum(given), of=count(len(given), "sweep"), elsewhere="" if all(given) else "; elsewhere a tenth of the training groups is drawn per seed",
 )  # fmt: skip
 
@@ -310,10 +309,10 @@ for dataset, mine in named[named["share"] >= 0.5].groupby("dataset", sort=False)
     )  # fmt: skip
 
 # %% [markdown]
-# ## How large is the effect, and how sure
+# ## The interval over test rows, not the spread over seeds, judges a difference
 #
-# The spread over seeds says how much training varies on one test set; the bootstrap interval says how much the difference could vary with another test
-# set of this size. Judge a difference by its interval. An effect of the smallest detectable size would be missed in one test set of five.
+# The spread over seeds says how much training varies on one test set; the bootstrap interval, how much the difference could vary with another test
+# set of this size. An effect of the smallest detectable size would be missed in one test set of five.
 
 # %% tags=["hide-input"] tables=["lambda_effects"] mystnb={"figure": {"caption": "Change of test AUC from $\\lambda = 0$ to the largest $\\lambda$ of the sweep by protocol, joint features: paired bootstrap interval over test rows, and standard deviation over seeds.", "name": "fig-effects"}, "image": {"alt": "Interval plots of the change in test AUC for each protocol, one panel per data set and encoder, with a line at zero."}}
 effects(marked(last));
@@ -369,9 +368,9 @@ else:
 # %% [markdown]
 # ## Over redrawn splits the gain of a converged probe stays small
 #
-# One fixed split is one draw. `studies/repeated_splits.py` redraws training, validation and test rows by group. Heads that were trained on the data set are
-# trained anew on each redrawn training part, or rows that they have seen would become test rows. Splits share rows, so the interval has the correction of
-# {cite}`nadeau2003inference`: $s\sqrt{1/J + n_{test}/n_{train}}$ over $J$ splits with Student's t.
+# `studies/repeated_splits.py` redraws training, validation and test rows by group, and trains the {term}`heads <head>` of the data set anew on each
+# training part, so that no test row was seen. Splits share rows, so intervals have the correction of {cite}`nadeau2003inference`:
+# $s\sqrt{1/J + n_{test}/n_{train}}$ over $J$ splits with Student's t.
 
 # %% tags=["hide-input"]
 SET = ["dataset", "variant", "backbone"]
@@ -389,9 +388,9 @@ over_splits = pd.DataFrame(rows)
 fixed = redrawn[redrawn["split"] == "fixed"].set_index(SET)["gain"]
 few, many_splits = over_splits["splits"].min(), over_splits["splits"].max()
 page.show_text(
-    "Over {drawn} redrawn splits of each of {n} sets, the mean gain of λ = 1 under a converged probe is {gain} in AUC, and its "
-    "corrected interval excludes zero on {clear} of them and lies within ±{margin:g}, where we call a change none, on {same}. The gain of a single split has a standard deviation of "
-    "{sd} over splits, and the gain of the fixed split lies within the prediction interval of one more split on {inside} of {n} sets.",
+    "Over {drawn} redrawn splits of each of {n} sets, λ = 1 changes the AUC of a converged probe by {gain} on average. The corrected interval excludes zero "
+    "on {clear} of {n} sets and lies within ±{margin:g} on {same}. The gain of one split has a standard deviation of {sd}; that of the fixed split lies "
+    "within the prediction interval of one more split on {inside} of {n}.",
     drawn=f"{few}" if few == many_splits else f"{few} to {many_splits}", n=len(over_splits), clear=int(((over_splits["low"] > 0) | (over_splits["high"] < 0)).sum()),
     same=int(equivalent(over_splits["low"], over_splits["high"]).sum()), margin=MARGIN, inside=sum(row.next_low <= fixed[row.dataset, row.variant, row.backbone] <= row.next_high for row in over_splits.itertuples()),
     gain=span(over_splits["gain"].min(), over_splits["gain"].max()), sd=span(over_splits["sd"].min(), over_splits["sd"].max(), ".4f"),
@@ -425,14 +424,17 @@ ax.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=2);
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
-format_table(over_splits, 4, caption="Gain over redrawn splits.", positive="{:.0%}", auc_at_zero="{:.3f}")
+in_words = {name: [span(*ends) for ends in over_splits[[f"{kind}_low", f"{kind}_high"]].to_numpy()] for kind, name in
+            (("plain", "uncorrected interval"), ("next", "interval of one more split"))}  # fmt: skip
+numbers = over_splits.drop(columns=["plain_low", "plain_high", "next_low", "next_high"]).assign(**in_words)
+numbers = numbers.rename(columns={"sd": "SD over splits", "positive": "splits with a gain"})
+format_table(numbers, 4, caption="Gain over redrawn splits.", auc_at_zero="{:.3f}", **{"splits with a gain": "{:.0%}"})
 
 # %% [markdown]
 # ## Choosing λ on validation rows
 #
-# The best $\lambda$ of a test curve is flattered. Here $\lambda$ is chosen on validation rows, one for all seeds, and judged once on test rows. The p-value is
+# The best $\lambda$ of a test curve is flattered. Here validation rows choose one $\lambda$ for all seeds, and test rows judge it once. The p-value is
 # one-sided, of the statement that *some* $\lambda$ of this page beats 0, and counts all of them; the last column is corrected over this table (Holm).
-# {doc}`05_is_lambda_worth_it` tries fewer values of $\lambda$, and {doc}`12_protocol_audit` has fewer seeds, so both may differ.
 
 # %%
 chosen = page.save_table(
@@ -455,11 +457,11 @@ format_table(
 )
 
 # %% [markdown]
-# ## Which part of the alignment does it
+# ## Which part of the alignment changes AUC
 #
-# The alignment shifts both modalities, scales both, scales them differently, and scales rows differently ({doc}`/book/theory`). A shift cannot move a
-# converged probe at all, and a common scale only through the choice of the regularisation strength. The parts interact, so the effect of a part alone
-# and the loss when it is removed differ. Centring every modality on its own mean is the natural alternative without $\lambda$.
+# The four {term}`channels <channel>` are derived in {doc}`/book/theory`: a shift cannot move a converged probe at all, and a common scale only through the
+# choice of the regularisation strength. The parts interact, so the effect of a part alone and the loss when it is removed differ. Centring every
+# modality on its own mean is the alternative without $\lambda$.
 
 # %%
 parts = last
@@ -482,14 +484,10 @@ effects(marked(parts[parts["protocol"] == shown]), "alignment");
 
 # %% tags=["hide-input"]
 final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (parts["alignment"] != "lambda")]
+final = final[~final["alignment"].str.startswith("without-")]
 alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
-whole = last[last["protocol"] == shown]
-page.show_text(
-    "Under `{protocol}`" + caveat(shown) + " the largest absolute change of AUC over {sets} is {largest:.4f} for the whole alignment at λ = {lam:g}, with an interval "
-    "clear of zero in {clear} of {of}." + (f" Parts at λ = {max(alignment_lambdas):g}: {alone_by}." if alone_by else ""),
-    protocol=shown, lam=max(lambdas), largest=whole["difference"].abs().max(), clear=int(((whole["low"] > 0) | (whole["high"] < 0)).sum()), of=len(whole),
-    sets=count(len(whole), "embedding set"),
-)  # fmt: skip
+if alone_by:
+    page.show_text("Largest absolute change of AUC by a part alone, over the sets: {alone_by}.", alone_by=alone_by)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the parts and their sum"}
 by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)
@@ -516,8 +514,7 @@ if len(gap):
 # %% [markdown]
 # ## What was not tested
 #
-# Linear probes only: another classifier may gain more or less. $\lambda$ is the
-# same for images and texts, and the gap is estimated on training rows (on all rows under `authors-code`).
+# Another classifier than a linear probe may gain more or less. $\lambda$ is the same for images and texts.
 #
 # ## How this page was made
 

@@ -49,13 +49,10 @@ geometry = reports.join(geometry, "geometry")
 sweep, selected = (reports.join(t, name, ("dataset", "backbone", "protocol")) for t, name in ((sweep, "sweep"), (selected, "selected")))
 
 # %% [markdown]
-# Each claim has two answers. *In the authors' numbers* counts all that they printed or stored for it: Table 1, the sixteen curves of Fig. 3, four curves
-# of a longer training on BRSET, and the projections. A sentence about every case (all, always, consistently, steadily) is true if every number bears it
-# out, and not true if one lies against it by more than rounding. A sentence about an average is true if the mean has the claimed sign.
-#
-# *Beyond them* says whether these numbers can tell it of other data sets, by the rule below. Where nothing was published, runs of the paper's own
-# encoders on at least two of its data sets answer; the test bench never decides. The published curves are of linear probes that had not converged, so an
-# answer here does not say whether $\lambda$ would help a probe trained to the end: {doc}`03_lambda_sweep` and {doc}`14_what_the_probe_lacks` do.
+# Each claim has two answers. *In the authors' numbers* counts all that they printed or stored for it. A statement about every case (all, always,
+# consistently, steadily) is not true if one number lies against it by more than rounding; one about an average is true if the mean has the claimed sign.
+# *Beyond them* says whether these numbers can tell it of other data sets, by the rule below. The test bench never decides. The published curves are of
+# probes that had not {term}`converged`; {doc}`03_lambda_sweep` and {doc}`14_what_the_probe_lacks` say what $\lambda$ does to a probe trained to the end.
 
 # %% tags=["hide-input"]
 cards = display(HTML(""), display_id=True)
@@ -63,11 +60,11 @@ cards = display(HTML(""), display_id=True)
 # %% [markdown]
 # ## The rule behind the verdicts
 #
-# The first line of the table that applies gives the verdict beyond the numbers. The units are data sets, not curves or cells; only the drop near
-# $\lambda = 1$ is compared between curves, which favours the claim. Where a claim can be analysed in several defensible ways (with and without the
-# hard-label AUC of HAM10000, absolute or relative to the headroom $1 - \mathrm{AUC}(0)$), all are run and the largest p-value decides. Where a claim
-# concerns two pairs of encoders, the weaker verdict stands. Holm's correction runs over all distinct tests of this page and is strict: eight data sets
-# cannot give an exact p-value small enough to pass it. Read *suggested* and *points the other way* as: clear when tested alone.
+# The units are data sets, not curves or cells; only the drop near $\lambda = 1$ is compared between curves, which favours the claim. Where a claim
+# can be analysed in several defensible ways (with and without the hard-label AUC of HAM10000, absolute or relative to the headroom
+# $1 - \mathrm{AUC}(0)$), all are run and the largest p-value decides. Of two pairs of encoders, the weaker verdict stands. Where nothing was published,
+# runs of the paper's own encoders on at least two of its data sets answer. Holm's correction runs over all distinct tests of this page, and eight data
+# sets cannot give an exact p-value small enough to pass it. So *suggested* and *points the other way* mean: clear when tested alone.
 
 # %%
 LEVEL = 0.05  # of p-values after Holm's correction over all claims
@@ -117,8 +114,8 @@ def own_numbers(part) -> str:
     return f"{answer}, {true.sum()} of {len(true)}"
 # %% tags=["hide-input"]
 page.show_text(
-    "A single case counts against a claim where it lies below zero beyond its uncertainty: rounding for Table 1, {clear} standard errors over seeds for a "
-    "curve. These errors are unpaired, because published spreads are those of levels, and say nothing of another test set.", clear=CLEAR,
+    "A single case counts against a claim where it lies below zero beyond its uncertainty: rounding for Table 1, {clear} unpaired standard errors over "
+    "seeds for a curve.", clear=CLEAR,
 )  # fmt: skip
 decisions = pd.DataFrame([(i, found, verdict) for i, (found, verdict, _) in enumerate(RULES, start=1)], columns=["order", "what is found", "verdict"])
 format_table(decisions, caption="The first line that applies gives the verdict.", stacked=True)
@@ -126,8 +123,7 @@ format_table(decisions, caption="The first line that applies gives the verdict."
 # %% [markdown]
 # ## The tests
 #
-# A part of a claim holds mean effects with Student's or Welch's interval, one for each defensible analysis, and the lowest and highest value of each
-# single case. All are positive if the claim is right.
+# Each effect is positive if the claim is right.
 
 # %% tags=["hide-input"]
 class Effect(NamedTuple):
@@ -183,7 +179,7 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
 # %% [markdown]
 # ### Claims on the cones, from Table 1
 #
-# `data/published/claims.yml` holds each statement, its place in the paper, and the sentences that the numbers below fill in.
+# `data/published/claims.yml` holds the statements and the sentences that the numbers below fill in.
 
 # %% tags=["hide-input"]
 claims = yaml.safe_load(shipped_file("data/published/claims.yml").read_text("utf-8"))
@@ -253,8 +249,7 @@ found["all_activations"] = finding(part(cases=cone, universal=True, stored=cone[
 # ### Claims on the gap, from bounds
 #
 # The mean resultant lengths bound the gap: $|R_v - R_t| \le \lVert\Delta\rVert \le R_v + R_t$. The authors' projections bound the gaps of CLIP tightly
-# ({doc}`01_cone_effect`). At $\lambda = 1$ both shifted means are $m = (\mu_v + \mu_t)/2$, and to leading order renormalisation leaves the gap $\lVert m
-# \rVert\, | 1/\sqrt{\lVert m \rVert^2 + 1 - R_t^2} - 1/\sqrt{\lVert m \rVert^2 + 1 - R_v^2} |$.
+# ({doc}`01_cone_effect`). What $\lambda = 1$ leaves is (A8) of {doc}`/book/theory`, the leading order.
 
 # %% tags=["hide-input"]
 def residual_range(r_image: float, r_text: float, steps: int = 1001) -> tuple[float, float]:
@@ -312,7 +307,7 @@ found["removes_information"] = finding(part(cases=np.column_stack([np.full(len(h
 # %% [markdown]
 # ### Claims on downstream gains, from the authors' stored curves
 #
-# These are the curves behind the paper's Fig. 3, and those of a longer-trained probe on BRSET that the paper does not report.
+# The curves behind the paper's Fig. 3, and four of a longer-trained probe on BRSET that the paper does not report.
 # %% tags=["hide-input"]
 FAR = 0.1  # share of the headroom 1 - AUC(0) that the best lambda must recover for the pretrained gap to be far from optimal
 LONGER = "longer-trained"
@@ -375,7 +370,7 @@ both = part(cases=within(-np.ones(len(curves))), universal=True)  # no curve can
 found["both"] = finding(both, curves=len(curves), at_one=(curves["best"] == 1).sum(), inside=inside)
 
 is_named, longer = curves["medical"] & curves["dataset"].isin(["BRSET", "mBRSET"]), curves[curves["probe"] == LONGER]
-named, declines = curves[is_named], difference_effect(*(curves.loc[of, "drop"] for of in (is_named, ~is_named)), "named minus other curves")
+named, declines = curves[is_named], difference_effect(*(curves.loc[of, "drop"] for of in (is_named, ~is_named)))
 again = (f"{row.backbone} {row.drop:.5f} ({row.drop / row.se:.2g} standard errors)" for row in longer[longer["medical"]].itertuples(index=False))
 found["declines_near_one"] = finding(
     part([declines], within(named["drop"], CLEAR * named["se"]), stored=within(named["drop"])), named=len(named), least=named["drop"].min(),
@@ -553,10 +548,10 @@ of_parts = ledger["own_numbers"].str.findall(r"(?:^|: )(yes|no number|no)\b").ma
 counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: next((a for a in ("no", "yes", "no number") if a in of), "undecided")).value_counts()
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
 yes, no, none = (own_counts.get(answer, 0) for answer in ("yes", "no", "no number"))
-page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), verdict_counts=counted, own_counts=f"{yes} true, {no} not true, {none} without a published number")
+page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), own_counts=f"{yes} true, {no} not true, {none} without a published number")
 lead.update(Markdown(printed(
-    f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts needs both), "
-    f"and for {none} there is no number. Beyond these numbers: {counted}."
+    f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts "
+    f"needs both), and for {none} there is no number. What these numbers say of other data sets: {counted}."
 )))
 
 def said(words: str) -> str:
@@ -567,7 +562,14 @@ def badge(question: str, answer: str) -> str:
     kind = {"yes": "for", "holds": "for", "no": "against", "contradicted": "against"}.get(answer.split(",")[0].split(" ")[0], "open")
     return f'<span class="badge {kind if answer != "no number" else "open"}">{question}: <b>{escape(printed(answer))}</b></span>'
 
-html, topic, given = [], None, {}
+given: dict[str, int] = {}
+
+def once(words: str, number: int) -> str:
+    """Return words of a claim, or a reference to the earlier claim under which they already stand."""
+    first = given.setdefault(words, number)
+    return words if words == "none" or first == number else f"as under claim {first}"
+
+html, topic = [], None
 for number, row in enumerate(ledger.itertuples(), start=1):
     if claims[number - 1]["topic"] != topic:
         topic = claims[number - 1]["topic"]
@@ -579,21 +581,19 @@ for number, row in enumerate(ledger.itertuples(), start=1):
         tested = f", p = {row.p:.2g}, after Holm {row.p_holm:.2g}" if pd.notna(row.p) else ""
         evidence["Effect"] = f"{row.effect:.4f}{interval}, n = {row.n}{tested}"
     if pd.notna(row.our_evidence):
-        first = given.setdefault(row.our_evidence, number)  # what already stands under an earlier claim becomes a reference to it
-        evidence["Our runs"] = row.our_evidence if first == number else f"as under claim {first}"
-    items = "".join(f"<li><b>{name}:</b> {said(words)}</li>" for name, words in evidence.items())
+        evidence["Our runs"] = row.our_evidence
+    items = "".join(f"<li><b>{name}:</b> {said(once(words, number))}</li>" for name, words in evidence.items())
     html.append(
         f'<div class="claim"><p><b>{number}. {escape(row.claim)}</b> <span class="where">{escape(row.where)}</span></p>'
         f"<p>{badge('in the authors’ numbers', row.own_numbers)} {badge('beyond them', beyond)}</p>"
-        f'<p>{said(row.why)}</p><details class="evidence"><summary>Evidence</summary><ul>{items}</ul></details></div>'
+        f'<p>{said(once(row.why, number))}</p><details class="evidence"><summary>Evidence</summary><ul>{items}</ul></details></div>'
     )
 cards.update(HTML("\n".join(html)))
 
 # %% [markdown]
 # ## What was not tested
 #
-# Claims on downstream results rest on four medical data sets and on means and standard deviations over five seeds. The authors' row-level scores are
-# not public, so no interval over test rows can be given for the published curves.
+# The authors' row-level scores are not public, so no interval over test rows can be given for the published curves.
 #
 # ## How this page was made
 # %% tags=["hide-input"]

@@ -12,8 +12,6 @@
 
 # %% [markdown]
 # # Is λ worth it on my data?
-#
-# This page answers for one embedding set, by parameters alone; {doc}`08_adapt` makes a set from your images and texts.
 
 # %% tags=["parameters"]
 dataset = None  # a stored data set, or one of the registry with data_root; None for the last that is stored
@@ -29,13 +27,15 @@ alignments = ["lambda-1", "centring", "z-scores"]  # alignments to compare with 
 results = None  # folder for result tables and the alignment; None for ./results
 
 # %% tags=["hide-input", "remove-stderr"]
+from IPython.display import Markdown, display
+
 from helpers import PROTOCOLS, GapAlignment
 from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.cones import diagnose
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root
-from helpers.page import SOURCE, Page, format_table, integer, many, number, text
+from helpers.page import SOURCE, Page, fill, format_table, integer, many, number, text
 from helpers.plotting import effects
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
@@ -49,6 +49,7 @@ from helpers.probing.cache import run_once
 from helpers.recommend import recommend, snippet
 
 embeddings = select([dataset] if dataset else [], [backbone] if backbone else [], variant, store, data_root)[-1]
+answer = display(Markdown(""), display_id=True)  # filled in below, once the probes are trained
 page.describe_sets([embeddings], [variant])
 grid = Grid(protocol=protocol, lambdas=lambdas, seeds=seeds, alignment_lambdas=(0.0, max(lambdas)))
 embeddings
@@ -70,24 +71,24 @@ def caveat(protocol):
 
 # %% tags=["hide-input"]
 name = f"{title(embeddings.dataset)} under {embeddings.provenance['backbone']}"
-test = "The test that some λ of this page beats 0 gives a one-sided p of {p:.3f}, corrected for trying all {tried}." + caveat(protocol)
+test = "The one-sided p that some λ of this page beats 0 is {p:.3f}, corrected for trying all {tried}." + caveat(protocol)
 tried = len([lam for lam in lambdas if lam])
 if joint["lambda_image"]:
-    page.show_text(
-        "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f}; its 95 % interval of {low:+.4f} to {high:+.4f} "
-        "{clear} zero. " + test,
-        name=name, p=p_value, tried=tried, clear="excludes" if joint["low"] > 0 or joint["high"] < 0 else "includes", **joint[["lambda_image", "difference", "low", "high"]],
-    )  # fmt: skip
+    sentence = "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}). "
 else:
-    page.show_text("For {name}, validation rows select no alignment (λ = 0). " + test, name=name, p=p_value, tried=tried)
+    sentence = "For {name}, validation rows select no alignment (λ = 0). "
+verdict = ("**Undecided.** " if caveat(protocol) else "**Yes.** ") if joint["lambda_image"] and joint["low"] > 0 else "**No clear gain.** "
+answer.update(Markdown(fill(
+    verdict + sentence + test, name=name, p=p_value, tried=tried, **joint[["lambda_image", "difference", "low", "high"]]
+)))  # fmt: skip
 for caution in swept.cautions:
     page.show_text("**Caution:** {caution}.", caution=caution)
 
 # %% [markdown]
 # ## The numbers behind the answer
 #
-# Validation rows select the $\lambda$ with the highest mean AUC over seeds; test rows judge it once. {doc}`03_lambda_sweep` tries more values of
-# $\lambda$, so its p-value for the same set differs. A gain below the smallest detectable one would be missed in more than one test set of five.
+# Validation rows select the $\lambda$ with the highest mean AUC over seeds; test rows judge it once. {doc}`03_lambda_sweep` tries more values, so its
+# p-value differs. A gain below the smallest detectable one would be missed in more than one test set of five.
 
 # %% tags=["hide-input"]
 shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", "high", "minimum_detectable"]
@@ -96,8 +97,7 @@ format_table(worth[shown], precision=4, caption="Test AUC at the selected λ, by
 # %% [markdown]
 # ## The part of the alignment that the change comes from
 #
-# Each of the four channels acts alone at the largest $\lambda$, or is the one left out ({doc}`/book/theory`). If shift or scale alone gives the whole
-# gain, tune the learning rate or the regularisation instead.
+# If shift or scale alone gives the whole gain at the largest $\lambda$, tune the learning rate or the regularisation instead ({doc}`/book/theory`).
 
 # %% tags=["remove-stderr"]
 parts = run_once(embeddings, protocol, "alignments", grid.arguments("alignments"), page.sweeps).effects(n_boot=n_boot)
@@ -109,8 +109,7 @@ effects(parts, "alignment");
 # %% [markdown]
 # ## What the cosines of this set consist of
 #
-# The cosine of a pair is a level common to all images and texts, plus what pairing adds. Where all are similar, or scores are below another
-# encoder's, these lines name the cause. `python -m helpers cone` prints them too.
+# The cosine of a pair is a level common to all images and texts, plus what pairing adds (`python -m helpers cone` prints the same).
 
 # %% tags=["hide-input"]
 for sentence in diagnose(embeddings):
@@ -119,8 +118,8 @@ for sentence in diagnose(embeddings):
 # %% [markdown]
 # ## The alternatives to λ
 #
-# The same probe is trained under each alignment, fitted on the training rows. Validation rows choose one; test rows judge it. An alignment is
-# recommended only if its test gain is clear of zero and its probe is trained to convergence.
+# Validation rows choose one alignment, fitted on the training rows; test rows judge it. It is recommended only if its test gain is clear of zero and
+# its probe is trained to convergence.
 
 # %% tags=["remove-stderr"]
 advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_boot)
@@ -129,12 +128,12 @@ advice = recommend(embeddings, alignments or COMPARED, protocol, seeds[:1], n_bo
 page.show_text("{sentences}", sentences=advice.sentences())
 for alignment, reason in advice.impossible.items():
     page.show_text("Not tried: {alignment} ({reason}).", alignment=alignment, reason=reason)
-format_table(page.save_table(advice.table, "worth_it_alignments"), precision=4, caption="What each alignment changes on test rows.")
+tried = page.save_table(advice.table, "worth_it_alignments")
+others = {c: "{:.3f}" for c in tried if "log_loss" in c or "recall" in c or "gap" in c}
+format_table(tried, precision=4, caption="What each alignment changes on test rows.", **others)
 
 # %% [markdown]
 # ## What to take home
-#
-# An alignment is learned on the training rows only.
 
 # %% tags=["hide-input"]
 name = "--".join(folder_name(embeddings.provenance[key]) for key in ("dataset", "variant", "backbone"))
@@ -155,14 +154,14 @@ if joint["lambda_image"]:
     alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
     path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
     page.show_text(
-        "The shift at λ = {lam:g}, which validation rows select, is saved for comparison; that is no recommendation.\n\n```python\n" + snippet("{path}") + "\n```",
+        "The shift at λ = {lam:g}, which validation rows select, is saved for comparison, not as a recommendation.\n\n```python\n" + snippet("{path}") + "\n```",
         lam=joint["lambda_image"], path=path,
     )  # fmt: skip
 
 # %% [markdown]
 # ## How to report it
 #
-# A paper that shifts embeddings should state ten things, because each of them can change the result more than the shift does.
+# A paper that shifts embeddings should state ten things. Each can change the result more than the shift does.
 #
 # | State | Because | Shown in |
 # |---|---|---|
@@ -177,8 +176,8 @@ if joint["lambda_image"]:
 # | the gap that remains after alignment | renormalisation reopens it when the cones differ in width | {doc}`01_cone_effect`, {doc}`11_what_lambda_closes` |
 # | each text's length against the encoder's context, and its padding | a text that is cut or padded otherwise is another text | {doc}`09_data`, {doc}`/book/data_and_encoders` |
 #
-# AUC cannot show what an alignment does to retrieval, or whether a classifier still tells images from texts. If your application searches, report
-# recall in both directions and hubness, before and after. If it mixes modalities, report a held-out classifier of modality. A paragraph to start from:
+# If your application searches, report also recall in both directions and hubness, before and after. If it mixes modalities, report a held-out
+# classifier of modality. A paragraph to start from:
 #
 # > The gap was computed on training rows (*n* = …). We selected λ on validation rows (grid …) and report its effect on *m* test rows, split by …,
 # > with a paired 95 % interval that resamples … . The probe was trained to … (certificate or curve in …). The same probe gains … with the
@@ -187,8 +186,8 @@ if joint["lambda_image"]:
 # %% [markdown]
 # ## What was not tested
 #
-# The answer holds for this set, this encoder, this task and a linear probe. The page does not measure another classifier on top.
-# Alignments are compared with the first seed only. {doc}`11_what_lambda_closes` shows what they do to retrieval in other sets. One split is used: the interval covers another test set of this size, not another hospital or camera.
+# The answer holds for this set, this encoder, this task and a linear probe. Alignments are compared with the first seed only. The interval covers another
+# test set of this size, not another hospital or camera. {doc}`08_adapt` makes a set from your images and texts.
 #
 # ## How this page was made
 

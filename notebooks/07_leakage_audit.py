@@ -65,8 +65,8 @@ from helpers import extract, load_backbone, sweep
 
 straddling = shipped_table("audit/ham10000_straddling").set_index("class")
 page.show_text(
-    "Some texts of the paper's data sets give the label away, and some splits put one patient or lesion on both sides. In HAM10000, split as the authors "
-    "split it, {lesions:,.0f} of the {images:,.0f} test images show a lesion that is also in train; among the melanomas it is {mel} of {of_mel}.",
+    "In HAM10000, split as the authors split it, {lesions:,.0f} of the {images:,.0f} test images show a lesion that is also in train ({mel} of {of_mel} "
+    "among the melanomas). The authors' text begins with how the diagnosis was confirmed.",
     lesions=straddling["lesion_in_train"].sum(), images=straddling["test_images"].sum(),
     mel=straddling.loc["mel", "lesion_in_train"], of_mel=straddling.loc["mel", "test_images"],
 )  # fmt: skip
@@ -77,24 +77,21 @@ if not both:
     page.show_text("No data set is stored in both variants, so the two sections on real data are empty. The sets made on this page are shown below.")
 
 # %% [markdown]
-# A joint probe uses whatever the text says, so a high AUC may say little about the encoders and less about $\lambda$. Labels leak in three ways:
+# A joint probe uses whatever the text says, so a high AUC may say little about the encoders. Labels of the paper's data sets leak in three ways:
 #
 # - **The text contains the label, or a proxy of it.** A program extracted MIMIC-CXR's labels {cite}`irvin2019chexpert` from the
-#   reports used as text. BRSET's text lists findings of the same image. HAM10000's text begins with `dx_type`, the way the diagnosis was
-#   confirmed. Follow-up occurs for nevi only, and confocal microscopy for benign keratoses only. Carcinomas and melanomas are always
-#   confirmed by histology.
-# - **A group straddles the split.** The authors split HAM10000, BRSET and mBRSET by image, so images of one lesion or patient can be in
-#   both train and test. The counts above follow from HAM10000's public metadata and the authors' seed.
-# - **A text repeats, or is a key.** mBRSET's text is patient-level, so all images of a patient share one sentence. DAQUAR's questions end
-#   with the number of their image.
+#   reports used as text. BRSET's text lists findings of the same image. HAM10000's begins with `dx_type`: follow-up occurs for nevi only,
+#   confocal microscopy for benign keratoses only, and carcinomas and melanomas are always confirmed by histology.
+# - **A group straddles the split.** The authors split HAM10000, BRSET and mBRSET by image, so one lesion or patient can be in both train and
+#   test. The counts above follow from HAM10000's public metadata and the authors' seed.
+# - **A text repeats, or is a key.** All images of a patient share one sentence in mBRSET. DAQUAR's questions end with the number of their image.
 #
-# The `authors` variant of a data set has all of this. The `clean` variant excludes proxies and findings of the same image, puts each
-# group on one side, and uses only the part of a MIMIC-CXR report that was written before the image ({doc}`/book/data_and_encoders`). This page
-# measures what the difference is worth without any alignment ($\lambda = 0$).
+# The `authors` variant of a data set has all of this. The `clean` variant excludes proxies, puts each group on one side, and uses only the part of a
+# MIMIC-CXR report that was written before the image ({doc}`/book/data_and_encoders`). All probes here are without alignment ($\lambda = 0$).
 #
 # ## What test rows share with train
 #
-# A repeated text is not a leak by itself: short templates recur in any split. What a repetition gives away is measured below.
+# A repeated text is not a leak by itself: short templates recur in any split.
 
 # %% tags=["hide-input"]
 NAMES = ["dataset", "variant", "backbone"]
@@ -111,9 +108,8 @@ if both:
 # %% [markdown]
 # ## Near-duplicates are shared rows that no exact comparison finds
 #
-# A cropped photograph or a report with one other word is a new row and almost the same vector. For each test row, the figure takes the
-# largest cosine to a training row. A steep end near 1 is a set of near-duplicates. Encoders with a narrow cone give high cosines to
-# everything, so a threshold holds for one encoder only.
+# A cropped photograph or a report with one other word is a new row and almost the same vector. A steep end near 1 is a set of near-duplicates.
+# Encoders with a narrow cone give high cosines to everything, so a threshold holds for one encoder only.
 
 # %% tags=["hide-input"]
 def closest_training_rows(x, train):
@@ -159,10 +155,10 @@ else:
     page.show_text("No set is stored whose rows may be shown by id.")
 
 # %% [markdown]
-# ## Proxies in the text add to AUC
+# ## What proxies in the text are worth
 #
-# We fit probes on text, image and both to each variant and compare their AUCs on the same test rows. *Text as key* uses no encoder: it scores a
-# test row by the class frequencies of the train rows with exactly the same text, and so shows what the wording alone gives away.
+# Probes on text, image and both are fitted to each variant and compared on the same test rows. *Text as key* uses no encoder: it scores a test row by the
+# class frequencies of the train rows with exactly the same text.
 
 # %% tags=["hide-input"]
 @dataclass(frozen=True)
@@ -264,10 +260,10 @@ if both:
     display(format_table(by_class, caption="Test AUC of the text alone, by class."))
 
 # %% [markdown]
-# ## Captions name the label
+# ## Texts that name the label
 #
-# The writer of a caption sees the picture. Flickr8k's labels are objects named in other captions of the same photograph. Where a positive's own
-# text names the object too, the probe only has to read.
+# Flickr8k's labels are objects named in other captions of the same photograph. Where a positive's own text names the object too, the probe only has to
+# read.
 
 # %% tags=["hide-input"]
 found = stored(store)
@@ -280,14 +276,12 @@ else:
 # %% [markdown]
 # ## Siblings in train help as far as the group fixes the label
 #
-# The shipped HAM10000 has one image per lesion, so nothing straddles its split. We show group leakage on two sets made on this page.
-# In easy-VQA, questions share pictures: the answer depends on the question as much as on the picture, while all questions on a picture share
-# the colour of its shape, as a patient's images share a disease. In a synthetic table in the layout of mBRSET, four images share a patient and the
-# patient's sentence; it shows that the procedure runs on that layout and is no evidence about mBRSET.
+# The shipped HAM10000 has one image per lesion, so two sets made on this page show group leakage. In easy-VQA, questions share pictures: the answer
+# depends on the question too, while all questions on a picture share the colour of its shape, as a patient's images share a disease. In a synthetic
+# table in the layout of mBRSET, four images share a patient and the patient's sentence; it is no evidence about mBRSET.
 #
 # The test rows are half of the rows of half of the groups. *By row*, train contains the other half of these groups; *by group*, as many rows of
-# other groups replace them. Test rows and sample size are equal, so the difference is the effect of the siblings. To save time, the converged
-# probe tries no regularisation strength below `1e-5`.
+# other groups replace them. So the difference is the effect of the siblings. The converged probe tries no regularisation strength below `1e-5`.
 
 # %% tags=["hide-input", "remove-stderr"]
 encoder = load_backbone(live_backbone)
@@ -380,10 +374,10 @@ for short, name, feature in (("answer", "easy-VQA: answer", "joint"), ("colour",
     said[short] = f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
     said[f"{short}_key"] = value.loc[(name, f"{designs[name][1]} as key"), "by row"]
 page.show_text(
-    "Over {draws} of the test groups, siblings change the joint probe's AUC by {answer} for the answer and by {colour} for the colour, on "
-    "the same pictures; intervals are means of the 95 % intervals. The picture as a key, with no encoder, reaches {answer_key:.2f} and {colour_key:.2f}. "
-    "Under a split by group a key carries no information (AUC 0.5). Among the synthetic patients the sentence as a key reaches {patients_key:.2f}, and "
-    "siblings change the probe of the text alone by {patients}.",
+    "Over {draws} of the test groups, siblings change the joint probe's AUC by {answer} for the answer and by {colour} for the colour of the same pictures "
+    "(means of the 95 % intervals). The picture as a key, with no encoder, reaches {answer_key:.2f} and {colour_key:.2f}; under a split by group a key "
+    "carries no information (AUC 0.5). Among the synthetic patients, siblings change the probe of the text by {patients}, and the sentence as a key reaches "
+    "{patients_key:.2f}.",
     **said,
 )
 
@@ -406,9 +400,8 @@ format_table(siblings.rename(columns={"seed_sd": "sd over draws"}), caption="Tes
 # | findings of the same image in the text (BRSET) | nothing: a synthetic copy would return its own rule | its effect, which needs the real data |
 # | labels read from the text itself (MIMIC-CXR) | nothing | its effect, which needs the real data |
 #
-# With access, set `datasets` and `data_root` to run this page on the real releases. Where the two variants of a data set also differ in
-# their split, as in BRSET, the comparison uses the test rows that both share. `python -m helpers check DATASET --root DIR` prints the
-# overlap of a copy in one line.
+# With access, set `datasets` and `data_root` to run this page on the real releases. Where the two variants differ in their split, as in BRSET, the
+# comparison uses the test rows that both share.
 #
 # ## How this page was made
 

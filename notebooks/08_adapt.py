@@ -13,31 +13,27 @@
 # %% [markdown]
 # # Adapt it to your data
 #
-# A table of images, texts and labels is all you need: this page computes the cone, the gap and the sweep from it by parameters alone.
-# By default it makes such a table from easy-VQA and runs every step on the pictures, encoders included.
-#
-# For your own data, write a table with one row per pair and run
+# From a table of images, texts and labels, this page computes the cone, the gap and the sweep by parameters alone. By default it runs on a small table made
+# from easy-VQA. For your own data, write a table with one row per pair and run
 #
 # ```bash
 # papermill notebooks/08_adapt.ipynb out.ipynb -p table my_study/pairs.csv \
 #   -p image_column file -p text_column report -p label_column diagnosis -p group_column patient -p backbone clip
 # ```
 #
-# - The table is of a kind listed below. Image paths are relative to `image_root`, by default the table's folder, and must stay inside it.
+# - Image paths are relative to `image_root`, by default the table's folder, and must stay inside it.
 # - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
 #   (`-p label_column '["edema", "effusion"]'`) make a multi-label task, or one task of these classes if every row has exactly one 1.
 # - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
-# - Labels, groups and splits are read as text. The check refuses a missing one (empty, NaN, None, NA or -1), names its line, and lists the
-#   columns that are not used.
-# - A split column with `train`, `val` and `test` is used as it is and checked against the groups. Without one, groups are split at random
-#   into 70 % train, 10 % validation and 20 % test.
+# - Labels, groups and splits are read as text. A missing one (empty, NaN, None, NA or -1) is refused by its line.
+# - A split column with `train`, `val` and `test` is checked against the groups. Without one, groups are split at random into 70 % train,
+#   10 % validation and 20 % test.
 # - A grey image of sixteen bits needs a `window`, such as `-p window 0,4095` where twelve are used. With `-p on_error skip`, rows that cannot be encoded are
 #   excluded, counted and listed.
 # - `backbone` is any encoder that `python -m helpers backbones` lists, any dual encoder of open_clip or transformers by its id, or a
-#   local folder. Images and texts must be mapped into one space: the shift of {eq}`eq-align` needs equal dimensions.
+#   local folder. {ref}`This recipe <own-encoder>` wraps your own.
 # - Pairs without labels are imported as vectors (`python -m helpers import`). `python -m helpers cone`, `python -m helpers recommend` and
 #   {doc}`11_what_lambda_closes` need no labels.
-# - An encoder of your own, two functions from images and from texts to vectors, is wrapped as {ref}`this recipe <own-encoder>` shows.
 #
 # | file | a row per pair, for this page and `check` | vectors computed elsewhere, for `import` |
 # |---|---|---|
@@ -85,7 +81,7 @@ from helpers.cones import cone_table, diagnose
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
 from helpers.files import below, replacing_folder
-from helpers.page import Page, count, integer, many, number, text
+from helpers.page import Page, count, format_table, integer, many, number, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
@@ -152,9 +148,8 @@ else:
 # %% [markdown]
 # ## Check the data before anything is computed
 #
-# The check reports counts, missing and damaged files, class balance, duplicates, texts that the encoder would cut, and groups on both sides of
-# the split. It stops at a fault that makes the table unusable and names its line. With `on_error = "skip"`, images are opened by the extraction
-# alone, which lists those that it excludes.
+# The check stops at a fault that makes the table unusable and names its line. With `on_error = "skip"`, the extraction alone opens images and lists those
+# that it excludes.
 
 # %% tags=["remove-stderr"]
 report = check("manifest", **where, **columns, credentialed=credentialed, tokenizers=[backbone], open_images=on_error == "fail")
@@ -165,7 +160,7 @@ if not report.usable:
 # %% [markdown]
 # ## Encode each distinct image and text once
 #
-# The embeddings are stored. An interrupted run resumes where it stopped, and a second run reads the stored set.
+# An interrupted run resumes where it stopped, and a second run reads the stored set.
 
 # %% tags=["remove-stderr"]
 data = load_dataset("manifest", **where, **columns, credentialed=credentialed)
@@ -187,11 +182,15 @@ plane(embeddings);
 geometry = page.save_table(cone_table(embeddings, n_boot), "adapt_cone")
 
 # %% tags=["hide-input"]
-geometry[["modality", "quantity", "value", "low", "high"]].style.format(precision=3, na_rep="").hide(axis="index")
+QUANTITIES = {
+    "R_distinct": "R over distinct items", "distinct_share": "share of distinct items", "effective_rank": "effective rank", "gap_norm": "gap",
+    "cos_gap_pc1": "cosine of the gap and PC 1", "pc1_share": "variance along PC 1", "gap_share": "variance along the gap",
+    "residual_gap": "gap left at λ = 1", "residual_gap_predicted": "gap left at λ = 1, as predicted",
+}  # fmt: skip
+format_table(geometry[["modality", "quantity", "value", "low", "high"]].replace({"quantity": QUANTITIES}), caption="Geometry of the set.")
 
 # %% [markdown]
-# What makes cosines of images with texts all alike, low or unstable? A shared component, the common level of this encoder, padding that is
-# pooled, or a vector that depends on its batch.
+# What the cosines of images with texts consist of:
 
 # %% tags=["hide-input"]
 for sentence in diagnose(embeddings, data.rows.set_index("pair_id")["text"][embeddings.pairs["pair_id"]]):
@@ -232,13 +231,12 @@ for caution in swept.cautions:
 
 # %% [markdown]
 # With `keep` set to `runs/embeddings`, the other notebooks know the set by the name of its table. {doc}`05_is_lambda_worth_it`
-# then selects $\lambda$ on validation rows, shows which part of the alignment a gain comes from, and saves the fitted alignment.
+# then selects $\lambda$ on validation rows and saves the fitted alignment.
 #
 # ## Start from embeddings computed elsewhere
 #
-# You need neither images nor an encoder if you have arrays with one row per pair, or a table of coordinates as the authors' code writes it
-# (`img_emb_0 ...`, `text_emb_0 ...`). Below, the set above is written in both forms, with ids and groups as numbers, and read back. Rows may
-# have any norm. Equal rows are stored once and still count once per pair.
+# Arrays with one row per pair, or a table of coordinates as the authors' code writes it (`img_emb_0 ...`, `text_emb_0 ...`), need neither images nor an
+# encoder. Below, the set above is written in both forms and read back. Rows may have any norm. Equal rows are stored once and still count once per pair.
 
 # %%
 elsewhere, pairs, task = page.results / page.name / "elsewhere", embeddings.pairs, embeddings.task
@@ -262,12 +260,11 @@ again = pd.concat([cone_table(s, 0).assign(source=name) for name, s in read.item
 again = page.save_table(again[again["quantity"].isin(["R", "gap_norm"])], "adapt_elsewhere")
 
 # %% tags=["hide-input"]
-again[["source", "modality", "quantity", "value"]].style.format(precision=4).hide(axis="index")
+format_table(again[["source", "modality", "quantity", "value"]].replace({"quantity": QUANTITIES}), 4, caption="The same numbers from either file.")
 
 # %% [markdown]
 # `sweep(from_arrays, protocol="converged").table` runs the sweep on such a set. `python -m helpers import FILE --dataset NAME --backbone NAME`
-# stores the file under a name for the other notebooks. The reader finds and names two mistakes common in exported files: repeated pairs, and
-# texts joined by image alone.
+# stores the file under a name for the other notebooks. Repeated pairs, and texts joined by image alone, are named.
 #
 # ## Use the alignment at inference
 #
@@ -292,10 +289,7 @@ again[["source", "modality", "quantity", "value"]].style.format(precision=4).hid
 # search = GridSearchCV(pipeline, {"pairalignment__lam": [0, 0.5, 1]}).fit(np.hstack([image_train, text_train]), labels)
 # ```
 #
-# `fit` learns the gap from the rows it is given and from no other. Before you adopt a $\lambda$, ask three questions. Does the interval of the
-# gain exclude zero? Is the gain there for a converged probe? Does the whole of {eq}`eq-align` gain more than its
-# {doc}`shift and scales alone </book/theory>`? If not, tune the learning rate or the regularisation instead. {doc}`05_is_lambda_worth_it` lists
-# what a paper should say about it.
+# `fit` learns the gap from the rows it is given. {doc}`05_is_lambda_worth_it` says whether to adopt a $\lambda$, and what a paper should say about it.
 #
 # ## What was not tested
 #

@@ -112,9 +112,9 @@ lengths = page.save_table(lengths, "data_lengths")
 cut = page.save_table(texts_cut(lengths), "data_texts_cut")
 
 # %% [markdown]
-# The page reads raw copies (easy-VQA comes with a Python package) and stored embedding sets. {doc}`/book/data_and_encoders` says how to get the others.
-#
 # ## The data sets available here
+#
+# The page reads stored embedding sets and raw copies (easy-VQA comes with a Python package). {doc}`/book/data_and_encoders` says how to get the others.
 
 # %% tags=["hide-input"]
 rows = []
@@ -138,7 +138,7 @@ format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"]
 page.show_text("Not available here: {absent}.", absent=", ".join(absent) or "none")
 
 # %% [markdown]
-# ## Some classes are rare
+# ## Class balance
 #
 # AUC does not depend on how frequent a class is, but its uncertainty does.
 
@@ -152,14 +152,14 @@ classes = page.save_table(pd.concat(parts, ignore_index=True)[["dataset", "varia
 
 # %% tags=["hide-input"]
 few, longest = table.loc[(table["distinct_texts"] / table["pairs"]).idxmin()], float(cut["share_cut"].max()) if len(cut) else 0.0
-said = ["Data sets differ before an encoder sees them."]
+said = []
 for row in classes[(classes["split"] == "test") & (classes["positives"] > 0)].sort_values("positives").head(1).itertuples():
     said.append(fill("The rarest class, {of} of {name}, has {n}.", of=row[3], name=title(row.dataset), n=count(int(row.positives), "positive test row")))
 said.append(fill(
-    "On {name}{of_text} {texts:,} distinct texts stand for {pairs:,} pairs, and {known:.0%} of the test rows have a text that occurs in train too.",
+    "On {name}{of_text}, {texts:,} distinct texts stand for {pairs:,} pairs, and {known:.0%} of the test rows have a text that occurs in train.",
     name=title(few["dataset"]), of_text={"clean": " (clean text)", "authors": " (authors' text)"}.get(few["variant"], ""), texts=int(few["distinct_texts"]), pairs=int(few["pairs"]), known=few["text_in_train"],
 ))  # fmt: skip
-said.append(f"Encoders cut the text of at most {longest:.1%} of the pairs of a set." if longest else "No text counted here is longer than an encoder's context.")
+said.append(f"Encoders cut the text of at most {longest:.1%} of the pairs of a set." if longest else "No text counted here exceeds an encoder's context.")
 lead.update(Markdown(printed(" ".join(said))))
 
 # %% tags=["hide-input"] tables=["data_classes"] mystnb={"figure": {"caption": "Share of the rows of each split that are positive for a class. Variants of a data set that agree share a panel.", "name": "fig-data-classes"}, "image": {"alt": "Dot plots, one panel per data set: classes from frequent to rare on the vertical axis, their share of the rows of train, validation and test on the horizontal axis."}}
@@ -194,7 +194,7 @@ for ax, (name, rows) in zip(axes, shares.items(), strict=True):
 share_legend(figure, axes);
 
 # %% [markdown]
-# ## Text length differs between data sets
+# ## Length of the texts
 
 # %% tags=["hide-input"] tables=["data_lengths"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
 words = by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"]) or {"no raw copy here, no texts counted": lengths[:0]}
@@ -215,20 +215,18 @@ format_table(by_encoder, caption="Share of pairs whose text is cut, and the long
 # %% tags=["hide-input"]
 longest = cut.loc[cut["longest"].idxmax()] if len(cut) else None
 page.show_text(
-    "Counted with the tokenizers of: {counted}. Not counted, because their tokenizers are not on this machine: {others}. Longest text: {longest}.",
-    counted=", ".join(t.name for t in tokenizers) or "none", others=", ".join(unavailable) or "none",
+    "Tokenizers not on this machine, so not counted: {others}. Longest text: {longest}.", others=", ".join(unavailable) or "none",
     longest="none" if longest is None else
     f"{longest['longest']} tokens ({longest['dataset']} under {longest['encoder']}, which sees {longest['limit']})",
 )  # fmt: skip
 
 # %% [markdown]
-# Encoders that share a tokenizer are listed once, so `lit-natural` stands for `lit-derm` too. With `data_root`, the table covers raw copies of the other
-# data sets as well. There it matters: in the authors' template, BRSET's sentence with findings exceeds the context of CLIP.
+# Encoders that share a tokenizer are listed once. With `data_root`, the table covers raw copies of the other data sets: in the authors' template, BRSET's
+# sentence with findings exceeds the context of CLIP.
 #
 # ## Few items can account for many pairs
 #
-# A text made from a template recurs, and a picture recurs with each question about it. The fewer items account for the pairs, the fewer
-# points form the cone, whatever the encoder.
+# The fewer items account for the pairs, the fewer points form the cone, whatever the encoder.
 
 # %% tags=["hide-input"]
 parts = []
@@ -268,8 +266,7 @@ format_table(shared, caption=caption, **dict.fromkeys([c for c in shared if c.en
 # %% [markdown]
 # ## What was not tested
 #
-# Counts find repeated files and texts, not near-duplicates such as two photographs of one lesion under different names. A data set
-# that is not available here is not described, and nothing is filled in from its publication.
+# Counts find repeated files and texts, not near-duplicates such as two photographs of one lesion. Nothing is filled in from the publication of a data set.
 #
 # ## How this page was made
 

@@ -71,35 +71,68 @@ SETTLED = 0.02  # a smaller change of the gap between the last two measured epoc
 low = study[study["temperature"] == study["temperature"].min()]
 paths = low.sort_values("epoch").groupby(["dataset", "rate", "random_state"])["gap"]
 start, peak, end, last_change = paths.first(), paths.max(), paths.last(), paths.apply(lambda gap: gap.iloc[-1] - gap.iloc[-2])
-falling, narrower, heads = int((last_change < -SETTLED).sum()), int((end < start).sum()), len(end)
-verdict = "so that it has settled" if falling <= heads / 2 else "so that it has not settled"
+falling, heads = int((last_change < -SETTLED).sum()), len(end)
+verdict = "so it has settled" if falling <= heads / 2 else "so it has not settled"
 
-TRAINED = {"paper": "SGD as in the paper's text", "authors-code": "AdamW as in the authors' code", "converged": "the converged probe"}
 AXES = {"exact": "axes outside the span", "in-span": "axes inside the span"}
 clear = slopes[(slopes["low"] > 0) | (slopes["high"] < 0)]
-combinations = ", ".join(f"{title(r.dataset)} with {TRAINED[r.protocol]}, {AXES[r.dial]} ({r.slope:+.5f}, {span(r.low, r.high, '+.5f')})" for r in clear.itertuples())
 page.show_text(
-    "At a temperature of {temperature:g} the gap of {heads} heads on {where_heads} first widens, on average from {start:.2f} to {peak:.2f}, and is {end:.2f} at "
-    "epoch {epoch}, narrower than at initialisation in {narrower} heads and still falling in {falling}, {verdict}. With the gap set by hand "
-    "and all else fixed, the gain of λ = 1 in test AUC of converged probes clearly changes with the gap in {converged} of {n_converged} combinations of data set and "
-    "place of the axes; of all protocols, clearly {where}.",
+    "At a temperature of {temperature:g} the gap of {heads} test-bench heads on {where_heads} first widens, on average from {start:.2f} to {peak:.2f}, and is "
+    "{end:.2f} at epoch {epoch} (still falling in {falling} heads, {verdict}).",
     temperature=low["temperature"].iloc[0], heads=heads, start=start.mean(), peak=peak.mean(), end=end.mean(), epoch=low["epoch"].max(),
-    narrower=narrower, falling=falling, verdict=verdict,
-    where_heads=" and ".join(title(d) for d in low["dataset"].unique()), converged=int((clear["protocol"] == "converged").sum()),
-    n_converged=int((slopes["protocol"] == "converged").sum()),
-    where=f"in {len(clear)} of {len(slopes)} combinations of data set, place of the axes and protocol: {combinations}" if len(clear) else "nowhere",
+    falling=falling, verdict=verdict, where_heads=" and ".join(title(d) for d in low["dataset"].unique()),
+)  # fmt: skip
+page.show_text(
+    "With the gap set by hand and all else fixed, the gain of λ = 1 in AUC changes clearly with the gap in {converged} of {n_converged} combinations under "
+    "converged probes, and in {all} of {n} over all protocols.",
+    converged=int((clear["protocol"] == "converged").sum()), n_converged=int((slopes["protocol"] == "converged").sum()), all=len(clear), n=len(slopes),
 )  # fmt: skip
 
 # %% [markdown]
-# Random heads start with a gap, and the temperature decides what training makes of it. This page trains the two linear heads of
-# the test bench from stored features of its locked towers. It varies the temperature, the learning rate and the length of training,
-# and then sets the gap by hand.
+# ## A fixed low temperature widens the gap
 #
-# ## Trained on this page
+# `studies/gap_study.py` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at three learning rates.
+# Recall@10 is the mean of both directions among 200 pairs.
+
+# %% tags=["hide-input"]
+by_seed = several.pivot(index=["dataset", "rate", "random_state"], columns="temperature", values=["gap", "recall"])
+for temperature in several.loc[several["temperature"] != LEARNED, "temperature"].unique():
+    changes = pd.DataFrame({what: by_seed[what, temperature] - by_seed[what, LEARNED] for what in ("gap", "recall")}).groupby(["dataset", "rate"])
+    of_recall, most = changes["recall"].mean(), changes["recall"].max()
+    page.show_text(
+        "Fixing the temperature at {temperature} instead of learning it widens the gap for every training seed in {wider} of {n} combinations of data set and "
+        "learning rate. It changes recall@10 by {recall} on average over {seeds} seeds, and lowers it for every seed in {lower} of {n}.",
+        temperature=temperature, wider=int((changes["gap"].min() > 0).sum()), n=len(of_recall), recall=span(of_recall.min(), of_recall.max(), "+.3f"),
+        seeds=several["random_state"].nunique(), lower=int((most < 0).sum()),
+    )  # fmt: skip
+
+# %% tags=["hide-input"] tables=["measured/gap_study"] mystnb={"figure": {"caption": "Gap and recall@10 along training, one line per temperature (mean over seeds, bars from the smallest to the largest).", "name": "fig-gap-training"}, "image": {"alt": "Line plots of the gap and of recall@10 against epochs, one line per temperature, for each data set and learning rate."}}
+settings = list(study.groupby(["dataset", "rate"], sort=False))
+figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
+colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
+for i, ((name, rate), part) in enumerate(settings):
+    for ax, (measure, label) in zip(axes[2 * i : 2 * i + 2], {"gap": "gap", "recall": "recall@10"}.items(), strict=True):
+        for temperature, line in part.groupby("temperature"):
+            by = line.groupby("epoch")[measure]
+            mean = by.mean()
+            error = np.maximum([mean - by.min(), by.max() - mean], 0)  # equal values have a mean beside them by rounding
+            style = {"color": colours[temperature], "marker": "o", "markersize": 3, "capsize": 2}
+            ax.errorbar(mean.index, mean, yerr=error, label=f"temperature {temperature}", **style)
+        ax.set(title=f"{title(name)}, rate {rate:g}", xlabel="epoch", ylabel=label)
+        log_axis(ax.xaxis, "symlog")
+        ax.set_ylim(bottom=0)
+share_legend(figure, axes)
+
+# %% [markdown]
+# {cite}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The gap is there before training, but at a low
+# temperature it first widens, so the initial gap alone does not set the later one.
+
+# %% [markdown]
+# ### Trained on this page
 #
-# All measures are of held-out test pairs, as mean and range over training seeds. Recall@10 is the mean of both directions among 200 pairs;
-# equal texts are one text. Separability is the AUC of a logistic regression that tells images from texts, fitted on half of the pairs and
-# scored on the others. One regularisation strength is used throughout, so that the measure is fast enough to follow a training.
+# This page trains the two linear {term}`heads <head>` of the {term}`test bench` from stored features of its locked {term}`towers <tower>`. All measures
+# are of held-out test pairs, as mean and range over training seeds. Separability is the AUC of a
+# logistic regression of one regularisation strength that tells images from texts, fitted on half of the pairs and scored on the others.
 
 # %% tags=["remove-stderr"]
 tower_features, of_variant = shipped_features(dataset, features), canonical_variant(dataset, variant)
@@ -137,73 +170,29 @@ measures = ["R_image", "R_text", "gap", "rank_image", "rank_text", "recall", "se
 def show_over_seeds(table, keys):
     shown = []
     for names, part in table.groupby(keys, sort=False):
-        ranges = {m: f"{part[m].mean():.2f} ({part[m].min():.2f} to {part[m].max():.2f})" for m in measures}
+        digits = {m: 0 if m.startswith("rank") else 2 for m in measures}
+        ranges = {m: f"{part[m].mean():.{d}f} ({part[m].min():.{d}f} to {part[m].max():.{d}f})" for m, d in digits.items()}
         shown.append({**dict(zip(keys, names, strict=True)), "heads": len(part), **ranges})
     return format_table(pd.DataFrame(shown).rename(columns=headings), caption="Held-out measures, mean and range over training seeds.", rate="{:g}")
 
 
 show_over_seeds(live, ["temperature", "rate", "epoch"])
 
-# %% [markdown]
-# ## Several heads on both data sets
-#
-# `studies/gap_study.py` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at
-# their learning rate, a lower and a higher one. The repository ships its results.
-
-# %% tags=["hide-input"]
-by_seed = several.pivot(index=["dataset", "rate", "random_state"], columns="temperature", values=["gap", "recall"])
-for temperature in several.loc[several["temperature"] != LEARNED, "temperature"].unique():
-    changes = pd.DataFrame({what: by_seed[what, temperature] - by_seed[what, LEARNED] for what in ("gap", "recall")}).groupby(["dataset", "rate"])
-    of_recall, most = changes["recall"].mean(), changes["recall"].max()
-    page.show_text(
-        "A temperature of {temperature} instead of a learned one makes the gap wider for every training seed in {wider} of {n} combinations of data set and learning "
-        "rate. It changes recall@10 by {recall} on average over {seeds} seeds, and lowers it for every seed in {lower} of {n}.",
-        temperature=temperature, wider=int((changes["gap"].min() > 0).sum()), n=len(of_recall), recall=span(of_recall.min(), of_recall.max(), "+.3f"),
-        seeds=several["random_state"].nunique(), lower=int((most < 0).sum()),
-    )  # fmt: skip
-
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the heads behind the sentence, by data set and learning rate"}
 show_over_seeds(several, ["dataset", "rate", "temperature"])
 
-# %% [markdown]
-# ## The larger study
-#
-# The same study measures heads along their training, with several seeds.
-
-# %% tags=["hide-input"] tables=["measured/gap_study"] mystnb={"figure": {"caption": "Gap and recall@10 along training, one line per temperature (mean over seeds, bars from the smallest to the largest).", "name": "fig-gap-training"}, "image": {"alt": "Line plots of the gap and of recall@10 against epochs, one line per temperature, for each data set and learning rate."}}
-settings = list(study.groupby(["dataset", "rate"], sort=False))
-figure, axes = panels(2 * len(settings), 2, 3.9, 2.6)
-colours = dict(zip(sorted(study["temperature"].unique(), key=str), COLOURS, strict=False))
-for i, ((name, rate), part) in enumerate(settings):
-    for ax, (measure, label) in zip(axes[2 * i : 2 * i + 2], {"gap": "gap", "recall": "recall@10"}.items(), strict=True):
-        for temperature, line in part.groupby("temperature"):
-            by = line.groupby("epoch")[measure]
-            mean = by.mean()
-            error = np.maximum([mean - by.min(), by.max() - mean], 0)  # equal values have a mean beside them by rounding
-            style = {"color": colours[temperature], "marker": "o", "markersize": 3, "capsize": 2}
-            ax.errorbar(mean.index, mean, yerr=error, label=f"temperature {temperature}", **style)
-        ax.set(title=f"{title(name)}, rate {rate:g}", xlabel="epoch", ylabel=label)
-        log_axis(ax.xaxis, "symlog")
-        ax.set_ylim(bottom=0)
-share_legend(figure, axes)
-
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same numbers"}
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the heads of the figure"}
 ends = study[study["epoch"].isin([0, 30, study["epoch"].max()])]
 shown = ends.groupby(["dataset", "temperature", "rate", "epoch"], sort=False)[measures].mean().reset_index()
-format_table(shown.rename(columns=headings), 2, caption="Heads before, early in and after training, mean over seeds.", rate="{:g}")
+ranks = dict.fromkeys([headings["rank_image"], headings["rank_text"]], "{:.0f}")
+format_table(shown.rename(columns=headings), 2, caption="Heads before, early in and after training, mean over seeds.", rate="{:g}", **ranks)
 
 # %% [markdown]
-# {cite}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The first part holds here: the gap
-# is there before training. At a low temperature it first widens, so that the initial gap alone does not set the later one. Where it still
-# falls at the end of the training studied, its last width is not known.
-
-# %% [markdown]
-# ## Does the gain follow the gap?
+# ## The gain against a gap set by hand
 #
-# Synthetic pairs with a gap set by hand answer this. Their cones are $x' = [\sqrt{1-R^2}\,r,\ R\,e(\varphi)]$ with $r$ the centred rows at
-# unit length and $e(\varphi)$ a direction in two extra dimensions. At fixed R of both modalities, $\varphi$ changes the gap and nothing
-# within a modality. A variant puts the axes in the two leading directions of the data, so that rows differ in their cosine with the gap:
-# this adds the spread channel.
+# Synthetic pairs have cones $x' = [\sqrt{1-R^2}\,r,\ R\,e(\varphi)]$ with $r$ the centred rows at unit length and $e(\varphi)$ a direction in two extra
+# dimensions. At fixed R of both modalities, $\varphi$ changes the gap and nothing within a modality. A variant puts the axes in the two leading
+# directions of the data, which adds the {term}`spread` channel.
 
 # %% tags=["hide-input"] tables=["measured/gap_dials"] mystnb={"figure": {"caption": "Gain of λ = 1 in test AUC against the gap set by hand, with 95 % bootstrap intervals over test rows; one colour per pair of R. Panels: data set, where the cone axes lie, and protocol.", "name": "fig-gap-dial"}, "image": {"alt": "Point plots of the gain of lambda = 1 against the gap, one panel per data set, place of the cone axes and protocol, with one series per pair of mean resultant lengths."}}
 set_by_hand = by_hand[by_hand["dial"].isin(list(AXES))]
@@ -222,9 +211,8 @@ for i, ((name, place), part) in enumerate(rows_of):
 share_legend(figure, axes)
 
 # %% [markdown]
-# All settings share the rows and labels of one data set, so a permutation of the settings would find patterns in random labels. The table
-# gives slopes instead: gain per unit of the gap, within pairs of R, over redrawn splits of rows, so that they are not the slopes of the points above, which
-# are of the given split. The interval covers other rows and other labels of the kind; the number of splits in the table is small, and the interval wide.
+# The table gives slopes: gain per unit of the gap, within pairs of R, over redrawn splits of rows (the points above are of the given split). The interval
+# covers other rows and other labels of the kind.
 
 # %% tags=["hide-input"]
 shown = slopes.assign(dial=slopes["dial"].map(AXES)).rename(columns={"dial": "how the gap is set"})
@@ -233,9 +221,9 @@ format_table(shown, 4, caption="Change of the gain of λ = 1 in AUC per unit of 
 # %% [markdown]
 # ## The cone at initialisation: data or weights
 #
-# Output of network $k$ on item $i$ is modelled as $h_{ki} = \mu + a_k + b_i + e_{ki}$. The variances of weights ($a$), data ($b$) and both together ($e$)
-# add up to the total; the data-induced term of Eq. 3 is that of $b$ and $e$, the weight-induced one that of $a$. Estimates are those of a two-way analysis of variance,
-# with jackknife intervals over networks and items. Every network sees medical (HAM10000) and natural data (Flickr8k).
+# Output of network $k$ on item $i$ is modelled as $h_{ki} = \mu + a_k + b_i + e_{ki}$, with variances of weights ($a$), data ($b$) and both together ($e$).
+# The data-induced term of {eq}`eq-variance` is that of $b$ and $e$, the weight-induced one that of $a$, estimated by a two-way analysis of variance with
+# jackknife intervals over networks and items. Every network sees medical (HAM10000) and natural data (Flickr8k).
 
 # %% tags=["hide-input"]
 plain = random[(random["data"] == RATIO) & (random["depth"] > 0)]
@@ -245,8 +233,8 @@ towers = {
     for name, inputs in (("image", "images"), ("text", "texts")) for column in ("value", "low", "high", "network")
 }  # fmt: skip
 page.show_text(
-    "The data-induced variance is smaller on the medical data, as Eq. 4 says, in {smaller} of {n} combinations of network, input and output, and clearly so in "
-    "{clear}; the ratio is {image_value:.2f} ({image_low:.2f} to {image_high:.2f}) for the {image_network} and {text_value:.2f} ({text_low:.2f} to {text_high:.2f}) "
+    "In networks of random weights, the data-induced variance is smaller on the medical data, as Eq. 4 says, in {smaller} of {n} combinations of network, input "
+    "and output, and clearly so in {clear}; the ratio is {image_value:.2f} ({image_low:.2f} to {image_high:.2f}) for the {image_network} and {text_value:.2f} ({text_low:.2f} to {text_high:.2f}) "
     "for the {text_network}.",
     smaller=int((plain["value"] < 1).sum()), clear=int((plain["high"] < 1).sum()), n=len(plain), **towers,
 )  # fmt: skip
@@ -259,8 +247,8 @@ logs = np.log(networks_by_data.pivot(index=["network", "depth"], columns="data",
 centre = logs - logs.mean()
 shares = [size * np.square(centre.mean(axis=axis)).sum() / np.square(centre).sum() for axis, size in ((1, logs.shape[1]), (0, logs.shape[0]))]
 page.show_text(
-    "The perceptrons' inputs, image features, have a ratio of {given:.2f} before any network; activation and depth explain {network:.0%} of the variation of "
-    "the logarithm of the data-induced variance, the kind of data {data:.0%}. Two data sets differ in more than diversity, so this page also varies diversity alone.",
+    "The perceptrons' inputs, image features, have a ratio of {given:.2f} before any network. Activation and depth explain {network:.0%} of the variation of "
+    "the log data-induced variance, the kind of data {data:.0%}.",
     given=given, network=shares[0], data=shares[1],
 )  # fmt: skip
 
@@ -282,7 +270,9 @@ share_legend(figure, axes)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the numbers behind the figure"}
 towers = random[random["inputs"].isin(["images", "texts"])]
-display(format_table(towers.drop(columns=["depth"]), caption="Towers of random weights."))
+shares_of = [f"{v:.3f} ({span(a, b, '.3f')})" if pd.notna(v) else "–" for v, a, b in towers[["share", "share_low", "share_high"]].to_numpy(float)]
+towers = towers.drop(columns=["depth", "share_low", "share_high"]).assign(share=shares_of)
+display(format_table(towers.rename(columns={"share": "share of the variance (95 % interval)"}), caption="Towers of random weights."))
 ratios = random[(random["data"] == RATIO) & (random["output"] == "unit") & ~random["inputs"].isin(["images", "texts"])]
 cells = ratios.assign(ratio=[f"{v:.2f}" if pd.isna(low) else f"{v:.2f} ({span(low, high, '.2f')})" for v, low, high in zip(ratios["value"], ratios["low"], ratios["high"], strict=True)])
 cells = cells.pivot_table(index=["inputs", "network"], columns="depth", values="ratio", aggfunc="first", sort=False).reset_index()
@@ -294,7 +284,7 @@ format_table(one.assign(data_induced=1 - one["value"] ** 2)[["encoder", "domain"
 # %% [markdown]
 # ### Computed on this page
 #
-# Perceptrons on the stored features of the test bench's locked towers, with fewer networks and items.
+# Perceptrons on features of the locked towers, with fewer networks and items.
 
 # %%
 ACTIVATIONS = {  # and the gain of their weights that keeps signals from dying out
@@ -350,10 +340,9 @@ own = page.save_table(own[[*columns[:5], "output", "data", "part", *columns[5:]]
 format_table(own[columns].rename(columns={"value": "ratio"}), 2, caption="The ratio of Eq. 4 for the perceptrons of this page.")
 
 # %% [markdown]
-# ### Less diverse inputs give less data-induced variance
+# ### Diversity varied alone
 #
-# Eq. 4 is about diversity. So the natural image features are brought nearer to their own mean, which stays, and nothing else changes. The ratio is
-# that of the data-induced variance of the nearer items over that of the items as they are, under the same networks.
+# Two data sets differ in more than diversity. Here the natural image features are brought nearer to their own mean, and nothing else changes.
 
 # %%
 x, rows = pairs["image features"][1], []
@@ -365,23 +354,22 @@ diversity = page.save_table(pd.DataFrame(rows, columns=["spread", "network", "de
 
 # %% tags=["hide-input"]
 page.show_text(
-    "With the distances to the mean cut to {spreads} of what they were, the data-induced variance falls to {ratios} of its own, clearly in {clear} of {n} combinations of "
-    "spread, activation and depth: less diverse inputs give less data-induced variance, as Eq. 4 says, in these networks.",
+    "With the distances to the mean cut to {spreads} of what they were, the data-induced variance falls to {ratios} of its own, clearly in {clear} of {n} "
+    "combinations of spread, activation and depth.",
     spreads=", ".join(f"{s:g}" for s in diversity["spread"].unique()), clear=int((diversity["high"] < 1).sum()), n=len(diversity),
     ratios=", ".join(span(of.min(), of.max(), ".2f") for _, of in diversity.groupby("spread", sort=False)["ratio"]),
 ) if (diversity["high"] < 1).all() else page.show_text(
     "The data-induced variance falls clearly in {clear} of {n} combinations of spread, activation and depth.", clear=int((diversity["high"] < 1).sum()), n=len(diversity)
 )  # fmt: skip
-format_table(diversity, 2, caption="Data-induced variance of the nearer items over that of the items as they are.")
+
+# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the same by network and depth"}
+format_table(diversity, 2, caption="Data-induced variance of the nearer items over that of the items as they are, under the same networks.")
 
 # %% [markdown]
-# This is test-bench evidence about the mechanism; it does not decide a claim about the paper's encoders.
-#
 # ## What was not tested
 #
-# Only the two linear heads were trained: the towers stay locked, so nothing here says what training a whole encoder does to its gap. Batches are
-# small beside those of CLIP, and the number of training seeds is that of the tables. Random networks have one initialisation and no biases, and
-# "medical" and "natural" stand for one data set each.
+# The towers stay locked, so nothing here says what training a whole encoder does to its gap. Batches are small beside those of CLIP. Random networks have
+# one initialisation and no biases, and "medical" and "natural" stand for one data set each.
 #
 # ## How this page was made
 

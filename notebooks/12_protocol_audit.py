@@ -98,26 +98,20 @@ def training_sentence(published, converged, unaligned):
     others = "; ".join(f"{set_title(r[:3])} ({r.gain:+.4f}, then {r.gain_limit:+.4f})" for r in both.loc[~shrinks, [*SETS, "gain", "gain_limit"]].itertuples(index=False))
     except_for = f" It does not shrink on {others}." if others else ""
     return (
-        f"On {count(len(both), 'shipped set')} of our two small test-bench encoders, with AdamW, the rate and the number of updates behind the paper's Fig. 3, λ = 1 "
-        f"changes the AUC by {span(both['gain'].min(), both['gain'].max())} (mean of two seeds, loss of the paper's text); with the converged probe it changes it by "
-        f"{span(both['gain_limit'].min(), both['gain_limit'].max())}. Between the two the gain shrinks on {shrinks.sum()} of {len(both)} sets.{except_for} Converged "
-        f"without λ, the probe has a higher AUC than with λ = 1 after these updates on {trained_on.sum()} of {len(both)}."
+        f"On {count(len(both), 'shipped set')} of our two small test-bench encoders, λ = 1 changes AUC by {span(both['gain'].min(), both['gain'].max())} after the "
+        f"updates behind the paper's Fig. 3 (AdamW at the same rate) and by {span(both['gain_limit'].min(), both['gain_limit'].max())} at convergence. The gain "
+        f"shrinks on {shrinks.sum()} of {len(both)} sets.{except_for} Converged without λ, the probe has a higher AUC than with λ = 1 after these updates on "
+        f"{trained_on.sum()} of {len(both)}."
     )
 
 
 page.show_text("{sentence}", sentence=training_sentence(published, converged, limits[limits["alignment"] == "none"]))
 
 # %% [markdown]
-# The paper's text and the authors' public code differ in many places. This page runs the differences that can be run, one at a time, and
-# lists the others. The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers; we take the
-# stored curves to be those it shows, because the script that draws such a figure reads them.
-
-# %% [markdown]
 # ## The gain of λ depends on how far the probe is trained
 #
-# Everything but the training is that of `converged`. At most `2,300` updates at a learning rate of `3e-4` made the published curves on BRSET; the authors
-# also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. All curves are of the test bench, with batches of `512` rows; the
-# marks say only where the authors' settings lie on them.
+# Test bench; two seeds, the loss of the paper's text and batches of `512` rows. At most `2,300` updates at a learning rate of `3e-4` made the published
+# curves on BRSET; the authors also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. Marks show where these settings lie.
 
 # %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Test bench: gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding
@@ -152,7 +146,7 @@ share_legend(figure, axes);
 # %% tags=["hide-input"]
 clear = (converged["low"] > 0) | (converged["high"] < 0)
 page.show_text(
-    "Intervals of converged gains that exclude zero: {clear} of {n}; that lie within ±{margin:g}, the margin within which we call a change none: {same} of {n}.",
+    "Of the 95 % intervals of converged gains, {clear} of {n} exclude zero and {same} lie within ±{margin:g}, where we call a change none.",
     clear=clear.sum(), n=len(clear), same=int(equivalent(converged["low"], converged["high"]).sum()), margin=MARGIN,
 )  # fmt: skip
 
@@ -198,8 +192,8 @@ figure.legend(handles=marks, loc="outside lower center", ncols=3);
 # %% [markdown]
 # ### Which channel gains it, and when
 #
-# Each channel of the alignment alone ({doc}`/book/theory`), AdamW at `3e-4`. Triangles at the right edge are the converged probe. There the
-# shift and the common scale change nothing, as the theory says; during training they carry much of the gain on HAM10000.
+# Each {term}`channel` alone, AdamW at `3e-4`. For the converged probe (triangles) the shift and the common scale change nothing, as {doc}`/book/theory` says;
+# during training they carry much of the gain on HAM10000.
 
 # %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Change of test AUC by each channel of λ = 1 alone against updates (AdamW), and under the converged probe (triangles).", "name": "fig-channels-training"}, "image": {"alt": "Line plots of the change of test AUC by shift, common scale, scale ratio and spread against updates, one panel per shipped set."}}
 CHANNEL_SHADES = {"shift": "#0072b2", "common-scale": "#009e73", "scale-ratio": "#cc79a7", "spread": "#8c564b", "lambda": INK}
@@ -223,7 +217,7 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # %% [markdown]
 # ### Trained on this page
 #
-# The smallest labelled set of this page is trained in the same way, if there is one.
+# The smallest labelled set is trained in the same way, if there is one.
 
 # %% tags=["hide-input", "remove-stderr"]
 sets = page.labelled(select(datasets, backbones, variant, store, data_root))
@@ -282,7 +276,7 @@ if len(here):
     both = here.merge(shipped, on=keys, suffixes=("", "_shipped"))
     apart = (both["auc"] - both["auc_shipped"]).abs()
     page.show_text(
-        "{rows:,} probes were scored here. " + ("{shared:,} of them are in the shipped table too; the largest difference of their AUC is {apart:.1g}." if len(both) else "None of them is in the shipped table."),
+        "{rows:,} probes were scored here. " + ("{shared:,} are in the shipped table too; their AUC differs by at most {apart:.1g}." if len(both) else "None is in the shipped table."),
         rows=len(here), shared=len(both), apart=apart.max() if len(both) else 0.0,
     )  # fmt: skip
 
@@ -291,8 +285,7 @@ if len(here):
 #
 # A probe on features $s(x + c)$ takes the steps of a probe on the unaligned features under other settings: SGD with $s^2$ times the learning rate, AdamW
 # with $s$ times the rate and $1/s$ times the weight decay. A ratio of scales is the same per modality. A shift mixes the steps of weights and bias under
-# SGD; AdamW divides each entry of a gradient by its own size, so no other rate of it is equivalent. The spread gives every row its own scale, which no
-# rate can replace.
+# SGD. For a shift under AdamW and for the spread, no other rate is equivalent.
 
 # %% tags=["hide-input", "remove-stderr"]
 PREDICTABLE = [("sgd", "common-scale"), ("sgd", "scale-ratio"), ("sgd", "shift"), ("adamw", "common-scale"), ("adamw", "scale-ratio")]
@@ -354,13 +347,14 @@ if sets:
 # %% [markdown]
 # ## One difference at a time
 #
-# The first leg leads from the paper's text to the code, the second from the code to a converged probe. Each step is added to those before it; its
-# interval is paired over test rows. Steps between an AUC of hard labels and one of scores change the measure, not the probe. The last step shows what
-# the code's class weights $N/(K n_k)$ cost: the text names plain cross-entropy for several classes. Two seeds, where {doc}`03_lambda_sweep` has five.
+# The first leg leads from the paper's text to the code, the second from the code to a converged probe. Each step is added to those before it, with a paired
+# interval over test rows and two seeds. Steps between an AUC of hard labels and one of scores change the measure, not the probe. The last step shows what
+# the code's class weights $N/(K n_k)$ cost.
 
 # %% tags=["hide-input"]
 audited, every = len(steps[SETS].drop_duplicates()), len(shipped[SETS].drop_duplicates())
-page.show_text("All {n} shipped sets are audited in this way." if audited == every else "{n} of the {every} shipped sets are audited in this way so far.", n=audited, every=every)
+if audited < every:
+    page.show_text("{n} of the {every} shipped sets are audited in this way so far.", n=audited, every=every)
 
 # %% tags=["hide-input"] tables=["measured/protocol_steps"] mystnb={"figure": {"caption": "Gain of λ = 1 from the paper's text over the authors' code to the converged probe, one difference after another.", "name": "fig-waterfall-gain"}, "image": {"alt": "Waterfall charts of the gain of lambda = 1, one panel per set, with one bar per protocol difference and its interval."}}
 STEP_SHADES = ("#009e73", "#d55e00")  # up, down
@@ -423,8 +417,8 @@ format_table(alone.drop(columns="number").rename(columns=headings), precision=4,
 # %% [markdown]
 # ## Validation rows, seeds and the choice of λ
 #
-# Redrawing validation rows for each seed instead of taking the data's split, and the authors' text instead of the clean one
-# ({doc}`07_leakage_audit`), change AUC and gain as the details show; so does the choice of $\lambda$ on validation or on test rows.
+# Two differences of the data: validation rows redrawn for each seed instead of the data's split, and the authors' text instead of the clean one
+# ({doc}`07_leakage_audit`).
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: validation rows, text, seeds and the choice of λ"}
 changes = {
@@ -433,12 +427,17 @@ changes = {
 }  # fmt: skip
 display(format_table(data[[*SETS, "protocol", "difference"]].assign(**changes), caption="Change by one difference of the data."))
 caption = "Under authors-code with two seeds: the λ that is best on test rows beside the one that validation rows choose."
-display(format_table(choice.drop(columns=["protocol", "p_value"]), 4, caption, best_lambda="{:g}", chosen_lambda="{:g}"))
+shown = choice.drop(columns=["protocol", "p_value"]).rename(columns={
+    "best_lambda": "best λ on test rows", "best_gain": "its gain", "chosen_lambda": "chosen λ", "chosen_gain": "gain of the chosen λ",
+    "chosen_low": "low", "chosen_high": "high", "gain": "gain at λ = 1",
+})  # fmt: skip
+display(format_table(shown, 4, caption, **dict.fromkeys(["best λ on test rows", "chosen λ"], "{:g}")))
 
 # %% [markdown]
-# ## All differences
+# ## All differences between the paper's text and the authors' code
 #
-# {doc}`04_discussion` tests those that bear on a claim.
+# The stored table of $R$ equals the printed Table 1 in all sixty-four cells. The paper's Fig. 3 prints no numbers; we take the stored curves to be those it
+# shows, because the script that draws such a figure reads them.
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: which differences were executed, how, and with which effect"}
 def range_of(values, digits=4):
@@ -478,9 +477,8 @@ display(format_table(words["silent"], caption="Where the text is silent."))
 # %% [markdown]
 # ## Trained longer, the authors' own probe gains less
 #
-# The authors' repository also holds BRSET results of the same linear probe with smaller batches and a higher learning rate, a configuration that the
-# paper does not report, on one fixed test set. {doc}`14_what_the_probe_lacks` and {doc}`04_discussion` use these curves. On HAM10000 the published AUC
-# is that of hard predictions, so its gains are not on the scale of the others.
+# The authors' repository also holds BRSET results of the same linear probe with smaller batches and a higher learning rate, on one fixed test set, which the
+# paper does not report. {doc}`14_what_the_probe_lacks` and {doc}`04_discussion` use them.
 
 # %% tags=["hide-input"]
 def ends_of(curves):
@@ -502,18 +500,15 @@ format_table(
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: all sixteen curves"}
 format_table(
-    ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"]), 5, "Published gains, means of five seeds; the spread is that of the AUC.", **{"best λ": "{:.1f}"}
+    ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"]), 5, "Published gains, means of five seeds; the spread is that of the AUC. HAM10000: AUC of hard predictions, another scale.", **{"best λ": "{:.1f}"}
 )
 
 # %% [markdown]
 # ## What was not tested
 #
-# - No difference was run on the paper's own data sets and encoders; the shipped sets have other encoders and fewer rows.
-# - The steps between protocols ran on the sets that the waterfall shows; the command below runs them on the others.
-# - Files that the authors did not publish: the split of MIMIC-CXR, the subset of Fakeddit, stopping epochs and scores by seed.
-# - Batches on this page have `512` rows along training; the authors' longer run had `32`. Batches of `32` are one of the steps.
+# - No difference was run on the paper's own data sets and encoders.
+# - The authors did not publish the split of MIMIC-CXR, the subset of Fakeddit, stopping epochs and scores by seed.
 # - The maps stop where training was stopped, and no schedule, warm-up or other optimiser was tried.
-# - The cost of the shipped tables was not measured on a quiet machine; their records in `data/measured` give processor seconds under load.
 #
 # ## How this page was made
 #

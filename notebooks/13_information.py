@@ -12,9 +12,6 @@
 
 # %% [markdown]
 # # Information as λ goes to 1
-#
-# The paper plans to study "the limiting behaviour $\lambda \rightarrow 1$ in future work by relating the domain-gap, the mutual information of the
-# inter-domain representations, and the target variable". This page does.
 
 # %% tags=["parameters"]
 dataset = "flickr8k"  # data set of what is computed on this page; the shipped tables hold several
@@ -81,35 +78,20 @@ left = residual[residual["alignment"] == "lambda-1"].merge(gap[SET], on=SET)["sh
 ridge = at_the_end("ridge_text_from_image", "ridge_image_from_text")
 entropy = label[SET].merge(at_the_end("entropy")[[*SET, "value"]], on=SET)["value"].to_numpy()
 page.show_text(
-    "On {sets} of our two test-bench encoders λ = {last:g} leaves {left_low:.0%} to {left_high:.0%} of the gap, once the sampling noise of finite rows is taken out, "
-    "while the mutual information of image and text, and of both with the label, stays what it was: Eq. 5 can be undone, here to {error:.0e} in every coordinate. What a converged linear probe can use of it about the label changes "
-    "by {label_low:+.3f} to {label_high:+.3f} bits, at most {share:.1%} of the entropy of the label and clearly in {clear} of {n} cases; the share of the other "
-    "modality's variance that a ridge regression explains changes by {ridge_low:+.3f} to {ridge_high:+.3f}.",
+    "On {sets} of our two test-bench encoders λ = {last:g} leaves {left_low:.0%} to {left_high:.0%} of the gap, sampling noise taken out, but mutual information, "
+    "between the modalities and with the label, does not change: Eq. 5 is invertible, here to {error:.0e} in every coordinate.\n\nWhat a converged linear probe "
+    "can use about the label changes by {label_low:+.3f} to {label_high:+.3f} bits, at most {share:.1%} of its entropy and clearly in {clear} of {n} cases. The share of "
+    "the other modality's variance that a ridge regression explains changes by {ridge_low:+.3f} to {ridge_high:+.3f}.",
     last=gap["lambda"].max(), sets=count(len(gap), "set"), **ends("left", left), error=at_the_end("recovered")["value"].max(),
     share=np.abs(label["change"].to_numpy() / entropy).max(), clear=clear(label), n=len(label), **ends("label", label["change"]), **ends("ridge", ridge["change"]),
 )  # fmt: skip
 
 # %% [markdown]
-# **Eq. 2.**
-
-# %% tags=["hide-input"]
-bound = at_the_end("bound")
-page.show_text(
-    "The bound log B - loss of Eq. 2 changes by {bound_low:+.2f} to {bound_high:+.2f} bits from λ = 0 to λ = {last:g} (clearly on {clear} of {n} sets), though the "
-    "information that it bounds cannot change; attraction changes by {attraction_low:+.0f} to {attraction_high:+.0f} nats, and repulsion takes most of that away "
-    "again. A loss that gets worse as the gap closes is therefore no evidence that collapse removes modality-specific information: the cosine at the trained "
-    "temperature is one fixed critic, and with the temperature fitted again at each λ the bound changes by {tuned_low:+.2f} to {tuned_high:+.2f} bits instead.",
-    last=bound["lambda"].max(), clear=clear(bound), n=len(bound), **ends("bound", bound["change"]), **ends("attraction", at_the_end("attraction")["change"]),
-    **ends("tuned", at_the_end("bound_best_temperature")["change"]),
-)  # fmt: skip
-
-# %% [markdown]
 # ## What λ cannot change, and what a linear probe can use
 #
-# For $\lambda \lVert\Delta\rVert / 2 < 1$ the aligned map is one-to-one ({doc}`/book/theory`), so no mutual information depends on $\lambda$. What can
-# change is predictive information {cite}`xu2020usable`: how many bits of log loss the best linear probe saves on test rows against the
-# class frequencies. Probes have no class weights and are solved to their optimum; the labels of a multi-label task are summed. Intervals are
-# of a bootstrap over groups of test rows and hold the probes fixed.
+# The paper leaves the mutual information at $\lambda \rightarrow 1$ to future work. {doc}`/book/theory` shows that it does not depend on $\lambda$. What can
+# change is predictive information {cite}`xu2020usable`: how many bits of log loss the best linear probe saves on test rows against the class frequencies.
+# Probes are converged, without class weights; labels of a multi-label task are summed. Bootstrap intervals over groups hold the probes fixed.
 
 # %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Change of predictive information about the label from λ = 0, by source, and of what linear maps know of the other modality, with paired 95 % intervals; one line per measured set. A ridge regression's share of explained variance, and the Gaussian information of ten canonical pairs in bits.", "name": "fig-information-change"}, "image": {"alt": "Line plots against lambda of the change of information about the label in image, text and both, and of the explained variance and canonical information between the modalities, one line per embedding set."}}
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#000000", "#56b4e9", "#8c564b")
@@ -148,9 +130,8 @@ draw_changes({**dict.fromkeys(["image", "text", "both"], "bits"), **linear, "cca
 # %% [markdown]
 # ## Unique, redundant and synergistic shares
 #
-# Shares follow one definition, minimum mutual information {cite}`barrett2015exploration`: what both modalities tell is redundant up to the smaller of the
-# two. Bands show what all other definitions without negative shares allow; redundancy and synergy are at their upper end here, the unique shares at their
-# lower. These are shares of predictive information for linear classifiers, and another family of classifiers has others.
+# Shares of predictive information follow one definition, minimum mutual information {cite}`barrett2015exploration`: what both modalities tell is redundant
+# up to the smaller of the two. Bands show what all other definitions without negative shares allow.
 
 # %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Shares of the predictive information about the label against λ, with 95 % bootstrap intervals and bands of what other definitions allow; one panel per measured set.", "name": "fig-information-shares"}, "image": {"alt": "Line plots of unique image, unique text, redundant and synergistic information against lambda with bands, one panel per embedding set."}}
 SHARE_COLOURS = dict(zip(SHARES, ("#d55e00", "#0072b2", "#000000", "#009e73"), strict=True))
@@ -167,11 +148,20 @@ for ax, names in zip(axes, sets, strict=True):
 share_legend(figure, axes)
 
 # %% [markdown]
-# ## Attraction, repulsion and the bound
+# ## The contrastive bound is no measure of information
 #
-# One batch holds all test pairs, at most 500 of them. Closing the gap raises all cosines by a common amount. Attraction
-# and repulsion both carry it, and it cancels from their sum. SigLIP's sigmoid loss {cite}`zhai2023siglip` has a bias in its place: with the bias that
-# suits $\lambda = 0$ it explodes, with the best bias at each $\lambda$ it does not.
+# Each batch holds all test pairs, at most 500 of them. Closing the gap raises all cosines by a common amount, which cancels from the sum of attraction and
+# repulsion. SigLIP's sigmoid loss {cite}`zhai2023siglip` has a bias in its place: with the bias that suits $\lambda = 0$ it explodes, with the best bias
+# at each $\lambda$ it does not.
+
+# %% tags=["hide-input"]
+bound = at_the_end("bound")
+page.show_text(
+    "The bound log B − loss of Eq. 2 changes by {bound_low:+.2f} to {bound_high:+.2f} bits from λ = 0 to λ = {last:g} (clearly on {clear} of {n} sets), and by "
+    "{tuned_low:+.2f} to {tuned_high:+.2f} bits with the temperature fitted again at each λ: the cosine is one fixed critic. A loss that gets worse as the gap "
+    "closes is therefore no evidence of lost information.",
+    last=bound["lambda"].max(), clear=clear(bound), n=len(bound), **ends("bound", bound["change"]), **ends("tuned", at_the_end("bound_best_temperature")["change"]),
+)  # fmt: skip
 
 # %% tags=["hide-input"] tables=["measured/information"] mystnb={"figure": {"caption": "Change of the terms of Eq. 2 from λ = 0 in nats, with 95 % jackknife intervals; alignment is the mean squared distance of pairs, uniformity the log mean Gaussian potential of a modality.", "name": "fig-information-forces"}, "image": {"alt": "Line plots against lambda of attraction, repulsion, loss, alignment and uniformity, one line per embedding set."}}
 terms_of_loss = ["attraction", "repulsion_image_to_text", "loss", "alignment", "uniformity_image", "uniformity_text"]
@@ -181,24 +171,19 @@ draw_changes(dict.fromkeys(terms_of_loss, "nats") | {"alignment": "squared dista
 lengths = list(shipped.loc[shipped["study"] == "critic", "quantity"].drop_duplicates())
 draw_changes(dict.fromkeys(["bound", "bound_best_temperature", *lengths], "bits"))
 
-# %% [markdown]
-# **A warning.**
-
 # %% tags=["hide-input"]
 short, longer = (at_the_end(quantity)["change"] for quantity in (lengths[0], lengths[-1]))
 page.show_text(
     "A neural estimate of the information between the modalities changes by {short_low:+.2f} to {short_high:+.2f} bits after short training and by "
-    "{longer_low:+.2f} to {longer_high:+.2f} bits after longer training. The true information is constant, so these changes are artefacts of the estimator: how fast a critic "
-    "learns depends on the geometry.",
+    "{longer_low:+.2f} to {longer_high:+.2f} bits after longer training. Mutual information is constant, so these changes are artefacts of the estimator.",
     **ends("short", short), **ends("longer", longer),
 )  # fmt: skip
 
 # %% [markdown]
 # ### Computed on this page
 #
-# The same of one set, beside the shipped values where those exist: information about the label, information between the modalities, and Eq. 2 on
-# all test pairs as one batch. The gap comes from training pairs and the best temperature from validation pairs. Intervals of Eq. 2 are of a
-# jackknife over groups, because a bootstrap's repeated rows would be negatives of themselves.
+# The same of one set, beside the shipped values where those exist. The gap comes from training pairs and the best temperature from validation pairs.
+# Intervals of {eq}`eq-infonce` are of a jackknife over groups, because a bootstrap's repeated rows would be negatives of themselves.
 
 # %% tags=["remove-stderr"]
 embeddings = embeddings_for(dataset, backbone, variant, store)
@@ -243,14 +228,14 @@ live = page.save_table(live, "information")
 keys = [*SET, "quantity", "lambda"]
 beside = live.merge(shipped[[*keys, "change"]].rename(columns={"change": "shipped change"}), on=keys, how="left")
 last = beside[(beside["lambda"] == max(lambdas)) & ~beside["quantity"].str.contains("least_|most_|entropy")]
+last = last.assign(quantity=last["quantity"].str.replace("_", " "))
 format_table(last[["quantity", "value", "low", "high", "change", "change_low", "change_high", "shipped change"]], caption="This set at the largest λ, beside the shipped change.")
 
 # %% [markdown]
 # ## What was not tested
 #
-# The encoders of the paper: these are those of the test bench. Classifiers other than linear ones, and critics other than one small one. Intervals of
-# information do not cover another draw of training rows. Temperatures and biases that SigLIP's encoders have learned. `python studies/information.py`
-# measures every shipped set again.
+# The encoders of the paper, classifiers other than linear ones, critics other than one small one, another draw of training rows, and temperatures and
+# biases that SigLIP has learned. `python studies/information.py` measures every shipped set again.
 
 # %% tags=["hide-input"]
 found = set(shipped[[*SET, "study"]].itertuples(index=False, name=None))

@@ -41,7 +41,7 @@ def paper_datasets() -> str:
 
 
 def dataset_cards() -> str:
-    """Return one section per registered data set, from its card."""
+    """Return one folded card per registered data set."""
     return "\n".join(_dataset_card(entry) for entry in DATASETS.values() if entry.name != "manifest")
 
 
@@ -56,7 +56,7 @@ def _dataset_card(entry) -> str:
     }  # fmt: skip
     lines = [f"**{what}**: {fact}" for what, fact in facts.items() if fact] + list(card.notes)
     opening = f"{card.domain.capitalize()} images and texts{cited}. Name in code: `{entry.name}`."
-    return f"### {card.title}\n\n{opening}\n\n" + "".join(f"- {line}\n" for line in lines)
+    return f":::{{dropdown}} {card.title}\n{opening}\n\n" + "".join(f"- {line}\n" for line in lines) + ":::\n"
 
 
 def encoder_cards() -> str:

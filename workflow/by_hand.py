@@ -17,7 +17,7 @@ from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 MATHJAX = "tex-svg.js"  # draws with paths, so that it needs no font files
-ROLE = re.compile(r"\{(doc|cite|eq|numref|ref)\}`([^`<]*?)(?: *<([^>`]*)>)?`")
+ROLE = re.compile(r"\{(doc|cite|eq|numref|ref|term)\}`([^`<]*?)(?: *<([^>`]*)>)?`")
 IMAGES = ("image/svg+xml", "image/png")
 
 
@@ -103,4 +103,5 @@ TARGETS: dict[str, Callable[[str], str]] = {
     "eq": _equation,
     "numref": lambda label: "the figure",
     "ref": lambda label: label,
+    "term": lambda term: term,
 }

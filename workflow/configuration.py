@@ -189,7 +189,7 @@ def unreachable(configuration: Configuration) -> dict[str, str]:
 
 
 def _encoder_fault(name: str) -> str | None:
-    """Return how to get the weights of an encoder that is not in the local cache while downloads are switched off."""
+    """Return download instructions if the weights of an encoder are not cached and the hub is offline."""
     entry = REGISTRY.get(name)
     if entry is None or entry.library not in HUB_FILES or os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("0", "", "false", "no"):
         return None

@@ -119,7 +119,7 @@ def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(
     path = "results/flickr8k--common--lit-natural.safetensors"
     alignment = load_alignment(run.folder / path)
     assert path in run.texts and alignment.lam == selected
-    assert "No alignment is recommended." in run.texts and "is saved for comparison; that is no recommendation" in run.texts
+    assert "No alignment is recommended." in run.texts and "is saved for comparison, not as a recommendation" in run.texts
     embeddings = EmbeddingSet.load(run.folder / "data/embeddings/flickr8k/common/lit-natural")
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)

@@ -20,6 +20,9 @@ from helpers import EmbeddingSet
 from helpers.cli import main
 from helpers.datasets import check
 from helpers.page import notebook_defaults
+from helpers.published import authors_sweep
+from helpers.schemas import shipped_table
+from helpers.statistics import MARGIN
 
 SWEEP = functions_of("03_lambda_sweep")
 CHECKED_FIRST = ("01", "02", "03", "05", "07", "08", "09", "11", "12")  # pages that import torch only after the check
@@ -48,14 +51,10 @@ def test_only_a_protocol_that_is_not_trained_to_convergence_is_called_so(trained
 def test_one_set_has_one_value_and_a_range_has_two():
     one, two = (SWEEP.change_sentence("converged", effects(*changes), 0.5) for changes in ([-0.02663], [0.01, 0.0004]))
     assert one.startswith(
-        "Under `converged` λ = 0.5 changes the joint test AUC by −0.0266 over 1 embedding set. Intervals (95 %) that "
+        "On 1 embedding set under `converged`, λ = 0.5 changes the test AUC of the joint probe by −0.0266. Of the 95 % intervals, "
     )
-    assert "that exclude zero: 1 of 1; " in one
-    assert (
-        "by +0.0004 to +0.0100 over 2 embedding sets" in two
-        and "zero: 1 of 2; that lie within ±0.005, " in two
-        and two.endswith(": 1 of 2.")
-    )
+    assert ", 1 of 1 exclude zero and 0 of 1 lie within ±0.005, " in one
+    assert "On 2 embedding sets " in two and "by +0.0004 to +0.0100. " in two and "1 of 2 exclude zero and 1 of 2 lie within" in two
     assert SWEEP.change_sentence("converged", effects(0.0), 0.0) == "Under `converged` no λ above 0 was swept."
 
 
@@ -71,12 +70,36 @@ def test_a_set_whose_gain_does_not_shrink_is_named_as_an_exception():
     assert "It does not" not in audit.training_sentence(gains.iloc[1:], limit.iloc[1:], unaligned.iloc[1:])
 
 
-def test_early_stopping_is_said_to_act_rarely_only_where_it_does():
+def test_early_stopping_is_said_not_to_act_only_where_it_does_not():
     rows = pd.DataFrame({"epochs": [100, 100, 30], "trained": [100, 100, 40]})
-    assert SWEEP.epochs_sentence("paper", rows).endswith("for 67% of 3 probes: early stopping rarely acts, the epochs run out.")
-    assert (
-        SWEEP.epochs_sentence("paper", rows.iloc[2:]) == "Under `paper` the best epoch is the last one allowed for 0% of 1 probe."
+    said = [SWEEP.epochs_sentence("paper", of) for of in (rows, rows[:2], rows[:1], rows[2:])]
+    assert said[0].endswith("the last epoch is the best for 67% of 3 probes, so early stopping rarely triggered.")
+    assert said[1].endswith("early stopping never triggered: all 2 probes were still improving at the last epoch.")
+    assert said[2].endswith("early stopping never triggered: the probe was still improving at the last epoch.")
+    assert said[3] == "Under `paper` the last epoch is the best for 0% of 1 probe."
+
+
+def test_headings_that_state_a_finding_hold_in_the_tables_that_their_sections_show():
+    """A table that is measured anew and says something else makes the heading of its section wrong."""
+    headings = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "notebooks").glob("*.py")))
+    matched, redrawn, heads = (
+        shipped_table(f"measured/{name}", dtype={"split": str}) for name in ("matched_sensitivity", "repeated_splits", "gap_heads")
     )
+    by_temperature = heads.pivot(index=["dataset", "rate", "random_state"], columns="temperature", values="gap")
+    of_splits = redrawn[redrawn["split"] != "fixed"].groupby(["dataset", "variant", "backbone"])["gain"]
+
+    def at_one(sweep):
+        return sweep[sweep["lambda"] == 1].set_index(["dataset", "backbone"])["gain"]
+
+    longer = at_one(authors_sweep(longer=True))
+    held = {
+        "With matched rows, HAM10000 gains more than Flickr8k": matched.loc[matched["dataset"].str.contains("minus"), "gain"] > 0,
+        "Over redrawn splits the gain of a converged probe stays small": of_splits.mean().abs() < MARGIN,
+        "A fixed low temperature widens the gap": by_temperature["0.01"] > by_temperature["learned"],
+        "Trained longer, the authors' own probe gains less": longer < at_one(authors_sweep()).loc[longer.index],
+    }
+    for heading, holds in held.items():
+        assert f"# ## {heading}\n" in headings and len(holds) and holds.all(), heading
 
 
 def test_a_stored_study_is_read_for_the_sets_encoders_and_text_of_the_page_alone():

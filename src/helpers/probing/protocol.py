@@ -12,7 +12,7 @@ import numpy as np
 from ..alignment.shift import STORED_AS, SWEPT, checked_lambda
 from ..arrays import choose
 
-# Four values a decade: a coarser grid moves the AUC more than lambda does.
+# Four values per decade: a coarser grid moves the AUC more than lambda does.
 STRENGTHS = tuple(float(s) for s in np.logspace(0, -7, 29))
 BRSET_UPDATES = 2300  # 100 epochs of the authors' 11,710 fit rows of BRSET in batches of 512
 VALIDATION_SHARE = 0.1  # of the training groups, where the data have no validation split

@@ -1,4 +1,4 @@
-"""Give probes many aligned versions of one set of features without copying any.
+"""Apply many alignments to one feature matrix without materialising the aligned copies.
 
 An alignment turns row x of a modality into ``scale * (x + shift)`` (see :mod:`helpers.alignment`), so the logits of probe a are
 ``scale_ia * (x_i W_a + shift_a W_a)``: one product of the unshifted rows with all probes' weights, then a factor per row and probe.

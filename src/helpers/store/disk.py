@@ -217,7 +217,7 @@ def write_table(table: pd.DataFrame, path) -> Path:
 
 
 def settled(read: Callable[[], Any], directory: Path) -> Any:
-    """Return ``read()``, and try again while another process replaces the set."""
+    """Call ``read()``, retrying while another process replaces the set."""
 
     def stamp() -> tuple | None:
         try:
