@@ -31,8 +31,11 @@ MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # i
 INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
 FILL = "fill them in, or write otherwise a name that reads as missing"
 ONE_HOT = "every row has exactly one of the {} labels, which are taken as classes of one {} task; kind=multilabel keeps them apart"
-DROP = "in a file: missing_labels='drop', --missing-labels drop or --option missing_labels=drop"
+MISSING_LABELS, UNCERTAIN = ("fail", "drop", "zero"), ("drop", "zero", "one")  # what may be done with a missing label, and with -1
+OPEN = ("-1", "-1.0")  # a label that a report leaves open, as CheXpert and MIMIC-CXR write it
+DROP = "missing_labels='drop', --missing-labels drop or --option missing_labels=drop"
 LABEL = f"label or drop these rows ({DROP}), or list a class of that name in classes (--classes, or --option classes=)"
+DECIDE = "say how -1 is read with uncertain= drop, zero or one (--uncertain, or --option uncertain=)"
 USUAL = {  # option: names that its column often has
     "label": "label labels target class diagnosis y dx".split(),
     "split": "split splits fold partition subset".split(),
@@ -67,7 +70,7 @@ def word_lists(values, what: str, first_line: int = 0, rows: Sequence[int] | Non
     fits = [cell is not None and all(isinstance(word, str) for word in cell) for cell in found]
     if not any(cell and fit for cell, fit in zip(found, fits, strict=True)):
         return None
-    if bad := [n for n, (value, fit) in enumerate(zip(values, fits, strict=True)) if not fit and as_text(value) is not None]:
+    if bad := [n for n, (value, fit) in enumerate(zip(values, fits, strict=True)) if not fit and (as_text(value) or "").strip()]:
         place = _place(bad[0], first_line, rows)
         raise ValueError(f"{what} holds lists of words, and something else in {place}; write a list of words in every row")
     return [cell or [] for cell in found]
@@ -112,8 +115,51 @@ def known(values, what: str, remedy: str, classes: Iterable = (), first_line: in
     if (missing := unknown(texts, classes)).any():
         written = ", ".join(f"{count} {text or 'empty'}" for text, count in Counter(texts[missing]).items())
         place = _place(int(missing.argmax()), first_line, rows)
+        remedy = f"{DECIDE}, {remedy}" if remedy == LABEL and {*texts[missing]} & {*OPEN} else remedy
         raise ValueError(f"{what} has {missing.sum()} missing value(s) ({written}), first at {place}; {remedy}")
     return texts
+
+
+def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | None = None, what: str = "labels") -> tuple:
+    """Return labels (n,) or (n, K) once missing ones and -1 are treated, the numbers of the rows to keep, and counts with notes.
+
+    ``missing_labels`` may ``drop`` the row or read ``zero``. ``uncertain``, of labels -1, may ``drop`` the row or read ``zero`` or
+    ``one``; None takes them as missing ones. With ``fail`` and None, labels stay as they are and the rows are None.
+    """
+    choose(missing_labels, MISSING_LABELS, "missing_labels")
+    choose(uncertain or "drop", UNCERTAIN, "policy for uncertain labels")
+    if missing_labels == "fail" and uncertain is None:
+        return labels, None, {}
+    if labels is None:
+        raise ValueError("missing_labels and uncertain describe labels, and there are none; give labels, or leave them out")
+    listed = getattr(labels, "ndim", 1) != 2 and word_lists(labels, what) is not None
+    table = pd.DataFrame({0: list(labels)} if listed else as_array(labels, what), dtype=object)
+    texts, single = table.apply(lambda column: pd.Series(cells(column), dtype=object)), table.shape[1] == 1
+    named = {*cells(classes or ())} if single else set()
+    if uncertain and named & {*OPEN}:
+        raise ValueError("classes lists -1, which is no class where uncertain is given; leave one of the two out")
+    doubtful = texts.isin(OPEN) & (uncertain is not None)
+    missing = texts.apply(unknown, classes=named) & ~doubtful
+    coded = (texts.isin([*INDICATORS]) | missing | doubtful).all(axis=None)
+    kept, report, notes = np.ones(len(table), dtype=bool), dict[str, int | list[str]](), list[str]()
+    for option, found, who in ((missing_labels, missing, "rows_without_label"), (uncertain, doubtful, "rows_with_uncertain_label")):
+        rows, name = found.any(axis=1).to_numpy() & kept, "uncertain" if found is doubtful else "missing_labels"
+        told = f"{name}={option}: {rows.sum()} {who.replace('_', ' ')}"
+        if option == "drop":
+            kept &= ~rows
+            report[who] = int(rows.sum())
+            notes.append(f"{told} were left out")
+        elif number := {"zero": "0", "one": "1"}.get(str(option)):
+            if not coded:
+                raise ValueError(f"{what}: {name}={option} needs labels of 0 and 1 alone, and there are others; use {name}=drop")
+            texts = texts.replace({word: str(code) for word, code in INDICATORS.items()}).mask(found, number)
+            notes.append(f"{told}: {found[kept].sum(axis=None)} labels were read as {number}")
+    numbers, settled = np.flatnonzero(kept), texts.to_numpy()[kept]
+    if listed or not single:
+        return (table[0].to_numpy()[kept].tolist() if listed else settled), numbers, report | {"notes": notes}
+    whole = not named and all(str(text).endswith(".0") for text in settled[:, 0])  # as pandas writes numbers once one is missing
+    texts = [text.removesuffix(".0") if whole else text for text in settled[:, 0]]
+    return np.array(texts, dtype=object), numbers, report | {"notes": notes}
 
 
 def indicators(labels) -> np.ndarray:
@@ -259,11 +305,14 @@ def task_of(labels, kind: str | None, classes, what: str = "labels", first_line:
     if labels.ndim == 2:
         labels = labels if labels.dtype.kind in "biuf" else indicators(labels)
         coded = np.isin(labels, (0, 1)).all()
-        for column in labels.T if not coded else ():
-            known(column, "labels", LABEL)
+        classes = classes or tuple(map(str, range(labels.shape[1])))
+        for name, column in zip(classes, labels.T if not coded and labels.shape[1] > 1 else (), strict=False):
+            known(column, f"{what} ({name})", LABEL, (), first_line, rows)
+            if len(bad := np.flatnonzero(~np.isin(column, (0, 1)))):
+                first = _place(bad[0], first_line, rows)
+                raise ValueError(f"{what} ({name}) is not 0 or 1, first at {first} ({len(bad)} such rows)")
         if not coded and labels.shape[1] == 1:
             raise ValueError(f"labels have shape {labels.shape}; give class names as (n,), with labels.ravel()")
-        classes = classes or tuple(map(str, range(labels.shape[1])))
         fits = coded and kind != "multilabel" and len(classes) == labels.shape[1]
         if fits and (one := one_hot(labels, classes)) is not None:
             task = Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes)

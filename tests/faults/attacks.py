@@ -187,7 +187,7 @@ def write_records(rows: pd.DataFrame, path: Path) -> None:
     else:
         if not path.suffix:
             path.mkdir()
-            (path / "state.json").write_text("{}")
+            (path / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
         found = pa.Table.from_pandas(rows, preserve_index=False)
         file = path if path.suffix else path / "data-00000-of-00001.arrow"
         with (

@@ -14,16 +14,16 @@ from typing import IO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..arrays import as_array, unequal
-from ..files import check_file, check_memory, parse_json, unreadable
+from ..files import check_file, check_memory, parse_json, read_json, unreadable
 from ..tasks import as_text
 from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet
 
 DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
 ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
-SHARDS = {"dataset_dict.json": "*/data-*-of-*.arrow", "state.json": "data-*-of-*.arrow"}  # mark of a saved data set: its files
 PER_CELL = 70  # bytes of memory that a cell takes while a table is read as text
 COPIES = 5  # of vectors while a set is made of them
 COMPRESSED = (0x184D2204, 0xFD2FB528)  # first bytes of what LZ4 and Zstandard wrote
@@ -112,11 +112,13 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
                 part["split"] = part.get("split", shard.parent.name)
         return pd.concat(parts.values(), ignore_index=True)
     kind = "Parquet" if ends_in(path, (".parquet",)) else "Arrow" if ends_in(path, ARROW) else "JSON"
-    if kind == "Parquet":
-        return read_parquet(path, remedy)
+    table = read_parquet(path, remedy) if kind == "Parquet" else pd.DataFrame()
     check_file(path)
     try:
-        table = _arrow(path) if kind == "Arrow" else _json(path)
+        if kind == "Parquet":
+            table = _named_classes(table, pq.read_schema(path).metadata)
+        else:
+            table = _arrow(path) if kind == "Arrow" else _json(path)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, path, f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
     return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
@@ -143,7 +145,21 @@ def _arrow(path: Path) -> pd.DataFrame:
     table.validate(full=True)
     parts = [part for column in table.columns for part in column.chunks]
     check_memory(str(path), sum(2 * length_of(part) + PER_VALUE * len(part) for part in parts))
-    return table.to_pandas(ignore_metadata=True)
+    return _named_classes(table.to_pandas(ignore_metadata=True), table.schema.metadata)
+
+
+def _named_classes(table: pd.DataFrame, metadata: dict[bytes, bytes] | None) -> pd.DataFrame:
+    """Put the names of classes, which a Hugging Face dataset tells, in place of their numbers; one without a name is missing."""
+    about = parse_json((metadata or {}).get(b"huggingface", b"{}"))
+    for column, feature in about.get("info", {}).get("features", {}).items():
+        inner = feature.get("feature", feature)  # of a list, or of its items
+        if column in table and isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
+            names = dict(enumerate(inner["names"]))
+            several = inner is not feature
+            table[column] = [
+                [names.get(n) for n in cell] if several and cell is not None else names.get(cell) for cell in table[column]
+            ]
+    return table
 
 
 def _check_batches(path: Path, source) -> None:
@@ -158,12 +174,20 @@ def _check_batches(path: Path, source) -> None:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Return the files of a folder that Hugging Face's ``save_to_disk`` wrote, of all splits if it has several."""
-    patterns = [pattern for mark, pattern in SHARDS.items() if (folder / mark).is_file()]
-    shards = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-    for path in shards:
-        if f"{len(list(path.parent.glob('data-*-of-*.arrow'))):05d}" != path.stem[-5:]:
-            raise ValueError(f"{path.parent} does not hold {path.stem[-5:]} files data-*.arrow; copy all of them")
+    """Return the files that a folder of Hugging Face's ``save_to_disk`` lists, of all splits if it has several."""
+    splits, state = folder / "dataset_dict.json", "state.json"
+    if not splits.is_file() and not (folder / state).is_file():
+        return []
+    try:
+        parts = [folder / Path(name).name for name in read_json(splits)["splits"]] if splits.is_file() else [folder]
+        about = {part: read_json(part / state) for part in parts}
+        shards = [part / Path(each["filename"]).name for part in parts for each in about[part]["_data_files"]]
+    except (KeyError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(f"{folder} is not all that save_to_disk wrote ({type(error).__name__}); copy the whole folder") from None
+    if not shards or any(about[part].get("_indices_data_files") for part in parts):
+        raise ValueError(f"{folder} has no rows, or keeps their order in another file; write it again with save_to_disk")
+    if absent := [shard for shard in shards if not shard.is_file()]:
+        raise FileNotFoundError(f"{absent[0]} does not exist ({len(absent)} of {len(shards)} files); copy the whole folder")
     return shards
 
 
