@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | N
     doubtful = texts.isin(OPEN) & (uncertain is not None)
     missing = texts.apply(unknown, classes=named) & ~doubtful
     coded = (texts.isin([*INDICATORS]) | missing | doubtful).all(axis=None)
-    kept, report, notes = np.ones(len(table), dtype=bool), dict[str, int | list[str]](), list[str]()
+    kept, report, notes, numbers = np.ones(len(table), dtype=bool), dict[str, Any](), list[str](), {"zero": 0, "one": 1}
     for option, found, who in ((missing_labels, missing, "rows_without_label"), (uncertain, doubtful, "rows_with_uncertain_label")):
         rows, name = found.any(axis=1).to_numpy() & kept, "uncertain" if found is doubtful else "missing_labels"
         told = f"{name}={option}: {rows.sum()} {who.replace('_', ' ')}"
@@ -149,17 +150,19 @@ def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | N
             kept &= ~rows
             report[who] = int(rows.sum())
             notes.append(f"{told} were left out")
-        elif number := {"zero": "0", "one": "1"}.get(str(option)):
+        elif option in numbers:
             if not coded:
                 raise ValueError(f"{what}: {name}={option} needs labels of 0 and 1 alone, and there are others; use {name}=drop")
-            texts = texts.replace({word: str(code) for word, code in INDICATORS.items()}).mask(found, number)
-            notes.append(f"{told}: {found[kept].sum(axis=None)} labels were read as {number}")
-    numbers, settled = np.flatnonzero(kept), texts.to_numpy()[kept]
-    if listed or not single:
-        return (table[0].to_numpy()[kept].tolist() if listed else settled), numbers, report | {"notes": notes}
-    whole = not named and all(str(text).endswith(".0") for text in settled[:, 0])  # as pandas writes numbers once one is missing
-    texts = [text.removesuffix(".0") if whole else text for text in settled[:, 0]]
-    return np.array(texts, dtype=object), numbers, report | {"notes": notes}
+            texts = texts.map(lambda cell: INDICATORS.get(cell, cell)).mask(found, numbers[option])
+            notes.append(f"{told}: {found[kept].sum(axis=None)} labels were read as {numbers[option]}")
+    rows, found = np.flatnonzero(kept), texts.to_numpy()[kept]
+    if listed:
+        found = table.to_numpy()[kept, 0].tolist()
+    elif single:
+        found = found[:, 0]
+        if not named and all(str(text).endswith(".0") for text in found):  # as pandas writes numbers once one is missing
+            found = np.array([text.removesuffix(".0") for text in found], dtype=object)
+    return found, rows, report | {"notes": notes}
 
 
 def indicators(labels) -> np.ndarray:

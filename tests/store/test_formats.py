@@ -204,6 +204,21 @@ def test_files_that_would_need_unpickling_are_refused_unread(tmp_path):
         EmbeddingSet.from_npz(tmp_path / "e.pt")
 
 
+def test_float8_is_read_and_a_sparse_tensor_and_a_folder_of_another_kind_are_named(tmp_path):
+    about, image, text = table()
+    save_file({name: x.to(torch.float8_e4m3fn) for name, x in arrays(about, image, text).items()}, tmp_path / "e.safetensors")
+    made = EmbeddingSet.from_npz(tmp_path / "e.safetensors", **KEYS)
+    np.testing.assert_allclose(made.image_of(), image, atol=0.05)
+    torch.save({"image": torch.tensor(image).to_sparse(), "text": torch.tensor(text)}, tmp_path / "e.pt")
+    with pytest.raises(ValueError, match=r"e.pt holds a sparse tensor; save it with .to_dense\(\)"):
+        EmbeddingSet.from_npz(tmp_path / "e.pt")
+    lists(about, image, text).to_parquet(tmp_path / "parts", partition_cols=["dx"])
+    with pytest.raises(
+        ValueError, match="parts must hold img_emb/.*or be what save_to_disk wrote; give another folder file by file"
+    ):
+        EmbeddingSet.from_csv(tmp_path / "parts", "dx", **COLUMNS)
+
+
 def test_all_faults_of_an_array_file_are_told_at_once(tmp_path):
     image, text = table()[1:]
     np.savez(

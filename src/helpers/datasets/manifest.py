@@ -13,10 +13,10 @@ import pandas as pd
 from .. import tasks
 from ..arrays import choose, choose_column
 from ..images import EXTENSIONS, existing, limits_of
-from ..store.formats import DELIMITED, TABLES, ends_in, is_table, read_rows
+from ..store.formats import TABLES, is_table, read_rows
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
-from .tables import classes_of, first_file, read_table, refuse, unique
+from .tables import classes_of, first_file, refuse, unique
 
 REMEDY = "save it again, as UTF-8 with a header line"
 MOST_FILES = 100_000  # looked at for names that would fit
@@ -94,7 +94,7 @@ def _open(root: Path, table: str | None, image_root: str | None) -> tuple[Path, 
     names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
     path = root if root.is_file() or is_table(root) else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
-    return path, images, read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
+    return path, images, read_rows(path, REMEDY)
 
 
 def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, kind, classes, faults: list[Exception]):

@@ -65,7 +65,7 @@ def read_vectors(
             raise ValueError(f"{path} is a table with its own texts and labels; give text and table for arrays alone")
         about, arrays = _from_columns(path, text, table, image_prefix, text_prefix, duplicates)
     elif path.is_dir() or ends_in(path, ARRAYS):
-        if duplicates != "fail" or path.is_dir() and (image_prefix, text_prefix) != (IMAGE, TEXT):
+        if duplicates != "fail" or (path / "img_emb").is_dir() and (image_prefix, text_prefix) != (IMAGE, TEXT):
             raise ValueError(f"{path} has no columns of coordinates; leave out duplicates, image_prefix and text_prefix")
         keys = {"image": image_prefix if image_prefix != IMAGE else "image", "text": text_prefix if text_prefix != TEXT else "text"}
         named = [*OPTIONS, *(name for name in (label, split, group, ids) if isinstance(name, str) and not table)]
@@ -234,7 +234,8 @@ def _folder(path: Path) -> tuple[pd.DataFrame | None, dict]:
     shards = {what: sorted(path.glob(pattern), key=_number) for what, pattern in SHARDS.items()}
     numbers = {what: [_number(file) for file in files] for what, files in shards.items()}
     if not numbers["image"] or numbers["image"] != numbers["text"] or numbers["table"] not in ([], numbers["image"]):
-        raise ValueError(f"{path} must hold {SHARDS['image']}, {SHARDS['text']} and, if any, {SHARDS['table']} of the same numbers")
+        kinds = f"{SHARDS['image']}, {SHARDS['text']} and, if any, {SHARDS['table']} of the same numbers"
+        raise ValueError(f"{path} must hold {kinds}, or be what save_to_disk wrote; give another folder file by file")
     tables = [read_rows(file, REMEDY) for file in shards["table"]]
     arrays = {what: np.concatenate([read_arrays(file, {}, []) for file in shards[what]]) for what in ("image", "text")}
     return pd.concat(tables, ignore_index=True) if tables else None, arrays

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -52,25 +53,25 @@ def read_rows(path, remedy: str, raw: str = "(?!)") -> pd.DataFrame:
             raise ValueError(f"{path} has two columns of one name; rename one of them")
         texts = {name: table[name].map(lambda cell: as_text(cell) or None) for name in table if not re.fullmatch(raw, name)}
         return table.assign(**texts)
-    separator = _separator(path, remedy)
-    text = {name: str for name in read_delimited(path, remedy, separator, nrows=0) if not re.fullmatch(raw, str(name))}
-    return read_delimited(path, remedy, separator, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
+    return read_delimited(path, remedy, raw)
 
 
-def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
-    """Return ``pandas.read_csv`` of a UTF-8 file that fits into memory."""
-    separator = separator or _separator(path, remedy)
+def read_delimited(path, remedy: str, raw: str = "(?!)", na_words: bool = False) -> pd.DataFrame:
+    """Read a UTF-8 file that fits into memory, as :func:`read_rows` does; with ``na_words`` also NA, nan ... are missing."""
+    read = partial(pd.read_csv, path, encoding="utf-8-sig", index_col=False, low_memory=False)
     with _one_sentence(path, remedy), warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
-
-
-def _separator(path, remedy: str) -> str:
-    """Return what separates columns, as the header shows: a tab, a semicolon or a comma; refuse a table beyond the memory limit."""
-    with _one_sentence(path, remedy):
         _check_text(path, b",;\t\n", PER_COLUMN)
-    header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
-    return "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
+        line = read(sep="\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
+        separator = "\t" if len(line) > 1 else ";" if ";" in line[0] and "," not in line[0] else ","
+        header = read(sep=separator, header=None, nrows=1, dtype=str).iloc[0]
+        names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(header)]
+        first = dict(zip(reversed(names), range(len(names), 0, -1), strict=True))
+        if twice := [i for i, name in enumerate(names, 1) if first[name] != i]:
+            fault = f"columns {first[names[twice[0] - 1]]} and {twice[0]} have the same name"
+            raise ValueError(f"{path}: {fault}; rename one of them")
+        text = {name: str for name in names if not re.fullmatch(raw, name)}
+        return read(sep=separator, names=names, header=0, dtype=text, keep_default_na=na_words, na_values=[""])
 
 
 def _opened(path) -> IO[bytes]:
@@ -239,13 +240,15 @@ def _stored(path: Path, wanted: set[str]):
             from torch import load  # the one reader of pickles that holds to tensors and plain containers
 
             found = load(path, map_location="cpu", weights_only=True)
+        every = list(found.values()) if isinstance(found, dict) else [found]
+        check_memory(str(path), COPIES * sum(getattr(x, "nbytes", 0) for x in every))  # a tensor may repeat what is stored once
+        return every[0] if len(every) == 1 else found
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         fault = f"cannot be read ({type(error).__name__}); it is no {path.suffix[1:].upper()} file, damaged or cut short"
         if "Object arrays" in str(error):
             fault = OBJECTS
         elif re.search("Unsupported (global|class)", str(error)):
             fault = "holds pickled objects other than tensors, which are not read; save tensors alone, for example as safetensors"
+        elif "sparse tensor" in str(error):
+            fault = "holds a sparse tensor; save it with .to_dense()"
         raise unreadable(error, path, f"{path} {fault}") from None
-    every = list(found.values()) if isinstance(found, dict) else [found]
-    check_memory(str(path), COPIES * sum(getattr(x, "nbytes", 0) for x in every))  # a tensor may repeat what is stored once
-    return every[0] if len(every) == 1 else found
