@@ -139,13 +139,13 @@ def test_a_hugging_face_folder_that_is_not_whole_is_named(tmp_path):
     for spoil, message in [
         (
             lambda: (tmp_path / "train/data-00000-of-00001.arrow").unlink(),
-            r"train/data-00000.*arrow does not exist \(1 of 3 files\)",
+            r"is not all that save_to_disk wrote \(File.*train/data-00000",
         ),
         (
             lambda: (tmp_path / "val/state.json").unlink(),
-            r"is not all that save_to_disk wrote \(FileNotFoundError\); copy the whole",
+            r"is not all that save_to_disk wrote \(File.*val/state.json'\); copy the whole",
         ),
-        (lambda: (tmp_path / "val/state.json").write_text("[]"), r"is not all that save_to_disk wrote \(TypeError\)"),
+        (lambda: (tmp_path / "val/state.json").write_text("[]"), r"is not all that save_to_disk wrote \(TypeError"),
         (lambda: (tmp_path / "val/state.json").write_text("{"), r"val/state.json is not valid JSON"),
         (lambda: (tmp_path / "dataset_dict.json").write_text('{"splits": ["dev"]}'), "has no rows"),
         (lambda: (tmp_path / "dataset_dict.json").write_text('{"splits": ["holdout"]}'), "is not all that save_to_disk wrote"),
@@ -268,7 +268,7 @@ def test_columns_of_vectors_are_proposed_and_an_incomplete_folder_is_named(tmp_p
         EmbeddingSet.from_csv(tmp_path / "e.parquet")
     saved_to_disk(lists(about, image, text), tmp_path / "saved", False)
     (tmp_path / "saved/data-00001-of-00002.arrow").unlink()
-    with pytest.raises(FileNotFoundError, match="data-00001-of-00002.arrow does not exist .1 of 2 files.; copy the whole folder"):
+    with pytest.raises(ValueError, match="saved is not all that save_to_disk wrote .*data-00001-of-00002.arrow'.; copy the whole"):
         EmbeddingSet.from_csv(tmp_path / "saved", **COLUMNS)
     (tmp_path / "labels.xlsx").write_bytes(b"PK\3\4")
     np.save(tmp_path / "e.npy", np.stack([image, text]))

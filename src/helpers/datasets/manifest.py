@@ -120,13 +120,8 @@ def _check_splits(rows: pd.DataFrame, column: pd.Series, path: Path, faults: lis
     with _noting(faults):
         _known(column, path)
         classes_of(pd.Series(rows["split"], name=column.name), tasks.SPLITS, path)
-    refuse(
-        rows["group"].isin(straddling(rows[rows["split"].isin(tasks.SPLITS)])),
-        rows["group"],
-        path,
-        "is in two splits; keep it in one",
-        faults=faults,
-    )
+    groups, known = rows["group"], rows[rows["split"].isin(tasks.SPLITS)]
+    refuse(groups.isin(straddling(known)), groups, path, "is in two splits; keep it in one", faults=faults)
 
 
 @contextmanager

@@ -15,12 +15,11 @@ from typing import IO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..arrays import as_array, unequal
 from ..files import check_file, check_memory, parse_json, read_json, unreadable
 from ..tasks import as_text
-from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet
+from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet, to_pandas
 
 DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
@@ -66,10 +65,9 @@ def read_delimited(path, remedy: str, raw: str = "(?!)", na_words: bool = False)
         separator = "\t" if len(line) > 1 else ";" if ";" in line[0] and "," not in line[0] else ","
         header = read(sep=separator, header=None, nrows=1, dtype=str).iloc[0]
         names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(header)]
-        first = dict(zip(reversed(names), range(len(names), 0, -1), strict=True))
-        if twice := [i for i, name in enumerate(names, 1) if first[name] != i]:
-            fault = f"columns {first[names[twice[0] - 1]]} and {twice[0]} have the same name"
-            raise ValueError(f"{path}: {fault}; rename one of them")
+        if len(twice := np.flatnonzero(pd.Index(names).duplicated())):
+            pair = f"columns {names.index(names[twice[0]]) + 1} and {twice[0] + 1}"
+            raise ValueError(f"{path}: {pair} have the same name; rename one of them")
         text = {name: str for name in names if not re.fullmatch(raw, name)}
         return read(sep=separator, names=names, header=0, dtype=text, keep_default_na=na_words, na_values=[""])
 
@@ -113,13 +111,11 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
                 part["split"] = part.get("split", shard.parent.name)
         return pd.concat(parts.values(), ignore_index=True)
     kind = "Parquet" if ends_in(path, (".parquet",)) else "Arrow" if ends_in(path, ARROW) else "JSON"
-    table = read_parquet(path, remedy) if kind == "Parquet" else pd.DataFrame()
+    if kind == "Parquet":
+        return read_parquet(path, remedy)
     check_file(path)
     try:
-        if kind == "Parquet":
-            table = _named_classes(table, pq.read_schema(path).metadata)
-        else:
-            table = _arrow(path) if kind == "Arrow" else _json(path)
+        table = _arrow(path) if kind == "Arrow" else _json(path)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, path, f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
     return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
@@ -146,21 +142,7 @@ def _arrow(path: Path) -> pd.DataFrame:
     table.validate(full=True)
     parts = [part for column in table.columns for part in column.chunks]
     check_memory(str(path), sum(2 * length_of(part) + PER_VALUE * len(part) for part in parts))
-    return _named_classes(table.to_pandas(ignore_metadata=True), table.schema.metadata)
-
-
-def _named_classes(table: pd.DataFrame, metadata: dict[bytes, bytes] | None) -> pd.DataFrame:
-    """Put the names of classes, which a Hugging Face dataset tells, in place of their numbers; one without a name is missing."""
-    about = parse_json((metadata or {}).get(b"huggingface", b"{}"))
-    for column, feature in about.get("info", {}).get("features", {}).items():
-        inner = feature.get("feature", feature)  # of a list, or of its items
-        if column in table and isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
-            names = dict(enumerate(inner["names"]))
-            several = inner is not feature
-            table[column] = [
-                [names.get(n) for n in cell] if several and cell is not None else names.get(cell) for cell in table[column]
-            ]
-    return table
+    return to_pandas(table)
 
 
 def _check_batches(path: Path, source) -> None:
@@ -181,14 +163,13 @@ def _shards(folder: Path) -> list[Path]:
         return []
     try:
         parts = [folder / Path(name).name for name in read_json(splits)["splits"]] if splits.is_file() else [folder]
-        about = {part: read_json(part / state) for part in parts}
-        shards = [part / Path(each["filename"]).name for part in parts for each in about[part]["_data_files"]]
+        files = [(part, Path(each["filename"]).name) for part in parts for each in read_json(part / state)["_data_files"]]
+        shards = [part / name for part, name in files if (part / name).stat()]  # of a missing one, an OSError
     except (KeyError, TypeError, AttributeError, OSError) as error:
-        raise ValueError(f"{folder} is not all that save_to_disk wrote ({type(error).__name__}); copy the whole folder") from None
-    if not shards or any(about[part].get("_indices_data_files") for part in parts):
-        raise ValueError(f"{folder} has no rows, or keeps their order in another file; write it again with save_to_disk")
-    if absent := [shard for shard in shards if not shard.is_file()]:
-        raise FileNotFoundError(f"{absent[0]} does not exist ({len(absent)} of {len(shards)} files); copy the whole folder")
+        fault = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{folder} is not all that save_to_disk wrote ({fault}); copy the whole folder") from None
+    if not shards:
+        raise ValueError(f"{folder} has no rows; write it again with save_to_disk")
     return shards
 
 
