@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,10 +121,9 @@ def known(values, what: str, remedy: str, classes: Iterable = (), first_line: in
 
 
 def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | None = None, what: str = "labels") -> tuple:
-    """Return labels (n,) or (n, K) once missing ones and -1 are treated, the numbers of the rows to keep, and counts with notes.
+    """Return labels (n,) or (n, K) without gaps, the rows to keep, and counts with notes; without a policy, rows are None.
 
-    ``missing_labels`` may ``drop`` the row or read ``zero``. ``uncertain``, of labels -1, may ``drop`` the row or read ``zero`` or
-    ``one``; None takes them as missing ones. With ``fail`` and None, labels stay as they are and the rows are None.
+    ``missing_labels`` may ``drop`` a row or read ``zero``, and ``uncertain``, for -1, also ``one``; None takes -1 as missing.
     """
     choose(missing_labels, MISSING_LABELS, "missing_labels")
     choose(uncertain or "drop", UNCERTAIN, "policy for uncertain labels")
@@ -137,12 +135,10 @@ def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | N
     table = pd.DataFrame({0: list(labels)} if listed else as_array(labels, what), dtype=object)
     texts, single = table.apply(lambda column: pd.Series(cells(column), dtype=object)), table.shape[1] == 1
     named = {*cells(classes or ())} if single else set()
-    if uncertain and named & {*OPEN}:
-        raise ValueError("classes lists -1, which is no class where uncertain is given; leave one of the two out")
-    doubtful = texts.isin(OPEN) & (uncertain is not None)
+    doubtful = texts.isin({*OPEN} - named) & (uncertain is not None)
     missing = texts.apply(unknown, classes=named) & ~doubtful
-    coded = (texts.isin([*INDICATORS]) | missing | doubtful).all(axis=None)
-    kept, report, notes, numbers = np.ones(len(table), dtype=bool), dict[str, Any](), list[str](), {"zero": 0, "one": 1}
+    coded, numbers = (texts.isin([*INDICATORS]) | missing | doubtful).all(axis=None), {"zero": 0, "one": 1}
+    kept, report, notes = np.ones(len(table), dtype=bool), dict[str, int | list[str]](), list[str]()
     for option, found, who in ((missing_labels, missing, "rows_without_label"), (uncertain, doubtful, "rows_with_uncertain_label")):
         rows, name = found.any(axis=1).to_numpy() & kept, "uncertain" if found is doubtful else "missing_labels"
         told = f"{name}={option}: {rows.sum()} {who.replace('_', ' ')}"
@@ -155,20 +151,11 @@ def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | N
                 raise ValueError(f"{what}: {name}={option} needs labels of 0 and 1 alone, and there are others; use {name}=drop")
             texts = texts.map(lambda cell: INDICATORS.get(cell, cell)).mask(found, numbers[option])
             notes.append(f"{told}: {found[kept].sum(axis=None)} labels were read as {numbers[option]}")
-    rows, found = np.flatnonzero(kept), texts.to_numpy()[kept]
-    if listed:
-        found = table.to_numpy()[kept, 0].tolist()
-    elif single:
-        found = found[:, 0]
-        if not named and all(str(text).endswith(".0") for text in found):  # as pandas writes numbers once one is missing
-            found = np.array([text.removesuffix(".0") for text in found], dtype=object)
-    return found, rows, report | {"notes": notes}
-
-
-def indicators(labels) -> np.ndarray:
-    """Return 0 and 1 written as text or truth values as integers, (n, K); other cells stay, and :meth:`Task.targets` names one."""
-    coded = pd.DataFrame(labels, dtype=object).apply(lambda column: pd.Series(cells(column)).map(lambda c: INDICATORS.get(c, c)))
-    return coded.to_numpy(np.int64) if coded.isin([0, 1]).all(axis=None) else coded.to_numpy()
+    found = (table if listed else texts).to_numpy()[kept]
+    found = found[:, 0] if single else found
+    if single and not listed and not named and all(str(label).endswith(".0") for label in found):
+        found = np.array([label.removesuffix(".0") for label in found], dtype=object)  # pandas writes numbers so beside a gap
+    return found, np.flatnonzero(kept), report | {"notes": notes}
 
 
 def not_used(columns: Iterable, free: Iterable[str]) -> str:
@@ -306,14 +293,15 @@ def task_of(labels, kind: str | None, classes, what: str = "labels", first_line:
         kind = kind or "multilabel"
     labels = as_array(labels, "labels")
     if labels.ndim == 2:
-        labels = labels if labels.dtype.kind in "biuf" else indicators(labels)
+        if labels.dtype.kind not in "biuf":  # 0 and 1 as text or truth values become integers
+            labels = np.array([[INDICATORS.get(cell, cell) for cell in cells(row)] for row in labels], dtype=object)
+            labels = labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else labels
         coded = np.isin(labels, (0, 1)).all()
         classes = classes or tuple(map(str, range(labels.shape[1])))
         for name, column in zip(classes, labels.T if not coded and labels.shape[1] > 1 else (), strict=False):
             known(column, f"{what} ({name})", LABEL, (), first_line, rows)
             if len(bad := np.flatnonzero(~np.isin(column, (0, 1)))):
-                first = _place(bad[0], first_line, rows)
-                raise ValueError(f"{what} ({name}) is not 0 or 1, first at {first} ({len(bad)} such rows)")
+                raise ValueError(f"{what} ({name}) is not 0 or 1, first at {_place(bad[0], first_line, rows)} ({len(bad)} such)")
         if not coded and labels.shape[1] == 1:
             raise ValueError(f"labels have shape {labels.shape}; give class names as (n,), with labels.ravel()")
         fits = coded and kind != "multilabel" and len(classes) == labels.shape[1]

@@ -143,7 +143,7 @@ def test_a_hugging_face_folder_that_is_not_whole_is_named(tmp_path):
         ),
         (
             lambda: (tmp_path / "val/state.json").unlink(),
-            r"is not all that save_to_disk wrote \(File.*val/state.json'\); copy the whole",
+            r"is not all that save_to_disk wrote \(File.*val/state.json'\); copy it whole",
         ),
         (lambda: (tmp_path / "val/state.json").write_text("[]"), r"is not all that save_to_disk wrote \(TypeError"),
         (lambda: (tmp_path / "val/state.json").write_text("{"), r"val/state.json is not valid JSON"),
@@ -219,6 +219,35 @@ def test_float8_is_read_and_a_sparse_tensor_and_a_folder_of_another_kind_are_nam
         EmbeddingSet.from_csv(tmp_path / "parts", "dx", **COLUMNS)
 
 
+def test_a_header_is_read_as_one_whatever_reads_it(tmp_path):
+    rows = with_vectors(*table())
+    rows.rename(columns={"dx": " dx "}).to_csv(tmp_path / "e.csv", index=False)
+    assert EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", ids="image_id").task.classes == ("mel", "nv")
+    rows.rename(columns={"text": "dx"}).to_csv(tmp_path / "twice.csv", index=False)
+    with pytest.raises(ValueError, match="twice.csv: columns 2 and 3 have the same name; rename one of them"):
+        EmbeddingSet.from_csv(tmp_path / "twice.csv", "dx")
+
+
+def test_what_a_policy_did_is_counted_and_a_policy_without_use_is_refused(tmp_path, capsys):
+    about, image, text = table()
+    rows = with_vectors(about.drop(columns="split").astype({"edema": object, "effusion": object}), image, text)
+    rows.loc[3, ["edema", "effusion"]], rows.loc[[5, 6], "edema"], rows.loc[8, "effusion"] = [-1, -1.0], None, -1
+    rows.to_csv(tmp_path / "e.csv", index=False)
+    options = {"label": ["edema", "effusion"], "missing_labels": "drop", "uncertain": "one"}
+    made = EmbeddingSet.from_csv(tmp_path / "e.csv", **options)
+    notes = [
+        "missing_labels=drop: 2 rows without label were left out",
+        "uncertain=one: 2 rows with uncertain label: 3 labels were read as 1",
+    ]
+    assert made.provenance["data_report"] == {"rows_without_label": 2, "notes": notes} and len(made) == 8
+    assert made.targets.tolist() == [[0, 0], [1, 0], [0, 0], [1, 1], [0, 0], [1, 1], [0, 1], [1, 1]]
+    command = ["import", str(tmp_path / "e.csv"), "--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
+    assert main([*command, "--label", "edema,effusion", "--missing-labels", "drop", "--uncertain", "one"]) == 0
+    assert "\n".join(notes) in capsys.readouterr().out
+    assert main([*command, "--uncertain", "zero", "--overwrite"]) == 2
+    assert "uncertain describe labels, and there are none; give labels, or leave them out" in capsys.readouterr().err
+
+
 def test_all_faults_of_an_array_file_are_told_at_once(tmp_path):
     image, text = table()[1:]
     np.savez(
@@ -268,7 +297,7 @@ def test_columns_of_vectors_are_proposed_and_an_incomplete_folder_is_named(tmp_p
         EmbeddingSet.from_csv(tmp_path / "e.parquet")
     saved_to_disk(lists(about, image, text), tmp_path / "saved", False)
     (tmp_path / "saved/data-00001-of-00002.arrow").unlink()
-    with pytest.raises(ValueError, match="saved is not all that save_to_disk wrote .*data-00001-of-00002.arrow'.; copy the whole"):
+    with pytest.raises(ValueError, match="saved is not all that save_to_disk wrote .*data-00001-of-00002.arrow'.; copy it whole"):
         EmbeddingSet.from_csv(tmp_path / "saved", **COLUMNS)
     (tmp_path / "labels.xlsx").write_bytes(b"PK\3\4")
     np.save(tmp_path / "e.npy", np.stack([image, text]))

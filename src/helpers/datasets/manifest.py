@@ -146,8 +146,7 @@ def _settled(data: pd.DataFrame, label: list[str], classes, missing_labels: str,
     names = label if len(label) > 1 else label[0]
     labels, rows, counts = tasks.settled(data[names], classes, missing_labels, uncertain, f"{path}: {', '.join(label)}")
     if rows is not None:
-        data = data.iloc[rows].copy()
-        data[names] = labels
+        data = data.iloc[rows].assign(**dict(zip(label, labels.T.reshape(len(label), -1), strict=True)))
     return data, counts
 
 

@@ -149,9 +149,8 @@ class EmbeddingSet:
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
             classes: class names in order, needed if one reads as missing (nan, None, NA, -1); sorted, or ``0..K-1``, when None.
-            missing_labels: ``fail`` on a missing label, ``drop`` its row, or read it as ``zero`` among 0 and 1.
-            uncertain: ``drop`` rows with a label of -1, or read it as ``zero`` or ``one``; a missing label when None. Counts are in
-                ``provenance["data_report"]``.
+            missing_labels, uncertain: ``drop`` rows with a missing label, or with -1; or read it as ``zero``, or -1 as ``one``.
+                Otherwise a missing label fails, and -1 is one. What was done is in ``provenance["data_report"]``.
         """
         image, text, each = paired_rows(image, text, labels=labels, split=split, groups=groups, ids=ids)
         labels, rows, report = settled(labels, classes, missing_labels, uncertain)

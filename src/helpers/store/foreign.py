@@ -234,7 +234,7 @@ def _folder(path: Path) -> tuple[pd.DataFrame | None, dict]:
     shards = {what: sorted(path.glob(pattern), key=_number) for what, pattern in SHARDS.items()}
     numbers = {what: [_number(file) for file in files] for what, files in shards.items()}
     if not numbers["image"] or numbers["image"] != numbers["text"] or numbers["table"] not in ([], numbers["image"]):
-        kinds = f"{SHARDS['image']}, {SHARDS['text']} and, if any, {SHARDS['table']} of the same numbers"
+        kinds = f"{SHARDS['image']}, {SHARDS['text']} and perhaps {SHARDS['table']} of the same numbers"
         raise ValueError(f"{path} must hold {kinds}, or be what save_to_disk wrote; give another folder file by file")
     tables = [read_rows(file, REMEDY) for file in shards["table"]]
     arrays = {what: np.concatenate([read_arrays(file, {}, []) for file in shards[what]]) for what in ("image", "text")}

@@ -163,11 +163,10 @@ def _shards(folder: Path) -> list[Path]:
         return []
     try:
         parts = [folder / Path(name).name for name in read_json(splits)["splits"]] if splits.is_file() else [folder]
-        files = [(part, Path(each["filename"]).name) for part in parts for each in read_json(part / state)["_data_files"]]
-        shards = [part / name for part, name in files if (part / name).stat()]  # of a missing one, an OSError
+        files = [part / Path(each["filename"]).name for part in parts for each in read_json(part / state)["_data_files"]]
+        shards = [file for file in files if file.stat()]  # of a missing one, an OSError
     except (KeyError, TypeError, AttributeError, OSError) as error:
-        fault = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{folder} is not all that save_to_disk wrote ({fault}); copy the whole folder") from None
+        raise ValueError(f"{folder} is not all that save_to_disk wrote ({type(error).__name__}: {error}); copy it whole") from None
     if not shards:
         raise ValueError(f"{folder} has no rows; write it again with save_to_disk")
     return shards
