@@ -151,8 +151,7 @@ def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | N
                 raise ValueError(f"{what}: {name}={option} needs labels of 0 and 1 alone, and there are others; use {name}=drop")
             texts = texts.map(lambda cell: INDICATORS.get(cell, cell)).mask(found, numbers[option])
             notes.append(f"{told}: {found[kept].sum(axis=None)} labels were read as {numbers[option]}")
-    found = (table if listed else texts).to_numpy()[kept]
-    found = found[:, 0] if single else found
+    found = (table if listed else texts).to_numpy()[kept, 0 if single else slice(None)]
     if single and not listed and not named and all(str(label).endswith(".0") for label in found):
         found = np.array([label.removesuffix(".0") for label in found], dtype=object)  # pandas writes numbers so beside a gap
     return found, np.flatnonzero(kept), report | {"notes": notes}

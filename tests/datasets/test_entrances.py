@@ -148,7 +148,6 @@ def lists(table):
 GAP = r"label.* has 1 missing value\(s\) \(1 {}\), first at (row 3|line 5); "
 ANSWERS = {  # change of the table, label columns, options, and the refusal or the labels of the first five rows
     "-1": (put("-1"), ["label"], {}, GAP.format("-1") + "say how -1 is read with uncertain= drop, zero or one"),
-    "-1 of two": (put("-1.0"), ["label", "edema"], {}, GAP.format("-1.0") + "say how -1 is read"),
     "-1 dropped": (put("-1"), ["label"], {"uncertain": "drop"}, [["0"], ["1"], ["0"], ["0"], ["1"]]),
     "-1 is zero": (put("-1"), ["label"], {"uncertain": "zero"}, [["0"], ["1"], ["0"], ["0"], ["0"]]),
     "-1 is one": (put("-1.0"), ["label", "edema"], {"uncertain": "one"}, [[0, 0], [1, 0], [0, 1], [1, 1], [0, 0]]),
