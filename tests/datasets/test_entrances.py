@@ -148,7 +148,6 @@ def lists(table):
 GAP = r"label.* has 1 missing value\(s\) \(1 {}\), first at (row 3|line 5); "
 ANSWERS = {  # change of the table, label columns, options, and the refusal or the labels of the first five rows
     "-1": (put("-1"), ["label"], {}, GAP.format("-1") + "say how -1 is read with uncertain= drop, zero or one"),
-    "-1 dropped": (put("-1"), ["label"], {"uncertain": "drop"}, [["0"], ["1"], ["0"], ["0"], ["1"]]),
     "-1 is zero": (put("-1"), ["label"], {"uncertain": "zero"}, [["0"], ["1"], ["0"], ["0"], ["0"]]),
     "-1 is one": (put("-1.0"), ["label", "edema"], {"uncertain": "one"}, [[0, 0], [1, 0], [0, 1], [1, 1], [0, 0]]),
     "-1 among names": (
@@ -159,10 +158,8 @@ ANSWERS = {  # change of the table, label columns, options, and the refusal or t
     ),
     "None": (put(None), ["label"], {}, GAP.format("(empty|nan)") + "label or drop"),
     "NaN": (put(float("nan")), ["label", "edema"], {}, GAP.format("(empty|nan)") + "label or drop"),
-    "NA": (put("NA"), ["label"], {}, GAP.format("NA") + "label or drop"),
     "blank is zero": (put(" "), ["label", "edema"], {"missing_labels": "zero"}, [[0, 0], [1, 0], [0, 1], [0, 1], [0, 0]]),
     "no list": (lambda t: put("")(lists(t)), ["label"], {"missing_labels": "drop"}, [[1, 0], [1, 1], [1, 0], [1, 0], [1, 1]]),
-    "blank at the end": (lambda t: put("dog ")(pets(t)), ["label"], {}, [["cat"], ["dog"], ["cat"], ["dog"], ["cat"]]),
     "no group": (
         put(None, "group"),
         ["label"],
