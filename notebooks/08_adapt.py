@@ -25,7 +25,8 @@
 # - One label column with two values makes a binary task; with more values it makes a multi-class task. Several columns of 0 and 1
 #   (`-p label_column '["edema", "effusion"]'`) make a multi-label task, or one task of these classes if every row has exactly one 1.
 # - `group_column` names the unit that must stay on one side of a split, such as a patient. Without it, the rows of one image form a group.
-# - Labels, groups and splits are read as text. A missing one (empty, NaN, None, NA or -1) is refused by its line.
+# - Labels, groups and splits are read as text. A missing one (empty, NaN, None, NA or -1) is refused by its line. `-p uncertain` (`drop`,
+#   `zero` or `one`) reads a label of -1, as CheXpert writes it, and `-p missing_labels` (`drop` or `zero`) a missing one.
 # - A split column with `train`, `val` and `test` is checked against the groups. Without one, groups are split at random into 70 % train,
 #   10 % validation and 20 % test.
 # - A grey image of sixteen bits needs a `window`, such as `-p window 0,4095` where twelve are used. With `-p on_error skip`, rows that cannot be encoded are
@@ -53,6 +54,8 @@ image_root = None  # folder from which image paths count; None for the folder of
 missing_images = "error"  # "error" stops at an image that is not there, "drop" excludes its row
 group_column = None  # column of what must stay on one side of a split; None for the image
 classes = None  # class names in order, needed if one is called None, NA or -1
+missing_labels = "fail"  # "fail" stops at a missing label, "drop" excludes its row, "zero" reads it as 0
+uncertain = None  # "drop", "zero" or "one" for labels of -1; None takes them as missing
 window = None  # "LOW,HIGH" or "minmax": grey values of 16-bit images that become black and white
 on_error = "fail"  # "fail" stops at a row that cannot be encoded, "skip" excludes it
 max_skipped = None  # largest share of rows that "skip" may exclude; None for 0.05
@@ -85,6 +88,7 @@ from helpers.page import Page, count, format_table, integer, many, number, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name
+from helpers.tasks import MISSING_LABELS, UNCERTAIN
 
 # %% tags=["hide-input"]
 page = Page(
@@ -98,6 +102,8 @@ page = Page(
         "overwrite": bool,
         "missing_images": text(MISSING_IMAGES, "missing_images"),
         "classes": many(text(), least=1) | None,
+        "missing_labels": text(MISSING_LABELS, "missing_labels"),
+        "uncertain": text(UNCERTAIN, "uncertain") | None,
         "window": text() | None,
         "on_error": text(("fail", "skip"), "on_error"),
         "max_skipped": number(0, 1) | None,
@@ -133,8 +139,8 @@ if not own:
         rows.set_axis([image_column, text_column, label_column[0]], axis=1).to_csv(folder / "easy_vqa.csv", index=False)
     root, table = str(page.results / page.name / "easy_vqa"), "easy_vqa.csv"
 where = {"root": table, "table": None} if root is None else {"root": root, "table": table}
-columns = {"split_column": split_column, "image_root": image_root, "missing_images": missing_images}
-given = {"classes": classes[0] if classes and len(classes) == 1 else classes, "window": window}  # one text may name several by commas
+columns = {"split_column": split_column, "image_root": image_root, "missing_images": missing_images, "missing_labels": missing_labels}
+given = {"classes": classes[0] if classes and len(classes) == 1 else classes, "window": window, "uncertain": uncertain}  # one text may name several by commas
 columns |= {name: value for name, value in given.items() if value is not None}
 columns |= {"image": image_column, "text": text_column, "label": label_column if len(label_column) > 1 else label_column[0], "group": group_column}
 

@@ -49,7 +49,7 @@ def place(keys: Iterable[str | int]) -> str:
 
 
 def as_array(x, what: str) -> np.ndarray:
-    """Return ``x`` as an array: a torch tensor without its graph and device, bfloat16 as float32; refuse masked values."""
+    """Return ``x`` as an array: a torch tensor without its graph, bfloat16 and float8 as float32; refuse masked values."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(f"{what} has {np.ma.count_masked(x)} masked values; fill them, or leave out their rows")
     try:
@@ -57,7 +57,7 @@ def as_array(x, what: str) -> np.ndarray:
             return np.stack([as_array(row, what) for row in x])
         if hasattr(x, "detach"):
             x = x.detach().cpu()
-            x = x.float() if str(x.dtype) == "torch.bfloat16" else x
+            x = x.float() if str(x.dtype).startswith(("torch.bfloat16", "torch.float8")) else x
         x = np.asarray(x)
         in_cells = x.dtype == object and x.ndim == 1 and len(x) and isinstance(x[0], list | tuple | np.ndarray)
         return np.stack([as_array(row, what) for row in x]) if in_cells else x

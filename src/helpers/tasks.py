@@ -31,8 +31,11 @@ MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # i
 INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
 FILL = "fill them in, or write otherwise a name that reads as missing"
 ONE_HOT = "every row has exactly one of the {} labels, which are taken as classes of one {} task; kind=multilabel keeps them apart"
-DROP = "in a file: missing_labels='drop', --missing-labels drop or --option missing_labels=drop"
+MISSING_LABELS, UNCERTAIN = ("fail", "drop", "zero"), ("drop", "zero", "one")  # what may be done with a missing label, and with -1
+OPEN = ("-1", "-1.0")  # a label that a report leaves open, as CheXpert and MIMIC-CXR write it
+DROP = "missing_labels='drop', --missing-labels drop or --option missing_labels=drop"
 LABEL = f"label or drop these rows ({DROP}), or list a class of that name in classes (--classes, or --option classes=)"
+DECIDE = "say how -1 is read with uncertain= drop, zero or one (--uncertain, or --option uncertain=)"
 USUAL = {  # option: names that its column often has
     "label": "label labels target class diagnosis y dx".split(),
     "split": "split splits fold partition subset".split(),
@@ -67,7 +70,7 @@ def word_lists(values, what: str, first_line: int = 0, rows: Sequence[int] | Non
     fits = [cell is not None and all(isinstance(word, str) for word in cell) for cell in found]
     if not any(cell and fit for cell, fit in zip(found, fits, strict=True)):
         return None
-    if bad := [n for n, (value, fit) in enumerate(zip(values, fits, strict=True)) if not fit and as_text(value) is not None]:
+    if bad := [n for n, (value, fit) in enumerate(zip(values, fits, strict=True)) if not fit and (as_text(value) or "").strip()]:
         place = _place(bad[0], first_line, rows)
         raise ValueError(f"{what} holds lists of words, and something else in {place}; write a list of words in every row")
     return [cell or [] for cell in found]
@@ -112,14 +115,46 @@ def known(values, what: str, remedy: str, classes: Iterable = (), first_line: in
     if (missing := unknown(texts, classes)).any():
         written = ", ".join(f"{count} {text or 'empty'}" for text, count in Counter(texts[missing]).items())
         place = _place(int(missing.argmax()), first_line, rows)
+        remedy = f"{DECIDE}, {remedy}" if remedy == LABEL and {*texts[missing]} & {*OPEN} else remedy
         raise ValueError(f"{what} has {missing.sum()} missing value(s) ({written}), first at {place}; {remedy}")
     return texts
 
 
-def indicators(labels) -> np.ndarray:
-    """Return 0 and 1 written as text or truth values as integers, (n, K); other cells stay, and :meth:`Task.targets` names one."""
-    coded = pd.DataFrame(labels, dtype=object).apply(lambda column: pd.Series(cells(column)).map(lambda c: INDICATORS.get(c, c)))
-    return coded.to_numpy(np.int64) if coded.isin([0, 1]).all(axis=None) else coded.to_numpy()
+def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | None = None, what: str = "labels") -> tuple:
+    """Return labels (n,) or (n, K) without gaps, the rows to keep, and counts with notes; without a policy, rows are None.
+
+    ``missing_labels`` may ``drop`` a row or read ``zero``, and ``uncertain``, for -1, also ``one``; None takes -1 as missing.
+    """
+    choose(missing_labels, MISSING_LABELS, "missing_labels")
+    choose(uncertain or "drop", UNCERTAIN, "policy for uncertain labels")
+    if missing_labels == "fail" and uncertain is None:
+        return labels, None, {}
+    if labels is None:
+        raise ValueError("missing_labels and uncertain describe labels, and there are none; give labels, or leave them out")
+    listed = getattr(labels, "ndim", 1) != 2 and word_lists(labels, what) is not None
+    table = pd.DataFrame({0: list(labels)} if listed else as_array(labels, what), dtype=object)
+    texts, single = table.apply(lambda column: pd.Series(cells(column), dtype=object)), table.shape[1] == 1
+    named = {*cells(classes or ())} if single else set()
+    doubtful = texts.isin({*OPEN} - named) & (uncertain is not None)
+    missing = texts.apply(unknown, classes=named) & ~doubtful
+    coded, numbers = (texts.isin([*INDICATORS]) | missing | doubtful).all(axis=None), {"zero": 0, "one": 1}
+    kept, report, notes = np.ones(len(table), dtype=bool), dict[str, int | list[str]](), list[str]()
+    for option, found, who in ((missing_labels, missing, "rows_without_label"), (uncertain, doubtful, "rows_with_uncertain_label")):
+        rows, name = found.any(axis=1).to_numpy() & kept, "uncertain" if found is doubtful else "missing_labels"
+        told = f"{name}={option}: {rows.sum()} {who.replace('_', ' ')}"
+        if option == "drop":
+            kept &= ~rows
+            report[who] = int(rows.sum())
+            notes.append(f"{told} were left out")
+        elif option in numbers:
+            if not coded:
+                raise ValueError(f"{what}: {name}={option} needs labels of 0 and 1 alone, and there are others; use {name}=drop")
+            texts = texts.map(lambda cell: INDICATORS.get(cell, cell)).mask(found, numbers[option])
+            notes.append(f"{told}: {found[kept].sum(axis=None)} labels were read as {numbers[option]}")
+    found = (table if listed else texts).to_numpy()[kept, 0 if single else slice(None)]
+    if single and not listed and not named and all(str(label).endswith(".0") for label in found):
+        found = np.array([label.removesuffix(".0") for label in found], dtype=object)  # pandas writes numbers so beside a gap
+    return found, np.flatnonzero(kept), report | {"notes": notes}
 
 
 def not_used(columns: Iterable, free: Iterable[str]) -> str:
@@ -257,13 +292,17 @@ def task_of(labels, kind: str | None, classes, what: str = "labels", first_line:
         kind = kind or "multilabel"
     labels = as_array(labels, "labels")
     if labels.ndim == 2:
-        labels = labels if labels.dtype.kind in "biuf" else indicators(labels)
+        if labels.dtype.kind not in "biuf":  # 0 and 1 as text or truth values become integers
+            labels = np.array([[INDICATORS.get(cell, cell) for cell in cells(row)] for row in labels], dtype=object)
+            labels = labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else labels
         coded = np.isin(labels, (0, 1)).all()
-        for column in labels.T if not coded else ():
-            known(column, "labels", LABEL)
+        classes = classes or tuple(map(str, range(labels.shape[1])))
+        for name, column in zip(classes, labels.T if not coded and labels.shape[1] > 1 else (), strict=False):
+            known(column, f"{what} ({name})", LABEL, (), first_line, rows)
+            if len(bad := np.flatnonzero(~np.isin(column, (0, 1)))):
+                raise ValueError(f"{what} ({name}) is not 0 or 1, first at {_place(bad[0], first_line, rows)} ({len(bad)} such)")
         if not coded and labels.shape[1] == 1:
             raise ValueError(f"labels have shape {labels.shape}; give class names as (n,), with labels.ravel()")
-        classes = classes or tuple(map(str, range(labels.shape[1])))
         fits = coded and kind != "multilabel" and len(classes) == labels.shape[1]
         if fits and (one := one_hot(labels, classes)) is not None:
             task = Task(kind or ("binary" if len(classes) == 2 else "multiclass"), classes)

@@ -55,7 +55,8 @@ def test_the_folder_of_a_hugging_face_dataset_is_a_table(tmp_path, table):
             pa.ipc.new_stream(sink, part.schema) as writer,
         ):
             writer.write_table(part)
-    (tmp_path / "saved/state.json").write_text("{}")
+    names = [{"filename": f"data-{number:05d}-of-00002.arrow"} for number in range(2)]
+    (tmp_path / "saved/state.json").write_text(json.dumps({"_data_files": names}))
     WRITE["csv"](table, tmp_path / "saved.csv")
     expected = load_dataset("manifest", tmp_path / "saved.csv")
     made = load_dataset("manifest", tmp_path / "saved", image_root=str(tmp_path))
@@ -121,8 +122,16 @@ def spoil(table, line, column, value):
         (lambda t: t, {"label": "red,round", "classes": "a,b"}, "label_separator and classes are for one label column"),
         (lambda t: t.assign(label="cat"), {}, "label holds one class only; a probe"),
         (lambda t: t.assign(label=np.arange(60) / 7), {}, r"label has 60 distinct values in 60 rows"),
-        (lambda t: spoil(t, 5, "red", 2), {"label": "red,round"}, r"manifest.csv line 5: red is not one of 0, 1"),
-        (lambda t: spoil(t, 5, "round", ""), {"label": "red,round"}, r"manifest.csv line 5: round is not one of"),
+        (
+            lambda t: spoil(t, 5, "red", 2),
+            {"label": "red,round"},
+            r"manifest.csv: labels .red. is not 0 or 1, first at line 5 .1 such",
+        ),
+        (
+            lambda t: spoil(t, 5, "round", ""),
+            {"label": "red,round"},
+            r"labels .round. has 1 missing value.s. .1 empty., first at line 5",
+        ),
         (lambda t: spoil(t, 9, "split", "secret"), {}, r"manifest.csv line 9: split is not one of train, val, test"),
         (lambda t: spoil(t, 3, "split", "test"), {"group": "patient"}, r"line 2: group is in two splits; keep it in one \(2 such"),
         (lambda t: spoil(t, 4, "image", "../secret.png"), {}, r"manifest.csv line 4: image leads out of"),

@@ -187,8 +187,11 @@ def write_records(rows: pd.DataFrame, path: Path) -> None:
     else:
         if not path.suffix:
             path.mkdir()
-            (path / "state.json").write_text("{}")
-        found = pa.Table.from_pandas(rows, preserve_index=False)
+            (path / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
+        codes, names = pd.factorize(rows["label"])
+        features = {"label": {"names": list(names), "_type": "ClassLabel"}}
+        found = pa.Table.from_pandas(rows.assign(label=codes), preserve_index=False)
+        found = found.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
         file = path if path.suffix else path / "data-00000-of-00001.arrow"
         with (
             pa.OSFile(str(file), "wb") as sink,

@@ -253,5 +253,5 @@ def test_a_read_only_results_folder_is_found_before_a_probe_is_trained(tmp_path,
 def test_cells_and_copies_that_are_counted_are_no_fewer_than_those_of_the_reader(tmp_path):
     """The estimate of a table is at least what pandas holds of it."""
     path = packed(tmp_path / "b.csv.gz", b"1,1,a\n" * 1000, 2)
-    table = formats.read_delimited(path, "", dtype=str)
+    table = formats.read_delimited(path, "")
     assert table.memory_usage(deep=True).sum() < formats.PER_CELL * table.size

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -36,18 +37,26 @@ def arrow(rows: pd.DataFrame, path, new=pa.ipc.new_stream) -> None:
         writer.write_table(found)
 
 
+def shards(folder, *parts: pd.DataFrame) -> None:
+    """Write the rows of one split as ``datasets`` 5.2 does: numbered shards, and their list."""
+    names = [f"data-{number:05d}-of-{len(parts):05d}.arrow" for number in range(len(parts))]
+    for name, part in zip(names, parts, strict=True):
+        arrow(part, folder / name)
+    folder.mkdir(exist_ok=True)
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names], "_split": None}))
+
+
 def saved_to_disk(rows: pd.DataFrame, folder, splits: bool) -> None:
-    """Write a folder as ``save_to_disk`` does: numbered shards, in a folder per split if there are several."""
+    """Write a folder as ``save_to_disk`` does, with a folder per split if there are several, one of them without rows."""
     if splits:
         for name in ("train", "val", "test"):
-            arrow(rows[rows["split"] == name].drop(columns="split"), folder / name / "data-00000-of-00001.arrow")
-            (folder / name / "state.json").write_text("{}")
-        (folder / "dataset_dict.json").write_text("{}")
+            shards(folder / name, rows[rows["split"] == name].drop(columns="split"))
+        shards(folder / "dev")
+        (folder / "dataset_dict.json").write_text('{"splits": ["train", "val", "test", "dev"]}')
     else:
-        for number, part in enumerate((rows[:7], rows[7:])):
-            arrow(part, folder / f"data-{number:05d}-of-00002.arrow")
+        shards(folder, rows[:7], rows[7:])
         arrow(rows[:3], folder / "cache-1234.arrow")  # of a map, no part of the data
-        (folder / "state.json").write_text("{}")
+        arrow(rows, folder / "data-00000-of-00001.arrow")  # of an earlier save into the same folder, which leaves it there
 
 
 def arrays(about: pd.DataFrame, image, text) -> dict:
@@ -89,7 +98,8 @@ def test_every_kind_of_file_gives_the_same_set(name, tmp_path, recwarn):
     given = options | ({"table": tmp_path / "rows.jsonl"} if "table" in options else {})
     of_torch = {} if name == "e.pt" else {"label": "dx", "ids": "id"}
     made = EmbeddingSet.from_csv(tmp_path / name, **of_torch, **given)
-    order = about["split"].argsort(kind="stable") if name == "splits" else about.index
+    of_splits = about["split"].map({"train": 0, "val": 1, "test": 2})
+    order = of_splits.argsort(kind="stable") if name == "splits" else about.index
     np.testing.assert_allclose(made.image_of(), image[order], atol=1e-6)
     np.testing.assert_allclose(made.text_of(), text[order], atol=1e-6)
     assert (
@@ -97,6 +107,53 @@ def test_every_kind_of_file_gives_the_same_set(name, tmp_path, recwarn):
     )
     assert not of_torch or made.pairs["pair_id"].tolist() == about["id"][order].tolist()
     assert not [str(w.message) for w in recwarn if "not used" in str(w.message)]
+
+
+@pytest.mark.parametrize("name", ["saved", "e.arrow", "e.parquet"])
+def test_classes_of_a_hugging_face_dataset_have_their_names_and_minus_one_is_missing(name, tmp_path):
+    about, image, text = table()
+    names = {"names": ["mel", "nv"], "_type": "ClassLabel"}
+    features = {"dx": names, "both": {"feature": names, "_type": "List"}, "text": {"dtype": "string", "_type": "Value"}}
+    rows = lists(about, image, text).assign(
+        dx=[-1, *(k % 2 for k in range(1, 10))], both=[[k % 2] if k else [0, 1] for k in range(10)]
+    )
+    shards(tmp_path / "saved", rows)
+    found = pa.Table.from_pandas(rows, preserve_index=False)
+    found = found.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    file = tmp_path / "saved/data-00000-of-00001.arrow" if name == "saved" else tmp_path / name
+    if name == "e.parquet":
+        pa.parquet.write_table(found, file)
+    else:
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, found.schema) as writer:
+            writer.write_table(found)
+    made = EmbeddingSet.from_csv(tmp_path / name, "dx", missing_labels="drop", **COLUMNS)
+    assert made.task.classes == ("mel", "nv") and made.pairs["label"].tolist() == ["nv", "mel"] * 4 + ["nv"]
+    several = EmbeddingSet.from_csv(tmp_path / name, "both", **COLUMNS)
+    assert several.task.classes == ("mel", "nv") and several.targets[:3].tolist() == [[1, 1], [0, 1], [1, 0]]
+    with pytest.raises(ValueError, match=r"labels has 1 missing value\(s\) \(1 empty\), first at row 0"):
+        EmbeddingSet.from_csv(tmp_path / name, "dx", **COLUMNS)
+
+
+def test_a_hugging_face_folder_that_is_not_whole_is_named(tmp_path):
+    rows = lists(*table())
+    for spoil, message in [
+        (
+            lambda: (tmp_path / "train/data-00000-of-00001.arrow").unlink(),
+            r"is not all that save_to_disk wrote \(File.*train/data-00000",
+        ),
+        (
+            lambda: (tmp_path / "val/state.json").unlink(),
+            r"is not all that save_to_disk wrote \(File.*val/state.json'\); copy it whole",
+        ),
+        (lambda: (tmp_path / "val/state.json").write_text("[]"), r"is not all that save_to_disk wrote \(TypeError"),
+        (lambda: (tmp_path / "val/state.json").write_text("{"), r"val/state.json is not valid JSON"),
+        (lambda: (tmp_path / "dataset_dict.json").write_text('{"splits": ["dev"]}'), "has no rows"),
+        (lambda: (tmp_path / "dataset_dict.json").write_text('{"splits": ["holdout"]}'), "is not all that save_to_disk wrote"),
+    ]:
+        saved_to_disk(rows, tmp_path, True)
+        spoil()
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            EmbeddingSet.from_csv(tmp_path, "dx", **COLUMNS)
 
 
 def test_half_precision_tensors_and_an_image_file_beside_a_text_file_are_read(tmp_path):
@@ -145,6 +202,50 @@ def test_files_that_would_need_unpickling_are_refused_unread(tmp_path):
     (tmp_path / "e.pt").write_bytes(b"garbage" * 99)
     with pytest.raises(ValueError, match="e.pt cannot be read .*it is no PT file, damaged or cut short"):
         EmbeddingSet.from_npz(tmp_path / "e.pt")
+
+
+def test_float8_is_read_and_a_sparse_tensor_and_a_folder_of_another_kind_are_named(tmp_path):
+    about, image, text = table()
+    save_file({name: x.to(torch.float8_e4m3fn) for name, x in arrays(about, image, text).items()}, tmp_path / "e.safetensors")
+    made = EmbeddingSet.from_npz(tmp_path / "e.safetensors", **KEYS)
+    np.testing.assert_allclose(made.image_of(), image, atol=0.05)
+    torch.save({"image": torch.tensor(image).to_sparse(), "text": torch.tensor(text)}, tmp_path / "e.pt")
+    with pytest.raises(ValueError, match=r"e.pt holds a sparse tensor; save it with .to_dense\(\)"):
+        EmbeddingSet.from_npz(tmp_path / "e.pt")
+    lists(about, image, text).to_parquet(tmp_path / "parts", partition_cols=["dx"])
+    with pytest.raises(
+        ValueError, match="parts must hold img_emb/.*or be what save_to_disk wrote; give another folder file by file"
+    ):
+        EmbeddingSet.from_csv(tmp_path / "parts", "dx", **COLUMNS)
+
+
+def test_a_header_is_read_as_one_whatever_reads_it(tmp_path):
+    rows = with_vectors(*table())
+    rows.rename(columns={"dx": " dx "}).to_csv(tmp_path / "e.csv", index=False)
+    assert EmbeddingSet.from_csv(tmp_path / "e.csv", "dx", ids="image_id").task.classes == ("mel", "nv")
+    rows.rename(columns={"text": "dx"}).to_csv(tmp_path / "twice.csv", index=False)
+    with pytest.raises(ValueError, match="twice.csv: columns 2 and 3 have the same name; rename one of them"):
+        EmbeddingSet.from_csv(tmp_path / "twice.csv", "dx")
+
+
+def test_what_a_policy_did_is_counted_and_a_policy_without_use_is_refused(tmp_path, capsys):
+    about, image, text = table()
+    rows = with_vectors(about.drop(columns="split").astype({"edema": object, "effusion": object}), image, text)
+    rows.loc[3, ["edema", "effusion"]], rows.loc[[5, 6], "edema"], rows.loc[8, "effusion"] = [-1, -1.0], None, -1
+    rows.to_csv(tmp_path / "e.csv", index=False)
+    options = {"label": ["edema", "effusion"], "missing_labels": "drop", "uncertain": "one"}
+    made = EmbeddingSet.from_csv(tmp_path / "e.csv", **options)
+    notes = [
+        "missing_labels=drop: 2 rows without label were left out",
+        "uncertain=one: 2 rows with uncertain label: 3 labels were read as 1",
+    ]
+    assert made.provenance["data_report"] == {"rows_without_label": 2, "notes": notes} and len(made) == 8
+    assert made.targets.tolist() == [[0, 0], [1, 0], [0, 0], [1, 1], [0, 0], [1, 1], [0, 1], [1, 1]]
+    command = ["import", str(tmp_path / "e.csv"), "--dataset", "own", "--backbone", "b", "--out", str(tmp_path / "s")]
+    assert main([*command, "--label", "edema,effusion", "--missing-labels", "drop", "--uncertain", "one"]) == 0
+    assert "\n".join(notes) in capsys.readouterr().out
+    assert main([*command, "--uncertain", "zero", "--overwrite"]) == 2
+    assert "uncertain describe labels, and there are none; give labels, or leave them out" in capsys.readouterr().err
 
 
 def test_all_faults_of_an_array_file_are_told_at_once(tmp_path):
@@ -196,7 +297,7 @@ def test_columns_of_vectors_are_proposed_and_an_incomplete_folder_is_named(tmp_p
         EmbeddingSet.from_csv(tmp_path / "e.parquet")
     saved_to_disk(lists(about, image, text), tmp_path / "saved", False)
     (tmp_path / "saved/data-00001-of-00002.arrow").unlink()
-    with pytest.raises(ValueError, match="saved does not hold 00002 files data-.*; copy all of them"):
+    with pytest.raises(ValueError, match="saved is not all that save_to_disk wrote .*data-00001-of-00002.arrow'.; copy it whole"):
         EmbeddingSet.from_csv(tmp_path / "saved", **COLUMNS)
     (tmp_path / "labels.xlsx").write_bytes(b"PK\3\4")
     np.save(tmp_path / "e.npy", np.stack([image, text]))

@@ -118,7 +118,8 @@ def import_(
     label: str | None = None, split: str | None = None, group: str | None = None, ids: str | None = None,
     classes: str | None = None, kind: Literal["binary", "multiclass", "multilabel"] | None = None,
     image_prefix: str = "img_emb_", text_prefix: str = "text_emb_", duplicates: Literal["fail", "drop"] = "fail",
-    missing_labels: Literal["fail", "drop"] = "fail", out: str | None = None, overwrite: bool = False,
+    missing_labels: Literal["fail", "drop", "zero"] = "fail", uncertain: Literal["drop", "zero", "one"] | None = None,
+    out: str | None = None, overwrite: bool = False,
 ) -> None:  # fmt: skip
     """Import embeddings computed elsewhere, from a table, arrays or a folder."""
     import pandas as pd
@@ -144,8 +145,8 @@ def import_(
         embeddings = resplit(embeddings, by_group(pd.Series(embeddings.tied_groups), embeddings.pairs.get("label")))
     embeddings.save(folder)
     announce(embeddings, folder)
-    if dropped := embeddings.provenance["imported_from"].get("rows_without_label"):
-        print(f"{dropped} rows with a missing label were dropped")
+    for note in embeddings.provenance.get("data_report", {}).get("notes", ()):
+        print(note)
     if split_is_missing:
         print(f"no split was given: {'whole groups' if grouped else 'rows'} were split at random, 70 % train, 20 % test, 10 % val")
         if tied := (embeddings.pairs.groupby("image")["group"].transform("nunique") > 1).sum():

@@ -8,16 +8,15 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
 from .. import tasks
 from ..arrays import choose, choose_column
 from ..images import EXTENSIONS, existing, limits_of
-from ..store.formats import DELIMITED, TABLES, ends_in, is_table, read_rows
+from ..store.formats import TABLES, is_table, read_rows
 from .registry import DATASETS, Draft
 from .splits import SEED, by_group, straddling
-from .tables import classes_of, first_file, read_table, refuse, unique
+from .tables import classes_of, first_file, refuse, unique
 
 REMEDY = "save it again, as UTF-8 with a header line"
 MOST_FILES = 100_000  # looked at for names that would fit
@@ -31,8 +30,8 @@ def read(
     root: Path, variant: str, split: str, image: str = "image", text: str = "text", label: str | Sequence[str] = "label",
     label_separator: str | None = None, group: str | None = None, id: str | None = None, split_column: str = "split",
     title: str | None = None, domain: str = "natural", credentialed: bool = False, table: str | None = None,
-    image_root: str | None = None, kind: str | None = None, missing_labels: str = "fail", random_state: int = SEED,
-    classes: str | Sequence[str] | None = None, window: str | None = None,
+    image_root: str | None = None, kind: str | None = None, missing_labels: str = "fail", uncertain: str | None = None,
+    random_state: int = SEED, classes: str | Sequence[str] | None = None, window: str | None = None,
 ) -> Draft:  # fmt: skip
     """Return the rows of a table. No error prints a cell, because the data may be confidential.
 
@@ -46,7 +45,7 @@ def read(
         title, domain, credentialed: entries of the card; the title is the file's name when None.
         table, image_root: file in the folder, ``manifest.csv`` (or .tsv ...) when None; another folder of the images.
         kind, classes: the kind of task you expect, another raises; class names in order, needed if one reads None, NA or -1.
-        missing_labels: ``fail`` on a row with a missing label, or ``drop`` and count it.
+        missing_labels, uncertain: what is done about a missing label and about -1; see :meth:`EmbeddingSet.from_arrays`.
         window: grey values of 16-bit images that become black and white: ``LOW,HIGH``, or ``minmax`` for each image's own.
         random_state: seed of the 70/10/20 split by whole groups, made if the table has no split (``split="given"`` requires one).
     """
@@ -59,8 +58,7 @@ def read(
         choose_column(column, data.columns, path)
     choose(domain, ("medical", "natural"), "domain")
     classes = classes.split(",") if isinstance(classes, str) else classes
-    drop = choose(missing_labels, ("fail", "drop"), "missing_labels") == "drop"
-    data, dropped = _labelled(data, label, classes) if drop else (data, 0)
+    data, counts = _settled(data, label, classes, missing_labels, uncertain, path)
     faults: list[Exception] = []  # of rows; they are noted, so that a check tells all of them
     data, task, labels = _known_labels(data, label, label_separator, path, kind, classes, faults)
     paths = _paths_inside(data[image], images, path, faults)
@@ -72,12 +70,12 @@ def read(
     given = split_column in data and split != "made"
     if given:
         rows["split"] = tasks.split_names(data[split_column])
-        _check_splits(rows, split_column, path, faults)
+        _check_splits(rows, data[split_column], path, faults)
     else:
         rows["split"] = by_group(rows["group"], labels.astype(str).agg("|".join, axis=1), seed=random_state)
-    counts = {"rows_without_label": dropped} if drop else {}
     counts |= {"without_any_label": int((labels.sum(axis=1) == 0).sum())} if task.kind == "multilabel" else {}
-    notes = _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
+    notes = counts.pop("notes", [])
+    notes += _notes(data, (image, text, id, *label), {"split": split_column if given else None, "group": group})
     notes += [tasks.ONE_HOT.format(len(label), task.kind)] if len(label) > 1 and task.kind != "multilabel" else []
     rows = pd.concat([rows, labels], axis=1)[rows["split"].isin(tasks.SPLITS) & paths.notna()]
     if captions := tasks.word_lists(rows["text"], f"{path}: {text}", 2, rows.index):
@@ -96,14 +94,14 @@ def _open(root: Path, table: str | None, image_root: str | None) -> tuple[Path, 
     names = [f"manifest{suffix}" for suffix in TABLES] if table is None else [table]
     path = root if root.is_file() or is_table(root) else first_file(root, names)
     images = (Path(image_root) if image_root else path.parent if root.is_file() else root).absolute()
-    return path, images, read_table(path, remedy=REMEDY) if ends_in(path, DELIMITED) else read_rows(path, REMEDY)
+    return path, images, read_rows(path, REMEDY)
 
 
 def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, kind, classes, faults: list[Exception]):
     """Return rows, task and labels; rows with a missing label are left out, which is noted."""
     with _noting(faults):
         return data, *_labels(data, label, separator, path, kind, classes)
-    data, _ = _labelled(data, label, classes)
+    data, _ = _settled(data, label, classes, "drop", None, path)
     return data, *_labels(data, label, separator, path, kind, classes)
 
 
@@ -117,11 +115,13 @@ def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: st
         rows["group"] = _known(data[group], path) if group else rows["group"]
 
 
-def _check_splits(rows: pd.DataFrame, column: str, path: Path, faults: list[Exception]) -> None:
-    """Note a split that is unknown and a group that is in two."""
+def _check_splits(rows: pd.DataFrame, column: pd.Series, path: Path, faults: list[Exception]) -> None:
+    """Note a split that is missing or unknown, and a group that is in two."""
     with _noting(faults):
-        classes_of(pd.Series(rows["split"], name=column), tasks.SPLITS, path)
-    refuse(rows["group"].isin(straddling(rows)), rows["group"], path, "is in two splits; keep it in one", faults=faults)
+        _known(column, path)
+        classes_of(pd.Series(rows["split"], name=column.name), tasks.SPLITS, path)
+    groups, known = rows["group"], rows[rows["split"].isin(tasks.SPLITS)]
+    refuse(groups.isin(straddling(known)), groups, path, "is in two splits; keep it in one", faults=faults)
 
 
 @contextmanager
@@ -141,10 +141,13 @@ def _notes(data: pd.DataFrame, used: tuple, options: dict[str, str | None]) -> l
     return ([f"columns {tasks.not_used(unused, free)}"] if unused else []) + ([ungrouped] if "group" in free else [])
 
 
-def _labelled(data: pd.DataFrame, label: list[str], classes) -> tuple[pd.DataFrame, int]:
-    """Return the rows without a missing label, and the number of the others; the index still tells the line."""
-    missing = np.any([tasks.unknown(tasks.cells(data[name]), classes or ()) for name in label], axis=0)
-    return data[~missing], int(missing.sum())
+def _settled(data: pd.DataFrame, label: list[str], classes, missing_labels: str, uncertain: str | None, path: Path):
+    """Return the rows that two policies keep, with settled labels, and counts; the index still tells the line."""
+    names = label if len(label) > 1 else label[0]
+    labels, rows, counts = tasks.settled(data[names], classes, missing_labels, uncertain, f"{path}: {', '.join(label)}")
+    if rows is not None:
+        data = data.iloc[rows].assign(**dict(zip(label, labels.T.reshape(len(label), -1), strict=True)))
+    return data, counts
 
 
 def _known(column: pd.Series, path: Path) -> pd.Series:
@@ -172,10 +175,8 @@ def _labels(data, names: list[str], separator: str | None, path: Path, kind: str
         if separator or classes:
             fault = f"label_separator and classes are for one label column, and label names {len(names)}; drop them"
             raise ValueError(f"{path}: {fault}")
-        coded = pd.DataFrame(tasks.indicators(data[names]), data.index, names)
-        for name in names:
-            classes_of(coded[name], (0, 1), path)
-        labels, classes, wanted = coded.to_numpy(np.int8), names, "multilabel" if kind == "multilabel" else None
+        classes, labels, what = [name.removeprefix("label_") for name in names], data[names].to_numpy(), f"{path}: labels"
+        wanted = "multilabel" if kind == "multilabel" else None
     elif separator:
         split = labels.fillna("").str.split(separator, regex=False)
         (classes, labels), wanted = tasks.list_indicators(split, what, classes or (), 2, data.index), "multilabel"

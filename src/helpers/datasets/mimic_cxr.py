@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ..arrays import choose
 from ..images import existing
-from ..tasks import Task
+from ..tasks import UNCERTAIN, Task, settled
 from .registry import REQUIRED_COLUMNS, Draft
 from .tables import age_band, classes_of, in_parts, numbers, released
 
@@ -26,16 +26,14 @@ END = re.compile(r"\n[ \t]*\n|\n[ \t]*[A-Za-z][A-Za-z ,/()-]{2,40}:|\b[A-Z]{4,}(
 
 def read(root: Path, variant: str, split: str, uncertain: str = "drop") -> Draft:
     """Read the rows of MIMIC-CXR, one per image; the group is the patient. A label of -1 is ``uncertain``."""
-    choose(uncertain, ("drop", "zero", "one"), "policy for uncertain labels")
+    choose(uncertain, UNCERTAIN, "policy for uncertain labels")
     table, report = _authors_tables(root) if variant == "authors" else _release_tables(root)
     table = table.rename(columns={"dicom_id": "pair_id", "subject_id": "group"})
     rows = table[[*REQUIRED_COLUMNS, *(c for c in table if c.startswith("subgroup_"))]]
-    values = table[list(LABELS[variant])].rename(columns="label_{}".format)
-    doubtful = (values == -1).any(axis=1)
-    rows = pd.concat([rows, values.replace(-1, int(uncertain == "one")).fillna(0).astype("int8")], axis=1)
-    if uncertain == "drop":
-        rows, report = rows[~doubtful], {**report, "rows_with_uncertain_label": int(doubtful.sum())}
-    return Draft(rows, Task("multilabel", LABELS[variant]), report)
+    task = Task("multilabel", LABELS[variant])
+    labels, kept, counts = settled(table[[*task.classes]].fillna(0), uncertain=uncertain)
+    rows = rows.iloc[kept].assign(**dict(zip(task.columns, labels.T.astype("int8"), strict=True)))
+    return Draft(rows, task, report | counts)
 
 
 def _authors_tables(root: Path) -> tuple[pd.DataFrame, dict]:

@@ -22,18 +22,12 @@ def first_file(root: Path, names: Sequence[str]) -> Path:
 
 def read_table(path: Path, columns: Sequence[str] = (), na_words: bool = False, remedy: str = RELEASED) -> pd.DataFrame:
     """Read a delimited file as strings, an empty cell as missing, with ``na_words`` also NA, nan ...; ``columns`` need rows."""
-    # The header is read as a row, because pandas would rename a column whose name occurs twice.
-    table = read_delimited(path, remedy, header=None, dtype=str, keep_default_na=na_words, na_values=[""])
-    names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(table.iloc[0])]
-    first = dict(zip(reversed(names), range(len(names), 0, -1), strict=True))
-    for i, name in enumerate(names, 1):
-        if first[name] != i:
-            raise ValueError(f"{path}: columns {first[name]} and {i} have the same name; rename one of them")
+    table = read_delimited(path, remedy, na_words=na_words)
     for column in columns:
-        choose_column(column, names, path, columns)
-    if columns and len(table) == 1:
+        choose_column(column, table, path, columns)
+    if columns and not len(table):
         raise ValueError(f"{path} has a header and no rows; {remedy}")
-    return table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
+    return table
 
 
 def released(root: Path, names: Sequence[str], columns: Sequence[str], na_words: bool = True) -> tuple[pd.DataFrame, Path]:

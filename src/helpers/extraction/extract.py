@@ -63,9 +63,7 @@ def extract(
     backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
     if not isinstance(backbone, Backbone):
         how = "wrap your functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
-        raise ValueError(
-            f"extract takes an encoder's name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; {how}"
-        )
+        raise ValueError(f"extract takes a name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; {how}")
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):

@@ -162,9 +162,21 @@ def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
         files.check_memory(str(path), parquet_memory(source))
         table = pq.read_table(source)
         table.validate(full=True)
-        return table.to_pandas(ignore_metadata=True)
+        return to_pandas(table)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, path, f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a table with names in place of the numbers of a Hugging Face dataset's classes; one without a name is missing."""
+    found, about = table.to_pandas(ignore_metadata=True), parse_json((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    for column, feature in about.get("info", {}).get("features", {}).items():
+        inner = feature.get("feature", feature)  # of a list, or of its items
+        if column in found and isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
+            name = dict(enumerate(inner["names"])).get
+            several = inner is not feature
+            found[column] = [[name(n) for n in cell] if several and cell is not None else name(cell) for cell in found[column]]
+    return found
 
 
 def parquet_memory(source) -> float:

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, paired_rows, parts, same_dimension, unit_rows
 from ..files import replacing_folder, sha256
 from ..statistics import group_codes, joined
-from ..tasks import FILL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, known, split_names, task_of
+from ..tasks import FILL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, cells, known, settled, split_names, task_of
 from . import disk
 from .catalogue import NAMES, Identity
 from .disk import FILES, FORMAT, PROVENANCE, TENSOR, fits_in_memory
@@ -135,8 +135,9 @@ class EmbeddingSet:
 
     @classmethod
     def from_arrays(
-        cls, image, text, labels=None, split=None, kind: str | None = None, groups=None, ids=None, classes=None, **provenance
-    ) -> "EmbeddingSet":
+        cls, image, text, labels=None, split=None, kind: str | None = None, groups=None, ids=None, classes=None,
+        missing_labels: str = "fail", uncertain: str | None = None, **provenance,
+    ) -> "EmbeddingSet":  # fmt: skip
         """Make a set from one image vector and one text vector per pair; labels, splits, groups and ids are read as text.
 
         Args:
@@ -148,15 +149,22 @@ class EmbeddingSet:
             kind: ``binary``, ``multiclass`` or ``multilabel``; inferred from the labels when None.
             groups, ids: (n,) names of rows that belong together, such as one patient's, and of the pairs; numbered when None.
             classes: class names in order, needed if one reads as missing (nan, None, NA, -1); sorted, or ``0..K-1``, when None.
+            missing_labels, uncertain: ``drop`` rows with a missing label, or with -1; or read it as ``zero``, or -1 as ``one``.
+                Otherwise a missing label fails, and -1 is one. What was done is in ``provenance["data_report"]``.
         """
         image, text, each = paired_rows(image, text, labels=labels, split=split, groups=groups, ids=ids)
+        labels, rows, report = settled(labels, classes, missing_labels, uncertain)
+        if rows is not None:
+            image, text = image[rows], text.reshape(len(image), each or 1, -1)[rows].reshape(len(rows) * (each or 1), -1)
+            split, groups, ids = (None if values is None else cells(values)[rows] for values in (split, groups, ids))
+            provenance["data_report"] = report | provenance.get("data_report", {})
         n = len(image)
         if np.array_equal(image, text):
             raise ValueError("image and text vectors are the same, as when one prefix or file is given for both; give each its own")
         numbered = [f"{i:07d}" for i in range(n)]
-        ids, groups = (numbered if v is None else known(v, name, FILL) for name, v in (("ids", ids), ("groups", groups)))
-        splits = split_names(["train"] * n if split is None else known(split, "split", FILL))
-        task, columns = task_of(labels, kind, classes)
+        ids, groups = (numbered if v is None else known(v, name, FILL, rows=rows) for name, v in (("ids", ids), ("groups", groups)))
+        splits = split_names(["train"] * n if split is None else known(split, "split", FILL, rows=rows))
+        task, columns = task_of(labels, kind, classes, rows=rows)
         pairs = pd.DataFrame({"pair_id": ids, "split": splits, "group": groups, **columns})
         image, pairs["image"] = distinct_rows(image)
         if each:

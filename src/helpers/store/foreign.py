@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..arrays import COLUMN_NAMES, NAME, as_array, choose, choose_column, distinct_rows, paired_rows
+from ..arrays import COLUMN_NAMES, NAME, as_array, choose, choose_column, distinct_rows
 from ..files import sha256
-from ..tasks import FILL, as_list, cells, known, not_used, unknown
+from ..tasks import as_list, cells, not_used
 from .formats import ARRAYS, TABLES, ends_in, is_table, read_arrays, read_rows
 
 IMAGE, TEXT = "img_emb_", "text_emb_"  # prefixes of coordinates in the authors' tables
@@ -37,7 +37,7 @@ def naming(path, *others) -> Iterator[None]:
 
 def read_vectors(
     path, label=None, text=None, table=None, split=None, group=None, ids=None, kind=None, classes=None, image_prefix=IMAGE,
-    text_prefix=TEXT, duplicates="fail", missing_labels="fail", source=None, revision=None, **provenance,
+    text_prefix=TEXT, duplicates="fail", missing_labels="fail", uncertain=None, source=None, revision=None, **provenance,
 ) -> dict:  # fmt: skip
     """Read image and text vectors of pairs, with their labels, splits and groups; warn of columns and arrays that are not used.
 
@@ -50,13 +50,12 @@ def read_vectors(
         label, split: columns of class names (or a list of 0/1 columns) and of ``train``, ``val``, ``test``; those if they exist.
         text, table: file of text vectors, if ``path`` holds images alone; table of the n rows, which goes before other metadata.
         group, ids: column of groups of rows, and of unique names. In an NPZ, these four name arrays.
-        kind, classes: see :meth:`EmbeddingSet.from_arrays`.
+        kind, classes, missing_labels, uncertain: see :meth:`EmbeddingSet.from_arrays`.
         image_prefix, text_prefix: prefixes of the coordinate columns, numbered from 0; or the column of vectors, or the array.
-        duplicates, missing_labels: ``fail`` on a pair that repeats another and on a missing label, or ``drop`` the row.
+        duplicates: ``fail`` on a pair that repeats another, or ``drop`` it.
         source, revision, provenance: of the encoder, and ``dataset``, ``variant``, ``backbone`` and other fields to record.
     """
     choose(duplicates, ("fail", "drop"), "duplicates")
-    choose(missing_labels, ("fail", "drop"), "missing_labels")
     path = Path(path)
     for file in filter(None, (path, text, table)):
         if not Path(file).exists():
@@ -66,7 +65,7 @@ def read_vectors(
             raise ValueError(f"{path} is a table with its own texts and labels; give text and table for arrays alone")
         about, arrays = _from_columns(path, text, table, image_prefix, text_prefix, duplicates)
     elif path.is_dir() or ends_in(path, ARRAYS):
-        if duplicates != "fail" or path.is_dir() and (image_prefix, text_prefix) != (IMAGE, TEXT):
+        if duplicates != "fail" or (path / "img_emb").is_dir() and (image_prefix, text_prefix) != (IMAGE, TEXT):
             raise ValueError(f"{path} has no columns of coordinates; leave out duplicates, image_prefix and text_prefix")
         keys = {"image": image_prefix if image_prefix != IMAGE else "image", "text": text_prefix if text_prefix != TEXT else "text"}
         named = [*OPTIONS, *(name for name in (label, split, group, ids) if isinstance(name, str) and not table)]
@@ -77,34 +76,14 @@ def read_vectors(
     found = {"image": arrays["image"], "text": arrays["text"]} | _metadata(about, arrays, columns, path, table)
     if not isinstance(columns["labels"], str | None) and classes is None:
         classes = [name.removeprefix("label_") for name in columns["labels"]]
-    found, dropped = _labelled(found, classes) if missing_labels == "drop" else (found, 0)
-    about_file = {"file": path.name, **({"rows_without_label": dropped} if dropped else {})}
     encoder = {name: value for name, value in (("source", source), ("revision", revision)) if value}
     return {
         **found,
-        **{"kind": kind, "classes": classes} | ({"encoder": encoder} if encoder else {}),
+        **{"kind": kind, "classes": classes, "missing_labels": missing_labels, "uncertain": uncertain},
+        **({"encoder": encoder} if encoder else {}),
         **{"dataset": path.name.split(".")[0], "variant": "imported", "backbone": "unknown", **provenance},
-        "imported_from": about_file | ({"sha256": sha256(path)} if path.is_file() else {}),
+        "imported_from": {"file": path.name} | ({"sha256": sha256(path)} if path.is_file() else {}),
     }
-
-
-def _labelled(found: dict, classes) -> tuple[dict, int]:
-    """Return the arrays without the rows that miss a label, and their number; errors name rows of the file."""
-    labels = found["labels"]
-    if labels is None or len(labels) != len(found["image"]):
-        return found, 0
-    labels = np.asarray(labels)
-    columns, named = (labels.T, ()) if labels.ndim == 2 else ([labels], classes or ())
-    missing = np.any([unknown(cells(column), named) for column in columns], axis=0)
-    paired_rows(found["image"], found["text"])
-    kept = {name: values if values is None else np.asarray(values)[~missing] for name, values in found.items()}
-    rows = np.flatnonzero(~missing)
-    if missing.any() and labels.ndim == 1 and not classes:
-        texts = cells(kept["labels"])
-        if all(text.endswith(".0") for text in texts):  # so pandas writes whole numbers once one is missing
-            kept["labels"] = np.array([text.removesuffix(".0") for text in texts])
-    names = {n: known(kept[n], n, FILL, rows=rows) for n in ("split", "groups", "ids") if kept[n] is not None}
-    return kept | names, int(missing.sum())
 
 
 def _metadata(about: pd.DataFrame | None, arrays: dict, columns: dict, path: Path, table) -> dict:
@@ -255,7 +234,8 @@ def _folder(path: Path) -> tuple[pd.DataFrame | None, dict]:
     shards = {what: sorted(path.glob(pattern), key=_number) for what, pattern in SHARDS.items()}
     numbers = {what: [_number(file) for file in files] for what, files in shards.items()}
     if not numbers["image"] or numbers["image"] != numbers["text"] or numbers["table"] not in ([], numbers["image"]):
-        raise ValueError(f"{path} must hold {SHARDS['image']}, {SHARDS['text']} and, if any, {SHARDS['table']} of the same numbers")
+        kinds = f"{SHARDS['image']}, {SHARDS['text']} and perhaps {SHARDS['table']} of the same numbers"
+        raise ValueError(f"{path} must hold {kinds}, or be what save_to_disk wrote; give another folder file by file")
     tables = [read_rows(file, REMEDY) for file in shards["table"]]
     arrays = {what: np.concatenate([read_arrays(file, {}, []) for file in shards[what]]) for what in ("image", "text")}
     return pd.concat(tables, ignore_index=True) if tables else None, arrays

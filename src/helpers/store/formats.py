@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -16,14 +17,13 @@ import pandas as pd
 import pyarrow as pa
 
 from ..arrays import as_array, unequal
-from ..files import check_file, check_memory, parse_json, unreadable
+from ..files import check_file, check_memory, parse_json, read_json, unreadable
 from ..tasks import as_text
-from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet
+from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet, to_pandas
 
 DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
 ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
-SHARDS = {"dataset_dict.json": "*/data-*-of-*.arrow", "state.json": "data-*-of-*.arrow"}  # mark of a saved data set: its files
 PER_CELL = 70  # bytes of memory that a cell takes while a table is read as text
 COPIES = 5  # of vectors while a set is made of them
 COMPRESSED = (0x184D2204, 0xFD2FB528)  # first bytes of what LZ4 and Zstandard wrote
@@ -52,25 +52,24 @@ def read_rows(path, remedy: str, raw: str = "(?!)") -> pd.DataFrame:
             raise ValueError(f"{path} has two columns of one name; rename one of them")
         texts = {name: table[name].map(lambda cell: as_text(cell) or None) for name in table if not re.fullmatch(raw, name)}
         return table.assign(**texts)
-    separator = _separator(path, remedy)
-    text = {name: str for name in read_delimited(path, remedy, separator, nrows=0) if not re.fullmatch(raw, str(name))}
-    return read_delimited(path, remedy, separator, dtype=text, keep_default_na=False, na_values=[""], low_memory=False)
+    return read_delimited(path, remedy, raw)
 
 
-def read_delimited(path, remedy: str, separator: str | None = None, **options) -> pd.DataFrame:
-    """Return ``pandas.read_csv`` of a UTF-8 file that fits into memory."""
-    separator = separator or _separator(path, remedy)
+def read_delimited(path, remedy: str, raw: str = "(?!)", na_words: bool = False) -> pd.DataFrame:
+    """Read a UTF-8 file that fits into memory, as :func:`read_rows` does; with ``na_words`` also NA, nan ... are missing."""
+    read = partial(pd.read_csv, path, encoding="utf-8-sig", index_col=False, low_memory=False)
     with _one_sentence(path, remedy), warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
-
-
-def _separator(path, remedy: str) -> str:
-    """Return what separates columns, as the header shows: a tab, a semicolon or a comma; refuse a table beyond the memory limit."""
-    with _one_sentence(path, remedy):
         _check_text(path, b",;\t\n", PER_COLUMN)
-    header = read_delimited(path, remedy, "\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
-    return "\t" if len(header) > 1 else ";" if ";" in header[0] and "," not in header[0] else ","
+        line = read(sep="\t", header=None, nrows=1, dtype=str).iloc[0].astype(str)
+        separator = "\t" if len(line) > 1 else ";" if ";" in line[0] and "," not in line[0] else ","
+        header = read(sep=separator, header=None, nrows=1, dtype=str).iloc[0]
+        names = [f"unnamed {i}" if pd.isna(name) else name.strip() for i, name in enumerate(header)]
+        if len(twice := np.flatnonzero(pd.Index(names).duplicated())):
+            pair = f"columns {names.index(names[twice[0]]) + 1} and {twice[0] + 1}"
+            raise ValueError(f"{path}: {pair} have the same name; rename one of them")
+        text = {name: str for name in names if not re.fullmatch(raw, name)}
+        return read(sep=separator, names=names, header=0, dtype=text, keep_default_na=na_words, na_values=[""])
 
 
 def _opened(path) -> IO[bytes]:
@@ -134,7 +133,7 @@ def _json(path: Path) -> pd.DataFrame:
 
 def _arrow(path: Path) -> pd.DataFrame:
     """Return the table of an Arrow file; its batches are read in order, as from a stream, because these are measured first."""
-    with pa.OSFile(str(path)) as source:
+    with pa.memory_map(str(path)) as source:  # a damaged length then takes no memory
         start = 8 if source.read(6) == b"ARROW1" else 0
         source.seek(start)
         _check_batches(path, source)
@@ -143,7 +142,7 @@ def _arrow(path: Path) -> pd.DataFrame:
     table.validate(full=True)
     parts = [part for column in table.columns for part in column.chunks]
     check_memory(str(path), sum(2 * length_of(part) + PER_VALUE * len(part) for part in parts))
-    return table.to_pandas(ignore_metadata=True)
+    return to_pandas(table)
 
 
 def _check_batches(path: Path, source) -> None:
@@ -158,12 +157,18 @@ def _check_batches(path: Path, source) -> None:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Return the files of a folder that Hugging Face's ``save_to_disk`` wrote, of all splits if it has several."""
-    patterns = [pattern for mark, pattern in SHARDS.items() if (folder / mark).is_file()]
-    shards = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-    for path in shards:
-        if f"{len(list(path.parent.glob('data-*-of-*.arrow'))):05d}" != path.stem[-5:]:
-            raise ValueError(f"{path.parent} does not hold {path.stem[-5:]} files data-*.arrow; copy all of them")
+    """Return the files that a folder of Hugging Face's ``save_to_disk`` lists, of all splits if it has several."""
+    splits, state = folder / "dataset_dict.json", "state.json"
+    if not splits.is_file() and not (folder / state).is_file():
+        return []
+    try:
+        parts = [folder / Path(name).name for name in read_json(splits)["splits"]] if splits.is_file() else [folder]
+        files = [part / Path(each["filename"]).name for part in parts for each in read_json(part / state)["_data_files"]]
+        shards = [file for file in files if file.stat()]  # of a missing one, an OSError
+    except (KeyError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(f"{folder} is not all that save_to_disk wrote ({type(error).__name__}: {error}); copy it whole") from None
+    if not shards:
+        raise ValueError(f"{folder} has no rows; write it again with save_to_disk")
     return shards
 
 
@@ -215,13 +220,15 @@ def _stored(path: Path, wanted: set[str]):
             from torch import load  # the one reader of pickles that holds to tensors and plain containers
 
             found = load(path, map_location="cpu", weights_only=True)
+        every = list(found.values()) if isinstance(found, dict) else [found]
+        check_memory(str(path), COPIES * sum(getattr(x, "nbytes", 0) for x in every))  # a tensor may repeat what is stored once
+        return every[0] if len(every) == 1 else found
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         fault = f"cannot be read ({type(error).__name__}); it is no {path.suffix[1:].upper()} file, damaged or cut short"
         if "Object arrays" in str(error):
             fault = OBJECTS
         elif re.search("Unsupported (global|class)", str(error)):
             fault = "holds pickled objects other than tensors, which are not read; save tensors alone, for example as safetensors"
+        elif "sparse tensor" in str(error):
+            fault = "holds a sparse tensor; save it with .to_dense()"
         raise unreadable(error, path, f"{path} {fault}") from None
-    every = list(found.values()) if isinstance(found, dict) else [found]
-    check_memory(str(path), COPIES * sum(getattr(x, "nbytes", 0) for x in every))  # a tensor may repeat what is stored once
-    return every[0] if len(every) == 1 else found
