@@ -92,13 +92,11 @@ def probing_speed() -> str:
     table["data"] = [name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic" for name in results]
     headings = {
         "data": "Data", "rows": "Rows", "dimensions": "Features", "outputs": "Outputs",
-        "bare_products_over_sweep": "Matrix products", "rank_one_products_over_sweep": "Shared product", "fused_bmm_over_sweep": "`bmm`",
-        "tight_loop_over_sweep": "Loop in memory", "dataloader_loop_over_sweep": "DataLoader loop",
+        "bare_products_over_sweep": "Matrix products", "rank_one_products_over_sweep": "Shared product",
+        "fused_bmm_over_sweep": "`bmm`", "tight_loop_over_sweep": "Loop in memory", "dataloader_loop_over_sweep": "DataLoader loop",
         "peak_memory_over_embeddings": "Peak memory",
     }  # fmt: skip
-    formats = {
-        heading: ".2f" if heading in ("Matrix products", "Shared product") else ".1f" for heading in list(headings.values())[4:]
-    }
+    formats = dict.fromkeys(list(headings.values())[4:], ".1f") | {"Matrix products": ".2f", "Shared product": ".2f"}
     return named(table, headings, {"Rows": ",d", "Features": ",d", **formats})
 
 
