@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from helpers import EmbeddingSet, GapAlignment, align, gap_norm, gap_vector, mean_resultant_length
-from helpers.geometry import effective_rank, gap_and_first_direction, principal_directions
+from helpers.alignment.shift import residual_gap
+from helpers.geometry import effective_rank, gap_and_first_direction, moments_of, principal_directions
 from helpers.retrieval import retrieval_ranks
 from helpers.separation import relative_modality_gap
 
@@ -22,6 +23,16 @@ def test_resultant_length_and_gap_against_plain_numpy(dtype, tolerance):
     gap = unit(IMAGE).sum(axis=0) / 40 - unit(TEXT).sum(axis=0) / 40
     np.testing.assert_allclose(gap_vector(image, text), gap, atol=tolerance)
     assert gap_norm(image, text) == pytest.approx(np.sqrt((gap**2).sum()), abs=tolerance)
+
+
+def test_float32_vectors_give_the_moments_of_their_directions_in_float64():
+    image, text = (unit(x).astype(np.float32) for x in (IMAGE, TEXT))
+    measures = (
+        lambda v, t: mean_resultant_length(v), gap_norm, gap_and_first_direction, relative_modality_gap,
+        lambda v, t: residual_gap(v, t, 1.0), lambda v, t: effective_rank(moments_of(v)),
+    )  # fmt: skip
+    for measure in measures:
+        np.testing.assert_allclose(measure(image, text), measure(*(unit(x.astype(np.float64)) for x in (image, text))), rtol=1e-12)
 
 
 def test_bad_vectors_are_named():

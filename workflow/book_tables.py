@@ -86,17 +86,18 @@ def padding() -> str:
 
 
 def probing_speed() -> str:
-    """Return the times of a sweep's products alone, and of its probes one at a time, relative to the sweep's own."""
+    """Return processor time of a sweep's products alone, and of four plain ways of training its probes, relative to its own."""
     results = read_json(BENCHMARKS / "probing.json")["results"]
     table = pd.DataFrame(results.values())
     table["data"] = [name.removeprefix("data/embeddings/").replace("/", ", ") if "/" in name else "synthetic" for name in results]
     headings = {
         "data": "Data", "rows": "Rows", "dimensions": "Features", "outputs": "Outputs",
-        "bare_products_over_sweep": "Matrix products", "dataloader_over_sweep": "DataLoader loop",
-        "tight_loop_over_sweep": "Loop in memory", "peak_memory_over_embeddings": "Peak memory",
+        "bare_products_over_sweep": "Matrix products", "rank_one_products_over_sweep": "Shared product",
+        "fused_bmm_over_sweep": "`bmm`", "tight_loop_over_sweep": "Loop in memory", "dataloader_loop_over_sweep": "DataLoader loop",
+        "peak_memory_over_embeddings": "Peak memory",
     }  # fmt: skip
-    formats = dict.fromkeys(["DataLoader loop", "Loop in memory", "Peak memory"], ".1f")
-    return named(table, headings, {"Rows": ",d", "Features": ",d", "Matrix products": ".2f", **formats})
+    formats = dict.fromkeys(list(headings.values())[4:], ".1f") | {"Matrix products": ".2f", "Shared product": ".2f"}
+    return named(table, headings, {"Rows": ",d", "Features": ",d", **formats})
 
 
 def extraction_speed() -> str:

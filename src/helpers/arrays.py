@@ -225,9 +225,9 @@ def blocks(x) -> Iterator[np.ndarray]:
 
 
 def unit_blocks(x, what: str = "embeddings") -> Iterator[np.ndarray]:
-    """Yield the blocks of ``x`` (n, d) with rows of unit norm, as :func:`unit_rows` returns them."""
+    """Yield the blocks of ``x`` (n, d) with rows of unit norm, in float64: float32 would shorten all rows by one rounding."""
     x = as_rows(x, what)
-    return (unit_rows(x[part], what, part.start) for part in parts(*x.shape))
+    return (unit_rows(x[part].astype(np.float64), what, part.start) for part in parts(*x.shape))
 
 
 def mean_of(found: Iterator[np.ndarray]) -> np.ndarray:

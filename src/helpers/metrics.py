@@ -98,8 +98,7 @@ def _weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray)
 
 def hard_labels(scores) -> np.ndarray:
     """Return arg-max predictions as one-hot scores: (..., n, K) to the same shape, 0 or 1; the first class wins a tie."""
-    scores = np.asarray(scores)
-    return (scores.argmax(axis=-1)[..., None] == np.arange(scores.shape[-1])).astype(np.float64)
+    return np.eye(np.shape(scores)[-1])[np.argmax(scores, axis=-1)]
 
 
 def hard_auc(predicted, positive) -> np.ndarray:
@@ -135,7 +134,7 @@ def probabilities(logits, multiclass: bool) -> np.ndarray:
 
 
 def log_losses(logits, targets, multiclass: bool) -> np.ndarray:
-    """Return the log loss of each row (n,) of logits (n, K): cross-entropy, or the mean over outputs of binary cross-entropies."""
+    """Return the log loss of each row, (..., n), of logits (..., n, K): cross-entropy, or the mean of binary cross-entropies."""
     z, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=bool)
     if multiclass:
         return -np.where(targets, log_softmax(z, axis=-1), 0).sum(axis=-1)

@@ -7,7 +7,8 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
-from .arrays import as_rows, distinct_rows, embedding_matrix, mean_of, same_dimension, unit_blocks, unit_rows
+from .arrays import as_rows, distinct_rows, embedding_matrix, same_dimension, unit_blocks
+from .geometry import mean_direction
 from .metrics import auc
 from .statistics import group_codes, joined
 
@@ -30,7 +31,7 @@ def relative_modality_gap(image, text) -> float:
     if len(image) < 2:
         raise ValueError("the relative modality gap needs at least 2 pairs, got 1")
     both = zip(unit_blocks(image, "image"), unit_blocks(text, "text"), strict=True)
-    cosines = np.concatenate([np.einsum("ij,ij->i", v, t, dtype=np.float64) for v, t in both])
+    cosines = np.concatenate([np.einsum("ij,ij->i", v, t) for v, t in both])
     across = (1 - cosines.mean()) / 2
     within = (_mean_distance(image) + _mean_distance(text)) / 2
     if across + within < 1e-12:
@@ -40,7 +41,7 @@ def relative_modality_gap(image, text) -> float:
 
 def _mean_distance(x: np.ndarray) -> float:
     """Return the mean of (1 - cos) / 2 over any two different rows: (1 - R^2) n / (2 (n - 1))."""
-    mean = mean_of(unit_rows(block) for block in unit_blocks(x))
+    mean = mean_direction(x)
     return max((1 - mean @ mean) * len(x) / (len(x) - 1) / 2, 0.0)
 
 

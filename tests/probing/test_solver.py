@@ -48,6 +48,19 @@ def test_minimum_against_scikit_learn(kind):
                 np.testing.assert_allclose(solution.parameters[:, a, :-1], np.concatenate([m.coef_ for m in models]), atol=2e-4)
 
 
+def test_few_rows_of_many_features_are_preconditioned_as_by_their_whole_covariance():
+    problem = problem_of(embedding_set("binary", n=60, d=64), ALIGNMENTS)
+    n, d = len(problem.rows), problem.view.n_features
+    assert n < d and problem.directions.shape == (d, n)
+    ((_, batch),) = problem.blocks
+    covariance = np.cov(torch.cat([x for x, _ in batch], dim=1).T, aweights=problem.weights[0, 0], bias=True)
+    gradient, curvature = torch.randn_like(problem.zeros()), problem.curvature(problem.logits(problem.zeros()))
+    found = problem.precondition(gradient, 1e-3, curvature)
+    for a in range(len(ALIGNMENTS)):
+        expected = np.linalg.solve(float(curvature[0, a]) * covariance + 1e-3 * np.eye(d), gradient[0, a, :-1])
+        np.testing.assert_allclose(found[0, a, :-1], expected, rtol=1e-9, atol=1e-9)
+
+
 def test_an_unsolved_problem_is_refused():
     embeddings, converged = embedding_set(), PROTOCOLS["converged"]
     p, val = problem_of(embeddings, ALIGNMENTS), torch.tensor(embeddings.rows("val"))

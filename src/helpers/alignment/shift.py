@@ -57,7 +57,7 @@ def residual_gap(image, text, lam: float, gap=None) -> float:
     """Return the norm of the gap that remains after aligning with ``gap`` (d,), by default the rows' own (Eq. 1 after Eq. 5)."""
     gap = gap_vector(image, text) if gap is None else gap
     parts = zip((image, text), steps(gap, lam), ("image", "text"), strict=True)
-    image, text = (mean_of(unit_rows(_moved(unit, step, what)) for unit in unit_blocks(x, what)) for x, step, what in parts)
+    image, text = (mean_of(_moved(unit, step, what) for unit in unit_blocks(x, what)) for x, step, what in parts)
     return float(np.linalg.norm(image - text))
 
 

@@ -77,12 +77,8 @@ def _scored(logits: np.ndarray, targets: np.ndarray, task: Task, learned: np.nda
     present = positive.any(axis=0) & ~positive.all(axis=0) & learned
     macro = values[..., present].mean(axis=-1, keepdims=True) if present.any() else np.full((*values.shape[:2], 1), np.nan)
     flat = np.concatenate([values, macro], axis=-1).reshape(len(logits), -1)
-    if task.kind == "multiclass":
-        correct = predicted == positive.argmax(axis=-1)
-        loss = -np.log(np.maximum(scores[:, positive], 1e-300))
-    else:
-        z = logits.astype(np.float64)
-        correct = ((z > 0) == positive).all(axis=-1)
-        loss = np.logaddexp(0, np.where(positive, -z, z)).reshape(len(z), -1)
+    multiclass = task.kind == "multiclass"
+    correct = predicted == positive.argmax(axis=-1) if multiclass else ((logits > 0) == positive).all(axis=-1)
+    loss = metrics.log_losses(logits, positive, multiclass)
     absent = np.full(len(logits), (~present).sum())
     return np.column_stack([flat, absent, correct.mean(axis=-1), loss.mean(axis=-1)])

@@ -38,7 +38,7 @@ class Problem:
     """
 
     def __init__(self, view: View, targets, objective: Objective, rows):
-        self.view, self.objective = view, objective
+        self.view, self.objective, self.rows, self.all_targets = view, objective, rows, targets
         self.blocks = Blocks(view, rows, held=not any(isinstance(m.vectors, MappedVectors) for m in view.modalities))
         self.targets = targets.index_select(1, rows)
         weights = objective.weights(self.targets)
@@ -49,7 +49,6 @@ class Problem:
         self.variances, self.directions = self._spectrum()
         self.rounding = 10 * torch.finfo(weights.dtype).eps
         self.noise = SINGLE_NOISE if weights.dtype == torch.float32 else 0.0
-        self.rows, self.all_targets = rows, targets
 
     @cached_property
     def single(self) -> "Problem":
@@ -57,8 +56,12 @@ class Problem:
         return Problem(self.view.to(torch.float32), self.all_targets.float(), self.objective, self.rows)
 
     def _spectrum(self):
-        """Return eigenvalues (d,) and eigenvectors (d, d) of the weighted covariance of the unaligned features."""
+        """Return eigenvalues (r,) and eigenvectors (d, r) of the weighted covariance of the unaligned features; r is min(n, d)."""
         weights = self.weights.mean(dim=(0, 1))
+        if len(self.rows) < self.view.n_features:  # where an eigendecomposition of (d, d) would take longer than the probe
+            features = torch.cat([concatenate([x for x, _ in batch]) for _, batch in self.blocks])
+            _, roots, vectors = torch.linalg.svd((features - weights @ features) * weights[:, None].sqrt(), full_matrices=False)
+            return roots.square(), vectors.T
         mean = moment = weights.new_zeros(())
         for part, batch in self.blocks:
             features = concatenate([x for x, _ in batch])
@@ -118,7 +121,8 @@ class Problem:
     def precondition(self, gradient, strength, curvature):
         out = gradient / curvature
         rotated = gradient[..., :-1] @ self.directions
-        out[..., :-1] = (rotated / (curvature * self.variances + strength)) @ self.directions.T
+        outside = (gradient[..., :-1] - rotated @ self.directions.T) / strength if len(self.variances) < len(self.directions) else 0
+        out[..., :-1] = (rotated / (curvature * self.variances + strength)) @ self.directions.T + outside
         return self.balanced(out)
 
     def balanced(self, x):
