@@ -35,7 +35,7 @@ class Unwritable(OSError):
 
 
 class TooLarge(ValueError):
-    """Error for a file that would take more memory than the limit."""
+    """Error for a file that would take more memory than the limit, or for a limit that is none."""
 
 
 def project_root() -> Path:
@@ -92,7 +92,7 @@ def memory_limit() -> float:
     with suppress(ValueError):
         if float(given) > 0:
             return float(given) * 1e9
-    raise ValueError(f"{MEMORY} is {given!r}; give the limit of memory in GB, such as 8")
+    raise TooLarge(f"{MEMORY} is {given!r}; give the limit of memory in GB, such as 8")
 
 
 def check_memory(what: str, needed: float) -> None:
@@ -131,7 +131,7 @@ def _naming_the_output(path: Path) -> Iterator[None]:
 
 def check_output(path) -> Path:
     """Return the path of a file to write; refuse what :func:`check_file` refuses, a file of a stored result, a read-only folder."""
-    path = check_file(path)
+    path = check_file(path).resolve()  # a link is written through, not replaced
     if (path.parent / RECORD).exists():
         raise FileExistsError(f"{path} would lie in {path.parent}, a folder of stored results; give an output elsewhere")
     return check_writable(path)
@@ -159,7 +159,7 @@ def replacing(path: Path, part_of_result: bool = False, is_ours: Callable[[Path]
 
 
 @contextmanager
-def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what: str) -> Iterator[Path]:
+def replacing_folder(path: Path, record: str, names: Iterable[str], what: str) -> Iterator[Path]:
     """Yield a new folder that on success becomes ``path`` or what it links to; only ``what`` is replaced; a kill loses none."""
     refuse_other_content(path, record, names, what)
     path = Path(path).resolve()
@@ -183,14 +183,15 @@ def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what:
         _flush(path.parent)
 
 
-def refuse_other_content(directory: Path, record: str, names: Iterable[str] | None, what: str) -> None:
-    """Refuse a folder unless it is absent, empty or ``what``: ``record`` and files of ``names`` alone, or of any name if None."""
+def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
+    """Refuse a folder unless it is absent, empty or ``what``: a ``record`` of ours and files of ``names`` alone."""
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
         return
     found = {path.name: path.is_file() for path in directory.iterdir()} if directory.is_dir() else {"": False}
-    alone = names is None or all(found.values()) and set(found) <= {record, *names}
-    if found and not (alone and record in found):
+    ours = record in found and all(found.values()) and set(found) <= {record, *names}
+    content = (directory / record).read_bytes() if ours else b"no record"
+    if found and content and b"sha256" not in content:  # a damaged record of ours is empty or has a part of its checksums
         raise FileExistsError(f"{directory} holds something that is not {what}; give a new or empty folder")
 
 
@@ -284,6 +285,13 @@ def checksum_of(value) -> str:
     return hashlib.sha256(json_text(value).encode()).hexdigest()
 
 
+def matches_checksum(content, key: str) -> bool:
+    """Remove the checksum ``key`` from a JSON object, and return whether it is that of the rest."""
+    with suppress(ValueError, RecursionError, LookupError, TypeError, AttributeError):  # among them NaN and lone surrogates
+        return content.pop(key) == checksum_of(content)
+    return False
+
+
 def write_json(path: Path, value, part_of_result: bool = False) -> None:
     """Write ``value`` as indented, key-sorted JSON; an earlier version has the same keys."""
     with replacing(path, part_of_result, lambda file: set(read_json(file)) == set(value)) as temporary:
@@ -312,7 +320,8 @@ def read_json(path: Path):
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str], part_of_result: bool = False) -> Path:
     """Write arrays and metadata as one safetensors file, with a checksum over both; an earlier version has the same metadata."""
-    with replacing(path, part_of_result, lambda file: set(_metadata(file)) == {*metadata, "sha256"}) as temporary:
+    keys = {*metadata, "sha256"}
+    with replacing(path, part_of_result, lambda file: set(safe_open(file, "numpy").metadata()) == keys) as temporary:
         save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
     return Path(path)
 
@@ -331,11 +340,6 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if expected != _checksum_of_arrays(arrays, metadata):
         raise ValueError("its checksum does not match its content" if expected else "it has no checksum")
     return arrays, metadata
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="numpy") as stream:
-        return dict(stream.metadata() or {})
 
 
 def _checksum_of_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

@@ -25,6 +25,7 @@ QUANTITIES = tuple(DECLARED["largest"]["quantity"])
 LARGEST_VALUE: dict[str, float] = DECLARED["largest"]["quantity"] | DECLARED["largest"]["metric"]
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 Text = Annotated[str, StringConstraints(pattern=r"^[^\p{C}]+$", max_length=1000)]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK)]

@@ -8,6 +8,7 @@ import struct
 import warnings
 import zipfile
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+import resealed
 import torch
+from attacks import a_sweep, fresh
 from damage import SWEEP, for_sweep, one_sentence, small
 from PIL import Image
 
@@ -121,8 +124,15 @@ def test_the_limit_is_raised_by_one_option_and_a_bad_one_is_refused(tmp_path, mo
     assert main(["--memory", "1", *words]) == 2 and "text has 2 rows and image has 600" in capsys.readouterr().err
     for value in ("-1", "nan", "much", ""):
         monkeypatch.setenv(files.MEMORY, value)
-        with pytest.raises(ValueError, match="HELPERS_MEMORY is .*; give the limit of memory in GB"):
-            files.memory_limit()
+        for read in (
+            files.memory_limit,
+            partial(EmbeddingSet.from_npz, path),
+            partial(EmbeddingSet.load, small().save(tmp_path / "s")),
+        ):
+            with pytest.raises(ValueError, match="(^|: )HELPERS_MEMORY is .*; give the limit of memory in GB"):  # no damage
+                read()
+    for value in ("nan", "-1", "0"):
+        assert main(["--memory", value, "cone", "d", "b"]) == 2 and "give the limit of memory in GB" in capsys.readouterr().err
 
 
 def test_ordinary_tables_are_read_as_before_and_a_text_in_many_rows_counts_as_often(tmp_path, monkeypatch):
@@ -151,6 +161,19 @@ def test_the_table_of_a_stored_set_is_measured_too(tmp_path, tenth):
     disk.write_record(folder / "provenance.json", record)
     with pytest.raises(files.TooLarge, match=r"pairs.parquet would take"):
         EmbeddingSet.load(folder)
+
+
+@pytest.mark.parametrize("name", ["table.parquet", "runs.parquet", "test_rows.parquet"])
+def test_the_tables_of_a_cached_sweep_and_of_a_page_are_measured_too(name, tmp_path, tenth):
+    folder, many = fresh(a_sweep), pa.DictionaryArray.from_arrays(np.zeros(3_000_000, dtype=np.int32), ["x"])
+    parquet(folder / name, **dict.fromkeys(pd.read_parquet(folder / name), many))
+    for record in ("provenance.json", "settings.json"):
+        resealed.seal(folder / record, json.loads((folder / record).read_text()))
+    with pytest.raises(files.TooLarge, match=f"{name} would take"):
+        cache.load_cached(folder)
+    (folder / name).rename(tmp_path / "lambda_sweep.parquet")
+    with pytest.raises(files.TooLarge, match="lambda_sweep.parquet would take"):
+        resealed.read_result(tmp_path / "lambda_sweep.parquet")
 
 
 @pytest.mark.parametrize(("name", "size"), [("x.webp", (1400, 1400)), ("x.png", (1, 60_000)), ("x.gif", (30_000, 3))])

@@ -219,8 +219,8 @@ def _shared_image(expected: str, other: Path, directory: Path) -> str:
     if theirs["sha256"] != expected:
         raise ValueError(f"{other} holds other image vectors than the set to be saved in {directory}; save without image_from")
     path = Path(os.path.relpath(other / theirs["path"], directory)).as_posix()
-    if not disk.SHARED_IMAGE.fullmatch(path):
-        raise ValueError(f"{other} is not in the same store as {directory}; save without image_from")
+    if not disk.SHARED_IMAGE.fullmatch(path) or (other / theirs["path"]).resolve().parent == directory.resolve():  # by a link
+        raise ValueError(f"{other} is not another set of the same store as {directory}; save without image_from")
     return path
 
 
