@@ -65,8 +65,12 @@ def test_results_lie_in_the_checkout_or_the_named_folder_and_never_in_that_of_an
     shutil.copy(ROOT / "pyproject.toml", checkout)
     (others / "pyproject.toml").write_text('[project]\nname = "others"\ndescription = "uses modality-gap-book"\n')
     (checkout / "deep").mkdir()
+    for kind, make in (("pipe", os.mkfifo), ("folder", Path.mkdir), ("bytes", lambda path: path.write_bytes(b"\xff"))):
+        (checkout / kind / "src/helpers").mkdir(parents=True)
+        make(checkout / kind / "pyproject.toml")  # no checkout, and never waited for
     monkeypatch.setattr(files, "__file__", str(tmp_path / "lib/python3/site-packages/helpers/files.py"))
-    for here, root in ((checkout / "deep", checkout), (others, others), (elsewhere, elsewhere)):
+    in_checkout = ((checkout / name, checkout) for name in ("deep", "pipe", "folder", "bytes"))
+    for here, root in (*in_checkout, (others, others), (elsewhere, elsewhere)):
         monkeypatch.chdir(here)
         assert files.project_root() == root
     with pytest.raises(FileNotFoundError, match="no data/published/table1.csv in .*elsewhere.*set HELPERS_ROOT to one"):

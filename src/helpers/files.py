@@ -39,9 +39,7 @@ class TooLarge(ValueError):
 
 
 def project_root() -> Path:
-    """Return the folder of ``data`` and ``runs``: ``$HELPERS_ROOT``, else the checkout around the working directory or that of an
-    editable install, else the working directory itself.
-    """
+    """Return ``$HELPERS_ROOT``, else the checkout around the working directory or of an editable install, else the former."""
     if given := os.environ.get("HELPERS_ROOT"):
         if not Path(given).is_dir():
             raise NotADirectoryError(f"HELPERS_ROOT is {given}, which is not a folder; name the folder that holds data and runs")
@@ -52,8 +50,9 @@ def project_root() -> Path:
 
 
 def _is_checkout(folder: Path) -> bool:
-    with suppress(OSError, UnicodeDecodeError):
-        return (folder / "src/helpers").is_dir() and PROJECT in (folder / "pyproject.toml").read_text("utf-8").splitlines()
+    with suppress(OSError, ValueError):
+        lines = check_file(folder / "pyproject.toml").read_text("utf-8").splitlines()
+        return (folder / "src/helpers").is_dir() and PROJECT in lines
     return False
 
 
@@ -103,10 +102,10 @@ def check_memory(what: str, needed: float) -> None:
 
 
 def unreadable(error: Exception, path, sentence: str, kind: type[Exception] = ValueError) -> Exception:
-    """Return the error for a file that a library failed to read: the sentence, unless it is too large, which is no damage."""
+    """Return the error for a file that a library failed to read: the sentence, unless it is absent or too large."""
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return MemoryError(f"{path} does not fit into the free memory; end other programs, or read it on a larger machine")
-    return error if isinstance(error, TooLarge) else kind(sentence)
+    return error if isinstance(error, TooLarge | FileNotFoundError | NotADirectoryError) else kind(sentence)
 
 
 def check_writable(path) -> Path:
@@ -332,8 +331,6 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata, arrays = dict(stream.metadata() or {}), {key: stream.get_tensor(key) for key in stream.keys()}
-    except FileNotFoundError:
-        raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, path, type(error).__name__) from None
     expected = metadata.pop("sha256", None)

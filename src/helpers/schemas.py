@@ -1,14 +1,9 @@
-"""Declare what each kind of stored table may hold, one type a column, and check tables against it.
-
-The shipped tables share one vocabulary: a column name means the same in all of them. An error names file, column and row, and
-repeats no value, which may be a patient's.
-"""
+"""Check stored tables against the types that ``columns.toml`` declares; no error repeats a value, which may be a patient's."""
 
 import math
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +18,7 @@ from .tasks import SPLITS
 DECLARED = tomllib.loads(Path(__file__).with_name("columns.toml").read_text("utf-8"))
 QUANTITIES = tuple(DECLARED["largest"]["quantity"])
 LARGEST_VALUE: dict[str, float] = DECLARED["largest"]["quantity"] | DECLARED["largest"]["metric"]
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 Text = Annotated[str, StringConstraints(pattern=r"^[^\p{C}]+$", max_length=1000)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -81,11 +77,6 @@ def shipped_table(name: str, **options) -> pd.DataFrame:
     return table
 
 
-@cache
-def _column_of(kind: Any) -> TypeAdapter:
-    return TypeAdapter(list[kind], config=ConfigDict(strict=True, allow_inf_nan=False))
-
-
 def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     """Return a table with these columns alone, values of their types in every row, and numbers inside their intervals."""
     if list(table) != list(columns):
@@ -93,7 +84,7 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     for name, kind in columns.items():
         values = table[name].astype(object).where(table[name].notna(), None).tolist()
         try:
-            _column_of(kind).validate_python(values)
+            TypeAdapter(list[kind], config=STRICT).validate_python(values)  # type: ignore[valid-type]
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(f"column {name!r}, row {first['loc'][0]}: {first['msg']}") from None

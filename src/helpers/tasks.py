@@ -184,8 +184,7 @@ class Task:
         if not least <= (found := len(self.classes)) <= most:
             raise ValueError(f"a {self.kind} task has {least} to {most} classes, got {found}; check kind and classes")
         if other := [i for i, name in enumerate(cells(self.classes)) if name != self.classes[i]]:
-            form = "single blanks within, nothing invisible, Unicode form NFC"
-            raise ValueError(f"the name of class {other[0]} is empty or not in its one spelling ({form}); rename it")
+            raise ValueError(f"the name of class {other[0]} is empty, or not NFC with single blanks and nothing invisible; rename")
         if (distinct := len({unicodedata.normalize("NFKC", name) for name in self.classes})) < found:
             raise ValueError(f"only {distinct} of {found} class names are distinct to a reader; class names must differ")
         if texts := [i for i, c in enumerate(self.classes) if is_text(c)]:

@@ -7,6 +7,7 @@ import os
 import struct
 import warnings
 import zipfile
+import zlib
 from contextlib import suppress
 from functools import partial
 
@@ -182,6 +183,27 @@ def test_an_image_that_decoding_or_an_encoder_makes_large_is_refused_by_its_head
     assert f"{size[0]} x {size[1]} pixels" in inspect_image(tmp_path, name).error
     with pytest.raises(ValueError, match="GB of memory, and the limit is 0.1 GB"):
         decode(tmp_path / name)
+
+
+@pytest.mark.parametrize("edge", [5000, 30_000])
+def test_a_frame_that_is_larger_than_its_header_says_is_refused(edge, tmp_path, tenth):
+    Image.new("P", (10, 10)).save(tmp_path / "x.gif")
+    data = bytearray((tmp_path / "x.gif").read_bytes())
+    frame = data.index(b",") + 5
+    data[frame : frame + 4] = struct.pack("<HH", edge, edge)
+    (tmp_path / "x.gif").write_bytes(data)
+    assert "--memory" in inspect_image(tmp_path, "x.gif", pixels=True).error
+    with pytest.raises(ValueError, match="--memory"):
+        decode(tmp_path / "x.gif")
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_note_of_an_image_that_unpacks_to_more_than_a_megabyte_is_refused(kind, tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
+    data, note = (tmp_path / "x.png").read_bytes(), kind + b"a\0\0" + zlib.compress(bytes(50_000_000), 9)
+    chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
+    (tmp_path / "x.png").write_bytes(data[:33] + chunk + data[33:])
+    assert "too large" in inspect_image(tmp_path, "x.png", pixels=True).error
 
 
 def test_an_ordinary_long_image_is_read_and_a_raised_limit_admits_what_pillow_would_refuse(tmp_path, monkeypatch):

@@ -77,8 +77,6 @@ def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
     """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence."""
     try:
         return read(check_file(file))
-    except (FileNotFoundError, NotADirectoryError):
-        raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, file, f"{file} is damaged ({type(error).__name__}); {remake}", UnusableRecord) from None
 

@@ -208,8 +208,7 @@ class EmbeddingSet:
         directory, in_memory = Path(directory), fits_in_memory() if in_memory is None else in_memory
         record, found = disk.settled(lambda: disk.read_set(directory, in_memory), directory)
         with naming(directory):
-            kind, classes = record["task"].get("kind"), record["task"].get("classes", ())
-            task = Task(kind, tuple(classes))
+            task = Task(record["task"].get("kind"), tuple(record["task"].get("classes", ())))
             return cls(**found, task=task, provenance={k: v for k, v in record.items() if k not in OF_THE_FILES})
 
 
