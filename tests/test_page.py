@@ -236,7 +236,7 @@ def test_a_result_table_that_was_edited_or_holds_what_cannot_be_is_not_read_by_a
     wrong = {
         "value": ([0.9, 1.1], "row 1: value is outside the range of its metric"), "lambda_image": ([0.0, 7.0], "row 1: "),
         "split": ("all", "row 0: "), "seed": ([1, None], "column 'seed', row 0: "), "lambda_text": (0.0, "same thing"),
-        "more": (1, "its columns"),
+        "more": (1, "its columns"), "metric": ("nll", "column 'metric', row 0: "),
     }  # fmt: skip
     for column, (values, why) in wrong.items():
         path.unlink()

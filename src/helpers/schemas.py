@@ -34,6 +34,7 @@ TYPES: dict[str, Any] = {
     "Features": Features, "str": str, "float": float, "bool": bool, "Identifier": str | int, "Split": Literal[SPLITS],
     "Quantity": Literal[QUANTITIES],  # type: ignore[valid-type]
     "Protocol": Literal["paper", "authors-code", "converged"], "Metric": Literal["auc", "auc_hard"],
+    "Scored": Literal[(*DECLARED["largest"]["metric"], "log_loss", "classes_absent")],  # type: ignore[valid-type]
     "Seed": Annotated[int, Field(ge=-(2**63), lt=2**64)],
     "Whole": Annotated[float, Field(ge=0, multiple_of=1)],  # whole numbers that pandas reads as float where some are empty
     "Setting": Annotated[float | Text, Field(union_mode="left_to_right")],  # such as a temperature, or ``learned``
