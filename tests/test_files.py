@@ -13,7 +13,7 @@ from helpers.store.disk import read_record
 
 def write(folder, content):
     with files.replacing_folder(folder, "a.txt", (), "a test folder") as new:
-        (new / "a.txt").write_text(content)
+        (new / "a.txt").write_text(f"{content} sha256")  # the mark of a record
 
 
 def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path):
@@ -33,7 +33,7 @@ def test_a_folder_moved_aside_comes_back_when_the_writer_fails_or_was_killed(tmp
     rename = Path.rename
 
     def full(path, target):
-        if (path / "a.txt").read_text() == "new" and not (tmp_path / "a").exists():
+        if (path / "a.txt").read_text() == "new sha256" and not (tmp_path / "a").exists():
             raise OSError("disk full")
         return rename(path, target)
 
@@ -41,12 +41,12 @@ def test_a_folder_moved_aside_comes_back_when_the_writer_fails_or_was_killed(tmp
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path / "a", "new")
     monkeypatch.undo()
-    assert (tmp_path / "a" / "a.txt").read_text() == "former" and os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a" / "a.txt").read_text() == "former sha256" and os.listdir(tmp_path) == ["a"]
     killed = tmp_path / f".a.x{files.UNFINISHED}"
     killed.mkdir()
     (tmp_path / "a").rename(killed / f"{files.MOVED}a")
     files.remove_stale(tmp_path)
-    assert (tmp_path / "a" / "a.txt").read_text() == "former" and os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a" / "a.txt").read_text() == "former sha256" and os.listdir(tmp_path) == ["a"]
 
 
 @pytest.mark.parametrize("damaged", ['{"a": 2, "record_sha256": "0"}', '{"a": 1}', "[]", '{"a": NaN, "record_sha256": "0"}', "{"])
@@ -65,8 +65,12 @@ def test_results_lie_in_the_checkout_or_the_named_folder_and_never_in_that_of_an
     shutil.copy(ROOT / "pyproject.toml", checkout)
     (others / "pyproject.toml").write_text('[project]\nname = "others"\ndescription = "uses modality-gap-book"\n')
     (checkout / "deep").mkdir()
+    for kind, make in (("pipe", os.mkfifo), ("folder", Path.mkdir), ("bytes", lambda path: path.write_bytes(b"\xff"))):
+        (checkout / kind / "src/helpers").mkdir(parents=True)
+        make(checkout / kind / "pyproject.toml")  # no checkout, and never waited for
     monkeypatch.setattr(files, "__file__", str(tmp_path / "lib/python3/site-packages/helpers/files.py"))
-    for here, root in ((checkout / "deep", checkout), (others, others), (elsewhere, elsewhere)):
+    in_checkout = ((checkout / name, checkout) for name in ("deep", "pipe", "folder", "bytes"))
+    for here, root in (*in_checkout, (others, others), (elsewhere, elsewhere)):
         monkeypatch.chdir(here)
         assert files.project_root() == root
     with pytest.raises(FileNotFoundError, match="no data/published/table1.csv in .*elsewhere.*set HELPERS_ROOT to one"):

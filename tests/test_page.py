@@ -203,7 +203,7 @@ def test_a_missing_damaged_or_undeclared_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="t.parquet is missing; run notebooks/maker.ipynb"):
         page("reader", tmp_path).read_table("t", "maker")
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match="was changed after its page wrote it; remove it and run notebooks/maker.ipynb"):
+    with pytest.raises(ValueError, match="t.parquet is not a whole Parquet table .*; remove it and run notebooks/maker.ipynb"):
         page("reader", tmp_path).read_table("t", "maker")
     with pytest.raises(ValueError, match="does not declare that 01_cone_effect writes the table 'other'"):
         page("01_cone_effect", tmp_path).save_table(pd.DataFrame(), "other")
@@ -242,7 +242,7 @@ def test_a_result_table_that_was_edited_or_holds_what_cannot_be_is_not_read_by_a
     wrong = {
         "value": ([0.9, 1.1], "row 1: value is outside the range of its metric"), "lambda_image": ([0.0, 7.0], "row 1: "),
         "split": ("all", "row 0: "), "seed": ([1, None], "column 'seed', row 0: "), "lambda_text": (0.0, "same thing"),
-        "more": (1, "its columns"),
+        "more": (1, "its columns"), "metric": ("nll", "column 'metric', row 0: "),
     }  # fmt: skip
     for column, (values, why) in wrong.items():
         path.unlink()

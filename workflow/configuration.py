@@ -8,12 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from declarations import NOTEBOOKS
 from huggingface_hub import try_to_load_from_cache
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from helpers.arrays import choose, place
 from helpers.backbones.registry import REGISTRY
@@ -22,7 +20,7 @@ from helpers.files import read_json, write_json
 from helpers.page import NOT_SHOWN, first_problem, notebook_defaults
 from helpers.probing.protocol import Grid
 from helpers.store.catalogue import folder_name, stored
-from helpers.store.disk import Record, UnusableRecord, read_record
+from helpers.store.disk import Record, UnusableRecord, read_parquet, read_record
 from helpers.tasks import UNLABELLED
 
 LINKS = Path("runs/book/embeddings")  # to the sets that the book shows, where some of the store are excluded
@@ -37,7 +35,7 @@ SetName = tuple[str, str, str]
 
 class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
+        keys = [str(self.construct_object(key, deep=True)) for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:
                 line = node.value[number][0].start_mark.line + 1
@@ -85,9 +83,9 @@ class Configuration(BaseModel):
     datasets: list[Annotated[str, AfterValidator(check_name)]] = []
     backbones: list[Annotated[str, AfterValidator(_encoder)]] = []
     variants: list[Literal["clean", "authors"]] = ["clean", "authors"]
-    shards: Annotated[int, Field(ge=1, le=1000)] = 1
-    accelerators: Annotated[int, Field(ge=0, le=8)] = 1
-    strict: bool = False
+    shards: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    accelerators: Annotated[int, Field(ge=0, le=8, strict=True)] = 1
+    strict: StrictBool = False
     sweep: Sweep
     notebooks: dict[str, dict[str, Any]] = {}
 
@@ -114,8 +112,8 @@ def read_configuration(config: dict, settable: dict[str, list[str]]) -> Configur
 
 
 def _alike(value, default) -> bool:
-    """Return whether a value is numbers, or words that spell them, where the default is numbers; the page itself checks more."""
-    if isinstance(default, bool) or isinstance(value, bool):
+    """Return whether a value is no object and, where the default is numbers, numbers or words of them; the page checks more."""
+    if isinstance(default, bool) or isinstance(value, bool | dict):
         return isinstance(default, bool | None) and isinstance(value, bool)
     if not isinstance(default, int | float) and not (isinstance(default, list) and default and isinstance(default[0], int | float)):
         return True
@@ -164,8 +162,8 @@ def set_fault(folder: Path) -> str | None:
             return None
         if (read_json(folder / RECORD).get("task") or {}).get("kind") == UNLABELLED:
             return "it has no labels, which the probes of the book need; make it again with labels"
-        splits = set(pq.read_table(folder / "pairs.parquet", columns=["split"])["split"].to_pylist())
-    except (ValueError, OSError, pa.ArrowException) as error:
+        splits = set(read_parquet(folder / "pairs.parquet", "restore it")["split"])
+    except (ValueError, OSError, LookupError) as error:
         return " ".join(str(error).split())
     absent = [split for split in ("train", "test") if split not in splits]
     return f"it has no {' and no '.join(absent)} rows; give it a split" if absent else None

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, Validatio
 from .arrays import place
 from .cones import cone_table
 from .datasets.registry import domain
-from .files import checksum_of, project_root, read_json, write_json
+from .files import checksum_of, matches_checksum, project_root, read_json, write_json
 from .probing.result import TIES, SweepResult
 from .published import NAMES, SetFacts, cell_faults, facts_of, with_routes
-from .schemas import SLACK, TABLES, TYPES, Count, check_table
+from .schemas import DECLARED, SLACK, TABLES, TYPES, Count, Hash, check_table
 from .store.embeddings import EmbeddingSet
 
 LARGEST = 1_000_000  # bytes of a report
@@ -27,7 +27,7 @@ METRICS, REPORTED = (get_args(TYPES[name]) for name in ("Metric", "Protocol"))
 ENCODER = ("source", "revision", "weights", "preprocessing", "tokenizer", "padding", "context_length")  # of the record of a set
 PARTS = ("geometry", "sweep", "selected")
 
-Word = Annotated[str, StringConstraints(pattern=r"^[\w.+:/ ,()-]+$", max_length=120)]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+:/,()-]+( [A-Za-z0-9_.+:/,()-]+)*$", max_length=120)]
 Sentence = Annotated[str, StringConstraints(pattern=r"^[^\p{C}<>`$\\{}|\[\]]+$", max_length=300)]
 
 
@@ -36,11 +36,11 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
 
     names: tuple[Word, Word, Word]  # data set, variant, encoder
     by: Sentence
-    date: date
+    date: Annotated[date, Field(ge=date(2020, 1, 1))]
     how: Sentence
     route: Literal["extracted", "imported", "unknown"]
-    embeddings: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    dimensions: Count
+    embeddings: Hash
+    dimensions: Annotated[int, Field(ge=1, le=DECLARED["largest"]["quantity"]["effective_rank"])]
     counts: dict[Literal["pairs", "images", "texts", "train", "val", "test"], Count]
     encoder: dict[Literal[ENCODER], Word | None]  # type: ignore[valid-type]
     geometry: list[Annotated[list, Field(min_length=5, max_length=5)]]
@@ -64,7 +64,9 @@ class Report(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
         n = self.counts
         whole = len(n) == 6 and n["pairs"] == n["train"] + n["val"] + n["test"] >= max(n["images"], n["texts"])
         yield "the counts of pairs, splits and distinct items do not add up", not whole
-        yield "there are no pairs, images, texts or dimensions", min(n["images"], n["texts"], self.dimensions) == 0
+        yield "there are no pairs, images or texts", min(n["images"], n["texts"]) == 0
+        yield "its sweeps have no train or no test pairs", bool(self.sweep) and min(n["train"], n["test"]) == 0
+        yield "its date lies in the future", self.date > date.today() + timedelta(days=1)
 
     def _faults_of_geometry(self, rows: pd.DataFrame) -> Iterator[tuple[str, bool]]:
         n, quantity, largest = self.counts, rows["quantity"], min(self.dimensions, self.counts["pairs"]) + SLACK
@@ -146,7 +148,7 @@ def load_report(path) -> Report:
     if Path(path).stat().st_size > LARGEST:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes; a report holds numbers only")
     content = read_json(path)
-    if not isinstance(content, dict) or content.pop("sha256", None) != checksum_of(content):
+    if not matches_checksum(content, "sha256"):
         raise ValueError(f"{path} does not match its own checksum; make it with `python -m helpers report`")
     return _validated(content, f"{path} is no report")
 

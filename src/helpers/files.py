@@ -35,13 +35,11 @@ class Unwritable(OSError):
 
 
 class TooLarge(ValueError):
-    """Error for a file that would take more memory than the limit."""
+    """Error for a file that would take more memory than the limit, or for a limit that is none."""
 
 
 def project_root() -> Path:
-    """Return the folder of ``data`` and ``runs``: ``$HELPERS_ROOT``, else the checkout around the working directory or that of an
-    editable install, else the working directory itself.
-    """
+    """Return ``$HELPERS_ROOT``, else the checkout around the working directory or of an editable install, else the former."""
     if given := os.environ.get("HELPERS_ROOT"):
         if not Path(given).is_dir():
             raise NotADirectoryError(f"HELPERS_ROOT is {given}, which is not a folder; name the folder that holds data and runs")
@@ -52,8 +50,9 @@ def project_root() -> Path:
 
 
 def _is_checkout(folder: Path) -> bool:
-    with suppress(OSError, UnicodeDecodeError):
-        return (folder / "src/helpers").is_dir() and PROJECT in (folder / "pyproject.toml").read_text("utf-8").splitlines()
+    with suppress(OSError, ValueError):
+        lines = check_file(folder / "pyproject.toml").read_text("utf-8").splitlines()
+        return (folder / "src/helpers").is_dir() and PROJECT in lines
     return False
 
 
@@ -92,7 +91,7 @@ def memory_limit() -> float:
     with suppress(ValueError):
         if float(given) > 0:
             return float(given) * 1e9
-    raise ValueError(f"{MEMORY} is {given!r}; give the limit of memory in GB, such as 8")
+    raise TooLarge(f"{MEMORY} is {given!r}; give the limit of memory in GB, such as 8")
 
 
 def check_memory(what: str, needed: float) -> None:
@@ -103,10 +102,10 @@ def check_memory(what: str, needed: float) -> None:
 
 
 def unreadable(error: Exception, path, sentence: str, kind: type[Exception] = ValueError) -> Exception:
-    """Return the error for a file that a library failed to read: the sentence, unless it is too large, which is no damage."""
+    """Return the error for a file that a library failed to read: the sentence, unless it is absent or too large."""
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return MemoryError(f"{path} does not fit into the free memory; end other programs, or read it on a larger machine")
-    return error if isinstance(error, TooLarge) else kind(sentence)
+    return error if isinstance(error, TooLarge | FileNotFoundError | NotADirectoryError) else kind(sentence)
 
 
 def check_writable(path) -> Path:
@@ -131,7 +130,7 @@ def _naming_the_output(path: Path) -> Iterator[None]:
 
 def check_output(path) -> Path:
     """Return the path of a file to write; refuse what :func:`check_file` refuses, a file of a stored result, a read-only folder."""
-    path = check_file(path)
+    path = check_file(path).resolve()  # a link is written through, not replaced
     if (path.parent / RECORD).exists():
         raise FileExistsError(f"{path} would lie in {path.parent}, a folder of stored results; give an output elsewhere")
     return check_writable(path)
@@ -159,7 +158,7 @@ def replacing(path: Path, part_of_result: bool = False, is_ours: Callable[[Path]
 
 
 @contextmanager
-def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what: str) -> Iterator[Path]:
+def replacing_folder(path: Path, record: str, names: Iterable[str], what: str) -> Iterator[Path]:
     """Yield a new folder that on success becomes ``path`` or what it links to; only ``what`` is replaced; a kill loses none."""
     refuse_other_content(path, record, names, what)
     path = Path(path).resolve()
@@ -183,14 +182,15 @@ def replacing_folder(path: Path, record: str, names: Iterable[str] | None, what:
         _flush(path.parent)
 
 
-def refuse_other_content(directory: Path, record: str, names: Iterable[str] | None, what: str) -> None:
-    """Refuse a folder unless it is absent, empty or ``what``: ``record`` and files of ``names`` alone, or of any name if None."""
+def refuse_other_content(directory: Path, record: str, names: Iterable[str], what: str) -> None:
+    """Refuse a folder unless it is absent, empty or ``what``: a ``record`` of ours and files of ``names`` alone."""
     directory = Path(directory)
     if not directory.exists() and not directory.is_symlink():
         return
     found = {path.name: path.is_file() for path in directory.iterdir()} if directory.is_dir() else {"": False}
-    alone = names is None or all(found.values()) and set(found) <= {record, *names}
-    if found and not (alone and record in found):
+    ours = record in found and all(found.values()) and set(found) <= {record, *names}
+    content = (directory / record).read_bytes() if ours else b"no record"
+    if found and content and b"sha256" not in content:  # a damaged record of ours is empty or has a part of its checksums
         raise FileExistsError(f"{directory} holds something that is not {what}; give a new or empty folder")
 
 
@@ -284,6 +284,13 @@ def checksum_of(value) -> str:
     return hashlib.sha256(json_text(value).encode()).hexdigest()
 
 
+def matches_checksum(content, key: str) -> bool:
+    """Remove the checksum ``key`` from a JSON object, and return whether it is that of the rest."""
+    with suppress(ValueError, RecursionError, LookupError, TypeError, AttributeError):  # among them NaN and lone surrogates
+        return content.pop(key) == checksum_of(content)
+    return False
+
+
 def write_json(path: Path, value, part_of_result: bool = False) -> None:
     """Write ``value`` as indented, key-sorted JSON; an earlier version has the same keys."""
     with replacing(path, part_of_result, lambda file: set(read_json(file)) == set(value)) as temporary:
@@ -312,7 +319,8 @@ def read_json(path: Path):
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str], part_of_result: bool = False) -> Path:
     """Write arrays and metadata as one safetensors file, with a checksum over both; an earlier version has the same metadata."""
-    with replacing(path, part_of_result, lambda file: set(_metadata(file)) == {*metadata, "sha256"}) as temporary:
+    keys = {*metadata, "sha256"}
+    with replacing(path, part_of_result, lambda file: set(safe_open(file, "numpy").metadata()) == keys) as temporary:
         save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
     return Path(path)
 
@@ -323,19 +331,12 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata, arrays = dict(stream.metadata() or {}), {key: stream.get_tensor(key) for key in stream.keys()}
-    except FileNotFoundError:
-        raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, path, type(error).__name__) from None
     expected = metadata.pop("sha256", None)
     if expected != _checksum_of_arrays(arrays, metadata):
         raise ValueError("its checksum does not match its content" if expected else "it has no checksum")
     return arrays, metadata
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="numpy") as stream:
-        return dict(stream.metadata() or {})
 
 
 def _checksum_of_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

@@ -148,10 +148,10 @@ def _reason(error: Exception) -> str:
 
 def index_images(root: Path, folders: Sequence[str]) -> dict[str, str]:
     """Return image files directly in ``folders`` of ``root``: name and stem -> path below ``root``; an earlier folder wins."""
-    found = {}
-    if not any((root / folder).is_dir() for folder in folders):
+    found, present = {}, [folder for folder in folders if (root / folder).is_dir()]
+    if not present:
         raise FileNotFoundError(f"{root} has no image folder {' or '.join(folders)}; unpack the images there")
-    for folder in filter(lambda folder: (root / folder).is_dir(), folders):
+    for folder in present:
         for name in sorted(name for name in os.listdir(root / folder) if name.lower().endswith(EXTENSIONS)):
             for key in (name, name.rsplit(".", 1)[0]):
                 found.setdefault(key, str(PurePosixPath(folder, name)))

@@ -34,6 +34,7 @@ from .datasets.splits import straddling
 from .files import below, project_root, read_json, replacing
 from .schemas import DECLARED, READ, check_table, usable
 from .store.catalogue import SHIPPED, shipped_but_not_stored
+from .store.disk import read_arrow
 from .tasks import NO_LABELS
 
 ParameterType = Any  # what pydantic's TypeAdapter takes; the functions below make some
@@ -266,9 +267,8 @@ class Page:
         path, how = below(self.results, f"{name}.parquet"), f"run notebooks/{maker}.ipynb with the same results folder first"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; {how}")
-        made_by, table = _maker(path), None
+        made_by, content, table = _maker(path), read_arrow(path, f"remove it and {how}"), None
         with suppress(Exception):
-            content = pq.read_table(path)
             table = content.to_pandas() if made_by["sha256"] == checksum_of_table(content) else None
         if table is None:
             raise ValueError(f"{path} is damaged, or was changed after its page wrote it; remove it and {how}")

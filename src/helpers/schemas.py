@@ -1,14 +1,9 @@
-"""Declare what each kind of stored table may hold, one type a column, and check tables against it.
-
-The shipped tables share one vocabulary: a column name means the same in all of them. An error names file, column and row, and
-repeats no value, which may be a patient's.
-"""
+"""Check stored tables against the types that ``columns.toml`` declares; no error repeats a value, which may be a patient's."""
 
 import math
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,8 +18,10 @@ from .tasks import SPLITS
 DECLARED = tomllib.loads(Path(__file__).with_name("columns.toml").read_text("utf-8"))
 QUANTITIES = tuple(DECLARED["largest"]["quantity"])
 LARGEST_VALUE: dict[str, float] = DECLARED["largest"]["quantity"] | DECLARED["largest"]["metric"]
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 SLACK = 1e-6  # of inequalities between numbers that were rounded on the way to the file
 Text = Annotated[str, StringConstraints(pattern=r"^[^\p{C}]+$", max_length=1000)]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=-SLACK, le=1 + SLACK)]
@@ -37,6 +34,7 @@ TYPES: dict[str, Any] = {
     "Features": Features, "str": str, "float": float, "bool": bool, "Identifier": str | int, "Split": Literal[SPLITS],
     "Quantity": Literal[QUANTITIES],  # type: ignore[valid-type]
     "Protocol": Literal["paper", "authors-code", "converged"], "Metric": Literal["auc", "auc_hard"],
+    "Scored": Literal[(*DECLARED["largest"]["metric"], "log_loss", "classes_absent")],  # type: ignore[valid-type]
     "Seed": Annotated[int, Field(ge=-(2**63), lt=2**64)],
     "Whole": Annotated[float, Field(ge=0, multiple_of=1)],  # whole numbers that pandas reads as float where some are empty
     "Setting": Annotated[float | Text, Field(union_mode="left_to_right")],  # such as a temperature, or ``learned``
@@ -80,11 +78,6 @@ def shipped_table(name: str, **options) -> pd.DataFrame:
     return table
 
 
-@cache
-def _column_of(kind: Any) -> TypeAdapter:
-    return TypeAdapter(list[kind], config=ConfigDict(strict=True, allow_inf_nan=False))
-
-
 def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     """Return a table with these columns alone, values of their types in every row, and numbers inside their intervals."""
     if list(table) != list(columns):
@@ -92,7 +85,7 @@ def check_table(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     for name, kind in columns.items():
         values = table[name].astype(object).where(table[name].notna(), None).tolist()
         try:
-            _column_of(kind).validate_python(values)
+            TypeAdapter(list[kind], config=STRICT).validate_python(values)  # type: ignore[valid-type]
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(f"column {name!r}, row {first['loc'][0]}: {first['msg']}") from None

@@ -27,6 +27,8 @@ NUMBERS = {"binary": (2, 2), "multiclass": (2, MOST_CLASSES), "multilabel": (1, 
 LONGEST_CLASS, MOST_WORDS = 100, 12  # characters and words of a class name; a longer one is a text
 SENTENCE = re.compile(r"[\r\n]|(\S+\s+){3,}\S*[.!?](\s|$)")  # a line break, or four words and a full stop
 FEWEST_VALIDATION = 5  # rows of a class without which one row may decide what validation rows choose
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")  # hyphens and joiners of no width, directions
+BLANKS = re.compile(r"[^\S\r\n]+")  # also tabs and blanks that do not break
 MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # in any case; only ``classes`` makes one a class
 INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
 FILL = "fill them in, or write otherwise a name that reads as missing"
@@ -99,8 +101,9 @@ def _place(number: int, first_line: int, rows: Sequence[int] | None) -> str:
 
 
 def cells(values) -> np.ndarray:
-    """Return ids, groups, splits or labels in one spelling, (n,): no blanks at the ends, Unicode form NFC, None if empty."""
-    return np.array([unicodedata.normalize("NFC", as_text(value) or "").strip() or None for value in values], dtype=object)
+    """Return ids, groups, splits or labels in one spelling, (n,): NFC, single blanks, nothing invisible, None if empty."""
+    texts = (INVISIBLE.sub("", unicodedata.normalize("NFC", as_text(value) or "")) for value in values)
+    return np.array([BLANKS.sub(" ", text).strip() or None for text in texts], dtype=object)
 
 
 def unknown(texts, classes: Iterable = ()) -> np.ndarray:
@@ -215,10 +218,10 @@ class Task:
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         if not least <= (found := len(self.classes)) <= most:
             raise ValueError(f"a {self.kind} task has {least} to {most} classes, got {found}; check kind and classes")
-        if (distinct := len(set(self.classes))) < found:
-            raise ValueError(f"only {distinct} of {found} class names are distinct; class names must differ")
         if other := [i for i, name in enumerate(cells(self.classes)) if name != self.classes[i]]:
-            raise ValueError(f"the name of class {other[0]} is empty, has blanks at its ends or is not Unicode NFC; rename it")
+            raise ValueError(f"the name of class {other[0]} is empty, or not NFC with single blanks and nothing invisible; rename")
+        if (distinct := len({unicodedata.normalize("NFKC", name) for name in self.classes})) < found:
+            raise ValueError(f"only {distinct} of {found} class names are distinct to a reader; class names must differ")
         if texts := [i for i, c in enumerate(self.classes) if is_text(c)]:
             limits = f"at most {LONGEST_CLASS} characters and {MOST_WORDS} words"
             raise ValueError(f"the name of class {texts[0]} reads as a text; give class names of {limits} as labels")

@@ -82,7 +82,7 @@ def test_centring_removes_each_mean_and_separate_lambdas_move_one_modality():
 def test_bad_alignments_are_named_and_only_fit_checks_parameters():
     estimator = clone(GapAlignment(lam="not checked here"))
     for wrong, said in (
-        (lambda: estimator.fit(IMAGE, TEXT), "could not convert"),
+        (lambda: estimator.fit(IMAGE, TEXT), "must be a finite number between -2 and 2, got not checked here"),
         (lambda: GapAlignment().transform(IMAGE, TEXT), "not fitted yet"),
         (lambda: GapAlignment().fit(IMAGE, TEXT).transform(IMAGE[:, :5], TEXT), "fitted on 6"),
         (lambda: Alignment("spred"), "'spread'"),
@@ -117,6 +117,16 @@ def test_every_entrance_takes_lambda_in_one_range(entrance):
         ENTRANCES[entrance](lam)
     for lam in (2.001, -3.0, 1e20, -1e300, *[float("inf"), float("nan")] * (entrance != "name")):
         with pytest.raises(ValueError, match="must be a finite number between -2 and 2, got "):
+            ENTRANCES[entrance](lam)
+
+
+NO_NUMBERS = [None, True, np.True_, "nan", "1e309", "-inf", [0.5], 1j, 10**30, 10**400, np.array([0.5, 1.0])]
+
+
+@pytest.mark.parametrize("entrance", sorted({*ENTRANCES} - {"name"}))
+def test_no_entrance_takes_for_lambda_what_is_no_number(entrance):
+    for lam in NO_NUMBERS[entrance == "lam_text" :]:  # there, None stands for the lambda of images
+        with pytest.raises(ValueError, match="must be a finite number between -2 and 2|is not a finite number"):
             ENTRANCES[entrance](lam)
 
 

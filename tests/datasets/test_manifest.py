@@ -179,7 +179,7 @@ def test_other_bad_files(tmp_path):
     for name, content, message in [
         ("manifest.csv", b"", "is empty; save it again"),
         ("manifest.parquet", b"not parquet", "is not a whole Parquet table"),
-        ("manifest.jsonl", b"{bad", "cannot be read as JSON"),
+        ("manifest.jsonl", b"{bad", "manifest.jsonl is damaged .JSONDecodeError"),
         ("manifest.xlsx", b"", "manifest.xlsx is a workbook, which is not read; save its sheet as CSV"),
     ]:
         (tmp_path / name).write_bytes(content)

@@ -129,5 +129,5 @@ def test_outputs_references_and_options_that_do_not_fit_are_named(tmp_path, monk
 
 
 def test_a_function_in_the_place_of_an_encoder_is_told_what_to_wrap_it_in(tmp_path):
-    with pytest.raises(ValueError, match="or a helpers.backbones.base.Backbone, got a function; wrap your functions in one"):
+    with pytest.raises(ValueError, match="or a Backbone, got a function; wrap your functions in one"):
         extract(synthetic_photographs(tmp_path, n=2, per_image=1), lambda images: images, tmp_path / "set", workers=0)

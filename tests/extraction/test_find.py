@@ -1,8 +1,10 @@
 """Embedding sets are found and chosen by name, and an error explains a missing one."""
 
+import os
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -74,7 +76,7 @@ def test_pairs_of_variants_need_both(store, tmp_path, monkeypatch):
     assert extracted == [("ham10000 openai/clip authors", "ham10000 openai/clip clean")]
 
 
-@pytest.mark.parametrize("fault", ["name", "cut", "record"])
+@pytest.mark.parametrize("fault", ["name", "cut", "record", "pipe", "folder", "link to itself"])
 def test_a_faulty_set_that_nobody_named_is_excluded_with_a_warning_and_one_that_is_named_stops(store, tmp_path, fault):
     for variant in ("authors", "clean"):
         shutil.copytree(store / "ham10000" / variant, tmp_path / "ham10000" / variant)
@@ -82,7 +84,11 @@ def test_a_faulty_set_that_nobody_named_is_excluded_with_a_warning_and_one_that_
         shutil.copytree(store / "ham10000" / variant / "lit-derm", folder)
         made = replace(embeddings_for("ham10000", "lit-derm", variant, store), provenance={}).save(folder)
         damaged = made / {"cut": "text.safetensors", "record": "provenance.json"}.get(fault, "pairs.parquet")
-        damaged.write_bytes(damaged.read_bytes()[:-9] if fault != "name" else damaged.read_bytes())
+        if fault in ("cut", "record"):
+            damaged.write_bytes(damaged.read_bytes()[:-9])
+        elif fault != "name":
+            damaged.unlink()
+            {"pipe": os.mkfifo, "folder": Path.mkdir}.get(fault, lambda path: path.symlink_to(path))(damaged)
     for find in (select, in_both_variants):
         with pytest.warns(UserWarning, match="excluded: .*mine"):
             assert len(find(store=tmp_path)) == 2

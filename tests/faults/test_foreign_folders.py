@@ -147,9 +147,13 @@ def test_a_data_root_or_an_encoder_named_like_a_work_folder_stays_whole(tmp_path
 
 def test_what_the_user_put_into_our_work_folder_stays_when_the_extraction_ends(tmp_path):
     files.claim_folder(tmp_path / "set.work")
-    (tmp_path / "set.work/notes.txt").write_text("irreplaceable")
+    mine = ["notes.txt", "thesis-2-final.safetensors", "sub/image-000000-x.safetensors", f".sub{files.UNFINISHED}/notes.txt"]
+    for name in mine:
+        (tmp_path / "set.work" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "set.work" / name).write_text("irreplaceable")
     extract(synthetic_photographs(tmp_path / "data", n=4), linear_backbone(), tmp_path / "set", workers=0)
-    assert set(files_of(tmp_path / "set.work")) == {"notes.txt", files.MARK}
+    left = {str(p.relative_to(tmp_path / "set.work")) for p in (tmp_path / "set.work").rglob("*") if p.is_file()}
+    assert left == {*mine, files.MARK}
 
 
 def test_a_report_of_problems_is_replaced_by_an_empty_one_once_all_rows_are_good(tmp_path):
@@ -199,6 +203,68 @@ def test_a_command_does_not_write_over_its_input_nor_over_another_table(tmp_path
     assert said.count("a folder of stored results; give an output elsewhere") == 5 and "earlier version of this file" in said
     assert files_of(folder) == before and (tmp_path / "thesis.csv").read_text() == "a,b\n1,2\n"
     assert cli("cone", *store, "--out", tmp_path / "new.csv") == cli("cone", *store, "--out", tmp_path / "new.csv") == 0
+
+
+def test_an_output_that_is_a_link_is_written_through_and_never_into_a_set(tmp_path):
+    folder, table = small(n=30).save(tmp_path / "set"), pd.DataFrame({"x": [1]})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "mine/table.csv")
+    write_table(table, tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink() and (tmp_path / "mine/table.csv").read_text() == "x\n1\n"
+    before, pairs = files_of(folder), pd.read_parquet(folder / "pairs.parquet")
+    (tmp_path / "link.parquet").symlink_to(folder / "pairs.parquet")
+    (tmp_path / "folder").symlink_to(folder)
+    for out in ("link.parquet", "folder/new.parquet", "mine/../set/pairs.parquet"):  # with the columns of an earlier version
+        with pytest.raises(FileExistsError, match="set, a folder of stored results; give an output elsewhere"):
+            write_table(pairs, tmp_path / out)
+    assert files_of(folder) == before
+
+
+@pytest.mark.parametrize("theirs", ['{"my": "notes"}', "not JSON", '{"format": 2, "files": {}}'])
+@pytest.mark.parametrize("kind", SAVES)
+def test_a_record_of_that_name_by_somebody_else_is_no_result(kind, theirs, tmp_path):
+    (tmp_path / "provenance.json").write_text(theirs)
+    with pytest.raises(FileExistsError, match="give a new or empty folder"):
+        SAVES[kind](tmp_path)
+    assert files_of(tmp_path) == {"provenance.json": theirs.encode()}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["S/image.safetensors", "--text", "S/text.safetensors"], ["L/pairs.parquet"], ["e.npy", "--table", "x/../S/pairs.parquet"]],
+)
+def test_an_import_does_not_replace_the_set_that_it_reads(words, tmp_path, monkeypatch, capsys):
+    before = files_of(small().save(tmp_path / "S"))
+    (tmp_path / "L").symlink_to(tmp_path / "S")
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli("import", *words, "--dataset", "d", "--backbone", "b", "--out", "S", "--overwrite") == 2
+    assert "the output S holds an input of the import" in capsys.readouterr().err and files_of(tmp_path / "S") == before
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_set_saved_in_its_place_is_no_source_of_its_own_images(linked, tmp_path):
+    folder = small().save(tmp_path / "d/v/b")
+    (tmp_path / "d/v/link").symlink_to(folder)
+    with pytest.raises(ValueError, match="is not another set of the same store"):
+        small().save(folder, image_from=tmp_path / "d/v/link" if linked else folder)
+    assert EmbeddingSet.load(folder).fingerprint == small().fingerprint
+
+
+@pytest.mark.parametrize("out", ["", ".", "new/.."])
+def test_an_extraction_into_a_folder_without_a_name_is_refused(out, tmp_path, monkeypatch):
+    dataset = synthetic_photographs(tmp_path / "data", n=4)
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    with pytest.raises(ValueError, match="ends in no name; give the folder of the set by its name"):
+        extract(dataset, linear_backbone(), out, workers=0)
+
+
+@pytest.mark.parametrize("name", ["..", "x\u200b", "x" * 300, "a/b"])
+def test_the_names_of_an_imported_set_are_checked_with_any_output(name, tmp_path, capsys):
+    np.save(tmp_path / "e.npy", np.random.default_rng(0).normal(size=(2, 4, 4)))
+    assert cli("import", tmp_path / "e.npy", "--dataset", name, "--backbone", "b", "--out", tmp_path / "o") == 2
+    assert "cannot name a folder" in capsys.readouterr().err and not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize("name", ["../esc", "a/b", "..", "a\\b", ""])

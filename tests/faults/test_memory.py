@@ -7,7 +7,9 @@ import os
 import struct
 import warnings
 import zipfile
+import zlib
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+import resealed
 import torch
+from attacks import a_sweep, fresh
 from damage import SWEEP, for_sweep, one_sentence, small
 from PIL import Image
 
@@ -121,8 +125,15 @@ def test_the_limit_is_raised_by_one_option_and_a_bad_one_is_refused(tmp_path, mo
     assert main(["--memory", "1", *words]) == 2 and "text has 2 rows and image has 600" in capsys.readouterr().err
     for value in ("-1", "nan", "much", ""):
         monkeypatch.setenv(files.MEMORY, value)
-        with pytest.raises(ValueError, match="HELPERS_MEMORY is .*; give the limit of memory in GB"):
-            files.memory_limit()
+        for read in (
+            files.memory_limit,
+            partial(EmbeddingSet.from_npz, path),
+            partial(EmbeddingSet.load, small().save(tmp_path / "s")),
+        ):
+            with pytest.raises(ValueError, match="(^|: )HELPERS_MEMORY is .*; give the limit of memory in GB"):  # no damage
+                read()
+    for value in ("nan", "-1", "0"):
+        assert main(["--memory", value, "cone", "d", "b"]) == 2 and "give the limit of memory in GB" in capsys.readouterr().err
 
 
 def test_ordinary_tables_are_read_as_before_and_a_text_in_many_rows_counts_as_often(tmp_path, monkeypatch):
@@ -153,12 +164,46 @@ def test_the_table_of_a_stored_set_is_measured_too(tmp_path, tenth):
         EmbeddingSet.load(folder)
 
 
+@pytest.mark.parametrize("name", ["table.parquet", "runs.parquet", "test_rows.parquet"])
+def test_the_tables_of_a_cached_sweep_and_of_a_page_are_measured_too(name, tmp_path, tenth):
+    folder, many = fresh(a_sweep), pa.DictionaryArray.from_arrays(np.zeros(3_000_000, dtype=np.int32), ["x"])
+    parquet(folder / name, **dict.fromkeys(pd.read_parquet(folder / name), many))
+    for record in ("provenance.json", "settings.json"):
+        resealed.seal(folder / record, json.loads((folder / record).read_text()))
+    with pytest.raises(files.TooLarge, match=f"{name} would take"):
+        cache.load_cached(folder)
+    (folder / name).rename(tmp_path / "lambda_sweep.parquet")
+    with pytest.raises(files.TooLarge, match="lambda_sweep.parquet would take"):
+        resealed.read_result(tmp_path / "lambda_sweep.parquet")
+
+
 @pytest.mark.parametrize(("name", "size"), [("x.webp", (1400, 1400)), ("x.png", (1, 60_000)), ("x.gif", (30_000, 3))])
 def test_an_image_that_decoding_or_an_encoder_makes_large_is_refused_by_its_header(tmp_path, tenth, name, size):
     Image.new("RGB", size).save(tmp_path / name)
     assert f"{size[0]} x {size[1]} pixels" in inspect_image(tmp_path, name).error
     with pytest.raises(ValueError, match="GB of memory, and the limit is 0.1 GB"):
         decode(tmp_path / name)
+
+
+@pytest.mark.parametrize("edge", [5000, 30_000])
+def test_a_frame_that_is_larger_than_its_header_says_is_refused(edge, tmp_path, tenth):
+    Image.new("P", (10, 10)).save(tmp_path / "x.gif")
+    data = bytearray((tmp_path / "x.gif").read_bytes())
+    frame = data.index(b",") + 5
+    data[frame : frame + 4] = struct.pack("<HH", edge, edge)
+    (tmp_path / "x.gif").write_bytes(data)
+    assert "--memory" in inspect_image(tmp_path, "x.gif", pixels=True).error
+    with pytest.raises(ValueError, match="--memory"):
+        decode(tmp_path / "x.gif")
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_note_of_an_image_that_unpacks_to_more_than_a_megabyte_is_refused(kind, tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
+    data, note = (tmp_path / "x.png").read_bytes(), kind + b"a\0\0" + zlib.compress(bytes(50_000_000), 9)
+    chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
+    (tmp_path / "x.png").write_bytes(data[:33] + chunk + data[33:])
+    assert "too large" in inspect_image(tmp_path, "x.png", pixels=True).error
 
 
 def test_an_ordinary_long_image_is_read_and_a_raised_limit_admits_what_pillow_would_refuse(tmp_path, monkeypatch):

@@ -110,6 +110,8 @@ CONTRADICTIONS = {
     "another encoder": ("runs.parquet", lambda t: t.assign(backbone="other"), "names of its runs are not those of its record"),
     "a run twice": ("runs.parquet", lambda t: pd.concat([t, t]), "tells of the same thing as an earlier one"),
     "fewer test rows": ("test_rows.parquet", lambda t: t.iloc[1:], "its groups are not the numbers of 10 test rows"),
+    "a patient beside the groups": ("test_rows.parquet", lambda t: t.assign(patient="x"), "neither their group nor a subgroup"),
+    "lists as subgroups": ("test_rows.parquet", lambda t: t.assign(subgroup_x=[[1]] * len(t)), "a subgroup_. of plain values"),
     "test rows without groups": ("test_rows.parquet", lambda t: t.rename(columns={"group": "x"}), "its groups are not the numbers"),
 }  # fmt: skip
 
@@ -123,6 +125,23 @@ def test_a_cached_sweep_that_contradicts_itself_is_refused_although_its_checksum
         resealed.seal(folder / record, json.loads((folder / record).read_text()))
     with pytest.raises(UnusableRecord, match=f"{why}.*; make it anew with `python -m helpers sweep d b --variant v`"):
         load_cached(folder)
+
+
+OF_A_RECORD = {
+    "no fit rows": {"rows": {"fit": 0, "val": 10, "test": 10}},
+    "rows of no split": {"rows": {"fit": 9, "test": 10, "x": 1}},
+}
+OF_A_RECORD |= {"a caution of a million letters": {"few_validation": "x" * 10**6}, "no fingerprint": {"embeddings": "zzz"}}
+
+
+@pytest.mark.parametrize("change", OF_A_RECORD.values(), ids=OF_A_RECORD)
+def test_an_impossible_record_of_a_sweep_is_refused_although_its_checksums_fit(change):
+    folder = fresh(a_sweep)
+    for record, own in (("provenance.json", change), ("settings.json", {})):
+        resealed.seal(folder / record, json.loads((folder / record).read_text()) | own)
+    with pytest.raises(UnusableRecord, match=f"provenance.json: {next(iter(change))}") as error:
+        load_cached(folder)
+    one_sentence(error.value, str(folder))
 
 
 @pytest.mark.parametrize("record", ["provenance.json", "settings.json"])

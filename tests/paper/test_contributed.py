@@ -1,7 +1,7 @@
 """Contributed reports: what is written, that nothing but numbers is in it, and what a hostile file meets."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def test_it_fills_table_1_figure_3_and_the_claims_and_says_who(folder, swept):
 
 
 def test_our_own_cell_and_the_oldest_report_stand(report, folder):
-    report.model_copy(update={"by": "Later", "date": date(2099, 1, 1)}).save(folder / "a-later-one.json")
+    report.model_copy(update={"by": "Later", "date": date.today() + timedelta(days=1)}).save(folder / "a-later-one.json")
     report.model_copy(update={"names": ("fakeddit", "authors", "somebody/else")}).save(folder / "no-cell.json")
     found = Contributed(folder)
     joined = found.join(NONE, "geometry")
@@ -122,6 +122,12 @@ HOSTILE = {
     "a choice that is not in the curve": {"selected 2": 0.77},
     "a choice with the AUC of no lambda": {"selected": lambda rows: [[*rows[0][:3], 0.3, 0.3, 0.0, -0.1, 0.1]]},
     "a choice of features without a curve": {"selected 1": "image"},
+    "a date to come": {"date": "2999-01-01"},
+    "a date before the paper": {"date": "0001-01-01"},
+    "an encoder in letters of another alphabet": {"names": ["fakeddit", "authors", "cl\u0456p"]},
+    "a name that ends in a blank": {"names": ["fakeddit", "authors", "clip "]},
+    "more dimensions than any encoder": {"dimensions": 2**31},
+    "sweeps without test pairs": {"counts": lambda n: n | {"train": n["train"] + n["test"], "test": 0}},
     "two lambdas that round to one": {"sweep": lambda rows: rows + [[*r[:3], r[3] + 1e-9, *r[4:]] for r in rows if r[3]]},
 }  # fmt: skip
 
@@ -146,12 +152,18 @@ def test_a_hostile_report_is_refused_by_name_and_stops_nothing(edit, folder):
 
 def test_what_is_no_report_is_refused_by_name(folder, monkeypatch):
     broken = [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b"null", b'{"sha256": 1}']
+    broken += [
+        b'{"a": Infinity, "sha256": "x"}',
+        b'{"a": 1e999, "sha256": "x"}',
+        b'{"a": "\\ud800", "sha256": "x"}',
+        b'{"a": 1, "a": 1}',
+    ]
     broken.append((folder / "fakeddit.json").read_bytes().replace(b"A. Reader", b"B. Reader"))
     for i, data in enumerate(broken):
         (folder / f"x{i}.json").write_bytes(data)
     found = Contributed(folder)
-    assert len(found.reports) == 1 and list(found.refused) == [f"x{i}.json" for i in range(len(broken))]
-    assert "checksum" in found.refused["x8.json"]
+    assert len(found.reports) == 1 and set(found.refused) == {f"x{i}.json" for i in range(len(broken))}
+    assert "checksum" in found.refused["x12.json"] and all(name in why for name, why in found.refused.items())
     monkeypatch.setattr(contributed, "LARGEST", 10)
     with pytest.raises(ValueError, match="larger than 10 bytes"):
         load_report(folder / "fakeddit.json")

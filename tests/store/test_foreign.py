@@ -288,6 +288,7 @@ def test_numbers_bytes_and_blanks_name_the_same_groups_and_classes():
 
 
 ALIKE = [("a", "a "), ("a", "\ta"), ("naïve", "nai\u0308ve"), ("Å", "\u212b"), ("한", "\u1112\u1161\u11ab")]
+ALIKE += [("ab", "a\u200bb"), ("ab", "a\u00adb"), ("a", "\ufeffa"), ("a b", "a\u00a0b"), ("a b", "a  b"), ("ab", "a\u202eb")]
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
@@ -298,13 +299,19 @@ def test_two_spellings_that_look_alike_are_one_class_one_group_and_one_id(one, o
     assert len(made.task.classes) == len(set(made.pairs["group"])) == 2
     with pytest.raises(ValueError, match="ids must differ"):
         EmbeddingSet.from_arrays(image, text, ids=[one, other, *map(str, range(10))])
-    with pytest.raises(ValueError, match="the name of class 1 is empty, has blanks at its ends or is not Unicode NFC; rename it"):
+    with pytest.raises(ValueError, match="the name of class 1 is empty, or not NFC with single blanks and nothing invisible"):
         Task("binary", (one, other))
     with_vectors(pd.DataFrame({"label": names}), image, text).to_csv(tmp_path / "e.csv", index=False)
     assert EmbeddingSet.from_csv(tmp_path / "e.csv").task == made.task
 
 
-@pytest.mark.parametrize("empty", ["", " ", "\u3000"])
+@pytest.mark.parametrize(("one", "other"), [("fi", "\ufb01"), ("a", "\uff41"), ("x2", "x²")])
+def test_two_forms_of_one_letter_are_no_two_classes(one, other):
+    with pytest.raises(ValueError, match="only 2 of 3 class names are distinct to a reader"):
+        EmbeddingSet.from_arrays(*arrays(), [one, other, "z"] * 4)
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\u3000", "\u200b"])
 def test_an_empty_class_name_is_a_missing_label_however_it_is_written(empty):
     with pytest.raises(ValueError, match="labels has 4 missing value"):
         EmbeddingSet.from_arrays(*arrays(), [empty, "a", "b"] * 4)

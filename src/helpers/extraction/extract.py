@@ -26,7 +26,7 @@ from .encoding import Job, claimed, encode, inspect, intact, read_note
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "open_clip_torch", "timm", "pillow", "numpy")
 OWNER = "identity.json"  # file of the work folder that says which set it is for
-WORK = (OWNER, "files.json", "lock", "lock-files", "lock-[0-9]*", "*-[0-9]*-*.safetensors")  # files of the work folder
+WORK = (OWNER, "files.json", "lock", "lock-files", "lock-[0-9]*", "image-[0-9]*-*.safetensors", "text-[0-9]*-*.safetensors")
 WITHOUT_ID = ["row", "field", "severity", "what"]  # columns of the report on credentialed data
 PROBLEMS = ["row", "pair_id", *WITHOUT_ID[1:]]  # and on others
 SHOWN = 10  # errors in a message
@@ -116,6 +116,8 @@ def _check(out: Path, root: Path, batch_size: int | None, precision, dtype, on_e
         raise ValueError(f"max_skipped={max_skipped} must be a share between 0 and 1, and applies to on_error='skip' alone")
     if image_from is not None and not (Path(image_from) / PROVENANCE).is_file():
         raise FileNotFoundError(f"image_from: no embeddings in {image_from}; give the folder of a set")
+    if out.name in ("", ".."):
+        raise ValueError(f"the output {str(out)!r} ends in no name; give the folder of the set by its name")
     folder, target = root.resolve(), out.resolve()
     folder = folder.parent if folder.is_file() else folder
     if target.is_relative_to(folder) or folder.is_relative_to(target):

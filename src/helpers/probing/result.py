@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
 from .. import metrics
 from ..datasets import DATASETS
 from ..files import replacing_folder
-from ..schemas import RUNS, SCORES, Count, check_table, usable
-from ..store.disk import PROVENANCE, Record, read_intact, read_record, write_record, write_table
+from ..schemas import RUNS, SCORES, Count, Hash, Text, check_table, usable
+from ..store.disk import PROVENANCE, Record, read_intact, read_parquet, read_record, write_record, write_table
 from ..tasks import Task, few_validation_rows
 from . import inference
 from .scoring import metrics_table, ranking_scores
@@ -39,11 +40,11 @@ class Provenance(Record):
     backbone: str
     protocol: str
     headline_metric: Literal["auc", "auc_hard"]
-    embeddings: str
-    rows: dict[str, Count]
+    embeddings: Hash
+    rows: Annotated[dict[Literal["fit", "val", "test"], Annotated[Count, Field(ge=1)]], Field(min_length=3)]
     validation_given: bool
     classes_not_learned: list[str]
-    few_validation: str | None = None
+    few_validation: Text | None = None
     task: dict[str, str | list[str]]
 
 
@@ -176,7 +177,7 @@ class SweepResult:
         if not (directory / PROVENANCE).is_file():
             raise FileNotFoundError(f"no sweep result in {directory} ({PROVENANCE} is missing); {MAKE}")
         provenance = read_record(directory / PROVENANCE, Provenance, remake, FILES).model_dump(exclude={"format", "files"})
-        table, runs, rows = (read_intact(directory / name, pd.read_parquet, remake) for name in FILES[:3])
+        table, runs, rows = (read_intact(directory / name, partial(read_parquet, remedy=remake), remake) for name in FILES[:3])
         arrays, task = read_intact(directory / FILES[3], load_file, remake), provenance.pop("task")
         for name, part, schema in ((FILES[0], table, SCORES), (FILES[1], runs, RUNS)):
             with usable(directory / name, remake):
@@ -196,6 +197,8 @@ class SweepResult:
             raise ValueError(f"its targets are not 0 and 1 of {shape[1]} test rows")
         if self.groups.shape != shape[1:2] or self.groups.dtype.kind not in "iu":
             raise ValueError(f"its groups are not the numbers of {shape[1]} test rows")
+        if any(not str(name).startswith("subgroup_") or cells.map(np.ndim).any() for name, cells in self.subgroups.items()):
+            raise ValueError("its test rows have a column that is neither their group nor a subgroup_* of plain values")
         if any(set(self.runs[name]) != {about[name]} for name in RUN[:4]):
             raise ValueError("the names of its runs are not those of its record")
         at_zero = self.runs[(self.runs["alignment"] == "lambda") & (self.runs[inference.LAMBDAS] == 0).all(axis=1)]

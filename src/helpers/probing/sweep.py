@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from ..alignment.shift import Alignment
+from ..alignment.shift import Alignment, checked_lambda
 from ..arrays import choose
 from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
@@ -98,7 +98,7 @@ class Run:
 
 def alignment_grid(lambdas, alignments=("lambda",)) -> list[Alignment]:
     """Return the distinct alignments of a grid; lambda = 0, the same for all of them, comes first."""
-    lambdas = [float(v) for v in _nonempty(lambdas, "lambdas")]
+    lambdas = [checked_lambda(v, "lambdas") for v in _nonempty(lambdas, "lambdas")]
     grid = {Alignment("lambda", 0.0, 0.0): None}
     for name in _nonempty(alignments, "alignments"):
         without = Alignment(name)

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 from .. import files
 from ..arrays import place
 from ..files import RECORD as PROVENANCE
-from ..files import check_file, checksum_of, parse_json, remove_stale, replacing, sha256, unreadable, write_json
+from ..files import check_file, checksum_of, matches_checksum, parse_json, remove_stale, replacing, sha256, unreadable, write_json
 from ..schemas import PAIRS, UnusableRecord, check_table, usable
 
 FORMAT = 2
@@ -58,11 +58,7 @@ def read_record(path: Path, model: Any, remake: str, files: Iterable[str] = ()) 
     if isinstance(content, dict) and model is not dict and content.get("format") != FORMAT:
         known = f"has format {content['format']!r:.40}, this version reads {FORMAT}" if "format" in content else None
         raise UnusableRecord(f"{path} {known or 'was stored in an older format'}; {remake}")
-    try:
-        intact = content.pop("record_sha256") == checksum_of(content)
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # among them NaN and lone surrogates
-        intact = False
-    if not intact:
+    if not matches_checksum(content, "record_sha256"):
         raise UnusableRecord(f"{path} is damaged (its checksum does not match its content); {remake}")
     try:
         record = TypeAdapter(model).validate_python(content)
@@ -81,8 +77,6 @@ def read_intact(file: Path, read: Callable[[Path], Any], remake: str) -> Any:
     """Return ``read(file)``, and turn any error of a format's library on a malformed file into one sentence."""
     try:
         return read(check_file(file))
-    except (FileNotFoundError, NotADirectoryError):
-        raise
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, file, f"{file} is damaged ({type(error).__name__}); {remake}", UnusableRecord) from None
 
@@ -156,13 +150,18 @@ def _matrix(data: np.ndarray, path: Path) -> np.ndarray:
 
 
 def read_parquet(path: Path, remedy: str, data=None) -> pd.DataFrame:
-    """Return the table of a Parquet file, or of its bytes ``data``, if it fits into the limit of memory."""
+    """Return :func:`read_arrow` as :func:`to_pandas` gives it; types that pandas alone knows are lost."""
+    return read_arrow(path, remedy, data, to_pandas)
+
+
+def read_arrow(path: Path, remedy: str, data=None, convert: Callable = lambda table: table):
+    """Return the table of a Parquet file, or of its bytes ``data``, converted, if it fits into the limit of memory."""
     try:
         source = check_file(path) if data is None else pa.BufferReader(data)
         files.check_memory(str(path), parquet_memory(source))
         table = pq.read_table(source)
         table.validate(full=True)
-        return to_pandas(table)
+        return convert(table)
     except Exception as error:  # whatever the library of the format raises on malformed bytes
         raise unreadable(error, path, f"{path} is not a whole Parquet table ({type(error).__name__}); {remedy}") from None
 

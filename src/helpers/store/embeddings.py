@@ -216,8 +216,7 @@ class EmbeddingSet:
         directory, in_memory = Path(directory), fits_in_memory() if in_memory is None else in_memory
         record, found = disk.settled(lambda: disk.read_set(directory, in_memory), directory)
         with naming(directory):
-            kind, classes = record["task"].get("kind"), record["task"].get("classes", ())
-            task = Task(kind, tuple(classes))
+            task = Task(record["task"].get("kind"), tuple(record["task"].get("classes", ())))
             return cls(**found, task=task, provenance={k: v for k, v in record.items() if k not in OF_THE_FILES})
 
 
@@ -227,8 +226,8 @@ def _shared_image(expected: str, other: Path, directory: Path) -> str:
     if theirs["sha256"] != expected:
         raise ValueError(f"{other} holds other image vectors than the set to be saved in {directory}; save without image_from")
     path = Path(os.path.relpath(other / theirs["path"], directory)).as_posix()
-    if not disk.SHARED_IMAGE.fullmatch(path):
-        raise ValueError(f"{other} is not in the same store as {directory}; save without image_from")
+    if not disk.SHARED_IMAGE.fullmatch(path) or (other / theirs["path"]).resolve().parent == directory.resolve():  # by a link
+        raise ValueError(f"{other} is not another set of the same store as {directory}; save without image_from")
     return path
 
 

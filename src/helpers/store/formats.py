@@ -19,7 +19,7 @@ import pyarrow as pa
 from ..arrays import as_array, unequal
 from ..files import check_file, check_memory, parse_json, read_json, unreadable
 from ..tasks import as_text
-from .disk import PER_COLUMN, PER_VALUE, length_of, read_parquet, to_pandas
+from .disk import PER_COLUMN, PER_VALUE, length_of, read_intact, read_parquet, to_pandas
 
 DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json"), (".arrow", ".feather")
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
@@ -110,14 +110,9 @@ def read_records(path: Path, remedy: str) -> pd.DataFrame:
             if shard.parent != path:
                 part["split"] = part.get("split", shard.parent.name)
         return pd.concat(parts.values(), ignore_index=True)
-    kind = "Parquet" if ends_in(path, (".parquet",)) else "Arrow" if ends_in(path, ARROW) else "JSON"
-    if kind == "Parquet":
+    if ends_in(path, (".parquet",)):
         return read_parquet(path, remedy)
-    check_file(path)
-    try:
-        table = _arrow(path) if kind == "Arrow" else _json(path)
-    except Exception as error:  # whatever the library of the format raises on malformed bytes
-        raise unreadable(error, path, f"{path} cannot be read as {kind} ({type(error).__name__}); {remedy}") from None
+    table = read_intact(path, _arrow if ends_in(path, ARROW) else _json, remedy)
     return table.set_axis(table.columns.map(str), axis=1).reset_index(drop=True)
 
 
