@@ -92,7 +92,9 @@ def table(tmp_path):
 
 def test_check_extract_and_the_record_take_the_same_window(table, tmp_path, capsys):
     (problem,) = check("manifest", table).problems
-    assert problem.startswith("24 images cannot be decoded, pairs.csv line 2, pairs.csv line 3") and "window=0,4095" in problem
+    assert (
+        problem.startswith("images that cannot be decoded: 24, pairs.csv line 2, pairs.csv line 3") and "window=0,4095" in problem
+    )
     windowed = check("manifest", table, window="0,4095")
     assert windowed.usable and "16 bits reduced to 8, window 0,4095 (24)" in str(windowed)
     with pytest.raises(InputError, match="(?s)24 of 24 rows.*uses 12 of 16 bits"):

@@ -137,6 +137,7 @@ def effects(table: pd.DataFrame, label: str = "protocol", spread: str = "seeds")
         labels = [ALIGNMENTS.get(g, g) for g in groups]
         ax.set(title=f"{title(dataset)} · {backbone}", xlabel="change of test AUC", yticks=range(len(groups)), yticklabels=labels)
         ax.tick_params(labelbottom=True)
+        ax.locator_params(axis="x", nbins=4)
     axes[0].set_ylim(len(groups) - 0.5, -0.5)
     interval_legend(figure, f" ± standard deviation over {spread}" if (table["seed_sd"] > 0).any() else "")
     return figure

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from . import metrics
 from .alignment.estimator import StoredAlignment
 from .alignment.registry import COMPARED, make_alignment, with_none
+from .datasets.splits import shared_groups
 from .probing.protocol import Protocol, resolve_protocol, split_rows
 from .probing.result import Caution, SweepResult, edge_caution
 from .probing.sweep import sweep
@@ -59,7 +60,8 @@ class Recommendation:
                 "faster training; protocol converged gives advice. Validation chooses"
             )
         elif self.chosen == "none":
-            return f"Do nothing: no alignment has a higher validation {judged} than unaligned vectors."
+            unaligned = f"unaligned vectors ({rows.loc['none'].iloc[0]:.4f})"
+            return f"Do nothing: no alignment has a higher validation {judged} than {unaligned}."
         elif self.recommended == self.chosen:
             verdict = "Use"
         else:
@@ -100,12 +102,8 @@ def recommend(
     gallery for all. Only probes trained to convergence lead to a recommendation, and only ``FEWEST_GROUPS`` groups of test rows.
     """
     names, protocol, labelled = with_none(alignments), resolve_protocol(protocol), embeddings.labelled
-    for split in ("train", "test"):
-        if not len(embeddings.rows(split)):
-            raise ValueError(
-                f"{embeddings.dataset} has no {split} rows; alignments are fitted on train rows and judged on test rows. "
-                "Give the set a split: `import` draws one, and so do by_group and resplit of helpers.datasets.splits"
-            )
+    split_rows(embeddings, seeds[0])  # refuses a set without train or test rows before the work
+    shared = shared_groups(embeddings.pairs)
     embeddings = embeddings if labelled else _for_retrieval(embeddings, protocol, seeds[0])
     groups = {split: embeddings.pairs["group"].to_numpy()[embeddings.rows(split)] for split in ("val", "test")}
     of_test = group_codes(groups["test"]) if labelled else groups["test"]  # drawn in the order in which a sweep draws them
@@ -137,6 +135,7 @@ def recommend(
     if labelled:
         edge = edge_caution(pd.concat([result.runs.assign(alignment=name) for name, result in results.items()]))
         cautions += filter(None, (edge, results["none"].provenance["few_validation"], decided))
+    cautions += [shared] if shared else []
     advice = table, chosen["alignment"], recommended, fitted[recommended], impossible
     return Recommendation(*advice, protocol if labelled else None, tuple(cautions))
 

@@ -31,7 +31,7 @@ INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]") 
 BLANKS = re.compile(r"[^\S\r\n]+")  # also tabs and blanks that do not break
 MISSING = ("nan", "none", "na", "n/a", "<na>", "nat", "null", "-1", "-1.0")  # in any case; only ``classes`` makes one a class
 INDICATORS = {"0": 0, "0.0": 0, "False": 0, "1": 1, "1.0": 1, "True": 1}
-FILL = "fill them in, or write otherwise a name that reads as missing"
+FILL = "fill them in, or rename a value that reads as missing"
 ONE_HOT = "every row has exactly one of the {} labels, which are taken as classes of one {} task; kind=multilabel keeps them apart"
 MISSING_LABELS, UNCERTAIN = ("fail", "drop", "zero"), ("drop", "zero", "one")  # what may be done with a missing label, and with -1
 OPEN = ("-1", "-1.0")  # a label that a report leaves open, as CheXpert and MIMIC-CXR write it

@@ -79,7 +79,7 @@ def test_half_a_download(name, tmp_path):
 def test_rows_without_a_label_and_a_split_of_one_class_are_told(tmp_path):
     warned = check("mimic_cxr", release("mimic_cxr"), "clean").warnings
     empty = (load_dataset("mimic_cxr", release("mimic_cxr"), "clean").rows.filter(like="label_").sum(axis=1) == 0).to_numpy()
-    assert f"{empty.sum()} rows have no label, first row {empty.argmax()}; they count as negative for every class" in warned
+    assert f"rows without a label: {empty.sum()}, first row {empty.argmax()}; they count as negative for every class" in warned
     path = spoilable("coco_qa", tmp_path) / "test" / "answers.txt"
     path.write_text("red\n" * len(path.read_text().splitlines()))
     problem, *others = check("coco_qa", path.parents[1]).problems

@@ -254,16 +254,25 @@ def test_a_check_tells_every_fault_at_once_with_file_and_line(tmp_path, table):
     told = [
         "label has 1 missing value(s) (1 empty), first at line 20", "line 25: image is missing", "line 15: image leads out of",
         "line 18: split is not one of", "line 3: group is in two splits", "first manifest.csv line 12; complete",
-        "2 images cannot be decoded, manifest.csv line 30, manifest.csv line 33",
+        "images that cannot be decoded: 2, manifest.csv line 30, manifest.csv line 33",
     ]  # fmt: skip
     assert [fact for fact in told if fact not in " ".join(report.problems)] == [] and not report.usable
-    assert "groups are in more than one split, the first in train (manifest.csv line 3)" in str(report.warnings)
+    assert "groups in more than one split: 1, the first in train (manifest.csv line 3)" in str(report.warnings)
     assert len(report.problems) == len(told) and "secret" not in str(report) and "55 pairs" in report.facts[0]
     with pytest.raises(ValueError, match="first at line 20"):
         load_dataset("manifest", tmp_path, group="patient")
     assert check("manifest", tmp_path, group="patient", missing_images="drop").problems == tuple(
         fault for fault in report.problems if "no image file" not in fault
     )
+
+
+def test_groups_are_checked_on_the_rows_that_have_one(tmp_path, table):
+    for line, patient in ((3, "p9"), (12, "")):  # of another split than the other rows of p9, and missing
+        table = spoil(table, line, "patient", patient)
+    WRITE["csv"](table, tmp_path / "manifest.csv")
+    report = check("manifest", tmp_path, group="patient")
+    assert any("line 3: group is in two splits" in problem for problem in report.problems)
+    assert any("patient has 1 missing value(s) (1 empty), first at line 12" in problem for problem in report.problems)
 
 
 def read_as_lists(tmp_path, table, suffix, **columns):

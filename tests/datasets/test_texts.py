@@ -50,9 +50,9 @@ def test_asking_for_tokenizers_downloads_nothing(tmp_path, monkeypatch):
 
 def test_check_says_which_texts_are_cut():
     facts = "\n".join(check("brset", release("brset"), tokenizers=["clip", "medsiglip"], open_images=False).facts)
-    assert "texts cut: 100.0% by clip (longest " in facts and " of 77 tokens)" in facts
+    assert "texts cut: 100.0 % by clip (longest " in facts and " of 77 tokens)" in facts
     assert "tokenizer files are missing: medsiglip" in facts
-    assert "0.0% by clip" in "\n".join(check("brset", release("brset"), "clean", tokenizers=["clip"], open_images=False).facts)
+    assert "0.0 % by clip" in "\n".join(check("brset", release("brset"), "clean", tokenizers=["clip"], open_images=False).facts)
 
 
 def test_options_of_a_data_set_are_judged(capsys):

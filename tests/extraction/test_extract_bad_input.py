@@ -52,7 +52,7 @@ def test_skipping_keeps_ids_and_vectors_aligned_and_finished_chunks(tmp_path, wo
     dataset, expected = spoilt(tmp_path)
     backbone, naive = linear_backbone(), linear_backbone()
     skipping = {"batch_size": 4, "workers": workers, "on_error": "skip"}
-    with pytest.raises(InputError, match="more than max_skipped=21% allows"):  # nine of forty, once decoded
+    with pytest.raises(InputError, match="more than max_skipped=0.21 allows"):  # nine of forty, once decoded
         extract(dataset, backbone, tmp_path / "set", max_skipped=0.21, **skipping)
     made = extract(dataset, backbone, tmp_path / "set", max_skipped=0.5, **skipping)
     assert backbone.seen == {"images": 31, "texts": 32}  # once: the second run finds all chunks finished

@@ -117,6 +117,20 @@ def test_strengths_at_an_edge_and_classes_of_few_validation_rows_are_told_by_swe
     assert sweep(wide, [0], protocol=one, progress=False).cautions == sweep(wide, [0], progress=False).cautions == []
 
 
+def test_groups_in_train_and_test_are_told_by_sweep_its_copies_and_recommend(tmp_path):
+    whole = embedding_set(d=8, n=400)
+    train, test = (whole.rows(split) for split in ("train", "test"))
+    group = whole.pairs["group"].to_numpy().copy()
+    group[test[:3]] = group[train[0]]
+    leaking = replace(whole, pairs=whole.pairs.assign(group=group))
+    with pytest.warns(Caution, match=f"^3 of {len(test)} test rows have a group, such as a patient, that also occurs in train"):
+        result = sweep(leaking, [0], progress=False)
+    (told,) = result.cautions
+    assert SweepResult.load(result.save(tmp_path / "r")).cautions == [told]
+    assert f"Caution: {told}." in recommend(leaking, ["centring"], n_boot=20, progress=False).sentences()
+    assert sweep(whole, [0], progress=False).cautions == []
+
+
 def test_chunking_and_workers_change_nothing():
     embeddings, lambdas = embedding_set(), np.linspace(0, 1, 7)
     for dtype, tolerance in (("float64", 1e-7), ("float32", 1e-6)):
@@ -165,7 +179,7 @@ def test_rows_that_teach_nothing_are_named():
     for name, rows in (("train", "training"), ("test", "test")):
         with pytest.raises(ValueError, match=f"{rows} rows hold one class only"):
             run(changed(base, labels.where(split != name, "benign")))
-    with pytest.raises(ValueError, match="no row in split 'test'"):
+    with pytest.raises(ValueError, match="has no test rows, and needs train and test rows; give it a split"):
         run(changed(base, split=split.replace("test", "val")))
     with pytest.warns(UserWarning, match="validation rows hold one class only"):
         result = run(changed(base, labels.where(split != "val", "benign")))

@@ -364,6 +364,22 @@ def test_metadata_that_is_not_used_is_listed_with_what_it_may_be(tmp_path, capsy
         assert EmbeddingSet.load(tmp_path / name[2:]).pairs["group"].nunique() == 6
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("group", np.repeat("p1", 12)),
+        ("splits", ["train"] * 12),
+        ("patients", pd.Series(["p1"] * 12)),
+        ("label", "x"),
+        ("uncertan", "drop"),
+    ],
+)
+def test_an_argument_that_from_arrays_does_not_know_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^from_arrays knows no '{name}': rows have labels, split, groups, ids"):
+        EmbeddingSet.from_arrays(*arrays(), **{name: value})
+    assert EmbeddingSet.from_arrays(*arrays(), dataset="own", run={"by": "x"}).provenance == {"dataset": "own", "run": {"by": "x"}}
+
+
 def test_equal_image_and_text_vectors_are_refused(tmp_path):
     image, text = arrays(10)
     with pytest.raises(ValueError, match="image and text vectors are the same, as when one prefix or file is given for both"):

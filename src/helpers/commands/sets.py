@@ -114,7 +114,7 @@ def report(
     if not embeddings.labelled:
         print("the set has no labels, so its report holds geometry alone; a sweep needs labels")
     elif not found:
-        print(f"Fig. 3 needs a sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
+        print(f"it holds no sweep: run `python -m helpers sweep {own.dataset} {own.backbone} --variant {own.variant}` first")
     try:
         print(which_cell(facts_of(embeddings)))
     except FileNotFoundError as error:
@@ -140,4 +140,4 @@ def recommend(
         print(f"not tried: {name} ({reason})")
     print(found.sentences())
     path = found.save(save or project_root() / "runs/alignments" / f"{'--'.join(embeddings.identity.folder.parts)}.safetensors")
-    print(f"saved: {path}\n\n{snippet(path)}")
+    print(f"saved: {path}{', which leaves vectors as they are' if found.recommended == 'none' else ''}\n\n{snippet(path)}")

@@ -65,16 +65,17 @@ def _facts(dataset: PairedDataset, encoders: Iterable[str]) -> list[str]:
     words = rows["text"].str.split().str.len()
     sizes = ", ".join(f"{(rows['split'] == split).sum()} {split}" for split in SPLITS)
     excluded = {k: v for k, v in dataset.report.items() if k.startswith(("rows_", "images_", "repeated_", "frontal_"))}
+    seen = seen_in_train(rows).mean()
     tokenizers, absent = tokenizers_at_hand(encoders)
     cut = texts_cut(text_lengths(dataset, tokenizers)).itertuples()
-    shares = [f"{row.share_cut:.1%} by {row.encoder} (longest {row.longest} of {row.limit} tokens)" for row in cut]
+    shares = [f"{100 * row.share_cut:.1f} % by {row.encoder} (longest {row.longest} of {row.limit} tokens)" for row in cut]
     balance = class_balance(dataset)
     counts = balance.sort_values(list(balance), ascending=False).head(SHOWN).to_string(index_names=False)
     return [
         f"{len(dataset)} pairs ({sizes}), {dataset.task.kind}",
         ", ".join(f"{rows[c].nunique()} distinct {c}s" for c in ("image", "text", "group")),
         f"words per text: median {words.median():.0f}, longest {words.max()}",
-        f"test rows whose group, image, exact text is also in train: {', '.join(f'{v:.1%}' for v in seen_in_train(rows).mean())}",
+        "test rows whose group, image, exact text is also in train: " + ", ".join(f"{100 * v:.1f} %" for v in seen),
         "excluded: " + (", ".join(f"{v} {k.replace('_', ' ')}" for k, v in excluded.items() if v) or "nothing"),
         f"rows per class, at most {SHOWN} of {len(balance)}",
         *(f"  {line}" for line in counts.splitlines()),
@@ -94,7 +95,7 @@ def _images(dataset: PairedDataset, private: bool) -> tuple[list[str], list[str]
         else:
             read.append(file.sha256)
         changes.update(file.notes)
-    told = [f"{len(rows)} images cannot be decoded, {', '.join(rows[:SHOWN])}: {why}" for why, rows in unreadable.items()]
+    told = [f"images that cannot be decoded: {len(rows)}, {', '.join(rows[:SHOWN])}: {why}" for why, rows in unreadable.items()]
     if window and not any(SIXTEEN_BITS in text for text in (*changes, *unreadable)):
         told.append(NO_WINDOW)
     converted = ", ".join(f"{note} ({count})" for note, count in changes.items()) or "nothing"
@@ -120,12 +121,14 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
         where = " and ".join(f"{split} ({_place(dataset, row)})" for row, split in splits.items())
-        found.append(f"{len(groups)} groups are in more than one split, the first in {where}; test scores are too high for others")
+        found.append(
+            f"groups in more than one split: {len(groups)}, the first in {where}; the test score is too high for new groups"
+        )
     for split in balance:
         absent = balance.index[balance[split] == 0]
         if len(absent):
             names = common_names(absent, balance.sum(axis=1))
-            found.append(f"{len(absent)} classes have no {split} row{names}; they drop out of the mean over classes")
+            found.append(f"classes without a {split} row: {len(absent)}{names}; the mean over classes excludes them")
     if "val" in balance and (few := few_validation_rows(dataset.task, rows, [np.flatnonzero(rows["split"] == "val")])):
         found.append(few)
     if "text" in rows and (told := text_decides(dataset.task, rows)):
@@ -137,7 +140,7 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
         empty = rows[dataset.task.columns].sum(axis=1) == 0
         if empty.any():
             where = f"first {_place(dataset, empty.idxmax())}; they count as negative for every class"
-            found.append(f"{empty.sum()} rows have no label, {where}")
+            found.append(f"rows without a label: {empty.sum()}, {where}")
     return found
 
 

@@ -111,8 +111,11 @@ def _name_rows(rows: pd.DataFrame, data: pd.DataFrame, id: str | None, group: st
     rows["group"] = images.where(images.notna(), rows["pair_id"])
     with _noting(faults):
         rows["pair_id"] = unique(_known(data[id], path), path) if id else rows["pair_id"]
-    with _noting(faults):
-        rows["group"] = _known(data[group], path) if group else rows["group"]
+    if group:
+        names = tasks.cells(data[group])
+        rows["group"] = rows["group"].where(tasks.unknown(names), names)
+        with _noting(faults):
+            _known(data[group], path)
 
 
 def _check_splits(rows: pd.DataFrame, column: pd.Series, path: Path, faults: list[Exception]) -> None:

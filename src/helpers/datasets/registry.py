@@ -146,7 +146,7 @@ def dataset_root(data_root, dataset: str) -> Path | None:
     if data_root is None:
         return None
     if not Path(data_root).exists():
-        raise FileNotFoundError(f"data root {data_root} does not exist; give the folder that holds {dataset}")
+        raise FileNotFoundError(f"data root {data_root} does not exist; give the folder that holds {dataset}, or its table")
     inner = Path(data_root) / dataset
     return inner if inner.is_dir() else Path(data_root)
 

@@ -51,6 +51,13 @@ def seen_in_train(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: test[key].isin(set(train[key])) for key in ("group", "image", "text")})
 
 
+def shared_groups(pairs: pd.DataFrame) -> str | None:
+    """Return a sentence on the test pairs whose group also occurs in train, or None."""
+    seen = seen_in_train(pairs)["group"]
+    who = f"{seen.sum():,} of {len(seen):,} test rows have a group, such as a patient, that also occurs in train"
+    return f"{who}: the test score is too high for new groups" if seen.any() else None
+
+
 def resplit(embeddings: EmbeddingSet, split) -> EmbeddingSet:
     """Return the set with other splits, (n,) of ``train``, ``val``, ``test`` or None for pairs to exclude."""
     split = pd.Series(np.asarray(split, dtype=object))

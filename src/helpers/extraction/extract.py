@@ -196,7 +196,7 @@ def _usable_rows(dataset: PairedDataset, out: Path, on_error: str, max_skipped: 
     n_bad = n - len(usable)
     if not n_bad or (on_error == "skip" and n_bad <= max_skipped * n and n_bad < n):
         return usable
-    limit = f"more than max_skipped={max_skipped:.0%} allows" if on_error == "skip" else "pass --on-error skip to exclude them"
+    limit = f"more than max_skipped={max_skipped:g} allows" if on_error == "skip" else "pass --on-error skip to exclude them"
     lines = [f"row {e.row}{'' if private else f' ({e.pair_id})'}, {e.field}: {e.what}" for e in errors.head(SHOWN).itertuples()]
     lines += [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
     raise InputError("\n  ".join([f"{n_bad} of {n} rows cannot be encoded, {limit}; all are listed in {path}:", *lines]))

@@ -106,7 +106,8 @@ def split_rows(embeddings, seed: int) -> Split:
     train, val, test = (embeddings.rows(s) for s in ("train", "val", "test"))
     for name, rows in (("train", train), ("test", test)):
         if not len(rows):
-            raise ValueError(f"there is no row in split {name!r}; a sweep needs train and test rows")
+            how = "give it a split: `import` draws one, and so do by_group and resplit of helpers.datasets.splits"
+            raise ValueError(f"{embeddings.dataset} has no {name} rows, and needs train and test rows; {how}")
     if len(val):
         return Split(train, val, test, given=True)
     groups, codes = np.unique(embeddings.pairs["group"].to_numpy()[train].astype(str), return_inverse=True)

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from .. import metrics
 from ..datasets import DATASETS
+from ..datasets.splits import shared_groups
 from ..files import replacing_folder
 from ..schemas import RUNS, SCORES, Count, Hash, Text, check_table, usable
 from ..store.disk import PROVENANCE, Record, read_intact, read_parquet, read_record, write_record, write_table
@@ -45,6 +46,7 @@ class Provenance(Record):
     validation_given: bool
     classes_not_learned: list[str]
     few_validation: Text | None = None
+    shared_groups: Text | None = None
     task: dict[str, str | list[str]]
 
 
@@ -89,6 +91,7 @@ class SweepResult:
             "validation_given": split.given,
             "classes_not_learned": list(not_learned),
             "few_validation": few_validation_rows(task, embeddings.pairs, [own.val for own in splits.values()]),
+            "shared_groups": shared_groups(embeddings.pairs),
         }
         return cls(table[list(SCORES)], keys, scores, targets[split.test], groups, task, provenance, subgroups)
 
@@ -100,8 +103,9 @@ class SweepResult:
 
     @property
     def cautions(self) -> list[str]:
-        """Return up to two sentences: on strengths at the edge of their grid, on classes with few validation rows."""
-        return [sentence for sentence in (edge_caution(self.runs), self.provenance.get("few_validation")) if sentence]
+        """Return sentences: on strengths at the edge of their grid, classes with few validation rows, groups in train and test."""
+        recorded = [self.provenance.get(name) for name in ("few_validation", "shared_groups")]
+        return [sentence for sentence in (edge_caution(self.runs), *recorded) if sentence]
 
     def warn(self, stacklevel: int = 2) -> "SweepResult":
         """Warn of every caution, and return the result itself."""

@@ -77,7 +77,7 @@ def sweep(
     if at_end := sum(run.facts.get("epochs") == protocol.max_epochs for run in runs):
         warnings.warn(
             f"{at_end} of {len(runs)} probes of protocol {protocol.name!r} were still improving at epoch {protocol.max_epochs}, "
-            "the last: they are not trained to convergence; protocol 'converged' is",
+            "the last, so they are not trained to convergence; use protocol 'converged' for conclusions",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .catalogue import NAMES, Identity
 from .disk import FILES, FORMAT, PROVENANCE, TENSOR, fits_in_memory
 from .foreign import naming, read_vectors
 
+OF_ROWS = ("labels", "split", "groups", "ids", "kind", "classes", "missing_labels", "uncertain")  # arguments of ``from_arrays``
 OF_THE_FILES = ("format", "dtype", "files", "task", "record_sha256")  # of the record, no provenance
 
 
@@ -152,6 +154,10 @@ class EmbeddingSet:
             missing_labels, uncertain: ``drop`` rows with a missing label, or with -1; or read it as ``zero``, or -1 as ``one``.
                 Otherwise a missing label fails, and -1 is one. What was done is in ``provenance["data_report"]``.
         """
+        for name, value in provenance.items():
+            if np.ndim(value) or get_close_matches(name, OF_ROWS, n=1, cutoff=0.8):
+                told = f"rows have {', '.join(OF_ROWS)}, and any other argument is text, a number or a mapping about the whole set"
+                raise ValueError(f"from_arrays knows no {name!r}: {told}")
         image, text, each = paired_rows(image, text, labels=labels, split=split, groups=groups, ids=ids)
         labels, rows, report = settled(labels, classes, missing_labels, uncertain)
         if rows is not None:
