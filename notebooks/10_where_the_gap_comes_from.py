@@ -43,7 +43,7 @@ from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.files import project_root
 from helpers.geometry import effective_rank
-from helpers.heads import LEARNED, Settings, shipped_features, training_path
+from helpers.heads import shipped_features
 from helpers.page import NAME, Page, format_table, integer, many, number, span, text
 from helpers.plotting import MARKERS, SPARE, log_axis, panels, share_legend
 from helpers.schemas import shipped_table
@@ -51,6 +51,7 @@ from helpers.separation import half_of_groups, tied_groups
 
 sys.path.append(str(project_root() / "studies"))
 from gap_study import held_out_measures
+from head_training import LEARNED, Settings, training_path
 
 spec = {
     "dataset": text(("flickr8k", "ham10000"), "data set"), "temperatures": many(number(1e-4, 10), least=1), "rates": many(number(1e-6, 1), least=1),

@@ -16,6 +16,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from common import redrawn_split
+from head_training import LEARNED, Heads, Settings, training_path
 from scipy.optimize import brentq
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
@@ -28,15 +29,7 @@ from helpers.datasets.splits import resplit
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, gap_norm, mean_resultant_length, principal_directions
-from helpers.heads import (
-    LEARNED,
-    Heads,
-    Settings,
-    TowerFeatures,
-    TrainingPairs,
-    shipped_features,
-    training_path,
-)
+from helpers.heads import TowerFeatures, TrainingPairs, shipped_features
 from helpers.separation import half_of_groups, tied_groups
 from helpers.store.embeddings import EmbeddingSet
 

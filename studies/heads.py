@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from gap_study import held_out_measures
+from head_training import BATCH, LEARNED, Settings, training_path
 from safetensors.numpy import save, save_file
 from tqdm import tqdm
 
@@ -30,17 +31,7 @@ from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
 from helpers.files import below, replacing, replacing_folder, sha256
-from helpers.heads import (
-    BATCH,
-    FILES,
-    LEARNED,
-    PROVENANCE,
-    Settings,
-    TowerFeatures,
-    features_folder,
-    shipped_features,
-    training_path,
-)
+from helpers.heads import FILES, PROVENANCE, TowerFeatures, features_folder, shipped_features
 from helpers.schemas import CAPTIONS
 from helpers.store.disk import read_record, write_record
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 import pandas as pd
 from common import redrawn_split
 from gap_study import embeddings_under
+from head_training import Settings, training_path
 
 from helpers import EmbeddingSet, gap_norm, sweep
 from helpers.backbones.registry import HEADS
 from helpers.datasets.splits import resplit
 from helpers.files import project_root, read_json, replacing
-from helpers.heads import Settings, TowerFeatures, shipped_features, training_path
+from helpers.heads import TowerFeatures, shipped_features
 from helpers.store.catalogue import SHIPPED, stored
 
 INPUTS = ["data/embeddings", "data/heads", "data/features"]

@@ -14,10 +14,11 @@ from photographs import synthetic_photographs
 from safetensors.numpy import load_file, save_file
 
 from helpers import load_backbone
-from helpers.heads import Settings, TowerFeatures, TrainingPairs, contrastive_loss, shipped_features, training_path
+from helpers.heads import TowerFeatures, TrainingPairs, shipped_features
 
 sys.path.insert(0, str(ROOT / "studies"))
 import heads as study  # noqa: E402
+from head_training import Settings, contrastive_loss, training_path  # noqa: E402
 
 
 @pytest.fixture(scope="module")

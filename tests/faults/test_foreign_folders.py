@@ -13,6 +13,7 @@ import pytest
 from attacks import a_report, a_set, a_sweep, features, fresh, save_features
 from conftest import ROOT
 from damage import SWEEP, for_sweep, small
+from head_training import Settings
 from photographs import synthetic_photographs
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -24,7 +25,7 @@ from helpers.cli import main
 from helpers.cones import cone_table, undefined_quantities
 from helpers.contributed import load_report
 from helpers.files import read_arrays, write_arrays
-from helpers.heads import Settings, TowerFeatures
+from helpers.heads import TowerFeatures
 from helpers.page import write_result
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.catalogue import Identity

@@ -35,6 +35,7 @@ def run_page(name: str, **parameters) -> dict:
     """Run the code cells of a page, with parameters after its first cell as papermill sets them, and return its names."""
     first, *others = code_cells(name)
     given = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
+    InteractiveShell.clear_instance()  # another test's names would pass for parameters
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     try:
         for source in (first, given, *others):

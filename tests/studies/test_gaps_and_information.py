@@ -10,13 +10,14 @@ import pytest
 import repeated_splits
 from common import redrawn_split
 from conftest import ROOT
+from head_training import Settings
 from information import SHARES, contrastive_terms
 from samples import embedding_set
 
 from helpers import EmbeddingSet, gap_vector, mean_resultant_length
 from helpers.datasets.splits import resplit
 from helpers.geometry import effective_rank
-from helpers.heads import Settings, shipped_features
+from helpers.heads import shipped_features
 
 STORED = lambda name: pd.read_csv(ROOT / f"data/measured/{name}.csv")  # noqa: E731
 

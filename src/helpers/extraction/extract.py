@@ -62,8 +62,8 @@ def extract(
     max_skipped = 0.05 if max_skipped is None else max_skipped
     backbone = load_backbone(backbone, device) if isinstance(backbone, str) else backbone
     if not isinstance(backbone, Backbone):
-        how = "wrap your functions in one, as the book's 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
-        raise ValueError(f"extract takes a name or a helpers.backbones.base.Backbone, got a {type(backbone).__name__}; {how}")
+        how = "wrap your functions in one, as 'Data and encoders' shows, or give vectors to EmbeddingSet.from_arrays"
+        raise ValueError(f"extract takes an encoder's name or a Backbone, got a {type(backbone).__name__}; {how}")
     batch_size = batch_size or (256 if backbone.device.startswith("cuda") else 32)
     job = Job(dataset, backbone, out.with_name(out.name + ".work"), precision, workers, batch_size, shard)
     with _explaining_errors(out):
