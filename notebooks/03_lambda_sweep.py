@@ -294,7 +294,7 @@ for name, mine in descents.groupby("protocol", sort=False):
     page.show_text(epochs_sentence(name, mine))
 given = [r.provenance["validation_given"] for r in swept["lambda"]]
 page.show_text(
-    "Validation rows are those of the data's own split in {given} of {of}{elsewhere}.",
+    "Validation rows are those stored with the set in {given} of {of}{elsewhere}.",
     given=sum(given), of=count(len(given), "sweep"), elsewhere="" if all(given) else "; elsewhere a tenth of the training groups is drawn per seed",
 )  # fmt: skip
 
@@ -366,7 +366,7 @@ else:
     page.show_text("None of these sets records subgroups.")
 
 # %% [markdown]
-# ## Over redrawn splits the gain of a converged probe stays small
+# ## On the shipped sets, the gain of a converged probe stays small over redrawn splits
 #
 # `studies/repeated_splits.py` redraws training, validation and test rows by group, and trains the {term}`heads <head>` of the data set anew on each
 # training part, so that no test row was seen. Splits share rows, so intervals have the correction of {cite}`nadeau2003inference`:
@@ -388,7 +388,7 @@ over_splits = pd.DataFrame(rows)
 fixed = redrawn[redrawn["split"] == "fixed"].set_index(SET)["gain"]
 few, many_splits = over_splits["splits"].min(), over_splits["splits"].max()
 page.show_text(
-    "Over {drawn} redrawn splits of each of {n} sets, λ = 1 changes the AUC of a converged probe by {gain} on average. The corrected interval excludes zero "
+    "Over {drawn} redrawn splits of each of the {n} shipped sets, λ = 1 changes the AUC of a converged probe by {gain} on average. The corrected interval excludes zero "
     "on {clear} of {n} sets and lies within ±{margin:g} on {same}. The gain of one split has a standard deviation of {sd}; that of the fixed split lies "
     "within the prediction interval of one more split on {inside} of {n}.",
     drawn=f"{few}" if few == many_splits else f"{few} to {many_splits}", n=len(over_splits), clear=int(((over_splits["low"] > 0) | (over_splits["high"] < 0)).sum()),
