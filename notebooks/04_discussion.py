@@ -569,11 +569,11 @@ def once(words: str, number: int) -> str:
     first = given.setdefault(words, number)
     return words if words == "none" or first == number else f"as under claim {first}"
 
-html, topic = [], None
+html, section = [], None
 for number, row in enumerate(ledger.itertuples(), start=1):
-    if claims[number - 1]["topic"] != topic:
-        topic = claims[number - 1]["topic"]
-        html.append(f'<p class="claims-topic">{topic}</p>')
+    if claims[number - 1]["section"] != section:
+        section = claims[number - 1]["section"]
+        html.append(f'<p class="claims-section">{escape(section)}</p>')
     beyond = f"{row.verdict} ({row.scope})" if row.scope else row.verdict
     evidence = {"Test": row.test, "Published": row.published_evidence}
     if pd.notna(row.effect):
