@@ -14,7 +14,7 @@
 # # Is λ worth it on my data?
 
 # %% tags=["parameters"]
-dataset = None  # a stored data set, or one of the registry with data_root; None for the last that is stored
+dataset = None  # a stored data set, or one of the registry with data_root; None for the last stored set (medical data follow natural data)
 backbone = None  # an encoder; None for the last under which the data set is stored
 variant = "clean"  # "clean" or "authors"; a set with one variant takes either
 protocol = "converged"  # "converged", "authors-code" or "paper"
