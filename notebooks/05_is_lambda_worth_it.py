@@ -103,7 +103,7 @@ format_table(worth[shown], precision=4, caption="Test AUC at the selected λ, by
 parts = run_once(embeddings, protocol, "alignments", grid.arguments("alignments"), page.sweeps).effects(n_boot=n_boot)
 parts = page.save_table(parts[(parts["lambda_image"] != 0) | (parts["alignment"] == "centred")], "worth_it_channels")
 
-# %% tags=["hide-input"] tables=["worth_it_channels"] mystnb={"figure": {"caption": "Change of test AUC by each part of the alignment alone.", "name": "fig-worth-channels"}, "image": {"alt": "Interval plot of the change in test AUC by channel of the alignment."}}
+# %% tags=["hide-input"] tables=["worth_it_channels"] mystnb={"figure": {"caption": "Change of test AUC from λ = 0 to the largest λ, with 95 % bootstrap intervals: by one part of the alignment alone, by all parts but one, and by centring each modality.", "name": "fig-worth-channels"}, "image": {"alt": "Interval plot of the change in test AUC by channel of the alignment."}}
 effects(parts, "alignment");
 
 # %% [markdown]

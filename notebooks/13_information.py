@@ -150,9 +150,14 @@ share_legend(figure, axes)
 # %% [markdown]
 # ## The contrastive bound is no measure of information
 #
-# Each batch holds all test pairs, at most 500 of them. Closing the gap raises all cosines by a common amount, which cancels from the sum of attraction and
-# repulsion. SigLIP's sigmoid loss {cite}`zhai2023siglip` has a bias in its place: with the bias that suits $\lambda = 0$ it explodes, with the best bias
-# at each $\lambda$ it does not.
+# Each batch holds all test pairs, at most 500 of them. Closing the gap raises all cosines by a common amount, which nearly cancels from the sum of attraction
+# and repulsion. SigLIP's sigmoid loss {cite}`zhai2023siglip` has a bias in its place, which no longer fits when the gap has closed.
+
+# %% tags=["hide-input"]
+page.show_text(
+    "At λ = {last:g} the sigmoid loss rises by {own_low:,.0f} to {own_high:,.0f} nats with the bias that suits λ = 0, and changes by {best_low:+.1f} to {best_high:+.1f} with the best bias there.",
+    last=gap["lambda"].max(), **ends("own", at_the_end("sigmoid_own_bias")["change"]), **ends("best", at_the_end("sigmoid_best_bias")["change"]),
+)  # fmt: skip
 
 # %% tags=["hide-input"]
 bound = at_the_end("bound")

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style
+from pybtex.style.labels import BaseLabelStyle
 from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -34,8 +37,27 @@ POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>\n?')
 CHARSET = re.compile(r"<meta charset=[^>]*>\n?")
 
 
+class AuthorYear(BaseLabelStyle):
+    """Label references as the pages cite them, such as ``Nakayama et al., 2024``, with a letter where two would be alike."""
+
+    def format_labels(self, entries) -> list[str]:
+        found: list[str] = []
+        for entry in entries:
+            first, *others = [" ".join(map(str, person.rich_last_names)) for person in entry.persons["author"]]
+            authors = f"{first} et al." if len(others) > 1 else " and ".join([first, *others])
+            found.append(f"{authors}, {entry.fields['year']}")
+        return [f"{label}{chr(97 + found[:i].count(label)) if found.count(label) > 1 else ''}" for i, label in enumerate(found)]
+
+
+class References(Style):
+    """Style of the list of references."""
+
+    default_label_style = AuthorYear
+
+
 def setup(app) -> dict:
     """Register with Sphinx."""
+    register_plugin("pybtex.style.formatting", "author_year", References)
     # Sphinx writes all pages anew, and copies static files, when a setting of kind "html" has changed: here when these files have.
     changing = [Path(__file__), *sorted((Path(app.srcdir) / "book/_static").glob("*.*"))]
     app.add_config_value("book_extension", hashlib.sha256(b"".join(p.read_bytes() for p in changing)).hexdigest(), "html")

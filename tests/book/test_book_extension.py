@@ -13,6 +13,7 @@ import yaml
 from book_extension import content_policy, link_figures, with_policy
 from conftest import ROOT
 from docutils import nodes
+from pybtex.database import parse_file
 from sphinx.errors import ExtensionError
 
 PAGE = """<html><head><meta charset="utf-8" /><script>let a = 1;</script><script src="x.js"></script></head>
@@ -92,3 +93,10 @@ def test_a_figure_gets_its_line_and_its_cell_an_address():
     book_extension._serve_figures(SimpleNamespace(builder=SimpleNamespace(format="html"), env=env), document, "book/executed/a")
     assert document[0]["ids"] == ["source-fig-a"] and document[0][0] is figure
     assert 'href="../../downloads/tables/effects.csv"' in document[0][1].astext() and "Fig. 7" in document[0][1].astext()
+
+
+def test_references_are_labelled_as_pages_cite_them():
+    entries = parse_file(str(ROOT / "book/references.bib")).entries.values()
+    labels = book_extension.AuthorYear().format_labels(list(entries))
+    assert len(set(labels)) == len(labels) and {"Bolaños et al., 2017", "Nadeau and Bengio, 2003", "Zhou, 2019"} <= set(labels)
+    assert [label for label in labels if label.startswith("Nakayama")] == ["Nakayama et al., 2024a", "Nakayama et al., 2024b"]
