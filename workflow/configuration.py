@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from declarations import NOTEBOOKS
 from huggingface_hub import try_to_load_from_cache
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from helpers.arrays import choose, place
 from helpers.backbones.registry import REGISTRY
@@ -31,6 +31,11 @@ LONGEST = 80
 HUB_FILES = {"transformers": "config.json", "open_clip": "open_clip_config.json"}
 RECORD = "provenance.json"
 SetName = tuple[str, str, str]
+
+
+def _truth(value):
+    """Return true or false for the words, as ``--config strict=true`` on the command line passes text."""
+    return {"true": True, "false": False}.get(str(value), value)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -85,7 +90,7 @@ class Configuration(BaseModel):
     variants: list[Literal["clean", "authors"]] = ["clean", "authors"]
     shards: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     accelerators: Annotated[int, Field(ge=0, le=8, strict=True)] = 1
-    strict: StrictBool = False
+    strict: Annotated[StrictBool, BeforeValidator(_truth)] = False
     sweep: Sweep
     notebooks: dict[str, dict[str, Any]] = {}
 

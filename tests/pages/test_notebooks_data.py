@@ -128,7 +128,7 @@ def test_no_archive_and_no_converted_page_holds_the_marker(chain, tmp_path):
     shutil.copytree(folder / "pages", tmp_path / "site/book/executed")
     for name in ("index.html", "book/intro.html"):
         (tmp_path / "site" / name).write_text("<html></html>")
-    archives = make_downloads(tmp_path / "site", folder / "executed", folder / "results")
+    archives = make_downloads(tmp_path / "site", folder / "executed", folder / "results", folder / "sweeps")
     assert {path.name for path in archives} == {"notebooks.zip", "tables.zip", "site.zip"}
     for path in archives:
         with zipfile.ZipFile(path) as archive:
