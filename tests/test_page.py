@@ -20,6 +20,7 @@ from helpers.page import (
     NOT_SHOWN,
     SOURCE,
     Page,
+    ParameterError,
     check_parameters,
     count,
     fill,
@@ -191,6 +192,19 @@ def test_a_folder_of_results_with_backslashes_is_refused_and_not_made(tmp_path, 
     with pytest.raises(ValueError, match=r"parameter 'results': C:.results has a backslash; write the folder with slashes"):
         page("maker", "C:\\results")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ("/proc/none/results", "parameter 'results': .*give a folder that can be written"),
+        ("C:\\results", "parameter 'results': .*backslash"),
+    ],
+)
+def test_a_refused_parameter_is_shown_as_its_sentence_alone(results, said):
+    with pytest.raises(ParameterError, match=said) as refused:
+        page("maker", results)
+    assert refused.value._render_traceback_() == [f"ParameterError: {refused.value}"]
 
 
 def test_a_page_caches_sweeps_beside_its_tables_but_not_those_of_the_book(tmp_path, monkeypatch):

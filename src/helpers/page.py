@@ -31,7 +31,7 @@ from pydantic import AfterValidator, BeforeValidator, StrictStr, TypeAdapter, Va
 from .arrays import choose
 from .datasets.registry import title
 from .datasets.splits import straddling
-from .files import below, project_root, read_json, replacing
+from .files import below, check_writable, project_root, read_json, replacing
 from .schemas import DECLARED, READ, check_table, usable
 from .store.catalogue import SHIPPED, shipped_but_not_stored
 from .store.disk import read_arrow
@@ -229,6 +229,13 @@ def reasons(skipped: dict[str, str]) -> list[str]:
     return [f"{', '.join(sorted(s for s in skipped if skipped[s] == why))}: {why}" for why in dict.fromkeys(skipped.values())]
 
 
+class ParameterError(ValueError):
+    """Refusal of a page's parameters, of which IPython, and so papermill, shows the sentence alone."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
 class Page:
     """One run of the notebook ``name``: ``page = Page("01_cone_effect", globals(), spec)`` before any other work."""
 
@@ -237,11 +244,16 @@ class Page:
 
         self.started, self.name = time.perf_counter(), name
         self.fingerprint = parameters_fingerprint({parameter: namespace.get(parameter) for parameter in spec})
-        self.parameters = check_parameters(namespace, spec)
-        self.results = Path(self.parameters.get("results") or "results")
-        if os.sep == "/" and "\\" in str(self.results):
-            raise ValueError(f"parameter 'results': {self.results} has a backslash; write the folder with slashes")
-        self.results.mkdir(parents=True, exist_ok=True)
+        try:
+            self.parameters = check_parameters(namespace, spec)
+            self.results = Path(self.parameters.get("results") or "results")
+            if os.sep == "/" and "\\" in str(self.results):
+                raise ValueError(f"parameter 'results': {self.results} has a backslash; write the folder with slashes")
+            check_writable(self.results / "tables").parent.mkdir(parents=True, exist_ok=True)
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+        except OSError as error:
+            raise ParameterError(f"parameter 'results': {error}; give a folder that can be written") from None
         of_the_book = self.results.resolve() == (project_root() / OF_THE_BOOK).resolve()
         self.sweeps = None if of_the_book else self.results / "sweeps"  # cache of a run by hand
         use_style()
