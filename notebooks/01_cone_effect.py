@@ -298,7 +298,7 @@ in_words = {f"{what} {of}": f"{what} of {of}s" for what in ("R", "effective rank
 format_table(narrow.rename(columns=in_words), caption="Cones of the same subsets.", pairs="{:,}", **dict.fromkeys(list(in_words.values())[2:], "{:.0f}"))
 
 # %% [markdown]
-# ### Narrow subjects have narrow cones without being medical
+# ### Some narrow natural subjects have narrower cones than other natural data
 #
 # More subjects, from vectors that others published. Most are of different CLIP models, so the order is rough.
 

@@ -113,7 +113,7 @@ shown.style.set_caption("The paper's Table 1: published R, then the recomputed v
     **{"text-align": "right", "white-space": "nowrap"}
 )
 
-# %% tags=["hide-input"] tables=["r_table"] mystnb={"figure": {"caption": "Published mean resultant lengths (the paper's Table 1); the dotted line separates medical from natural data sets. A cross marks a recomputed cell, a plus sign a contributed one.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
+# %% tags=["hide-input"] tables=["r_table"] mystnb={"figure": {"caption": "Published mean resultant lengths (the paper's Table 1); the line separates medical from natural data sets. A cross would mark a recomputed cell, a plus sign a contributed one.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
 figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
 for ax, modality in zip(axes, ("text", "image"), strict=True):
     for i, (backbone, key) in enumerate(paper.BACKBONES.items()):

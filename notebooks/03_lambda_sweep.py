@@ -487,7 +487,7 @@ final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (p
 final = final[~final["alignment"].str.startswith("without-")]
 alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
 if alone_by:
-    page.show_text("Largest absolute change of AUC by a part alone, over the sets: {alone_by}.", alone_by=alone_by)
+    page.show_text("Under `{shown}`, the largest absolute change of AUC by a part alone, over the sets: {alone_by}.", shown=shown, alone_by=alone_by)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: the parts and their sum"}
 by_name = parts[parts["features"] == "joint"].pivot_table(index=["dataset", "backbone", "protocol"], columns="alignment", values="difference", sort=False)

@@ -500,7 +500,7 @@ def contrasts(name: str, value: str, sets, of: str) -> str:
 random = shipped_table("measured/random_networks").query("data == 'medical / natural' and depth > 0")["value"]
 own = {
     "diversity": f"under networks with random weights the data induce {random.min():.2f} to {random.max():.2f} times as much variance on HAM10000 as on Flickr8k, less "
-    f"in {(random < 1).sum()} of {len(random)} combinations of network, input and output; page 13 varies diversity alone",
+    f"in {(random < 1).sum()} of {len(random)} combinations of network, input and output; *Where the gap comes from* varies diversity alone",
     "more_sensitive": "HAM10000 minus Flickr8k, equally many rows that the heads have not seen, gain in AUC: "
     + contrasts("matched_sensitivity", "gain", "dataset == 'ham10000 minus flickr8k' and measure == 'AUC'", "{backbone}, {training}"),
     "follows_gap": "slope of the gain in a gap set by hand, converged probe: "

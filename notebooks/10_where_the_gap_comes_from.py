@@ -90,7 +90,7 @@ page.show_text(
 )  # fmt: skip
 
 # %% [markdown]
-# ## A fixed low temperature widens the gap
+# ## A fixed low temperature keeps the gap wider than a learned one
 #
 # `studies/gap_study.py` trains heads for as many epochs as the shipped ones, at their temperature and at a learned one, and at three learning rates.
 # Recall@10 is the mean of both directions among 200 pairs.
