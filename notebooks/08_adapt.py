@@ -72,7 +72,6 @@ keep = None  # folder of embedding sets to store this one in; "runs/embeddings" 
 results = None  # folder for result tables; None for ./results
 
 # %% tags=["remove-stderr"]
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +82,7 @@ from helpers import PROTOCOLS
 from helpers.cones import cone_table, diagnose
 from helpers.datasets import check
 from helpers.datasets.registry import MISSING_IMAGES
-from helpers.files import below, replacing_folder
+from helpers.files import below, replacing
 from helpers.page import Page, count, format_table, integer, many, number, text
 from helpers.plotting import curves, effects, plane
 from helpers.probing.protocol import Grid
@@ -132,12 +131,10 @@ if not own:
     pictures = vqa.rows["image"].drop_duplicates().sample(n_images, random_state=0)
     rows = vqa.rows.loc[vqa.rows["image"].isin(pictures), ["image", "text", "label"]]
     rows = rows.sample(frac=1, random_state=0).groupby("image", sort=False).head(4).sort_index()
-    with replacing_folder(page.results / page.name / "easy_vqa", "easy_vqa.csv", None, "the example table") as folder:
-        for name in pictures:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(vqa.root) / name, folder / name)
-        rows.set_axis([image_column, text_column, label_column[0]], axis=1).to_csv(folder / "easy_vqa.csv", index=False)
-    root, table = str(page.results / page.name / "easy_vqa"), "easy_vqa.csv"
+    root, image_root = str(page.results / page.name / "easy_vqa.csv"), str(vqa.root)
+    Path(root).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(Path(root), is_ours=lambda earlier: pd.read_csv(earlier).iloc[:, 0].isin(vqa.rows["image"]).all()) as file:
+        rows.set_axis([image_column, text_column, label_column[0]], axis=1).to_csv(file, index=False)
 where = {"root": table, "table": None} if root is None else {"root": root, "table": table}
 columns = {"split_column": split_column, "image_root": image_root, "missing_images": missing_images, "missing_labels": missing_labels}
 given = {"classes": classes[0] if classes and len(classes) == 1 else classes, "window": window, "uncertain": uncertain}  # one text may name several by commas

@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from runs import FROZEN, MANIFEST, PAGES, REAL_SETS, compare, freeze, is_read, manifest, run_page
+from runs import FROZEN, MANIFEST, PAGES, REAL_SETS, SMALL, compare, freeze, is_read, manifest, run_page
 
 from helpers import EmbeddingSet
 
@@ -123,3 +125,21 @@ def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(
     embeddings = EmbeddingSet.load(run.folder / "data/embeddings/flickr8k/common/lit-natural")
     image, text = alignment.transform(embeddings.image_of(), embeddings.text_of())
     assert image.shape == text.shape == (len(embeddings), embeddings.dim)
+
+
+@pytest.mark.heavy
+def test_the_page_that_writes_an_example_table_runs_again_in_its_own_results(tmp_path):
+    values = json.dumps(SMALL["08_adapt"] | {"results": str(tmp_path / "results")})
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "notebooks/08_adapt.ipynb",
+        str(tmp_path / "out.ipynb"),
+        "-y",
+        values,
+        "--no-progress-bar",
+    ]
+    for _ in range(2):
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-2000:]
