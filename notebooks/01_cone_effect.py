@@ -52,7 +52,7 @@ from helpers.schemas import shipped_table
 
 kinds = {"n_boot": integer(0, 100_000), "lambdas": many(number(-2, 2), least=2), "points": integer(1, 800)}
 page = Page("01_cone_effect", globals(), {**SOURCE, **kinds})
-from helpers.heads import features_folder, shipped_features
+from helpers.tower_features import features_folder, shipped_features
 
 sets = select(datasets, backbones, variant, store, data_root)
 

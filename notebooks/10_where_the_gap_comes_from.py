@@ -43,11 +43,11 @@ from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.files import project_root
 from helpers.geometry import effective_rank
-from helpers.heads import shipped_features
 from helpers.page import NAME, Page, format_table, integer, many, number, span, text
 from helpers.plotting import MARKERS, SPARE, log_axis, panels, share_legend
 from helpers.schemas import shipped_table
 from helpers.separation import half_of_groups, tied_groups
+from helpers.tower_features import shipped_features
 
 sys.path.append(str(project_root() / "studies"))
 from gap_study import held_out_measures

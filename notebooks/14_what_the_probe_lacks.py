@@ -154,7 +154,7 @@ page.show_text(
 # - **A shared term.** Gain and deficit both subtract the linear probe's AUC at λ = 0, so its noise alone would correlate them. We subtract the
 #   variance of that mean (five runs) from their covariance and variances.
 # - **Room to grow.** A probe with a low AUC has more to gain by whatever means. We compare with the room 1 − AUC, and hold it fixed.
-# - **One data set.** MIMIC-CXR's labels may differ between the two experiments, and HAM10000's metric is of hard labels, so each is left out in turn.
+# - **One data set.** MIMIC-CXR's labels may differ between the two experiments, and HAM10000's metric is of hard labels, so each is excluded in turn.
 
 
 # %% tags=["hide-input"]

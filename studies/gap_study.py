@@ -29,9 +29,9 @@ from helpers.datasets.splits import resplit
 from helpers.extraction.find import embeddings_for
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, gap_norm, mean_resultant_length, principal_directions
-from helpers.heads import TowerFeatures, TrainingPairs, shipped_features
 from helpers.separation import half_of_groups, tied_groups
 from helpers.store.embeddings import EmbeddingSet
+from helpers.tower_features import TowerFeatures, TrainingPairs, shipped_features
 
 INPUTS = ["data/features/*/*", "data/embeddings/flickr8k/common/lit-natural/*", "data/embeddings/ham10000/clean/lit-derm/*"]
 OUT = [f"data/measured/{name}.csv" for name in ("gap_study", "gap_heads", "gap_dials", "gap_slopes")]

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from helpers.arrays import unit_rows
 from helpers.backbones.lit import IMAGE_WIDTH, TEXT_WIDTH
-from helpers.heads import TrainingPairs
+from helpers.tower_features import TrainingPairs
 
 LEARNED = "learned"  # a temperature that is trained with the heads
 START_TEMPERATURE = 0.07  # initial value of a learned temperature, as in CLIP

@@ -31,9 +31,9 @@ from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
 from helpers.files import below, replacing, replacing_folder, sha256
-from helpers.heads import FILES, PROVENANCE, TowerFeatures, features_folder, shipped_features
 from helpers.schemas import CAPTIONS
 from helpers.store.disk import read_record, write_record
+from helpers.tower_features import FILES, PROVENANCE, TowerFeatures, features_folder, shipped_features
 
 
 def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:

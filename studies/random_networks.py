@@ -25,8 +25,8 @@ from helpers import load_dataset
 from helpers.arrays import unit_rows
 from helpers.backbones.openclip import random_clip
 from helpers.files import project_root, replacing
-from helpers.heads import shipped_features
 from helpers.images import decode
+from helpers.tower_features import shipped_features
 
 INPUTS = ["$MEASURED_ROOT/ham10000", "$MEASURED_ROOT/flickr8k", "data/features"]
 OUT = "data/measured/random_networks.csv"

@@ -16,8 +16,8 @@ from helpers import EmbeddingSet, gap_norm, sweep
 from helpers.backbones.registry import HEADS
 from helpers.datasets.splits import resplit
 from helpers.files import project_root, read_json, replacing
-from helpers.heads import TowerFeatures, shipped_features
 from helpers.store.catalogue import SHIPPED, stored
+from helpers.tower_features import TowerFeatures, shipped_features
 
 INPUTS = ["data/embeddings", "data/heads", "data/features"]
 OUT = "data/measured/repeated_splits.csv"

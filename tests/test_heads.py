@@ -14,7 +14,7 @@ from photographs import synthetic_photographs
 from safetensors.numpy import load_file, save_file
 
 from helpers import load_backbone
-from helpers.heads import TowerFeatures, TrainingPairs, shipped_features
+from helpers.tower_features import TowerFeatures, TrainingPairs, shipped_features
 
 sys.path.insert(0, str(ROOT / "studies"))
 import heads as study  # noqa: E402

@@ -142,13 +142,16 @@ def settled(labels, classes=(), missing_labels: str = "fail", uncertain: str | N
     missing = texts.apply(unknown, classes=named) & ~doubtful
     coded, numbers = (texts.isin([*INDICATORS]) | missing | doubtful).all(axis=None), {"zero": 0, "one": 1}
     kept, report, notes = np.ones(len(table), dtype=bool), dict[str, int | list[str]](), list[str]()
-    for option, found, who in ((missing_labels, missing, "rows_without_label"), (uncertain, doubtful, "rows_with_uncertain_label")):
-        rows, name = found.any(axis=1).to_numpy() & kept, "uncertain" if found is doubtful else "missing_labels"
+    for name, option, found, who in (
+        ("missing_labels", missing_labels, missing, "rows_without_label"),
+        ("uncertain", uncertain, doubtful, "rows_with_uncertain_label"),
+    ):
+        rows = found.any(axis=1).to_numpy() & kept
         told = f"{name}={option}: {rows.sum()} {who.replace('_', ' ')}"
         if option == "drop":
             kept &= ~rows
             report[who] = int(rows.sum())
-            notes.append(f"{told} were left out")
+            notes.append(f"{told} were excluded")
         elif option in numbers:
             if not coded:
                 raise ValueError(f"{what}: {name}={option} needs labels of 0 and 1 alone, and there are others; use {name}=drop")

@@ -27,11 +27,11 @@ from helpers.backbones.lit import IMAGE_WIDTH, TEXT_WIDTH, read_heads
 from helpers.contributed import load_report, make_report
 from helpers.extraction.encoding import intact, read_note
 from helpers.files import read_arrays, sha256, write_arrays
-from helpers.heads import TowerFeatures
 from helpers.page import Page, text
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.catalogue import Identity
 from helpers.store.disk import PROVENANCE, write_record
+from helpers.tower_features import TowerFeatures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "studies"))
 from heads import save_features  # noqa: E402

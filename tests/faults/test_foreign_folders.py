@@ -25,11 +25,11 @@ from helpers.cli import main
 from helpers.cones import cone_table, undefined_quantities
 from helpers.contributed import load_report
 from helpers.files import read_arrays, write_arrays
-from helpers.heads import TowerFeatures
 from helpers.page import write_result
 from helpers.probing.cache import load_cached, run_sweep, sweep_folder
 from helpers.store.catalogue import Identity
 from helpers.store.disk import read_record, write_table
+from helpers.tower_features import TowerFeatures
 
 
 def files_of(folder) -> dict[str, bytes]:

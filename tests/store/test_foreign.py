@@ -153,7 +153,7 @@ def test_rows_with_a_missing_label_are_refused_or_dropped_and_counted(tmp_path, 
         assert f"e.csv: {named} has 1 missing value(s) (1 empty), first at row 3" in said and "--missing-labels drop" in said
         assert main([*command, "--missing-labels", "drop"]) == 0
         made = EmbeddingSet.load(tmp_path / "s")
-        assert "missing_labels=drop: 1 rows without label were left out" in capsys.readouterr().out
+        assert "missing_labels=drop: 1 rows without label were excluded" in capsys.readouterr().out
         assert len(made) == 9 and made.provenance["data_report"]["rows_without_label"] == 1
         assert made.task.classes == (("edema", "effusion") if several else ("0", "1"))
         np.testing.assert_allclose(made.image_of(), np.delete(image, 3, axis=0), atol=1e-6)

@@ -236,7 +236,7 @@ def test_what_a_policy_did_is_counted_and_a_policy_without_use_is_refused(tmp_pa
     options = {"label": ["edema", "effusion"], "missing_labels": "drop", "uncertain": "one"}
     made = EmbeddingSet.from_csv(tmp_path / "e.csv", **options)
     notes = [
-        "missing_labels=drop: 2 rows without label were left out",
+        "missing_labels=drop: 2 rows without label were excluded",
         "uncertain=one: 2 rows with uncertain label: 3 labels were read as 1",
     ]
     assert made.provenance["data_report"] == {"rows_without_label": 2, "notes": notes} and len(made) == 8

@@ -17,7 +17,7 @@ from samples import embedding_set
 from helpers import EmbeddingSet, gap_vector, mean_resultant_length
 from helpers.datasets.splits import resplit
 from helpers.geometry import effective_rank
-from helpers.heads import shipped_features
+from helpers.tower_features import shipped_features
 
 STORED = lambda name: pd.read_csv(ROOT / f"data/measured/{name}.csv")  # noqa: E731
 

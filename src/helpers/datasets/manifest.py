@@ -98,7 +98,7 @@ def _open(root: Path, table: str | None, image_root: str | None) -> tuple[Path, 
 
 
 def _known_labels(data: pd.DataFrame, label: list[str], separator, path: Path, kind, classes, faults: list[Exception]):
-    """Return rows, task and labels; rows with a missing label are left out, which is noted."""
+    """Return rows, task and labels; rows with a missing label are excluded, which is noted."""
     with _noting(faults):
         return data, *_labels(data, label, separator, path, kind, classes)
     data, _ = _settled(data, label, classes, "drop", None, path)

@@ -56,7 +56,7 @@ class Draft:
     card: Card | None = None
     root: Path | None = None
     table: Path | None = None  # then the index of ``rows`` tells their lines
-    faults: list[Exception] = field(default_factory=list)  # of rows that are left out here or lack a name of their own
+    faults: list[Exception] = field(default_factory=list)  # of rows that are excluded here or lack a name of their own
 
 
 @dataclass(frozen=True)
