@@ -315,7 +315,7 @@ stored = pd.concat([paper.authors_sweep().assign(probe="Fig. 3"), paper.authors_
 auc, std = (stored.pivot(index=["dataset", "backbone", "probe", "metric"], columns="lambda", values=v) for v in ("auc_mean", "auc_std"))
 peak, best, inside = auc.max(axis=1), auc.idxmax(axis=1), auc[[lam for lam in auc if 0 < lam < 1]].max(axis=1)
 std_best = pd.Series([std.loc[curve, lam] for curve, lam in best.items()], index=best.index)
-levels = {"best": best, "gain": auc[1.0] - auc[0.0], "best_gain": peak - auc[0.0], "drop": peak - auc[1.0], "interior": inside - auc[1.0]}
+levels = {"best": best, "gain": auc[1.0] - auc[0.0], "best_gain": peak - auc[0.0], "drop": peak - auc[1.0], "interior": inside - auc[[0.0, 1.0]].max(axis=1)}
 errors = {"se": (std_best, std[1.0]), "se_gain": (std[1.0], std[0.0]), "se_zero": (std_best, std[0.0])}  # of drop, gain, best gain, as if unpaired
 errors = {name: np.hypot(*ends) / np.sqrt(paper.SEEDS) for name, ends in errors.items()}
 curves = pd.DataFrame({**levels, **errors, "headroom": 1 - auc[0.0]}).reset_index()
@@ -500,7 +500,7 @@ def contrasts(name: str, value: str, sets, of: str) -> str:
 random = shipped_table("measured/random_networks").query("data == 'medical / natural' and depth > 0")["value"]
 own = {
     "diversity": f"under networks with random weights the data induce {random.min():.2f} to {random.max():.2f} times as much variance on HAM10000 as on Flickr8k, less "
-    f"in {(random < 1).sum()} of {len(random)} combinations of network, input and output; *Where the gap comes from* varies diversity alone",
+    f"in {(random < 1).sum()} of {len(random)} combinations of network, input and output; the page on where the gap comes from varies diversity alone",
     "more_sensitive": "HAM10000 minus Flickr8k, equally many rows that the heads have not seen, gain in AUC: "
     + contrasts("matched_sensitivity", "gain", "dataset == 'ham10000 minus flickr8k' and measure == 'AUC'", "{backbone}, {training}"),
     "follows_gap": "slope of the gain in a gap set by hand, converged probe: "

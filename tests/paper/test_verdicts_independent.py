@@ -40,7 +40,7 @@ def curves() -> pd.DataFrame:
     auc = stored.pivot(index=["dataset", "backbone", "probe"], columns="lambda", values="auc_mean")
     table = pd.DataFrame({"half": auc[0.5] - auc[0.0], "full": auc[1.0] - auc[0.0], "headroom": 1 - auc[0.0]})
     table["best"], table["drop"] = (auc.max(axis=1) - auc[0.0]) / table["headroom"], auc.max(axis=1) - auc[1.0]
-    table["inside"] = auc[[lam for lam in auc if 0 < lam < 1]].max(axis=1) - auc[1.0]
+    table["inside"] = auc[[lam for lam in auc if 0 < lam < 1]].max(axis=1) - np.maximum(auc[0.0], auc[1.0])
     return table.reset_index()
 
 
