@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from gap_study import held_out_measures
 from head_training import BATCH, LEARNED, Settings, training_path
-from safetensors.numpy import save, save_file
+from safetensors.numpy import save
 from tqdm import tqdm
 
 from helpers.arrays import choose
@@ -30,7 +30,7 @@ from helpers.datasets import DATASETS, PairedDataset, canonical_variant, load_da
 from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
-from helpers.files import below, replacing, replacing_folder, sha256
+from helpers.files import below, replacing, replacing_folder, save_arrays, sha256
 from helpers.schemas import CAPTIONS
 from helpers.store.disk import read_record, write_record
 from helpers.tower_features import FILES, PROVENANCE, TowerFeatures, features_folder, shipped_features
@@ -121,7 +121,7 @@ def save_features(features: TowerFeatures, directory) -> Path:
     """Write features in float16, atomically and checksummed; refuse a folder that holds something else."""
     with replacing_folder(Path(directory), PROVENANCE, FILES, "tower features") as folder:
         for modality in ("image", "text"):
-            save_file({"features": getattr(features, modality).astype(np.float16)}, folder / f"{modality}.safetensors")
+            save_arrays(folder / f"{modality}.safetensors", {"features": getattr(features, modality).astype(np.float16)})
         features.captions.to_parquet(folder / "captions.parquet", index=False)
         write_record(folder / PROVENANCE, {**features.provenance, "format": 2, "dtype": "float16"}, FILES)
     return Path(directory)

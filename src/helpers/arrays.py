@@ -98,12 +98,18 @@ def paired_rows(image, text, **others) -> tuple[np.ndarray, np.ndarray, int]:
 
     Each of ``others`` that is not None must have n values.
     """
-    image, text = embedding_matrix(image, "image"), as_array(text, "text")
+    image, text = as_array(image, "image"), as_array(text, "text")
     each = text.shape[1] if text.ndim == 3 else 0
-    text = embedding_matrix(text.reshape(-1, text.shape[2]) if each else text, "text")
+    image, text = _as_stored(image, "image"), _as_stored(text.reshape(-1, text.shape[2]) if each else text, "text")
     if wrong := unequal({"image": image, "text": text[:: each or 1]} | others):
         raise ValueError(f"{'; '.join(wrong)}; every array needs one row per pair")
     return image, text, each
+
+
+def _as_stored(x: np.ndarray, what: str) -> np.ndarray:
+    """Return checked vectors (n, d), half precision as it is: later only blocks of it are converted."""
+    checked = embedding_matrix(x, what)
+    return x if x.dtype.itemsize == 2 else checked
 
 
 def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:
@@ -203,9 +209,15 @@ def _divisors(stored: np.ndarray, what: str, start: int) -> np.ndarray:
     """Return what rows are divided by, (n, 1): their norm, or 1 for float32 rows that are unit already and stay bit for bit."""
     rows = embedding_matrix(stored, what, start)
     norm = row_norms(rows, what, start)
-    if stored.dtype == np.float32:
-        norm[np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1) < 1e-6] = 1
+    norm[already_unit(stored)] = 1
     return norm
+
+
+def already_unit(x: np.ndarray) -> np.ndarray:
+    """Tell which rows, (n,), are float32 of norm 1 to 1e-6; they stay bit for bit, so that saving and loading changes nothing."""
+    if x.dtype != np.float32:
+        return np.zeros(len(x), dtype=bool)
+    return np.abs(np.linalg.norm(x.astype(np.float64), axis=1) - 1) < 1e-6
 
 
 def as_rows(x, what: str = "embeddings"):

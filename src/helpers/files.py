@@ -321,8 +321,16 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
     """Write arrays and metadata as one safetensors file, with a checksum over both; an earlier version has the same metadata."""
     keys = {*metadata, "sha256"}
     with replacing(path, part_of_result, lambda file: set(safe_open(file, "numpy").metadata()) == keys) as temporary:
-        save_file(arrays, temporary, metadata=metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
+        save_arrays(temporary, arrays, metadata | {"sha256": _checksum_of_arrays(arrays, metadata)})
     return Path(path)
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+    """Save arrays as safetensors with the permissions of any new file; the library gives its file to the owner alone."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(arrays, path, metadata)
+    path.chmod(mode)
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

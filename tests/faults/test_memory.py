@@ -119,7 +119,7 @@ def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_is_read(na
 
 def test_the_limit_is_raised_by_one_option_and_a_bad_one_is_refused(tmp_path, monkeypatch, capsys):
     path = zeros(tmp_path / "b.npz", 600)
-    monkeypatch.setenv(files.MEMORY, "0.0001")
+    monkeypatch.setenv(files.MEMORY, "0.00001")
     words = ["import", str(path), "--dataset", "d", "--backbone", "b", "--out", str(tmp_path / "o")]
     assert main(words) == 2 and "would take at least 0.0 GB" in capsys.readouterr().err
     assert main(["--memory", "1", *words]) == 2 and "text has 2 rows and image has 600" in capsys.readouterr().err

@@ -149,6 +149,7 @@ def test_saved_result_reads_back(tmp_path):
     again = SweepResult.load(result.save(tmp_path / "r"))
     pd.testing.assert_frame_equal(result.effects(n_boot=50), again.effects(n_boot=50))
     pd.testing.assert_frame_equal(result.table, again.table)
+    assert len({file.stat().st_mode for file in (tmp_path / "r").iterdir()}) == 1  # none is for its owner alone
     assert "0000007" not in (tmp_path / "r" / "test_rows.parquet").read_bytes().decode("latin1")
     with pytest.raises(FileNotFoundError, match="python -m helpers sweep"):
         SweepResult.load(tmp_path / "none")

@@ -1,6 +1,7 @@
 """A saved EmbeddingSet loads unchanged, and an error names any fault."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import EmbeddingSet
+from helpers.files import write_arrays
+from helpers.tasks import UNLABELLED, Task
 
 
 def make(n: int = 12, d: int = 5, seed: int = 0, **extra) -> EmbeddingSet:
@@ -28,6 +31,22 @@ def test_saving_and_loading_changes_nothing(tmp_path):
     np.testing.assert_array_equal(back.image, made.image)
     pd.testing.assert_frame_equal(back.pairs, made.pairs)
     assert EmbeddingSet(made.image, made.text, made.pairs.assign(group="g"), made.task).fingerprint != made.fingerprint
+
+
+def test_sets_of_the_same_vectors_share_them_and_nobody_can_change_them():
+    made, own = make(), np.eye(2, dtype=np.float32)
+    other = replace(made, pairs=made.pairs.iloc[:5])
+    assert other.image is made.image and other.text is made.text
+    pair = EmbeddingSet(
+        own,
+        own[::-1],
+        pd.DataFrame({"pair_id": ["a"], "image": 0, "text": 1, "split": "train", "group": "g"}),
+        Task(UNLABELLED, ()),
+    )
+    own[0] = 9
+    assert pair.image[0, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        made.image[0] = 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -111,6 +130,7 @@ def test_a_set_may_be_read_by_whom_the_umask_lets_read(mask, tmp_path):
     before = os.umask(mask)
     try:
         make().save(tmp_path / "set")
+        write_arrays(tmp_path / "set" / "alignment.safetensors", {"a": np.ones(2)}, {}, part_of_result=True)
     finally:
         os.umask(before)
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "set").iterdir()}

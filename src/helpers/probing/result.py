@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from .. import metrics
 from ..datasets import DATASETS
 from ..datasets.splits import shared_groups
-from ..files import replacing_folder
+from ..files import replacing_folder, save_arrays
 from ..schemas import RUNS, SCORES, Count, Hash, Text, check_table, usable
 from ..store.disk import PROVENANCE, Record, read_intact, read_parquet, read_record, write_record, write_table
 from ..tasks import Task, few_validation_rows
@@ -170,7 +170,7 @@ class SweepResult:
         self.table.to_parquet(folder / "table.parquet", index=False)
         self.runs.to_parquet(folder / "runs.parquet", index=False)
         self.subgroups.assign(group=self.groups).to_parquet(folder / "test_rows.parquet", index=False)
-        save_file({"scores": self.scores, "targets": self.targets}, folder / "scores.safetensors")
+        save_arrays(folder / "scores.safetensors", {"scores": self.scores, "targets": self.targets})
         task: dict[str, str | list[str]] = {"kind": self.task.kind, "classes": list(self.task.classes)}
         write_record(folder / PROVENANCE, Provenance(**self.provenance, task=task), FILES)
 

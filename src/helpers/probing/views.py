@@ -124,7 +124,7 @@ def build_view(embeddings, alignments: Sequence[Alignment], gap_rows, fit_rows, 
     """Lay out embeddings under alignments whose gap is between means of ``gap_rows`` and whose scales are of ``fit_rows``."""
     names, stored = ("text", "image"), {"text": embeddings.text, "image": embeddings.image}
     vectors = {
-        m: MappedVectors(x, dtype, device) if isinstance(x, MappedRows) else _unit(torch.from_numpy(x).to(device, dtype))
+        m: MappedVectors(x, dtype, device) if isinstance(x, MappedRows) else _unit(torch.tensor(x, dtype=dtype, device=device))
         for m, x in stored.items()
     }
     items = {m: embeddings.pairs[m].to_numpy() for m in names}
@@ -154,8 +154,8 @@ def _mean(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def _unit(vectors):
-    """Return float64 rows of unit norm to the last digit; float32 rows are unit already."""
-    return vectors / vectors.norm(dim=1, keepdim=True) if vectors.dtype == torch.float64 else vectors
+    """Make float64 rows unit to the last digit, in place; float32 rows are unit already."""
+    return vectors.div_(vectors.norm(dim=1, keepdim=True)) if vectors.dtype == torch.float64 else vectors
 
 
 def _norms(modality: str, vectors, shift, alignments: Sequence[Alignment]):

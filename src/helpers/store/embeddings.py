@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save
 
-from ..arrays import MappedRows, as_rows, blocks, choose, distinct_rows, paired_rows, parts, same_dimension, unit_rows
-from ..files import replacing_folder, sha256
+from ..arrays import MappedRows, already_unit, as_rows, blocks, choose, distinct_rows, paired_rows, parts, same_dimension, unit_rows
+from ..files import replacing_folder, save_arrays, sha256
 from ..statistics import group_codes, joined
 from ..tasks import FILL, OTHER_SPLITS, SPLITS, UNLABELLED, Task, cells, known, settled, split_names, task_of
 from . import disk
@@ -199,12 +198,12 @@ class EmbeddingSet:
         with replacing_folder(directory, PROVENANCE, FILES.values(), "an embedding set") as folder:
             files = {}
             for modality in ("image", "text"):
-                content = save({TENSOR: np.ascontiguousarray(getattr(self, modality), dtype=dtype)})
-                files[modality] = {"path": FILES[modality], "sha256": hashlib.sha256(content).hexdigest()}
-                if modality == "image" and image_from is not None:
+                shared = modality == "image" and image_from is not None
+                file = (folder.parent if shared else folder) / FILES[modality]  # the parent is temporary
+                save_arrays(file, {TENSOR: np.ascontiguousarray(getattr(self, modality), dtype=dtype)})
+                files[modality] = {"path": file.name, "sha256": sha256(file)}
+                if shared:
                     files["image"]["path"] = _shared_image(files["image"]["sha256"], Path(image_from), directory)
-                else:
-                    (folder / FILES[modality]).write_bytes(content)
             self.pairs.to_parquet(folder / FILES["pairs"], index=False)
             files["pairs"] = {"path": FILES["pairs"], "sha256": sha256(folder / FILES["pairs"])}
             about = {k: v for k, v in self.provenance.items() if k not in OF_THE_FILES}
@@ -238,15 +237,16 @@ def _shared_image(expected: str, other: Path, directory: Path) -> str:
 
 
 def _float32_unit_rows(matrix, what: str) -> np.ndarray | MappedRows:
-    """Return unit rows in float32; rows of unit norm (to 1e-6) stay bit for bit, so that saving and loading changes nothing."""
+    """Return unit rows in float32 that nobody can change; those of another set are shared."""
     if isinstance(matrix, MappedRows):
         return matrix
     matrix = np.asarray(matrix)
+    each = parts(len(matrix), 64 * matrix.shape[1])  # small blocks, as they need copies in float64
+    if not matrix.flags.writeable and all(already_unit(matrix[part]).all() for part in each):
+        return matrix
     unit = np.empty(matrix.shape, dtype=np.float32)
-    for part in parts(len(matrix), 8 * matrix.shape[1]):  # in small blocks, as each needs copies in float64
+    for part in each:
         block = matrix[part]
-        unit[part] = unit_rows(block, what, part.start)
-        if block.dtype == np.float32:
-            already = np.abs(np.linalg.norm(block.astype(np.float64), axis=1) - 1) < 1e-6
-            unit[part][already] = block[already]
+        unit[part] = np.where(already_unit(block)[:, None], block, unit_rows(block, what, part.start))
+    unit.flags.writeable = False
     return unit

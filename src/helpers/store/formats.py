@@ -25,7 +25,7 @@ DELIMITED, JSON, ARROW = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson",
 TABLES = (*DELIMITED, ".parquet", *ARROW, *JSON)
 ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
 PER_CELL = 70  # bytes of memory that a cell takes while a table is read as text
-COPIES = 5  # of vectors while a set is made of them
+COPIES = 4  # of vectors in half precision while a set is made of them, and while rows without a label are dropped
 COMPRESSED = (0x184D2204, 0xFD2FB528)  # first bytes of what LZ4 and Zstandard wrote
 OBJECTS = "holds Python objects; save strings as a fixed-width array, for example labels.astype('U')"
 
