@@ -161,6 +161,9 @@ def test_saved_result_reads_back(tmp_path):
         ({"lambdas": []}, "lambdas is empty"),
         ({"lambdas": [0, float("nan")]}, "finite"),
         ({"seeds": (1, 1)}, "seed 1 is given twice"),
+        ({"seeds": []}, "'seeds' is empty"),
+        ({"seeds": [-1]}, "-1 is not a whole number between 0"),
+        ({"seeds": [1.5]}, "1.5 is not a whole number"),
         ({"features": ("jiont",)}, "did you mean 'joint'"),
     ],
 )

@@ -17,7 +17,7 @@ from ..store.embeddings import EmbeddingSet
 from ..tasks import NO_LABELS
 from .descent import train
 from .objective import Objective
-from .protocol import FEATURES, LAMBDAS, SEEDS, Protocol, Split, resolve_protocol, split_rows
+from .protocol import FEATURES, LAMBDAS, SEEDS, Grid, Protocol, Split, resolve_protocol, split_rows
 from .result import SweepResult, learned_classes
 from .scoring import run_in_threads
 from .strength import choose_strength
@@ -59,7 +59,7 @@ def sweep(
     protocol = resolve_protocol(protocol)
     grid = alignment_grid(lambdas, alignments)
     features = [choose(f, FEATURES, "features") for f in _nonempty(features, "features")]
-    seeds = [int(seed) for seed in _nonempty(seeds, "seeds")]
+    seeds = list(Grid(seeds=np.array(seeds).tolist()).seeds)
     if repeated := [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]:
         raise ValueError(f"seed {repeated[0]} is given twice; a repeated seed would be the same run counted twice")
     splits = {seed: split_rows(embeddings, seed) for seed in seeds}
