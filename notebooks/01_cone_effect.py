@@ -38,7 +38,7 @@ from markupsafe import Markup
 
 from helpers import align, gap_vector, mean_resultant_length
 from helpers.arrays import unit_rows
-from helpers.cones import cone_table, undefined_quantities
+from helpers.cones import cone_table
 from helpers.datasets import canonical_variant
 from helpers.datasets.registry import title
 from helpers.extraction.find import select
@@ -52,7 +52,7 @@ from helpers.schemas import shipped_table
 
 kinds = {"n_boot": integer(0, 100_000), "lambdas": many(number(-2, 2), least=2), "points": integer(1, 800)}
 page = Page("01_cone_effect", globals(), {**SOURCE, **kinds})
-from helpers.tower_features import features_folder, shipped_features
+from helpers.tower_features import TOWER_FEATURES, shipped_features
 
 sets = select(datasets, backbones, variant, store, data_root)
 
@@ -67,8 +67,13 @@ page.show_text(
     sets=count(len(sets), "embedding set"), range=span(gaps.min(), gaps.max(), ".2f"),
 )  # fmt: skip
 page.describe_sets(sets, [variant])
-for reason in undefined_quantities(geometry):
-    page.show_text("{reason}", reason=reason)
+empty = geometry[geometry["value"].isna()].groupby(["dataset", "backbone", "modality"], sort=False)
+for (dataset, backbone, modality), of in empty:
+    page.show_text(
+        "{dataset} under {backbone}: all {vectors} are equal, so {quantities} cannot be computed.",
+        dataset=dataset, backbone=backbone, quantities=", ".join(of["quantity"]),
+        vectors="vectors" if modality == "joint" else f"{modality} vectors",
+    )  # fmt: skip
 
 # %% [markdown]
 # ## The cones on the sphere
@@ -223,13 +228,15 @@ format_table(
 # data bring along.
 
 # %%
-bench = {d: by_modality["R"].unstack("backbone").loc[d] for d in by_modality.index.unique("dataset") if (features_folder() / d).is_dir()}
+bench = {d: by_modality["R"].unstack("backbone").loc[d] for d in by_modality.index.unique("dataset") if (project_root() / TOWER_FEATURES / d).is_dir()}
 bench = {d: R for d, R in bench.items() if {"lit-natural", "lit-derm"} <= set(R.dropna(axis=1))}
-towers = [
-    {"dataset": d, "modality": m, "towers": before, "lit-natural": R.loc[m, "lit-natural"], "lit-derm": R.loc[m, "lit-derm"]}
-    for d, R in bench.items()
-    for m, before in shipped_features(d).resultants(canonical_variant(d, variant)).items()
-]
+towers = []
+for d, R in bench.items():
+    features = shipped_features(d)
+    own = features.of_variant(canonical_variant(d, variant), own=True)  # row numbers of each pair's image and text
+    for m in ("image", "text"):
+        before = mean_resultant_length(getattr(features, m)[own[m]])
+        towers.append({"dataset": d, "modality": m, "towers": before, "lit-natural": R.loc[m, "lit-natural"], "lit-derm": R.loc[m, "lit-derm"]})
 
 # %% tags=["hide-input"]
 if towers:

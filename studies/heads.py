@@ -30,10 +30,10 @@ from helpers.datasets import DATASETS, PairedDataset, canonical_variant, load_da
 from helpers.datasets.natural import captions
 from helpers.datasets.registry import dataset_root
 from helpers.extraction.encoding import image_batches
-from helpers.files import below, replacing, replacing_folder, save_arrays, sha256
+from helpers.files import below, project_root, replacing, replacing_folder, save_arrays, sha256
 from helpers.schemas import CAPTIONS
 from helpers.store.disk import read_record, write_record
-from helpers.tower_features import FILES, PROVENANCE, TowerFeatures, features_folder, shipped_features
+from helpers.tower_features import FILES, PROVENANCE, TOWER_FEATURES, TowerFeatures, shipped_features
 
 
 def features_of_all_variants(dataset: str, root=None, missing_images: str | None = None, command: str = "") -> TowerFeatures:
@@ -201,7 +201,7 @@ def made(given: argparse.Namespace, *options: str) -> str:
 
 def make_features(given: argparse.Namespace) -> None:
     found = features_of_all_variants(given.dataset, given.root, given.missing_images, made(given))
-    print(save_features(found, (Path(given.out) if given.out else features_folder()) / given.dataset))
+    print(save_features(found, (Path(given.out) if given.out else project_root() / TOWER_FEATURES) / given.dataset))
 
 
 def make_heads(given: argparse.Namespace) -> None:

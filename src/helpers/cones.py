@@ -23,7 +23,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
     centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
     with the first principal direction of both modalities together), ``gap_share`` (share of the pooled variance along the gap),
     ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. A quantity that equal vectors do not define is
-    NaN; :func:`undefined_quantities` says why.
+    NaN.
     """
     pairs = {modality: embeddings.paired(modality) for modality in ("image", "text")}
     found = {modality: moments_of(x, modality) for modality, x in pairs.items()}
@@ -87,16 +87,6 @@ def diagnose(embeddings: EmbeddingSet, texts=None) -> list[str]:
         if (same := np.einsum("ij,ij->i", text, text[first[code]]).min()) < SAME:
             found.append(f"Equal texts have vectors with a cosine down to {same:.2f}: a vector depends on its batch; encode again.")
     return found
-
-
-def undefined_quantities(geometry: pd.DataFrame) -> list[str]:
-    """Return a sentence for each set of a :func:`cone_table` in which equal vectors leave quantities undefined."""
-    empty = geometry[geometry["value"].isna()].groupby(["dataset", "backbone", "modality"], sort=False)
-    return [
-        f"{dataset} under {backbone}: {'all' if modality == 'joint' else f'all {modality}'} vectors are equal, "
-        f"so {', '.join(of['quantity'])} cannot be computed."
-        for (dataset, backbone, modality), of in empty
-    ]
 
 
 def _all_equal(*matrices) -> bool:

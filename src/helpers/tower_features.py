@@ -10,10 +10,10 @@ from safetensors.numpy import load_file
 from .arrays import check_vectors, choose
 from .backbones.lit import IMAGE_WIDTH, TEXT_WIDTH
 from .files import project_root
-from .geometry import mean_resultant_length
 from .schemas import CAPTIONS, check_table, usable
 from .store.disk import Record, read_intact, read_parquet, read_record
 
+TOWER_FEATURES = Path("data/features")  # of the checkout, with a folder for each data set
 PROVENANCE, FILES = "provenance.json", ("image.safetensors", "text.safetensors", "captions.parquet")
 
 
@@ -66,11 +66,6 @@ class TowerFeatures:
         choices = rows.groupby("image")["text"].agg(list)
         return TrainingPairs(self.image[choices.index], self.text, choices.tolist())
 
-    def resultants(self, variant: str) -> dict[str, float]:
-        """Return R of the features of both modalities over the pairs of one variant, before any head was trained."""
-        pairs = self.of_variant(variant, own=True)
-        return {m: mean_resultant_length(getattr(self, m)[pairs[m]]) for m in ("image", "text")}
-
     @classmethod
     def load(cls, directory) -> "TowerFeatures":
         """Read stored features; refuse an absent folder, with the command that makes it, and a wrong checksum."""
@@ -91,11 +86,6 @@ class TowerFeatures:
         return cls(image, text, captions, provenance)
 
 
-def features_folder() -> Path:
-    """Return the folder of the shipped features, one folder below it for each data set."""
-    return project_root() / "data/features"
-
-
 def shipped_features(dataset: str, folder=None) -> TowerFeatures:
     """Return the stored features of a data set; from ``data/features`` when ``folder`` is None."""
-    return TowerFeatures.load((features_folder() if folder is None else Path(folder)) / dataset)
+    return TowerFeatures.load((project_root() / TOWER_FEATURES if folder is None else Path(folder)) / dataset)

@@ -196,7 +196,7 @@ def features_are_possible(features) -> None:
         set(rows["split"]) <= {"train", "val", "test"} and not rows.duplicated(["variant", "pair_id", "caption"]).any(), "captions"
     )
     for variant in rows["variant"].unique():
-        features.resultants(variant) if len(features.of_variant(variant, own=True)) else None
+        features.of_variant(variant, own=True)
         features.pairs(variant, "train")
     str(features.provenance["dataset"])
 
