@@ -144,8 +144,10 @@ def test_a_name_is_shown_and_does_nothing(name):
 
 
 def test_tables_have_headings_in_words_dashes_and_intervals_in_one_column():
-    table = pd.DataFrame({"dataset": ["ham10000"] * 2, "p_value": [0.1, None], "low": [-0.05, None], "high": [0.25, None]})
+    ends = {"low": [-0.05, None, -0.0004, 0.0], "high": [0.25, None, 0.0012, 0.1]}
+    table = pd.DataFrame({"dataset": ["ham10000"] * 4, "p_value": [0.1, None, 0.2, 0.3]} | ends)
     html = format_table(table, precision=2).to_html()
+    assert ">−0.0004 to 0.0012<" in html and ">0.00 to 0.10<" in html  # which side of zero an end lies on is seen
     assert all(f">{cell}<" in html for cell in ("data set", "HAM10000", "p", "–", "−0.05 to 0.25", "95 % interval"))
 
 

@@ -100,16 +100,13 @@ def paired_rows(image, text, **others) -> tuple[np.ndarray, np.ndarray, int]:
     """
     image, text = as_array(image, "image"), as_array(text, "text")
     each = text.shape[1] if text.ndim == 3 else 0
-    image, text = _as_stored(image, "image"), _as_stored(text.reshape(-1, text.shape[2]) if each else text, "text")
+    text = text.reshape(-1, text.shape[2]) if each else text
+    checked = embedding_matrix(image, "image"), embedding_matrix(text, "text")
+    if image.dtype.itemsize > 2 or text.dtype.itemsize > 2:  # half precision stays, because later only blocks are converted
+        image, text = checked
     if wrong := unequal({"image": image, "text": text[:: each or 1]} | others):
         raise ValueError(f"{'; '.join(wrong)}; every array needs one row per pair")
     return image, text, each
-
-
-def _as_stored(x: np.ndarray, what: str) -> np.ndarray:
-    """Return checked vectors (n, d), half precision as it is: later only blocks of it are converted."""
-    checked = embedding_matrix(x, what)
-    return x if x.dtype.itemsize == 2 else checked
 
 
 def _refuse(bad: np.ndarray, what: str, fault: str, start: int) -> None:

@@ -22,8 +22,7 @@ def cone_table(embeddings: EmbeddingSet, n_boot: int = 1000) -> pd.DataFrame:
     Quantities by modality (image, text): ``R`` over pairs (Eq. 7) and ``R_distinct`` over distinct items, ``effective_rank`` of the
     centred vectors, ``distinct_share`` (distinct items per pair). Joint: ``gap_norm`` (Eq. 1), ``cos_gap_pc1`` (absolute cosine
     with the first principal direction of both modalities together), ``gap_share`` (share of the pooled variance along the gap),
-    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. A quantity that equal vectors do not define is
-    NaN.
+    ``pc1_share``, ``residual_gap`` and ``residual_gap_predicted`` at lambda = 1. What equal vectors do not define is NaN.
     """
     pairs = {modality: embeddings.paired(modality) for modality in ("image", "text")}
     found = {modality: moments_of(x, modality) for modality, x in pairs.items()}

@@ -164,8 +164,10 @@ def format_table(table: pd.DataFrame, precision: int = 3, caption: str = "", sta
     to_the_right = {c for c in table if pd.api.types.is_numeric_dtype(table[c])} | {name for *_, name in INTERVALS}
     for low, high, name in INTERVALS:
         if {low, high} <= set(table):
-            ends = zip(table[low], table[high], strict=True)
-            both = [f"{a:.{precision}f} to {b:.{precision}f}" if pd.notna(a) and pd.notna(b) else None for a, b in ends]
+            ends = [*zip(table[low], table[high], strict=True)]
+            small = 0.5 * 0.1**precision  # an end below it gets more digits, so that its side of zero is seen
+            digits = [precision + 2 * (0 < min(abs(a), abs(b)) < small) for a, b in ends]
+            both = [f"{a:.{d}f} to {b:.{d}f}" if pd.notna(a + b) else None for (a, b), d in zip(ends, digits, strict=True)]
             table = table.rename(columns={low: name}).assign(**{name: both}).drop(columns=high)
     table = table.assign(dataset=table["dataset"].map(title)) if "dataset" in table else table
     headings = {c: DECLARED["headings"].get(c, str(c).replace("_", " ")) for c in table}
@@ -347,7 +349,8 @@ class Page:
         ))  # fmt: skip
         table = pd.DataFrame([s.identity.columns | {"pairs": len(s), "images": len(s.image), "texts": len(s.text)} for s in sets])
         if len(table):
-            display(format_table(table.assign(d=[s.dim for s in sets], fingerprint=[s.fingerprint[:16] for s in sets])))
+            table = table.assign(d=[s.dim for s in sets], fingerprint=[s.fingerprint[:16] for s in sets])
+            display(format_table(table, caption="Embedding sets of this page."))
 
 
 def _maker(path: Path) -> dict:
