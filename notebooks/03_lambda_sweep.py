@@ -143,8 +143,10 @@ def change_sentence(protocol, rows, lam):
     if lam == 0:
         return f"Under `{protocol}`{caveat(protocol)} no λ above 0 was swept."
     clear, same = ((rows["low"] > 0) | (rows["high"] < 0)).sum(), equivalent(rows["low"], rows["high"]).sum()
+    hard = " and ".join(map(title, summary.loc[(summary["protocol"] == protocol) & (summary["metric"] == "auc_hard"), "dataset"].unique()))
     return (
-        f"On {count(len(rows), 'embedding set')} under `{protocol}`{caveat(protocol) or ','} λ = {lam:g} changes the test AUC of the joint probe by "
+        f"On {count(len(rows), 'embedding set')} under `{protocol}`{caveat(protocol) or ','} λ = {lam:g} changes the test AUC of the joint probe "
+        f"{f'(on {hard} that of hard labels) ' if hard else ''}by "
         f"{span(rows['difference'].min(), rows['difference'].max())}. Of the 95 % intervals, {clear} of {len(rows)} exclude zero and {same} of {len(rows)} lie "
         f"within ±{MARGIN:g}, where we call a change none."
     )
@@ -221,7 +223,7 @@ for ax, (dataset, curves_there) in zip(axes, published.groupby("dataset"), stric
     ax.set(title=dataset, xlabel="λ", ylabel="test AUC" if ax is axes[0] else "")
 share_legend(figure, axes)
 
-# %% tags=["hide-input"] tables=["published/authors_lambda_sweep", "lambda_sweep"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$ (grey), and recomputed where data set and encoder were at hand (black, in front). Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
+# %% tags=["hide-input"] tables=["published/authors_lambda_sweep", "lambda_sweep"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$. Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
 datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
 shape = (2.05 * len(backbones_there) + 0.6, 1.75 * len(datasets_there) + 0.5)
 figure, axes = plt.subplots(len(datasets_there), len(backbones_there), figsize=shape, squeeze=False, sharex=True, sharey="row")
@@ -252,7 +254,7 @@ share_legend(figure, axes.ravel());
 # %% tags=["hide-input"] tables=["lambda_summary"] mystnb={"figure": {"caption": "Test AUC (macro over classes) of the linear probe against the alignment strength, one column per protocol: mean and standard deviation over seeds; joint, image-only and text-only features. For multi-class data the authors' code reports the AUC of hard arg-max predictions.", "name": "fig-lambda"}, "image": {"alt": "Line plots of test AUC against lambda from 0 to 1, data sets and encoders in rows and protocols in columns, with one line each for joint, image-only and text-only features."}}
 curves(marked(summary));
 
-# %% tags=["hide-input"] tables=["lambda_summary", "published/authors_lambda_sweep"] mystnb={"figure": {"caption": "Test bench: gain in test AUC over $\\lambda = 0$ by protocol, joint features; a published curve of the same data set and encoder, where there is one, in grey.", "name": "fig-gains"}, "image": {"alt": "Line plots of the gain in test AUC against lambda, one panel per data set and encoder with a line per protocol."}}
+# %% tags=["hide-input"] tables=["lambda_summary", "published/authors_lambda_sweep"] mystnb={"figure": {"caption": "Test bench: gain in test AUC over $\\lambda = 0$ by protocol, joint features.", "name": "fig-gains"}, "image": {"alt": "Line plots of the gain in test AUC against lambda, one panel per data set and encoder with a line per protocol."}}
 joint = summary[summary["features"] == "joint"].rename(columns={"lambda_image": "lambda"})
 start = joint[joint["lambda"] == 0].set_index(["dataset", "backbone", "protocol"])["mean"].rename("start")
 own = joint.join(start, on=["dataset", "backbone", "protocol"]).assign(gain=lambda t: t["mean"] - t["start"])
@@ -281,11 +283,11 @@ wide.columns = [f"{'AUC' if value == 'mean' else 'SD'}, λ = {lam:g}" for value,
 format_table(wide.reset_index(), caption="Joint test AUC, mean and standard deviation over seeds.")
 
 # %% tags=["hide-input"]
-of_scores = summary[(summary["features"] == "joint") & (summary["lambda_image"] == 0) & (summary["metric"] == "auc")]
+of_scores = pd.concat([r.summary("auc") for r in swept["lambda"]]).query("features == 'joint' and lambda_image == 0")
 at_zero = of_scores.groupby("protocol", sort=False)["mean"].agg(["min", "max"])
 if {"converged", *at_zero.index} - {"converged"} and "converged" in at_zero.index:
     reached = "; ".join(f"`{protocol}` {low:.2f} to {high:.2f}" for protocol, low, high in at_zero.itertuples())
-    page.show_text(f"Joint AUC of scores without alignment, over the sets: {reached}. Values far below `converged` are of undertrained probes.")
+    page.show_text(f"The joint AUC of scores at λ = 0, over {count(of_scores.groupby(['dataset', 'backbone']).ngroups, 'set')}: {reached}. Values far below `converged` are of undertrained probes.")
 
 # %% tags=["hide-input"]
 runs = pd.concat([r.runs.assign(classes=r.task.n_outputs) for r in swept["lambda"]], ignore_index=True)
@@ -469,8 +471,11 @@ if swept.get("alignments"):
     parts = pd.concat([r.effects(n_boot=n_boot) for r in swept["alignments"]], ignore_index=True)
     parts = parts[(parts["lambda_image"] == max(alignment_lambdas)) | (parts["alignment"] == "centred")]
 parts = page.save_table(parts, "channel_effects")
+changes = parts[parts["features"] == "joint"].groupby(["protocol", "alignment"])["difference"].agg(["min", "max"])
 if unfinished:
-    page.show_text("Under `{protocol}`, which is not trained to convergence:", protocol=unfinished)
+    both = {name: span(*changes.loc[(unfinished, name)]) for name in ("centred", "lambda") if (unfinished, name) in changes.index}
+    told = ", where centring changes AUC by {centred} and the whole alignment by {lambda}" if len(both) == 2 else ""
+    page.show_text("Under `{protocol}`, which is not trained to convergence" + told + ":", protocol=unfinished, **both)
 
 # %% tags=["hide-input"] tables=["channel_effects"] mystnb={"figure": {"caption": "Change of test AUC by the whole alignment, by each part alone and by all parts but one, under the protocol named above.", "name": "fig-channels-unfinished"}, "image": {"alt": "Interval plots of the change in test AUC by channel of the alignment, one panel per data set and encoder."}}
 if unfinished:
@@ -485,7 +490,7 @@ effects(marked(parts[parts["protocol"] == shown]), "alignment");
 # %% tags=["hide-input"]
 final = parts[(parts["protocol"] == shown) & (parts["features"] == "joint") & (parts["alignment"] != "lambda")]
 final = final[~final["alignment"].str.startswith("without-")]
-alone_by = ", ".join(f"{name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
+alone_by = ", ".join(f"{'centring' if name == 'centred' else name} {d:.4f}" for name, d in final.groupby("alignment", sort=False)["difference"].agg(lambda d: d.abs().max()).items())
 if alone_by:
     page.show_text("Under `{shown}`, the largest absolute change of AUC by a part alone, over the sets: {alone_by}.", shown=shown, alone_by=alone_by)
 
