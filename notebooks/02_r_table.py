@@ -39,7 +39,6 @@ from helpers.contributed import Contributed
 
 lead = display(Markdown(""), display_id=True)  # filled in below, once the cells are compared
 sets = select(datasets, backbones, variant, store, data_root)
-page.describe_sets(sets, [variant])
 reports = Contributed(contributed)
 facts = [paper.facts_of(s) for s in sets]
 
@@ -113,16 +112,17 @@ shown.style.set_caption("The paper's Table 1: published R, then the recomputed v
     **{"text-align": "right", "white-space": "nowrap"}
 )
 
-# %% tags=["hide-input"] tables=["r_table"] mystnb={"figure": {"caption": "Published mean resultant lengths (the paper's Table 1); the line separates medical from natural data sets. A cross would mark a recomputed cell, a plus sign a contributed one.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
+# %% tags=["hide-input"] tables=["r_table"] mystnb={"figure": {"caption": "Published mean resultant lengths (the paper's Table 1); the line separates medical from natural data sets.", "name": "fig-table1"}, "image": {"alt": "Dot plots of the 64 published values of R, one panel for texts and one for images, data sets in rows, encoders by colour and marker."}}
 figure, axes = panels(2, 2, 4.0, 0.9 + 0.32 * len(names), sharey=True)
 for ax, modality in zip(axes, ("text", "image"), strict=True):
     for i, (backbone, key) in enumerate(paper.BACKBONES.items()):
         mine = table[(table["modality"] == modality) & (table["backbone"] == backbone)].set_index("dataset").loc[names]
         y = np.arange(len(names)) + (i - 1.5) * 0.16
         ax.plot(mine["published"], y, MARKERS[i], color=colour(key), label=backbone, markersize=5)
-        for marker, chosen in (("x", ~paper.is_contributed(mine["route"])), ("+", paper.is_contributed(mine["route"]))):
+        given = paper.is_contributed(mine["route"])
+        for marker, kind, chosen in (("x", "recomputed", ~given), ("+", "contributed", given)):
             if mine.loc[chosen, "ours"].notna().any():
-                ax.plot(mine["ours"].astype(float).where(chosen), y, marker, color=INK, markersize=6)
+                ax.plot(mine["ours"].astype(float).where(chosen), y, marker, color=INK, markersize=6, label=kind)
     ax.axhline(table.loc[table["domain"] == "medical", "dataset"].nunique() - 0.5, color=INK, linewidth=0.8, linestyle=":")
     least = np.nanmin([0.57, *table["ours"].astype(float)]) - 0.02
     ax.set(xlim=(least, 1.005), xlabel=f"published R, {modality}", yticks=range(len(names)), yticklabels=names)
@@ -170,6 +170,7 @@ for dataset, cells in table[~filled].groupby("dataset", sort=False):
 format_table(pd.DataFrame(needed, columns=["dataset", "cells", "missing"]), caption="What the open cells need.", stacked=True)
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: R of every set of this build"}
+page.describe_sets(sets, [variant])
 if unpublished := sorted({s.identity.backbone for s in sets} - set(paper.BACKBONES.values())):
     page.show_text("Encoders that are not the paper's, whose values have no published counterpart: {names}.", names=", ".join(unpublished))
 own = ours[ours["quantity"].isin(["R", "R_distinct"]) & (ours["modality"] != "joint")]
