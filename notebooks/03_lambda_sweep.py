@@ -138,12 +138,11 @@ def protocols_to_show(trained):
     return shown, next((p for p in ("authors-code", "paper", *trained) if p in trained and caveat(p) and p != shown), None)
 
 
-def change_sentence(protocol, rows, lam):
-    """What λ changes under a protocol, from its effects, one row per embedding set."""
+def change_sentence(protocol, rows, lam, hard=""):
+    """What λ changes under a protocol, from its effects, one row per embedding set; ``hard`` names the data sets whose AUC is of hard labels."""
     if lam == 0:
         return f"Under `{protocol}`{caveat(protocol)} no λ above 0 was swept."
     clear, same = ((rows["low"] > 0) | (rows["high"] < 0)).sum(), equivalent(rows["low"], rows["high"]).sum()
-    hard = " and ".join(map(title, summary.loc[(summary["protocol"] == protocol) & (summary["metric"] == "auc_hard"), "dataset"].unique()))
     return (
         f"On {count(len(rows), 'embedding set')} under `{protocol}`{caveat(protocol) or ','} λ = {lam:g} changes the test AUC of the joint probe "
         f"{f'(on {hard} that of hard labels) ' if hard else ''}by "
@@ -170,7 +169,9 @@ def of_this_page(subsets, table):
 shown, unfinished = protocols_to_show(trained)
 
 # %% tags=["hide-input"]
-lead.update(Markdown(printed("\n\n".join(change_sentence(p, last[last["protocol"] == p], max(lambdas)) for p in (shown, unfinished) if p))))
+of_hard = summary[summary["metric"] == "auc_hard"].groupby("protocol")["dataset"].agg(lambda names: " and ".join(map(title, names.unique())))
+said = [change_sentence(p, last[last["protocol"] == p], max(lambdas), of_hard.get(p, "")) for p in (shown, unfinished) if p]
+lead.update(Markdown(printed("\n\n".join(said))))
 
 # %% [markdown]
 # ## The paper's Fig. 3

@@ -43,7 +43,7 @@ page = Page("04_discussion", globals(), {name: text() | None for name in ("contr
 lead = display(Markdown(""), display_id=True)  # like the cards, filled in below, once the claims are judged
 geometry = page.read_table("cone_effect", "01_cone_effect")
 sweep, selected = (page.read_table(name, "03_lambda_sweep") for name in ("lambda_sweep", "lambda_selected"))
-page.describe_sets(list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True))))
+runs = list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True)))
 reports = Contributed(contributed)
 geometry = reports.join(geometry, "geometry")
 sweep, selected = (reports.join(t, name, ("dataset", "backbone", "protocol")) for t, name in ((sweep, "sweep"), (selected, "selected")))
@@ -76,7 +76,7 @@ VERDICTS = (  # strongest first
 HOLM = f"with p < {LEVEL} after Holm in every analysis"
 RULES = [  # what is found, the verdict, and the condition on one part of a claim; clear: its p-value after Holm is below LEVEL
     ("No published number measures the quantity.", "not testable here", lambda part, clear: not part.exact and not part.effects),
-    ("The claim follows or fails by arithmetic (bounds, no sampling), and a case is against a claim about every case.",
+    ("By arithmetic (bounds, no sampling), or by a counterexample computed on this page: a case is against a claim about every case.",
      "contradicted", lambda part, clear: part.exact and part.universal and part.against > 0),
     ("By arithmetic: at least one case is against the claim. Other cases are not covered.",
      "contradicted where decided", lambda part, clear: part.exact and part.against > 0),
@@ -123,7 +123,10 @@ format_table(decisions, caption="The first line that applies gives the verdict."
 # %% [markdown]
 # ## The tests
 #
-# Each effect is positive if the claim is right.
+# Each effect is positive if the claim is right. Claims on the cones are tested on Table 1. The mean resultant lengths bound the gap:
+# $|R_v - R_t| \le \lVert\Delta\rVert \le R_v + R_t$; the authors' projections bound the gaps of CLIP tightly ({doc}`01_cone_effect`). What
+# $\lambda = 1$ leaves is (A8) of {doc}`/book/theory`, the leading order. Claims on gains are tested on the curves behind the paper's Fig. 3, and on four
+# of a longer-trained probe on BRSET that the paper does not report. `data/published/claims.yml` holds the statements and their sentences.
 
 # %% tags=["hide-input"]
 class Effect(NamedTuple):
@@ -176,12 +179,8 @@ def finding(*parts, scope: str = "", why: str | None = None, **numbers) -> Simpl
     numbers = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in numbers.items()}
     return SimpleNamespace(parts=parts, scope=scope, why=why, numbers=numbers)
 
-# %% [markdown]
-# ### Claims on the cones, from Table 1
-#
-# `data/published/claims.yml` holds the statements and the sentences that the numbers below fill in.
-
 # %% tags=["hide-input"]
+# Claims on the cones, from Table 1
 claims = yaml.safe_load(shipped_file("data/published/claims.yml").read_text("utf-8"))
 found = {claim["id"]: finding() for claim in claims}  # without a test where nothing below replaces it
 NARROW = 45.0  # degrees from the axis below which we call a cone narrow: closer to the axis than to any orthogonal direction
@@ -245,13 +244,8 @@ relu, tanh = random_network(lambda x: np.maximum(x, 0)), random_network(np.tanh)
 cone = within(np.array([relu, tanh]) - np.cos(np.radians(NARROW)))
 found["all_activations"] = finding(part(cases=cone, universal=True, stored=cone[:0]), scope="computed here", relu=relu, tanh=tanh)
 
-# %% [markdown]
-# ### Claims on the gap, from bounds
-#
-# The mean resultant lengths bound the gap: $|R_v - R_t| \le \lVert\Delta\rVert \le R_v + R_t$. The authors' projections bound the gaps of CLIP tightly
-# ({doc}`01_cone_effect`). What $\lambda = 1$ leaves is (A8) of {doc}`/book/theory`, the leading order.
-
 # %% tags=["hide-input"]
+# Claims on the gap, from bounds
 def residual_range(r_image: float, r_text: float, steps: int = 1001) -> tuple[float, float]:
     """Return the least and largest residual gap at lambda = 1 that two mean resultant lengths allow, over all cosines of the means."""
     m = np.linspace(abs(r_image - r_text) / 2, (r_image + r_text) / 2, steps)
@@ -304,11 +298,8 @@ found["closes_at_one"] = finding(
 half = bounds["high"] / 2 + paper.ROUNDING
 found["removes_information"] = finding(part(cases=np.column_stack([np.full(len(half), -1.0), half - 1])), half=half.max(), cells=len(half))
 
-# %% [markdown]
-# ### Claims on downstream gains, from the authors' stored curves
-#
-# The curves behind the paper's Fig. 3, and four of a longer-trained probe on BRSET that the paper does not report.
 # %% tags=["hide-input"]
+# Claims on downstream gains, from the authors' stored curves
 FAR = 0.1  # share of the headroom 1 - AUC(0) that the best lambda must recover for the pretrained gap to be far from optimal
 LONGER = "longer-trained"
 stored = pd.concat([paper.authors_sweep().assign(probe="Fig. 3"), paper.authors_sweep(longer=True).assign(probe=LONGER)], ignore_index=True)
@@ -401,9 +392,8 @@ found["medical_gain_steadily"] = finding(
     medical=spread[True].std() / spread[True].mean(), general=spread[False].std() / spread[False].mean(),
 )  # fmt: skip
 
-# %% [markdown]
-# ### Own runs of the paper's encoders, where published numbers cannot decide
 # %% tags=["hide-input"]
+# Own runs of the paper's encoders, where published numbers cannot decide
 hard = [name for name, protocol in PROTOCOLS.items() if protocol.multiclass_auc == "hard"]
 labels, scores = paper.sweep_gains(sweep, "auc_hard").assign(metric=paper.HARD_AUC), paper.sweep_gains(sweep).assign(metric=paper.SCORE_AUC)
 gains = pd.concat([labels[labels["protocol"].isin(hard)], scores]).drop_duplicates([*paper.NAMES, "protocol", "features", "lambda"])
@@ -466,7 +456,8 @@ def extremes(rows: pd.DataFrame, column: str, spec: str) -> str:
 
 def ranges(*names: str) -> str:
     groups = quantities(*names).groupby(["quantity", "modality"], sort=False)
-    return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {extremes(rows, 'value', '.3f')}, sets: {len(rows)}" for (q, of), rows in groups)
+    digits = {"effective_rank": ".0f"}
+    return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {extremes(rows, 'value', digits.get(q, '.3f'))}, sets: {len(rows)}" for (q, of), rows in groups)
 
 def gains_at(lam: float) -> str:
     groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
@@ -549,9 +540,10 @@ counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: n
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
 yes, no, none = (own_counts.get(answer, 0) for answer in ("yes", "no", "no number"))
 page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), own_counts=f"{yes} true, {no} not true, {none} without a published number")
+same = np.flatnonzero(ledger.duplicated("published_evidence", keep=False) & (ledger["published_evidence"] != "none")) + 1
 lead.update(Markdown(printed(
     f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts "
-    f"needs both), and for {none} there is no number. What these numbers say of other data sets: {counted}."
+    f"needs both), and for {none} there is no number. Claims {' and '.join(map(str, same))} rest on one test. What these numbers say of other data sets: {counted}."
 )))
 
 def said(words: str) -> str:
@@ -597,4 +589,5 @@ cards.update(HTML("\n".join(html)))
 #
 # ## How this page was made
 # %% tags=["hide-input"]
+page.describe_sets(runs)
 page.show_footer()
