@@ -111,7 +111,7 @@ page.show_text("{sentence}", sentence=training_sentence(published, converged, li
 # ## The gain of λ depends on how far the probe is trained
 #
 # Test bench; two seeds, the loss of the paper's text and batches of `512` rows. At most `2,300` updates at a learning rate of `3e-4` made the published
-# curves on BRSET; the authors also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows. Marks show where these settings lie.
+# curves on BRSET; the authors also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows.
 
 # %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Test bench: gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding

@@ -233,8 +233,11 @@ live = page.save_table(live, "information")
 keys = [*SET, "quantity", "lambda"]
 beside = live.merge(shipped[[*keys, "change"]].rename(columns={"change": "shipped change"}), on=keys, how="left")
 last = beside[(beside["lambda"] == max(lambdas)) & ~beside["quantity"].str.contains("least_|most_|entropy")]
-last = last.assign(quantity=last["quantity"].str.replace("_", " "))
-format_table(last[["quantity", "value", "low", "high", "change", "change_low", "change_high", "shipped change"]], caption="This set at the largest λ, beside the shipped change.")
+UNITS = {"ridge": "share of variance", "alignment": "squared distance", "gap": "distance"} | dict.fromkeys(["attraction", "repulsion", "loss", "uniformity"], "nats")
+unit = [next((unit for start, unit in UNITS.items() if quantity.startswith(start)), "bits") for quantity in last["quantity"]]
+words = last["study"].map({"label": "label, "}).fillna("") + last["quantity"].str.replace("_", " ").replace("cca", "canonical pairs")
+columns = ["quantity", "unit", "value", "low", "high", "change", "change_low", "change_high", "shipped change"]
+format_table(last.assign(quantity=words, unit=unit)[columns], caption="This set at the largest λ, beside the shipped change.")
 
 # %% [markdown]
 # ## What was not tested
