@@ -372,7 +372,7 @@ else:
 # ## On the shipped sets, the gain of a converged probe stays small over redrawn splits
 #
 # `studies/repeated_splits.py` redraws training, validation and test rows by group, and trains the {term}`heads <head>` of the data set anew on each
-# training part, so that no test row was seen. Splits share rows, so intervals have the correction of {cite}`nadeau2003inference`:
+# training part, so that no test row was seen. Splits share rows, so intervals have the correction of {cite:t}`nadeau2003inference`:
 # $s\sqrt{1/J + n_{test}/n_{train}}$ over $J$ splits with Student's t.
 
 # %% tags=["hide-input"]

@@ -125,7 +125,7 @@ for i, ((name, rate), part) in enumerate(settings):
 share_legend(figure, axes)
 
 # %% [markdown]
-# {cite}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The gap is there before training, but at a low
+# {cite:t}`liang2022mind` explain the gap by initialisation and say that a low temperature preserves it. The gap is there before training, but at a low
 # temperature it first widens, so the initial gap alone does not set the later one.
 
 # %% [markdown]

@@ -508,7 +508,7 @@ heat_map(tasks_of_code[tasks_of_code["alignment"].isin(alignments or COMPARED)],
 # %% [markdown]
 # ## Robustness and storage
 #
-# {cite}`chowers2026robustness` find that a smaller gap makes retrieval more robust at the same accuracy. We count the images whose nearest text stays the
+# {cite:t}`chowers2026robustness` find that a smaller gap makes retrieval more robust at the same accuracy. We count the images whose nearest text stays the
 # same when both modalities get noise, or are stored with 16 levels a coordinate (`studies/robustness.py`). Their *projected shift* moves images by the
 # part of the gap that is orthogonal to the texts. Renormalising expands what a shift has shortened, so the same noise weighs less.
 
@@ -577,7 +577,7 @@ heat_map(among[~among["renormalise"]], ["modality_auc"])
 #
 # The encoders with published vectors have no labels, so tasks of labels are measured on the test bench alone. {doc}`05_is_lambda_worth_it` recommends an
 # alignment, or none, for one set and task. `make measured` makes the tables of this page again; `python studies/alignments_public.py` needs the vectors
-# that {cite}`liang2022mind` published.
+# that {cite:t}`liang2022mind` published.
 
 # %% tags=["hide-input"]
 page.show_text(

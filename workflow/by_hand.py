@@ -17,7 +17,7 @@ from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 MATHJAX = "tex-svg.js"  # draws with paths, so that it needs no font files
-ROLE = re.compile(r"\{(doc|cite|eq|numref|ref|term)\}`([^`<]*?)(?: *<([^>`]*)>)?`")
+ROLE = re.compile(r"\{(doc|cite|cite:t|eq|numref|ref|term)\}`([^`<]*?)(?: *<([^>`]*)>)?`")
 IMAGES = ("image/svg+xml", "image/png")
 
 
@@ -79,6 +79,11 @@ def _cited(keys: str) -> str:
     return f"({'; '.join(_reference(key.strip()) for key in keys.split(','))})"
 
 
+def _cited_as_subject(key: str) -> str:
+    who, _, year = _reference(key).rpartition(", ")
+    return f"{who} ({year})"
+
+
 @cache
 def _bibliography():
     return parse_file(str(ROOT / "book/references.bib")).entries
@@ -100,6 +105,7 @@ def _equation(label: str) -> str:
 TARGETS: dict[str, Callable[[str], str]] = {
     "doc": _page,
     "cite": _cited,
+    "cite:t": _cited_as_subject,
     "eq": _equation,
     "numref": lambda label: "the figure",
     "ref": lambda label: label,

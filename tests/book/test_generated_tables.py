@@ -25,7 +25,7 @@ def test_what_the_book_includes_is_written(tmp_path):
 def test_every_citation_has_an_entry():
     keys = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "book/references.bib").read_text("utf-8"), re.M))
     prose = [p.read_text("utf-8") for p in (ROOT / "book").glob("*.md")] + [make() for make in book_tables.PAGES.values()]
-    cited = {key.strip() for text in prose for group in re.findall(r"\{cite\}`([^`]+)`", text) for key in group.split(",")}
+    cited = {key.strip() for text in prose for group in re.findall(r"\{cite(?::t)?\}`([^`]+)`", text) for key in group.split(",")}
     assert cited and cited <= keys
 
 

@@ -19,7 +19,8 @@ GLUED = "application/papermill.record/text/plain"
 TEXT = """# The page
 
 At $\\lambda = 1$, as in {eq}`eq-align` and {doc}`04_discussion`; see {ref}`this recipe <own-encoder>`,
-{doc}`the theory </book/theory>` and {cite}`liang2022mind` on {term}`cell` and {term}`heads <head>`."""
+{doc}`the theory </book/theory>` and {cite}`liang2022mind` on {term}`cell` and {term}`heads <head>`.
+{cite:t}`liang2022mind` say so."""
 
 
 @pytest.fixture
@@ -52,7 +53,11 @@ def test_sentences_captions_and_words_of_roles_are_shown_and_hidden_code_is_fold
         html = shown(notebook)
     assert "A <strong>finding</strong>." in html and "5 of 9" not in html and "<title>The page</title>" in html
     assert "<em>Discussion: the claims, one by one</em>; see this recipe,\nthe theory" in html and "Eq. 5 and" in html
-    assert "(Liang et al., 2022) on cell and heads." in html and "{doc}" not in html and "{cite}" not in html
+    assert (
+        "(Liang et al., 2022) on cell and heads.\nLiang et al. (2022) say so." in html
+        and "{doc}" not in html
+        and "{cite}" not in html
+    )
     (image,) = BeautifulSoup(html, "html.parser").find_all("img")
     assert image["alt"] == 'a "plot"' and image["src"] == f"data:image/png;base64,{PIXEL}"
     assert image.find_next("figcaption").get_text() == "Where $\\lambda$ goes, Discussion: the claims, one by one."
