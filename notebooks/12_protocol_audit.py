@@ -48,7 +48,7 @@ from helpers.page import SOURCE, Page, count, format_table, integer, many, numbe
 from helpers.plotting import ALIGNMENTS, GRID, INK, PALE, interval_legend, log_axis, panels, share_legend
 from helpers.plotting import PROTOCOLS as SHADES
 from helpers.probing.protocol import BRSET_UPDATES, split_rows
-from helpers.published import authors_sweep, protocol_differences
+from helpers.published import protocol_differences
 from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, bootstrap_counts, equivalent, percentile_interval
 
@@ -111,7 +111,7 @@ page.show_text("{sentence}", sentence=training_sentence(published, converged, li
 # ## The gain of λ depends on how far the probe is trained
 #
 # Test bench; two seeds, the loss of the paper's text and batches of `512` rows. At most `2,300` updates at a learning rate of `3e-4` made the published
-# curves on BRSET; the authors also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows.
+# curves on BRSET; the authors also stored a run of at most `36,600` updates at `1e-3`, with batches of `32` rows ({doc}`14_what_the_probe_lacks`).
 
 # %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Test bench: gain of λ = 1 in test AUC against the number of updates: AdamW from slow (light) to fast (dark), SGD at the rate of the paper's text, and the converged probe (black). Bands are 95 % intervals over test rows.", "name": "fig-gain-training"}, "image": {"alt": "Line plots of the gain of lambda = 1 against updates on a logarithmic axis, one panel per shipped set, with the gain of the converged probe as a horizontal line near zero."}}
 RATE_SHADES = {3e-4: "#e69f00", 1e-3: "#b45f00", 1e-2: "#5c2400"}  # AdamW, slow to fast; more lines would hide the finding
@@ -473,35 +473,6 @@ format_table(words["contradicts"], caption="Where text and code contradict each 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: differences that bear on a claim, and where the text is silent"}
 display(format_table(words["bears on a claim"], caption="What bears on a claim."))
 display(format_table(words["silent"], caption="Where the text is silent."))
-
-# %% [markdown]
-# ## Trained longer, the authors' own probe gains less
-#
-# The authors' repository also holds BRSET results of the same linear probe with smaller batches and a higher learning rate, on one fixed test set, which the
-# paper does not report. {doc}`14_what_the_probe_lacks` and {doc}`04_discussion` use them.
-
-# %% tags=["hide-input"]
-def ends_of(curves):
-    """One row per curve: gain, best lambda, drop from there to lambda = 1, the spread there, and AUC at both ends."""
-    rows = []
-    for names, curve in curves.groupby(["dataset", "backbone"]):
-        auc, sd = curve.set_index("lambda")["auc_mean"], curve.set_index("lambda")["auc_std"]
-        rows.append((*names, auc[1.0] - auc[0.0], auc.idxmax(), auc.max() - auc[1.0], sd[1.0], auc[0.0], auc[1.0]))
-    heads = ["gain at λ = 1", "best λ", "drop from there to λ = 1", "SD over seeds at λ = 1", "AUC, λ = 0", "AUC, λ = 1"]
-    return pd.DataFrame(rows, columns=["data set", "encoder", *heads])
-
-
-probes = {"batch 512, rate 3e-4 (the paper's Fig. 3)": authors_sweep(), "batch 32, rate 1e-3": authors_sweep(longer=True)}
-of_probes = pd.concat([ends_of(curves[curves["dataset"] == "BRSET"]).assign(probe=probe) for probe, curves in probes.items()])
-of_probes = of_probes.rename(columns={"gain at λ = 1": "gain"}).sort_values("encoder", kind="stable")
-format_table(
-    of_probes[["encoder", "probe", "AUC, λ = 0", "AUC, λ = 1", "gain", "best λ"]], 4, "Published: BRSET after either training.", **{"best λ": "{:.1f}", "gain": "{:+.4f}"}
-)
-
-# %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: all sixteen curves"}
-format_table(
-    ends_of(authors_sweep()).drop(columns=["AUC, λ = 0", "AUC, λ = 1"]), 5, "Published gains, means of five seeds; the spread is that of the AUC. HAM10000: AUC of hard predictions, another scale.", **{"best λ": "{:.1f}"}
-)
 
 # %% [markdown]
 # ## What was not tested
