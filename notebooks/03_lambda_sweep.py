@@ -256,7 +256,7 @@ format_table(listed, 5, "Published gains, means of five seeds; the spread is tha
 # %% [markdown]
 # ## The test bench: AUC against λ
 #
-# The {term}`probe` is trained as the paper's text says (`paper`, SGD), as its code does (`authors-code`, AdamW), and to convergence (`converged`).
+# A {term}`probe` is trained as the paper's text says under `paper` (SGD), as its code does under `authors-code` (AdamW), and to the minimum under `converged`.
 # Conclusions about $\lambda$ rest on `converged`: the other two usually hit the epoch limit, so their AUC depends on the scale and offset of the
 # features. On a given validation split all seeds of a converged probe are one solution, which has no bar.
 

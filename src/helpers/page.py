@@ -30,7 +30,7 @@ from pydantic import AfterValidator, BeforeValidator, StrictStr, TypeAdapter, Va
 
 from .arrays import choose
 from .datasets.registry import title
-from .datasets.splits import straddling
+from .datasets.splits import shared_groups
 from .files import below, check_writable, project_root, read_json, replacing
 from .schemas import DECLARED, READ, check_table, usable
 from .store.catalogue import SHIPPED, shipped_but_not_stored
@@ -302,13 +302,13 @@ class Page:
         display(Markdown(fill(sentence, **values)))
 
     def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
-        """Show which sets, or (dataset, backbone), the page reads, groups in several splits, and shipped sets not stored here."""
+        """Show which sets, or (dataset, backbone), the page reads, groups of test rows in train, and shipped sets not stored here."""
         pairs = [s if isinstance(s, tuple) else (s.dataset, s.identity.backbone) for s in sets]
         first = "Shown here: {shown}." if pairs else "No embeddings are stored for this page."
         self.show_text(first, shown=_under((title(dataset), backbone) for dataset, backbone in pairs))
-        straddled = {title(s.dataset): len(straddling(s.pairs)) for s in sets if not isinstance(s, tuple)}
-        for dataset, groups in ((of, n) for of, n in straddled.items() if n):
-            self.show_text("{of}: groups in several splits: {n}; test scores are too high for unseen groups.", of=dataset, n=groups)
+        shared = {title(s.dataset): shared_groups(s.pairs) for s in sets if not isinstance(s, tuple)}
+        for dataset, told in ((of, sentence) for of, sentence in shared.items() if sentence):
+            self.show_text("{of}: {told}.", of=dataset, told=told)
         store = self.parameters.get("store")
         for line in reasons(read_json(path)) if (path := Path(store or "", NOT_SHOWN)).is_file() else ():
             self.show_text("Not part of this run: {line}", line=line)

@@ -77,10 +77,11 @@ def test_own_vectors_are_imported_swept_judged_reported_saved_and_loaded(install
     for place in ("runs/embeddings/mine/clean/theirs", "runs/sweeps/mine/clean/theirs/authors-code/lambda"):
         assert (tmp_path / place / "provenance.json").is_file()
     code = (
-        "import helpers\nfrom helpers import EmbeddingSet, sweep\nfrom helpers.alignment.registry import load_alignment\n"
+        "import helpers\nfrom pathlib import Path\nfrom helpers import EmbeddingSet, sweep\nfrom helpers.alignment.registry import load_alignment\n"
         "own = EmbeddingSet.load('runs/embeddings/mine/clean/theirs')\nown.save('copy')\n"
         "assert EmbeddingSet.load('copy').fingerprint == own.fingerprint\n"
-        "load_alignment('runs/alignments/mine--clean--theirs.safetensors').transform(own.image, own.text)\n"
+        "(file,) = Path('runs/alignments').glob('mine--clean--theirs--*.safetensors')\n"
+        "load_alignment(file).transform(own.image, own.text)\n"
         "print(helpers.__file__, len(sweep(own, [0], [1], protocol='authors-code', progress=False).table))\n"
     )
     done = run(installed / "python", "-c", code, where=tmp_path)

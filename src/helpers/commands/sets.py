@@ -139,5 +139,6 @@ def recommend(
     for name, reason in found.impossible.items():
         print(f"not tried: {name} ({reason})")
     print(found.sentences())
-    path = found.save(save or project_root() / "runs/alignments" / f"{'--'.join(embeddings.identity.folder.parts)}.safetensors")
+    name = "--".join([*embeddings.identity.folder.parts, found.recommended])
+    path = found.save(save or project_root() / "runs/alignments" / f"{name}.safetensors")
     print(f"saved: {path}{', which leaves vectors as they are' if found.recommended == 'none' else ''}\n\n{snippet(path)}")

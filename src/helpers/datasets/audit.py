@@ -11,7 +11,7 @@ from ..images import NO_WINDOW, SIXTEEN_BITS, inspect_image
 from ..tasks import SPLITS, common_names, few_validation_rows, text_decides
 from .describe import class_balance, text_lengths, texts_cut, tokenizers_at_hand
 from .registry import SHOWN, Draft, PairedDataset, read_copy
-from .splits import seen_in_train, straddling
+from .splits import seen_in_train, shared_groups, straddling
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,8 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
     if len(groups):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
         where = " and ".join(f"{split} ({_place(dataset, row)})" for row, split in splits.items())
-        found.append(
-            f"groups in more than one split: {len(groups)}, the first in {where}; the test score is too high for new groups"
-        )
+        told = shared_groups(rows) or "validation rows do not stand for new groups"
+        found.append(f"groups in more than one split: {len(groups)}, the first in {where}; {told}")
     for split in balance:
         absent = balance.index[balance[split] == 0]
         if len(absent):

@@ -31,7 +31,7 @@ def embeddings_for(dataset: str, backbone: str, variant: str = "clean", store=No
         named = {**identity.columns, **embeddings.provenance}  # its folders give the names that its record lacks
         return embeddings if named == embeddings.provenance else replace(embeddings, provenance=named)
     if data_root is None and (dataset not in DATASETS or not DATASETS[dataset].card.package):
-        raise FileNotFoundError(_nothing_stored(identity, found))
+        raise FileNotFoundError(_nothing_stored(identity, found, store))
     from .extract import extract  # here, because it needs torch and reading a stored set does not
 
     root = dataset_root(data_root, dataset)
@@ -54,7 +54,7 @@ def select(datasets=(), backbones=(), variant: str = "clean", store=None, data_r
         wanted = list(here.loc[here["backbone"].isin(given), ["dataset", "backbone"]].itertuples(index=False, name=None))
     wanted = [(d, b) for d, b in wanted if (d, folder_name(b)) not in skipped]
     for dataset in set(datasets) - {d for d, _ in (*wanted, *skipped)}:
-        raise FileNotFoundError(_nothing_stored(Identity(dataset, _variant_of(dataset, variant, found), ""), found))
+        raise FileNotFoundError(_nothing_stored(Identity(dataset, _variant_of(dataset, variant, found), ""), found, store))
     if not wanted and not skipped:
         if backbones and len(found):
             choose(folder_name(backbones[0]), sorted(found["backbone"].unique()), "stored backbone")
@@ -104,13 +104,14 @@ def _variant_of(dataset: str, variant: str, found: pd.DataFrame) -> str:
     return choose(variant, variants, f"variant of {dataset}") if len(variants) > 1 else variants[0]
 
 
-def _nothing_stored(identity: Identity, found: pd.DataFrame) -> str:
+def _nothing_stored(identity: Identity, found: pd.DataFrame, store) -> str:
     """Name the missing set, the stored ones, and the command; an empty backbone means any."""
-    choose(identity.dataset, [*DATASETS, *found["dataset"].unique()], "data set")
+    where = project_root() if store is None else store
+    choose(identity.dataset, [*DATASETS, *found["dataset"].unique()], f"data set (none of that name is stored in {where})")
     mine = found[found["dataset"] == identity.dataset]
     others = ", ".join(mine["variant"] + "/" + mine["backbone"]) or "nothing"
     under = f" under {identity.backbone}" if identity.backbone else ""
-    missing = f"no embeddings of {identity.dataset} {identity.variant}{under} ({others} stored)"
+    missing = f"no embeddings of {identity.dataset} {identity.variant}{under} ({others} stored in {where})"
     names = f"--backbone {identity.backbone or 'ENCODER'} --variant {identity.variant}"
     if identity.dataset not in DATASETS:
         return f"{missing}; import them with `python -m helpers import FILE --dataset {identity.dataset} {names}`"
