@@ -302,7 +302,7 @@ class Page:
         display(Markdown(fill(sentence, **values)))
 
     def describe_sets(self, sets: Sequence, variants: Sequence[str] = ("clean",)) -> None:
-        """Show which sets, or (dataset, backbone), the page reads, groups of test rows in train, and shipped sets not stored here."""
+        """Show which sets, or (dataset, backbone), the page reads, test groups in train, and shipped sets not stored here."""
         pairs = [s if isinstance(s, tuple) else (s.dataset, s.identity.backbone) for s in sets]
         first = "Shown here: {shown}." if pairs else "No embeddings are stored for this page."
         self.show_text(first, shown=_under((title(dataset), backbone) for dataset, backbone in pairs))

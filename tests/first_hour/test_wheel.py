@@ -77,7 +77,8 @@ def test_own_vectors_are_imported_swept_judged_reported_saved_and_loaded(install
     for place in ("runs/embeddings/mine/clean/theirs", "runs/sweeps/mine/clean/theirs/authors-code/lambda"):
         assert (tmp_path / place / "provenance.json").is_file()
     code = (
-        "import helpers\nfrom pathlib import Path\nfrom helpers import EmbeddingSet, sweep\nfrom helpers.alignment.registry import load_alignment\n"
+        "import helpers\nfrom pathlib import Path\n"
+        "from helpers import EmbeddingSet, sweep\nfrom helpers.alignment.registry import load_alignment\n"
         "own = EmbeddingSet.load('runs/embeddings/mine/clean/theirs')\nown.save('copy')\n"
         "assert EmbeddingSet.load('copy').fingerprint == own.fingerprint\n"
         "(file,) = Path('runs/alignments').glob('mine--clean--theirs--*.safetensors')\n"
