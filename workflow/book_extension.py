@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import itertools
 import platform
 import re
 import shutil
@@ -35,6 +36,8 @@ INLINE = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<code>.*?)</script>", re
 HANDLER = re.compile(r"\son[a-z]+=\"(?P<code>[^\"]*)\"")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>\n?')
 CHARSET = re.compile(r"<meta charset=[^>]*>\n?")
+CAPTION = re.compile(r'(<caption[^>]*>)(?:<span class="caption-number">.*?</span>)?')
+PERCENT = re.compile(r"(<(?:pre|code|script)\b.*?</(?:pre|code|script)>)|(?<=\d) %(?!\w)", re.DOTALL)
 
 
 class AuthorYear(BaseLabelStyle):
@@ -137,7 +140,7 @@ def _change_page(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
         # Screen readers: references are list items, in place of a role of docutils that ARIA has withdrawn.
         body = THEBE.sub("", context["body"]).replace('role="doc-biblioentry"', 'role="listitem"')
-        context["body"] = link_figures(body)
+        context["body"] = PERCENT.sub(lambda m: m[1] or "\N{NO-BREAK SPACE}%", letter_tables(link_figures(body)))
 
 
 def retarget(value):
@@ -153,6 +156,12 @@ def retarget(value):
 def link_figures(body: str) -> str:
     """Return a page's body in which every figure is a link to its file, where it opens at full size; linked images stay."""
     return LINKED_OR_IMAGE.sub(lambda m: f'<a class="figure-link" href="{m["source"]}">{m[0]}</a>' if m["source"] else m[0], body)
+
+
+def letter_tables(body: str) -> str:
+    """Return a page's body whose tables have letters, so that none is taken for a table of the paper."""
+    count = itertools.count()
+    return CAPTION.sub(lambda m: f"{m[1]}<i>Table {chr(ord('A') + next(count))}.</i> ", body)
 
 
 def _finish(app, exception) -> None:

@@ -7,20 +7,23 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.files import replacing
-from helpers.page import reasons
+from helpers.page import printed, reasons
 
 PAGE, SKIPPED = Path("book/generated/run_summary.md"), Path("runs/skipped.json")
+NUMBER = r"(< )?[−+]?[\d.,]+(e[+-]\d+)?( %)?|–"
 COLUMNS = {"s": "Seconds in all", "longest": "Longest (s)", "cpu_time": "Processor seconds", "max_rss": "Largest step (MB)"}
 
 
-def markdown_table(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:
-    """Return a table as Markdown; cells may hold roles and code, bars are escaped, a missing value is left blank."""
+def markdown_table(table: pd.DataFrame, caption: str, formats: dict[str, str] | None = None) -> str:
+    """Return a table with its caption in MyST, numbers to the right; cells may hold roles and code, a missing value is a dash."""
 
     def cell(column, value) -> str:
-        return "" if pd.isna(value) else format(value, (formats or {}).get(column, "")).replace("|", "\\|").replace("\n", " ")
+        shown = "–" if pd.isna(value) else format(value, (formats or {}).get(column, ""))
+        return printed(shown).replace("|", "\\|").replace("\n", " ")
 
     cells = pd.DataFrame({c: [cell(c, v) for v in table[c]] for c in table}, columns=table.columns, dtype=object)
-    return cells.to_markdown(index=False, disable_numparse=True) + "\n"
+    sides = ["right" if cells[c].str.fullmatch(NUMBER).all() else "left" for c in cells]
+    return f":::{{table}} {caption}\n\n{cells.to_markdown(index=False, disable_numparse=True, colalign=sides)}\n:::\n"
 
 
 def summary(benchmarks: Path, skipped: dict[str, str]) -> str:
@@ -39,7 +42,8 @@ def _steps(benchmarks: Path) -> str:
     kinds = table.assign(longest=table["s"]).groupby("Step")
     shown = kinds.agg({"s": "sum", "longest": "max", "cpu_time": "sum", "max_rss": "max"}).rename(columns=COLUMNS)
     shown.insert(0, "Number", kinds.size())
-    return markdown_table(shown.reset_index(), dict.fromkeys(COLUMNS.values(), ",.0f"))
+    caption = "The latest run of each step, by kind."
+    return markdown_table(shown.reset_index(), caption, dict.fromkeys(COLUMNS.values(), ",.0f"))
 
 
 if __name__ == "__main__":

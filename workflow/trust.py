@@ -36,7 +36,8 @@ def promises(results: Path = RESULTS) -> str:
     for one in stated()["promises"]:
         figure = "; ".join(_total(found, attack) for attack in one.get("attacks", ()))
         rows.append((one["promise"], ", ".join(f"`{test}`" for test in one["tests"]), figure or "–"))
-    return markdown_table(pd.DataFrame(rows, columns=["Promise", "Held by", "Figure"]))
+    table = pd.DataFrame(rows, columns=["Promise", "Held by", "Figure"])
+    return markdown_table(table, "What is promised, and the tests that hold it.")
 
 
 def _total(found: dict, attack: str) -> str:
@@ -49,33 +50,35 @@ def _total(found: dict, attack: str) -> str:
 
 
 def fault_figures(results: Path = RESULTS) -> str:
-    """Return what the stored fault runs counted, one row for each attack and thing attacked; a sentence without stored runs."""
-    rows = [
-        (attack, what, "; ".join(f"{name}: {value:,}" for name, value in counts.items() if not isinstance(value, dict | list)))
-        for attack, of in _stored("faults.json", results).items()
-        for what, counts in of.items()
-    ]
-    return _table(rows, ["Attack", "On", "Counted"], {}, "faults.json")
+    """Return what the stored fault runs counted, a row for each attack and count; a sentence without stored runs."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for attack, of in _stored("faults.json", results).items():
+        for what, counts in of.items():
+            said = "; ".join(f"{name}: {value:,}" for name, value in counts.items() if not isinstance(value, dict | list))
+            alike.setdefault((attack, said), []).append(what)
+    rows = [(attack, "; ".join(of), said) for (attack, said), of in alike.items()]
+    return _table(rows, ["Attack", "On each of", "Counted"], {}, "faults.json", "What the stored fault runs counted.")
 
 
 def mutation_figures(results: Path = RESULTS) -> str:
     """Return how many deliberate faults in each module the tests found."""
     found = _stored("mutations.json", results)
     rows = [(f"`{name}`", of["mutants"], of["found"], of["found"] / of["mutants"]) for name, of in found.items()]
-    return _table(rows, ["Module", "Faults put in", "Found by tests", "Share"], {"Share": ".0%"}, "mutations.json")
+    columns, caption = ["Module", "Faults put in", "Found by tests", "Share"], "Deliberate faults that the tests of a module find."
+    return _table(rows, columns, {"Share": ".0%"}, "mutations.json", caption)
 
 
 def reproducibility(results: Path = RESULTS) -> str:
     """Return how far results of other runs, thread and worker counts are from the first."""
     found = _stored("reproducibility.json", results)
     runs = [(what, change, of) for what, changes in found.items() for change, of in changes.items()]
-    rows = [(what, change, "yes" if of["bitwise"] else "no", of["largest difference"]) for what, change, of in runs]
+    rows = [(what, change, "yes" if of["bitwise"] else "no", of["largest difference"] or 0) for what, change, of in runs]
     columns = ["Result", "Changed", "Equal to the last bit", "Largest absolute difference"]
-    return _table(rows, columns, {columns[-1]: ".1e"}, "reproducibility.json")
+    return _table(rows, columns, {columns[-1]: ".1g"}, "reproducibility.json", "Results computed again after one change.")
 
 
-def _table(rows: list, columns: list[str], formats: dict[str, str], name: str) -> str:
-    return markdown_table(pd.DataFrame(rows, columns=columns), formats) if rows else NOT_STORED.format(name=name)
+def _table(rows: list, columns: list[str], formats: dict[str, str], name: str, caption: str) -> str:
+    return markdown_table(pd.DataFrame(rows, columns=columns), caption, formats) if rows else NOT_STORED.format(name=name)
 
 
 def dependencies() -> dict[str, str]:
@@ -117,7 +120,7 @@ def licences() -> str:
         used = ", ".join(f"`{name}`" for name in sorted(modules.get(normalised(package), set()) & imported))
         why = f"imported as {used}" if used else reasons.get(package, "not imported")
         rows.append((package, role, why, _licence(package)))
-    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Why", "Licence"]))
+    return markdown_table(pd.DataFrame(rows, columns=["Package", "Needed", "Why", "Licence"]), "Packages and their licences.")
 
 
 def _licence(package: str) -> str:

@@ -40,6 +40,13 @@ def test_figures_become_links_and_linked_or_other_images_stay():
         assert link_figures(untouched) == untouched
 
 
+def test_tables_have_letters_in_place_of_numbers():
+    prose, output = '<caption><span class="caption-number">Table 3 </span>a</caption>', '<caption id="b">b</caption>'
+    assert book_extension.letter_tables(prose + output) == (
+        '<caption><i>Table A.</i> a</caption><caption id="b"><i>Table B.</i> b</caption>'
+    )
+
+
 def test_configuration_has_keys_alone_that_jupyter_book_knows():
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
     known = yaml.safe_load((Path(jupyter_book.__file__).parent / "default_config.yml").read_text("utf-8"))

@@ -121,6 +121,16 @@ def test_pages_say_what_they_were_rendered_from_and_every_link_within_the_book_l
     assert dead == [] and numbered > 0
 
 
+def test_every_table_of_a_page_has_a_caption_with_a_letter(address):
+    bare = []
+    for name in PAGES:
+        tables = (BOOK / f"{name}.html").read_text("utf-8").split("<article", 1)[1].split("<table")[1:]
+        bare += [
+            f"{name}: {table[:300]}" for table in tables if not re.search(r"<caption[^>]*><i>Table [A-Z]\.</i> \S", table[:1000])
+        ]
+    assert bare == []
+
+
 def points(page) -> list:
     return page.evaluate("document.querySelector('.lambda-sphere').data.slice(1, 3).map((t) => [t.x, t.y, t.z])")
 

@@ -24,7 +24,7 @@ def test_figures_are_those_of_the_stored_runs(tmp_path):
     for figure in (
         "| kills | a save | kill points: 1,200; lost: 0 |",
         "kill points: 1,250, lost: 0",
-        "95%",
+        "95 %",
         "| a second run | yes |",
     ):
         assert figure in shown
@@ -32,7 +32,7 @@ def test_figures_are_those_of_the_stored_runs(tmp_path):
 
 
 def test_every_named_package_has_its_licence_and_is_imported_or_has_a_reason_and_every_import_is_of_a_named_package():
-    rows = [" ".join(row.split()) for row in trust.licences().splitlines()[2:]]
+    rows = [" ".join(row.split()) for row in trust.licences().splitlines()[4:-1]]
     numpy = next(row for row in rows if row.startswith("| numpy |"))
     assert "BSD" in numpy and "imported as `numpy`" in numpy and len(rows) > 20
     assert len(rows) == sum(role != trust.FOR_TESTS for role in trust.dependencies().values())
