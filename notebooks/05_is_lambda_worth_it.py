@@ -149,10 +149,10 @@ if advice.recommended != "none":
     page.show_text("The recommended alignment is saved:\n\n```python\n" + snippet("{path}") + "\n```", path=path)
 else:
     page.show_text("No alignment is recommended." + (caveat(protocol) or " Use the embeddings as they are."))
-if joint["lambda_image"]:
+if joint["lambda_image"] and advice.recommended != f"lambda-{joint['lambda_image']:g}":
     train = embeddings.rows("train")
     alignment = GapAlignment(lam=float(joint["lambda_image"])).fit(embeddings.image_of(train), embeddings.text_of(train))
-    path = from_project(alignment.save(page.results.resolve() / f"{name}.safetensors"))
+    path = from_project(alignment.save(page.results.resolve() / f"{name}--lambda-{alignment.lam:g}.safetensors"))
     page.show_text(
         "The shift at λ = {lam:g}, which validation rows select, is saved for comparison, not as a recommendation.\n\n```python\n" + snippet("{path}") + "\n```",
         lam=joint["lambda_image"], path=path,
@@ -161,20 +161,24 @@ if joint["lambda_image"]:
 # %% [markdown]
 # ## How to report it
 #
-# A paper that shifts embeddings should state ten things. Each can change the result more than the shift does.
+# A paper that shifts embeddings should state ten things, because each can change the result more than the shift does:
 #
-# | State | Because | Shown in |
-# |---|---|---|
-# | whether the probe was trained to convergence, and how you know | an undertrained probe gains from anything that conditions its problem better | {doc}`03_lambda_sweep`, {doc}`12_protocol_audit` |
-# | which rows the gap was computed on | with test rows included, the alignment has seen the test set | {doc}`12_protocol_audit` |
-# | the gain of shift, scale, ratio and spread alone | a constant shift and a common scale act like a learning rate or a penalty | {doc}`/book/theory`, {doc}`03_lambda_sweep` |
-# | the metric, from scores or from hard predictions, and per class | AUC of hard predictions moves in steps of one test row | {doc}`12_protocol_audit` |
-# | the unit of the split: image, lesion, patient | siblings in train can raise AUC without a better encoder | {doc}`07_leakage_audit` |
-# | what the text was allowed to contain | a text that names the label gives it to the probe | {doc}`07_leakage_audit` |
-# | which rows $\lambda$ was selected on | the best point of a test curve is not a gain | this page |
-# | what each interval is over: seeds, test rows, groups or data sets | seeds do not show how another test set would differ | {doc}`03_lambda_sweep`, {doc}`04_discussion` |
-# | the gap that remains after alignment | renormalisation reopens it when the cones differ in width | {doc}`01_cone_effect`, {doc}`11_what_lambda_closes` |
-# | each text's length against the encoder's context, and its padding | a text that is cut or padded otherwise is another text | {doc}`09_data`, {doc}`/book/data_and_encoders` |
+# - **Whether the probe was trained to convergence, and how you know**: an undertrained probe gains from anything that conditions its problem better
+#   ({doc}`03_lambda_sweep`, {doc}`12_protocol_audit`).
+# - **Which rows the gap was computed on**: with test rows included, the alignment has seen the test set ({doc}`12_protocol_audit`).
+# - **The gain of shift, scale, ratio and spread alone**: a constant shift and a common scale act like a learning rate or a penalty
+#   ({doc}`/book/theory`, {doc}`03_lambda_sweep`).
+# - **The metric, from scores or from hard predictions, and per class**: AUC of hard predictions moves in steps of one test row
+#   ({doc}`12_protocol_audit`).
+# - **The unit of the split: image, lesion, patient**: siblings in train can raise AUC without a better encoder ({doc}`07_leakage_audit`).
+# - **What the text was allowed to contain**: a text that names the label gives it to the probe ({doc}`07_leakage_audit`).
+# - **Which rows $\lambda$ was selected on**: the best point of a test curve is not a gain (this page).
+# - **What each interval is over: seeds, test rows, groups or data sets**: seeds do not show how another test set would differ
+#   ({doc}`03_lambda_sweep`, {doc}`04_discussion`).
+# - **The gap that remains after alignment**: renormalisation reopens it when the cones differ in width ({doc}`01_cone_effect`,
+#   {doc}`11_what_lambda_closes`).
+# - **Each text's length against the encoder's context, and its padding**: a text that is cut or padded otherwise is another text ({doc}`09_data`,
+#   {doc}`/book/data_and_encoders`).
 #
 # If your application searches, report also recall in both directions and hubness, before and after. If it mixes modalities, report a held-out
 # classifier of modality. A paragraph to start from:

@@ -36,12 +36,14 @@
 # - Pairs without labels are imported as vectors (`python -m helpers import`). `python -m helpers cone`, `python -m helpers recommend` and
 #   {doc}`11_what_lambda_closes` need no labels.
 #
-# | file | a row per pair, for this page and `check` | vectors computed elsewhere, for `import` |
-# |---|---|---|
-# | CSV, TSV, Parquet, Arrow, JSON, JSON lines, folder of a Hugging Face dataset | a list of texts in a cell is several captions of one image, a list of labels a multi-label task | a column per coordinate, or a column of lists per modality, in one file or in two |
-# | NPZ, safetensors, `torch.save` | | arrays `image`, `text`, `labels`, `split`, `groups`, `ids`, or others by name; texts (n, k, d) are k captions an image |
-# | NPY | | (2, n, d), or images (n, d) and a second file of texts |
-# | folder of clip-retrieval | | shards `img_emb`, `text_emb`, `metadata` |
+# The table may be CSV, TSV, Parquet, Arrow, JSON, JSON lines or the folder of a Hugging Face dataset. A list of texts in a cell is several captions of one
+# image, and a list of labels makes a multi-label task. Vectors computed elsewhere (`import`) may come as
+#
+# - one of these files, or two, with a column per coordinate or a column of lists per modality;
+# - NPZ, safetensors or `torch.save` with arrays `image`, `text`, `labels`, `split`, `groups`, `ids`, or others by name; texts of shape (n, k, d) are k
+#   captions of each image;
+# - NPY of shape (2, n, d), or images (n, d) and a second file of texts;
+# - a folder of clip-retrieval, with shards `img_emb`, `text_emb` and `metadata`.
 
 # %% tags=["parameters"]
 table = None  # path of your table, or its name in root; None makes one from easy-VQA
@@ -146,7 +148,7 @@ if own:
     page.show_text("Each row of {table} is a pair.", table=Path(table or root).name)
 else:
     page.show_text("In this example, each row is a picture of easy-VQA with a question as its text and the answer as its label.")
-    display(rows.head(4).style.hide(axis="index"))
+    display(format_table(rows.head(4), caption="The first rows of the example table."))
 
 # %% [markdown]
 # ## Check the data before anything is computed

@@ -132,7 +132,7 @@ caption = "Pairs, distinct items and splits; an image counts once however many q
 format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), caption=caption, **dict.fromkeys(counts, "{:,}"))
 
 # %% tags=["hide-input"]
-format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"])) if unread else None
+format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"]), caption="Raw copies that cannot be read.") if unread else None
 
 # %% tags=["hide-input"]
 page.show_text("Not available here: {absent}.", absent=", ".join(absent) or "none")
@@ -222,7 +222,7 @@ page.show_text(
 
 # %% [markdown]
 # Encoders that share a tokenizer are listed once. With `data_root`, the table covers raw copies of the other data sets: in the authors' template, BRSET's
-# sentence with findings exceeds the context of CLIP.
+# sentence with findings is longer than the 77 tokens of CLIP.
 #
 # ## Few items can account for many pairs
 #

@@ -349,8 +349,7 @@ class Page:
         ))  # fmt: skip
         table = pd.DataFrame([s.identity.columns | {"pairs": len(s), "images": len(s.image), "texts": len(s.text)} for s in sets])
         if len(table):
-            table = table.assign(d=[s.dim for s in sets], fingerprint=[s.fingerprint[:16] for s in sets])
-            display(format_table(table, caption="Embedding sets of this page."))
+            display(format_table(table.assign(fingerprint=[s.fingerprint[:16] for s in sets]), caption="Sets of this page."))
 
 
 def _maker(path: Path) -> dict:

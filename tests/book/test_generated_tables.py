@@ -29,6 +29,14 @@ def test_every_citation_has_an_entry():
     assert cited and cited <= keys
 
 
+def test_every_table_of_the_prose_has_a_caption(tmp_path):
+    book_tables.write(tmp_path)
+    pages = [*(ROOT / "book").glob("*.md"), *(ROOT / "book/_static").glob("*.md"), *tmp_path.iterdir()]
+    header = r"(\|.*)\n\|[-: |]+\|$"
+    for text in (page.read_text("utf-8") for page in pages):
+        assert re.findall(rf"(?m)^{header}", text) == re.findall(rf"(?m)^:::\{{table\}} \S.*\n\n{header}", text)
+
+
 def test_contents_name_every_page_once():
     prose = [f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")]
     assert sorted(parse_toc_yaml(ROOT / "_toc.yml")) == sorted(prose + [f"book/executed/{p.stem}" for p in NOTEBOOKS])

@@ -118,7 +118,7 @@ def test_whether_lambda_is_worth_it_is_said_and_the_alignment_can_be_taken_home(
     selected = run.table("worth_it").set_index("features").loc["joint", "lambda_image"]
     assert selected > 0  # of these sets and this seed
     assert f"validation rows select λ = {selected:g}," in run.texts
-    path = "results/flickr8k--common--lit-natural.safetensors"
+    path = f"results/flickr8k--common--lit-natural--lambda-{selected:g}.safetensors"
     alignment = load_alignment(run.folder / path)
     assert path in run.texts and alignment.lam == selected
     assert "No alignment is recommended." in run.texts and "is saved for comparison, not as a recommendation" in run.texts
