@@ -17,7 +17,8 @@ from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 MATHJAX = "tex-svg.js"  # draws with paths, so that it needs no font files
-ROLE = re.compile(r"\{(doc|cite|cite:t|eq|numref|ref|term)\}`([^`<]*?)(?: *<([^>`]*)>)?`")
+ROLE = re.compile(r"\{(doc|cite:t|cite|eq|numref|ref|term)\}`([^`<]*?)(?: *<([^>`]*)>)?`")
+PERCENT = re.compile(r"(?<=\d) %(?!\w)")  # gets a space that does not break
 IMAGES = ("image/svg+xml", "image/png")
 
 
@@ -28,7 +29,7 @@ def show(notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         raise SystemExit("this notebook has not been run; run it with papermill first, and give the notebook that it writes")
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = ROLE.sub(_words, cell.source)
+            cell.source = PERCENT.sub("\N{NO-BREAK SPACE}%", ROLE.sub(_words, cell.source))
         elif cell.cell_type == "code":
             _show_code(cell)
     heading = re.search(r"(?m)^# (.*)$", "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown"))
@@ -45,6 +46,8 @@ def _show_code(cell: NotebookNode) -> None:
     cell.outputs = [output for output in cell.outputs if "scrapbook" not in output.get("metadata", {})]
     if "remove-stderr" in tags:
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    for data in (output["data"] for output in cell.outputs if "data" in output):
+        data |= {kind: PERCENT.sub("\N{NO-BREAK SPACE}%", data[kind]) for kind in ("text/markdown", "text/html") if kind in data}
     for output in (output for output in cell.outputs if "figure" in shown):
         image = next((kind for kind in IMAGES if kind in output.get("data", {})), None)
         if image:
@@ -52,7 +55,7 @@ def _show_code(cell: NotebookNode) -> None:
 
 
 def _figure(kind: str, data: str, shown: dict) -> str:
-    caption = markdown2html(ROLE.sub(_words, shown["figure"].get("caption", ""))).strip()
+    caption = PERCENT.sub("\N{NO-BREAK SPACE}%", markdown2html(ROLE.sub(_words, shown["figure"].get("caption", ""))).strip())
     text = html.escape(shown.get("image", {}).get("alt", ""))
     if kind == "image/svg+xml":
         return f'<figure role="img" aria-label="{text}">{data}<figcaption>{caption}</figcaption></figure>'
@@ -79,9 +82,8 @@ def _cited(keys: str) -> str:
     return f"({'; '.join(_reference(key.strip()) for key in keys.split(','))})"
 
 
-def _cited_as_subject(key: str) -> str:
-    who, _, year = _reference(key).rpartition(", ")
-    return f"{who} ({year})"
+def _cited_in_text(keys: str) -> str:
+    return " and ".join("{} ({})".format(*_reference(key.strip()).rsplit(", ", 1)) for key in keys.split(","))
 
 
 @cache
@@ -105,7 +107,7 @@ def _equation(label: str) -> str:
 TARGETS: dict[str, Callable[[str], str]] = {
     "doc": _page,
     "cite": _cited,
-    "cite:t": _cited_as_subject,
+    "cite:t": _cited_in_text,
     "eq": _equation,
     "numref": lambda label: "the figure",
     "ref": lambda label: label,

@@ -155,7 +155,7 @@ def fill_panel(site: Path) -> None:
         start, name, command = place.groups()
         file = site / FOLDER / name
         if not file.is_file():
-            return f"{start}not in this build: <code>{command}</code></span>"
+            return f"{start}{name}, which <code>{command}</code> makes</span>"
         return f'{start}<a href="../{FOLDER}/{name}" download>{name}</a>, {file.stat().st_size / 1e6:.1f} MB</span>'
 
     with replacing(page) as temporary:

@@ -40,6 +40,13 @@ def test_figures_become_links_and_linked_or_other_images_stay():
         assert link_figures(untouched) == untouched
 
 
+def test_no_line_ends_between_a_number_and_its_percent_sign_and_code_stays():
+    assert (
+        book_extension.PERCENT.sub(lambda m: m[1] or "_%", "<p>95 %, <code>9 % 2</code> 5 %</p>")
+        == "<p>95_%, <code>9 % 2</code> 5_%</p>"
+    )
+
+
 def test_tables_have_letters_in_place_of_numbers():
     prose, output = '<caption><span class="caption-number">Table 3 </span>a</caption>', '<caption id="b">b</caption>'
     assert book_extension.letter_tables(prose + output) == (

@@ -19,14 +19,14 @@ GLUED = "application/papermill.record/text/plain"
 TEXT = """# The page
 
 At $\\lambda = 1$, as in {eq}`eq-align` and {doc}`04_discussion`; see {ref}`this recipe <own-encoder>`,
-{doc}`the theory </book/theory>` and {cite}`liang2022mind` on {term}`cell` and {term}`heads <head>`.
-{cite:t}`liang2022mind` say so."""
+{doc}`the theory </book/theory>` and {cite}`liang2022mind`, or {cite:t}`liang2022mind` in 95 %,
+on {term}`cell` and {term}`heads <head>`."""
 
 
 @pytest.fixture
 def notebook():
     """Return a page with a method cell, a folded cell that shows a sentence, and a figure."""
-    outputs = [nbformat.v4.new_output("stream", name="stderr", text="probes: 5 of 9"), said("A **finding**.")]
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text="probes: 5 of 9"), said("A **finding** of 5 %.")]
     outputs.append(nbformat.v4.new_output("display_data", {GLUED: "12.5"}, metadata={"scrapbook": {"name": "value"}}))
     figure = {"figure": {"caption": "Where $\\lambda$ goes, {doc}`04_discussion`.", "name": "fig-a"}, "image": {"alt": 'a "plot"'}}
     cells = [
@@ -51,10 +51,12 @@ def test_sentences_captions_and_words_of_roles_are_shown_and_hidden_code_is_fold
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # nbconvert's, of an output that it cannot show
         html = shown(notebook)
-    assert "A <strong>finding</strong>." in html and "5 of 9" not in html and "<title>The page</title>" in html
+    assert (
+        "A <strong>finding</strong> of 5\N{NO-BREAK SPACE}%." in html and "5 of 9" not in html and "<title>The page</title>" in html
+    )
     assert "<em>Discussion: the claims, one by one</em>; see this recipe,\nthe theory" in html and "Eq. 5 and" in html
     assert (
-        "(Liang et al., 2022) on cell and heads.\nLiang et al. (2022) say so." in html
+        "(Liang et al., 2022), or Liang et al. (2022) in 95\N{NO-BREAK SPACE}%,\non cell and heads." in html
         and "{doc}" not in html
         and "{cite}" not in html
     )
