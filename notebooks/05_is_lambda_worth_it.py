@@ -95,7 +95,7 @@ shown = ["features", "lambda_image", "auc_at_zero", "auc", "difference", "low", 
 format_table(worth[shown], precision=4, caption="Test AUC at the selected λ, by what the probe sees.", lambda_image="{:g}")
 
 # %% [markdown]
-# ## The part of the alignment that the change comes from
+# ## Where the change comes from
 #
 # If shift or scale alone gives the whole gain at the largest $\lambda$, tune the learning rate or the regularisation instead ({doc}`/book/theory`).
 
@@ -116,7 +116,7 @@ for sentence in diagnose(embeddings):
     page.show_text("{sentence}", sentence=sentence)
 
 # %% [markdown]
-# ## The alternatives to λ
+# ## Which alignment to use instead
 #
 # Validation rows choose one alignment, fitted on the training rows; test rows judge it. It is recommended only if its test gain is clear of zero and
 # its probe is trained to convergence.

@@ -138,9 +138,9 @@ format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"]
 page.show_text("Not available here: {absent}.", absent=", ".join(absent) or "none")
 
 # %% [markdown]
-# ## Class balance
+# ## Rare classes make an AUC uncertain
 #
-# AUC does not depend on how frequent a class is, but its uncertainty does.
+# AUC itself does not depend on how frequent a class is.
 
 # %% tags=["hide-input"]
 parts = []
@@ -194,7 +194,7 @@ for ax, (name, rows) in zip(axes, shares.items(), strict=True):
 share_legend(figure, axes);
 
 # %% [markdown]
-# ## Length of the texts
+# ## Which texts an encoder cuts
 
 # %% tags=["hide-input"] tables=["data_lengths"] mystnb={"figure": {"caption": "Words per text as a share of pairs.", "name": "fig-data-lengths"}, "image": {"alt": "Histograms of the number of words per text, one panel per data set and variant."}}
 words = by_set(lengths[lengths["unit"] == "words"], ["length", "pairs"]) or {"no raw copy here, no texts counted": lengths[:0]}

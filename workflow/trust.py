@@ -71,10 +71,13 @@ def mutation_figures(results: Path = RESULTS) -> str:
 def reproducibility(results: Path = RESULTS) -> str:
     """Return how far results of other runs, thread and worker counts are from the first."""
     found = _stored("reproducibility.json", results)
-    runs = [(what, change, of) for what, changes in found.items() for change, of in changes.items()]
-    rows = [(what, change, "yes" if of["bitwise"] else "no", of["largest difference"] or 0) for what, change, of in runs]
-    columns = ["Result", "Changed", "Equal to the last bit", "Largest absolute difference"]
-    return _table(rows, columns, {columns[-1]: ".1g"}, "reproducibility.json", "Results computed again after one change.")
+    changes = list(dict.fromkeys(change for of in found.values() for change in of))
+    shown = {
+        what: {c: "equal" if of[c]["bitwise"] else f"{of[c]['largest difference']:.1g}" for c in of} for what, of in found.items()
+    }
+    rows = [(what, *map(of.get, changes)) for what, of in shown.items()]
+    caption = "Largest absolute difference after one change; equal is to the last bit."
+    return _table(rows, ["Result", *(c.capitalize() for c in changes)], {}, "reproducibility.json", caption)
 
 
 def _table(rows: list, columns: list[str], formats: dict[str, str], name: str, caption: str) -> str:

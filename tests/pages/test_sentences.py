@@ -141,6 +141,7 @@ def test_an_own_table_is_not_called_pictures_of_easy_vqa(own):
         "root": None,
         "rows": pd.DataFrame(),
         "display": lambda _: None,
+        "format_table": lambda *_, **__: None,
         "Path": Path,
     }
     for start in ("if own:", "if not own:"):
