@@ -135,7 +135,7 @@ format_table(shown.rename(columns=lambda c: c.replace("distinct_", "")), caption
 format_table(pd.DataFrame(unread, columns=["raw copy", "cannot be read because"]), caption="Raw copies that cannot be read.") if unread else None
 
 # %% tags=["hide-input"]
-page.show_text("Not available here: {absent}.", absent=", ".join(absent) or "none")
+page.show_text("Not available here: {absent}.", absent=", ".join(map(title, absent)) or "none")
 
 # %% [markdown]
 # ## Rare classes make an AUC uncertain
@@ -217,7 +217,7 @@ longest = cut.loc[cut["longest"].idxmax()] if len(cut) else None
 page.show_text(
     "Tokenizers not on this machine, so not counted: {others}. Longest text: {longest}.", others=", ".join(unavailable) or "none",
     longest="none" if longest is None else
-    f"{longest['longest']} tokens ({longest['dataset']} under {longest['encoder']}, which sees {longest['limit']})",
+    f"{longest['longest']} tokens ({title(longest['dataset'])} under {longest['encoder']}, which sees {longest['limit']})",
 )  # fmt: skip
 
 # %% [markdown]

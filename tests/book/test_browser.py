@@ -124,6 +124,8 @@ def test_pages_say_what_they_were_rendered_from_and_every_link_within_the_book_l
 def test_every_table_of_a_page_has_a_caption_with_a_letter(address):
     bare = []
     for name in PAGES:
+        if name == "book/api":  # its tables are of docstrings
+            continue
         tables = (BOOK / f"{name}.html").read_text("utf-8").split("<article", 1)[1].split("<table")[1:]
         bare += [
             f"{name}: {table[:300]}" for table in tables if not re.search(r"<caption[^>]*><i>Table [A-Z]\.</i> \S", table[:1000])
