@@ -391,14 +391,12 @@ format_table(siblings.rename(columns={"seed_sd": "sd over draws"}), caption="Tes
 # %% [markdown]
 # ## What was tested and what was not
 #
-# | Proxy or leak | Tested here on | Not tested here |
-# |---|---|---|
-# | `dx_type` in the text (HAM10000) | real embeddings of the whole shipped test split | images whose lesion is also in train: one image per lesion is shipped |
-# | exact text in train | real embeddings of HAM10000 | DAQUAR's image numbers: its images are not shipped |
-# | a group on both sides | the pictures of easy-VQA | HAM10000's straddling lesions; retinal images of one patient |
-# | patient-level text as a key (mBRSET) | synthetic patients, as a procedure | its effect on the real data, which needs credentials |
-# | findings of the same image in the text (BRSET) | nothing: a synthetic copy would return its own rule | its effect, which needs the real data |
-# | labels read from the text itself (MIMIC-CXR) | nothing | its effect, which needs the real data |
+# - **`dx_type` in the text** (HAM10000) is tested on real embeddings of the whole shipped test split, but not on images whose lesion is also in
+#   train: one image per lesion is shipped.
+# - **The exact text in train** is tested on HAM10000, but not on DAQUAR, whose images are not shipped.
+# - **A group on both sides** is tested on the pictures of easy-VQA, but not on HAM10000's straddling lesions or on retinal images of one patient.
+# - **One text per patient as a key** (mBRSET) is tested as a procedure, on synthetic patients; its effect on the real data needs credentials.
+# - **Findings of the same image in the text** (BRSET) and **labels read from the text itself** (MIMIC-CXR) are not tested: both need the real data.
 #
 # With access, set `datasets` and `data_root` to run this page on the real releases. Where the two variants differ in their split, as in BRSET, the
 # comparison uses the test rows that both share.
