@@ -95,7 +95,7 @@ def from_elsewhere(parts, protocols, of_variant):
             found[part].append(result)
             made_from = result.provenance["embeddings"][:16]
             notes[f"{name}: cached sweeps of embeddings `{made_from}` that are not stored here, marked with an asterisk."] = None
-        else:
+        elif datasets or backbones:
             notes[f"{name}: a cached sweep ({protocol}, {part}) has other settings than this page and is not shown."] = None
     return found, notes
 

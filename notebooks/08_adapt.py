@@ -174,7 +174,7 @@ out = below(store, data.name) / data.variant / folder_name(backbone)
 anew = overwrite or keep is None
 embeddings = extract(data, load_backbone(backbone), out, overwrite=anew, on_error=on_error, max_skipped=max_skipped)
 for why, n in embeddings.provenance["skipped"].items():
-    page.show_text("Excluded: {rows} ({why}).", rows=count(n, "row"), why=why)
+    page.show_text("Excluded: {rows} ({why}); `{file}` lists them.", rows=count(n, "row"), why=why, file=out.with_name(out.name + ".problems.csv"))
 embeddings
 
 # %% [markdown]

@@ -279,6 +279,11 @@ if len(here):
         "{rows:,} probes were scored here. " + ("{shared:,} are in the shipped table too; their AUC differs by at most {apart:.1g}." if len(both) else "None is in the shipped table."),
         rows=len(here), shared=len(both), apart=apart.max() if len(both) else 0.0,
     )  # fmt: skip
+    end = here[(here["alignment"] == "lambda") & (here["updates"] == here["updates"].max())].groupby("optimizer", sort=False)["gain"]
+    page.show_text(
+        "After {updates:,} updates λ = 1 changes the AUC of {set} by {adamw} with AdamW and by {sgd} with SGD, over the learning rates of this page.",
+        updates=here["updates"].max(), set=set_title(own.values()), **{optimizer: span(gain.min(), gain.max()) for optimizer, gain in end},
+    )  # fmt: skip
 
 # %% [markdown]
 # ## Rescaling acts like a learning rate, shifting like preconditioning

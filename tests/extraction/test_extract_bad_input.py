@@ -54,7 +54,11 @@ def test_skipping_keeps_ids_and_vectors_aligned_and_finished_chunks(tmp_path, wo
     skipping = {"batch_size": 4, "workers": workers, "on_error": "skip"}
     with pytest.raises(InputError, match="more than max_skipped=0.21 allows"):  # nine of forty, once decoded
         extract(dataset, backbone, tmp_path / "set", max_skipped=0.21, **skipping)
-    made = extract(dataset, backbone, tmp_path / "set", max_skipped=0.5, **skipping)
+    told = rf"excluded: {len(expected)} of 40 rows, .*set\.problems\.csv"
+    with pytest.warns(UserWarning, match=told):
+        made = extract(dataset, backbone, tmp_path / "set", max_skipped=0.5, **skipping)
+    with pytest.warns(UserWarning, match=told):  # of a stored set too, also where rows may not be skipped
+        extract(dataset, backbone, tmp_path / "set", workers=workers)
     assert backbone.seen == {"images": 31, "texts": 32}  # once: the second run finds all chunks finished
     good = dataset.rows.drop(index=list(expected))
     assert made.pairs["pair_id"].tolist() == good["pair_id"].tolist()

@@ -64,7 +64,7 @@ class AffineAlignment(StoredAlignment):
 
 
 class Unaligned(AffineAlignment, name="none"):
-    """Leave both modalities unchanged: the control of every comparison."""
+    """Bring rows to unit norm, unless told otherwise, and change nothing else: the control of every comparison."""
 
     def _solve(self, image, text):
         one, zero = np.ones(image.shape[1]), np.zeros(image.shape[1])

@@ -142,7 +142,6 @@ def import_(
         given |= {"label": listed(label) if label and "," in label else label, "classes": classes.split(",") if classes else None}
         found = read_vectors(path, **given)
         embeddings = EmbeddingSet.from_arrays(**found)
-        del found["image"], found["text"]  # the set has its own
     split_is_missing, grouped = found["split"] is None, found["groups"] is not None
     if split_is_missing:  # where each row has one class, every class is divided in proportion
         embeddings = resplit(embeddings, by_group(pd.Series(embeddings.tied_groups), embeddings.pairs.get("label")))

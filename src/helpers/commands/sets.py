@@ -141,4 +141,4 @@ def recommend(
     print(found.sentences())
     name = "--".join([*embeddings.identity.folder.parts, found.recommended])
     path = found.save(save or project_root() / "runs/alignments" / f"{name}.safetensors")
-    print(f"saved: {path}{', which leaves vectors as they are' if found.recommended == 'none' else ''}\n\n{snippet(path)}")
+    print(f"saved: {path}{', which only brings vectors to unit norm' if found.recommended == 'none' else ''}\n\n{snippet(path)}")

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -82,6 +83,8 @@ def extract(
                     embeddings.save(out, dtype=dtype, image_from=image_from)
     if not shard:
         _clear(job.work, identity)  # also of a run that was killed when the set was whole
+    if embeddings is not None and (lost := len(dataset) - len(embeddings)):
+        warnings.warn(f"excluded: {lost} of {len(dataset)} rows, which cannot be encoded; see {out}.problems.csv", stacklevel=2)
     return embeddings
 
 
