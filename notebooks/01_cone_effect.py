@@ -32,7 +32,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, display
+from IPython.display import HTML, Markdown, display
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
@@ -44,7 +44,7 @@ from helpers.datasets.registry import title
 from helpers.extraction.find import select
 from helpers.files import project_root, replacing
 from helpers.geometry import effective_rank, mean_direction, principal_directions
-from helpers.page import SOURCE, Page, count, format_table, integer, many, number, span
+from helpers.page import SOURCE, Page, count, fill, format_table, integer, many, number, span
 from helpers.plotting import FEATURES, GRID, INK, MARKERS, PALE, panels, share_legend
 from helpers.published import authors_pca, facts_of, table1, with_routes
 from helpers.published import datasets as paper_datasets
@@ -54,6 +54,7 @@ kinds = {"n_boot": integer(0, 100_000), "lambdas": many(number(-2, 2), least=2),
 page = Page("01_cone_effect", globals(), {**SOURCE, **kinds})
 from helpers.tower_features import TOWER_FEATURES, shipped_features
 
+lead = display(Markdown(""), display_id=True)  # filled in below, once the cones are measured
 sets = select(datasets, backbones, variant, store, data_root)
 
 # %%
@@ -62,10 +63,10 @@ geometry = page.save_table(with_routes(measured, map(facts_of, sets)), "cone_eff
 
 # %% tags=["hide-input"]
 gaps = geometry.loc[geometry["quantity"] == "gap_norm", "value"]
-page.show_text(
+lead.update(Markdown(fill(
     "On {sets} of this build, images and texts form two separate cones: their means lie {range} apart (the maximum is 2).",
     sets=count(len(sets), "embedding set"), range=span(gaps.min(), gaps.max(), ".2f"),
-)  # fmt: skip
+)))  # fmt: skip
 page.describe_sets(sets, [variant])
 empty = geometry[geometry["value"].isna()].groupby(["dataset", "backbone", "modality"], sort=False)
 for (dataset, backbone, modality), of in empty:

@@ -54,7 +54,7 @@ from helpers.probing.protocol import FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
 from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, corrected_interval, equivalent, holm
-from helpers.store.catalogue import folder_name, stored
+from helpers.store.catalogue import OWN, folder_name, stored
 
 page = Page(
     "03_lambda_sweep",
@@ -83,7 +83,9 @@ grids = {part: grid.arguments(part) for part in grid.parts}
 
 def from_elsewhere(parts, protocols, of_variant):
     """Cached sweeps whose embeddings are not stored here, such as results from another machine, and a sentence for each set."""
-    root, here = Path(sweeps or project_root() / FOLDER), set(stored(store)[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
+    root, own = Path(sweeps or project_root() / FOLDER), project_root() / OWN
+    sets_here = pd.concat([stored(store), *([stored(own)] if own.is_dir() else [])])  # an own set is shown where its store is named
+    here = set(sets_here[["dataset", "variant", "backbone"]].itertuples(index=False, name=None))
     found, notes = {part: [] for part in parts}, {}
     for path in sorted(root.glob(f"*/*/*/*/*/{RECORD}")):
         dataset, text, encoder, protocol, part = path.parent.relative_to(root).parts

@@ -43,7 +43,6 @@ page = Page("04_discussion", globals(), {name: text() | None for name in ("contr
 lead = display(Markdown(""), display_id=True)  # like the cards, filled in below, once the claims are judged
 geometry = page.read_table("cone_effect", "01_cone_effect")
 sweep, selected = (page.read_table(name, "03_lambda_sweep") for name in ("lambda_sweep", "lambda_selected"))
-runs = list(dict.fromkeys(zip(sweep["dataset"], sweep["backbone"], strict=True)))
 reports = Contributed(contributed)
 geometry = reports.join(geometry, "geometry")
 sweep, selected = (reports.join(t, name, ("dataset", "backbone", "protocol")) for t, name in ((sweep, "sweep"), (selected, "selected")))
@@ -126,7 +125,8 @@ format_table(decisions, caption="The first line that applies gives the verdict."
 # Each effect is positive if the claim is right. Claims on the cones are tested on Table 1. The mean resultant lengths bound the gap:
 # $|R_v - R_t| \le \lVert\Delta\rVert \le R_v + R_t$; the authors' projections bound the gaps of CLIP tightly ({doc}`01_cone_effect`). What
 # $\lambda = 1$ leaves is (A8) of {doc}`/book/theory`, the leading order. Claims on gains are tested on the curves behind the paper's Fig. 3, and on four
-# of a longer-trained probe on BRSET that the paper does not report. `data/published/claims.yml` holds the statements and their sentences.
+# of a longer-trained probe on BRSET that the paper does not report. `data/published/claims.yml` holds the statements and their sentences. *Our runs* are
+# of the sets that {doc}`01_cone_effect` and {doc}`03_lambda_sweep` show.
 
 # %% tags=["hide-input"]
 class Effect(NamedTuple):
@@ -140,8 +140,12 @@ class Effect(NamedTuple):
     how: str = ""
 
     def __str__(self) -> str:
-        interval = "" if np.isnan(self.low) else f" [{self.low:+.4f}, {self.high:+.4f}]"
-        return ": ".join(filter(None, [self.how, f"{self.value:+.4f}{interval}"]))
+        interval = "" if np.isnan(self.low) else f" [{digits(self.low)}, {digits(self.high)}]"
+        return ": ".join(filter(None, [self.how, f"{digits(self.value)}{interval}"]))
+
+def digits(value: float, form: str = "+") -> str:
+    """Return a number with four decimals, or six if it would print as zero, so that its side of zero is seen."""
+    return f"{value:{form}.{6 if 0 < abs(value) < 5e-5 else 4}f}"
 
 def mean_effect(values, how: str = "") -> Effect:
     """Return the mean of independent values with Student's interval and p-value against zero."""
@@ -456,8 +460,8 @@ def extremes(rows: pd.DataFrame, column: str, spec: str) -> str:
 
 def ranges(*names: str) -> str:
     groups = quantities(*names).groupby(["quantity", "modality"], sort=False)
-    digits = {"effective_rank": ".0f"}
-    return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {extremes(rows, 'value', digits.get(q, '.3f'))}, sets: {len(rows)}" for (q, of), rows in groups)
+    forms = {"effective_rank": ".0f"}
+    return "; ".join(f"{WORDS.get(q, q)}{WORDS[of]}: {extremes(rows, 'value', forms.get(q, '.3f'))}, sets: {len(rows)}" for (q, of), rows in groups)
 
 def gains_at(lam: float) -> str:
     groups = gains[gains["lambda"].round(6) == lam].groupby("protocol")
@@ -540,10 +544,10 @@ counts, own_counts = ledger["verdict"].value_counts(), of_parts.map(lambda of: n
 counted = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
 yes, no, none = (own_counts.get(answer, 0) for answer in ("yes", "no", "no number"))
 page.glue(n_differences=len(paper.protocol_differences()), n_claims=len(ledger), own_counts=f"{yes} true, {no} not true, {none} without a published number")
-same = np.flatnonzero(ledger.duplicated("published_evidence", keep=False) & (ledger["published_evidence"] != "none")) + 1
+same = [" and ".join(str(i + 1) for i in of.index) for _, of in ledger[ledger["p"].notna()].groupby(["effect", "p"], sort=False) if len(of) > 1]
 lead.update(Markdown(printed(
     f"Of {len(ledger)} statements, {yes} are true of the numbers that the authors printed or stored, {no} are not (a statement of two parts "
-    f"needs both), and for {none} there is no number. Claims {' and '.join(map(str, same))} rest on one test. What these numbers say of other data sets: {counted}."
+    f"needs both), and for {none} there is no number. One test serves claims {'; another claims '.join(same)}. What these numbers say of other data sets: {counted}."
 )))
 
 def said(words: str) -> str:
@@ -569,9 +573,9 @@ for number, row in enumerate(ledger.itertuples(), start=1):
     beyond = f"{row.verdict} ({row.scope})" if row.scope else row.verdict
     evidence = {"Test": row.test, "Published": row.published_evidence}
     if pd.notna(row.effect):
-        interval = f" [{row.low:.4f}, {row.high:.4f}]" if pd.notna(row.low) else ""
+        interval = f" [{digits(row.low, '')}, {digits(row.high, '')}]" if pd.notna(row.low) else ""
         tested = f", p = {row.p:.2g}, after Holm {row.p_holm:.2g}" if pd.notna(row.p) else ""
-        evidence["Effect"] = f"{row.effect:.4f}{interval}, n = {row.n}{tested}"
+        evidence["Effect"] = f"{digits(row.effect, '')}{interval}, n = {row.n}{tested}"
     if pd.notna(row.our_evidence):
         evidence["Our runs"] = row.our_evidence
     items = "".join(f"<li><b>{name}:</b> {said(once(words, number))}</li>" for name, words in evidence.items())
@@ -589,5 +593,4 @@ cards.update(HTML("\n".join(html)))
 #
 # ## How this page was made
 # %% tags=["hide-input"]
-page.describe_sets(runs)
 page.show_footer()

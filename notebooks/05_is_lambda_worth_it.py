@@ -77,7 +77,9 @@ if joint["lambda_image"]:
     sentence = "For {name}, validation rows select λ = {lambda_image:g}, which changes test AUC by {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}). "
 else:
     sentence = "For {name}, validation rows select no alignment (λ = 0). "
-verdict = ("**Undecided.** " if caveat(protocol) else "**Yes.** ") if joint["lambda_image"] and joint["low"] > 0 else "**No clear gain.** "
+gains = joint["lambda_image"] and joint["low"] > 0
+undecided = gains and caveat(protocol) or not gains and p_value < 0.05  # some λ may gain, though the selected one does not clearly
+verdict = "**Undecided.** " if undecided else "**Yes.** " if gains else "**No clear gain.** "
 answer.update(Markdown(fill(
     verdict + sentence + test, name=name, p=p_value, tried=tried, **joint[["lambda_image", "difference", "low", "high"]]
 )))  # fmt: skip

@@ -401,15 +401,15 @@ queries = embeddings.rows("val")
 can_search = embeddings.labelled and len(queries) > 0
 if can_search:
     search = page.save_table(search_mixed(moved, queries, test, n_boot), "alignment_mixed_search")
+    mixed = search[search["share"] == 0.5].set_index("alignment")[CHANGES]
+    words = {name: "{change:+.3f} ({change_low:+.3f} to {change_high:+.3f})".format(**row) for name, row in mixed.iterrows()}
+    page.show_text("In a corpus of as many images as texts, λ = 1 changes NDCG by {shift} and centring by {centring}.", shift=words["lambda-1"], centring=words["centring"])
 else:
     lacks = "validation rows, whose texts search" if embeddings.labelled else "labels, which say what is relevant"
     page.show_text("Not measured: {set} has no {lacks}.", set=str(embeddings.identity), lacks=lacks)
 
 # %% tags=["hide-input"] tables=["alignment_mixed_search"] mystnb={"figure": {"caption": "NDCG of a search by text against the share of images in the corpus, and its change from no alignment, with 95 % bootstrap intervals over queries.", "name": "fig-mixed-search"}, "image": {"alt": "Line plots of NDCG and of its change against the share of images in the corpus, one line per alignment."}}
 if can_search:
-    mixed = search[search["share"] == 0.5].set_index("alignment")
-    words = {name: "{change:+.3f} ({change_low:+.3f} to {change_high:+.3f})".format(**row) for name, row in mixed[CHANGES].iterrows()}
-    page.show_text("In a corpus of as many images as texts, λ = 1 changes NDCG by {shift} and centring by {centring}.", shift=words["lambda-1"], centring=words["centring"])
     figure, axes = panels(2, 2, 4.2, 2.6)
     for ax, ends, label in zip(axes, (CHANGES[:3], CHANGES[3:]), ("NDCG", "change of NDCG"), strict=True):
         for i, (name, rows) in enumerate(search.groupby("alignment", sort=False)):

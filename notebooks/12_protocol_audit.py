@@ -220,8 +220,9 @@ figure.legend(handles, [*labels, "converged probe"], loc="outside lower center",
 # The smallest labelled set is trained in the same way, if there is one.
 
 # %% tags=["hide-input", "remove-stderr"]
-sets = page.labelled(select(datasets, backbones, variant, store, data_root))
-page.describe_sets(sets, [variant])
+found = select(datasets, backbones, variant, store, data_root)
+page.describe_sets(found, [variant])
+sets = page.labelled(found)
 zero, one, *channels = alignment_grid([0.0, 1.0], ("lambda", *CHANNELS))
 
 

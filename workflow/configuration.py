@@ -238,17 +238,31 @@ def shown_store(store: str, shown: Iterable[SetName], excluded: dict[str, str], 
 
 class _AnyRecord(Record):
     model_config = ConfigDict(extra="allow")
+    settings: dict | None = None
+    embeddings: str = ""
 
 
-def damaged(executed: Iterable[Path], sweeps: Iterable[str]) -> dict[Path, str]:
-    """Return what is wrong with executed notebooks and cached sweeps; Snakemake goes by dates and would take them for made."""
+def damaged(executed: Iterable[Path], sweeps: dict[str, dict], store: str) -> dict[Path, str]:
+    """Return what is wrong with executed notebooks and cached sweeps; Snakemake goes by dates and would take them for made.
+
+    ``sweeps`` maps the record of each to the settings it must have: the command ``sweep`` may have stored another. One of other
+    embeddings than those in ``store`` is not named, because it is never replaced.
+    """
     found = {path: "is cut off or failed" for path in sorted(executed) if not _is_executed(path)}
-    for path in filter(Path.is_file, map(Path, sweeps)):
+    for path, wanted in ((Path(path), wanted) for path, wanted in sweeps.items() if Path(path).is_file()):
         try:
-            read_record(path, _AnyRecord, "")
+            record = read_record(path, _AnyRecord, "")
+            if record.settings != wanted and record.embeddings == _fingerprint(Path(store, *path.parts[-6:-3])):
+                found[path] = "has other settings than the book's"
         except UnusableRecord:
             found[path] = "is damaged or of an older format"
     return found
+
+
+def _fingerprint(folder: Path) -> str:
+    from helpers.store.embeddings import EmbeddingSet  # here, because it is needed for a sweep of other settings alone
+
+    return EmbeddingSet.load(folder).fingerprint if folder.is_dir() else "not stored"
 
 
 def _is_executed(notebook: Path) -> bool:

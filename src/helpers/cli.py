@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from .arrays import shortened
 from .commands import data, sets  # noqa: F401 (they add their commands to the app)
-from .commands.options import app
+from .commands.options import HELP, app
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return app(arguments, prog_name=program, standalone_mode=False) or 0
     except TyperException as error:
-        command = " ".join([program, *arguments[:1], "--help"])
+        command = " ".join([program, *(word for word in arguments[:1] if word in HELP), "--help"])
         return _say("error", f"{error.format_message().rstrip('.')}; `{command}` lists the arguments")
     except (ValueError, OSError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error:
         if "--debug" in arguments:

@@ -40,7 +40,7 @@ class Recommendation:
     """
 
     table: pd.DataFrame
-    chosen: str  # of the highest validation AUC, or recall
+    chosen: str  # of the highest validation AUC, or recall; of equal ones the first of the table
     recommended: str  # the same if its test gain is clear of zero and probes are converged, else "none"
     fitted: StoredAlignment  # the recommended one, on the training rows
     impossible: dict[str, str]  # why an alignment could not be fitted or applied, by name

@@ -133,7 +133,7 @@ def test_classes_of_few_rows_are_counted_not_named(tmp_path, capfd):
     words = ["import", str(tmp_path / "vectors.csv"), "--dataset", "own", "--backbone", "theirs", "--out", str(tmp_path / "set")]
     assert main([*words, "--label", "report"]) == 0
     shown = "".join(capfd.readouterr())
-    assert MARKER not in shown and "classes without a train row: 10; the mean over classes excludes them" in shown
+    assert MARKER not in shown and "classes without a train row: 10, first in row 20; the mean over classes excludes them" in shown
 
 
 COLUMNS = {"image": "patient", "text": "report"}

@@ -117,16 +117,16 @@ def find_warnings(dataset: PairedDataset | Draft) -> list[str]:
         found.append(f"{again.sum()} pairs repeat the image and text of an earlier pair, {where}")
     if rows["text"].nunique() == 1:
         found.append("all texts are the same, so that they tell nothing; name another column as the text")
-    groups = straddling(rows)
-    if len(groups):
+    if len(groups := straddling(rows)):
         splits = rows.loc[rows["group"] == groups[0], "split"].drop_duplicates()
         where = " and ".join(f"{split} ({_place(dataset, row)})" for row, split in splits.items())
-        told = shared_groups(rows) or "validation rows do not stand for new groups"
-        found.append(f"groups in more than one split: {len(groups)}, the first in {where}; {told}")
+        several = f"groups in more than one split: {len(groups)}, the first in {where}"
+        found.append(f"{several}; {shared_groups(rows) or 'validation rows do not stand for new groups'}")
     for split in balance:
         absent = balance.index[balance[split] == 0]
         if len(absent):
-            names = common_names(absent, balance.sum(axis=1))
+            first = rows.index[rows["label"] == absent[0]][:1] if "label" in rows else ()
+            names = common_names(absent, balance.sum(axis=1)) or "".join(f", first in {_place(dataset, row)}" for row in first)
             found.append(f"classes without a {split} row: {len(absent)}{names}; the mean over classes excludes them")
     if "val" in balance and (few := few_validation_rows(dataset.task, rows, [np.flatnonzero(rows["split"] == "val")])):
         found.append(few)
