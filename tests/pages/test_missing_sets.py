@@ -15,6 +15,7 @@ from IPython.utils.capture import capture_output
 from helpers.extraction.find import embeddings_for
 from helpers.probing.cache import run_sweep, sweep_folder
 from helpers.probing.protocol import Grid
+from helpers.store import catalogue
 from helpers.store.catalogue import Identity
 
 SWEEP = {"protocol": ["authors-code"], "lambdas": [0.0, 1.0], "seeds": [1], "alignments": ["shift"]}
@@ -95,3 +96,12 @@ def test_cached_sweeps_are_shown_without_their_embeddings(cached, tmp_path, left
     table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
     shown = set(table["dataset"] + " " + table["backbone"])
     assert shown >= {"flickr8k lit-derm", "ham10000 lit-derm"} if left == "others" else shown == {"ham10000 lit-derm"}
+
+
+def test_sweeps_of_an_own_set_are_no_part_of_a_page_on_another_store(cached, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "OWN", tmp_path / "own")
+    shutil.copytree(store / "ham10000/clean/lit-derm", tmp_path / "own/ham10000/clean/lit-derm")
+    where = {name: str(tmp_path / name) for name in ("store", "results", "sweeps")}
+    _, said = run_page("03_lambda_sweep", **SMALL["03_lambda_sweep"], **where)
+    table = pd.read_parquet(tmp_path / "results/lambda_sweep.parquet")
+    assert "cached sweep" not in said and "ham10000 lit-derm" not in set(table["dataset"] + " " + table["backbone"])
