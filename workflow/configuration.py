@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -238,31 +239,27 @@ def shown_store(store: str, shown: Iterable[SetName], excluded: dict[str, str], 
 
 class _AnyRecord(Record):
     model_config = ConfigDict(extra="allow")
-    settings: dict | None = None
-    embeddings: str = ""
 
 
-def damaged(executed: Iterable[Path], sweeps: dict[str, dict], store: str) -> dict[Path, str]:
-    """Return what is wrong with executed notebooks and cached sweeps; Snakemake goes by dates and would take them for made.
-
-    ``sweeps`` maps the record of each to the settings it must have: the command ``sweep`` may have stored another. One of other
-    embeddings than those in ``store`` is not named, because it is never replaced.
-    """
+def damaged(executed: Iterable[Path], sweeps: Iterable[str]) -> dict[Path, str]:
+    """Return what is wrong with executed notebooks and cached sweeps; Snakemake goes by dates and would take them for made."""
     found = {path: "is cut off or failed" for path in sorted(executed) if not _is_executed(path)}
-    for path, wanted in ((Path(path), wanted) for path, wanted in sweeps.items() if Path(path).is_file()):
+    for path in filter(Path.is_file, map(Path, sweeps)):
         try:
-            record = read_record(path, _AnyRecord, "")
-            if record.settings != wanted and record.embeddings == _fingerprint(Path(store, *path.parts[-6:-3])):
-                found[path] = "has other settings than the book's"
+            read_record(path, _AnyRecord, "")
         except UnusableRecord:
             found[path] = "is damaged or of an older format"
     return found
 
 
-def _fingerprint(folder: Path) -> str:
-    from helpers.store.embeddings import EmbeddingSet  # here, because it is needed for a sweep of other settings alone
-
-    return EmbeddingSet.load(folder).fingerprint if folder.is_dir() else "not stored"
+def of_other_settings(sweeps: dict[str, dict]) -> list[str]:
+    """Return the records of cached sweeps with other settings than given, as the command ``sweep`` may store; no damaged one."""
+    found = []
+    for path, wanted in sweeps.items():
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            if read_json(Path(path))["settings"] != wanted:
+                found.append(path)
+    return found
 
 
 def _is_executed(notebook: Path) -> bool:

@@ -12,7 +12,6 @@ from conftest import ROOT
 
 from helpers.page import NOT_SHOWN
 from helpers.store.disk import write_record
-from helpers.store.embeddings import EmbeddingSet
 
 DEMO = yaml.safe_load((ROOT / "config/demo.yml").read_text())
 SETTABLE = {name: page.settable for name, page in declared.read_pages(ROOT / "notebooks").items()}
@@ -149,22 +148,19 @@ def test_damaged_results_are_named_and_left_where_they_are(tmp_path):
     notebooks["failed"] = whole.replace("[]", '[{"output_type": "error"}]')
     for name, content in notebooks.items():
         (tmp_path / f"{name}.ipynb").write_text(content)
-    own = EmbeddingSet.from_arrays([[1.0, 0.0]], [[0.0, 1.0]], dataset="d", variant="v", backbone="b")
-    own.save(tmp_path / "store/d/v/b")
     records = {}
-    for name in ("sound", "old", "broken", "table-gone", "other settings", "other embeddings"):
-        folder = tmp_path / "sweeps/d/v/b" / name / "lambda"
-        folder.mkdir(parents=True)
-        (folder / "table").write_text("1")
-        about = {"settings": {"seeds": [1 + name.startswith("other")]}, "embeddings": "else" if "emb" in name else own.fingerprint}
-        write_record(folder / "settings.json", {"format": 2, **about}, ["table"])
-        records[str(folder / "settings.json")] = {"seeds": [1]}
+    for name in ("sound", "old", "broken", "table-gone", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table").write_text("1")
+        record = tmp_path / name / "settings.json"
+        write_record(record, {"format": 2, "settings": {"seeds": [1 + (name == "other")]}}, ["table"])
+        records[str(record)] = {"seeds": [1]}
+    (tmp_path / "old/settings.json").write_text('{"format": 1}')
+    (tmp_path / "broken/settings.json").write_text('{"format": 2')
+    (tmp_path / "table-gone/table").unlink()
     records[str(tmp_path / "absent/settings.json")] = {}
-    (tmp_path / "sweeps/d/v/b/old/lambda/settings.json").write_text('{"format": 1}')
-    (tmp_path / "sweeps/d/v/b/broken/lambda/settings.json").write_text('{"format": 2')
-    (tmp_path / "sweeps/d/v/b/table-gone/lambda/table").unlink()
-    found = configuration.damaged(tmp_path.glob("*.ipynb"), records, str(tmp_path / "store"))
+    found = configuration.damaged(tmp_path.glob("*.ipynb"), records)
     assert {path.stem for path in found if path.suffix == ".ipynb"} == {"cut", "failed", "unfinished"}
-    named = {path.parent.parent.name for path in found if path.suffix == ".json"}
-    assert named == {"old", "broken", "table-gone", "other settings"}  # one of other embeddings is never replaced
+    assert {path.parent.name for path in found if path.suffix == ".json"} == {"old", "broken", "table-gone"}
+    assert configuration.of_other_settings(records) == [str(tmp_path / "other/settings.json")]
     assert all(path.is_file() for path in found)
