@@ -35,7 +35,7 @@ from helpers.alignment.registry import ALIGNMENTS, COMPARED
 from helpers.arrays import distinct_rows, unit_both, unit_rows
 from helpers.datasets.registry import title
 from helpers.extraction.find import embeddings_for
-from helpers.page import NAME, Page, format_table, integer, many, text
+from helpers.page import NAME, Page, count, format_table, integer, many, span, text
 from helpers.plotting import INK, MARKERS, SPARE, panels, share_legend
 from helpers.retrieval import retrieval_ranks, several_distinct
 from helpers.schemas import shipped_table
@@ -69,11 +69,12 @@ tasks_stored, residual = stored("tasks"), shipped_table("measured/residual_gap")
 of_set = measured[measured["renormalise"] & measured["measure"].notna()].set_index(["alignment", "measure", *SET]).sort_index()
 shifted, centred = (of_set.loc[name] for name in ("lambda-1", "centring"))
 left = residual.pivot_table(index=SET, columns="alignment", values=["gap", "share", "low", "high"])
+public = left.index.get_level_values("variant") == "public"
 page.show_text(
-    "On {n} sets (four of published vectors of real encoders, six of our two small test-bench encoders), λ = 1 leaves {least:.1%} to {most:.0%} of the gap "
+    "On {n} sets ({public} of published vectors of real encoders, {bench} of our two small test-bench encoders), λ = 1 leaves {least:.1%} to {most:.0%} of the gap "
     "once the sampling noise of finite rows is taken out, and in {separable} of them a linear classifier still tells held-out images from texts with an AUC "
     "above {limit:g}.",
-    n=len(left), least=left["share"]["lambda-1"].min(), most=left["share"]["lambda-1"].max(), limit=SEPARABLE,
+    n=len(left), public=int(public.sum()), bench=int((~public).sum()), least=left["share"]["lambda-1"].min(), most=left["share"]["lambda-1"].max(), limit=SEPARABLE,
     separable=int((shifted.loc["modality_auc", "value"] > SEPARABLE).sum()),
 )  # fmt: skip
 
@@ -401,8 +402,7 @@ queries = embeddings.rows("val")
 can_search = embeddings.labelled and len(queries) > 0
 if can_search:
     search = page.save_table(search_mixed(moved, queries, test, n_boot), "alignment_mixed_search")
-    mixed = search[search["share"] == 0.5].set_index("alignment")[CHANGES]
-    words = {name: "{change:+.3f} ({change_low:+.3f} to {change_high:+.3f})".format(**row) for name, row in mixed.iterrows()}
+    words = {r.alignment: f"{r.change:+.3f} ({r.change_low:+.3f} to {r.change_high:+.3f})" for r in search[search["share"] == 0.5].itertuples()}
     page.show_text("In a corpus of as many images as texts, λ = 1 changes NDCG by {shift} and centring by {centring}.", shift=words["lambda-1"], centring=words["centring"])
 else:
     lacks = "validation rows, whose texts search" if embeddings.labelled else "labels, which say what is relevant"
@@ -474,9 +474,17 @@ heat_map(tasks_shown, ["log_loss", "calibration_error", *sorted(m for m in tasks
 #
 # The joint probe learns from few labelled rows, drawn several times; alignments see all training pairs. The last point has all labels.
 
-# %% tags=["hide-input"] tables=["alignment_tasks_of_all_sets"] mystnb={"figure": {"caption": "Change of AUC from no alignment against the number of labelled training rows, with 95 % bootstrap intervals. Numbers below the axis are labelled rows and the AUC without an alignment.", "name": "fig-label-curves"}, "image": {"alt": "Line plots of the change in AUC against the number of labelled rows, one panel per set and one line per alignment."}}
+# %% tags=["hide-input"]
 labels = tasks_of_all["measure"].str.extract(r"auc_(\d+)_labels")[0].astype(float).where(tasks_of_all["measure"] != "probe_auc", np.inf)
-sets = list(named_sets(tasks_of_all).assign(labels=labels).dropna(subset=["labels"]).sort_values("labels").groupby("set", sort=False))
+by_labels = named_sets(tasks_of_all).assign(labels=labels).dropna(subset=["labels"]).sort_values("labels")
+sets = list(by_labels.groupby("set", sort=False))
+fewest = by_labels[by_labels["labels"] == by_labels["labels"].min()].groupby("alignment")["change"]
+page.show_text(
+    "With {few:.0f} labelled rows, λ = 1 changes AUC by {shift} and centring by {centring}, over {sets}.", few=by_labels["labels"].min(),
+    shift=span(*fewest.get_group("lambda-1").agg(["min", "max"]), "+.3f"), centring=span(*fewest.get_group("centring").agg(["min", "max"]), "+.3f"), sets=count(len(sets), "set"),
+)  # fmt: skip
+
+# %% tags=["hide-input"] tables=["alignment_tasks_of_all_sets"] mystnb={"figure": {"caption": "Change of AUC from no alignment against the number of labelled training rows, with 95 % bootstrap intervals. Numbers below the axis are labelled rows and the AUC without an alignment.", "name": "fig-label-curves"}, "image": {"alt": "Line plots of the change in AUC against the number of labelled rows, one panel per set and one line per alignment."}}
 figure, axes = panels(len(sets), 3, 3.0, 2.6)
 for ax, (name, of) in zip(axes, sets, strict=True):
     unaligned = of[of["alignment"] == "none"]
