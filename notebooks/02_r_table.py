@@ -96,7 +96,7 @@ page.glue(n_cells=len(table), n_recomputed=int((filled & ~others).sum()))
 if filled.any():
     sentence = "Of the {cells} cells of the paper's Table 1, this build recomputed {recomputed}, others contributed {contributed}, and {missing} are open."
 else:
-    sentence = "None of the {cells} cells of the paper's Table 1 has been recomputed yet: each needs data or weights that cannot be shipped."
+    sentence = "None of the {cells} cells of the paper's Table 1 has been recomputed yet: each needs weights, and most need data, that were not at hand."
 lead.update(Markdown(fill(
     sentence, cells=len(table), recomputed=(filled & ~others).sum(), contributed=(filled & others).sum(), missing=(~filled).sum()
 )))  # fmt: skip

@@ -50,7 +50,7 @@ from helpers.files import project_root, read_json
 from helpers.page import SOURCE, Page, count, format_table, integer, many, number, printed, span, text
 from helpers.plotting import INK, MARKERS, PALE, PUBLISHED, colour, curves, effects, panels, share_legend
 from helpers.plotting import PROTOCOLS as SHADES
-from helpers.probing.protocol import FEATURES, Grid
+from helpers.probing.protocol import BRSET_UPDATES, FEATURES, Grid
 from helpers.published import authors_sweep, facts_of, is_contributed, paper_name, sweep_gains, with_routes
 from helpers.schemas import shipped_table
 from helpers.statistics import MARGIN, corrected_interval, equivalent, holm
@@ -173,6 +173,10 @@ shown, unfinished = protocols_to_show(trained)
 # %% tags=["hide-input"]
 of_hard = summary[summary["metric"] == "auc_hard"].groupby("protocol")["dataset"].agg(lambda names: " and ".join(map(title, names.unique())))
 said = [change_sentence(p, last[last["protocol"] == p], max(lambdas), of_hard.get(p, "")) for p in (shown, unfinished) if p]
+late = [r for r in swept["lambda"] if r.provenance["protocol"] == unfinished] if unfinished else []
+if late:
+    made = [int(r.runs["trained"].max()) * -(-r.provenance["rows"]["fit"] // PROTOCOLS[unfinished].batch_size) for r in late]
+    said[-1] += f" These probes made {span(min(made), max(made), ',')} updates; the curves of the paper on BRSET took up to {BRSET_UPDATES:,}."
 lead.update(Markdown(printed("\n\n".join(said))))
 
 # %% [markdown]

@@ -529,8 +529,7 @@ of = counted[counted["renormalise"]].assign(sets=lambda t: t["rises"].astype(str
 of = of.pivot(index="move", columns="measure", values="sets")[["noise", "storage", "recall"]].reset_index()
 display(format_table(
     of.rename(columns={"noise": "nearest texts that survive noise", "storage": "nearest texts that survive storage", "recall": "recall@1"}),
-    caption=f"Number of the {robust.groupby(SET).ngroups} sets in which a renormalised move clearly raises / lowers a measure, over 20 splits; recall@1 is from image to text. "
-    "The first section has five splits, so that it calls fewer changes clear.",
+    caption=f"Number of the {robust.groupby(SET).ngroups} sets in which a renormalised move clearly raises / lowers a measure, over 20 splits; recall@1 is from image to text.",
 ))  # fmt: skip
 
 # %% tags=["hide-input", "hide-output"] mystnb={"code_prompt_show": "Details: robustness on CLIP's vectors"}

@@ -131,7 +131,7 @@ for ax, (names, mine) in zip(axes, by_set, strict=True):
         line = mine[(mine["optimizer"] == "adamw") & np.isclose(mine["rate"], rate)].sort_values("updates")
         of_paper = rate == 3e-4
         style = {"color": shade, "linewidth": 2.4 if of_paper else 1.3, "zorder": 3 if of_paper else 2}
-        ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (as in the paper)' if of_paper else ''}", **style)
+        ax.plot(line["updates"], line["gain"], label=f"AdamW, rate {rate:g}{' (as in the code)' if of_paper else ''}", **style)
         ax.fill_between(line["updates"], line["low"], line["high"], color=shade, alpha=0.2, linewidth=0)
     for optimizer, rate, updates_there, marker, label in AUTHORS:  # on their curves, where these are long enough
         line = mine[(mine["optimizer"] == optimizer) & np.isclose(mine["rate"], rate)]
@@ -193,7 +193,7 @@ figure.legend(handles=marks, loc="outside lower center", ncols=3);
 # ### Which channel gains it, and when
 #
 # Each {term}`channel` alone, AdamW at `3e-4`. For the converged probe (triangles) the shift and the common scale change nothing, as {doc}`/book/theory` says;
-# during training they move AUC most, in either direction.
+# during training every channel may move AUC, in either direction.
 
 # %% tags=["hide-input"] tables=["measured/training_gain", "measured/training_gain_limit"] mystnb={"figure": {"caption": "Change of test AUC by each channel of λ = 1 alone against updates (AdamW), and under the converged probe (triangles).", "name": "fig-channels-training"}, "image": {"alt": "Line plots of the change of test AUC by shift, common scale, scale ratio and spread against updates, one panel per shipped set."}}
 CHANNEL_SHADES = {"shift": "#0072b2", "common-scale": "#009e73", "scale-ratio": "#cc79a7", "spread": "#8c564b", "lambda": INK}
