@@ -223,15 +223,15 @@ page.show_text(
 
 # %% tags=["hide-input"] tables=["published/authors_lambda_sweep"] mystnb={"figure": {"caption": "Published, the paper's Fig. 3: test AUC of the linear probe against $\\lambda$, mean over five seeds; on HAM10000 of hard labels.", "name": "fig-published-auc"}, "image": {"alt": "Four line plots of the published test AUC against lambda, one panel per data set and one line per encoder."}}
 published = authors_sweep()
-figure, axes = panels(published["dataset"].nunique(), 4, 2.35, 2.4)
-for ax, (dataset, curves_there) in zip(axes, published.groupby("dataset"), strict=True):
-    for marker, (backbone, curve) in zip(MARKERS, curves_there.groupby("backbone"), strict=False):
+datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
+figure, axes = panels(len(datasets_there), 4, 2.35, 2.4)
+for ax, dataset in zip(axes, datasets_there, strict=True):
+    for marker, (backbone, curve) in zip(MARKERS, published[published["dataset"] == dataset].groupby("backbone"), strict=False):
         ax.plot(curve["lambda"], curve["auc_mean"], color=colour(paper.BACKBONES[backbone]), marker=marker, markersize=3, label=backbone)
     ax.set(title=dataset, xlabel="λ", ylabel="test AUC" if ax is axes[0] else "")
 share_legend(figure, axes)
 
-# %% tags=["hide-input"] tables=["published/authors_lambda_sweep", "lambda_sweep"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$. Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda: BRSET, HAM10000, mBRSET and MIMIC-CXR in rows, CLIP, SigLIP, BioMedCLIP and MedSigLIP in columns."}}
-datasets_there, backbones_there = (list(dict.fromkeys(beside[c])) for c in ("dataset", "backbone"))
+# %% tags=["hide-input"] tables=["published/authors_lambda_sweep", "lambda_sweep"] mystnb={"figure": {"caption": "The same curves as gains in AUC over $\\lambda = 0$. Rows have their own axes; the band is the published standard deviation of AUC over seeds, not of the gain.", "name": "fig-published"}, "image": {"alt": "Sixteen small line plots of the published gain in AUC against lambda, data sets in rows and encoders in columns."}}
 shape = (2.05 * len(backbones_there) + 0.6, 1.75 * len(datasets_there) + 0.5)
 figure, axes = plt.subplots(len(datasets_there), len(backbones_there), figsize=shape, squeeze=False, sharex=True, sharey="row")
 for (i, dataset), (j, backbone) in product(enumerate(datasets_there), enumerate(backbones_there)):
