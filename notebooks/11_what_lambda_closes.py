@@ -538,7 +538,7 @@ of_clip["change"] = [f"{r.change:+.2f} ({r.change_low:+.2f} to {r.change_high:+.
 of_clip = of_clip.pivot(index=["move", "form"], columns="measure", values="change")[["noise", "storage", "recall"]].reset_index()
 format_table(
     of_clip.rename(columns={"noise": "nearest texts that survive noise", "storage": "nearest texts that survive storage", "recall": "recall@1"}),
-    caption="CLIP on MS COCO: change from no move, with 95 % interval. Renormalising does not change the order of texts, so recall@1 has one value a move.",
+    caption="CLIP on MS COCO: change from no move, with 95 % interval. Texts are searched by cosine, so renormalising does not change recall@1.",
 )
 
 # %% [markdown]
